@@ -1,0 +1,126 @@
+//! What help shows last: examples, and the exit statuses where they say something.
+
+pub(super) const ROUND_TRIP: &str = "\
+The round trip:
+  $ homing run 'cargo test'            returns at once
+  3f9c0a1b2c4d
+  $ homing wait 3f9c                   exits as the job did
+  $ homing result 3f9c                 what the agent reads
+
+Jobs are named by their id or any beginning of it that is unique. Durations are 90s, 2h, 1h30m.
+Exit status: 1 failed, 2 usage, 3 no such job, 4 ambiguous job. With --json, errors are JSON too.
+homing COMMAND --help shows examples.";
+
+pub(super) const RUN: &str = "\
+Examples:
+  homing run 'make && make test'                  one word: a shell script
+  homing run --timeout 2h -- cargo bench --quiet  several words: exact arguments, no shell
+  homing run --wait 30s './deploy'                looks at it for 30 seconds, then lets it go on
+  homing run --follow-up failure --name nightly ./nightly.sh
+
+The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\".
+
+Standard output is the id of the job, alone. Exit status: 0 launched; 1 the command could not be \
+started. With --wait: as the job did (see homing wait --help); 0 when DURATION was over first.";
+
+pub(super) const LIST: &str = "\
+Examples:
+  homing list
+  homing list --state running
+  homing list --session chat-1 --limit 0 --json
+
+On a terminal it is a table; elsewhere the columns are separated by tabs.";
+
+pub(super) const SHOW: &str = "\
+Examples:
+  homing show 3f9c
+  homing show 3f9c --json";
+
+pub(super) const OUTPUT: &str = "\
+Examples:
+  homing output 3f9c
+  homing output 3f9c --follow
+  homing output 3f9c --tail 2000
+  homing output 3f9c --from 4096 --json           goes on at the \"next\" of the last document";
+
+pub(super) const WAIT: &str = "\
+Examples:
+  homing wait 3f9c
+  homing wait 3f9c 81d2 --timeout 10m
+  homing wait --any 3f9c 81d2 --json
+
+A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
+agent harness exports, else \"default\"); the follow-up of another session's job stays pending.
+
+Exit status for one job: its exit code; 128+n for signal n; 124 time limit reached; 125 killed, \
+lost or failed to start. For several: 0 if all that are over succeeded, else 1. 75 when --timeout \
+is over first.";
+
+pub(super) const RESULT: &str = "\
+Examples:
+  homing result 3f9c
+  homing result 3f9c --json
+
+A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
+agent harness exports, else \"default\"). Exit status: 75 when the job is not over yet.";
+
+pub(super) const KILL: &str = "\
+Examples:
+  homing kill 3f9c
+  homing kill 3f9c 81d2 --json
+
+SIGTERM, the job's grace time, SIGKILL; returns when nothing of the jobs is left. A session that \
+ends its own job (--session, else $HOMING_SESSION, else what the agent harness exports, else \
+\"default\") is not told of it.";
+
+pub(super) const FOLLOW_UPS: &str = "\
+Examples:
+  homing follow-ups
+  homing follow-ups --session chat-1 --json
+  homing follow-ups --state dead";
+
+pub(super) const ACK: &str = "\
+Examples:
+  homing ack 3f9c
+  homing ack 3f9c 81d2 --json
+
+All of them, or where one is not over yet, none.";
+
+pub(super) const RETRY: &str = "\
+Examples:
+  homing retry 3f9c
+  homing retry 3f9c 81d2 --json
+
+Dead and acknowledged ones too. All of them, or where one is not over yet, none.";
+
+pub(super) const DROP: &str = "\
+Examples:
+  homing drop 3f9c
+  homing drop 3f9c 81d2 --json
+
+Of a job that still runs too: it goes on, and nobody is told of its end.";
+
+pub(super) const PRUNE: &str = "\
+Examples:
+  homing prune
+  homing prune --older-than 1d
+
+A job whose follow-up is open is never removed.";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  homing doctor
+  homing doctor --json
+
+Exit status: 1 where there is a problem.";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  homing completions bash > ~/.local/share/bash-completion/completions/homing
+  homing completions zsh > ~/.zfunc/_homing
+  homing completions fish > ~/.config/fish/completions/homing.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  homing man | man -l -
+  homing man ~/.local/share/man/man1";

@@ -1,0 +1,72 @@
+//! Values that several commands take, read into the library's types.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use homing::core::{DurationError, parse_duration};
+use homing::{FollowUpState, JobIdPrefix, SessionId, StateName, TimeLimit, session_from_environment};
+
+/// The jobs that are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Jobs {
+    /// Ids of jobs, or the beginnings of them
+    #[arg(required = true, value_name = "JOB")]
+    pub(crate) jobs: Vec<JobIdPrefix>,
+}
+
+/// Whose hands these are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Caller {
+    /// Session on whose behalf [default: see below]
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+}
+
+impl Caller {
+    /// The session that was named, or that the environment names.
+    ///
+    /// # Errors
+    /// When the environment names something that cannot be a session.
+    pub(crate) fn session(&self) -> homing::Result<SessionId> {
+        match &self.session {
+            Some(session) => Ok(session.clone()),
+            None => session_from_environment(),
+        }
+    }
+}
+
+/// Reads `90s` or `none`.
+pub(super) fn time_limit(text: &str) -> Result<TimeLimit, DurationError> {
+    match text {
+        "none" => Ok(TimeLimit::None),
+        _ => parse_duration(text).map(TimeLimit::After),
+    }
+}
+
+/// Reads `NAME=VALUE`.
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// How many entries are listed; `None` for all.
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
+    let number: u32 = text.parse().map_err(|_| "write a number; 0 shows all".to_owned())?;
+    Ok(Limit((number > 0).then_some(number)))
+}
+
+/// At most so many; all where it is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) Option<u32>);
+
+/// Reads the name of a state.
+pub(super) fn state() -> impl TypedValueParser<Value = StateName> {
+    let names = StateName::ALL.map(StateName::as_str);
+    PossibleValuesParser::new(names).try_map(|name| StateName::from_name(&name).ok_or("no such state"))
+}
+
+/// Reads the name of a follow-up's state.
+pub(super) fn follow_up_state() -> impl TypedValueParser<Value = FollowUpState> {
+    let names = FollowUpState::ALL.map(FollowUpState::as_str);
+    PossibleValuesParser::new(names).try_map(|name| FollowUpState::from_name(&name).ok_or("no such state"))
+}

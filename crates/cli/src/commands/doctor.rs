@@ -1,0 +1,21 @@
+//! `homing doctor`: looks whether everything is as it should be.
+
+use std::process::ExitCode;
+
+use homing::{Homing, Verdict};
+
+use crate::args::DoctorArgs;
+use crate::exit::{FAILED, Failure};
+use crate::render::{print_checks, print_json};
+
+/// Prints what was looked at, and fails where there is a problem.
+pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let checks = Homing::open()?.doctor()?;
+    if args.json {
+        print_json(&checks)?;
+    } else {
+        print_checks(&checks)?;
+    }
+    let there_is_a_problem = checks.iter().any(|check| check.verdict == Verdict::Problem);
+    Ok(ExitCode::from(if there_is_a_problem { FAILED } else { 0 }))
+}

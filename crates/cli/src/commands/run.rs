@@ -1,0 +1,116 @@
+//! `homing run`: launches a command. Without `--wait` nothing is done but that: its time is measured.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use homing::{Homing, Job, JobId, OpenOptions, Outcome, WaitFor};
+
+use super::read::acknowledge_read;
+use super::stream::{Streamed, follow};
+use crate::args::RunArgs;
+use crate::exit::{FAILED, Failure, complain, note, say};
+use crate::interrupt::explain_interrupt;
+use crate::render::output::TextSink;
+use crate::render::{leftover_words, print_json};
+
+/// How long the ledger is waited for where the answer does not depend on it.
+const QUICK: Duration = Duration::from_millis(200);
+
+/// Launches a command, and with `--wait` stays with it.
+pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    let (wait, as_json) = (args.wait, args.json);
+    let spec = args.into_spec()?;
+    let homing = Homing::open()?;
+    let job = homing.launch(spec)?;
+    match wait {
+        None => announce(&job, as_json),
+        Some(at_most) if as_json => wait_for_document(&homing, job.id, at_most),
+        Some(at_most) => stay(&homing, &job, at_most),
+    }
+}
+
+/// Prints the id, or the document.
+fn announce(job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
+    if as_json {
+        print_json(job)?;
+    } else {
+        writeln!(io::stdout(), "{}", job.id)?;
+    }
+    match job.outcome() {
+        Some(outcome @ (Outcome::FailedToStart { .. } | Outcome::Lost { .. })) => {
+            complain(&did_not_start(job.id, outcome));
+            acknowledge_if_that_is_quick(job.id);
+            Ok(ExitCode::from(FAILED))
+        }
+        // What ended by itself so soon was started.
+        Some(
+            Outcome::Exited { .. } | Outcome::Signaled { .. } | Outcome::TimedOut | Outcome::Killed { .. },
+        )
+        | None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn did_not_start(id: JobId, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::FailedToStart { error } => format!("job {id} did not start: {error}"),
+        other => format!("job {id} did not start: {other}"),
+    }
+}
+
+/// Notes that the launching session has just been told that its job did not start. A launch waits for no ledger: where
+/// this takes long or fails, the session is told again.
+fn acknowledge_if_that_is_quick(id: JobId) {
+    let told = OpenOptions::new().busy_timeout(QUICK).open().and_then(|homing| homing.acknowledge(&[id]));
+    drop(told);
+}
+
+/// Streams the output until the job is over, or for so long at most.
+fn stay(homing: &Homing, job: &Job, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
+    let id = job.id;
+    explain_interrupt(&[id]);
+    if io::stderr().is_terminal() {
+        say(&format!("job {id} started"));
+    }
+    let deadline = at_most.and_then(|at_most| Instant::now().checked_add(at_most));
+    match follow(homing, id, 0, deadline, &mut TextSink::starting_at(0))? {
+        Streamed::TimeIsOver => {
+            say(&format!("job {id} goes on in the background (homing wait {id} waits for it)"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Streamed::ToTheEnd => {
+            let job = homing.get(id)?;
+            tell_what_output_does_not(&job);
+            Ok(leave(homing, &job))
+        }
+    }
+}
+
+/// Waits in silence, and prints the document of the job as it is then.
+fn wait_for_document(homing: &Homing, id: JobId, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
+    explain_interrupt(&[id]);
+    let waited = homing.wait(&[id], WaitFor::All, at_most)?;
+    for job in &waited.jobs {
+        print_json(job)?;
+    }
+    Ok(waited.jobs.first().map_or(ExitCode::SUCCESS, |job| leave(homing, job)))
+}
+
+/// The exit status of a job that its session has stayed with to the end; it need not be told again.
+fn leave(homing: &Homing, job: &Job) -> ExitCode {
+    acknowledge_read(homing, &job.session, std::slice::from_ref(job));
+    job.outcome().map_or(ExitCode::SUCCESS, |outcome| ExitCode::from(outcome.as_exit_status()))
+}
+
+/// Says what a command that runs in the foreground would not leave open.
+fn tell_what_output_does_not(job: &Job) {
+    let id = job.id;
+    match job.outcome() {
+        Some(outcome @ Outcome::FailedToStart { .. }) => complain(&did_not_start(id, outcome)),
+        Some(Outcome::Exited { .. }) | None => {}
+        Some(outcome) => note(&format!("job {id}: {outcome}")),
+    }
+    if let Some(leftovers) = leftover_words(job) {
+        note(&format!("job {id} left processes behind: {leftovers}"));
+    }
+}

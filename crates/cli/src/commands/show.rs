@@ -1,0 +1,40 @@
+//! `homing show`: everything about one job.
+
+use std::process::ExitCode;
+
+use homing::{Homing, JobId};
+
+use super::stream::copy;
+use crate::args::ShowArgs;
+use crate::exit::Failure;
+use crate::render::output::CollectingSink;
+use crate::render::{print_detail, print_json};
+
+/// Lines of output that are shown.
+const LINES: usize = 10;
+
+/// Bytes at the output's end in which they are looked for.
+const BYTES: u64 = 8 * 1024;
+
+/// Shows one job.
+pub(super) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
+    let homing = Homing::open()?;
+    let id = homing.resolve(&args.job)?;
+    let job = homing.get(id)?;
+    if args.json {
+        print_json(&job)?;
+    } else {
+        let directory = Some(homing.job_path(id)).filter(|path| path.exists());
+        print_detail(&job, directory.as_deref(), &last_lines(&homing, id)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last lines of a job's output, cleaned.
+fn last_lines(homing: &Homing, id: JobId) -> Result<Vec<String>, Failure> {
+    let from = homing.output_end(id)?.saturating_sub(BYTES);
+    let mut sink = CollectingSink::starting_at(from);
+    copy(homing, id, from, &mut sink)?;
+    let lines: Vec<&str> = sink.text().lines().collect();
+    Ok(lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect())
+}

@@ -1,0 +1,33 @@
+//! What the doctor found.
+
+use std::io::Write;
+
+use homing::core::text::clean;
+use homing::{Check, Verdict};
+
+use super::style::{HINT, Tone};
+use crate::exit::Failure;
+
+/// Prints one line for each check, and what can be done below it.
+pub(crate) fn print_checks(checks: &[Check]) -> Result<(), Failure> {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let mut stdout = anstream::stdout().lock();
+    for check in checks {
+        let mark = match check.verdict {
+            Verdict::Ok => '✓',
+            Verdict::Note => '•',
+            Verdict::Problem => '✗',
+        };
+        let style = Tone::of_verdict(check.verdict).style();
+        writeln!(
+            stdout,
+            "{style}{mark}{style:#} {:<width$}  {}",
+            check.name,
+            clean(check.detail.as_bytes())
+        )?;
+        if let Some(hint) = &check.hint {
+            writeln!(stdout, "    {HINT}hint:{HINT:#} {}", clean(hint.as_bytes()))?;
+        }
+    }
+    Ok(stdout.flush()?)
+}

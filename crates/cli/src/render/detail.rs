@@ -1,0 +1,118 @@
+//! Everything about one job.
+
+use std::io::Write;
+use std::path::Path;
+
+use homing::core::text::{clean, grouped};
+use homing::core::{Timestamp, format_duration};
+use homing::{FollowUpPolicy, Job, LeftoverPolicy};
+
+use super::style::{TITLE, Tone};
+use super::words::{ago, ahead, leftover_words, now, one_line, progress};
+use crate::exit::Failure;
+
+/// Prints a job: the facts in the order in which they are asked for, then the end of its output. `directory` is where
+/// its files are, if they are still there.
+pub(crate) fn print_detail(
+    job: &Job,
+    directory: Option<&Path>,
+    last_lines: &[String],
+) -> Result<(), Failure> {
+    let now = now();
+    let mut stdout = anstream::stdout().lock();
+    let style = Tone::of_job(job).style();
+    writeln!(stdout, "{TITLE}Job {}{TITLE:#}  {style}{}{style:#}", job.id, progress(job, now))?;
+    for (label, value) in facts(job, directory, now) {
+        // A script of several lines stays aligned.
+        for (number, line) in value.lines().enumerate() {
+            writeln!(stdout, "  {:<12} {line}", if number == 0 { label } else { "" })?;
+        }
+    }
+    if !last_lines.is_empty() {
+        writeln!(stdout, "\n{TITLE}Last output{TITLE:#}")?;
+        for line in last_lines {
+            writeln!(stdout, "  {line}")?;
+        }
+    }
+    Ok(stdout.flush()?)
+}
+
+fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
+    let at = |time: Timestamp| format!("{time} ({})", ago(time, now));
+    let mut facts = vec![("Command", clean(job.command.to_string().as_bytes()))];
+    if let Some(name) = &job.name {
+        facts.push(("Name", one_line(name)));
+    }
+    facts.push(("Session", job.session.to_string()));
+    facts.push(("Directory", clean(job.cwd.to_string_lossy().as_bytes())));
+    facts.push(("Launched", at(job.created_at)));
+    if let Some(started) = job.state.started() {
+        facts.push(("Started", format!("{}, pid {}", at(started.started_at), started.pid)));
+    }
+    if let Some(finished) = job.state.finished() {
+        facts.push(("Ended", at(finished.ended_at)));
+    }
+    facts.push(("Limit", limit(job, now)));
+    if let Some(cpu) = job.state.finished().and_then(|finished| finished.cpu) {
+        facts.push(("CPU time", format_duration(cpu)));
+    }
+    if let Some(bytes) = job.state.finished().and_then(|finished| finished.peak_memory_bytes) {
+        facts.push(("Peak memory", format!("{} KiB", grouped(bytes.div_ceil(1024)))));
+    }
+    facts.push(("Output", output(job)));
+    if let Some(leftovers) = leftover_words(job) {
+        facts.push(("Left behind", leftovers));
+    }
+    facts.push(("Follow-up", follow_up(job, now)));
+    if let Some(directory) = directory {
+        facts.push(("Files", clean(directory.to_string_lossy().as_bytes())));
+    }
+    facts
+}
+
+fn limit(job: &Job, now: Timestamp) -> String {
+    let mut text = match job.limits.timeout {
+        Some(timeout) => format_duration(timeout),
+        None => "none".to_owned(),
+    };
+    if let Some(ends_by) = job.ends_by() {
+        text += &format!(", ends by {ends_by} ({})", ahead(ends_by, now));
+    }
+    text += &format!(", grace {}", format_duration(job.limits.grace));
+    text + match job.leftovers {
+        LeftoverPolicy::Kill => "",
+        LeftoverPolicy::Keep => ", leftovers are kept",
+    }
+}
+
+fn output(job: &Job) -> String {
+    let mut text = format!("{} bytes", grouped(job.output.total_bytes));
+    for (bytes, fate) in [
+        (job.output.omitted_bytes, "overwritten by later ones"),
+        (job.output.dropped_bytes, "lost to a full disk"),
+    ] {
+        if bytes > 0 {
+            text += &format!(", {} {fate}", grouped(bytes));
+        }
+    }
+    text
+}
+
+fn follow_up(job: &Job, now: Timestamp) -> String {
+    let mut text = job.follow_up.state.to_string();
+    text += match job.follow_up_policy {
+        FollowUpPolicy::Always => "",
+        FollowUpPolicy::Failure => ", asked for on failure only",
+        FollowUpPolicy::Never => ", asked for never",
+    };
+    if job.follow_up.attempts > 0 {
+        text += &format!(", attempts {}", job.follow_up.attempts);
+    }
+    if let Some(next) = job.follow_up.next_attempt_at {
+        text += &format!(", next {}", ahead(next, now));
+    }
+    if let Some(error) = &job.follow_up.last_error {
+        text += &format!(", last error: {}", one_line(error));
+    }
+    text
+}

@@ -1,0 +1,32 @@
+//! The table of follow-ups.
+
+use homing::Job;
+
+use super::style::Tone;
+use super::table::{Cell, print_table};
+use super::words::{ago, ahead, now, state, title};
+use crate::exit::Failure;
+
+/// Prints the follow-ups of jobs, one a line.
+pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
+    let now = now();
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            let follow_up = &job.follow_up;
+            let ended = job.state.finished().map(|finished| ago(finished.ended_at, now));
+            let next = follow_up.next_attempt_at.map(|next| ahead(next, now));
+            [
+                Cell::new(job.id.as_str()),
+                Cell::toned(follow_up.state.as_str(), Tone::of_follow_up(follow_up.state)),
+                Cell::new(follow_up.attempts.to_string()),
+                Cell::new(next.unwrap_or_default()),
+                Cell::new(job.session.as_str()),
+                Cell::toned(state(job), Tone::of_job(job)),
+                Cell::new(ended.unwrap_or_default()),
+                Cell::new(title(job)),
+            ]
+        })
+        .collect();
+    print_table(["ID", "FOLLOW-UP", "ATTEMPTS", "NEXT", "SESSION", "STATE", "ENDED", "COMMAND"], &rows)
+}

@@ -1,0 +1,29 @@
+//! The table of jobs.
+
+use homing::Job;
+use homing::core::format_duration;
+
+use super::style::Tone;
+use super::table::{Cell, print_table};
+use super::words::{ago, duration, now, state, title};
+use crate::exit::Failure;
+
+/// Prints jobs, one a line.
+pub(crate) fn print_job_table(jobs: &[Job]) -> Result<(), Failure> {
+    let now = now();
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            [
+                Cell::new(job.id.as_str()),
+                Cell::toned(state(job), Tone::of_job(job)),
+                Cell::new(ago(job.created_at, now)),
+                Cell::new(duration(job, now).map(format_duration).unwrap_or_default()),
+                Cell::toned(job.follow_up.state.as_str(), Tone::of_follow_up(job.follow_up.state)),
+                Cell::new(job.session.as_str()),
+                Cell::new(title(job)),
+            ]
+        })
+        .collect();
+    print_table(["ID", "STATE", "LAUNCHED", "DURATION", "FOLLOW-UP", "SESSION", "COMMAND"], &rows)
+}

@@ -1,0 +1,19 @@
+//! Turns jobs into what people and programs read. Everything that comes from a job is cleaned of control characters.
+
+mod checks;
+mod detail;
+mod follow_up_table;
+mod job_table;
+mod json;
+pub(crate) mod output;
+pub(crate) mod output_json;
+pub(crate) mod style;
+mod table;
+mod words;
+
+pub(crate) use checks::print_checks;
+pub(crate) use detail::print_detail;
+pub(crate) use follow_up_table::print_follow_up_table;
+pub(crate) use job_table::print_job_table;
+pub(crate) use json::{print_json, print_one_or_all};
+pub(crate) use words::{already_over, follow_up_summary, leftover_words, summary};

@@ -1,0 +1,105 @@
+//! A job's output for programs: documents with the text, and the offset to go on from.
+
+use homing::{Homing, JobId, OutputChunk};
+use serde::Serialize;
+
+use super::output::{CollectingSink, OutputSink, Readable};
+use super::print_json;
+use crate::exit::Failure;
+
+/// One piece of a job's output.
+#[derive(Serialize)]
+struct OutputDocument<'a> {
+    id: JobId,
+    /// Offset of the first byte that the text stands for.
+    from: u64,
+    /// Offset to go on from.
+    next: u64,
+    /// Bytes that the job has written by now.
+    total_bytes: u64,
+    /// Bytes between `from` and `next` that were not kept.
+    omitted_bytes: u64,
+    text: &'a str,
+}
+
+/// Prints all of it as one document.
+pub(crate) struct DocumentSink<'a> {
+    homing: &'a Homing,
+    id: JobId,
+    from: u64,
+    collected: CollectingSink,
+}
+
+impl DocumentSink<'_> {
+    pub(crate) fn new(homing: &Homing, id: JobId, from: u64) -> DocumentSink<'_> {
+        DocumentSink { homing, id, from, collected: CollectingSink::starting_at(from) }
+    }
+}
+
+impl OutputSink for DocumentSink<'_> {
+    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+        self.collected.take(chunk)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.collected.finish()?;
+        let readable = self.collected.readable();
+        print_json(&OutputDocument {
+            id: self.id,
+            from: self.from,
+            next: readable.next(),
+            total_bytes: self.homing.output_end(self.id)?,
+            omitted_bytes: readable.omitted_bytes(),
+            text: self.collected.text(),
+        })
+    }
+}
+
+/// Prints what has come as one document a line, whenever a line of output is complete.
+pub(crate) struct DocumentLinesSink<'a> {
+    homing: &'a Homing,
+    id: JobId,
+    from: u64,
+    told_omitted_bytes: u64,
+    readable: Readable,
+}
+
+impl DocumentLinesSink<'_> {
+    pub(crate) fn new(homing: &Homing, id: JobId, from: u64) -> DocumentLinesSink<'_> {
+        DocumentLinesSink { homing, id, from, told_omitted_bytes: 0, readable: Readable::starting_at(from) }
+    }
+
+    fn print(&mut self, text: &str, next: u64) -> Result<(), Failure> {
+        let omitted_bytes = self.readable.omitted_bytes();
+        print_json(&OutputDocument {
+            id: self.id,
+            from: self.from,
+            next,
+            total_bytes: self.homing.output_end(self.id)?,
+            omitted_bytes: omitted_bytes - self.told_omitted_bytes,
+            text,
+        })?;
+        self.told_omitted_bytes = omitted_bytes;
+        self.from = next;
+        Ok(())
+    }
+}
+
+impl OutputSink for DocumentLinesSink<'_> {
+    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+        let text = self.readable.push(chunk);
+        if text.is_empty() {
+            return Ok(());
+        }
+        // A line that is not complete is not in the text yet: whoever goes on from `next` gets it from its beginning.
+        let line_end = chunk.bytes.iter().rposition(|&byte| byte == b'\n');
+        let next = line_end.map_or(chunk.end(), |position| chunk.offset + position as u64 + 1);
+        self.print(&text, next)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        let text = self.readable.finish();
+        let next = self.readable.next();
+        if next > self.from { self.print(&text, next) } else { Ok(()) }
+    }
+}

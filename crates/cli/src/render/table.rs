@@ -1,0 +1,136 @@
+//! Tables: aligned, coloured and cut to the width of a terminal; separated by tabs for anybody else.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::Ansi256Color;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Row, Width};
+
+use super::style::Tone;
+use crate::exit::Failure;
+
+/// A column that is no wider than this is never cut on a terminal, a wider one never wider than twice this; the last
+/// takes what is left. In characters.
+const SHORT_COLUMN: u16 = 14;
+
+/// One field of a table.
+#[derive(Debug)]
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    pub(super) fn new(text: impl Into<String>) -> Cell {
+        Cell::toned(text, Tone::Plain)
+    }
+
+    pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Cell {
+        Cell { text: text.into(), tone }
+    }
+}
+
+/// Prints a table on standard output.
+pub(super) fn print_table<const N: usize>(header: [&str; N], rows: &[[Cell; N]]) -> Result<(), Failure> {
+    let stdout = io::stdout();
+    let text = if stdout.is_terminal() {
+        let width = comfy_table::Table::new().width();
+        let colored = AutoStream::choice(&stdout) != ColorChoice::Never;
+        for_terminal(header, rows, width, colored)
+    } else {
+        for_programs(header, rows)
+    };
+    let mut stdout = stdout.lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+fn for_programs<const N: usize>(header: [&str; N], rows: &[[Cell; N]]) -> String {
+    let mut text = header.join("\t") + "\n";
+    for row in rows {
+        text += &row.each_ref().map(|cell| cell.text.as_str()).join("\t");
+        text.push('\n');
+    }
+    text
+}
+
+fn for_terminal<const N: usize>(
+    header: [&str; N],
+    rows: &[[Cell; N]],
+    width: Option<u16>,
+    colored: bool,
+) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(width) = width {
+        table.set_width(width);
+    }
+    if colored {
+        table.enforce_styling()
+    } else {
+        table.force_no_tty()
+    };
+    let mut names = Row::from(header.map(|name| comfy_table::Cell::new(name).add_attribute(Attribute::Bold)));
+    names.max_height(1);
+    table.set_header(names);
+    for row in rows {
+        let mut cells = Row::from(row.each_ref().map(comfy_cell));
+        cells.max_height(1);
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let widths = table.column_max_content_widths();
+    for (column, width) in table.column_iter_mut().zip(widths).take(N - 1) {
+        column.set_constraint(if width <= SHORT_COLUMN {
+            ColumnConstraint::ContentWidth
+        } else {
+            ColumnConstraint::UpperBoundary(Width::Fixed(2 * SHORT_COLUMN))
+        });
+    }
+    table.trim_fmt() + "\n"
+}
+
+fn comfy_cell(cell: &Cell) -> comfy_table::Cell {
+    let text = comfy_table::Cell::new(&cell.text);
+    match cell.tone.color() {
+        Some(color) => text.fg(Color::AnsiValue(Ansi256Color::from_ansi(color).index())),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: [&str; 3] = ["ID", "STATE", "COMMAND"];
+
+    fn rows() -> [[Cell; 3]; 2] {
+        let command = "cargo test --workspace --all-features --no-fail-fast";
+        [
+            [Cell::new("3f9c0a1b2c4d"), Cell::toned("exit 0", Tone::Good), Cell::new(command)],
+            [Cell::new("81d20a1b2c4d"), Cell::toned("timed out", Tone::Odd), Cell::new("true")],
+        ]
+    }
+
+    #[test]
+    fn a_terminal_gets_what_fits_and_whole_ids() {
+        let expected = "\
+ID            STATE      COMMAND
+3f9c0a1b2c4d  exit 0     cargo test…
+81d20a1b2c4d  timed out  true
+";
+        assert_eq!(for_terminal(HEADER, &rows(), Some(42), false), expected);
+        let narrow = for_terminal(HEADER, &rows(), Some(10), false);
+        assert!(narrow.contains("3f9c0a1b2c4d") && narrow.lines().count() == 3, "{narrow}");
+    }
+
+    #[test]
+    fn colours_come_on_request_only() {
+        assert!(for_terminal(HEADER, &rows(), Some(80), true).contains("\x1b["));
+        assert!(!for_terminal(HEADER, &rows(), Some(80), false).contains('\x1b'));
+        assert!(!for_programs(HEADER, &rows()).contains('\x1b'));
+    }
+}

@@ -1,0 +1,133 @@
+//! `homing run`, alone and with `--wait`.
+
+use rustix::process::Signal;
+
+use crate::setup::{Setup, send};
+
+#[test]
+fn one_word_is_a_script_and_several_are_exact_arguments() {
+    let setup = Setup::new();
+    assert_eq!(setup.run(&["run", "--wait", "echo a  $((1 + 1))"]).stdout, "a 2\n");
+    assert_eq!(
+        setup.run(&["run", "--wait", "echo", "a  $((1 + 1))", "--", "-x"]).stdout,
+        "a  $((1 + 1)) -- -x\n"
+    );
+    assert_eq!(setup.run(&["run", "--wait", "--", "printf", "%s", "--json"]).stdout, "--json");
+}
+
+#[test]
+fn options_reach_the_job() {
+    let setup = Setup::new();
+    let folder = setup.file("folder/file", "").parent().unwrap().to_owned();
+    let id = setup.finished_with(
+        &[
+            "--session",
+            "chat-1",
+            "--name",
+            "a name",
+            "--cwd",
+            "folder",
+            "--env",
+            "A=1=2",
+            "--env",
+            "B=",
+            "--timeout",
+            "2h",
+        ],
+        "pwd; echo $A,$B,$HOMING_SESSION",
+    );
+    let job = setup.job(&id);
+    assert_eq!(job["session"], "chat-1");
+    assert_eq!(job["name"], "a name");
+    assert_eq!(job["timeout_ms"], 7_200_000);
+    let written = setup.run(&["output", &id]).stdout;
+    assert_eq!(written, format!("{}\n1=2,,chat-1\n", folder.canonicalize().unwrap().display()));
+}
+
+#[test]
+fn the_session_comes_from_the_environment() {
+    let setup = Setup::new();
+    let id = setup.run_as("chat-2", &["run", "true"]).stdout;
+    assert_eq!(setup.job(id.trim_end())["session"], "chat-2");
+    setup.wait_for_end(id.trim_end());
+}
+
+#[test]
+fn leftovers_are_kept_on_request() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--leftovers", "keep"], "sleep MARK & exit 0");
+    assert_eq!(setup.home.marked().len(), 1);
+    assert_eq!(setup.job(&id)["leftovers"][0]["name"], "sleep");
+    assert!(setup.run(&["show", &id]).stdout.contains("left running"), "it is said");
+    for process in setup.home.marked() {
+        send(process.pid, Signal::KILL);
+    }
+}
+
+#[test]
+fn staying_to_the_end_exits_as_the_job_did_and_counts_as_told() {
+    let setup = Setup::new();
+    let answer = setup.run(&["run", "--wait", "printf '\\033[1mbold\\033[0m\\nlast'; exit 7"]);
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(7), "bold\nlast", ""));
+    let jobs = setup.run(&["list", "--json"]).json();
+    assert_eq!(jobs[0]["follow_up"]["state"], "acknowledged");
+}
+
+#[test]
+fn what_output_does_not_tell_is_told_beside_it() {
+    let setup = Setup::new();
+    let answer = setup.run(&["run", "--wait", "--timeout", "50ms", &setup.marked("sleep MARK")]);
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(124), ""));
+    assert!(answer.stderr.contains("time limit reached"), "{answer:?}");
+    let answer = setup.run(&["run", "--wait", &setup.marked("sleep MARK & exit 0")]);
+    assert_eq!(answer.status, Some(0));
+    assert!(answer.stderr.contains("left processes behind: sleep"), "{answer:?}");
+}
+
+#[test]
+fn staying_for_a_while_leaves_the_job_in_the_background() {
+    let setup = Setup::new();
+    let script = setup.marked("sleep MARK");
+    for wait in [&["--wait", "20ms"][..], &["--wait=20ms"]] {
+        let answer = setup.run(&[&["run"], wait, &[script.as_str()]].concat());
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""));
+        let job = setup.run(&["list", "--json", "--limit", "1"]).json()[0].clone();
+        assert_eq!(job["state"], "running");
+        let id = job["id"].as_str().unwrap();
+        assert!(answer.stderr.contains(&format!("job {id} goes on in the background")), "{answer:?}");
+        setup.kill(id);
+    }
+}
+
+#[test]
+fn staying_with_json_prints_the_job_at_its_end() {
+    let setup = Setup::new();
+    let answer = setup.run(&["run", "--wait", "--json", "echo not shown; exit 7"]);
+    assert_eq!(answer.status, Some(7));
+    assert_eq!(answer.json()["outcome"]["exit_code"], 7);
+    assert_eq!(setup.follow_up(answer.json()["id"].as_str().unwrap()), "acknowledged");
+
+    let answer = setup.run(&["run", "--wait", "20ms", "--json", &setup.marked("sleep MARK")]);
+    assert_eq!((answer.status, answer.json()["state"].as_str()), (Some(0), Some("running")));
+    setup.kill(answer.json()["id"].as_str().unwrap());
+}
+
+#[test]
+fn a_command_that_cannot_start_is_an_error_that_is_told_once() {
+    let setup = Setup::new();
+    let answer = setup.run(&["run", "/no/such/program", "argument"]);
+    let id = answer.stdout.trim_end();
+    assert_eq!(answer.status, Some(1));
+    assert!(answer.stderr.starts_with(&format!("homing: error: job {id} did not start: ")), "{answer:?}");
+    assert_eq!(setup.follow_up(id), "acknowledged");
+
+    let answer = setup.run(&["run", "--json", "/no/such/program", "argument"]);
+    assert_eq!(
+        (answer.status, answer.json()["outcome"]["kind"].as_str()),
+        (Some(1), Some("failed_to_start"))
+    );
+
+    let answer = setup.run(&["run", "--wait", "/no/such/program", "argument"]);
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(125), ""));
+    assert!(answer.stderr.contains("did not start"), "{answer:?}");
+}

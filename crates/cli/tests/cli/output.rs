@@ -1,0 +1,127 @@
+//! `homing output`: whole, in parts, as it comes, and to a reader that leaves.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::setup::{Running, Setup};
+
+#[test]
+fn output_is_cleaned_unless_asked_for_raw() {
+    let setup = Setup::new();
+    let id = setup.finished("printf '10%%\\r100%%\\n\\033[31mred\\033[0m'");
+    assert_eq!(setup.run(&["output", &id]).stdout, "100%\nred");
+    assert_eq!(setup.run(&["output", &id, "--raw"]).stdout, "10%\r100%\n\x1b[31mred\x1b[0m");
+}
+
+#[test]
+fn output_is_read_from_any_offset() {
+    let setup = Setup::new();
+    let id = setup.finished("printf 'one two'");
+    assert_eq!(setup.run(&["output", &id, "--from", "4"]).stdout, "two");
+    assert_eq!(setup.run(&["output", &id, "--tail", "3"]).stdout, "two");
+    assert_eq!(setup.run(&["output", &id, "--tail", "300"]).stdout, "one two");
+    assert_eq!(setup.run(&["output", &id, "--from", "300"]).stdout, "");
+    assert_eq!(
+        setup.run(&["output", &id, "--from", "4", "--json"]).json(),
+        json!({"id": id, "from": 4, "next": 7, "total_bytes": 7, "omitted_bytes": 0, "text": "two"})
+    );
+}
+
+#[test]
+fn what_was_not_kept_is_named() {
+    let setup = Setup::new();
+    setup.file("homing/config.toml", "[defaults]\noutput_head_bytes = 8\noutput_tail_bytes = 4096\n");
+    let id = setup.finished("seq 1 100000");
+    let job = setup.job(&id);
+    let omitted = job["output"]["omitted_bytes"].as_u64().unwrap();
+    assert!(omitted > 500_000, "{job}");
+
+    let text = setup.run(&["output", &id]).stdout;
+    let mut lines = text.lines().skip(4);
+    let named = lines.next().unwrap().replace(',', "");
+    assert_eq!(named, format!("… {omitted} bytes omitted …"));
+    assert!(text.starts_with("1\n2\n3\n4\n") && text.ends_with("\n99999\n100000\n"), "both ends are there");
+
+    let document = setup.run(&["output", &id, "--json"]).json();
+    assert_eq!((&document["text"], &document["omitted_bytes"]), (&text.into(), &omitted.into()));
+
+    let raw = setup.run(&["output", &id, "--raw"]);
+    assert!(!raw.stdout.contains("omitted") && raw.stdout.starts_with("1\n2\n3\n4\n"));
+    assert!(
+        raw.stderr.replace(',', "").contains(&format!("note: {omitted} bytes omitted at offset 8")),
+        "{}",
+        raw.stderr
+    );
+}
+
+#[test]
+fn following_ends_with_the_job() {
+    let setup = Setup::new();
+    let id = setup.launch("echo first; while [ ! -e go ]; do sleep 0.01; done; echo last");
+    let mut following = Running::start(setup.command(&["output", "--follow", &id]));
+    following.read_until("first\n");
+    setup.file("go", "");
+    let rest = following.end();
+    assert_eq!((rest.status, rest.stdout.as_str(), rest.stderr.as_str()), (Some(0), "last\n", ""));
+}
+
+#[test]
+fn documents_that_follow_fit_together() {
+    let setup = Setup::new();
+    let id = setup.launch("printf 'first\\nsec'; while [ ! -e go ]; do sleep 0.01; done; printf 'ond\\nend'");
+    let mut following = Running::start(setup.command(&["output", "--follow", "--json", &id]));
+    following.read_until("\n");
+    setup.file("go", "");
+    let rest = following.end();
+    let documents: Vec<Value> = rest.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&documents[0]["from"], &documents[0]["text"]), (&json!(6), &json!("second\n")));
+    assert_eq!(documents[0]["next"], documents[1]["from"]);
+    assert_eq!((&documents[1]["next"], &documents[1]["text"]), (&json!(16), &json!("end")));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let setup = Setup::new();
+    let id = setup.finished("seq 1 100000");
+    for arguments in [&["output", id.as_str()][..], &["output", &id, "--raw"], &["output", &id, "--json"]] {
+        let mut command = setup.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_does_not_end_the_job_nor_count_as_told() {
+    let setup = Setup::new();
+    let script = "while [ ! -e go ]; do echo line; sleep 0.01; done";
+    let mut staying = Running::start(setup.command(&["run", "--wait", script]));
+    staying.read_until("line\n");
+    staying.close_stdout();
+    assert_eq!(staying.end().status, Some(0));
+    let job = setup.run(&["list", "--json"]).json()[0].clone();
+    assert_eq!(job["state"], "running");
+    setup.file("go", "");
+    let id = job["id"].as_str().unwrap();
+    setup.wait_for_end(id);
+    assert_eq!(setup.follow_up(id), "pending");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let setup = Setup::new();
+    setup.finished("true");
+    for arguments in [&["list"][..], &["list", "--json"], &["doctor"]] {
+        let mut command = setup.command(arguments);
+        command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let expected =
+            if arguments.contains(&"--json") { "" } else { "homing: error: cannot write the answer: " };
+        assert!(told.starts_with(expected), "{arguments:?}: {told}");
+    }
+}

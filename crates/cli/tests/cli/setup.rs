@@ -1,0 +1,205 @@
+//! A home of its own for each test, and the program on it.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use testkit::{TempHome, wait_until};
+
+/// What the environment of the tests may say, and the tests must not hear.
+const SESSION_VARIABLES: [&str; 6] = [
+    "HOMING_SESSION",
+    "CLAUDE_CODE_SESSION_ID",
+    "CODEX_THREAD_ID",
+    "AGENT_SESSION_ID",
+    "LETTA_CONVERSATION_ID",
+    "GEMINI_SESSION_ID",
+];
+
+/// A home. Dropping it proves that no process of the test survived.
+pub(crate) struct Setup {
+    pub(crate) home: TempHome,
+}
+
+/// What the program answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Setup {
+        Setup { home: TempHome::new() }
+    }
+
+    /// The program with these arguments, on this home, with nothing of the outer session.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+        for name in SESSION_VARIABLES {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .env("HOMING_HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.home.scratch())
+            .env_remove("HOMING_CONFIG")
+            .current_dir(self.home.scratch())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Answer {
+        answer(self.command(arguments))
+    }
+
+    /// Runs the program on behalf of a session.
+    pub(crate) fn run_as(&self, session: &str, arguments: &[&str]) -> Answer {
+        let mut command = self.command(arguments);
+        command.env("HOMING_SESSION", session);
+        answer(command)
+    }
+
+    /// Launches a script and returns the id of its job. `MARK` in it stands for this test's own number of seconds.
+    pub(crate) fn launch(&self, script: &str) -> String {
+        self.launch_with(&[], script)
+    }
+
+    /// Launches a script with options.
+    #[track_caller]
+    pub(crate) fn launch_with(&self, options: &[&str], script: &str) -> String {
+        let script = self.marked(script);
+        let answer = self.run(&[&["run"], options, &[script.as_str()]].concat());
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+        let id = answer.stdout.trim_end().to_owned();
+        assert!(id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "an id alone: {answer:?}");
+        id
+    }
+
+    /// Launches a script that ends by itself, and waits for its end without acknowledging it.
+    pub(crate) fn finished(&self, script: &str) -> String {
+        self.finished_with(&[], script)
+    }
+
+    pub(crate) fn finished_with(&self, options: &[&str], script: &str) -> String {
+        let id = self.launch_with(options, script);
+        self.wait_for_end(&id);
+        id
+    }
+
+    pub(crate) fn wait_for_end(&self, id: &str) {
+        wait_until("the job is over", || self.job(id)["state"] == "finished");
+    }
+
+    pub(crate) fn marked(&self, script: &str) -> String {
+        script.replace("MARK", self.home.mark())
+    }
+
+    /// The document of a job.
+    #[track_caller]
+    pub(crate) fn job(&self, id: &str) -> Value {
+        self.run(&["show", id, "--json"]).json()
+    }
+
+    /// Where the follow-up of a job stands.
+    #[track_caller]
+    pub(crate) fn follow_up(&self, id: &str) -> String {
+        self.job(id)["follow_up"]["state"].as_str().expect("a state").to_owned()
+    }
+
+    /// Ends a job for good.
+    #[track_caller]
+    pub(crate) fn kill(&self, id: &str) {
+        let answer = self.run(&["kill", id]);
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+    }
+
+    /// A file beside the home.
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.home.scratch().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::write(&path, content).expect("the file is written");
+        path
+    }
+}
+
+impl Answer {
+    /// The one document on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no document: {error}: {self:?}"))
+    }
+}
+
+pub(crate) fn answer(mut command: Command) -> Answer {
+    let output = command.output().expect("the program runs");
+    Answer {
+        status: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// Sends a signal to one process.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("it is there");
+}
+
+/// The program while it runs.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Running {
+        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs"))
+    }
+
+    /// Reads standard output until it says `text`.
+    pub(crate) fn read_until(&mut self, text: &str) {
+        let stdout = self.0.stdout.as_mut().expect("it is open");
+        let (mut said, mut byte) = (Vec::new(), [0]);
+        while !said.ends_with(text.as_bytes()) {
+            assert_eq!(
+                stdout.read(&mut byte).expect("it can be read"),
+                1,
+                "it ended before it said {text:?}"
+            );
+            said.push(byte[0]);
+        }
+    }
+
+    /// Stops listening.
+    pub(crate) fn close_stdout(&mut self) {
+        drop(self.0.stdout.take());
+    }
+
+    /// Does what Ctrl-C does, once it would be explained.
+    pub(crate) fn interrupt(&self) {
+        let status = format!("/proc/{}/status", self.0.id());
+        wait_until("Ctrl-C is heard", || {
+            let status = std::fs::read_to_string(&status).expect("it runs");
+            let caught =
+                status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a set of signals");
+            let caught = u64::from_str_radix(caught.trim(), 16).expect("hexadecimal digits");
+            caught & (1 << (Signal::INT.as_raw() - 1)) != 0
+        });
+        send(self.0.id(), Signal::INT);
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Answer {
+        let mut answer = Answer { status: None, stdout: String::new(), stderr: String::new() };
+        if let Some(stdout) = &mut self.0.stdout {
+            stdout.read_to_string(&mut answer.stdout).expect("text");
+        }
+        let mut stderr = self.0.stderr.take().expect("it is open");
+        stderr.read_to_string(&mut answer.stderr).expect("text");
+        answer.status = self.0.wait().expect("it ends").code();
+        answer
+    }
+}

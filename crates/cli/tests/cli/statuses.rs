@@ -1,0 +1,104 @@
+//! Exit statuses: those of jobs, and those of waiting.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use testkit::wait_until;
+
+use crate::setup::{Setup, send};
+
+#[test]
+fn wait_exits_as_the_job_did() {
+    let setup = Setup::new();
+    for (options, script, status) in [
+        (&[][..], "exit 0", 0),
+        (&[], "exit 7", 7),
+        (&[], "exit 255", 255),
+        (&[], "kill -SEGV $$", 139),
+        (&["--timeout", "50ms"], "sleep MARK", 124),
+    ] {
+        let id = setup.launch_with(options, script);
+        assert_eq!(setup.run(&["wait", &id]).status, Some(status), "{script}");
+    }
+}
+
+#[test]
+fn wait_exits_with_125_where_the_job_has_no_status_of_its_own() {
+    let setup = Setup::new();
+    let killed = setup.launch("sleep MARK");
+    setup.kill(&killed);
+    assert_eq!(setup.run(&["wait", &killed]).status, Some(125));
+
+    let refused = setup.run(&["run", "/no/such/program", "argument"]).stdout;
+    assert_eq!(setup.run(&["wait", refused.trim_end()]).status, Some(125));
+
+    let lost = setup.launch("sleep MARK");
+    let supervisor =
+        setup.home.processes().into_iter().find(|process| process.command_line.contains("__supervise"));
+    send(supervisor.unwrap().pid, Signal::KILL);
+    let answer = setup.run(&["wait", &lost]);
+    assert_eq!(answer.status, Some(125));
+    assert!(answer.stdout.contains("lost"), "{answer:?}");
+}
+
+#[test]
+fn of_several_jobs_all_must_succeed() {
+    let setup = Setup::new();
+    let (good, better, bad) = (setup.launch("true"), setup.launch("true"), setup.launch("exit 7"));
+    assert_eq!(setup.run(&["wait", &good, &better]).status, Some(0));
+    assert_eq!(setup.run(&["wait", &good, &bad]).status, Some(1));
+    assert_eq!(setup.run(&["wait", &bad, &bad]).status, Some(7), "named twice it is one job");
+}
+
+#[test]
+fn any_of_several_jobs_is_enough() {
+    let setup = Setup::new();
+    let (quick, slow) = (setup.launch("true"), setup.launch("sleep MARK"));
+    let answer = setup.run(&["wait", "--any", &slow, &quick]);
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    assert!(answer.stdout.contains("exit code 0") && answer.stdout.contains("still running"), "{answer:?}");
+    assert_eq!(setup.follow_up(&slow), "waiting");
+    setup.kill(&slow);
+}
+
+#[test]
+fn waiting_in_vain_exits_with_75() {
+    let setup = Setup::new();
+    let id = setup.launch("sleep MARK");
+    let answer = setup.run(&["wait", &id, "--timeout", "10ms"]);
+    assert_eq!((answer.status, answer.stderr.as_str()), (Some(75), ""));
+    assert!(answer.stdout.contains("still running"), "{answer:?}");
+
+    let answer = setup.run(&["result", &id]);
+    assert_eq!((answer.status, answer.stderr.as_str()), (Some(75), ""));
+    assert!(answer.stdout.contains("is still running"), "{answer:?}");
+    assert_eq!(setup.follow_up(&id), "waiting");
+    setup.kill(&id);
+}
+
+#[test]
+fn killing_succeeds_when_all_are_over() {
+    let setup = Setup::new();
+    let (over, running) = (setup.finished("exit 7"), setup.launch("sleep MARK"));
+    let answer = setup.run(&["kill", &over, &running]);
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    let lines: Vec<&str> = answer.stdout.lines().collect();
+    assert!(lines[0].starts_with(&format!("{over}  already over: exit code 7 after ")), "{answer:?}");
+    assert!(lines[1].starts_with(&format!("{running}  killed by its own session after ")), "{answer:?}");
+}
+
+#[test]
+fn jobs_that_are_killed_together_end_side_by_side() {
+    let setup = Setup::new();
+    // Each of them would use up its whole time of grace.
+    let stubborn = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
+    let ids = [0, 1, 2].map(|_| setup.launch_with(&["--grace", "2s"], stubborn));
+    for id in &ids {
+        wait_until("the trap is set", || setup.run(&["output", id]).stdout == "ready\n");
+    }
+    let before = Instant::now();
+    let answer = setup.run(&["kill", &ids[0], &ids[1], &ids[2]]);
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    // One after the other they would take six seconds.
+    assert!(before.elapsed() < Duration::from_secs(5), "took {:?}", before.elapsed());
+}

@@ -1,0 +1,69 @@
+//! `prune`, `doctor`, `completions` and `man`.
+
+use crate::setup::Setup;
+
+#[test]
+fn only_what_is_over_told_and_old_is_pruned() {
+    let setup = Setup::new();
+    let (told, untold) = (setup.finished("true"), setup.finished("true"));
+    let running = setup.launch("sleep MARK");
+    setup.run(&["ack", &told]);
+    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n", "seven days are not over");
+    assert_eq!(setup.run(&["prune", "--older-than", "0s"]).stdout, "removed 1 job\n");
+    assert_eq!(setup.run(&["show", &told]).status, Some(3));
+    assert_eq!(setup.job(&untold)["state"], "finished");
+    setup.kill(&running);
+}
+
+#[test]
+fn the_configuration_says_how_long_jobs_are_kept() {
+    let setup = Setup::new();
+    setup.finished_with(&["--follow-up", "never"], "true");
+    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n");
+    setup.file("homing/config.toml", "[retention]\nfinished = \"0s\"\n");
+    assert_eq!(setup.run(&["prune"]).stdout, "removed 1 job\n");
+}
+
+#[test]
+fn the_doctor_is_content_with_a_sound_home() {
+    let setup = Setup::new();
+    setup.finished("true");
+    let answer = setup.run(&["doctor"]);
+    assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.stdout.lines().all(|line| line.starts_with(['✓', '•'])), "{answer:?}");
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_fails() {
+    let setup = Setup::new();
+    let id = setup.finished("true");
+    std::fs::write(setup.home.path().join("jobs").join(&id).join("spec.json"), "{").unwrap();
+    std::fs::remove_file(setup.home.path().join("ledger.db")).unwrap();
+    let answer = setup.run(&["doctor"]);
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    assert!(answer.stdout.contains(&format!("✗ job            {id}: ")), "{answer:?}");
+    assert!(answer.stdout.contains("\n    hint: look at "), "{answer:?}");
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let setup = Setup::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let answer = setup.run(&["completions", shell]);
+        assert_eq!(answer.status, Some(0));
+        assert!(answer.stdout.contains("follow-ups"), "{shell}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let setup = Setup::new();
+    assert!(setup.run(&["man"]).stdout.contains(".TH homing 1"));
+    let folder = setup.file("man/other", "").parent().unwrap().to_owned();
+    assert_eq!(setup.run(&["man", folder.to_str().unwrap()]).status, Some(0));
+    for page in ["homing.1", "homing-run.1", "homing-follow-ups.1"] {
+        assert!(folder.join(page).is_file(), "{page}");
+    }
+    let nowhere = setup.run(&["man", "/no/such/folder"]);
+    assert_eq!(nowhere.status, Some(1), "{nowhere:?}");
+}

@@ -1,0 +1,137 @@
+//! Clocks that jump, machines that reboot, pids that change hands.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use homing::core::LostReason;
+use homing::{Outcome, TimeLimit};
+use testkit::wait_until;
+
+use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, skip, stdout};
+
+/// A day, in milliseconds, as the fault tests inject it.
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
+    for jump in [DAY_MS, -DAY_MS] {
+        let setup = Setup::new();
+        let spec = setup
+            .script("exec sleep MARK")
+            .time_limit(TimeLimit::After(Duration::from_millis(500)))
+            // The start is seen on the true clock, everything after it on the one that jumped.
+            .env("FAILPOINTS", format!("wall_clock=1*return(0)->return({jump})"));
+        let job = setup.end_of(setup.launch_spec(spec).id);
+        assert_eq!(outcome(&job), &Outcome::TimedOut);
+        let finished = job.state.finished().expect("it is over");
+        let duration = finished.duration.expect("it is known");
+        assert!((Duration::from_millis(500)..Duration::from_secs(60)).contains(&duration), "{duration:?}");
+        let started = finished.started.expect("it ran").started_at.as_unix_millis();
+        let on_the_wall = finished.ended_at.as_unix_millis() - started;
+        assert!((on_the_wall - jump).abs() < DAY_MS / 2, "the jump was seen on the wall: {on_the_wall}");
+    }
+}
+
+#[test]
+fn the_order_of_jobs_does_not_see_a_jump_of_the_wall_clock() {
+    let setup = Setup::new();
+    let launch = |jump: i64| {
+        let mut run = setup.program();
+        run.args(["run", "true"]).env("FAILPOINTS", format!("wall_clock=return({jump})"));
+        stdout(&run.output().expect("the program runs"))
+    };
+    let mut ids: Vec<String> = [0, -DAY_MS, DAY_MS, 0].map(launch).into();
+    let jobs = setup.homing.list(&homing::ListOptions::default()).expect("a list");
+    let listed: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+    ids.reverse();
+    assert_eq!(listed, ids, "newest first");
+}
+
+#[test]
+fn after_a_reboot_jobs_are_lost_and_nothing_is_signalled() {
+    let setup = Setup::new();
+    let id = setup.launch("setsid sleep MARK & wait").id;
+    let sleeper = setup.wait_for_marked(1).remove(0);
+    // As after a reboot nobody holds the lock; what runs now only looks as if it belonged to the job.
+    let supervisor = setup.supervisor(id).pid;
+    kill_9(supervisor);
+    wait_until("the supervisor is gone", || !fs::exists(format!("/proc/{supervisor}/exe")).unwrap_or(false));
+
+    let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "boot_id=return(another)").output();
+    let list = stdout(&list.expect("the program runs"));
+    assert!(list.contains(r#""outcome":{"kind":"lost","reason":"reboot"}"#), "{list}");
+    assert_eq!(setup.home.marked(), std::slice::from_ref(&sleeper), "it was not signalled");
+    assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::Reboot });
+    kill_9(sleeper.pid);
+}
+
+/// Runs in a pid namespace of its own: a job loses its supervisor, its pid goes to a stranger, and a door looks.
+const REUSE: &str = r#"
+set -eu
+id=$("$PROGRAM" run 'exec sleep MARK')
+pid=$("$PROGRAM" show "$id" --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
+supervisor=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$pid/stat")
+kill -9 "$supervisor"
+while [ -e "/proc/$pid/exe" ] && [ "$(sed 's/.*) \(.\) .*/\1/' "/proc/$pid/stat")" != Z ]; do :; done
+# The next process gets the number after this one, once it is free.
+for attempt in $(seq 100); do
+    echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid
+    sleep MARK &
+    stranger=$!
+    [ "$stranger" = "$pid" ] && break
+    kill -9 "$stranger"; wait "$stranger" || true
+done
+[ "$stranger" = "$pid" ] || { echo "pid was not reused"; exit 0; }
+"$PROGRAM" show "$id" --json
+kill -0 "$stranger" && echo "stranger lives"
+kill -9 "$stranger"
+"#;
+
+#[test]
+fn a_stranger_that_got_the_pid_is_never_signalled() {
+    if !is_root() {
+        return skip("making a pid namespace needs root");
+    }
+    let setup = Setup::new();
+    let script = REUSE.replace("MARK", setup.home.mark());
+    let mut namespace = Command::new("unshare");
+    namespace.args(["--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", &script]);
+    namespace.env("PROGRAM", PROGRAM).env("HOMING_HOME", setup.home.path());
+    let output = namespace.output().expect("unshare runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    if text.contains("pid was not reused") || !output.status.success() && text.is_empty() {
+        return skip(&format!("no pid could be reused: {output:?}"));
+    }
+    assert!(text.contains(r#""reason":"supervisor_died""#), "{output:#?}");
+    assert!(text.contains("stranger lives"), "{output:#?}");
+}
+
+#[test]
+fn a_damaged_record_is_never_a_wrong_outcome() {
+    for (name, damage) in [
+        ("cut", Box::new(|bytes: &mut Vec<u8>| bytes.truncate(1100)) as Box<dyn Fn(&mut Vec<u8>)>),
+        ("emptied", Box::new(Vec::clear)),
+        ("one digit of the exit code", Box::new(|bytes: &mut Vec<u8>| flip(bytes, b"\"exit_code\":"))),
+        ("the checksum", Box::new(|bytes: &mut Vec<u8>| bytes[1024 + 9] ^= 1)),
+    ] {
+        let setup = Setup::new();
+        let id = setup.launch("exit 4").id;
+        let record = setup.home.path().join("jobs").join(id.as_str()).join("record");
+        wait_until("the supervisor is done", || setup.home.processes().is_empty());
+        // Before anybody has looked at it.
+        let mut bytes = fs::read(&record).expect("a record");
+        damage(&mut bytes);
+        fs::write(&record, bytes).expect("it can be damaged");
+        let output =
+            setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
+        let list = stdout(&output.expect("the program runs"));
+        assert!(list.contains(r#""kind":"lost""#), "{name}: {list}");
+    }
+}
+
+/// Changes the byte after `needle`.
+fn flip(bytes: &mut [u8], needle: &[u8]) {
+    let place = bytes.windows(needle.len()).position(|window| window == needle).expect("it is there");
+    bytes[place + needle.len()] ^= 1;
+}

@@ -1,0 +1,13 @@
+//! What homing must survive: each test does one harm, then looks whether state, outcome and follow-up are right and
+//! nothing is left behind. Built with the feature `failpoints`, which compiles in the named crash points.
+
+mod clock;
+mod disk;
+mod evidence;
+mod launcher;
+mod ledger;
+mod output;
+mod predecessor;
+mod setup;
+mod supervisor;
+mod tree;

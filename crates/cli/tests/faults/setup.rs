@@ -1,0 +1,137 @@
+//! A home of its own for each fault, with the library and the program on it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use homing::{Config, Homing, Job, JobId, JobSpec, OpenOptions, Outcome, WaitFor};
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::{PATIENCE, Process, TempHome, wait_until};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_homing");
+
+/// An open home. Dropping it proves that no process of the test survived.
+pub(crate) struct Setup {
+    pub(crate) homing: Homing,
+    pub(crate) home: TempHome,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Setup {
+        Setup::in_home(TempHome::new())
+    }
+
+    pub(crate) fn in_home(home: TempHome) -> Setup {
+        let homing = open(&home, Duration::from_secs(10));
+        Setup { homing, home }
+    }
+
+    /// Launches a script. `MARK` in it stands for this test's own number of seconds.
+    pub(crate) fn launch(&self, script: &str) -> Job {
+        self.launch_spec(self.script(script))
+    }
+
+    pub(crate) fn script(&self, script: &str) -> JobSpec {
+        JobSpec::script(script.replace("MARK", self.home.mark())).expect("a script")
+    }
+
+    pub(crate) fn launch_spec(&self, spec: JobSpec) -> Job {
+        self.homing.launch(spec).expect("the job is launched")
+    }
+
+    /// Launches a script and waits for its end.
+    pub(crate) fn run(&self, script: &str) -> Job {
+        let id = self.launch(script).id;
+        self.end_of(id)
+    }
+
+    /// Waits for the end of a job.
+    pub(crate) fn end_of(&self, id: JobId) -> Job {
+        let mut waited =
+            self.homing.wait(&[id], WaitFor::All, Some(PATIENCE)).expect("the job can be waited for");
+        assert!(waited.satisfied, "still not over: {:#?}", waited.jobs);
+        waited.jobs.remove(0)
+    }
+
+    /// The supervisor of a job that runs.
+    pub(crate) fn supervisor(&self, id: JobId) -> Process {
+        let mut found: Vec<Process> = self
+            .home
+            .processes()
+            .into_iter()
+            .filter(|process| {
+                process.command_line.contains("__supervise") && process.command_line.contains(id.as_str())
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "one supervisor: {found:#?}");
+        found.remove(0)
+    }
+
+    /// Waits until so many processes carry the test's mark.
+    #[track_caller]
+    pub(crate) fn wait_for_marked(&self, count: usize) -> Vec<Process> {
+        wait_until(&format!("{count} marked processes run"), || self.home.marked().len() == count);
+        self.home.marked()
+    }
+
+    /// The program, on this home, with nothing of the outer session.
+    pub(crate) fn program(&self) -> Command {
+        program(&self.home)
+    }
+
+    /// A file beside the home.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.home.scratch().join(name)
+    }
+}
+
+pub(crate) fn open(home: &TempHome, busy_timeout: Duration) -> Homing {
+    OpenOptions::new()
+        .home(home.path())
+        .config(Config::default())
+        .supervisor(PROGRAM)
+        .busy_timeout(busy_timeout)
+        .open()
+        .expect("the home opens")
+}
+
+pub(crate) fn program(home: &TempHome) -> Command {
+    let mut command = Command::new(PROGRAM);
+    let empty_config = home.scratch().join("config.toml");
+    std::fs::write(&empty_config, "").expect("a configuration file");
+    command.env("HOMING_HOME", home.path()).env("HOMING_CONFIG", empty_config);
+    for name in
+        ["HOMING_SESSION", "HOMING_JOB", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "AGENT_SESSION_ID"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Ends one process, as the kernel's out-of-memory killer would.
+pub(crate) fn kill_9(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::KILL).expect("the process can be killed");
+}
+
+pub(crate) fn outcome(job: &Job) -> &Outcome {
+    job.outcome().unwrap_or_else(|| panic!("not over: {job:#?}"))
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{output:#?}");
+    String::from_utf8(output.stdout.clone()).expect("text").trim_end().to_owned()
+}
+
+/// Says plainly that a test could not do what it is for, past the test runner's capture, so that nobody takes it for a
+/// pass.
+pub(crate) fn skip(reason: &str) {
+    let line = format!("skipped: {reason}\n");
+    std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes())
+        .expect("standard error is open");
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,175 @@
+//! Supervisors and launchers that die at the worst moment.
+
+use std::fs;
+
+use homing::core::LostReason;
+use homing::{FollowUpState, JobId, Outcome};
+use testkit::wait_until;
+
+use crate::setup::{Setup, kill_9, outcome, stdout};
+
+const LOST: Outcome = Outcome::Lost { reason: LostReason::SupervisorDied };
+
+#[test]
+fn a_job_whose_supervisor_is_killed_is_lost_and_leaves_no_process() {
+    let setup = Setup::new();
+    let job = setup.launch("sleep MARK & setsid sleep MARK & (env -i setsid sleep MARK &) ; wait");
+    setup.wait_for_marked(3);
+    kill_9(setup.supervisor(job.id).pid);
+
+    let job = setup.end_of(job.id);
+    assert_eq!(outcome(&job), &LOST);
+    assert_eq!(job.follow_up.state, FollowUpState::Pending);
+    assert_eq!(setup.home.marked(), []);
+    let ended = &job.state.finished().expect("it is over").leftovers;
+    assert!(ended.len() >= 3, "what was ended is named: {ended:#?}");
+}
+
+#[test]
+fn a_stranger_is_not_taken_for_a_part_of_a_lost_job() {
+    let setup = Setup::new();
+    let other = setup.launch("exec sleep MARK");
+    let job = setup.launch("exec sleep MARK");
+    setup.wait_for_marked(2);
+    kill_9(setup.supervisor(job.id).pid);
+
+    assert_eq!(outcome(&setup.end_of(job.id)), &LOST);
+    assert_eq!(setup.home.marked().len(), 1, "the other job runs on");
+    setup.homing.kill(other.id, homing::KilledBy::Operator).expect("it can be ended");
+}
+
+/// Launches a job that writes into a file, with its supervisor crashing at `point`, and returns how often it wrote.
+fn run_with_crash_at(setup: &Setup, point: &str, script: &str) -> (JobId, String) {
+    let file = setup.scratch("ran");
+    let script = format!("echo ran >> {}; {script}", file.display());
+    let spec = setup.script(&script).env("FAILPOINTS", format!("{point}=return"));
+    let id = setup.launch_spec(spec).id;
+    let _ = setup.end_of(id);
+    (id, fs::read_to_string(file).unwrap_or_default())
+}
+
+#[test]
+fn a_supervisor_killed_before_the_gate_opens_runs_nothing() {
+    for point in ["supervise/locked", "supervise/forked", "supervise/started_recorded"] {
+        let setup = Setup::new();
+        let file = setup.scratch("ran");
+        let spec = setup
+            .script(&format!("echo ran >> {}", file.display()))
+            .env("FAILPOINTS", format!("{point}=return"));
+        let id = setup.launch_spec(spec).id;
+        // Without a process on record it counts as never started only after a while, which is not waited for here.
+        let list =
+            setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
+        let list = stdout(&list.expect("the program runs"));
+        assert!(list.contains(r#""kind":"lost""#), "{point}: {list}");
+        let job = setup.end_of(id);
+        assert_eq!(job.follow_up.state, FollowUpState::Pending, "{point}");
+        assert!(!file.exists(), "{point}: the command ran");
+    }
+}
+
+#[test]
+fn a_supervisor_killed_after_the_end_was_recorded_loses_nothing() {
+    let points = ["end_recorded", "finish_written", "finish_synced", "doorbell_rung"];
+    for point in points.map(|name| format!("supervise/{name}")) {
+        let setup = Setup::new();
+        // Something outlives the main process, so that the end is recorded before the job is over.
+        let (id, ran) = run_with_crash_at(&setup, &point, "setsid sleep MARK & exit 7");
+        let job = setup.end_of(id);
+        assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 7 }, "{point}");
+        assert_eq!(job.follow_up.state, FollowUpState::Pending, "{point}");
+        assert_eq!((ran.as_str(), setup.home.marked().len()), ("ran\n", 0), "{point}");
+    }
+}
+
+#[test]
+fn a_supervisor_killed_before_the_end_was_recorded_says_so() {
+    for point in ["supervise/answered", "supervise/main_ended"] {
+        let setup = Setup::new();
+        let (id, _) = run_with_crash_at(&setup, point, "setsid sleep MARK & exit 7");
+        let job = setup.end_of(id);
+        assert_eq!(outcome(&job), &LOST, "{point}");
+        assert_eq!(setup.home.marked(), [], "{point}");
+    }
+}
+
+#[test]
+fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
+    for point in ["supervise/tree_killed", "supervise/output_taken"] {
+        let setup = Setup::new();
+        let spec = setup
+            .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
+            .env("FAILPOINTS", format!("{point}=return"))
+            .grace(std::time::Duration::from_millis(50));
+        let id = setup.launch_spec(spec).id;
+        setup.wait_for_marked(2);
+        setup.homing.request_kill(id, homing::KilledBy::Operator).expect("it can be asked");
+        let job = setup.end_of(id);
+        assert_eq!(outcome(&job), &LOST, "{point}");
+        assert_eq!(setup.home.marked(), [], "{point}");
+    }
+}
+
+/// The steps of a launch, and whether there is a job if the launcher dies right after.
+const LAUNCH_STEPS: [(&str, bool); 7] = [
+    ("launch/directory_made", false),
+    ("launch/record_made", false),
+    ("launch/script_written", false),
+    ("launch/spec_written", true),
+    ("launch/doorbell_rung", true),
+    ("launch/spawned", true),
+    ("launch/durable", true),
+];
+
+#[test]
+fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() {
+    for (point, is_job) in LAUNCH_STEPS {
+        let setup = Setup::new();
+        let file = setup.scratch("ran");
+        let script = format!("echo ran >> {}", file.display());
+        let launched =
+            setup.program().args(["run", &script]).env("FAILPOINTS", format!("{point}=return")).output();
+        assert!(!launched.expect("the program starts").status.success(), "{point}: the launcher lived");
+
+        let list = || {
+            let mut list = setup.program();
+            // A doorbell that was never rung is found by looking at everything, as a new ledger does.
+            stdout(
+                &list
+                    .args(["list", "--json"])
+                    .env("FAILPOINTS", "start_grace=return(0)")
+                    .output()
+                    .expect("runs"),
+            )
+        };
+        if !is_job {
+            assert_eq!((list().as_str(), file.exists()), ("[]", false), "{point}");
+            continue;
+        }
+        wait_until("the job is over", || list().contains(r#""state":"finished""#));
+        let jobs = list();
+        let ran = fs::read_to_string(&file).unwrap_or_default();
+        let never_started = jobs.contains("never_started");
+        let exited = jobs.contains(r#""kind":"exited","exit_code":0"#);
+        assert!(never_started != exited, "{point}: {jobs}");
+        assert_eq!(ran, if exited { "ran\n" } else { "" }, "{point}: {jobs}");
+        assert_eq!(jobs.matches(r#""state":"pending""#).count(), 1, "{point}: {jobs}");
+    }
+}
+
+#[test]
+fn a_supervisor_that_comes_too_late_runs_nothing() {
+    let setup = Setup::new();
+    let file = setup.scratch("ran");
+    let script = format!("echo ran >> {}", file.display());
+    let crash =
+        setup.program().args(["run", &script]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    assert!(!crash.expect("the program starts").status.success());
+    let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
+    assert!(stdout(&list.expect("the program runs")).contains("never_started"));
+
+    let directory = fs::read_dir(setup.home.path().join("jobs")).expect("jobs").next().expect("one job");
+    let late = setup.program().arg("__supervise").arg(directory.expect("a job").path()).output();
+    assert!(late.expect("the program runs").status.success());
+    assert!(!file.exists(), "given up, and run all the same");
+}

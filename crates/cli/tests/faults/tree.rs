@@ -1,0 +1,208 @@
+//! Jobs that will not go: whatever they try, nothing of them is left.
+
+use std::process::Command;
+use std::time::Duration;
+
+use homing::core::LeftoverFate;
+use homing::{KilledBy, LeftoverPolicy, Outcome, TimeLimit};
+use testkit::wait_until;
+
+use crate::setup::{Setup, is_root, outcome, skip};
+
+const LIMIT: TimeLimit = TimeLimit::After(Duration::from_millis(300));
+
+#[test]
+fn a_limit_ends_a_job_that_was_stopped() {
+    let setup = Setup::new();
+    let spec = setup.script("kill -STOP $$; sleep MARK").time_limit(LIMIT);
+    let job = setup.end_of(setup.launch_spec(spec).id);
+    assert_eq!(outcome(&job), &Outcome::TimedOut);
+}
+
+#[test]
+fn leftovers_are_ended_and_named() {
+    let setup = Setup::new();
+    let job = setup.run("sleep MARK & exit 5");
+    assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 5 });
+    let finished = job.state.finished().expect("it is over");
+    let named: Vec<_> = finished.leftovers.iter().map(|left| (left.name.as_str(), left.fate)).collect();
+    assert_eq!(named, [("sleep", LeftoverFate::Ended)]);
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
+    let setup = Setup::new();
+    let go_on = setup.scratch("go-on");
+    let script = format!(
+        "(until [ -e {} ]; do sleep 0.01; done; echo late; exec sleep MARK) & exit 0",
+        go_on.display()
+    );
+    let id = setup.launch_spec(setup.script(&script).leftovers(LeftoverPolicy::Keep)).id;
+    let job = setup.end_of(id);
+    assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
+    let fates: Vec<_> = job.state.finished().expect("over").leftovers.iter().map(|left| left.fate).collect();
+    assert!(!fates.is_empty() && fates.iter().all(|fate| *fate == LeftoverFate::Kept), "{fates:?}");
+
+    std::fs::write(go_on, "").expect("a file");
+    setup.wait_for_marked(1);
+    wait_until("its late output is there", || {
+        setup.homing.output(id, 0, 100).expect("output").bytes == b"late\n"
+    });
+    setup.homing.kill(id, KilledBy::Operator).expect("what was kept can still be ended");
+    assert_eq!(setup.home.processes(), []);
+    assert_eq!(outcome(&setup.homing.get(id).expect("the job")), &Outcome::Exited { exit_code: 0 });
+}
+
+/// Four ways to leave the tree: another session, twice forked, without environment, all of that.
+const ESCAPES: &str = "setsid sleep MARK & (sleep MARK &) ; env -i setsid sleep MARK & \
+                       (setsid bash -c '(env -i setsid sleep MARK > /dev/null 2>&1 &)' &) ;";
+
+#[test]
+fn what_escapes_is_gone_at_the_limit() {
+    let setup = Setup::new();
+    let spec =
+        setup.script(&format!("{ESCAPES} sleep MARK")).time_limit(TimeLimit::After(Duration::from_secs(2)));
+    let id = setup.launch_spec(spec).id;
+    setup.wait_for_marked(5);
+    assert_eq!(outcome(&setup.end_of(id)), &Outcome::TimedOut);
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn what_escapes_is_gone_when_the_job_is_killed() {
+    let setup = Setup::new();
+    let id = setup.launch(&format!("{ESCAPES} sleep MARK")).id;
+    setup.wait_for_marked(5);
+    let job = setup.homing.kill(id, KilledBy::Session).expect("it ends");
+    assert_eq!(outcome(&job), &Outcome::Killed { by: KilledBy::Session });
+    assert_eq!(job.follow_up.state, homing::FollowUpState::Suppressed);
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn what_escapes_is_gone_when_the_job_ends() {
+    let setup = Setup::new();
+    let job = setup.run(&format!("{ESCAPES} sleep 0.1"));
+    assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn a_job_that_ignores_sigterm_is_killed_after_the_grace() {
+    let setup = Setup::new();
+    let script = setup.script("trap '' TERM; sleep MARK; sleep MARK").time_limit(LIMIT);
+    let job = setup.end_of(setup.launch_spec(script.grace(Duration::from_millis(200))).id);
+    assert_eq!(outcome(&job), &Outcome::TimedOut);
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn a_job_that_exits_0_during_the_grace_has_still_timed_out() {
+    let setup = Setup::new();
+    let script = setup.script("trap 'exit 0' TERM; sleep MARK & wait").time_limit(LIMIT);
+    let job = setup.end_of(setup.launch_spec(script).id);
+    assert_eq!(outcome(&job), &Outcome::TimedOut);
+}
+
+/// A process that forks, lets its parent die and goes on in the child, for a while: each one lives shorter than a look
+/// through `/proc` takes. `MARK` stands in its arguments.
+const FORK_CHAIN: &str = r#"exec perl -e 'use POSIX; $SIG{TERM} = "IGNORE"; $| = 1; print "chain\n";
+    for (1 .. 200000) { POSIX::setsid() if $ARGV[1]; my $pid = fork; exit 0 if $pid; }' MARK"#;
+
+#[test]
+fn a_fork_chain_is_caught_and_others_are_untouched() {
+    if Command::new("perl").arg("-e1").output().is_err() {
+        return skip("there is no perl to make a fork chain with");
+    }
+    for new_sessions in ["", " 1"] {
+        let setup = Setup::new();
+        let bystander = setup.launch("exec sleep MARK");
+        let id =
+            setup.launch_spec(setup.script(&format!("{FORK_CHAIN}{new_sessions}")).grace(Duration::ZERO)).id;
+        wait_until("the chain runs", || setup.homing.output_end(id).expect("output") > 0);
+        let job = setup.homing.kill(id, KilledBy::Operator).expect("it ends in bounded time");
+        // The first link has ended long ago; the chain is what it left behind.
+        assert!(
+            matches!(outcome(&job), Outcome::Exited { exit_code: 0 } | Outcome::Killed { .. }),
+            "{job:#?}"
+        );
+        assert_eq!(setup.home.marked().len(), 1, "the bystander lives, and nobody else");
+        setup.homing.kill(bystander.id, KilledBy::Operator).expect("it ends");
+    }
+}
+
+#[test]
+fn jobs_that_a_job_launched_outlive_it() {
+    let setup = Setup::new();
+    let inner = format!("{} run 'exec sleep {}'", crate::setup::PROGRAM, setup.home.mark());
+    let spec = setup.script(&inner).env("HOMING_HOME", setup.home.path().to_string_lossy());
+    let outer = setup.end_of(setup.launch_spec(spec).id);
+    assert_eq!(outcome(&outer), &Outcome::Exited { exit_code: 0 });
+    assert_eq!(outer.state.finished().expect("over").leftovers, []);
+    let id = String::from_utf8(setup.homing.output(outer.id, 0, 100).expect("output").bytes).expect("an id");
+    let inner = setup.homing.get(id.trim().parse().expect("an id")).expect("the inner job");
+    assert!(inner.state.started().is_some() && inner.state.finished().is_none(), "{inner:#?}");
+    assert_eq!(setup.home.marked().len(), 1);
+    setup.homing.kill(inner.id, KilledBy::Operator).expect("it ends");
+}
+
+#[test]
+fn a_delegated_control_group_ends_the_tree_at_once() {
+    let Some(group) = DelegatedGroup::make() else {
+        return skip("no control group (version 2) can be made here");
+    };
+    let setup = Setup::new();
+    let spec = setup
+        .script(&format!("trap '' TERM; {ESCAPES} sleep MARK"))
+        .env("HOMING_CGROUP", group.0.to_string_lossy());
+    let id = setup.launch_spec(spec.grace(Duration::ZERO)).id;
+    setup.wait_for_marked(5);
+    let own = group.0.join(format!("homing-{id}"));
+    let members = std::fs::read_to_string(own.join("cgroup.procs")).expect("the job has a group");
+    assert!(members.lines().count() >= 5, "{members}");
+    let job = setup.homing.kill(id, KilledBy::Operator).expect("it ends");
+    assert_eq!(outcome(&job), &Outcome::Killed { by: KilledBy::Operator });
+    assert_eq!(setup.home.marked(), []);
+    wait_until("the group is given back", || !own.exists());
+}
+
+#[test]
+fn a_control_group_ends_what_a_lost_job_left_behind() {
+    let Some(group) = DelegatedGroup::make() else {
+        return skip("no control group (version 2) can be made here");
+    };
+    let setup = Setup::new();
+    let spec = setup.script(&format!("{ESCAPES} sleep MARK")).env("HOMING_CGROUP", group.0.to_string_lossy());
+    let id = setup.launch_spec(spec).id;
+    setup.wait_for_marked(5);
+    crate::setup::kill_9(setup.supervisor(id).pid);
+    assert!(matches!(outcome(&setup.end_of(id)), Outcome::Lost { .. }));
+    // Without environment, session, output or parents: only the group knows where it belongs.
+    wait_until("everything is gone", || setup.home.marked().is_empty());
+}
+
+/// A control group of the test's own.
+struct DelegatedGroup(std::path::PathBuf);
+
+impl DelegatedGroup {
+    fn make() -> Option<DelegatedGroup> {
+        if !is_root() {
+            return None;
+        }
+        let name = format!("homing-test-{}-{:?}", std::process::id(), std::thread::current().id());
+        let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find_map(|root| {
+            let path = std::path::Path::new(root).join(format!("test-{name}"));
+            std::path::Path::new(root).join("cgroup.procs").exists().then_some(())?;
+            std::fs::create_dir(&path).ok()?;
+            path.join("cgroup.kill").exists().then_some(DelegatedGroup(path))
+        })
+    }
+}
+
+impl Drop for DelegatedGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a job runs: a script for the shell, or an exact program with its arguments.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A job's command. One argument is a shell script; several are an exact argv that no shell ever parses again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobCommand {
+    /// Run by `bash`, or by `sh` where there is no `bash`.
+    Script(String),
+    /// A program, looked up in `PATH` where its name has no slash, and its arguments.
+    Argv(Vec<String>),
+}
+
+impl JobCommand {
+    /// A script for the shell.
+    ///
+    /// # Errors
+    /// When it is blank or holds a NUL byte.
+    pub fn script(text: impl Into<String>) -> Result<JobCommand, CommandError> {
+        let text = text.into();
+        if text.trim().is_empty() {
+            return Err(CommandError::Empty);
+        }
+        if text.contains('\0') {
+            return Err(CommandError::Nul);
+        }
+        Ok(JobCommand::Script(text))
+    }
+
+    /// A program and its arguments, passed on exactly.
+    ///
+    /// # Errors
+    /// When there is no program or an argument holds a NUL byte.
+    pub fn argv<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Result<JobCommand, CommandError> {
+        let words: Vec<String> = words.into_iter().map(Into::into).collect();
+        if words.first().is_none_or(String::is_empty) {
+            return Err(CommandError::Empty);
+        }
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err(CommandError::Nul);
+        }
+        Ok(JobCommand::Argv(words))
+    }
+
+    /// The command as a command line means it: one word is a script, several are an argv.
+    ///
+    /// # Errors
+    /// As [`JobCommand::script`] and [`JobCommand::argv`].
+    pub fn from_words(mut words: Vec<String>) -> Result<JobCommand, CommandError> {
+        match words.len() {
+            0 => Err(CommandError::Empty),
+            1 => JobCommand::script(words.remove(0)),
+            _ => JobCommand::argv(words),
+        }
+    }
+}
+
+/// The script itself, or the argv quoted so that a shell would read it back.
+impl fmt::Display for JobCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobCommand::Script(text) => f.write_str(text),
+            JobCommand::Argv(words) => {
+                let quoted = shlex::try_join(words.iter().map(String::as_str)).map_err(|_| fmt::Error)?;
+                f.write_str(&quoted)
+            }
+        }
+    }
+}
+
+/// Why a command cannot be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Nothing to run.
+    #[error("the command is empty")]
+    Empty,
+    /// The kernel ends an argument at a NUL byte (execve(2)).
+    #[error("the command holds a NUL byte")]
+    Nul,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Result<JobCommand, CommandError> {
+        JobCommand::from_words(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    #[test]
+    fn one_word_is_a_script_and_several_are_exact() {
+        assert_eq!(words(&["echo $HOME"]), Ok(JobCommand::Script("echo $HOME".to_owned())));
+        let exact = words(&["printf", "%s", "a b", "it's"]).unwrap();
+        assert_eq!(exact.to_string(), r#"printf '%s' 'a b' "it's""#);
+    }
+
+    #[test]
+    fn nothing_and_nul_are_refused() {
+        assert_eq!(words(&[]), Err(CommandError::Empty));
+        assert_eq!(words(&[" \n"]), Err(CommandError::Empty));
+        assert_eq!(words(&["", "x"]), Err(CommandError::Empty));
+        assert_eq!(words(&["echo \0"]), Err(CommandError::Nul));
+        assert_eq!(words(&["echo", "a\0b"]), Err(CommandError::Nul));
+    }
+}

@@ -1,0 +1,191 @@
+//! Names of things: jobs, prefixes of them that people type, and sessions.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Names one job for ever: 12 lower-case hexadecimal digits (48 random bits).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId([u8; JobId::LENGTH]);
+
+impl JobId {
+    /// Length of an id in characters.
+    pub const LENGTH: usize = 12;
+
+    /// Makes an id from random bytes.
+    pub fn from_random(bytes: [u8; 6]) -> JobId {
+        let mut digits = [0; JobId::LENGTH];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = hex_digit(byte >> 4);
+            pair[1] = hex_digit(byte & 0xf);
+        }
+        JobId(digits)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an id holds hexadecimal digits only")
+    }
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + (nibble - 10),
+    }
+}
+
+impl FromStr for JobId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<JobId, IdError> {
+        let prefix: JobIdPrefix = text.parse()?;
+        prefix.as_full_id().ok_or_else(|| IdError::NotAJobId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<JobId, IdError> {
+        text.parse()
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> String {
+        id.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobId({})", self.as_str())
+    }
+}
+
+/// What a person types to name a job: 1 to 12 hexadecimal digits that begin its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobIdPrefix(String);
+
+impl JobIdPrefix {
+    /// The digits, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id itself, where the prefix is a whole id.
+    pub fn as_full_id(&self) -> Option<JobId> {
+        self.0.as_bytes().try_into().ok().map(JobId)
+    }
+}
+
+impl FromStr for JobIdPrefix {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<JobIdPrefix, IdError> {
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if text.is_empty() || text.len() > JobId::LENGTH || !is_hex {
+            return Err(IdError::NotAJobId(text.to_owned()));
+        }
+        Ok(JobIdPrefix(text.to_ascii_lowercase()))
+    }
+}
+
+impl From<JobId> for JobIdPrefix {
+    fn from(id: JobId) -> JobIdPrefix {
+        JobIdPrefix(id.as_str().to_owned())
+    }
+}
+
+/// The agent conversation that launched a job: a string its host chooses, 1 to 256 bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Longest session id, in bytes.
+    pub const MAX_BYTES: usize = 256;
+
+    /// The session of whoever does not name one.
+    pub fn default_session() -> SessionId {
+        SessionId("default".to_owned())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<SessionId, IdError> {
+        if text.is_empty() || text.len() > SessionId::MAX_BYTES || text.chars().any(char::is_control) {
+            return Err(IdError::NotASessionId(text.chars().take(40).collect()));
+        }
+        Ok(SessionId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<SessionId, IdError> {
+        text.parse()
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a text names nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not 1 to 12 hexadecimal digits.
+    #[error("{0:?} is not a job id (up to 12 hexadecimal digits)")]
+    NotAJobId(String),
+    /// Empty, too long, or with control characters.
+    #[error("{0:?} is not a session id (1 to 256 bytes, no control characters)")]
+    NotASessionId(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_the_way_through_text() {
+        let id = JobId::from_random([0x3f, 0x9c, 0x0a, 0x1b, 0x2c, 0x4d]);
+        assert_eq!(id.to_string(), "3f9c0a1b2c4d");
+        assert_eq!("3F9C0A1B2C4D".parse(), Ok(id));
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in ["", "3f9c0a1b2c4", "3f9c0a1b2c4d0", "3f9c0a1b2c4g", "../../etc/pas"] {
+            assert!(text.parse::<JobId>().is_err(), "{text:?}");
+        }
+        for text in ["", "a\nb", "\u{1b}[31m", &"x".repeat(257)] {
+            assert!(text.parse::<SessionId>().is_err(), "{text:?}");
+        }
+    }
+}

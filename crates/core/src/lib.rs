@@ -1,0 +1,24 @@
+//! Pure types and transitions of homing: what a job is, how it may end, what is owed to its session, and the text an
+//! agent reads about it. No I/O, no clock, no randomness: the time and the ids are handed in.
+
+mod command;
+mod follow_up;
+mod id;
+mod job;
+mod outcome;
+mod signal;
+mod spec;
+pub mod text;
+mod time;
+
+pub use command::{CommandError, JobCommand};
+pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
+pub use id::{IdError, JobId, JobIdPrefix, SessionId};
+pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};
+pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, StartError};
+pub use signal::Signal;
+pub use spec::{
+    DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, FollowUpPolicy, JobLimits,
+    LeftoverPolicy,
+};
+pub use time::{DurationError, Timestamp, as_millis, format_duration, parse_duration};

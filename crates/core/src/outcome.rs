@@ -1,0 +1,307 @@
+//! How a job ended.
+
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::Signal;
+
+/// How a job ended. What cannot be known is [`Outcome::Lost`], never guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The main process ended by itself.
+    Exited {
+        /// Its exit code, 0 to 255.
+        exit_code: i32,
+    },
+    /// A signal that was not ours ended the main process.
+    Signaled {
+        /// Which one.
+        signal: Signal,
+    },
+    /// The time limit was reached, whatever the main process returned afterwards.
+    TimedOut,
+    /// Somebody asked for the end.
+    Killed {
+        /// Who asked.
+        by: KilledBy,
+    },
+    /// Nothing of the command ever ran.
+    FailedToStart {
+        /// Why.
+        error: StartError,
+    },
+    /// Nobody saw the end.
+    Lost {
+        /// What is known of why.
+        reason: LostReason,
+    },
+}
+
+impl Outcome {
+    /// The name of the kind, as in JSON and on the command line.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Outcome::Exited { .. } => "exited",
+            Outcome::Signaled { .. } => "signaled",
+            Outcome::TimedOut => "timed_out",
+            Outcome::Killed { .. } => "killed",
+            Outcome::FailedToStart { .. } => "failed_to_start",
+            Outcome::Lost { .. } => "lost",
+        }
+    }
+
+    /// Whether the command did what it was asked: it ended by itself with exit code 0.
+    pub fn succeeded(&self) -> bool {
+        matches!(self, Outcome::Exited { exit_code: 0 })
+    }
+
+    /// The exit status that stands for this outcome in a shell: the code itself, 128 + n for a signal, 124 for
+    /// `timed_out` (as timeout(1) does), 125 for `killed`, `lost` and `failed_to_start`.
+    pub fn as_exit_status(&self) -> u8 {
+        match self {
+            Outcome::Exited { exit_code } => u8::try_from(*exit_code).unwrap_or(u8::MAX),
+            Outcome::Signaled { signal } => u8::try_from(128 + signal.number()).unwrap_or(u8::MAX),
+            Outcome::TimedOut => 124,
+            Outcome::Killed { .. } | Outcome::FailedToStart { .. } | Outcome::Lost { .. } => 125,
+        }
+    }
+}
+
+/// For people: `exit code 1`, `killed by signal SIGSEGV`, `time limit reached`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Exited { exit_code } => write!(f, "exit code {exit_code}"),
+            Outcome::Signaled { signal } => write!(f, "ended by signal {signal}"),
+            Outcome::TimedOut => f.write_str("time limit reached"),
+            Outcome::Killed { by } => write!(f, "killed by {by}"),
+            Outcome::FailedToStart { error } => write!(f, "failed to start: {error}"),
+            Outcome::Lost { reason } => write!(f, "lost: {reason}"),
+        }
+    }
+}
+
+/// `{"kind":"exited","exit_code":1}`, with `signal` and `signal_number`, `reason`, or `error` where they apply.
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", self.kind())?;
+        match self {
+            Outcome::Exited { exit_code } => map.serialize_entry("exit_code", exit_code)?,
+            Outcome::Signaled { signal } => {
+                map.serialize_entry("signal", &signal.to_string())?;
+                map.serialize_entry("signal_number", &signal.number())?;
+            }
+            Outcome::TimedOut => {}
+            Outcome::Killed { by } => map.serialize_entry("reason", by.as_str())?,
+            Outcome::FailedToStart { error } => {
+                map.serialize_entry("error", &error.message)?;
+                map.serialize_entry("errno", &error.errno)?;
+            }
+            Outcome::Lost { reason } => map.serialize_entry("reason", reason.as_str())?,
+        }
+        map.end()
+    }
+}
+
+/// The same document read back, field by field, so that an unknown kind is an error and not a guess.
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Outcome, D::Error> {
+        #[derive(Deserialize)]
+        struct Document {
+            kind: String,
+            exit_code: Option<i32>,
+            signal_number: Option<Signal>,
+            reason: Option<String>,
+            error: Option<String>,
+            errno: Option<i32>,
+        }
+        use serde::de::Error;
+        let document = Document::deserialize(deserializer)?;
+        let reason = || document.reason.as_deref().ok_or_else(|| D::Error::missing_field("reason"));
+        match document.kind.as_str() {
+            "exited" => {
+                let exit_code = document.exit_code.ok_or_else(|| D::Error::missing_field("exit_code"))?;
+                Ok(Outcome::Exited { exit_code })
+            }
+            "signaled" => {
+                let signal =
+                    document.signal_number.ok_or_else(|| D::Error::missing_field("signal_number"))?;
+                Ok(Outcome::Signaled { signal })
+            }
+            "timed_out" => Ok(Outcome::TimedOut),
+            "killed" => KilledBy::from_name(reason()?)
+                .map(|by| Outcome::Killed { by })
+                .ok_or_else(|| D::Error::custom("unknown origin of a kill")),
+            "failed_to_start" => {
+                let message = document.error.ok_or_else(|| D::Error::missing_field("error"))?;
+                Ok(Outcome::FailedToStart { error: StartError { message, errno: document.errno } })
+            }
+            "lost" => LostReason::from_name(reason()?)
+                .map(|reason| Outcome::Lost { reason })
+                .ok_or_else(|| D::Error::custom("unknown reason of a loss")),
+            other => Err(D::Error::custom(format!("unknown kind of outcome {other:?}"))),
+        }
+    }
+}
+
+/// Who asked for a job's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KilledBy {
+    /// The session that launched the job: it knows, so it is not told again.
+    Session,
+    /// Somebody else through homing.
+    Operator,
+    /// A terminating signal sent to the supervisor from outside, as at a shutdown.
+    Outside,
+}
+
+impl KilledBy {
+    const ALL: [KilledBy; 3] = [KilledBy::Session, KilledBy::Operator, KilledBy::Outside];
+
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KilledBy::Session => "session",
+            KilledBy::Operator => "operator",
+            KilledBy::Outside => "outside",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<KilledBy> {
+        KilledBy::ALL.into_iter().find(|by| by.as_str() == name)
+    }
+}
+
+impl fmt::Display for KilledBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            KilledBy::Session => "its own session",
+            KilledBy::Operator => "an operator",
+            KilledBy::Outside => "a signal to its supervisor",
+        })
+    }
+}
+
+/// Why nobody saw a job's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostReason {
+    /// It was asked for, but no supervisor ever ran it. The command did not run.
+    NeverStarted,
+    /// Its supervisor was killed. What was left of the tree has been ended.
+    SupervisorDied,
+    /// The machine went down. The command may have run up to that moment.
+    Reboot,
+    /// Somebody removed its directory while it was not over.
+    Removed,
+}
+
+impl LostReason {
+    const ALL: [LostReason; 4] =
+        [LostReason::NeverStarted, LostReason::SupervisorDied, LostReason::Reboot, LostReason::Removed];
+
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LostReason::NeverStarted => "never_started",
+            LostReason::SupervisorDied => "supervisor_died",
+            LostReason::Reboot => "reboot",
+            LostReason::Removed => "removed",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<LostReason> {
+        LostReason::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LostReason::NeverStarted => "it never started; the command did not run",
+            LostReason::SupervisorDied => "its supervisor was killed, so nobody saw how it ended",
+            LostReason::Reboot => "the machine went down while it ran",
+            LostReason::Removed => "its records were removed from the disk before it was over",
+        })
+    }
+}
+
+/// Why a command could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartError {
+    /// What was tried and what the system answered, in one line.
+    pub message: String,
+    /// The system's error number (errno(3)), where there is one.
+    pub errno: Option<i32>,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A process of the job that lived on after its main process had ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its process id at that time.
+    pub pid: u32,
+    /// Its name, as the kernel knows it (proc_pid_comm(5)): at most 15 bytes.
+    pub name: String,
+    /// What became of it.
+    pub fate: LeftoverFate,
+}
+
+/// What became of a leftover process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftoverFate {
+    /// It was ended and is gone.
+    Ended,
+    /// It was left running because the job asked for that.
+    Kept,
+    /// It could not be ended, not even by SIGKILL; it hangs inside the kernel.
+    Survived,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_outcome() -> Vec<Outcome> {
+        let mut all = vec![
+            Outcome::Exited { exit_code: 0 },
+            Outcome::Exited { exit_code: 255 },
+            Outcome::Signaled { signal: Signal::from_number(11) },
+            Outcome::TimedOut,
+            Outcome::FailedToStart {
+                error: StartError { message: "cannot run nope: not found".to_owned(), errno: Some(2) },
+            },
+        ];
+        all.extend(KilledBy::ALL.map(|by| Outcome::Killed { by }));
+        all.extend(LostReason::ALL.map(|reason| Outcome::Lost { reason }));
+        all
+    }
+
+    #[test]
+    fn outcomes_survive_the_way_through_json() {
+        for outcome in every_outcome() {
+            let json = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome, "{json}");
+        }
+    }
+
+    #[test]
+    fn outcomes_become_the_exit_status_a_shell_knows() {
+        let statuses: Vec<u8> = every_outcome().iter().map(Outcome::as_exit_status).collect();
+        assert_eq!(statuses, [0, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125]);
+    }
+
+    #[test]
+    fn the_json_of_a_signal_names_it() {
+        let json = serde_json::to_string(&Outcome::Signaled { signal: Signal::from_number(11) }).unwrap();
+        assert_eq!(json, r#"{"kind":"signaled","signal":"SIGSEGV","signal_number":11}"#);
+    }
+}

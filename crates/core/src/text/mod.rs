@@ -1,0 +1,7 @@
+//! The text that people and agents read: output made readable, and the result of a job.
+
+mod clean;
+mod result;
+
+pub use clean::{Cleaner, clean};
+pub use result::{OutputExcerpt, RESULT_LIMIT_CHARS, grouped, result_text};

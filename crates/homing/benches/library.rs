@@ -1,0 +1,186 @@
+//! The library with 0, 10,000 and 100,000 finished jobs in the home: launching, listing, syncing.
+//!
+//! `cargo bench -p homing --bench library`. `HOMING_BENCH_JOBS=0,1000` chooses other numbers of jobs;
+//! `HOMING_BENCH_DIR` another directory than the system's for temporary files (a real disk, to measure what syncing to
+//! disk costs).
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion};
+use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
+use homing_core::{JobCommand, Outcome};
+use homing_supervisor::layout::{Directory, ring_doorbell};
+use homing_supervisor::platform::{ProcessIdentity, clock};
+use homing_supervisor::{FinishedRecord, Record, SpecFile, StartedRecord};
+
+fn main() {
+    homing::supervise_if_asked();
+    let mut criterion = Criterion::default()
+        .sample_size(50)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(5))
+        .configure_from_args();
+    for jobs in numbers_of_jobs() {
+        let folder = match std::env::var_os("HOMING_BENCH_DIR") {
+            Some(parent) => tempfile::tempdir_in(parent),
+            None => tempfile::tempdir(),
+        };
+        let folder = folder.expect("a temporary folder");
+        let homing = home_with(&folder.path().join("home"), jobs);
+        launch(&mut criterion, &homing, jobs);
+        list(&mut criterion, &homing, jobs);
+        sync(&mut criterion, &homing, jobs);
+    }
+    spawning(&mut criterion);
+    criterion.final_summary();
+}
+
+fn numbers_of_jobs() -> Vec<u32> {
+    let numbers = std::env::var("HOMING_BENCH_JOBS").unwrap_or_else(|_| "0,10000,100000".to_owned());
+    numbers.split(',').map(|number| number.trim().parse().expect("a number of jobs")).collect()
+}
+
+/// Until `launch` has returned: the job runs and is durable. Waiting for its end is not counted.
+fn launch(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
+    for (name, spec) in [("launch/argv", JobSpec::argv(["true"])), ("launch/script", JobSpec::script("true"))]
+    {
+        let spec = spec.expect("a job");
+        criterion.bench_with_input(BenchmarkId::new(name, jobs), &spec, |bencher, spec| {
+            bencher.iter_custom(|iterations| {
+                let mut total = Duration::ZERO;
+                for _ in 0..iterations {
+                    let begin = Instant::now();
+                    let job = homing.launch(spec.clone()).expect("it is launched");
+                    total += begin.elapsed();
+                    homing.wait(&[job.id], WaitFor::All, None).expect("it ends");
+                }
+                total
+            });
+        });
+    }
+}
+
+fn list(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
+    let newest = ListOptions { limit: Some(20), ..ListOptions::default() };
+    criterion.bench_with_input(BenchmarkId::new("list/newest 20", jobs), &newest, |bencher, newest| {
+        bencher.iter(|| homing.list(newest).expect("a list"));
+    });
+    let running = ListOptions { state: Some(StateName::Running), ..ListOptions::default() };
+    criterion.bench_with_input(BenchmarkId::new("list/running", jobs), &running, |bencher, running| {
+        bencher.iter(|| homing.list(running).expect("a list"));
+    });
+    let open = FollowUpOptions { limit: Some(20), ..FollowUpOptions::default() };
+    criterion.bench_with_input(BenchmarkId::new("follow-ups", jobs), &open, |bencher, open| {
+        bencher.iter(|| homing.follow_ups(open).expect("follow-ups"));
+    });
+}
+
+/// With nothing new, and with one job that is new.
+fn sync(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
+    criterion.bench_function(&format!("sync/nothing new/{jobs}"), |bencher| {
+        bencher.iter(|| homing.sync().expect("a sync"));
+    });
+    let home = Directories::open(homing.home_path());
+    let mut number = u64::from(u32::MAX);
+    criterion.bench_function(&format!("sync/one new/{jobs}"), |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut total = Duration::ZERO;
+            for _ in 0..iterations {
+                number += 1;
+                home.add_finished_job(number);
+                let begin = Instant::now();
+                homing.sync().expect("a sync");
+                total += begin.elapsed();
+            }
+            total
+        });
+    });
+}
+
+/// What the machine itself needs to start a process, for comparison.
+fn spawning(criterion: &mut Criterion) {
+    criterion.bench_function("machine/spawn true and wait", |bencher| {
+        bencher.iter(|| {
+            let mut command = Command::new("true");
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().expect("true runs")
+        });
+    });
+}
+
+fn home_with(path: &Path, jobs: u32) -> Homing {
+    let homing = OpenOptions::new().home(path).config(Config::default()).open().expect("a home");
+    let home = Directories::open(path);
+    (0..u64::from(jobs)).for_each(|number| home.add_finished_job(number));
+    homing.sync().expect("the jobs are taken in");
+    // Jobs of long ago are on disk; ours would otherwise be written at the first sync that is measured.
+    rustix::fs::sync();
+    homing
+}
+
+/// The directories of a home, to put jobs into that ran long ago.
+struct Directories {
+    jobs: Directory,
+    inbox: Directory,
+    boot_id: String,
+}
+
+impl Directories {
+    fn open(home: &Path) -> Directories {
+        let open = |name: &str| Directory::open(&home.join(name)).expect("a directory of the home");
+        Directories {
+            jobs: open("jobs"),
+            inbox: open("inbox"),
+            boot_id: clock::boot_id().expect("a boot id"),
+        }
+    }
+
+    fn add_finished_job(&self, number: u64) {
+        let mut bytes = [0; 6];
+        bytes.copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[..6]);
+        let id = JobId::from_random(bytes);
+        self.jobs.make_directory(id.as_str()).expect("a job directory");
+        let directory = self.jobs.open_job(id).expect("a job directory");
+        let started_at_ms = clock::wall_millis();
+        let spec = SpecFile {
+            schema: SpecFile::SCHEMA.to_owned(),
+            id,
+            session: format!("chat-{}", number % 100).parse().expect("a session"),
+            name: None,
+            command: JobCommand::script("cargo test --workspace --all-features").expect("a command"),
+            cwd: "/".into(),
+            created_at_ms: started_at_ms,
+            created_uptime_us: number,
+            boot_id: self.boot_id.clone(),
+            timeout_ms: Some(3_600_000),
+            grace_ms: 10_000,
+            head_bytes: 1 << 20,
+            tail_bytes: 4 << 20,
+            leftovers: Default::default(),
+            // Nobody is to be told of most of them, as in a home that has been used for long.
+            follow_up: if number.is_multiple_of(1000) {
+                Default::default()
+            } else {
+                homing::FollowUpPolicy::Never
+            },
+        };
+        let record = Record::create(&directory).expect("a record");
+        let nobody = ProcessIdentity { pid: 1, start_ticks: 0 };
+        let started = StartedRecord {
+            main: nobody,
+            supervisor: nobody,
+            boot_id: self.boot_id.clone(),
+            started_at_ms,
+            output_pipe: 0,
+            cgroup: None,
+            ended: None,
+        };
+        record.write_started(&started).expect("a record");
+        let finished = FinishedRecord::bare(Outcome::Exited { exit_code: 0 }, started_at_ms);
+        record.write_finished_unsynced(&finished).expect("a record");
+        drop(spec.write(&directory).expect("a spec"));
+        ring_doorbell(&self.inbox, id).expect("a doorbell");
+    }
+}

@@ -1,0 +1,158 @@
+//! `config.toml`: the defaults that a user may set. An unknown key is an error that names its line.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use homing_core::{
+    DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, JobLimits, parse_duration,
+};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{Error, Result};
+
+/// Names another configuration file.
+pub const CONFIG_VARIABLE: &str = "HOMING_CONFIG";
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What a job gets that does not ask for anything else.
+    pub defaults: Defaults,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+/// `[defaults]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// `timeout = "1h"` or `"none"`: time limit of a job.
+    #[serde(deserialize_with = "duration_or_none")]
+    pub timeout: Option<Duration>,
+    /// `grace = "10s"`: time between SIGTERM and SIGKILL.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+    /// `output_head_bytes = 1048576`: bytes kept of an output's beginning.
+    pub output_head_bytes: u64,
+    /// `output_tail_bytes = 4194304`: bytes kept of an output's end.
+    pub output_tail_bytes: u64,
+}
+
+impl Default for Defaults {
+    fn default() -> Defaults {
+        Defaults {
+            timeout: Some(DEFAULT_TIMEOUT),
+            grace: DEFAULT_GRACE,
+            output_head_bytes: DEFAULT_HEAD_BYTES,
+            output_tail_bytes: DEFAULT_TAIL_BYTES,
+        }
+    }
+}
+
+impl Defaults {
+    /// The bounds of a job that asks for nothing else.
+    pub fn limits(&self) -> JobLimits {
+        JobLimits {
+            timeout: self.timeout,
+            grace: self.grace,
+            head_bytes: self.output_head_bytes,
+            tail_bytes: self.output_tail_bytes,
+        }
+    }
+}
+
+/// `[retention]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// `finished = "7d"`: how long a job is kept after its end, once nobody has to be told of it any more.
+    #[serde(deserialize_with = "duration")]
+    pub finished: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention { finished: Duration::from_secs(7 * 86_400) }
+    }
+}
+
+impl Config {
+    /// Reads the user's configuration: `$HOMING_CONFIG`, else `$XDG_CONFIG_HOME/homing/config.toml`, else
+    /// `~/.config/homing/config.toml`. A file that does not exist is an empty one, unless `HOMING_CONFIG` names it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something that is not understood.
+    pub fn load() -> Result<Config> {
+        if let Some(path) = std::env::var_os(CONFIG_VARIABLE) {
+            return Config::load_from(Path::new(&path));
+        }
+        match user_config_path() {
+            Some(path) if path.exists() => Config::load_from(&path),
+            Some(_) | None => Ok(Config::default()),
+        }
+    }
+
+    /// Reads a configuration from a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_from(path: &Path) -> Result<Config> {
+        let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
+        let text = std::fs::read_to_string(path).map_err(|error: io::Error| invalid(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
+    }
+}
+
+/// Where the user's configuration is looked for.
+pub fn user_config_path() -> Option<PathBuf> {
+    etcetera::base_strategy::Xdg::new().ok().map(|xdg| xdg.config_dir().join("homing/config.toml"))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(|error| de::Error::custom(format!("{error}; {}", error.hint())))
+}
+
+fn duration_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "none" {
+        return Ok(None);
+    }
+    parse_duration(&text)
+        .map(Some)
+        .map_err(|error| de::Error::custom(format!("{error}; {}, or none", error.hint())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load_from(&path)
+    }
+
+    #[test]
+    fn what_is_not_set_keeps_its_default() {
+        let config = load("[defaults]\ntimeout = \"none\"\n").unwrap();
+        let expected = Defaults { timeout: None, ..Defaults::default() };
+        assert_eq!(config, Config { defaults: expected, retention: Retention::default() });
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_its_line() {
+        let error = load("[defaults]\ngrace = \"5s\"\ntimeot = \"2h\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("timeot"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_duration_is_an_error_that_says_how_to_write_one() {
+        let error = load("[retention]\nfinished = \"7\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("7d"), "{error}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Looks whether everything homing rests on is as it should be.
+
+use std::collections::HashSet;
+
+use homing_core::JobId;
+use homing_supervisor::layout::SPEC;
+use homing_supervisor::platform::{cgroup, features};
+
+use crate::Result;
+use crate::homing::Homing;
+use crate::program::supervisor_program;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+    /// What the user can do, where there is something.
+    pub hint: Option<String>,
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, with something to know.
+    Note,
+    /// It does not work.
+    Problem,
+}
+
+impl Check {
+    fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Check {
+        Check { name, verdict, detail: detail.into(), hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Check {
+        Check { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl Homing {
+    /// Looks at the home, the supervisor program, the ledger, the kernel's features, and whether ledger and job
+    /// directories agree.
+    ///
+    /// # Errors
+    /// When the home cannot be read at all. What is wrong otherwise is in the checks.
+    pub fn doctor(&self) -> Result<Vec<Check>> {
+        let mut checks = vec![
+            Check::new("home", Verdict::Ok, self.home_path().display().to_string()),
+            self.check_supervisor(),
+        ];
+        checks.extend(features::look().into_iter().map(|feature| {
+            let verdict = match (feature.available, feature.required) {
+                (true, _) => Verdict::Ok,
+                (false, false) => Verdict::Note,
+                (false, true) => Verdict::Problem,
+            };
+            Check::new(feature.name, verdict, feature.detail)
+        }));
+        checks.push(check_cgroup());
+        match self.check_jobs() {
+            Ok(more) => checks.extend(more),
+            Err(error) => {
+                let check = Check::new("ledger", Verdict::Problem, error.to_string());
+                checks.push(match error.hint() {
+                    Some(hint) => check.hint(hint),
+                    None => check,
+                });
+            }
+        }
+        Ok(checks)
+    }
+
+    fn check_supervisor(&self) -> Check {
+        match supervisor_program(self.supervisor.as_deref()) {
+            Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
+            Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
+                .hint(error.hint().unwrap_or_default()),
+        }
+    }
+
+    /// Looks at every job there is: the ledger is brought up to date first.
+    fn check_jobs(&self) -> Result<Vec<Check>> {
+        let report = self.full_scan()?;
+        let damage = self.with_ledger(|ledger| ledger.damage())?;
+        let in_ledger: HashSet<JobId> = self.with_ledger(|ledger| ledger.all_ids())?.into_iter().collect();
+        let mut checks = Vec::new();
+        checks.push(match damage {
+            None => Check::new("ledger", Verdict::Ok, format!("{} jobs", in_ledger.len())),
+            Some(damage) => Check::new("ledger", Verdict::Problem, damage)
+                .hint("move ledger.db away: it is rebuilt from the job directories"),
+        });
+        let running = self.with_ledger(|ledger| ledger.unfinished())?;
+        let mut held = 0;
+        for (id, _) in &running {
+            held += usize::from(self.is_looked_after(*id)?);
+        }
+        checks.push(Check::new("running", Verdict::Ok, format!("{} jobs, {held} locks held", running.len())));
+        checks.push(self.check_strays(&in_ledger)?);
+        for (id, error) in report.unreadable {
+            checks.push(
+                Check::new("job", Verdict::Problem, format!("{id}: {error}"))
+                    .hint(format!("look at {}", self.home.jobs.path().join(id.as_str()).display())),
+            );
+        }
+        Ok(checks)
+    }
+
+    /// Directories without a job, and jobs without a directory.
+    fn check_strays(&self, in_ledger: &HashSet<JobId>) -> Result<Check> {
+        let mut directories = HashSet::new();
+        let mut strange = Vec::new();
+        for name in self.home.jobs.names()? {
+            match name.parse::<JobId>() {
+                Ok(id) if self.home.jobs.open_job(id).is_ok_and(|directory| directory.contains(SPEC)) => {
+                    directories.insert(id);
+                }
+                _ => strange.push(name),
+            }
+        }
+        let gone = in_ledger.difference(&directories).count();
+        let unknown = directories.difference(in_ledger).count();
+        if strange.is_empty() && gone == 0 && unknown == 0 {
+            return Ok(Check::new(
+                "directories",
+                Verdict::Ok,
+                format!("{}, one for each job", directories.len()),
+            ));
+        }
+        let detail = format!(
+            "{} jobs have no directory any more, {unknown} directories are in no ledger, {} are no job: {}",
+            gone,
+            strange.len(),
+            strange.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(" ")
+        );
+        Ok(Check::new("directories", Verdict::Note, detail)
+            .hint("a launch that was cut off leaves a directory without a job; it does no harm"))
+    }
+}
+
+fn check_cgroup() -> Check {
+    match cgroup::delegated_directory() {
+        Some(path) => {
+            Check::new("cgroup", Verdict::Ok, format!("jobs get groups of their own in {}", path.display()))
+        }
+        None => Check::new("cgroup", Verdict::Note, "none delegated: trees are ended by the subreaper sweep"),
+    }
+}

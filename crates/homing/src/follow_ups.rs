@@ -1,0 +1,46 @@
+//! Acknowledging, retrying and dropping follow-ups.
+
+use homing_core::{FollowUpEvent, Job, JobId};
+
+use crate::homing::Homing;
+use crate::ledger::Moved;
+use crate::{Error, Result};
+
+impl Homing {
+    /// Notes that the session was told of these jobs, or has read their results itself: it is not told again.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] where one is not over yet. Then none is acknowledged.
+    pub fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.move_follow_ups(ids, FollowUpEvent::Acknowledged)
+    }
+
+    /// Makes follow-ups pending again, dead and acknowledged ones too.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] where one is not over yet. Then none is retried.
+    pub fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.move_follow_ups(ids, FollowUpEvent::Retried)
+    }
+
+    /// Gives follow-ups up: nobody is told. Of a job that still runs too.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`]; then none is dropped.
+    pub fn drop_follow_ups(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.move_follow_ups(ids, FollowUpEvent::Dropped)
+    }
+
+    fn move_follow_ups(&self, ids: &[JobId], event: FollowUpEvent) -> Result<Vec<Job>> {
+        // Their ends have to be known before anything can be owed.
+        self.get_all(ids)?;
+        for (id, moved) in self.with_ledger(|ledger| ledger.move_follow_ups(ids, event))? {
+            match moved {
+                Moved::To(_) => {}
+                Moved::NoSuchJob => return Err(Error::NoSuchJob(id.to_string())),
+                Moved::Refused(source) => return Err(Error::FollowUpConflict { job: id, source }),
+            }
+        }
+        self.get_all(ids)
+    }
+}

@@ -1,0 +1,144 @@
+//! The home: the one directory that holds everything. It must be ours alone, or it is refused before anything runs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
+use rustix::fs::{Mode, fstat, mkdirat};
+use rustix::io::Errno;
+
+use crate::{Error, Result};
+
+/// Names the home.
+pub const HOME_VARIABLE: &str = "HOMING_HOME";
+
+/// An open home.
+#[derive(Debug)]
+pub struct Home {
+    /// The home itself.
+    pub root: Directory,
+    /// All jobs.
+    pub jobs: Directory,
+    /// All doorbells.
+    pub inbox: Directory,
+}
+
+impl Home {
+    /// Opens a home, and makes it where it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::HomeRefused`] where it belongs to somebody else, others can write to it, or it cannot be made.
+    pub fn open(path: &Path) -> Result<Home> {
+        if !path.is_absolute() {
+            let reason = "the path is relative".to_owned();
+            let hint = format!("set {HOME_VARIABLE} to an absolute path");
+            return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
+        }
+        let root = match Directory::open(path) {
+            Ok(root) => root,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                make_private(path).map_err(|error| refused(path, &error))?;
+                Directory::open(path).map_err(|error| refused(path, &error.source))?
+            }
+            Err(error) => return Err(refused(path, &error.source)),
+        };
+        check_private(&root)?;
+        let jobs = open_part(&root, JOBS)?;
+        let inbox = open_part(&root, INBOX)?;
+        Ok(Home { root, jobs, inbox })
+    }
+
+    /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
+    /// `~/.local/state/homing`.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] where none of these is set.
+    pub fn default_path() -> Result<PathBuf> {
+        if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
+            return Ok(PathBuf::from(path));
+        }
+        let xdg = etcetera::base_strategy::Xdg::new().map_err(|_| Error::NoHome)?;
+        Ok(xdg.state_dir().ok_or(Error::NoHome)?.join("homing"))
+    }
+
+    /// Where the ledger is.
+    pub fn ledger_path(&self) -> PathBuf {
+        self.root.path().join(LEDGER)
+    }
+}
+
+/// Makes a directory and those above it; the last one mode 0700.
+fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_part(root: &Directory, name: &str) -> Result<Directory> {
+    let part = match root.open_directory(name) {
+        Ok(part) => part,
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+            match mkdirat(root, name, Mode::RWXU) {
+                Ok(()) => root.sync()?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(refused(root.path(), &error.into())),
+            }
+            root.open_directory(name)?
+        }
+        Err(error) => return Err(refused_part(error)),
+    };
+    check_private(&part)?;
+    Ok(part)
+}
+
+/// Refuses a directory that somebody else owns, or can write to.
+fn check_private(directory: &Directory) -> Result<()> {
+    let path = directory.path();
+    let status = fstat(directory).map_err(|e| DiskError::new("inspect", path, e))?;
+    let user = rustix::process::geteuid().as_raw();
+    if status.st_uid != user {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("it belongs to user {}, and we are user {user}", status.st_uid),
+            hint: format!("set {HOME_VARIABLE} to a directory of your own"),
+        });
+    }
+    if status.st_mode & 0o022 != 0 {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("others can write to it (mode {:04o})", status.st_mode & 0o7777),
+            hint: format!("chmod 700 {}", path.display()),
+        });
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotADirectory => format!("set {HOME_VARIABLE} to a directory"),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+    };
+    Error::HomeRefused { path: path.to_owned(), reason: error.to_string(), hint }
+}
+
+fn refused_part(error: DiskError) -> Error {
+    let hint = match Errno::from_io_error(&error.source) {
+        // O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
+        Some(Errno::LOOP | Errno::NOTDIR) => {
+            format!("it is a link, or no directory: look at it, then remove {}", error.path.display())
+        }
+        Some(Errno::ACCESS | Errno::PERM) => "look at its owner and its mode".to_owned(),
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "this process, or the machine, has too many files open".to_owned()
+        }
+        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+    };
+    Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
+}

@@ -1,0 +1,297 @@
+//! The door itself: an open home, and everything that can be asked of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use homing_core::{FollowUpState, Job, JobId, JobIdPrefix, SessionId, StateName};
+use homing_supervisor::platform::clock;
+
+use crate::config::Config;
+use crate::home::Home;
+use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem};
+use crate::{Error, Result};
+
+/// How long a locked ledger is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most candidates that an ambiguous prefix is answered with.
+const MAX_CANDIDATES: u32 = 10;
+
+/// How a home is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    home: Option<PathBuf>,
+    config: Option<Config>,
+    supervisor: Option<PathBuf>,
+    busy_timeout: Option<Duration>,
+}
+
+impl OpenOptions {
+    /// The home that the environment names, and the user's configuration.
+    pub fn new() -> OpenOptions {
+        OpenOptions::default()
+    }
+
+    /// Sets the home; an absolute path.
+    #[must_use]
+    pub fn home(self, path: impl Into<PathBuf>) -> OpenOptions {
+        OpenOptions { home: Some(path.into()), ..self }
+    }
+
+    /// Sets the configuration instead of reading the user's.
+    #[must_use]
+    pub fn config(self, config: Config) -> OpenOptions {
+        OpenOptions { config: Some(config), ..self }
+    }
+
+    /// Sets the program that supervises jobs. Without this it is the one that `HOMING_SUPERVISOR` names, else this
+    /// program where it called [`supervise_if_asked`](crate::supervise_if_asked), else `homing` beside it or in `PATH`.
+    #[must_use]
+    pub fn supervisor(self, program: impl Into<PathBuf>) -> OpenOptions {
+        OpenOptions { supervisor: Some(program.into()), ..self }
+    }
+
+    /// Sets how long a ledger that another process has locked is waited for; 10 s otherwise.
+    #[must_use]
+    pub fn busy_timeout(self, timeout: Duration) -> OpenOptions {
+        OpenOptions { busy_timeout: Some(timeout), ..self }
+    }
+
+    /// Opens the home, and makes it where it does not exist. The ledger is opened only when it is needed.
+    ///
+    /// # Errors
+    /// When the home cannot be used safely, or the configuration is wrong.
+    pub fn open(self) -> Result<Homing> {
+        let path = match self.home {
+            Some(path) => path,
+            None => Home::default_path()?,
+        };
+        let config = match self.config {
+            Some(config) => config,
+            None => Config::load()?,
+        };
+        let home = Home::open(&path)?;
+        let ledger = LedgerFile::new(home.ledger_path(), self.busy_timeout.unwrap_or(BUSY_TIMEOUT));
+        Ok(Homing {
+            home,
+            config,
+            supervisor: self.supervisor,
+            ledger: Mutex::new(ledger),
+            supervisors: Mutex::default(),
+        })
+    }
+}
+
+/// An open home. Any number of threads and processes may use the same home at once.
+///
+/// ```
+/// # homing::supervise_if_asked();
+/// # let folder = tempfile::tempdir()?;
+/// use homing::{JobSpec, OpenOptions, WaitFor};
+///
+/// let homing = OpenOptions::new().home(folder.path().join("home")).open()?;
+/// let job = homing.launch(JobSpec::script("echo hello")?)?;
+/// let waited = homing.wait(&[job.id], WaitFor::All, None)?;
+/// assert!(waited.jobs[0].outcome().is_some_and(|outcome| outcome.succeeded()));
+/// assert!(homing.result_text(job.id)?.contains("hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Homing {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) supervisor: Option<PathBuf>,
+    ledger: Mutex<LedgerFile>,
+    /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
+    pub(crate) supervisors: Mutex<Vec<Child>>,
+}
+
+/// Which jobs [`Homing::list`] shows. The default is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// Only those of this session.
+    pub session: Option<SessionId>,
+    /// Only those in this state.
+    pub state: Option<StateName>,
+    /// At most so many of the newest.
+    pub limit: Option<u32>,
+}
+
+/// Which follow-ups [`Homing::follow_ups`] shows. The default is those that are open: pending, handed off or dead.
+#[derive(Clone, Debug, Default)]
+pub struct FollowUpOptions {
+    /// Only those of this session.
+    pub session: Option<SessionId>,
+    /// Only those in this state, open or not.
+    pub state: Option<FollowUpState>,
+    /// At most so many of the newest.
+    pub limit: Option<u32>,
+}
+
+impl Homing {
+    /// Opens the home that the environment names, with the user's configuration.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`].
+    pub fn open() -> Result<Homing> {
+        OpenOptions::new().open()
+    }
+
+    /// Where the home is.
+    pub fn home_path(&self) -> &Path {
+        self.home.root.path()
+    }
+
+    /// Where a job's directory is, as long as the job is kept.
+    pub fn job_path(&self, id: JobId) -> PathBuf {
+        self.home.jobs.path().join(id.as_str())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Finds the one job whose id begins like that.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`] and [`Error::AmbiguousJob`].
+    pub fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
+        if let Some(id) = prefix.as_full_id() {
+            return if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) };
+        }
+        self.sync()?;
+        let mut candidates =
+            self.with_ledger(|ledger| ledger.ids_beginning_with(prefix.as_str(), MAX_CANDIDATES))?;
+        match candidates.len() {
+            0 => Err(Error::NoSuchJob(prefix.as_str().to_owned())),
+            1 => Ok(candidates.remove(0)),
+            _ => Err(Error::AmbiguousJob { prefix: prefix.as_str().to_owned(), candidates }),
+        }
+    }
+
+    fn exists(&self, id: JobId) -> Result<bool> {
+        if self.home.jobs.contains(id.as_str()) {
+            return Ok(true);
+        }
+        Ok(self.with_ledger(|ledger| ledger.job(id))?.is_some())
+    }
+
+    /// One job, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`] where there is none of that id.
+    pub fn get(&self, id: JobId) -> Result<Job> {
+        self.sync()?;
+        self.known(id)
+    }
+
+    /// Several jobs in the order asked for, with one sync for all of them.
+    pub(crate) fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.sync()?;
+        ids.iter().map(|id| self.known(*id)).collect()
+    }
+
+    /// One job, as it was at the last sync.
+    fn known(&self, id: JobId) -> Result<Job> {
+        let mut job = self.with_ledger(|ledger| ledger.job(id))?;
+        if job.is_none() {
+            // Its directory may be there all the same, where a doorbell got lost.
+            self.sync_job(id)?;
+            job = self.with_ledger(|ledger| ledger.job(id))?;
+        }
+        let mut job = job.ok_or_else(|| Error::NoSuchJob(id.to_string()))?;
+        self.measure_output(&mut job);
+        Ok(job)
+    }
+
+    /// The jobs that match, newest first.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn list(&self, options: &ListOptions) -> Result<Vec<Job>> {
+        let options = options.clone();
+        self.jobs(JobFilter {
+            session: options.session,
+            state: options.state,
+            limit: options.limit,
+            ..JobFilter::default()
+        })
+    }
+
+    /// The jobs whose follow-ups match, newest first.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
+        let options = options.clone();
+        self.jobs(JobFilter {
+            session: options.session,
+            follow_up: options.state,
+            open_follow_ups: options.state.is_none(),
+            limit: options.limit,
+            ..JobFilter::default()
+        })
+    }
+
+    fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>> {
+        self.sync()?;
+        let mut jobs = self.with_ledger(|ledger| ledger.jobs(&filter))?;
+        jobs.iter_mut().for_each(|job| self.measure_output(job));
+        Ok(jobs)
+    }
+
+    /// Works on the ledger. A damaged one is set aside, rebuilt from the job directories, and the work done again.
+    pub(crate) fn with_ledger<T>(&self, work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>) -> Result<T> {
+        self.work_on_ledger(work, || self.full_scan().map(drop))
+    }
+
+    /// As [`Homing::with_ledger`], for the scan that rebuilds it: it must not ask for another scan.
+    pub(crate) fn with_ledger_being_rebuilt<T>(
+        &self,
+        work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.work_on_ledger(work, || Ok(()))
+    }
+
+    /// Works on the ledger; where it turns out to be damaged and lies aside now, fills the new one and works on that.
+    fn work_on_ledger<T>(
+        &self,
+        mut work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
+        fill: impl FnOnce() -> Result<()>,
+    ) -> Result<T> {
+        let first = self.ledger_file().with(&self.home.root, &mut work);
+        match first {
+            Ok(done) => return Ok(done),
+            Err(LedgerProblem::Error(error)) => return Err(error),
+            Err(LedgerProblem::Damaged { .. }) => fill()?,
+        }
+        self.ledger_file().with(&self.home.root, &mut work).map_err(|problem| match problem {
+            LedgerProblem::Error(error) => error,
+            LedgerProblem::Damaged { kept_as } => Error::Ledger {
+                path: kept_as,
+                source: rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+                    Some("damaged again right after it was rebuilt".to_owned()),
+                ),
+            },
+        })
+    }
+
+    fn ledger_file(&self) -> MutexGuard<'_, LedgerFile> {
+        // A panic elsewhere leaves no half-done work behind: every change is one transaction.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> homing_core::Timestamp {
+        homing_core::Timestamp::from_unix_millis(clock::wall_millis())
+    }
+
+    pub(crate) fn boot_id(&self) -> Result<String> {
+        clock::boot_id().map_err(|e| {
+            homing_supervisor::DiskError::new("read", "/proc/sys/kernel/random/boot_id", e).into()
+        })
+    }
+}

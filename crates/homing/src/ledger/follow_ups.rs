@@ -1,0 +1,68 @@
+//! The truth about follow-ups: every change goes through the transitions of the core.
+
+use homing_core::{FollowUpEvent, FollowUpState, JobId, TransitionError};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Ledger;
+
+/// What came of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// It is in this state now; it may have been before.
+    To(FollowUpState),
+    /// The event makes no sense there.
+    Refused(TransitionError),
+    /// There is no such job.
+    NoSuchJob,
+}
+
+impl Ledger {
+    /// Applies one event to the follow-ups of several jobs: to all of them, or where one refuses, to none.
+    pub(crate) fn move_follow_ups(
+        &mut self,
+        ids: &[JobId],
+        event: FollowUpEvent,
+    ) -> rusqlite::Result<Vec<(JobId, Moved)>> {
+        let transaction = self.begin()?;
+        let mut results = Vec::with_capacity(ids.len());
+        for id in ids {
+            let seq: Option<i64> = transaction
+                .prepare_cached("SELECT seq FROM jobs WHERE id = ?1")?
+                .query_row([id.as_str()], |row| row.get(0))
+                .optional()?;
+            let moved = match seq {
+                Some(seq) => move_on(&transaction, seq, event)?,
+                None => Moved::NoSuchJob,
+            };
+            results.push((*id, moved));
+        }
+        if results.iter().all(|(_, moved)| matches!(moved, Moved::To(_))) {
+            transaction.commit()?;
+        }
+        Ok(results)
+    }
+}
+
+/// Applies an event to the follow-up of one job.
+pub(super) fn move_on(connection: &Connection, seq: i64, event: FollowUpEvent) -> rusqlite::Result<Moved> {
+    let before = connection
+        .prepare_cached("SELECT state FROM follow_ups WHERE job = ?1")?
+        .query_row([seq], |row| state(row, 0))?;
+    let after = match before.after(event) {
+        Ok(after) => after,
+        Err(refused) => return Ok(Moved::Refused(refused)),
+    };
+    // Told again from the beginning: earlier attempts do not count.
+    let reset = if event == FollowUpEvent::Retried { ", attempts = 0, last_error = NULL" } else { "" };
+    if after != before || event == FollowUpEvent::Retried {
+        let sql = format!("UPDATE follow_ups SET state = ?2, next_attempt_at = NULL{reset} WHERE job = ?1");
+        connection.prepare_cached(&sql)?.execute(params![seq, after.as_str()])?;
+    }
+    Ok(Moved::To(after))
+}
+
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FollowUpState> {
+    let text: String = row.get(column)?;
+    FollowUpState::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
+}

@@ -1,0 +1,257 @@
+//! The index of jobs: what was last seen of each, in the order in which they were asked for.
+
+use homing_core::{
+    FollowUp, FollowUpEvent, FollowUpState, Job, JobId, LostReason, Outcome, SessionId, StateName, Timestamp,
+};
+use homing_supervisor::{FinishedRecord, SpecFile};
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::Ledger;
+use crate::sighting::Sighting;
+
+/// Which jobs are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobFilter {
+    pub(crate) session: Option<SessionId>,
+    pub(crate) state: Option<StateName>,
+    /// At most so many; all where it is `None`.
+    pub(crate) limit: Option<u32>,
+    pub(crate) follow_up: Option<FollowUpState>,
+    /// Only those whose session still has to be told, or that are dead.
+    pub(crate) open_follow_ups: bool,
+}
+
+const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept,
+    follow_ups.state, follow_ups.attempts, follow_ups.next_attempt_at, follow_ups.last_error";
+const TABLES: &str = "jobs JOIN follow_ups ON follow_ups.job = jobs.seq";
+
+impl Ledger {
+    /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
+    /// its end counts once.
+    pub(crate) fn record(&mut self, sightings: &[Sighting]) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        for sighting in sightings {
+            record_one(&transaction, sighting)?;
+        }
+        transaction.commit()
+    }
+
+    /// Ends a job whose directory was removed before it was over.
+    pub(crate) fn record_removed(&mut self, id: JobId, now_ms: i64) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        let outcome = Outcome::Lost { reason: LostReason::Removed };
+        let known = transaction
+            .prepare_cached("SELECT seq, spec FROM jobs WHERE id = ?1 AND state <> 'finished'")?
+            .query_row([id.as_str()], |row| {
+                Ok((row.get::<_, i64>(0)?, from_json::<SpecFile>(1, &row.get::<_, String>(1)?)?))
+            })
+            .optional()?;
+        if let Some((seq, spec)) = known {
+            let event = FollowUpEvent::for_finished_job(spec.follow_up, &outcome);
+            let finished = to_json(&FinishedRecord::bare(outcome, now_ms))?;
+            transaction
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'finished', ended_at = ?2, finished = ?3 WHERE seq = ?1",
+                )?
+                .execute(params![seq, now_ms, finished])?;
+            super::follow_ups::move_on(&transaction, seq, event)?;
+        }
+        transaction.commit()
+    }
+
+    /// The jobs that are not over, as far as the ledger knows, and what it knows of them.
+    pub(crate) fn unfinished(&self) -> rusqlite::Result<Vec<(JobId, StateName)>> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT id, state FROM jobs WHERE state <> 'finished' ORDER BY seq")?;
+        query.query_map([], |row| Ok((parsed_id(row, 0)?, state_name(row, 1)?)))?.collect()
+    }
+
+    /// The ids of all jobs.
+    pub(crate) fn all_ids(&self) -> rusqlite::Result<Vec<JobId>> {
+        self.connection.prepare("SELECT id FROM jobs")?.query_map([], |row| parsed_id(row, 0))?.collect()
+    }
+
+    /// One job.
+    pub(crate) fn job(&self, id: JobId) -> rusqlite::Result<Option<Job>> {
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE jobs.id = ?1");
+        self.connection.prepare_cached(&sql)?.query_row([id.as_str()], read_job).optional()
+    }
+
+    /// Ids that begin with `prefix`, at most `limit` of them.
+    pub(crate) fn ids_beginning_with(&self, prefix: &str, limit: u32) -> rusqlite::Result<Vec<JobId>> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT id FROM jobs WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?;
+        // 'g' comes right after the last hexadecimal digit.
+        let end = format!("{prefix}g");
+        query.query_map(params![prefix, end, limit], |row| parsed_id(row, 0))?.collect()
+    }
+
+    /// The newest jobs that match, newest first.
+    pub(crate) fn jobs(&self, filter: &JobFilter) -> rusqlite::Result<Vec<Job>> {
+        let mut conditions = vec!["1".to_owned()];
+        let mut values: Vec<Box<dyn rusqlite::ToSql>> = Vec::new();
+        let mut condition = |text: &str, value: String| {
+            values.push(Box::new(value));
+            conditions.push(format!("{text} = ?{}", values.len()));
+        };
+        if let Some(session) = &filter.session {
+            condition("jobs.session", session.as_str().to_owned());
+        }
+        if let Some(state) = filter.follow_up {
+            condition("follow_ups.state", state.as_str().to_owned());
+        }
+        if let Some(state) = filter.state {
+            condition("jobs.state", state.as_str().to_owned());
+        }
+        // What follows is said in the very words of the partial indexes, or SQLite would not use them.
+        if matches!(filter.state, Some(StateName::Starting | StateName::Running)) {
+            conditions.push("jobs.state <> 'finished'".to_owned());
+        }
+        let only_open = filter.open_follow_ups || filter.follow_up.is_some_and(is_indexed);
+        if only_open {
+            conditions.push("follow_ups.state IN ('pending', 'handed_off', 'dead')".to_owned());
+        }
+        // The few open follow-ups lead to their jobs; otherwise the jobs come in their own order.
+        let (tables, seq) = if only_open {
+            ("follow_ups CROSS JOIN jobs ON follow_ups.job = jobs.seq", "follow_ups.job")
+        } else {
+            ("jobs CROSS JOIN follow_ups ON follow_ups.job = jobs.seq", "jobs.seq")
+        };
+        let conditions = conditions.join(" AND ");
+        // SQLite reads a negative limit as none.
+        let limit = filter.limit.map_or(-1, i64::from);
+        let sql =
+            format!("SELECT {COLUMNS} FROM {tables} WHERE {conditions} ORDER BY {seq} DESC LIMIT {limit}");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(AsRef::as_ref).collect();
+        query.query_map(&values[..], read_job)?.collect()
+    }
+
+    /// Jobs that ended before `before_ms` and that nobody has to be told of any more, oldest first.
+    pub(crate) fn prunable(&self, before_ms: i64) -> rusqlite::Result<Vec<JobId>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT jobs.id FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
+             WHERE jobs.state = 'finished' AND jobs.ended_at < ?1
+               AND follow_ups.state IN ('acknowledged', 'suppressed')
+             ORDER BY jobs.ended_at",
+        )?;
+        query.query_map([before_ms], |row| parsed_id(row, 0))?.collect()
+    }
+
+    /// Forgets jobs whose directories are gone.
+    pub(crate) fn forget(&mut self, ids: &[JobId]) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        for id in ids {
+            transaction.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([id.as_str()])?;
+        }
+        transaction.commit()
+    }
+}
+
+/// Whether follow-ups in this state are in the index of open ones.
+fn is_indexed(state: FollowUpState) -> bool {
+    match state {
+        FollowUpState::Pending | FollowUpState::HandedOff | FollowUpState::Dead => true,
+        FollowUpState::Waiting | FollowUpState::Acknowledged | FollowUpState::Suppressed => false,
+    }
+}
+
+fn record_one(transaction: &Transaction<'_>, sighting: &Sighting) -> rusqlite::Result<()> {
+    let known = transaction
+        .prepare_cached("SELECT seq, state FROM jobs WHERE id = ?1")?
+        .query_row([sighting.spec.id.as_str()], |row| Ok((row.get::<_, i64>(0)?, state_name(row, 1)?)))
+        .optional()?;
+    if known.is_some_and(|(_, state)| state == StateName::Finished) {
+        return Ok(());
+    }
+    let started = sighting.started.as_ref().map(to_json).transpose()?;
+    let finished = sighting.finished.as_ref().map(to_json).transpose()?;
+    let ended_at = sighting.finished.as_ref().map(|finished| finished.end.ended_at_ms);
+    let state = sighting.state_name().as_str();
+    let seq = match known {
+        Some((seq, _)) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE jobs SET state = ?2, ended_at = ?3, started = ?4, finished = ?5, output_kept = ?6
+                     WHERE seq = ?1",
+                )?
+                .execute(params![seq, state, ended_at, started, finished, sighting.output_kept])?;
+            seq
+        }
+        None => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO jobs (id, session, state, ended_at, spec, started, finished, output_kept)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    sighting.spec.id.as_str(),
+                    sighting.spec.session.as_str(),
+                    state,
+                    ended_at,
+                    to_json(&sighting.spec)?,
+                    started,
+                    finished,
+                    sighting.output_kept,
+                ])?;
+            let seq = transaction.last_insert_rowid();
+            transaction
+                .prepare_cached("INSERT INTO follow_ups (job, state) VALUES (?1, 'waiting')")?
+                .execute([seq])?;
+            seq
+        }
+    };
+    if let Some(finished) = &sighting.finished {
+        let event = FollowUpEvent::for_finished_job(sighting.spec.follow_up, &finished.end.outcome);
+        super::follow_ups::move_on(transaction, seq, event)?;
+    }
+    Ok(())
+}
+
+fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let sighting = Sighting {
+        spec: from_json(0, &row.get::<_, String>(0)?)?,
+        started: optional_json(row, 1)?,
+        finished: optional_json(row, 2)?,
+        output_kept: row.get(3)?,
+    };
+    let follow_up = FollowUp {
+        state: super::follow_ups::state(row, 4)?,
+        attempts: row.get(5)?,
+        next_attempt_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix_millis),
+        last_error: row.get(7)?,
+    };
+    Ok(Job { follow_up, ..sighting.into_job() })
+}
+
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+}
+
+fn optional_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| from_json(column, &text)).transpose()
+}
+
+fn parsed_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: homing_core::IdError| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+fn state_name(row: &Row<'_>, column: usize) -> rusqlite::Result<StateName> {
+    let text: String = row.get(column)?;
+    StateName::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
+}

@@ -1,0 +1,267 @@
+//! Opens the ledger: makes it, brings its schema up to date, notices when the file was replaced, and sets a damaged
+//! one aside.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::Directory;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::Ledger;
+use crate::{Error, Result};
+
+/// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_initial.sql")];
+
+/// Guards making, changing and setting aside the ledger against other processes.
+const GUARD: &str = "ledger.lock";
+
+/// The ledger of a home, and how to get at it.
+#[derive(Debug)]
+pub(crate) struct LedgerFile {
+    path: PathBuf,
+    busy_timeout: Duration,
+    open: Option<(Ledger, FileId)>,
+    /// The file that was opened last, or that could not be opened: the one to judge.
+    judged: Option<FileId>,
+}
+
+/// Device and inode: whether a path still means the file that was opened.
+type FileId = (u64, u64);
+
+impl LedgerFile {
+    pub(crate) fn new(path: PathBuf, busy_timeout: Duration) -> LedgerFile {
+        LedgerFile { path, busy_timeout, open: None, judged: None }
+    }
+
+    /// Runs `work` on the ledger. Where the ledger turns out to be damaged, it is set aside and
+    /// [`LedgerProblem::Damaged`] is returned: a new one stands ready to be filled.
+    pub(crate) fn with<T>(
+        &mut self,
+        root: &Directory,
+        work: impl FnOnce(&mut Ledger) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerProblem> {
+        // Deleted or set aside by somebody else: what we hold open is history.
+        if self.open.as_ref().is_some_and(|(_, id)| file_id(&self.path) != Some(*id)) {
+            self.open = None;
+        }
+        let outcome = self.opened(root).and_then(|ledger| work(ledger).map_err(Trouble::Sqlite));
+        outcome.map_err(|trouble| match trouble {
+            Trouble::Other(error) => LedgerProblem::Error(error),
+            Trouble::Sqlite(error) => self.judge(root, error),
+        })
+    }
+
+    fn opened(&mut self, root: &Directory) -> Result<&mut Ledger, Trouble> {
+        if self.open.is_none() {
+            let ledger = self.open_file(root)?;
+            self.open = Some((ledger, self.judged.unwrap_or_default()));
+        }
+        match &mut self.open {
+            Some((ledger, _)) => Ok(ledger),
+            None => unreachable!("the ledger was opened just above"),
+        }
+    }
+
+    fn open_file(&mut self, root: &Directory) -> Result<Ledger, Trouble> {
+        if is_unmade(&self.path) {
+            let _guard = guard(root)?;
+            // Another door may have made it while we waited.
+            if is_unmade(&self.path) {
+                self.clear_away_remains()?;
+                let mut connection = self.connect(root)?;
+                self.migrate(&mut connection)?;
+            }
+        }
+        let mut connection = self.connect(root)?;
+        if version(&connection)? != MIGRATIONS.len() {
+            // Turning on the log needs the file alone, and SQLite does not wait for that.
+            let _guard = guard(root)?;
+            self.migrate(&mut connection)?;
+        }
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        Ok(Ledger { connection })
+    }
+
+    fn connect(&mut self, root: &Directory) -> Result<Connection, Trouble> {
+        // SQLite would follow a link that was planted here, or make the file visible to others.
+        drop(root.open_or_create(homing_supervisor::layout::LEDGER)?);
+        // Before it is opened: should it be replaced in between, the next look finds another file and opens that.
+        self.judged = file_id(&self.path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        // The home itself may be reached through links; only what is in it must be none.
+        let path = fs::canonicalize(root.path())
+            .map_err(|e| DiskError::new("find", root.path(), e))?
+            .join(homing_supervisor::layout::LEDGER);
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        // Closing the last connection would otherwise copy the whole log back and delete it, at every call of a door.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(connection)
+    }
+
+    /// Makes place for a new ledger, with the guard held. One that was emptied may still be open elsewhere, so it is
+    /// not filled again; whoever has it open finds another file in its place. A log without its ledger is set aside.
+    fn clear_away_remains(&self) -> Result<(), Trouble> {
+        let log = with_suffix(&self.path, "-wal");
+        if fs::symlink_metadata(log).is_ok_and(|log| log.len() > 0) {
+            return self.rename_aside().map(drop).map_err(Trouble::Other);
+        }
+        for suffix in ["-wal", "-shm", ""] {
+            let path = with_suffix(&self.path, suffix);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DiskError::new("remove", path, error).into());
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the schema up to date, with the guard held.
+    fn migrate(&self, connection: &mut Connection) -> Result<(), Trouble> {
+        let known = MIGRATIONS.len();
+        let found = version(connection)?;
+        if found > known {
+            let as_u32 = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            let (found, known) = (as_u32(found), as_u32(known));
+            return Err(Trouble::Other(Error::LedgerTooNew { path: self.path.clone(), found, known }));
+        }
+        if found == 0 && !is_blank(connection)? {
+            // Somebody else's database: ours gets its tables and its version in one step.
+            return Err(Trouble::Sqlite(not_a_ledger()));
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let step = connection.transaction()?;
+        for migration in &MIGRATIONS[found..] {
+            step.execute_batch(migration)?;
+        }
+        step.pragma_update(None, "user_version", known)?;
+        step.commit()?;
+        Ok(())
+    }
+
+    /// Says what an error of SQLite means, and sets a damaged ledger aside.
+    fn judge(&mut self, root: &Directory, error: rusqlite::Error) -> LedgerProblem {
+        let path = self.path.clone();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                LedgerProblem::Error(Error::LedgerBusy { path, waited: self.busy_timeout })
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => match self.set_aside(root) {
+                Ok(kept_as) => LedgerProblem::Damaged { kept_as },
+                Err(error) => LedgerProblem::Error(error),
+            },
+            // A file that is a database, but not ours: its tables are missing.
+            None | Some(ErrorCode::Unknown) if is_missing_table(&error) => match self.set_aside(root) {
+                Ok(kept_as) => LedgerProblem::Damaged { kept_as },
+                Err(error) => LedgerProblem::Error(error),
+            },
+            _ => LedgerProblem::Error(Error::Ledger { path, source: error }),
+        }
+    }
+
+    /// Gives the ledger's files another name, unless somebody else did so meanwhile.
+    fn set_aside(&mut self, root: &Directory) -> Result<PathBuf> {
+        let _guard = guard(root)?;
+        self.open = None;
+        if file_id(&self.path) == self.judged { self.rename_aside() } else { Ok(self.path.clone()) }
+    }
+
+    fn rename_aside(&self) -> Result<PathBuf> {
+        let kept_as = (1..)
+            .map(|number| with_suffix(&self.path, &format!(".damaged-{number}")))
+            .find(|path| ["", "-wal"].iter().all(|suffix| !with_suffix(path, suffix).exists()))
+            .expect("there is always a greater number");
+        // The log first: a new ledger must never meet an old log.
+        for suffix in ["-wal", "-shm", ""] {
+            let from = with_suffix(&self.path, suffix);
+            match fs::rename(&from, with_suffix(&kept_as, suffix)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(DiskError::new("set aside", from, error).into()),
+            }
+        }
+        Ok(kept_as)
+    }
+}
+
+/// Why work on the ledger was not done.
+#[derive(Debug)]
+pub(crate) enum LedgerProblem {
+    /// It was damaged and now lies aside; a new one has to be filled from the job directories.
+    Damaged { kept_as: PathBuf },
+    /// Anything else.
+    Error(Error),
+}
+
+#[derive(Debug)]
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    Other(Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+impl From<DiskError> for Trouble {
+    fn from(error: DiskError) -> Trouble {
+        Trouble::Other(error.into())
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
+        .map(|version| version as usize)
+}
+
+/// Whether a database holds nothing at all.
+fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn not_a_ledger() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+    rusqlite::Error::SqliteFailure(code, Some("it is a database of something else".to_owned()))
+}
+
+fn is_missing_table(error: &rusqlite::Error) -> bool {
+    let text = error.to_string();
+    text.contains("no such table") || text.contains("no such column")
+}
+
+fn guard(root: &Directory) -> Result<File, DiskError> {
+    let file = File::from(root.open_or_create(GUARD)?);
+    flock(&file, FlockOperation::LockExclusive).map_err(|e| root.error("lock", GUARD, e))?;
+    Ok(file)
+}
+
+/// Whether there is no ledger yet, or nothing is left in it: a made one has a header.
+fn is_unmade(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |file| file.len() == 0)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn file_id(path: &Path) -> Option<FileId> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}

@@ -1,0 +1,66 @@
+//! homing: background jobs for AI agents that always come home.
+//!
+//! A command is launched **detached**; how it ended is recorded whatever dies in between; and the session that launched
+//! it is owed a follow-up until somebody acknowledges it. This library is all of it without a user interface: the
+//! command line, and every other door, only parse, call and render.
+//!
+//! ```
+//! use homing::{FollowUpOptions, Homing, JobSpec, OpenOptions, WaitFor};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // First thing in `main`: lets this program supervise the jobs it launches.
+//! homing::supervise_if_asked();
+//! # let folder = tempfile::tempdir()?;
+//! # let home = folder.path().join("home");
+//!
+//! let homing = OpenOptions::new().home(home).open()?;
+//! let job = homing.launch(JobSpec::script("make test || exit 3")?.session("chat-1".parse()?))?;
+//! // … the agent goes on, or this whole process ends …
+//! homing.wait(&[job.id], WaitFor::All, None)?;
+//! for job in homing.follow_ups(&FollowUpOptions::default())? {
+//!     println!("{}", homing.result_text(job.id)?);
+//!     homing.acknowledge(&[job.id])?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every call is synchronous, and safe from any number of threads and processes at once.
+
+mod config;
+mod doctor;
+mod error;
+mod follow_ups;
+mod home;
+mod homing;
+mod kill;
+mod launch;
+mod ledger;
+mod output;
+mod program;
+mod prune;
+mod session;
+mod sighting;
+mod spec;
+mod sync;
+mod wait;
+
+pub use config::{CONFIG_VARIABLE, Config, Defaults, Retention, user_config_path};
+pub use doctor::{Check, Verdict};
+pub use error::{Error, Result};
+pub use home::{HOME_VARIABLE, Home};
+pub use homing::{FollowUpOptions, Homing, ListOptions, OpenOptions};
+pub use homing_core as core;
+pub use homing_core::{
+    FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobState, KilledBy, LeftoverPolicy,
+    Outcome, SessionId, StateName,
+};
+pub use homing_supervisor::output::OutputChunk;
+pub use homing_supervisor::{DiskError, JOB_VARIABLE};
+pub use output::{Followed, OutputFollower};
+pub use program::{SUPERVISOR_VARIABLE, supervise_if_asked};
+pub use prune::PruneReport;
+pub use session::{SESSION_VARIABLE, session_from_environment};
+pub use spec::{JobSpec, TimeLimit};
+pub use sync::SyncReport;
+pub use wait::{WaitFor, Waited};

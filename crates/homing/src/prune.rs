@@ -1,0 +1,47 @@
+//! Removes jobs that are over and told, after a while.
+
+use std::time::Duration;
+
+use homing_core::JobId;
+
+use crate::Result;
+use crate::homing::Homing;
+
+/// What pruning removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    /// The jobs that are gone.
+    pub removed: Vec<JobId>,
+    /// Jobs that are due but keep a process running.
+    pub kept_running: Vec<JobId>,
+}
+
+impl Homing {
+    /// Removes every job that ended longer than `older_than` ago and that nobody has to be told of any more. A job
+    /// whose follow-up is open is never removed.
+    ///
+    /// # Errors
+    /// When a directory cannot be removed or the ledger cannot be written. What was removed by then stays removed.
+    pub fn prune(&self, older_than: Duration) -> Result<PruneReport> {
+        self.sync()?;
+        self.prune_known(older_than)
+    }
+
+    /// As [`Homing::prune`], for a ledger that is up to date.
+    pub(crate) fn prune_known(&self, older_than: Duration) -> Result<PruneReport> {
+        let before_ms = self.now().saturating_sub(older_than).as_unix_millis();
+        let due = self.with_ledger(|ledger| ledger.prunable(before_ms))?;
+        let mut report = PruneReport::default();
+        for id in due {
+            if self.is_looked_after(id)? {
+                report.kept_running.push(id);
+                continue;
+            }
+            // The directory before the row: found the other way round, the job would look new, and be told again.
+            self.remove_job_files(id);
+            report.removed.push(id);
+        }
+        self.with_ledger(|ledger| ledger.forget(&report.removed))?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,127 @@
+//! What a host asks for when it launches a job.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use homing_core::{FollowUpPolicy, JobCommand, LeftoverPolicy, SessionId};
+
+use crate::Result;
+
+/// A request for one job. Only the command is needed; everything else has a default.
+///
+/// ```
+/// use std::time::Duration;
+/// use homing::{JobSpec, TimeLimit};
+///
+/// let spec = JobSpec::script("cargo build --release && cargo test")?
+///     .session("chat-1".parse()?)
+///     .time_limit(TimeLimit::After(Duration::from_secs(1800)));
+/// # let _ = spec;
+/// # Ok::<(), homing::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    pub(crate) command: JobCommand,
+    pub(crate) session: SessionId,
+    pub(crate) name: Option<String>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) time_limit: TimeLimit,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) leftovers: LeftoverPolicy,
+    pub(crate) follow_up: FollowUpPolicy,
+}
+
+/// How long a job may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// As long as the configuration says; an hour where it says nothing.
+    #[default]
+    Configured,
+    /// As long as it likes.
+    None,
+    /// That long.
+    After(Duration),
+}
+
+impl JobSpec {
+    /// A job that runs `command`, for the session `default`.
+    pub fn new(command: JobCommand) -> JobSpec {
+        JobSpec {
+            command,
+            session: SessionId::default_session(),
+            name: None,
+            cwd: None,
+            environment: Vec::new(),
+            time_limit: TimeLimit::Configured,
+            grace: None,
+            leftovers: LeftoverPolicy::default(),
+            follow_up: FollowUpPolicy::default(),
+        }
+    }
+
+    /// A job that runs a script in `bash`, or in `sh` where there is no `bash`.
+    ///
+    /// # Errors
+    /// When the script is blank or holds a NUL byte.
+    pub fn script(text: impl Into<String>) -> Result<JobSpec> {
+        Ok(JobSpec::new(JobCommand::script(text)?))
+    }
+
+    /// A job that runs a program with exactly these arguments.
+    ///
+    /// # Errors
+    /// When there is no program or an argument holds a NUL byte.
+    pub fn argv<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Result<JobSpec> {
+        Ok(JobSpec::new(JobCommand::argv(words)?))
+    }
+
+    /// Sets the session that hears of the end.
+    #[must_use]
+    pub fn session(self, session: SessionId) -> JobSpec {
+        JobSpec { session, ..self }
+    }
+
+    /// Sets a name for people.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> JobSpec {
+        JobSpec { name: Some(name.into()), ..self }
+    }
+
+    /// Sets the working directory; the launching process's own otherwise.
+    #[must_use]
+    pub fn cwd(self, cwd: impl Into<PathBuf>) -> JobSpec {
+        JobSpec { cwd: Some(cwd.into()), ..self }
+    }
+
+    /// Sets an environment variable, on top of those that are inherited. Never written to disk.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> JobSpec {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how long it may run.
+    #[must_use]
+    pub fn time_limit(self, time_limit: TimeLimit) -> JobSpec {
+        JobSpec { time_limit, ..self }
+    }
+
+    /// Sets the time between SIGTERM and SIGKILL.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> JobSpec {
+        JobSpec { grace: Some(grace), ..self }
+    }
+
+    /// Sets what happens to processes that outlive the main process.
+    #[must_use]
+    pub fn leftovers(self, leftovers: LeftoverPolicy) -> JobSpec {
+        JobSpec { leftovers, ..self }
+    }
+
+    /// Sets when the session hears of the end.
+    #[must_use]
+    pub fn follow_up(self, follow_up: FollowUpPolicy) -> JobSpec {
+        JobSpec { follow_up, ..self }
+    }
+}

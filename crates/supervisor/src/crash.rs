@@ -1,0 +1,33 @@
+//! Named points at which the fault tests end this process, as `kill -9` would. Without the feature `failpoints` they
+//! are nothing at all.
+
+/// Ends this process by SIGKILL when the fault test names this point: `FAILPOINTS="launch/spec=return"`.
+#[inline]
+pub fn crash_point(name: &str) {
+    fail::fail_point!(name, |_| crash());
+    let _ = name;
+}
+
+/// Reads `FAILPOINTS` from the environment, in a build for fault tests.
+#[inline]
+pub fn arm_crash_points() {
+    #[cfg(feature = "failpoints")]
+    // Never torn down: the process ends with the points armed.
+    std::mem::forget(fail::FailScenario::setup());
+}
+
+#[cfg(feature = "failpoints")]
+fn crash() {
+    let myself = rustix::process::getpid();
+    let _ = rustix::process::kill_process(myself, rustix::process::Signal::KILL);
+}
+
+/// A length of time that the fault tests inject under this name, in milliseconds.
+#[inline]
+pub fn injected_millis(name: &str) -> Option<std::time::Duration> {
+    fail::fail_point!(name, |millis| {
+        millis.and_then(|text| text.parse().ok()).map(std::time::Duration::from_millis)
+    });
+    let _ = name;
+    None
+}

@@ -1,0 +1,129 @@
+//! How a job is ended: SIGTERM to its whole tree, a grace time, SIGKILL until nothing of it is left. Processes that
+//! left its session or its process group, and orphans of orphans, belong to the tree too: the supervisor is their
+//! subreaper, so whatever loses its parent becomes its child.
+
+use std::time::Duration;
+
+use homing_core::{Leftover, LeftoverFate};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::platform::cgroup::Cgroup;
+use crate::platform::procfs::{self, Stat};
+use crate::platform::wait::{Reaped, Wait, reap};
+use crate::platform::{ProcessIdentity, clock};
+
+/// How long SIGKILL is repeated before a process counts as one that cannot be ended.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a round of SIGKILL waits for its effect once nothing new turns up.
+const KILL_PAUSE: Duration = Duration::from_millis(2);
+
+/// First argument of a supervisor.
+pub const SUPERVISE_ARGUMENT: &str = "__supervise";
+
+/// All processes of a job, as its supervisor sees them.
+#[derive(Debug)]
+pub(crate) struct JobTree {
+    cgroup: Option<Cgroup>,
+}
+
+impl JobTree {
+    /// The tree below this process, and in its control group where there is one.
+    pub(crate) fn new(cgroup: Option<Cgroup>) -> JobTree {
+        JobTree { cgroup }
+    }
+
+    /// Every process of the job that has not ended. Jobs that this job launched are not part of it: they have
+    /// supervisors of their own and come home by themselves.
+    pub(crate) fn members(&self) -> Vec<(u32, Stat)> {
+        procfs::descendants(std::process::id(), |pid| !is_supervisor(pid))
+    }
+
+    /// Whether nothing of the job is left, once every child that has ended was reaped.
+    pub(crate) fn is_empty(&self, on_reaped: impl FnMut(Reaped)) -> bool {
+        reap_ended(on_reaped) || only_supervisors_left()
+    }
+
+    /// Asks every process to end. One that was stopped is continued, or it could not hear.
+    pub(crate) fn terminate(&self) {
+        for (pid, stat) in self.members() {
+            send(pid, &stat, Signal::TERM);
+            send(pid, &stat, Signal::CONT);
+        }
+    }
+
+    /// Kills until nothing is left, or until only processes are left that even SIGKILL does not end. Children that
+    /// are reaped on the way are handed to `on_reaped`; what could not be ended is returned.
+    pub(crate) fn kill_all(&self, mut on_reaped: impl FnMut(Reaped)) -> Vec<Leftover> {
+        let give_up_at = clock::monotonic() + KILL_PATIENCE;
+        let mut known: Vec<u32> = Vec::new();
+        loop {
+            if let Some(group) = &self.cgroup {
+                group.kill();
+            }
+            let members = self.members();
+            for (pid, stat) in &members {
+                send(*pid, stat, Signal::KILL);
+            }
+            if self.is_empty(&mut on_reaped) {
+                return Vec::new();
+            }
+            if clock::monotonic() > give_up_at {
+                return leftovers(&members, LeftoverFate::Survived);
+            }
+            // As long as new processes turn up, somebody forks: then only speed helps. Otherwise the kernel is at
+            // work, and is left to it.
+            let pids: Vec<u32> = members.into_iter().map(|(pid, _)| pid).collect();
+            if pids == known {
+                std::thread::sleep(KILL_PAUSE);
+            }
+            known = pids;
+        }
+    }
+
+    /// Gives the control group back.
+    pub(crate) fn release(&self) {
+        if let Some(group) = &self.cgroup {
+            group.remove();
+        }
+    }
+}
+
+/// Reaps every child that has ended. Answers whether no child is left at all.
+pub(crate) fn reap_ended(mut on_reaped: impl FnMut(Reaped)) -> bool {
+    loop {
+        match reap() {
+            Wait::Reaped(reaped) => on_reaped(reaped),
+            Wait::AllRunning => return false,
+            Wait::NoChildren => return true,
+        }
+    }
+}
+
+/// Names processes for the result.
+pub(crate) fn leftovers(members: &[(u32, Stat)], fate: LeftoverFate) -> Vec<Leftover> {
+    members.iter().map(|(pid, stat)| Leftover { pid: *pid, name: stat.name.clone(), fate }).collect()
+}
+
+/// Signals a process of the tree and no other. A child of ours keeps its pid until we reap it; any other process is
+/// verified through a handle, which takes longer.
+fn send(pid: u32, stat: &Stat, signal: Signal) {
+    let child = (stat.parent == std::process::id()).then(|| i32::try_from(pid).ok().and_then(Pid::from_raw));
+    // A process that is gone is what we want.
+    let _ = match child.flatten() {
+        Some(child) => kill_process(child, signal).map_err(Into::into),
+        None => ProcessIdentity { pid, start_ticks: stat.start_ticks }.signal(signal),
+    };
+}
+
+/// Whether the only children left are supervisors of other jobs, which this job launched. Asked twice, because the
+/// kernel's list may skip a child while another one ends.
+fn only_supervisors_left() -> bool {
+    let look = || procfs::children(std::process::id()).into_iter().all(is_supervisor);
+    look() && look()
+}
+
+/// Whether the process is a supervisor of some job.
+pub(crate) fn is_supervisor(pid: u32) -> bool {
+    procfs::arguments(pid).get(1).is_some_and(|argument| argument == SUPERVISE_ARGUMENT.as_bytes())
+}

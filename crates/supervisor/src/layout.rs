@@ -1,0 +1,218 @@
+//! Names and shapes of everything in a home, and the one way to open them: relative to a directory that is already
+//! open, never through a symbolic link, never visible to others.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use homing_core::JobId;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::DiskError;
+
+/// Directory of all jobs, in the home.
+pub const JOBS: &str = "jobs";
+/// Directory of doorbells, in the home.
+pub const INBOX: &str = "inbox";
+/// The ledger, in the home.
+pub const LEDGER: &str = "ledger.db";
+
+/// What was asked; the job exists if and only if this does.
+pub const SPEC: &str = "spec.json";
+/// The spec while it is being written.
+pub const SPEC_NEW: &str = "spec.json.new";
+/// The script, where the command is one.
+pub const SCRIPT: &str = "command.sh";
+/// Held by the supervisor for its whole life.
+pub const LOCK: &str = "lock";
+/// How far the job is: two slots with checksums.
+pub const RECORD: &str = "record";
+/// The first bytes of output.
+pub const OUTPUT_HEAD: &str = "output.log";
+/// A ring of the last bytes of output.
+pub const OUTPUT_TAIL: &str = "output.tail";
+
+const DIRECTORY_MODE: Mode = Mode::RWXU;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
+
+/// A directory of ours, held open.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens a directory by its path, which is the user's own and may lead through links.
+    ///
+    /// # Errors
+    /// When it is missing, is no directory, or cannot be opened.
+    pub fn open(path: &Path) -> Result<Directory, DiskError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| DiskError::new("open", path, e))?;
+        Ok(Directory { fd, path: path.to_owned() })
+    }
+
+    /// Opens a directory in this one.
+    ///
+    /// # Errors
+    /// When it is missing, is a link or no directory, or cannot be opened.
+    pub fn open_directory(&self, name: impl AsRef<OsStr>) -> Result<Directory, DiskError> {
+        let path = self.path.join(name.as_ref());
+        let fd = openat(&self.fd, name.as_ref(), OFlags::RDONLY | OFlags::DIRECTORY | SAFE, Mode::empty())
+            .map_err(|e| DiskError::new("open", &path, e))?;
+        Ok(Directory { fd, path })
+    }
+
+    /// Opens the directory of one job, with this being the directory of all jobs.
+    ///
+    /// # Errors
+    /// As [`Directory::open_directory`].
+    pub fn open_job(&self, id: JobId) -> Result<Directory, DiskError> {
+        self.open_directory(id.as_str())
+    }
+
+    /// Makes a directory in this one, mode 0700. Answers whether it is new.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_directory(&self, name: &str) -> Result<bool, DiskError> {
+        match mkdirat(&self.fd, name, DIRECTORY_MODE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(self.error("make", name, error)),
+        }
+    }
+
+    /// Makes a new file, mode 0600, for reading and writing.
+    ///
+    /// # Errors
+    /// When it exists already or cannot be made.
+    pub fn create(&self, name: &str) -> Result<OwnedFd, DiskError> {
+        openat(&self.fd, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFE, FILE_MODE)
+            .map_err(|e| self.error("create", name, e))
+    }
+
+    /// Opens a file for writing, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// When it is a link or cannot be opened.
+    pub fn open_or_create(&self, name: &str) -> Result<OwnedFd, DiskError> {
+        openat(&self.fd, name, OFlags::WRONLY | OFlags::CREATE | SAFE, FILE_MODE)
+            .map_err(|e| self.error("open", name, e))
+    }
+
+    /// Opens a regular file for reading; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is a link or anything else but a regular file, or cannot be opened.
+    pub fn open_to_read(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
+        self.open_existing(name, OFlags::RDONLY)
+    }
+
+    /// Opens a regular file for reading and writing; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Directory::open_to_read`].
+    pub fn open_to_update(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
+        self.open_existing(name, OFlags::RDWR)
+    }
+
+    fn open_existing(&self, name: &str, access: OFlags) -> Result<Option<OwnedFd>, DiskError> {
+        // Non-blocking, so that a planted FIFO cannot hold us; it means nothing for a regular file.
+        match openat(&self.fd, name, access | OFlags::NONBLOCK | SAFE, Mode::empty()) {
+            Ok(fd) => {
+                let status = fstat(&fd).map_err(|e| self.error("inspect", name, e))?;
+                if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+                    let odd = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+                    return Err(self.error("open", name, odd));
+                }
+                Ok(Some(fd))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.error("open", name, error)),
+        }
+    }
+
+    /// Whether there is something of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes a file; one that is missing already is no error.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), DiskError> {
+        match unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(DiskError::new("remove", self.path.join(name.as_ref()), error)),
+        }
+    }
+
+    /// Removes an empty directory; one that is missing already is no error.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or is not empty.
+    pub fn remove_directory(&self, name: &str) -> Result<(), DiskError> {
+        match unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.error("remove", name, error)),
+        }
+    }
+
+    /// The names of everything in it, in no order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, DiskError> {
+        let failed = |error: Errno| DiskError::new("read", &self.path, error);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
+            // A name that is no text is none of ours.
+            if let Ok(name) = entry.map_err(failed)?.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Makes the names in it durable.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), DiskError> {
+        rustix::fs::fsync(&self.fd).map_err(|e| DiskError::new("sync", &self.path, e))
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error about something in it.
+    pub fn error(&self, action: &'static str, name: &str, source: impl Into<io::Error>) -> DiskError {
+        DiskError::new(action, self.path.join(name), source)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Rings the doorbell of a job: whoever watches the inbox looks at the job. Ringing again makes a new event, because
+/// the file is opened for writing and closed (inotify(7), `IN_CLOSE_WRITE`).
+///
+/// # Errors
+/// When the file cannot be made.
+pub fn ring_doorbell(inbox: &Directory, id: JobId) -> Result<(), DiskError> {
+    inbox.open_or_create(id.as_str()).map(drop)
+}

@@ -1,0 +1,34 @@
+//! The process that is a job's parent, and the disk contract it shares with its readers.
+//!
+//! | to see how | read |
+//! |---|---|
+//! | a supervisor lives | `supervise.rs`, `watch.rs` |
+//! | a job is started | `start_job.rs`, `platform/linux/fork.rs` |
+//! | a job is ended | `end_job.rs`; when its supervisor is gone: `orphans.rs` |
+//! | an outcome is recorded | `record.rs` |
+//! | output is bounded | `output/` |
+//! | a home is laid out | `layout.rs` |
+
+mod crash;
+mod end_job;
+mod error;
+pub mod layout;
+mod liveness;
+mod orphans;
+pub mod output;
+pub mod platform;
+mod record;
+mod spec_file;
+mod start_job;
+mod supervise;
+mod supervision;
+mod watch;
+
+pub use crash::{arm_crash_points, crash_point, injected_millis};
+pub use end_job::SUPERVISE_ARGUMENT;
+pub use error::DiskError;
+pub use liveness::JobLock;
+pub use orphans::{JOB_VARIABLE, end_orphans};
+pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, StartedRecord};
+pub use spec_file::{SpecFile, WrittenSpec, write_all};
+pub use supervise::{ANSWER, supervise};

@@ -1,0 +1,63 @@
+//! Who looks after a job: whoever holds its lock. The kernel releases the lock when its holder dies, however it dies,
+//! so this never has to be guessed from a pid.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::DiskError;
+use crate::layout::{Directory, LOCK};
+
+/// The right to write a job's record. Released when dropped, or when this process dies.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct JobLock {
+    _file: OwnedFd,
+}
+
+impl JobLock {
+    /// Takes the lock, and waits for it: a door that looks at the job holds it for a moment.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn take(directory: &Directory) -> Result<JobLock, DiskError> {
+        let file = directory.open_or_create(LOCK)?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(JobLock { _file: file }),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(directory.error("lock", LOCK, error)),
+            }
+        }
+    }
+
+    /// Whether somebody holds the lock now. Makes no lock file where there is none.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn is_held(directory: &Directory) -> Result<bool, DiskError> {
+        let Some(file) = directory.open_to_read(LOCK)? else { return Ok(false) };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(directory.error("lock", LOCK, error)),
+        }
+    }
+
+    /// Takes the lock if nobody holds it; `None` where somebody does: then the job is being looked after.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+        let file = directory.open_or_create(LOCK)?;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(JobLock { _file: file })),
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(directory.error("lock", LOCK, error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Reads a job's output while it is being written, from any offset, and says what is not there any more.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::fstat;
+use rustix::io::{Errno, pread};
+
+use super::ring::RingHeader;
+use crate::DiskError;
+use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+
+/// How often a header that was just being written is read again.
+const HEADER_ATTEMPTS: usize = 100;
+
+/// Bytes of output, and where they lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputChunk {
+    /// The absolute offset of the first byte. Where it lies behind the offset that was asked for, what lies between
+    /// was not kept.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl OutputChunk {
+    /// The offset to go on from.
+    pub fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+}
+
+/// The reading side of a job's output.
+#[derive(Debug)]
+pub struct OutputReader {
+    head: Option<OwnedFd>,
+    tail: Option<OwnedFd>,
+    directory: Directory,
+}
+
+impl OutputReader {
+    /// Opens the output of a job. What does not exist yet is looked for again at each read.
+    ///
+    /// # Errors
+    /// When a file of it cannot be opened.
+    pub fn open(directory: Directory) -> Result<OutputReader, DiskError> {
+        let mut reader = OutputReader { head: None, tail: None, directory };
+        reader.open_what_is_new()?;
+        Ok(reader)
+    }
+
+    fn open_what_is_new(&mut self) -> Result<(), DiskError> {
+        // The ring first: once it is there, the head will not grow any more.
+        if self.tail.is_none() {
+            self.tail = self.open_output(OUTPUT_TAIL)?;
+        }
+        if self.head.is_none() {
+            self.head = self.open_output(OUTPUT_HEAD)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a file of the output. A link or the like that was planted there is none: the writer did without, and what
+    /// it stored elsewhere can be read all the same.
+    fn open_output(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
+        match self.directory.open_to_read(name) {
+            Err(error) if is_planted(&error) => Ok(None),
+            opened => opened,
+        }
+    }
+
+    /// The offset behind the last byte that is there.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn end(&mut self) -> Result<u64, DiskError> {
+        self.open_what_is_new()?;
+        match self.ring()? {
+            Some(ring) => Ok(ring.committed),
+            None => self.head_length(),
+        }
+    }
+
+    /// How many bytes are there, head and ring together.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn kept_bytes(&mut self) -> Result<u64, DiskError> {
+        self.open_what_is_new()?;
+        let ring = self.ring()?;
+        let head = self.head_length()?;
+        Ok(head + ring.map_or(0, |ring| ring.committed - ring.readable_from().max(head).min(ring.committed)))
+    }
+
+    /// Reads at most `limit` bytes from the first offset at or behind `from` that is there. No bytes means that there
+    /// are none yet, or none any more. The bytes are of one piece: a gap ends a chunk.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn read(&mut self, from: u64, limit: usize) -> Result<OutputChunk, DiskError> {
+        self.open_what_is_new()?;
+        // The ring before the head's length: see `open_what_is_new`.
+        let ring = self.ring()?;
+        let head_length = self.head_length()?;
+        if let Some(head) = &self.head
+            && from < head_length
+        {
+            let limit = usize::try_from(head_length - from).unwrap_or(usize::MAX).min(limit);
+            let bytes = read_at(head, from, limit).map_err(|e| self.failed(OUTPUT_HEAD, e))?;
+            return Ok(OutputChunk { offset: from, bytes });
+        }
+        match (ring, &self.tail) {
+            (Some(ring), Some(tail)) => {
+                self.read_ring(tail, ring, from, limit).map_err(|e| self.failed(OUTPUT_TAIL, e))
+            }
+            _ => Ok(OutputChunk { offset: from, bytes: Vec::new() }),
+        }
+    }
+
+    fn read_ring(
+        &self,
+        tail: &OwnedFd,
+        ring: RingHeader,
+        from: u64,
+        limit: usize,
+    ) -> Result<OutputChunk, Errno> {
+        let start = from.max(ring.readable_from());
+        let available = usize::try_from(ring.committed.saturating_sub(start)).unwrap_or(usize::MAX);
+        let mut bytes = Vec::new();
+        let wanted = available.min(limit);
+        while bytes.len() < wanted {
+            let (position, until_wrap) = ring.place(start + bytes.len() as u64);
+            let piece = usize::try_from(until_wrap).unwrap_or(usize::MAX).min(wanted - bytes.len());
+            let mut read = read_at(tail, position, piece)?;
+            if read.is_empty() {
+                break;
+            }
+            bytes.append(&mut read);
+        }
+        // What the writer may have overwritten meanwhile is not what we think it is.
+        let now = read_header(tail)?.unwrap_or(ring);
+        let stale = usize::try_from(now.readable_from().saturating_sub(start)).unwrap_or(usize::MAX);
+        let stale = stale.min(bytes.len());
+        bytes.drain(..stale);
+        Ok(OutputChunk { offset: start + stale as u64, bytes })
+    }
+
+    fn ring(&self) -> Result<Option<RingHeader>, DiskError> {
+        let Some(tail) = &self.tail else { return Ok(None) };
+        read_header(tail).map_err(|e| self.failed(OUTPUT_TAIL, e))
+    }
+
+    fn head_length(&self) -> Result<u64, DiskError> {
+        let Some(head) = &self.head else { return Ok(0) };
+        let status = fstat(head).map_err(|e| self.failed(OUTPUT_HEAD, e))?;
+        Ok(u64::try_from(status.st_size).unwrap_or(0))
+    }
+
+    fn failed(&self, name: &str, error: Errno) -> DiskError {
+        self.directory.error("read", name, error)
+    }
+}
+
+/// Whether something was there, but no regular file.
+fn is_planted(error: &DiskError) -> bool {
+    error.source.kind() == std::io::ErrorKind::InvalidInput
+        || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
+}
+
+fn read_header(tail: &OwnedFd) -> Result<Option<RingHeader>, Errno> {
+    for _ in 0..HEADER_ATTEMPTS {
+        if let Some(header) = RingHeader::read(tail)? {
+            return Ok(Some(header));
+        }
+    }
+    Ok(None)
+}
+
+fn read_at(file: impl AsFd, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match pread(&file, &mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::super::{Drained, OutputWriter};
+    use super::*;
+
+    /// A writer with its pipe, and a reader of the same directory.
+    struct Both {
+        writer: OutputWriter,
+        reader: OutputReader,
+        directory: Directory,
+        pipe: OwnedFd,
+        input: OwnedFd,
+        _folder: tempfile::TempDir,
+    }
+
+    fn both(head_bytes: u64, tail_bytes: u64) -> Both {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let reader = OutputReader::open(Directory::open(folder.path()).unwrap()).unwrap();
+        let (pipe, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let null = std::fs::File::create("/dev/null").unwrap();
+        let writer = OutputWriter::new(null.into(), head_bytes, tail_bytes);
+        Both { writer, reader, directory, pipe, input, _folder: folder }
+    }
+
+    impl Both {
+        fn write(&mut self, bytes: &[u8]) {
+            for piece in bytes.chunks(4096) {
+                rustix::io::write(&self.input, piece).unwrap();
+                while self.writer.drain(self.pipe.as_fd(), &self.directory) == Drained::Data {}
+            }
+        }
+
+        fn read_all(&mut self, mut from: u64) -> Vec<OutputChunk> {
+            let mut chunks: Vec<OutputChunk> = Vec::new();
+            loop {
+                let chunk = self.reader.read(from, 1000).unwrap();
+                if chunk.bytes.is_empty() {
+                    return chunks;
+                }
+                from = chunk.end();
+                chunks.push(chunk);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_byte_that_is_read_is_the_one_that_was_written(
+            head in 0u64..3_000,
+            tail in 1u64..9_000,
+            pieces in prop::collection::vec(1usize..5_000, 0..12),
+            from in 0u64..30_000,
+            finished: bool,
+        ) {
+            let mut both = both(head, tail);
+            let mut written = Vec::new();
+            for size in pieces {
+                let piece: Vec<u8> = (0..size).map(|index| ((written.len() + index) % 251) as u8).collect();
+                both.write(&piece);
+                written.extend_from_slice(&piece);
+            }
+            let total = written.len() as u64;
+            prop_assert_eq!(both.writer.total_bytes(), total);
+            prop_assert_eq!(both.writer.dropped_bytes(), 0);
+            if finished {
+                both.writer.finish();
+                let kept = both.reader.kept_bytes().unwrap();
+                let tail_share = (total.saturating_sub(head)).min(tail);
+                prop_assert_eq!(kept, total.min(head) + tail_share);
+            }
+            prop_assert_eq!(both.reader.end().unwrap(), total);
+            let mut last = from;
+            for chunk in both.read_all(from) {
+                prop_assert!(chunk.offset >= last);
+                let start = chunk.offset as usize;
+                prop_assert_eq!(&chunk.bytes[..], &written[start..start + chunk.bytes.len()]);
+                last = chunk.end();
+            }
+            if finished && from < total {
+                prop_assert_eq!(last, total);
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_noticed_wherever_the_output_stands() {
+        for size in [0, 10, 5_000] {
+            let mut both = both(100, 1_000);
+            both.write(&vec![b'x'; size]);
+            let (_, other) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+            drop(std::mem::replace(&mut both.input, other));
+            let end = both.writer.drain(both.pipe.as_fd(), &both.directory);
+            assert_eq!(end, Drained::Closed, "after {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_reader_in_step_with_the_writer_misses_nothing() {
+        let mut both = both(1_000, 1 << 20);
+        let mut seen = Vec::new();
+        for round in 0..200u32 {
+            let piece = [round as u8; 3_000];
+            both.write(&piece);
+            for chunk in both.read_all(seen.len() as u64) {
+                assert_eq!(chunk.offset, seen.len() as u64);
+                seen.extend_from_slice(&chunk.bytes);
+            }
+        }
+        assert_eq!(seen.len(), 600_000);
+        assert!(seen.chunks(3_000).enumerate().all(|(round, piece)| piece.iter().all(|&b| b == round as u8)));
+    }
+}

@@ -1,0 +1,89 @@
+//! The layout of `output.tail`: a header that says which bytes are there, then a ring of them.
+
+use std::os::fd::AsFd;
+
+use rustix::io::{Errno, pread, pwrite};
+
+/// Where the ring itself begins in the file.
+pub(super) const RING_START: u64 = 4096;
+
+/// Most bytes that one write into the ring takes. The header reserves that much ahead, so that one header write after
+/// each piece of data is enough.
+pub(super) const MAX_PIECE: u64 = 256 << 10;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"HMTAIL01");
+const HEADER_BYTES: usize = 6 * 8;
+
+/// Which bytes of the output the ring holds. All offsets are absolute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RingHeader {
+    /// Size of the ring in bytes.
+    pub(super) capacity: u64,
+    /// The offset that lies at the ring's first byte.
+    pub(super) origin: u64,
+    /// No byte before this offset is in the ring.
+    pub(super) valid_from: u64,
+    /// Every byte before this offset, as far back as the ring reaches, is in it.
+    pub(super) committed: u64,
+    /// Bytes up to this offset may be in the course of being written, over those one capacity before them.
+    pub(super) reserved: u64,
+}
+
+impl RingHeader {
+    /// The first offset that can be read for certain.
+    pub(super) fn readable_from(&self) -> u64 {
+        self.valid_from.max(self.reserved.saturating_sub(self.capacity)).min(self.committed)
+    }
+
+    /// Where in the file an offset lies, and how many bytes follow it before the ring wraps.
+    pub(super) fn place(&self, offset: u64) -> (u64, u64) {
+        let position = (offset - self.origin) % self.capacity;
+        (RING_START + position, self.capacity - position)
+    }
+
+    /// Writes the header. It lies within one page, so that a reader sees it whole or is told by the checksum.
+    pub(super) fn write(&self, file: impl AsFd) -> Result<(), Errno> {
+        let words = [MAGIC, self.capacity, self.origin, self.valid_from, self.committed, self.reserved];
+        let mut bytes = [0; HEADER_BYTES + 4];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        let sum = crc32fast::hash(&bytes[..HEADER_BYTES]);
+        bytes[HEADER_BYTES..].copy_from_slice(&sum.to_le_bytes());
+        pwrite(file, &bytes, 0).and_then(|count| if count == bytes.len() { Ok(()) } else { Err(Errno::IO) })
+    }
+
+    /// Reads the header; `None` where there is no intact one.
+    pub(super) fn read(file: impl AsFd) -> Result<Option<RingHeader>, Errno> {
+        let mut bytes = [0; HEADER_BYTES + 4];
+        if pread(file, &mut bytes, 0)? != bytes.len() {
+            return Ok(None);
+        }
+        let mut sum = [0; 4];
+        sum.copy_from_slice(&bytes[HEADER_BYTES..]);
+        if crc32fast::hash(&bytes[..HEADER_BYTES]) != u32::from_le_bytes(sum) {
+            return Ok(None);
+        }
+        let mut words = bytes[..HEADER_BYTES].chunks_exact(8).map(|word| {
+            let mut buffer = [0; 8];
+            buffer.copy_from_slice(word);
+            u64::from_le_bytes(buffer)
+        });
+        let mut next = || words.next().unwrap_or(0);
+        if next() != MAGIC {
+            return Ok(None);
+        }
+        let header = RingHeader {
+            capacity: next(),
+            origin: next(),
+            valid_from: next(),
+            committed: next(),
+            reserved: next(),
+        };
+        let ordered = header.capacity > 0
+            && header.origin <= header.valid_from
+            && header.valid_from <= header.committed
+            && header.committed <= header.reserved;
+        Ok(ordered.then_some(header))
+    }
+}

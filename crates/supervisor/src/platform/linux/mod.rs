@@ -1,0 +1,14 @@
+//! Linux 5.9 or later (close_range(2)): pidfds, subreapers, signalfd, procfs, control groups.
+
+pub mod cgroup;
+pub mod clock;
+mod disk;
+pub mod features;
+pub mod fork;
+mod identity;
+pub mod procfs;
+pub mod signals;
+pub mod wait;
+
+pub use disk::start_writing;
+pub use identity::ProcessIdentity;

@@ -1,0 +1,167 @@
+//! Reads `/proc`: who is whose child, and what a process is.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+/// What `/proc/PID/stat` tells of a process (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Its name: at most 15 bytes.
+    pub name: String,
+    /// Its state: `R`, `S`, `D`, `T`, `Z`, `X`, …
+    pub state: char,
+    /// Its parent.
+    pub parent: u32,
+    /// Its session (setsid(2)).
+    pub session: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and only waits to be reaped.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// Looks a process up; `None` where it is gone.
+pub fn stat(pid: u32) -> Option<Stat> {
+    let mut buffer = [0; 1024];
+    let bytes = read_short(&format!("/proc/{pid}/stat"), &mut buffer).ok()?;
+    parse_stat(&String::from_utf8_lossy(bytes))
+}
+
+/// Reads a file that the kernel makes up and that is known to be short, in one call: it is not asked for its size,
+/// which it does not have.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let count = fs::File::open(path)?.read(buffer)?;
+    Ok(&buffer[..count])
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name stands in parentheses and may hold any character, parentheses too.
+    let (before, after) = text.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let mut fields = after.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    let start_ticks = fields.nth(15)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), state, parent, session, start_ticks })
+}
+
+/// Children of this process, by the kernel's own list; `None` where the kernel keeps none (`CONFIG_PROC_CHILDREN`).
+fn listed_children(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let list = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Some(children)
+}
+
+/// The children of a process, ended ones included. While one ends, another may be skipped (proc_tid_children(5)).
+pub fn children(pid: u32) -> Vec<u32> {
+    listed_children(pid).unwrap_or_else(|| children_by_scan().remove(&pid).unwrap_or_default())
+}
+
+/// Every process that descends from `root`, `root` left out. Where `enter` says no, neither that process nor what
+/// descends from it is listed. Zombies are passed over: they have ended.
+pub fn descendants(root: u32, enter: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
+    let mut found = Vec::new();
+    let (mut to_visit, by_parent) = match listed_children(root) {
+        Some(children) => (children, None),
+        None => {
+            let mut map = children_by_scan();
+            (map.remove(&root).unwrap_or_default(), Some(map))
+        }
+    };
+    while let Some(pid) = to_visit.pop() {
+        let Some(stat) = stat(pid) else { continue };
+        if stat.has_ended() || !enter(pid) {
+            continue;
+        }
+        match &by_parent {
+            None => to_visit.extend(listed_children(pid).unwrap_or_default()),
+            Some(map) => to_visit.extend(map.get(&pid).into_iter().flatten()),
+        }
+        found.push((pid, stat));
+    }
+    found
+}
+
+fn children_by_scan() -> HashMap<u32, Vec<u32>> {
+    let mut map: HashMap<u32, Vec<u32>> = HashMap::new();
+    for pid in all_pids() {
+        if let Some(stat) = stat(pid) {
+            map.entry(stat.parent).or_default().push(pid);
+        }
+    }
+    map
+}
+
+/// Every process on the machine that can be seen.
+pub fn all_pids() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether the process belongs to this user.
+pub fn is_ours(pid: u32) -> bool {
+    fs::metadata(format!("/proc/{pid}"))
+        .is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// Whether the process was started with this environment variable (`NAME=value`).
+pub fn has_environment(pid: u32, variable: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+        environment.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes())
+    })
+}
+
+/// Whether the process holds the pipe of that inode open.
+pub fn holds_pipe(pid: u32, inode: u64) -> bool {
+    let wanted = format!("pipe:[{inode}]");
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
+    })
+}
+
+/// The arguments the process was started with.
+pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
+    let Ok(bytes) = fs::read(format!("/proc/{pid}/cmdline")) else { return Vec::new() };
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+    bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let line = "12 (a) b (c)) S 7 12 99 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5555 1 2 3";
+        let expected =
+            Stat { name: "a) b (c)".to_owned(), state: 'S', parent: 7, session: 99, start_ticks: 5555 };
+        assert_eq!(parse_stat(line), Some(expected));
+    }
+
+    #[test]
+    fn both_ways_to_find_children_agree() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep starts");
+        let me = std::process::id();
+        let listed = descendants(me, |_| true).into_iter().any(|(pid, _)| pid == child.id());
+        let scanned = children_by_scan().get(&me).is_some_and(|children| children.contains(&child.id()));
+        child.kill().expect("our own child can be killed");
+        child.wait().expect("our own child can be reaped");
+        assert!(listed && scanned);
+    }
+}

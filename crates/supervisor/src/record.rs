@@ -1,0 +1,354 @@
+//! `record`: how far a job is. Two slots of fixed place and size, each with a length and a checksum, in a file whose
+//! blocks exist before the job starts: writing an outcome needs no free disk, and a torn one is never believed.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use homing_core::{Leftover, Outcome, StartError};
+use rustix::io::Errno;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::DiskError;
+use crate::layout::{Directory, RECORD};
+use crate::platform::ProcessIdentity;
+
+/// Size of the file: one block.
+pub const RECORD_BYTES: usize = 4096;
+
+/// Where a slot lies, and what marks it.
+struct Slot {
+    magic: [u8; 4],
+    offset: usize,
+    size: usize,
+}
+
+const STARTED: Slot = Slot { magic: *b"HMS1", offset: 0, size: 1024 };
+const FINISHED: Slot = Slot { magic: *b"HMF1", offset: 1024, size: RECORD_BYTES - 1024 };
+
+/// Magic, length, checksum: four bytes each, little-endian.
+const SLOT_HEADER: usize = 12;
+
+/// Longest text of an error that is kept, in bytes.
+const MAX_ERROR_BYTES: usize = 400;
+
+/// Most leftover processes that are named.
+const MAX_LEFTOVERS: usize = 24;
+
+/// Written before the command may run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedRecord {
+    /// The job's main process.
+    pub main: ProcessIdentity,
+    /// The supervisor.
+    pub supervisor: ProcessIdentity,
+    /// The boot both belong to.
+    pub boot_id: String,
+    /// When the main process was made: wall clock, milliseconds since the epoch.
+    pub started_at_ms: i64,
+    /// Inode of the pipe that takes the output: whoever holds it open belongs to the job.
+    pub output_pipe: u64,
+    /// The control group the tree is in, where there is one.
+    pub cgroup: Option<String>,
+    /// How the main process ended, while the rest of the tree is still being ended.
+    pub ended: Option<EndedRecord>,
+}
+
+/// The end of the main process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedRecord {
+    /// How the job ended.
+    pub outcome: Outcome,
+    /// When, on the wall clock, in milliseconds since the epoch.
+    pub ended_at_ms: i64,
+    /// From start to end in milliseconds, on a clock that does not jump; `None` where nobody saw both.
+    pub duration_ms: Option<u64>,
+}
+
+/// Written when the job is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishedRecord {
+    /// How and when its main process ended.
+    #[serde(flatten)]
+    pub end: EndedRecord,
+    /// Processor time in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Largest resident memory of one process in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Processes that outlived the main process, as many as fit.
+    pub leftovers: Vec<Leftover>,
+    /// How many more there were.
+    pub leftovers_omitted: u32,
+    /// Bytes the job has written.
+    pub output_total_bytes: u64,
+    /// Bytes that could not be stored.
+    pub output_dropped_bytes: u64,
+}
+
+impl FinishedRecord {
+    /// The record of a job that has nothing but an end.
+    pub fn bare(outcome: Outcome, ended_at_ms: i64) -> FinishedRecord {
+        FinishedRecord {
+            end: EndedRecord { outcome, ended_at_ms, duration_ms: None },
+            cpu_ms: None,
+            peak_memory_bytes: None,
+            leftovers: Vec::new(),
+            leftovers_omitted: 0,
+            output_total_bytes: 0,
+            output_dropped_bytes: 0,
+        }
+    }
+
+    /// How long the main process ran.
+    pub fn duration(&self) -> Option<Duration> {
+        self.end.duration_ms.map(Duration::from_millis)
+    }
+
+    /// The same record, cut so that it fits its slot and says what was cut.
+    fn bounded(&self) -> FinishedRecord {
+        let mut bounded = self.clone();
+        if let Outcome::FailedToStart { error } = &mut bounded.end.outcome {
+            *error = StartError { message: shortened(&error.message), errno: error.errno };
+        }
+        let fits = |record: &FinishedRecord| encode(&FINISHED, record).is_some();
+        bounded.leftovers.truncate(MAX_LEFTOVERS);
+        while !fits(&bounded) && bounded.leftovers.pop().is_some() {}
+        let omitted = self.leftovers.len() - bounded.leftovers.len();
+        bounded.leftovers_omitted += u32::try_from(omitted).unwrap_or(u32::MAX);
+        bounded
+    }
+}
+
+fn shortened(message: &str) -> String {
+    if message.len() <= MAX_ERROR_BYTES {
+        return message.to_owned();
+    }
+    let mut end = MAX_ERROR_BYTES;
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &message[..end])
+}
+
+/// What a record says. A slot that is empty, torn or of another version reads as absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordContent {
+    /// The started slot.
+    pub started: Option<StartedRecord>,
+    /// The finished slot.
+    pub finished: Option<FinishedRecord>,
+}
+
+/// An open record.
+#[derive(Debug)]
+pub struct Record {
+    file: OwnedFd,
+}
+
+impl Record {
+    /// Makes the record of a new job, with all its blocks reserved.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn create(directory: &Directory) -> Result<Record, DiskError> {
+        let file = directory.create(RECORD)?;
+        // Zeros, not fallocate(2): the blocks are then real ones, and writing the outcome changes no metadata.
+        rustix::io::pwrite(&file, &[0; RECORD_BYTES], 0)
+            .and_then(|count| if count == RECORD_BYTES { Ok(()) } else { Err(Errno::NOSPC) })
+            .map_err(|e| directory.error("reserve", RECORD, e))?;
+        // Gives the blocks their place on the disk while the rest of the job is prepared.
+        crate::platform::start_writing(&file);
+        Ok(Record { file })
+    }
+
+    /// Opens the record of a job; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is no regular file or cannot be opened.
+    pub fn open(directory: &Directory) -> Result<Option<Record>, DiskError> {
+        Ok(directory.open_to_update(RECORD)?.map(|file| Record { file }))
+    }
+
+    /// Reads both slots.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self) -> Result<RecordContent, Errno> {
+        let mut bytes = [0; RECORD_BYTES];
+        let mut filled = 0;
+        while filled < RECORD_BYTES {
+            match rustix::io::pread(&self.file, &mut bytes[filled..], filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(decode(&bytes[..filled]))
+    }
+
+    /// Writes the started slot. It outlives this process from here on; a power cut ends the job anyway.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_started(&self, started: &StartedRecord) -> Result<(), Errno> {
+        self.write_slot(&STARTED, started)
+    }
+
+    /// Writes the finished slot and makes it durable.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_finished(&self, finished: &FinishedRecord) -> Result<(), Errno> {
+        self.write_finished_unsynced(finished)?;
+        crate::crash_point("supervise/finish_written");
+        rustix::fs::fdatasync(&self.file)
+    }
+
+    /// Writes the finished slot, which a power cut may still take away.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_finished_unsynced(&self, finished: &FinishedRecord) -> Result<(), Errno> {
+        self.write_slot(&FINISHED, &finished.bounded())
+    }
+
+    fn write_slot(&self, slot: &Slot, content: &impl Serialize) -> Result<(), Errno> {
+        let bytes = encode(slot, content).ok_or(Errno::OVERFLOW)?;
+        let count = rustix::io::pwrite(&self.file, &bytes, slot.offset as u64)?;
+        if count == bytes.len() { Ok(()) } else { Err(Errno::IO) }
+    }
+}
+
+impl AsFd for Record {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn encode(slot: &Slot, content: &impl Serialize) -> Option<Vec<u8>> {
+    let payload = serde_json::to_vec(content).ok()?;
+    if SLOT_HEADER + payload.len() > slot.size {
+        return None;
+    }
+    let length = u32::try_from(payload.len()).ok()?.to_le_bytes();
+    let mut bytes = Vec::with_capacity(SLOT_HEADER + payload.len());
+    bytes.extend_from_slice(&slot.magic);
+    bytes.extend_from_slice(&length);
+    bytes.extend_from_slice(&checksum(&slot.magic, &length, &payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    Some(bytes)
+}
+
+fn decode(bytes: &[u8]) -> RecordContent {
+    RecordContent { started: decode_slot(&STARTED, bytes), finished: decode_slot(&FINISHED, bytes) }
+}
+
+fn decode_slot<T: DeserializeOwned>(slot: &Slot, bytes: &[u8]) -> Option<T> {
+    let bytes = bytes.get(slot.offset..)?;
+    let bytes = &bytes[..bytes.len().min(slot.size)];
+    let (header, rest) = bytes.split_at_checked(SLOT_HEADER)?;
+    let word = |index: usize| -> Option<[u8; 4]> { header[index..index + 4].try_into().ok() };
+    let (magic, length, sum) = (word(0)?, word(4)?, word(8)?);
+    let payload = rest.get(..usize::try_from(u32::from_le_bytes(length)).ok()?)?;
+    let intact = magic == slot.magic && checksum(&magic, &length, payload) == u32::from_le_bytes(sum);
+    if intact { serde_json::from_slice(payload).ok() } else { None }
+}
+
+fn checksum(magic: &[u8], length: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in [magic, length, payload] {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use homing_core::{LeftoverFate, LostReason, Signal};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn started() -> StartedRecord {
+        StartedRecord {
+            main: ProcessIdentity { pid: 4242, start_ticks: u64::MAX },
+            supervisor: ProcessIdentity { pid: 4_194_304, start_ticks: 123_456_789 },
+            boot_id: "3f1c9b52-0000-4000-8000-0123456789ab".to_owned(),
+            started_at_ms: 1_795_345_200_123,
+            output_pipe: u64::MAX,
+            cgroup: Some(format!("/sys/fs/cgroup/{}", "x".repeat(200))),
+            ended: Some(EndedRecord {
+                outcome: Outcome::Signaled { signal: Signal::from_number(11) },
+                ended_at_ms: 1_795_345_201_123,
+                duration_ms: Some(1_000),
+            }),
+        }
+    }
+
+    fn finished(outcome: Outcome) -> FinishedRecord {
+        FinishedRecord::bare(outcome, 1_795_345_201_123)
+    }
+
+    fn image(started: &StartedRecord, finished: &FinishedRecord) -> Vec<u8> {
+        let mut bytes = vec![0; RECORD_BYTES];
+        for (slot, encoded) in
+            [(&STARTED, encode(&STARTED, started)), (&FINISHED, encode(&FINISHED, &finished.bounded()))]
+        {
+            let encoded = encoded.expect("fits its slot");
+            bytes[slot.offset..slot.offset + encoded.len()].copy_from_slice(&encoded);
+        }
+        bytes
+    }
+
+    #[test]
+    fn both_slots_are_read_back() {
+        let finished = finished(Outcome::Exited { exit_code: 3 });
+        let content = decode(&image(&started(), &finished));
+        assert_eq!(content, RecordContent { started: Some(started()), finished: Some(finished) });
+    }
+
+    #[test]
+    fn the_largest_content_fits_and_says_what_was_cut() {
+        let message = "\"\\\u{1}".repeat(4_000);
+        let mut large = finished(Outcome::FailedToStart { error: StartError { message, errno: Some(2) } });
+        let leftover = Leftover { pid: u32::MAX, name: "\u{1}".repeat(3), fate: LeftoverFate::Survived };
+        large.leftovers = vec![leftover; 100];
+        let read = decode(&image(&started(), &large)).finished.expect("an intact slot");
+        assert_eq!(read.leftovers.len() + read.leftovers_omitted as usize, 100);
+        large.end.outcome = Outcome::TimedOut;
+        let read = decode(&image(&started(), &large)).finished.expect("an intact slot");
+        assert_eq!((read.leftovers.len(), read.leftovers_omitted), (MAX_LEFTOVERS, 76));
+    }
+
+    #[test]
+    fn every_single_damaged_byte_is_noticed() {
+        let truth = finished(Outcome::Exited { exit_code: 0 });
+        let good = image(&started(), &truth);
+        for index in 0..good.len() {
+            let mut bad = good.clone();
+            bad[index] ^= 0x5a;
+            let read = decode(&bad);
+            assert!(read.started.is_none_or(|read| read == started()), "byte {index}");
+            assert!(read.finished.is_none_or(|read| read == truth), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_never_says_anything_wrong() {
+        let truth = finished(Outcome::Lost { reason: LostReason::Reboot });
+        let good = image(&started(), &truth);
+        for length in 0..good.len() {
+            let read = decode(&good[..length]);
+            assert!(read.started.is_none_or(|read| read == started()), "cut at {length}");
+            assert!(read.finished.is_none_or(|read| read == truth), "cut at {length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..RECORD_BYTES)) {
+            prop_assert_eq!(decode(&bytes), RecordContent::default());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `spec.json`: what was asked of a job, written once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use homing_core::{FollowUpPolicy, JobCommand, JobId, JobLimits, LeftoverPolicy, SessionId};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::DiskError;
+use crate::layout::{Directory, SPEC, SPEC_NEW};
+
+/// Largest spec that is read, in bytes.
+const MAX_SPEC_BYTES: u64 = 64 << 20;
+
+/// The content of `spec.json`. Fields are only ever added, with a default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecFile {
+    /// `homing.spec/1`.
+    pub schema: String,
+    /// The job.
+    pub id: JobId,
+    /// Who asked.
+    pub session: SessionId,
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// What it runs.
+    pub command: JobCommand,
+    /// Where.
+    pub cwd: PathBuf,
+    /// When it was asked for: wall clock, milliseconds since the epoch.
+    pub created_at_ms: i64,
+    /// The same moment on the clock since boot, which never jumps, in microseconds.
+    pub created_uptime_us: u64,
+    /// The boot that clock belongs to.
+    pub boot_id: String,
+    /// Time limit in milliseconds; `null` for none.
+    pub timeout_ms: Option<u64>,
+    /// Time between SIGTERM and SIGKILL in milliseconds.
+    pub grace_ms: u64,
+    /// Bytes kept of the output's beginning.
+    pub head_bytes: u64,
+    /// Bytes kept of the output's end.
+    pub tail_bytes: u64,
+    /// What happens to processes that outlive the main process.
+    pub leftovers: LeftoverPolicy,
+    /// When the session hears of the end.
+    pub follow_up: FollowUpPolicy,
+}
+
+impl SpecFile {
+    /// The schema this program writes and reads.
+    pub const SCHEMA: &str = "homing.spec/1";
+
+    /// The bounds it sets.
+    pub fn limits(&self) -> JobLimits {
+        JobLimits {
+            timeout: self.timeout_ms.map(Duration::from_millis),
+            grace: Duration::from_millis(self.grace_ms),
+            head_bytes: self.head_bytes,
+            tail_bytes: self.tail_bytes,
+        }
+    }
+
+    /// Writes it in one atomic step: readers see all of it or nothing. It is durable once [`WrittenSpec::sync`] and the
+    /// directory's sync have returned.
+    ///
+    /// # Errors
+    /// When the disk refuses; then there is no spec.
+    pub fn write(&self, directory: &Directory) -> Result<WrittenSpec, DiskError> {
+        let text = serde_json::to_vec(self).map_err(|e| directory.error("write", SPEC, e))?;
+        let file = directory.create(SPEC_NEW)?;
+        write_all(&file, &text).map_err(|e| directory.error("write", SPEC, e))?;
+        rustix::fs::renameat(directory, SPEC_NEW, directory, SPEC)
+            .map_err(|e| directory.error("write", SPEC, e))?;
+        Ok(WrittenSpec { file })
+    }
+
+    /// Reads it; `None` where there is none, and so no job.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn read(directory: &Directory) -> Result<Option<SpecFile>, DiskError> {
+        let Some(file) = directory.open_to_read(SPEC)? else { return Ok(None) };
+        let failed = |error: std::io::Error| directory.error("read", SPEC, error);
+        let mut text = Vec::new();
+        let mut reader = std::io::Read::take(std::fs::File::from(file), MAX_SPEC_BYTES);
+        std::io::Read::read_to_end(&mut reader, &mut text).map_err(failed)?;
+        let spec: SpecFile = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        if spec.schema != SpecFile::SCHEMA {
+            let message = format!("schema {:?} is not {:?}", spec.schema, SpecFile::SCHEMA);
+            return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, message)));
+        }
+        Ok(Some(spec))
+    }
+}
+
+/// A spec that is written and not yet durable.
+#[derive(Debug)]
+#[must_use = "the spec is durable only after sync()"]
+pub struct WrittenSpec {
+    file: std::os::fd::OwnedFd,
+}
+
+impl WrittenSpec {
+    /// Makes its content durable.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), Errno> {
+        rustix::fs::fsync(&self.file)
+    }
+}
+
+/// Writes all of `bytes` at the file's position.
+///
+/// # Errors
+/// When the disk refuses; a part may have been written.
+pub fn write_all(file: impl std::os::fd::AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&file, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! How a job is started: its command becomes a list of files to try, a process waits behind a gate, is recorded, and
+//! only then becomes the command. Nothing ever runs that was not recorded.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use homing_core::{JobCommand, StartError};
+use rustix::fs::fstat;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::layout::{Directory, SCRIPT};
+use crate::platform::ProcessIdentity;
+use crate::platform::cgroup::Cgroup;
+use crate::platform::clock;
+use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
+use crate::record::{Record, StartedRecord};
+use crate::spec_file::SpecFile;
+
+/// Where programs are looked for when the environment has no `PATH`, as execvp(3) does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A job whose command is running.
+#[derive(Debug)]
+pub(crate) struct StartedJob {
+    /// What was recorded.
+    pub record: StartedRecord,
+    /// Its output; reading does not block.
+    pub output: OwnedFd,
+    /// The control group of its tree, where there is one.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// Starts the command of `spec`.
+///
+/// # Errors
+/// Why it could not be started; then nothing of it ran, and no process of it is left but a zombie.
+pub(crate) fn start_job(
+    spec: &SpecFile,
+    directory: &Directory,
+    record: &Record,
+    null: BorrowedFd<'_>,
+) -> Result<StartedJob, StartError> {
+    let plan = exec_plan(spec, directory)?;
+    let (output, output_writer) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe for its output"))?;
+    rustix::io::ioctl_fionbio(&output, true).map_err(failed("prepare the pipe for its output"))?;
+    let output_pipe = fstat(&output).map_err(failed("inspect the pipe for its output"))?.st_ino;
+    let cgroup = Cgroup::create(spec.id);
+
+    let child =
+        fork_behind_gate(&plan, null, output_writer.as_fd()).map_err(failed_io("make a process for it"))?;
+    drop(output_writer);
+    crate::crash_point("supervise/forked");
+    let grouped = cgroup.as_ref().map_or(Ok(()), |group| group.add(child.pid()));
+    let cgroup = cgroup.filter(|group| {
+        grouped.is_ok() || {
+            group.remove();
+            false
+        }
+    });
+
+    let started_at_ms = clock::wall_millis();
+    let no_proc = || start_error("find its process in /proc", Errno::SRCH);
+    let main = ProcessIdentity::of(child.pid()).ok_or_else(no_proc)?;
+    let started = StartedRecord {
+        main,
+        supervisor: ProcessIdentity::of_this_process().ok_or_else(no_proc)?,
+        // Asked for a moment ago: there was no boot in between.
+        boot_id: spec.boot_id.clone(),
+        started_at_ms,
+        output_pipe,
+        cgroup: cgroup.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
+        ended: None,
+    };
+    record.write_started(&started).map_err(failed("record its process"))?;
+    crate::crash_point("supervise/started_recorded");
+
+    match child.open() {
+        Ok(()) => Ok(StartedJob { record: started, output, cgroup }),
+        Err((step, errno)) => {
+            if let Some(group) = cgroup {
+                group.remove();
+            }
+            Err(describe(spec, step, errno))
+        }
+    }
+}
+
+fn describe(spec: &SpecFile, step: StartStep, errno: Errno) -> StartError {
+    match step {
+        StartStep::ChangeDirectory => start_error(&format!("go to {}", spec.cwd.display()), errno),
+        StartStep::Execute => {
+            let program = match &spec.command {
+                JobCommand::Script(_) => "a shell",
+                JobCommand::Argv(words) => words[0].as_str(),
+            };
+            start_error(&format!("run {program}"), errno)
+        }
+    }
+}
+
+fn start_error(action: &str, errno: Errno) -> StartError {
+    let reason = io::Error::from(errno).to_string();
+    // "No such file or directory (os error 2)": the number has a field of its own.
+    let reason = reason.split(" (os error").next().unwrap_or(&reason);
+    StartError { message: format!("cannot {action}: {reason}"), errno: Some(errno.raw_os_error()) }
+}
+
+fn failed(action: &'static str) -> impl Fn(Errno) -> StartError {
+    move |errno| start_error(action, errno)
+}
+
+fn failed_io(action: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| start_error(action, Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Makes all strings the child will need.
+fn exec_plan(spec: &SpecFile, directory: &Directory) -> Result<ExecPlan, StartError> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    let (candidates, arguments) = match &spec.command {
+        JobCommand::Script(_) => {
+            let script = directory.path().join(SCRIPT).into_os_string();
+            let mut shells = search_path("bash", &path);
+            shells.extend(search_path("sh", &path));
+            shells.push("/bin/sh".into());
+            (shells, vec!["bash".into(), script])
+        }
+        JobCommand::Argv(words) => {
+            let arguments: Vec<_> = words.iter().map(std::ffi::OsString::from).collect();
+            (search_path(&words[0], &path), arguments)
+        }
+    };
+    let environment = std::env::vars_os().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        name
+    });
+    Ok(ExecPlan {
+        candidates: c_strings(candidates)?,
+        arguments: c_strings(arguments)?,
+        environment: c_strings(environment)?,
+        cwd: c_string(spec.cwd.clone().into_os_string())?,
+    })
+}
+
+/// The files that a program's name may mean, as execvp(3) looks for it.
+fn search_path(program: &str, path: &OsStr) -> Vec<std::ffi::OsString> {
+    if program.contains('/') {
+        return vec![program.into()];
+    }
+    let directories = path.as_bytes().split(|&byte| byte == b':');
+    directories
+        .map(|directory| {
+            let mut file = if directory.is_empty() { b".".to_vec() } else { directory.to_vec() };
+            file.push(b'/');
+            file.extend_from_slice(program.as_bytes());
+            std::ffi::OsString::from_vec(file)
+        })
+        .collect()
+}
+
+fn c_strings(strings: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Vec<CString>, StartError> {
+    strings.into_iter().map(c_string).collect()
+}
+
+fn c_string(string: std::ffi::OsString) -> Result<CString, StartError> {
+    CString::new(string.into_vec())
+        .map_err(|_| StartError { message: "its command holds a NUL byte".to_owned(), errno: None })
+}

@@ -1,0 +1,100 @@
+//! The life of a supervisor: one small process beside each job, from taking its lock to ringing its doorbell.
+//! Single-threaded, without runtime or database. It talks to its launcher through standard output, in one byte.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use homing_core::{Outcome, StartError};
+use rustix::fs::{Mode, OFlags};
+
+use crate::layout::{Directory, RECORD, SPEC};
+use crate::liveness::JobLock;
+use crate::output::OutputWriter;
+use crate::platform::clock;
+use crate::platform::fork::close_inherited_descriptors;
+use crate::platform::signals::SignalQueue;
+use crate::record::{FinishedRecord, Record};
+use crate::spec_file::SpecFile;
+use crate::start_job::start_job;
+use crate::supervision::Supervision;
+use crate::watch::Watch;
+use crate::{DiskError, crash_point};
+
+/// What a supervisor tells its launcher: the record says the rest.
+pub const ANSWER: &[u8] = b"!";
+
+/// Runs a supervisor for the job in `directory`, and returns when the job is over.
+///
+/// Call it only in a process that was started for this, before anything else is opened or started in it.
+///
+/// # Errors
+/// When there is no such job, or its disk cannot be read.
+pub fn supervise(directory: &Path) -> Result<(), DiskError> {
+    detach();
+    let directory = Directory::open(directory)?;
+    let _lock = JobLock::take(&directory)?;
+    crash_point("supervise/locked");
+    let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let record = Record::open(&directory)?.ok_or_else(no_record)?;
+    let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
+    if content.finished.is_some() || content.started.is_some() {
+        // Somebody gave this job up before we came, or a supervisor died: a command never runs twice.
+        return Ok(());
+    }
+    let no_spec = || directory.error("open", SPEC, rustix::io::Errno::NOENT);
+    let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
+    run(&Supervision { id: spec.id, directory, record }, &spec)
+}
+
+/// Leaves everything of the launcher behind: its session and terminal, its descriptors, its place as our child's heir.
+#[allow(unsafe_code, reason = "closing descriptors that nobody owns")]
+fn detach() {
+    // SAFETY: this is the first thing the process does; nothing has been opened.
+    unsafe { close_inherited_descriptors() };
+    // Fails only where we lead a session already.
+    let _ = rustix::process::setsid();
+    // Fails only on kernels before 3.4.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let _ = rustix::process::chdir("/");
+}
+
+/// Starts the job, and watches over it to its end.
+fn run(supervision: &Supervision, spec: &SpecFile) -> Result<(), DiskError> {
+    match start(supervision, spec) {
+        Ok(watch) => {
+            answer_launcher();
+            crash_point("supervise/answered");
+            watch.until_over(supervision)
+        }
+        Err(error) => {
+            let outcome = Outcome::FailedToStart { error };
+            let recorded = supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
+            answer_launcher();
+            recorded
+        }
+    }
+}
+
+fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError> {
+    let failed = |message: &str, error: std::io::Error| StartError {
+        message: format!("{message}: {error}"),
+        errno: error.raw_os_error(),
+    };
+    let signals = SignalQueue::open().map_err(|error| failed("cannot receive signals", error))?;
+    let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
+    let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd())?;
+    let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
+    Ok(Watch::new(job, signals, output, spec))
+}
+
+fn open_null() -> std::io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Tells the launcher to look at the record, and lets go of its pipe.
+fn answer_launcher() {
+    let _ = rustix::io::write(rustix::stdio::stdout(), ANSWER);
+    if let Ok(null) = open_null() {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
