@@ -37,6 +37,15 @@ pub(crate) enum Failure {
         /// What the user can do.
         hint: Option<String>,
     },
+    /// It was not done, for a reason that is no error of the library.
+    Refused {
+        /// A name for programs.
+        code: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What the user can do.
+        hint: Option<String>,
+    },
     /// What was to be written could not be.
     Write(io::Error),
     /// Whoever read standard output has had enough, as in `homing list | head -1`.
@@ -63,7 +72,7 @@ impl Failure {
         match self {
             Failure::Library(error) => status_of(error),
             Failure::Usage { .. } => USAGE,
-            Failure::Write(_) => FAILED,
+            Failure::Refused { .. } | Failure::Write(_) => FAILED,
             Failure::ReaderGone => 0,
         }
     }
@@ -76,6 +85,7 @@ fn status_of(error: &Error) -> u8 {
         Error::InvalidId(_)
         | Error::InvalidCommand(_)
         | Error::InvalidDirectory { .. }
+        | Error::NoSuchSink { .. }
         | Error::InvalidRequest(_) => USAGE,
         _ => FAILED,
     }
@@ -99,7 +109,9 @@ pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
     let status = ExitCode::from(failure.status());
     let (code, message, hint) = match failure {
         Failure::Library(error) => (error.code(), error.to_string(), error.hint()),
-        Failure::Usage { code, message, hint } => (*code, message.clone(), hint.clone()),
+        Failure::Usage { code, message, hint } | Failure::Refused { code, message, hint } => {
+            (*code, message.clone(), hint.clone())
+        }
         Failure::Write(error) => ("write", format!("cannot write the answer: {error}"), None),
         Failure::ReaderGone => return status,
     };
@@ -128,6 +140,11 @@ pub(crate) fn say(message: &str) {
 /// Says something worth knowing on standard error.
 pub(crate) fn note(message: &str) {
     tell("note", message, None);
+}
+
+/// The same, and what can be done about it.
+pub(crate) fn note_with_hint(message: &str, hint: &str) {
+    tell("note", message, Some(hint));
 }
 
 fn tell(kind: &str, message: &str, hint: Option<&str>) {

@@ -1,8 +1,11 @@
-//! Ctrl-C while waiting: ends the waiting, never the job, and says so.
+//! Signals that ask a command to end. Ctrl-C while waiting ends the waiting, never the job, and says so; a monitor is
+//! stopped in good order.
 
 use std::io::{IsTerminal, Write};
 
-use homing::JobId;
+use homing::{JobId, MonitorHandle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::exit::INTERRUPTED;
 
@@ -20,7 +23,7 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
             )
         }
     };
-    let explain = move || {
+    on_signals(&[SIGINT], move |_| {
         let mut stderr = std::io::stderr().lock();
         // A terminal has just shown ^C. Nobody is left to hear of a failure to write.
         let line_end = if stderr.is_terminal() { "\n" } else { "" };
@@ -28,7 +31,25 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
             writeln!(stderr, "{line_end}homing: interrupted; {what}: what runs goes on in the background");
         let _ = writeln!(stderr, "hint: {hint}");
         std::process::exit(INTERRUPTED.into());
-    };
-    // Where no handler can be set, Ctrl-C ends us without a word, and the jobs go on all the same.
-    let _ = ctrlc::set_handler(explain);
+    });
+}
+
+/// From now on, SIGTERM and Ctrl-C stop a monitor: the first waits for sinks at work, the second does not, and the
+/// third ends this process whatever it does.
+pub(crate) fn stop_on_signals(monitor: MonitorHandle) {
+    let mut received = 0;
+    on_signals(&[SIGINT, SIGTERM], move |signal| {
+        received += 1;
+        if received > 2 {
+            std::process::exit(128 + signal);
+        }
+        monitor.stop();
+    });
+}
+
+/// Where no handler can be set, signals do what they do to any process.
+fn on_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) {
+    if let Ok(mut received) = Signals::new(signals) {
+        std::thread::spawn(move || received.forever().for_each(&mut act));
+    }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod interrupt;
 mod render;
+mod service;
 
 use std::process::ExitCode;
 

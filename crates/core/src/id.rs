@@ -166,6 +166,9 @@ pub enum IdError {
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a session id (1 to 256 bytes, no control characters)")]
     NotASessionId(String),
+    /// Not `w_` and a ULID.
+    #[error("{0:?} is not the id of a wake (w_ and 26 characters)")]
+    NotAWakeId(String),
 }
 
 #[cfg(test)]

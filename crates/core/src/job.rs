@@ -32,6 +32,10 @@ pub struct Job {
     pub leftovers: LeftoverPolicy,
     /// When its session hears of its end.
     pub follow_up_policy: FollowUpPolicy,
+    /// The agent harness it was launched from, where one is known.
+    pub harness: Option<String>,
+    /// The sink that its session is woken through, where it names one.
+    pub sink: Option<String>,
     /// How far it is.
     pub state: JobState,
     /// How much it has written.

@@ -10,6 +10,7 @@ mod signal;
 mod spec;
 pub mod text;
 mod time;
+mod wake;
 
 pub use command::{CommandError, JobCommand};
 pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
@@ -22,3 +23,7 @@ pub use spec::{
     LeftoverPolicy,
 };
 pub use time::{DurationError, Timestamp, as_millis, format_duration, parse_duration};
+pub use wake::{
+    BUDGET_WINDOW, Delivery, OpenWake, Pace, RetryPolicy, SessionView, Step, Wake, WakeContent, WakeEvent,
+    WakeId, WakeProgress, WakeState, budget_frees_at, next_step,
+};

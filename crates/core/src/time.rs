@@ -27,6 +27,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The time that lies `duration` after this one.
+    pub fn saturating_add(self, duration: Duration) -> Timestamp {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_unix_millis(self.0.saturating_add(millis))
+    }
+
     /// The time that lies `duration` before this one.
     pub fn saturating_sub(self, duration: Duration) -> Timestamp {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);

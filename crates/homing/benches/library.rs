@@ -165,6 +165,8 @@ impl Directories {
             } else {
                 homing::FollowUpPolicy::Never
             },
+            harness: None,
+            sink: None,
         };
         let record = Record::create(&directory).expect("a record");
         let nobody = ProcessIdentity { pid: 1, start_ticks: 0 };

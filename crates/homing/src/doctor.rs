@@ -36,11 +36,11 @@ pub enum Verdict {
 }
 
 impl Check {
-    fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Check {
+    pub(crate) fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Check {
         Check { name, verdict, detail: detail.into(), hint: None }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Check {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Check {
         Check { hint: Some(hint.into()), ..self }
     }
 }
@@ -65,6 +65,7 @@ impl Homing {
             Check::new(feature.name, verdict, feature.detail)
         }));
         checks.push(check_cgroup());
+        checks.push(self.check_monitor()?);
         match self.check_jobs() {
             Ok(more) => checks.extend(more),
             Err(error) => {

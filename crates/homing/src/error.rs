@@ -36,6 +36,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The job names a sink that is not configured.
+    #[error("no sink {name:?} is configured")]
+    NoSuchSink {
+        /// What was named.
+        name: String,
+        /// The sinks there are.
+        known: Vec<String>,
+    },
     /// Something else of the request cannot be.
     #[error("{0}")]
     InvalidRequest(String),
@@ -59,6 +67,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, and where.
         message: String,
+    },
+    /// A file that holds a secret of a sink cannot be used.
+    #[error("cannot use secret file {}: {reason}", path.display())]
+    SecretRefused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never what it says.
+        reason: String,
+        /// What the user can do, where there is something.
+        hint: Option<String>,
     },
     /// Something on disk could not be read or written.
     #[error(transparent)]
@@ -143,9 +161,11 @@ impl Error {
             Error::InvalidId(_) => "invalid_id",
             Error::InvalidCommand(_) => "invalid_command",
             Error::InvalidDirectory { .. } => "invalid_directory",
+            Error::NoSuchSink { .. } => "no_such_sink",
             Error::InvalidRequest(_) => "invalid_request",
             Error::HomeRefused { .. } | Error::NoHome => "home_refused",
             Error::InvalidConfig { .. } => "invalid_config",
+            Error::SecretRefused { .. } => "secret_refused",
             Error::Disk(_) => "disk",
             Error::NoSupervisorProgram { .. } | Error::SupervisorNotStarted { .. } => {
                 "supervisor_not_started"
@@ -172,7 +192,12 @@ impl Error {
                 "give a script, such as: homing run 'sleep 5; echo done'".to_owned()
             }
             Error::InvalidDirectory { .. } => "name an existing directory with --cwd".to_owned(),
+            Error::NoSuchSink { known, .. } if known.is_empty() => {
+                "a sink is a table [sinks.NAME] in config.toml".to_owned()
+            }
+            Error::NoSuchSink { known, .. } => format!("there are: {}", known.join(", ")),
             Error::HomeRefused { hint, .. } => hint.clone(),
+            Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
             Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
             Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
                 "the disk is full: homing prune removes old jobs".to_owned()
@@ -200,10 +225,11 @@ impl Error {
             Error::LedgerTooNew { .. } => {
                 "update this program, or set HOMING_HOME to another directory".to_owned()
             }
-            Error::InvalidId(IdError::NotASessionId(_))
+            Error::InvalidId(IdError::NotASessionId(_) | IdError::NotAWakeId(_))
             | Error::InvalidCommand(CommandError::Nul)
             | Error::InvalidRequest(_)
             | Error::InvalidConfig { .. }
+            | Error::SecretRefused { hint: None, .. }
             | Error::Disk(_)
             | Error::SupervisorNotStarted { .. }
             | Error::Ledger { .. }

@@ -1,6 +1,7 @@
 //! Acknowledging, retrying and dropping follow-ups.
 
 use homing_core::{FollowUpEvent, Job, JobId};
+use homing_supervisor::layout::ring_doorbell;
 
 use crate::homing::Homing;
 use crate::ledger::Moved;
@@ -20,7 +21,12 @@ impl Homing {
     /// # Errors
     /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] where one is not over yet. Then none is retried.
     pub fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
-        self.move_follow_ups(ids, FollowUpEvent::Retried)
+        let jobs = self.move_follow_ups(ids, FollowUpEvent::Retried)?;
+        // So that a monitor looks at them. Where the bell cannot ring, it finds them when it looks next.
+        for id in ids {
+            let _ = ring_doorbell(&self.home.inbox, *id);
+        }
+        Ok(jobs)
     }
 
     /// Gives follow-ups up: nobody is told. Of a job that still runs too.
@@ -34,7 +40,8 @@ impl Homing {
     fn move_follow_ups(&self, ids: &[JobId], event: FollowUpEvent) -> Result<Vec<Job>> {
         // Their ends have to be known before anything can be owed.
         self.get_all(ids)?;
-        for (id, moved) in self.with_ledger(|ledger| ledger.move_follow_ups(ids, event))? {
+        let now = self.now();
+        for (id, moved) in self.with_ledger(|ledger| ledger.move_follow_ups(ids, event, now))? {
             match moved {
                 Moved::To(_) => {}
                 Moved::NoSuchJob => return Err(Error::NoSuchJob(id.to_string())),

@@ -68,6 +68,7 @@ impl OpenOptions {
             Some(path) => path,
             None => Home::default_path()?,
         };
+        let config_is_the_users = self.config.is_none();
         let config = match self.config {
             Some(config) => config,
             None => Config::load()?,
@@ -77,6 +78,7 @@ impl OpenOptions {
         Ok(Homing {
             home,
             config,
+            config_is_the_users,
             supervisor: self.supervisor,
             ledger: Mutex::new(ledger),
             supervisors: Mutex::default(),
@@ -102,6 +104,8 @@ impl OpenOptions {
 pub struct Homing {
     pub(crate) home: Home,
     pub(crate) config: Config,
+    /// Whether another process reads the same configuration.
+    pub(crate) config_is_the_users: bool,
     pub(crate) supervisor: Option<PathBuf>,
     ledger: Mutex<LedgerFile>,
     /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
@@ -147,6 +151,11 @@ impl Homing {
     /// Where a job's directory is, as long as the job is kept.
     pub fn job_path(&self, id: JobId) -> PathBuf {
         self.home.jobs.path().join(id.as_str())
+    }
+
+    /// The file of the user's configuration, where that is in force.
+    pub(crate) fn users_config(&self) -> Option<PathBuf> {
+        crate::config::config_path().filter(|_| self.config_is_the_users)
     }
 
     /// The configuration in force.

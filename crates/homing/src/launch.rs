@@ -17,7 +17,7 @@ use homing_supervisor::{
 
 use crate::homing::Homing;
 use crate::program::supervisor_program;
-use crate::session::SESSION_VARIABLE;
+use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::sighting::{Attendance, Sighting, look_closely};
 use crate::spec::{JobSpec, TimeLimit};
 use crate::{Error, Result};
@@ -116,6 +116,12 @@ impl Homing {
         if spec.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
         }
+        if let Some(sink) = spec.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
+            return Err(Error::NoSuchSink {
+                name: sink.clone(),
+                known: self.config.sink_names().into_iter().map(str::to_owned).collect(),
+            });
+        }
         Ok(SpecFile {
             schema: SpecFile::SCHEMA.to_owned(),
             id: new_id()?,
@@ -132,6 +138,8 @@ impl Homing {
             tail_bytes: defaults.tail_bytes,
             leftovers: spec.leftovers,
             follow_up: spec.follow_up,
+            harness: spec.harness,
+            sink: spec.sink,
         })
     }
 
@@ -201,6 +209,9 @@ fn spawn(program: &Path, prepared: &Prepared, environment: &[(String, String)]) 
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .env(JOB_VARIABLE, prepared.spec.id.as_str())
         .env(SESSION_VARIABLE, prepared.spec.session.as_str())
+        .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
+        // What carries it is ended when a woken agent exceeds its time; its jobs live on.
+        .env_remove(WAKE_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -27,6 +27,7 @@
 //!
 //! Every call is synchronous, and safe from any number of threads and processes at once.
 
+mod attend;
 mod config;
 mod doctor;
 mod error;
@@ -36,31 +37,42 @@ mod homing;
 mod kill;
 mod launch;
 mod ledger;
+mod monitor;
 mod output;
 mod program;
 mod prune;
+mod routes;
 mod session;
 mod sighting;
+mod sinks;
 mod spec;
 mod sync;
 mod wait;
+mod wakes;
 
-pub use config::{CONFIG_VARIABLE, Config, Defaults, Retention, user_config_path};
+pub use attend::Attention;
+pub use config::{
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
+    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, user_config_path,
+};
 pub use doctor::{Check, Verdict};
 pub use error::{Error, Result};
 pub use home::{HOME_VARIABLE, Home};
 pub use homing::{FollowUpOptions, Homing, ListOptions, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
-    FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobState, KilledBy, LeftoverPolicy,
-    Outcome, SessionId, StateName,
+    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobState, KilledBy,
+    LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
+pub use monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use output::{Followed, OutputFollower};
 pub use program::{SUPERVISOR_VARIABLE, supervise_if_asked};
 pub use prune::PruneReport;
-pub use session::{SESSION_VARIABLE, session_from_environment};
+pub use session::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
+pub use sinks::Sink;
 pub use spec::{JobSpec, TimeLimit};
 pub use sync::SyncReport;
 pub use wait::{WaitFor, Waited};
+pub use wakes::{AttemptRecord, WakeRecord};

@@ -63,11 +63,15 @@ impl Homing {
     /// As [`Homing::output`].
     pub fn result_text(&self, id: JobId) -> Result<String> {
         let job = self.get(id)?;
-        let excerpt = match self.open_output(id)? {
-            Some(mut reader) => excerpt(&mut reader)?,
-            None => OutputExcerpt::default(),
-        };
-        Ok(result_text(&job, &excerpt, RESULT_LIMIT_CHARS))
+        Ok(result_text(&job, &self.excerpt(id)?, RESULT_LIMIT_CHARS))
+    }
+
+    /// The parts of a job's output that a text about it may show; nothing where its directory is gone.
+    pub(crate) fn excerpt(&self, id: JobId) -> Result<OutputExcerpt> {
+        match self.open_output(id)? {
+            Some(mut reader) => Ok(excerpt(&mut reader)?),
+            None => Ok(OutputExcerpt::default()),
+        }
     }
 
     /// The output of a job; `None` where its directory is gone and only the ledger knows it.

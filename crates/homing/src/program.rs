@@ -1,10 +1,11 @@
 //! Which program becomes a job's supervisor.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use homing_supervisor::SUPERVISE_ARGUMENT;
+use homing_supervisor::{MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 
 use crate::{Error, Result};
 
@@ -20,7 +21,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 static HOST_CAN_SUPERVISE: AtomicBool = AtomicBool::new(false);
 
 /// Makes this program fit to supervise the jobs it launches. Call it first thing in `main`: in a process that was
-/// started as a supervisor it does not return; in any other it returns at once.
+/// started as a supervisor, or as a monitor on demand, it does not return; in any other it returns at once.
 ///
 /// ```
 /// // The first line of `main`:
@@ -30,7 +31,17 @@ static HOST_CAN_SUPERVISE: AtomicBool = AtomicBool::new(false);
 pub fn supervise_if_asked() {
     homing_supervisor::arm_crash_points();
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().as_deref() != Some(OsStr::new(SUPERVISE_ARGUMENT)) {
+    let first = arguments.next();
+    if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
+        HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);
+        let done = crate::monitor::run_on_demand();
+        if let Err(error) = &done {
+            // Standard error is its log. Nobody is left to hear of a failure here.
+            let _ = writeln!(std::io::stderr(), "{error}");
+        }
+        std::process::exit(if done.is_ok() { 0 } else { 1 });
+    }
+    if first.as_deref() != Some(OsStr::new(SUPERVISE_ARGUMENT)) {
         HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);
         return;
     }

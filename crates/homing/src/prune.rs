@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use homing_core::JobId;
+use homing_core::{BUDGET_WINDOW, JobId};
 
 use crate::Result;
 use crate::homing::Homing;
@@ -42,6 +42,9 @@ impl Homing {
             report.removed.push(id);
         }
         self.with_ledger(|ledger| ledger.forget(&report.removed))?;
+        // The last hour's wakes are what the budget counts.
+        let within_budget = self.now().saturating_sub(BUDGET_WINDOW).as_unix_millis();
+        self.with_ledger(|ledger| ledger.forget_wakes(before_ms.min(within_budget)))?;
         Ok(report)
     }
 }

@@ -1,4 +1,4 @@
-//! Whose jobs these are: the session that the environment names.
+//! Whose jobs these are: the session that the environment names, and the harness it belongs to.
 
 use homing_core::SessionId;
 
@@ -7,51 +7,137 @@ use crate::Result;
 /// Names the session; a job passes it on to what it runs.
 pub const SESSION_VARIABLE: &str = "HOMING_SESSION";
 
-/// What agent harnesses export to the commands they run, in the order in which they are believed.
-const HARNESS_VARIABLES: [&str; 5] = [
-    "CLAUDE_CODE_SESSION_ID",
-    "CODEX_THREAD_ID",
-    "AGENT_SESSION_ID",
-    "LETTA_CONVERSATION_ID",
-    "GEMINI_SESSION_ID",
+/// Names the harness that the session in `HOMING_SESSION` belongs to.
+pub const HARNESS_VARIABLE: &str = "HOMING_HARNESS";
+
+/// Names the wake that a sink's program was started for; its processes are found by it. Not passed on to jobs.
+pub(crate) const WAKE_VARIABLE: &str = "HOMING_WAKE";
+
+/// What agent harnesses export to the commands they run, in the order in which they are believed, and the name of the
+/// preset that wakes them.
+const HARNESSES: [(&str, &str); 5] = [
+    ("CLAUDE_CODE_SESSION_ID", "claude-code"),
+    ("CODEX_THREAD_ID", "codex"),
+    ("AGENT_SESSION_ID", "goose"),
+    ("LETTA_CONVERSATION_ID", "letta"),
+    ("GEMINI_SESSION_ID", "gemini"),
 ];
+
+/// What harnesses set besides for what they run. An agent that finds them takes itself for a part of that other
+/// session: refuses to start (`CLAUDECODE`), or talks to the wrong one.
+const HARNESS_MARKS: [&str; 17] = [
+    "AGENT",
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_SOCKET_TOKEN",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_SSE_PORT",
+    "CLAUDE_ENV_FILE",
+    "CODEX_CI",
+    "CODEX_SANDBOX",
+    "CODEX_SANDBOX_NETWORK_DISABLED",
+    "CURSOR_AGENT",
+    "CURSOR_TRACE_ID",
+    "GEMINI_CLI",
+    "GOOSE_TERMINAL",
+    "OPENCODE",
+    "OPENCODE_PID",
+];
+
+/// Where a job comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The session that hears of its end.
+    pub session: SessionId,
+    /// The agent harness that session belongs to, where one is known: decides how it is woken.
+    pub harness: Option<String>,
+}
+
+impl Origin {
+    /// Where a job comes from, by the environment; `session` is what the user says instead.
+    ///
+    /// # Errors
+    /// When `HOMING_SESSION` is set to something that cannot be a session.
+    pub fn from_environment(session: Option<SessionId>) -> Result<Origin> {
+        origin_from(session, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+    }
+}
 
 /// The session that the environment names, `default` where it names none.
 ///
 /// # Errors
 /// When `HOMING_SESSION` is set to something that cannot be a session.
 pub fn session_from_environment() -> Result<SessionId> {
-    session_from(|name| std::env::var(name).ok())
+    Ok(Origin::from_environment(None)?.session)
 }
 
-fn session_from(variable: impl Fn(&str) -> Option<String>) -> Result<SessionId> {
-    if let Some(session) = variable(SESSION_VARIABLE).filter(|text| !text.is_empty()) {
-        return Ok(session.parse()?);
+/// The variables that a harness sets for what it runs: taken away from a sink that starts another agent.
+pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
+    HARNESSES.into_iter().map(|(variable, _)| variable).chain(HARNESS_MARKS)
+}
+
+fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<String>) -> Result<Origin> {
+    let mut harnesses = HARNESSES.into_iter().filter_map(|(name, harness)| {
+        let session: SessionId = variable(name)?.parse().ok()?;
+        Some((session, harness.to_owned()))
+    });
+    let ours = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
+    let named = ours.clone().filter(|ours| session.as_ref().is_none_or(|session| session == ours));
+    if let (Some(session), Some(harness)) = (named, variable(HARNESS_VARIABLE)) {
+        return Ok(Origin { session, harness: Some(harness) });
     }
-    let harness = HARNESS_VARIABLES.iter().find_map(|name| variable(name)?.parse().ok());
-    Ok(harness.unwrap_or_else(SessionId::default_session))
+    Ok(match session.or(ours) {
+        // The host's own name for a conversation is not the harness's: then routes by session decide.
+        Some(session) => {
+            let harness = harnesses.find(|(theirs, _)| *theirs == session).map(|(_, harness)| harness);
+            Origin { session, harness }
+        }
+        None => match harnesses.next() {
+            Some((session, harness)) => Origin { session, harness: Some(harness) },
+            None => Origin { session: SessionId::default_session(), harness: None },
+        },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn session(variables: &[(&str, &str)]) -> Option<String> {
+    fn origin(session: Option<&str>, variables: &[(&str, &str)]) -> Option<(String, Option<String>)> {
         let find =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        session_from(find).ok().map(String::from)
+        let find = |name: &str| find(name).filter(|text| !text.is_empty());
+        let origin = origin_from(session.map(|text| text.parse().unwrap()), find).ok()?;
+        Some((origin.session.into(), origin.harness))
+    }
+
+    fn some(session: &str, harness: Option<&str>) -> Option<(String, Option<String>)> {
+        Some((session.to_owned(), harness.map(str::to_owned)))
     }
 
     #[test]
     fn our_own_variable_comes_first_then_the_harness() {
-        assert_eq!(session(&[]).as_deref(), Some("default"));
-        assert_eq!(session(&[("CODEX_THREAD_ID", "c")]).as_deref(), Some("c"));
-        assert_eq!(session(&[("CODEX_THREAD_ID", "c"), ("HOMING_SESSION", "h")]).as_deref(), Some("h"));
-        assert_eq!(session(&[("HOMING_SESSION", ""), ("AGENT_SESSION_ID", "a")]).as_deref(), Some("a"));
+        let codex = ("CODEX_THREAD_ID", "c");
+        assert_eq!(origin(None, &[]), some("default", None));
+        assert_eq!(origin(None, &[codex]), some("c", Some("codex")));
+        assert_eq!(origin(None, &[codex, ("HOMING_SESSION", "h")]), some("h", None));
+        assert_eq!(origin(None, &[codex, ("HOMING_SESSION", "c")]), some("c", Some("codex")));
+        let empty = ("HOMING_SESSION", "");
+        assert_eq!(origin(None, &[empty, ("AGENT_SESSION_ID", "a")]), some("a", Some("goose")));
+    }
+
+    #[test]
+    fn what_the_user_names_wins_and_keeps_its_harness() {
+        let inside = [("HOMING_SESSION", "ses_1"), ("HOMING_HARNESS", "opencode")];
+        assert_eq!(origin(None, &inside), some("ses_1", Some("opencode")));
+        assert_eq!(origin(Some("ses_1"), &inside), some("ses_1", Some("opencode")));
+        assert_eq!(origin(Some("other"), &inside), some("other", None));
+        assert_eq!(origin(Some("c"), &[("CODEX_THREAD_ID", "c")]), some("c", Some("codex")));
     }
 
     #[test]
     fn a_session_that_cannot_be_is_an_error_and_no_guess() {
-        assert_eq!(session(&[("HOMING_SESSION", "a\nb")]), None);
+        assert_eq!(origin(None, &[("HOMING_SESSION", "a\nb")]), None);
     }
 }

@@ -62,6 +62,8 @@ impl Sighting {
             created_at: Timestamp::from_unix_millis(self.spec.created_at_ms),
             leftovers: self.spec.leftovers,
             follow_up_policy: self.spec.follow_up,
+            harness: self.spec.harness,
+            sink: self.spec.sink,
             state,
             output,
             follow_up: FollowUp::waiting(),
@@ -102,14 +104,12 @@ pub(crate) fn look_closely(
         Err(error) => return Err(error),
     };
     let Some(spec) = SpecFile::read(&directory)? else { return Ok(None) };
-    let Some(record) = Record::open(&directory)? else {
-        return Err(directory.error("open", RECORD, rustix::io::Errno::NOENT));
-    };
+    let record = open(&directory)?;
     let mut content = read(&directory, &record)?;
     if content.finished.is_none()
         && let Some(lock) = JobLock::try_take(&directory)?
     {
-        content = end_unattended(&directory, &spec, &record, boot_id, attendance)?;
+        content = end_unattended(&directory, &spec, boot_id, attendance)?;
         drop(lock);
     }
     let mut output_kept = 0;
@@ -128,12 +128,11 @@ fn read(directory: &Directory, record: &Record) -> Result<RecordContent, DiskErr
 fn end_unattended(
     directory: &Directory,
     spec: &SpecFile,
-    record: &Record,
     boot_id: &str,
     attendance: Attendance,
 ) -> Result<RecordContent, DiskError> {
     // Lock before reading: the supervisor may have finished between our look and our lock.
-    let mut content = read(directory, record)?;
+    let mut content = read(directory, &open(directory)?)?;
     if content.finished.is_some() {
         return Ok(content);
     }
@@ -158,9 +157,16 @@ fn end_unattended(
     }
     let mut output = OutputReader::open(Directory::open(directory.path())?)?;
     finished.output_total_bytes = output.end()?;
+    let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let record = Record::open_to_update(directory)?.ok_or_else(no_record)?;
     record.write_finished(&finished).map_err(|e| directory.error("write", RECORD, e))?;
     content.finished = Some(finished);
     Ok(content)
+}
+
+fn open(directory: &Directory) -> Result<Record, DiskError> {
+    let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    Record::open_to_read(directory)?.ok_or_else(no_record)
 }
 
 /// How long ago the job was asked for, on a clock that does not jump.

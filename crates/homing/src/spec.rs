@@ -30,6 +30,8 @@ pub struct JobSpec {
     pub(crate) grace: Option<Duration>,
     pub(crate) leftovers: LeftoverPolicy,
     pub(crate) follow_up: FollowUpPolicy,
+    pub(crate) harness: Option<String>,
+    pub(crate) sink: Option<String>,
 }
 
 /// How long a job may run.
@@ -57,6 +59,8 @@ impl JobSpec {
             grace: None,
             leftovers: LeftoverPolicy::default(),
             follow_up: FollowUpPolicy::default(),
+            harness: None,
+            sink: None,
         }
     }
 
@@ -80,6 +84,19 @@ impl JobSpec {
     #[must_use]
     pub fn session(self, session: SessionId) -> JobSpec {
         JobSpec { session, ..self }
+    }
+
+    /// Sets the session, and the harness it belongs to, as the environment names them.
+    #[must_use]
+    pub fn origin(self, origin: crate::Origin) -> JobSpec {
+        JobSpec { session: origin.session, harness: origin.harness, ..self }
+    }
+
+    /// Sets the sink that its session is woken through, by the name it has in the configuration. Without this the
+    /// routes decide.
+    #[must_use]
+    pub fn sink(self, name: impl Into<String>) -> JobSpec {
+        JobSpec { sink: Some(name.into()), ..self }
     }
 
     /// Sets a name for people.

@@ -18,6 +18,8 @@ pub struct SyncReport {
     pub updated: Vec<JobId>,
     /// Jobs that could not be read, and why. Their directories are left as they are.
     pub unreadable: Vec<(JobId, DiskError)>,
+    /// Jobs whose doorbell rang.
+    pub(crate) rung: Vec<JobId>,
 }
 
 /// Sightings that are written to the ledger in one transaction.
@@ -43,6 +45,19 @@ impl Homing {
         let known = self.with_ledger(|ledger| ledger.unfinished())?;
         let rung = self.rung_doorbells()?;
         self.take_in(&rung, known, &boot_id)
+    }
+
+    /// As [`Homing::sync`], for who is told by the kernel when a supervisor dies: takes in every job whose doorbell
+    /// rang, and of the others only these. Costs nothing for the jobs that just run.
+    pub(crate) fn sync_news(&self, others: &[JobId]) -> Result<SyncReport> {
+        self.reap_supervisors();
+        let boot_id = self.boot_id()?;
+        let mut news = self.rung_doorbells()?;
+        let rung = news.len();
+        news.extend(others);
+        let known = self.with_ledger(|ledger| ledger.unfinished_among(&news))?;
+        news.truncate(rung);
+        self.take_in(&news, known, &boot_id)
     }
 
     /// Looks at every job there is, rung or not.
@@ -83,7 +98,7 @@ impl Homing {
     ) -> Result<SyncReport> {
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
         let candidates: HashSet<JobId> = rung.iter().copied().chain(unfinished.keys().copied()).collect();
-        let mut report = SyncReport::default();
+        let mut report = SyncReport { rung: rung.to_vec(), ..SyncReport::default() };
         let mut sightings: Vec<Sighting> = Vec::new();
         for id in candidates {
             match look_at(&self.home.jobs, id, boot_id) {

@@ -21,6 +21,9 @@ const KILL_PAUSE: Duration = Duration::from_millis(2);
 /// First argument of a supervisor.
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";
 
+/// First argument of a monitor that was started on demand.
+pub const MONITOR_ARGUMENT: &str = "__monitor";
+
 /// All processes of a job, as its supervisor sees them.
 #[derive(Debug)]
 pub(crate) struct JobTree {
@@ -123,7 +126,10 @@ fn only_supervisors_left() -> bool {
     look() && look()
 }
 
-/// Whether the process is a supervisor of some job.
+/// Whether the process is a supervisor of some job, or a monitor that a launch has started: neither belongs to the
+/// job that it was started from.
 pub(crate) fn is_supervisor(pid: u32) -> bool {
-    procfs::arguments(pid).get(1).is_some_and(|argument| argument == SUPERVISE_ARGUMENT.as_bytes())
+    procfs::arguments(pid).get(1).is_some_and(|argument| {
+        [SUPERVISE_ARGUMENT, MONITOR_ARGUMENT].iter().any(|ours| argument == ours.as_bytes())
+    })
 }

@@ -5,10 +5,12 @@
 //! | a supervisor lives | `supervise.rs`, `watch.rs` |
 //! | a job is started | `start_job.rs`, `platform/linux/fork.rs` |
 //! | a job is ended | `end_job.rs`; when its supervisor is gone: `orphans.rs` |
+//! | what a woken agent left is found | `carriers.rs` |
 //! | an outcome is recorded | `record.rs` |
 //! | output is bounded | `output/` |
 //! | a home is laid out | `layout.rs` |
 
+mod carriers;
 mod crash;
 mod end_job;
 mod error;
@@ -24,8 +26,9 @@ mod supervise;
 mod supervision;
 mod watch;
 
+pub use carriers::{end_carriers, processes_carrying};
 pub use crash::{arm_crash_points, crash_point, injected_millis};
-pub use end_job::SUPERVISE_ARGUMENT;
+pub use end_job::{MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use error::DiskError;
 pub use liveness::JobLock;
 pub use orphans::{JOB_VARIABLE, end_orphans};

@@ -13,7 +13,7 @@ use crate::layout::{Directory, LOCK};
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct JobLock {
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 impl JobLock {
@@ -25,7 +25,7 @@ impl JobLock {
         let file = directory.open_or_create(LOCK)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(JobLock { _file: file }),
+                Ok(()) => return Ok(JobLock { file }),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(directory.error("lock", LOCK, error)),
             }
@@ -53,11 +53,18 @@ impl JobLock {
         let file = directory.open_or_create(LOCK)?;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(JobLock { _file: file })),
+                Ok(()) => return Ok(Some(JobLock { file })),
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(directory.error("lock", LOCK, error)),
             }
         }
+    }
+}
+
+impl Drop for JobLock {
+    /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }

@@ -161,12 +161,21 @@ impl Record {
         Ok(Record { file })
     }
 
-    /// Opens the record of a job; `None` where there is none.
+    /// Opens the record of a job to write it; `None` where there is none. Only who looks after the job does that: its
+    /// being closed again tells those who watch it that the job is over, or that nobody looks after it any more.
     ///
     /// # Errors
     /// When it is no regular file or cannot be opened.
-    pub fn open(directory: &Directory) -> Result<Option<Record>, DiskError> {
+    pub fn open_to_update(directory: &Directory) -> Result<Option<Record>, DiskError> {
         Ok(directory.open_to_update(RECORD)?.map(|file| Record { file }))
+    }
+
+    /// Opens the record of a job to read it; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is no regular file or cannot be opened.
+    pub fn open_to_read(directory: &Directory) -> Result<Option<Record>, DiskError> {
+        Ok(directory.open_to_read(RECORD)?.map(|file| Record { file }))
     }
 
     /// Reads both slots.

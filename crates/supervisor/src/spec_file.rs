@@ -46,6 +46,12 @@ pub struct SpecFile {
     pub leftovers: LeftoverPolicy,
     /// When the session hears of the end.
     pub follow_up: FollowUpPolicy,
+    /// The agent harness it was launched from, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness: Option<String>,
+    /// The configured sink that its session is woken through, where the job names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
 }
 
 impl SpecFile {

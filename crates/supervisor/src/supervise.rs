@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::layout::{Directory, RECORD, SPEC};
 use crate::liveness::JobLock;
 use crate::output::OutputWriter;
+use crate::platform::cgroup::leave_foreign_job;
 use crate::platform::clock;
 use crate::platform::fork::close_inherited_descriptors;
 use crate::platform::signals::SignalQueue;
@@ -35,7 +36,7 @@ pub fn supervise(directory: &Path) -> Result<(), DiskError> {
     let _lock = JobLock::take(&directory)?;
     crash_point("supervise/locked");
     let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
-    let record = Record::open(&directory)?.ok_or_else(no_record)?;
+    let record = Record::open_to_update(&directory)?.ok_or_else(no_record)?;
     let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
     if content.finished.is_some() || content.started.is_some() {
         // Somebody gave this job up before we came, or a supervisor died: a command never runs twice.
@@ -56,6 +57,7 @@ fn detach() {
     // Fails only on kernels before 3.4.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let _ = rustix::process::chdir("/");
+    leave_foreign_job();
 }
 
 /// Starts the job, and watches over it to its end.

@@ -1,9 +1,12 @@
-//! What the tests share: a home of their own that proves at its end that nothing survived, and waiting for conditions.
+//! What the tests share: a home of their own that proves at its end that nothing survived, waiting for conditions, and a
+//! model for agent harnesses that follows a script.
 
 mod home;
 mod proc;
+mod scripted_model;
 mod wait;
 
 pub use home::TempHome;
 pub use proc::{Process, processes_where};
+pub use scripted_model::{Action, Asked, Rule, ScriptedModel, Who};
 pub use wait::{PATIENCE, wait_until};

@@ -18,7 +18,8 @@ Examples:
   homing run --wait 30s './deploy'                looks at it for 30 seconds, then lets it go on
   homing run --follow-up failure --name nightly ./nightly.sh
 
-The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\".
+The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". \
+Where a sink is configured for it and no monitor is active, one is started in the background.
 
 Standard output is the id of the job, alone. Exit status: 0 launched; 1 the command could not be \
 started. With --wait: as the job did (see homing wait --help); 0 when DURATION was over first.";
@@ -77,7 +78,9 @@ pub(super) const FOLLOW_UPS: &str = "\
 Examples:
   homing follow-ups
   homing follow-ups --session chat-1 --json
-  homing follow-ups --state dead";
+  homing follow-ups --state dead
+
+NOTE says why the session was not told yet. homing show JOB lists every attempt.";
 
 pub(super) const ACK: &str = "\
 Examples:
@@ -100,6 +103,39 @@ Examples:
 
 Of a job that still runs too: it goes on, and nobody is told of its end.";
 
+pub(super) const MONITOR: &str = "\
+Examples:
+  homing monitor                                  wakes through the sinks that are configured
+  homing monitor --command ./wake                 every session through one program, without a file
+  homing monitor --command my-agent --resume {session}
+  homing monitor --once                           tells what is due, and ends
+  homing monitor install                          keeps it running, as a service of yours
+
+The program gets the wake as JSON on standard input. Exit status 0: the agent was told; 75: it is busy; \
+69: there is no such session; anything else: failed, tried again later. {session}, {wake} and {job} in \
+its words stand for the session, the wake's id and the first job's id.
+
+One monitor is active per home; a second waits and takes over. SIGTERM and Ctrl-C stop it: it takes up \
+no more wakes and waits up to 30 s for programs at work; a second signal waits for none. What was not \
+told stays due. Exit status: 0 when it was stopped.
+
+Sinks and routes: https://github.com/homing-jobs/homing/blob/main/docs/waking.md";
+
+pub(super) const MONITOR_INSTALL: &str = "\
+Examples:
+  homing monitor install
+  homing monitor install --command my-agent --resume {session}
+
+The service gets the PATH of now, and HOMING_HOME, HOMING_CONFIG and the XDG directories where they are \
+set. Nothing is started: the commands for that are printed.";
+
+pub(super) const MONITOR_UNINSTALL: &str = "\
+Examples:
+  systemctl --user disable --now homing-monitor && homing monitor uninstall
+  homing monitor uninstall --json
+
+Stop the service first, as the first example does; otherwise it runs until it is stopped.";
+
 pub(super) const PRUNE: &str = "\
 Examples:
   homing prune
@@ -111,6 +147,8 @@ pub(super) const DOCTOR: &str = "\
 Examples:
   homing doctor
   homing doctor --json
+  homing doctor --wake chat-1                     sends a test wake the way real ones go
+  homing doctor --wake 0199a-… --harness codex
 
 Exit status: 1 where there is a problem.";
 

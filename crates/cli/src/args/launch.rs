@@ -41,6 +41,9 @@ pub(crate) struct RunArgs {
         hide_possible_values = true
     )]
     follow_up: FollowUps,
+    /// Sink that wakes the session [default: as the routes say]
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
     /// Streams the output and exits as the job did, or leaves it in the background after DURATION; "--wait 30s" is
     /// the same as "--wait=30s"
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
@@ -81,9 +84,9 @@ impl RunArgs {
     /// # Errors
     /// When the command is empty, or the environment names no proper session.
     pub(crate) fn into_spec(self) -> homing::Result<JobSpec> {
-        let session = self.caller.session()?;
+        let origin = self.caller.origin()?;
         let mut spec = JobSpec::new(JobCommand::from_words(self.command)?)
-            .session(session)
+            .origin(origin)
             .time_limit(self.timeout.unwrap_or_default())
             .leftovers(match self.leftovers {
                 Leftovers::Kill => LeftoverPolicy::Kill,
@@ -96,6 +99,9 @@ impl RunArgs {
             });
         if let Some(name) = self.name {
             spec = spec.name(name);
+        }
+        if let Some(sink) = self.sink {
+            spec = spec.sink(sink);
         }
         if let Some(cwd) = self.cwd {
             spec = spec.cwd(cwd);

@@ -3,6 +3,7 @@
 mod examples;
 mod launch;
 mod look;
+mod monitor;
 mod optional_wait;
 mod settle;
 mod top;
@@ -12,6 +13,7 @@ mod values;
 
 pub(crate) use launch::RunArgs;
 pub(crate) use look::{FollowUpsArgs, ListArgs, OutputArgs, ShowArgs};
+pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs, WakeCommand};
 pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
 pub(crate) use unparsed::Unparsed;
 pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs};
@@ -68,6 +70,9 @@ pub(crate) enum Command {
     /// Gives follow-ups up: nobody is told
     #[command(after_help = examples::DROP)]
     Drop(SettleArgs),
+    /// Wakes the sessions whose jobs are over, until it is stopped
+    #[command(after_help = examples::MONITOR)]
+    Monitor(MonitorArgs),
     /// Removes old jobs that nobody has to be told of
     #[command(after_help = examples::PRUNE)]
     Prune(PruneArgs),
@@ -95,6 +100,7 @@ impl Command {
             Command::Kill(args) => args.json,
             Command::FollowUps(args) => args.json,
             Command::Ack(args) | Command::Retry(args) | Command::Drop(args) => args.json,
+            Command::Monitor(args) => args.wants_json(),
             Command::Prune(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Completions(_) | Command::Man(_) => false,

@@ -19,6 +19,7 @@ Hear of the end:
   ack          Notes that the session was told of jobs
   retry        Makes follow-ups pending again
   drop         Gives follow-ups up: nobody is told
+  monitor      Wakes the sessions whose jobs are over, until it is stopped
 
 End and clean up:
   kill         Ends jobs with every process they started

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap_complete::Shell;
 use homing::core::parse_duration;
+use homing::{Origin, SessionId};
 
 /// What is old enough to go.
 #[derive(Debug, clap::Args)]
@@ -17,12 +18,30 @@ pub(crate) struct PruneArgs {
     pub(crate) json: bool,
 }
 
-/// How the findings are printed.
+/// What is looked at, and how the findings are printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
+    /// Sends a test wake to this session, and looks at nothing but how it gets there
+    #[arg(long, value_name = "SESSION")]
+    wake: Option<SessionId>,
+    /// The agent harness that the session belongs to [default: the one the environment names for it]
+    #[arg(long, value_name = "NAME", requires = "wake")]
+    harness: Option<String>,
     /// Prints an array of checks
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl DoctorArgs {
+    /// Whom a test wake goes to, where one is to be sent.
+    ///
+    /// # Errors
+    /// When the environment names something that cannot be a session.
+    pub(crate) fn wake(&self) -> homing::Result<Option<Origin>> {
+        let Some(session) = &self.wake else { return Ok(None) };
+        let origin = Origin::from_environment(Some(session.clone()))?;
+        Ok(Some(Origin { harness: self.harness.clone().or(origin.harness), ..origin }))
+    }
 }
 
 /// For which shell.

@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use homing::core::{DurationError, parse_duration};
-use homing::{FollowUpState, JobIdPrefix, SessionId, StateName, TimeLimit, session_from_environment};
+use homing::{FollowUpState, JobIdPrefix, Origin, SessionId, StateName, TimeLimit};
 
 /// The jobs that are meant.
 #[derive(Debug, clap::Args)]
@@ -26,10 +26,15 @@ impl Caller {
     /// # Errors
     /// When the environment names something that cannot be a session.
     pub(crate) fn session(&self) -> homing::Result<SessionId> {
-        match &self.session {
-            Some(session) => Ok(session.clone()),
-            None => session_from_environment(),
-        }
+        Ok(self.origin()?.session)
+    }
+
+    /// The same, and the agent harness that the session belongs to.
+    ///
+    /// # Errors
+    /// As [`Caller::session`].
+    pub(crate) fn origin(&self) -> homing::Result<Origin> {
+        Origin::from_environment(self.session.clone())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `homing doctor`: looks whether everything is as it should be.
+//! `homing doctor`: looks whether everything is as it should be, and with `--wake`, whether a wake arrives.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,12 @@ use crate::render::{print_checks, print_json};
 
 /// Prints what was looked at, and fails where there is a problem.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
-    let checks = Homing::open()?.doctor()?;
+    let wake = args.wake()?;
+    let homing = Homing::open()?;
+    let checks = match &wake {
+        Some(origin) => homing.try_route(origin)?,
+        None => homing.doctor()?,
+    };
     if args.json {
         print_json(&checks)?;
     } else {

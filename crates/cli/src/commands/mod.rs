@@ -6,6 +6,7 @@ mod follow_ups;
 mod kill;
 mod list;
 mod man;
+mod monitor;
 mod named;
 mod output;
 mod page;
@@ -13,6 +14,7 @@ mod prune;
 mod read;
 mod result;
 mod run;
+mod service;
 mod settle;
 mod show;
 mod stream;
@@ -37,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Ack(args) => settle::ack(&args),
         Command::Retry(args) => settle::retry(&args),
         Command::Drop(args) => settle::drop(&args),
+        Command::Monitor(args) => monitor::monitor(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => completions::completions(&args),

@@ -9,7 +9,7 @@ use homing::{Homing, Job, JobId, OpenOptions, Outcome, WaitFor};
 use super::read::acknowledge_read;
 use super::stream::{Streamed, follow};
 use crate::args::RunArgs;
-use crate::exit::{FAILED, Failure, complain, note, say};
+use crate::exit::{FAILED, Failure, complain, note, note_with_hint, say};
 use crate::interrupt::explain_interrupt;
 use crate::render::output::TextSink;
 use crate::render::{leftover_words, print_json};
@@ -23,15 +23,34 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let spec = args.into_spec()?;
     let homing = Homing::open()?;
     let job = homing.launch(spec)?;
+    // Whoever stays reads the end here.
+    let _attention = wait.map(|_| homing.attend(&[job.id], &job.session));
+    if !did_not_start(&job) {
+        start_monitor(&homing, &job);
+    }
     match wait {
-        None => announce(&job, as_json),
+        None => announce(&homing, &job, as_json),
         Some(at_most) if as_json => wait_for_document(&homing, job.id, at_most),
         Some(at_most) => stay(&homing, &job, at_most),
     }
 }
 
+/// Sees to it that somebody will tell the session. The job runs whether that succeeds or not.
+fn start_monitor(homing: &Homing, job: &Job) {
+    if let Err(error) = homing.start_monitor_if_needed(job) {
+        note_with_hint(
+            &format!("job {} runs, and no monitor could be started to tell of its end: {error}", job.id),
+            "homing monitor starts one",
+        );
+    }
+}
+
+fn did_not_start(job: &Job) -> bool {
+    matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
+}
+
 /// Prints the id, or the document.
-fn announce(job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
+fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
     if as_json {
         print_json(job)?;
     } else {
@@ -39,8 +58,10 @@ fn announce(job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
     }
     match job.outcome() {
         Some(outcome @ (Outcome::FailedToStart { .. } | Outcome::Lost { .. })) => {
-            complain(&did_not_start(job.id, outcome));
-            acknowledge_if_that_is_quick(job.id);
+            complain(&why_it_did_not_start(job.id, outcome));
+            if !acknowledge_if_that_is_quick(job.id) {
+                start_monitor(homing, job);
+            }
             Ok(ExitCode::from(FAILED))
         }
         // What ended by itself so soon was started.
@@ -51,18 +72,17 @@ fn announce(job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
     }
 }
 
-fn did_not_start(id: JobId, outcome: &Outcome) -> String {
+fn why_it_did_not_start(id: JobId, outcome: &Outcome) -> String {
     match outcome {
         Outcome::FailedToStart { error } => format!("job {id} did not start: {error}"),
         other => format!("job {id} did not start: {other}"),
     }
 }
 
-/// Notes that the launching session has just been told that its job did not start. A launch waits for no ledger: where
-/// this takes long or fails, the session is told again.
-fn acknowledge_if_that_is_quick(id: JobId) {
-    let told = OpenOptions::new().busy_timeout(QUICK).open().and_then(|homing| homing.acknowledge(&[id]));
-    drop(told);
+/// Notes that the launching session has just been told that its job did not start; answers whether that is noted. A
+/// launch waits for no ledger: where this takes long or fails, the session is told again.
+fn acknowledge_if_that_is_quick(id: JobId) -> bool {
+    OpenOptions::new().busy_timeout(QUICK).open().and_then(|homing| homing.acknowledge(&[id])).is_ok()
 }
 
 /// Streams the output until the job is over, or for so long at most.
@@ -106,7 +126,7 @@ fn leave(homing: &Homing, job: &Job) -> ExitCode {
 fn tell_what_output_does_not(job: &Job) {
     let id = job.id;
     match job.outcome() {
-        Some(outcome @ Outcome::FailedToStart { .. }) => complain(&did_not_start(id, outcome)),
+        Some(outcome @ Outcome::FailedToStart { .. }) => complain(&why_it_did_not_start(id, outcome)),
         Some(Outcome::Exited { .. }) | None => {}
         Some(outcome) => note(&format!("job {id}: {outcome}")),
     }

@@ -8,7 +8,7 @@ use super::stream::copy;
 use crate::args::ShowArgs;
 use crate::exit::Failure;
 use crate::render::output::CollectingSink;
-use crate::render::{print_detail, print_json};
+use crate::render::{Detail, print_detail, print_json};
 
 /// Lines of output that are shown.
 const LINES: usize = 10;
@@ -24,8 +24,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(&job)?;
     } else {
-        let directory = Some(homing.job_path(id)).filter(|path| path.exists());
-        print_detail(&job, directory.as_deref(), &last_lines(&homing, id)?)?;
+        print_detail(&Detail {
+            job: &job,
+            directory: Some(homing.job_path(id)).filter(|path| path.exists()),
+            wakes: homing.wakes_of(id)?,
+            last_lines: last_lines(&homing, id)?,
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }

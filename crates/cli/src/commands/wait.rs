@@ -18,6 +18,7 @@ pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let homing = Homing::open()?;
     let ids = find_named(&homing, &args.jobs.jobs)?;
     explain_interrupt(&ids);
+    let attention = homing.attend(&ids, &reader);
     let wait_for = if args.any { WaitFor::Any } else { WaitFor::All };
     let waited = homing.wait(&ids, wait_for, args.timeout)?;
     if args.json {
@@ -29,6 +30,7 @@ pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
         }
     }
     acknowledge_read(&homing, &reader, &waited.jobs);
+    drop(attention);
     Ok(ExitCode::from(status(&waited)))
 }
 

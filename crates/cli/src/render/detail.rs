@@ -1,33 +1,41 @@
 //! Everything about one job.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use homing::core::text::{clean, grouped};
 use homing::core::{Timestamp, format_duration};
-use homing::{FollowUpPolicy, Job, LeftoverPolicy};
+use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
 
 use super::style::{TITLE, Tone};
+use super::wakes::print_wakes;
 use super::words::{ago, ahead, leftover_words, now, one_line, progress};
 use crate::exit::Failure;
 
-/// Prints a job: the facts in the order in which they are asked for, then the end of its output. `directory` is where
-/// its files are, if they are still there.
-pub(crate) fn print_detail(
-    job: &Job,
-    directory: Option<&Path>,
-    last_lines: &[String],
-) -> Result<(), Failure> {
+/// What is shown of a job.
+pub(crate) struct Detail<'a> {
+    pub(crate) job: &'a Job,
+    /// Where its files are, if they are still there.
+    pub(crate) directory: Option<PathBuf>,
+    /// The newest first.
+    pub(crate) wakes: Vec<WakeRecord>,
+    pub(crate) last_lines: Vec<String>,
+}
+
+/// Prints a job: the facts in the order in which they are asked for, the attempts to tell of it, the end of its output.
+pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
+    let Detail { job, directory, wakes, last_lines } = detail;
     let now = now();
     let mut stdout = anstream::stdout().lock();
     let style = Tone::of_job(job).style();
     writeln!(stdout, "{TITLE}Job {}{TITLE:#}  {style}{}{style:#}", job.id, progress(job, now))?;
-    for (label, value) in facts(job, directory, now) {
+    for (label, value) in facts(job, directory.as_deref(), now) {
         // A script of several lines stays aligned.
         for (number, line) in value.lines().enumerate() {
             writeln!(stdout, "  {:<12} {line}", if number == 0 { label } else { "" })?;
         }
     }
+    print_wakes(&mut stdout, wakes, now)?;
     if !last_lines.is_empty() {
         writeln!(stdout, "\n{TITLE}Last output{TITLE:#}")?;
         for line in last_lines {
@@ -43,7 +51,10 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
     if let Some(name) = &job.name {
         facts.push(("Name", one_line(name)));
     }
-    facts.push(("Session", job.session.to_string()));
+    facts.push(("Session", session(job)));
+    if let Some(sink) = &job.sink {
+        facts.push(("Sink", one_line(sink)));
+    }
     facts.push(("Directory", clean(job.cwd.to_string_lossy().as_bytes())));
     facts.push(("Launched", at(job.created_at)));
     if let Some(started) = job.state.started() {
@@ -68,6 +79,13 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
         facts.push(("Files", clean(directory.to_string_lossy().as_bytes())));
     }
     facts
+}
+
+fn session(job: &Job) -> String {
+    match &job.harness {
+        Some(harness) => format!("{} of {}", job.session, one_line(harness)),
+        None => job.session.to_string(),
+    }
 }
 
 fn limit(job: &Job, now: Timestamp) -> String {

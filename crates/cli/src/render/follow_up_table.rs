@@ -3,11 +3,11 @@
 use homing::Job;
 
 use super::style::Tone;
-use super::table::{Cell, print_table};
-use super::words::{ago, ahead, now, state, title};
+use super::table::{Cell, Notes, print_table_with_notes};
+use super::words::{ago, ahead, now, one_line, state, title};
 use crate::exit::Failure;
 
-/// Prints the follow-ups of jobs, one a line.
+/// Prints the follow-ups of jobs, one a line, and why the session was not told yet.
 pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
     let now = now();
     let rows: Vec<_> = jobs
@@ -28,5 +28,8 @@ pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
             ]
         })
         .collect();
-    print_table(["ID", "FOLLOW-UP", "ATTEMPTS", "NEXT", "SESSION", "STATE", "ENDED", "COMMAND"], &rows)
+    let why = |job: &Job| job.follow_up.last_error.as_deref().map(one_line).unwrap_or_default();
+    let notes = Notes { name: "NOTE", notes: jobs.iter().map(why).collect() };
+    let header = ["ID", "FOLLOW-UP", "ATTEMPTS", "NEXT", "SESSION", "STATE", "ENDED", "COMMAND"];
+    print_table_with_notes(header, &rows, Some(&notes))
 }

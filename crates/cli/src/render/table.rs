@@ -14,6 +14,12 @@ use crate::exit::Failure;
 /// takes what is left. In characters.
 const SHORT_COLUMN: u16 = 14;
 
+/// Taken for the width of a terminal that does not know it, and says 0. In characters.
+const UNKNOWN_WIDTH: u16 = 80;
+
+/// What a note below a row begins with.
+const NOTE_MARK: &str = "  └ ";
+
 /// One field of a table.
 #[derive(Debug)]
 pub(super) struct Cell {
@@ -31,26 +37,66 @@ impl Cell {
     }
 }
 
+/// What there is to say about rows besides their fields: a last column for programs, a line below the row on a
+/// terminal, where no column has that much room.
+#[derive(Debug)]
+pub(super) struct Notes<'a> {
+    /// The column's name.
+    pub(super) name: &'a str,
+    /// One for each row; empty where there is nothing to say.
+    pub(super) notes: Vec<String>,
+}
+
 /// Prints a table on standard output.
 pub(super) fn print_table<const N: usize>(header: [&str; N], rows: &[[Cell; N]]) -> Result<(), Failure> {
+    print_table_with_notes(header, rows, None)
+}
+
+/// Prints a table on standard output, with what is to be said about its rows.
+pub(super) fn print_table_with_notes<const N: usize>(
+    header: [&str; N],
+    rows: &[[Cell; N]],
+    notes: Option<&Notes<'_>>,
+) -> Result<(), Failure> {
     let stdout = io::stdout();
     let text = if stdout.is_terminal() {
-        let width = comfy_table::Table::new().width();
+        let width = comfy_table::Table::new().width().filter(|width| *width > 0).or(Some(UNKNOWN_WIDTH));
         let colored = AutoStream::choice(&stdout) != ColorChoice::Never;
-        for_terminal(header, rows, width, colored)
+        let table = for_terminal(header, rows, width, colored);
+        notes.map_or(table.clone(), |notes| with_note_lines(&table, notes, width))
     } else {
-        for_programs(header, rows)
+        for_programs(header, rows, notes)
     };
     let mut stdout = stdout.lock();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
 }
 
-fn for_programs<const N: usize>(header: [&str; N], rows: &[[Cell; N]]) -> String {
-    let mut text = header.join("\t") + "\n";
-    for row in rows {
-        text += &row.each_ref().map(|cell| cell.text.as_str()).join("\t");
-        text.push('\n');
+fn for_programs<const N: usize>(header: [&str; N], rows: &[[Cell; N]], notes: Option<&Notes<'_>>) -> String {
+    let mut lines = vec![header.join("\t")];
+    lines.extend(rows.iter().map(|row| row.each_ref().map(|cell| cell.text.as_str()).join("\t")));
+    if let Some(notes) = notes {
+        let names = std::iter::once(notes.name).chain(notes.notes.iter().map(String::as_str));
+        lines.iter_mut().zip(names).for_each(|(line, note)| *line += &format!("\t{note}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A row takes one line of the table, and the header the first.
+fn with_note_lines(table: &str, notes: &Notes<'_>, width: Option<u16>) -> String {
+    let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(NOTE_MARK.chars().count()));
+    let mut text = String::new();
+    for (number, line) in table.lines().enumerate() {
+        text += &format!("{line}\n");
+        let note = number.checked_sub(1).and_then(|row| notes.notes.get(row)).filter(|note| !note.is_empty());
+        if let Some(note) = note {
+            let mut shown: String = note.chars().take(room).collect();
+            if shown.len() < note.len() {
+                shown.pop();
+                shown.push('…');
+            }
+            text += &format!("{NOTE_MARK}{shown}\n");
+        }
     }
     text
 }
@@ -128,9 +174,29 @@ ID            STATE      COMMAND
     }
 
     #[test]
+    fn notes_are_a_column_for_programs_and_lines_on_a_terminal() {
+        let notes =
+            Notes { name: "NOTE", notes: vec![String::new(), "exit status 3: it would not".to_owned()] };
+        let expected = "\
+ID\tSTATE\tCOMMAND\tNOTE
+3f9c0a1b2c4d\texit 0\tcargo test --workspace --all-features --no-fail-fast\t
+81d20a1b2c4d\ttimed out\ttrue\texit status 3: it would not
+";
+        assert_eq!(for_programs(HEADER, &rows(), Some(&notes)), expected);
+        let expected = "\
+ID            STATE
+3f9c0a1b2c4d  exit 0
+81d20a1b2c4d  timed out
+  └ exit status 3: it would…
+";
+        let table = "ID            STATE\n3f9c0a1b2c4d  exit 0\n81d20a1b2c4d  timed out\n";
+        assert_eq!(with_note_lines(table, &notes, Some(28)), expected);
+    }
+
+    #[test]
     fn colours_come_on_request_only() {
         assert!(for_terminal(HEADER, &rows(), Some(80), true).contains("\x1b["));
         assert!(!for_terminal(HEADER, &rows(), Some(80), false).contains('\x1b'));
-        assert!(!for_programs(HEADER, &rows()).contains('\x1b'));
+        assert!(!for_programs(HEADER, &rows(), None).contains('\x1b'));
     }
 }

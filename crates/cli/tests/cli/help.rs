@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run",
     "list",
     "show",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 15] = [
     "ack",
     "retry",
     "drop",
+    "monitor",
     "prune",
     "doctor",
     "completions",
@@ -28,6 +29,15 @@ fn help_of_every_command_is_as_agreed() {
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
         assert!(answer.stdout.contains("Examples:\n"), "{command} teaches by example");
         insta::assert_snapshot!(format!("help_{command}"), answer.stdout);
+    }
+}
+
+#[test]
+fn help_of_what_makes_the_monitor_a_service_is_as_agreed() {
+    for command in ["install", "uninstall"] {
+        let answer = Setup::new().run(&["monitor", command, "--help"]);
+        assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
+        insta::assert_snapshot!(format!("help_monitor_{command}"), answer.stdout);
     }
 }
 

@@ -53,6 +53,16 @@ fn the_session_comes_from_the_environment() {
 }
 
 #[test]
+fn a_job_is_no_part_of_the_wake_that_it_was_launched_in() {
+    let setup = Setup::new();
+    let mut command = setup.command(&["run", "echo ${HOMING_WAKE-none}"]);
+    let launched = command.env("HOMING_WAKE", "w_01M81EKCZVZZZZZZZZZZZZZZZZ").output().unwrap();
+    let id = String::from_utf8(launched.stdout).unwrap();
+    setup.wait_for_end(id.trim_end());
+    assert_eq!(setup.run(&["output", id.trim_end()]).stdout, "none\n");
+}
+
+#[test]
 fn leftovers_are_kept_on_request() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--leftovers", "keep"], "sleep MARK & exit 0");

@@ -10,8 +10,11 @@ use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
 /// What the environment of the tests may say, and the tests must not hear.
-const SESSION_VARIABLES: [&str; 6] = [
+const SESSION_VARIABLES: [&str; 9] = [
     "HOMING_SESSION",
+    "HOMING_HARNESS",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
     "CLAUDE_CODE_SESSION_ID",
     "CODEX_THREAD_ID",
     "AGENT_SESSION_ID",
@@ -119,6 +122,21 @@ impl Setup {
         assert_eq!(answer.status, Some(0), "{answer:?}");
     }
 
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        self.file("homing/config.toml", text);
+    }
+
+    /// A program that keeps the last wake it got, with the variables it got, in a file: made by one rename.
+    pub(crate) fn keeper(&self) -> (String, PathBuf) {
+        let kept = self.home.scratch().join("kept");
+        let script = format!(
+            "cat > '{0}.new' && echo >> '{0}.new' && env | grep '^HOMING_' | sort >> '{0}.new' && mv '{0}.new' '{0}'\n",
+            kept.display()
+        );
+        (self.file("keep.sh", &script).to_str().expect("text").to_owned(), kept)
+    }
+
     /// A file beside the home.
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.home.scratch().join(name);
@@ -157,6 +175,14 @@ pub(crate) struct Running(Child);
 impl Running {
     pub(crate) fn start(mut command: Command) -> Running {
         Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn send(&self, signal: Signal) {
+        send(self.0.id(), signal);
     }
 
     /// Reads standard output until it says `text`.

@@ -108,10 +108,12 @@ enum Damage {
     Foreign,
     /// The same, and it claims our version.
     ForeignOfOurVersion,
+    /// The same, and it claims an older version of ours.
+    ForeignOfAnOlderVersion,
 }
 
 impl Damage {
-    const ALL: [Damage; 9] = [
+    const ALL: [Damage; 10] = [
         Damage::Noise,
         Damage::NoiseBehindTheFirstPage,
         Damage::Cut,
@@ -121,6 +123,7 @@ impl Damage {
         Damage::DeletedWithItsLog,
         Damage::Foreign,
         Damage::ForeignOfOurVersion,
+        Damage::ForeignOfAnOlderVersion,
     ];
 
     /// Whether something is left that must be kept.
@@ -131,7 +134,8 @@ impl Damage {
             | Damage::Cut
             | Damage::Stump
             | Damage::Foreign
-            | Damage::ForeignOfOurVersion => true,
+            | Damage::ForeignOfOurVersion
+            | Damage::ForeignOfAnOlderVersion => true,
             Damage::Emptied | Damage::Deleted | Damage::DeletedWithItsLog => false,
         }
     }
@@ -152,9 +156,13 @@ impl Damage {
                     let _ = fs::remove_file(format!("{}{suffix}", path.display()));
                 }
             }
-            Damage::Foreign | Damage::ForeignOfOurVersion => {
+            Damage::Foreign | Damage::ForeignOfOurVersion | Damage::ForeignOfAnOlderVersion => {
                 let foreign = path.with_file_name("foreign.db");
-                let version = if self == Damage::Foreign { 0 } else { 1 };
+                let version = match self {
+                    Damage::ForeignOfOurVersion => 2,
+                    Damage::ForeignOfAnOlderVersion => 1,
+                    _ => 0,
+                };
                 let connection = Connection::open(&foreign).expect("a database");
                 let sql = format!(
                     "CREATE TABLE precious (value); INSERT INTO precious VALUES (42); PRAGMA user_version = {version}"
@@ -310,7 +318,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
 
     let setup = Setup { homing: open(&home, PATIENCE), home };
     match setup.homing.list(&ListOptions::default()) {
-        Err(error @ Error::LedgerTooNew { found: 99, known: 1, .. }) => {
+        Err(error @ Error::LedgerTooNew { found: 99, known: 2, .. }) => {
             assert!(error.hint().is_some_and(|hint| hint.contains("update this program")), "{error}");
         }
         other => panic!("{other:#?}"),
@@ -326,7 +334,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     assert!(fs::read(ledger(&setup.home)).expect("the ledger") == bytes, "it was changed");
     assert_eq!(set_aside(&setup.home), [""; 0]);
 
-    connect(&setup.home).pragma_update(None, "user_version", 1).expect("a version");
+    connect(&setup.home).pragma_update(None, "user_version", 2).expect("a version");
     let jobs = all_of(&setup.homing);
     let expected: Vec<JobId> = std::iter::once(launched).chain(ids(&before)).collect();
     assert_eq!(ids(&jobs), expected, "nothing got lost meanwhile");

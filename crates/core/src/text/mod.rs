@@ -2,6 +2,8 @@
 
 mod clean;
 mod result;
+mod wake;
 
 pub use clean::{Cleaner, clean};
 pub use result::{OutputExcerpt, RESULT_LIMIT_CHARS, grouped, result_text};
+pub use wake::{WAKE_LIMIT_JOBS, WakeFormat, WakeTextOptions, failures_first, wake_text};

@@ -28,12 +28,16 @@ pub struct OutputExcerpt {
 pub fn result_text(job: &Job, excerpt: &OutputExcerpt, limit_chars: usize) -> String {
     let mut text = headline(job);
     let command = clean(job.command.to_string().as_bytes());
-    let _ = writeln!(text, "Command: {}", shorten_middle(&command, COMMAND_LIMIT_CHARS));
+    let command_limit = COMMAND_LIMIT_CHARS.min(limit_chars / 8);
+    // A short command is shown on one line, a long one with what was left out of it.
+    let _ = writeln!(text, "Command: {}", shorten_middle(&command, command_limit));
+    let line_limit = limit_chars / 16;
     if let Some(name) = &job.name {
-        let _ = writeln!(text, "Name: {}", clean(name.as_bytes()));
+        let _ = writeln!(text, "Name: {}", shorten_line(&clean(name.as_bytes()), line_limit));
     }
-    let _ = writeln!(text, "Directory: {}", clean(job.cwd.to_string_lossy().as_bytes()));
-    write_leftovers(&mut text, job);
+    let directory = clean(job.cwd.to_string_lossy().as_bytes());
+    let _ = writeln!(text, "Directory: {}", shorten_line(&directory, line_limit));
+    write_leftovers(&mut text, job, line_limit);
 
     let fence = format!("----- {} -----", job.id);
     let room = limit_chars.saturating_sub(text.chars().count() + 2 * fence.len() + 200);
@@ -61,7 +65,7 @@ pub fn result_text(job: &Job, excerpt: &OutputExcerpt, limit_chars: usize) -> St
     text
 }
 
-fn headline(job: &Job) -> String {
+pub(super) fn headline(job: &Job) -> String {
     let id = job.id;
     match &job.state {
         JobState::Starting => format!("Background job {id} is starting.\n"),
@@ -89,7 +93,7 @@ fn headline(job: &Job) -> String {
     }
 }
 
-fn write_leftovers(text: &mut String, job: &Job) {
+fn write_leftovers(text: &mut String, job: &Job, limit_chars: usize) {
     let leftovers = job.state.finished().map_or(&[][..], |finished| &finished.leftovers);
     for (fate, words) in [
         (LeftoverFate::Ended, "Processes it left behind, ended"),
@@ -102,7 +106,7 @@ fn write_leftovers(text: &mut String, job: &Job) {
             .map(|leftover| format!("{} (pid {})", clean(leftover.name.as_bytes()), leftover.pid))
             .collect();
         if !named.is_empty() {
-            let _ = writeln!(text, "{words}: {}", named.join(", "));
+            let _ = writeln!(text, "{words}: {}", shorten_line(&named.join(", "), limit_chars));
         }
     }
     let omitted = job.state.finished().map_or(0, |finished| finished.leftovers_omitted);
@@ -136,6 +140,16 @@ fn shorten_middle(text: &str, limit: usize) -> String {
     joined(&head, (text.len() - head.len() - tail.len()) as u64, tail)
 }
 
+/// One line of at most `limit` characters and the mark in its middle where it was cut.
+pub(super) fn shorten_line(text: &str, limit: usize) -> String {
+    let text = text.replace('\n', " ");
+    if text.chars().count() <= limit {
+        return text;
+    }
+    let head: String = text.chars().take(limit * 2 / 3).collect();
+    format!("{head} … {}", last_chars(&text, limit - limit * 2 / 3))
+}
+
 fn joined(head: &str, omitted_bytes: u64, tail: &str) -> String {
     let before = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
     format!("{head}{before}… {} bytes omitted …\n{tail}", grouped(omitted_bytes))
@@ -163,7 +177,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -171,7 +185,7 @@ mod tests {
     use super::*;
     use crate::{Finished, FollowUp, JobCommand, Leftover, OutputSize, SessionId, Started, Timestamp};
 
-    fn job(outcome: Outcome) -> Job {
+    pub(in crate::text) fn job(outcome: Outcome) -> Job {
         let started = Started { pid: 4242, started_at: Timestamp::from_unix_millis(1_000) };
         Job {
             id: "3f9c0a1b2c4d".parse().unwrap(),
@@ -183,6 +197,8 @@ mod tests {
             limits: Default::default(),
             leftovers: Default::default(),
             follow_up_policy: Default::default(),
+            harness: None,
+            sink: None,
             state: JobState::Finished(Finished {
                 outcome,
                 started: Some(started),
@@ -198,7 +214,7 @@ mod tests {
         }
     }
 
-    fn whole(output: &str) -> OutputExcerpt {
+    pub(in crate::text) fn whole(output: &str) -> OutputExcerpt {
         OutputExcerpt { head: output.into(), ..OutputExcerpt::default() }
     }
 

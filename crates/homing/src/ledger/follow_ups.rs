@@ -1,10 +1,11 @@
 //! The truth about follow-ups: every change goes through the transitions of the core.
 
-use homing_core::{FollowUpEvent, FollowUpState, JobId, TransitionError};
+use homing_core::{FollowUpEvent, FollowUpState, JobId, Timestamp, TransitionError};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Ledger;
+use super::wakes::retry_wake_of;
 
 /// What came of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ impl Ledger {
         &mut self,
         ids: &[JobId],
         event: FollowUpEvent,
+        now: Timestamp,
     ) -> rusqlite::Result<Vec<(JobId, Moved)>> {
         let transaction = self.begin()?;
         let mut results = Vec::with_capacity(ids.len());
@@ -32,7 +34,13 @@ impl Ledger {
                 .query_row([id.as_str()], |row| row.get(0))
                 .optional()?;
             let moved = match seq {
-                Some(seq) => move_on(&transaction, seq, event)?,
+                Some(seq) => {
+                    let moved = move_on(&transaction, seq, event)?;
+                    if event == FollowUpEvent::Retried && matches!(moved, Moved::To(_)) {
+                        retry_wake_of(&transaction, seq, now)?;
+                    }
+                    moved
+                }
                 None => Moved::NoSuchJob,
             };
             results.push((*id, moved));
@@ -53,11 +61,10 @@ pub(super) fn move_on(connection: &Connection, seq: i64, event: FollowUpEvent) -
         Ok(after) => after,
         Err(refused) => return Ok(Moved::Refused(refused)),
     };
-    // Told again from the beginning: earlier attempts do not count.
-    let reset = if event == FollowUpEvent::Retried { ", attempts = 0, last_error = NULL" } else { "" };
-    if after != before || event == FollowUpEvent::Retried {
-        let sql = format!("UPDATE follow_ups SET state = ?2, next_attempt_at = NULL{reset} WHERE job = ?1");
-        connection.prepare_cached(&sql)?.execute(params![seq, after.as_str()])?;
+    if after != before {
+        connection
+            .prepare_cached("UPDATE follow_ups SET state = ?2 WHERE job = ?1")?
+            .execute(params![seq, after.as_str()])?;
     }
     Ok(Moved::To(after))
 }

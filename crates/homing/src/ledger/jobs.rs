@@ -22,9 +22,14 @@ pub(crate) struct JobFilter {
     pub(crate) open_follow_ups: bool,
 }
 
-const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept,
-    follow_ups.state, follow_ups.attempts, follow_ups.next_attempt_at, follow_ups.last_error";
+/// Of attempts the wake knows that carries the follow-up; before there is one, the session may be held.
+const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept, follow_ups.state,
+    coalesce(wakes.attempts, 0), coalesce(wakes.next_at, held_sessions.until),
+    coalesce(wakes.last_error, held_sessions.reason)";
 const TABLES: &str = "jobs JOIN follow_ups ON follow_ups.job = jobs.seq";
+const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
+    LEFT JOIN held_sessions ON follow_ups.wake IS NULL AND follow_ups.state = 'pending'
+        AND held_sessions.session = jobs.session";
 
 impl Ledger {
     /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
@@ -68,6 +73,20 @@ impl Ledger {
         query.query_map([], |row| Ok((parsed_id(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
+    /// Those of these jobs that are not over, as far as the ledger knows, and what it knows of them.
+    pub(crate) fn unfinished_among(&self, ids: &[JobId]) -> rusqlite::Result<Vec<(JobId, StateName)>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let state = self
+                .connection
+                .prepare_cached("SELECT state FROM jobs WHERE id = ?1 AND state <> 'finished'")?
+                .query_row([id.as_str()], |row| state_name(row, 0))
+                .optional()?;
+            found.extend(state.map(|state| (*id, state)));
+        }
+        Ok(found)
+    }
+
     /// The ids of all jobs.
     pub(crate) fn all_ids(&self) -> rusqlite::Result<Vec<JobId>> {
         self.connection.prepare("SELECT id FROM jobs")?.query_map([], |row| parsed_id(row, 0))?.collect()
@@ -75,7 +94,7 @@ impl Ledger {
 
     /// One job.
     pub(crate) fn job(&self, id: JobId) -> rusqlite::Result<Option<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE jobs.id = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} {WITH_WAKES} WHERE jobs.id = ?1");
         self.connection.prepare_cached(&sql)?.query_row([id.as_str()], read_job).optional()
     }
 
@@ -123,8 +142,9 @@ impl Ledger {
         let conditions = conditions.join(" AND ");
         // SQLite reads a negative limit as none.
         let limit = filter.limit.map_or(-1, i64::from);
-        let sql =
-            format!("SELECT {COLUMNS} FROM {tables} WHERE {conditions} ORDER BY {seq} DESC LIMIT {limit}");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {tables} {WITH_WAKES} WHERE {conditions} ORDER BY {seq} DESC LIMIT {limit}"
+        );
         let mut query = self.connection.prepare_cached(&sql)?;
         let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(AsRef::as_ref).collect();
         query.query_map(&values[..], read_job)?.collect()
@@ -199,8 +219,8 @@ fn record_one(transaction: &Transaction<'_>, sighting: &Sighting) -> rusqlite::R
                 ])?;
             let seq = transaction.last_insert_rowid();
             transaction
-                .prepare_cached("INSERT INTO follow_ups (job, state) VALUES (?1, 'waiting')")?
-                .execute([seq])?;
+                .prepare_cached("INSERT INTO follow_ups (job, session, state) VALUES (?1, ?2, 'waiting')")?
+                .execute(params![seq, sighting.spec.session.as_str()])?;
             seq
         }
     };
@@ -227,11 +247,11 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job { follow_up, ..sighting.into_job() })
 }
 
-fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
 }

@@ -2,12 +2,17 @@
 //! A damaged or missing one is set aside, never deleted, and rebuilt from the job directories.
 
 mod follow_ups;
+mod history;
 mod jobs;
 mod open;
+mod telling;
+mod wakes;
 
 pub(crate) use follow_ups::Moved;
 pub(crate) use jobs::JobFilter;
 pub(crate) use open::{LedgerFile, LedgerProblem};
+pub(crate) use telling::{Telling, Untold};
+pub(crate) use wakes::{ChangeContext, Hold, NewWake, WakeChange};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 

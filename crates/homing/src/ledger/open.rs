@@ -17,7 +17,8 @@ use super::Ledger;
 use crate::{Error, Result};
 
 /// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_initial.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/001_initial.sql"), include_str!("migrations/002_wakes.sql")];
 
 /// Guards making, changing and setting aside the ledger against other processes.
 const GUARD: &str = "ledger.lock";
@@ -137,8 +138,9 @@ impl LedgerFile {
             let (found, known) = (as_u32(found), as_u32(known));
             return Err(Trouble::Other(Error::LedgerTooNew { path: self.path.clone(), found, known }));
         }
-        if found == 0 && !is_blank(connection)? {
-            // Somebody else's database: ours gets its tables and its version in one step.
+        let is_ours = if found == 0 { is_blank(connection)? } else { has_our_tables(connection)? };
+        if !is_ours {
+            // Somebody else's database: ours gets its tables and its version in one step. It is not to be changed.
             return Err(Trouble::Sqlite(not_a_ledger()));
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -234,6 +236,16 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
+/// Whether a database has the tables that every version of ours has.
+fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT count(*) = 3 FROM sqlite_schema
+         WHERE type = 'table' AND name IN ('jobs', 'follow_ups', 'facts')",
+        [],
+        |row| row.get(0),
+    )
+}
+
 fn not_a_ledger() -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
     rusqlite::Error::SqliteFailure(code, Some("it is a database of something else".to_owned()))
@@ -264,4 +276,36 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 fn file_id(path: &Path) -> Option<FileId> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_of_the_first_version_keeps_what_it_says_of_follow_ups() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(homing_supervisor::layout::LEDGER);
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "INSERT INTO jobs (id, session, state, spec) VALUES ('a', 'chat-1', 'finished', '{}');
+             INSERT INTO jobs (id, session, state, spec) VALUES ('b', 'chat-2', 'finished', '{}');
+             INSERT INTO follow_ups (job, state) VALUES (1, 'acknowledged'), (2, 'pending');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let root = Directory::open(folder.path()).unwrap();
+        let mut file = LedgerFile::new(path, Duration::from_secs(10));
+        let rows: Vec<(String, String)> = file
+            .with(&root, |ledger| {
+                let mut query =
+                    ledger.connection.prepare("SELECT session, state FROM follow_ups ORDER BY job")?;
+                query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .unwrap();
+        let row = |session: &str, state: &str| (session.to_owned(), state.to_owned());
+        assert_eq!(rows, [row("chat-1", "acknowledged"), row("chat-2", "pending")]);
+    }
 }

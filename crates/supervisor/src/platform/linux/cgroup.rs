@@ -94,6 +94,23 @@ pub fn delegated_directory() -> Option<PathBuf> {
     is_delegated(&own).then_some(own)
 }
 
+/// Moves this process out of the control group of a job that it was started from: that group is ended with the job,
+/// and this process belongs to another.
+pub fn leave_foreign_job() {
+    let Some(mut directory) = own_directory() else { return };
+    let is_of_a_job = |directory: &Path| {
+        directory.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
+    };
+    if !is_of_a_job(&directory) {
+        return;
+    }
+    while is_of_a_job(&directory) {
+        directory.pop();
+    }
+    // Should the kernel refuse, we end with that job, and whoever syncs next reports ours as lost.
+    let _ = fs::write(directory.join("cgroup.procs"), std::process::id().to_string());
+}
+
 /// Where this process is in the unified hierarchy (cgroups(7)).
 fn own_directory() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;

@@ -5,6 +5,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// How often, and after which pause, a process in the middle of an execve(2) is looked at again.
+const EXEC_LOOKS: u32 = 200;
+const EXEC_PAUSE: Duration = Duration::from_millis(1);
 
 /// What `/proc/PID/stat` tells of a process (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,9 +126,58 @@ pub fn is_ours(pid: u32) -> bool {
 
 /// Whether the process was started with this environment variable (`NAME=value`).
 pub fn has_environment(pid: u32, variable: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-        environment.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes())
-    })
+    any_variable(pid, |entry| entry == variable.as_bytes())
+}
+
+/// Whether the process was started with an environment variable of this name, whatever its value.
+pub fn environment_names(pid: u32, name: &str) -> bool {
+    any_variable(pid, |entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
+}
+
+fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    environment(pid).split(|&byte| byte == 0).any(is_it)
+}
+
+/// The environment the process was started with. In the middle of an execve(2) the kernel shows none, nor arguments,
+/// for a process that has both the next moment: that moment is waited for.
+fn environment(pid: u32) -> Vec<u8> {
+    let mut without = 0;
+    for _ in 0..EXEC_LOOKS {
+        let environment = read_at_once(&format!("/proc/{pid}/environ")).unwrap_or_default();
+        if !environment.is_empty() {
+            return environment;
+        }
+        // A thread of the kernel has neither as well, but no program either.
+        let has_program = || fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        if arguments(pid) == [b""] && has_program() {
+            std::thread::sleep(EXEC_PAUSE);
+            continue;
+        }
+        // Believed only when seen again: the execve may have come to its end between the two reads.
+        without += 1;
+        if without == 3 {
+            break;
+        }
+    }
+    Vec::new()
+}
+
+/// Reads a file of `/proc` in as few calls as possible: each shows the process as it was at one moment.
+fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0; 128 << 10];
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer[length..])? {
+            0 => break,
+            count => length += count,
+        }
+        if length == buffer.len() {
+            buffer.resize(2 * length, 0);
+        }
+    }
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// Whether the process holds the pipe of that inode open.
@@ -163,5 +217,27 @@ mod tests {
         child.kill().expect("our own child can be killed");
         child.wait().expect("our own child can be reaped");
         assert!(listed && scanned);
+    }
+
+    #[test]
+    fn an_environment_is_found_in_the_middle_of_an_exec_too() {
+        let mut child = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "n=$((${0} + 1)); test $n -gt 300 && exec sleep 600; exec sh -c \"$1\" $n \"$1\"",
+                "0",
+            ])
+            .arg("n=$((${0} + 1)); test $n -gt 300 && exec sleep 600; exec sh -c \"$1\" $n \"$1\"")
+            .env("HOMING_TEST_EXEC", "yes")
+            .spawn()
+            .expect("sh starts");
+        let is_sleep = || arguments(child.id()).first().is_some_and(|argument| argument == b"sleep");
+        let mut missed = 0;
+        while !is_sleep() {
+            missed += u32::from(!has_environment(child.id(), "HOMING_TEST_EXEC=yes"));
+        }
+        child.kill().expect("our own child can be killed");
+        child.wait().expect("our own child can be reaped");
+        assert_eq!(missed, 0);
     }
 }

@@ -1,5 +1,14 @@
-//! `config.toml`: the defaults that a user may set. An unknown key is an error that names its line.
+//! `config.toml`: what a user may set. An unknown key is an error that names its line.
 
+mod monitor;
+mod routes;
+mod sinks;
+
+pub use monitor::MonitorConfig;
+pub use routes::RouteConfig;
+pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +32,15 @@ pub struct Config {
     pub defaults: Defaults,
     /// How long things are kept.
     pub retention: Retention,
+    /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. The short form of a sink
+    /// and a route for each.
+    pub agents: Vec<String>,
+    /// `[sinks.NAME]`: the ways to wake a session.
+    pub sinks: BTreeMap<String, SinkConfig>,
+    /// `[[routes]]`: which session is woken by which sink. The first that matches wins.
+    pub routes: Vec<RouteConfig>,
+    /// How the monitor works.
+    pub monitor: MonitorConfig,
 }
 
 /// `[defaults]`
@@ -86,8 +104,8 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or says something that is not understood.
     pub fn load() -> Result<Config> {
-        if let Some(path) = std::env::var_os(CONFIG_VARIABLE) {
-            return Config::load_from(Path::new(&path));
+        if let Some(path) = named_config_path() {
+            return Config::load_from(&path);
         }
         match user_config_path() {
             Some(path) if path.exists() => Config::load_from(&path),
@@ -102,8 +120,55 @@ impl Config {
     pub fn load_from(path: &Path) -> Result<Config> {
         let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
         let text = std::fs::read_to_string(path).map_err(|error: io::Error| invalid(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
+        let mut config: Config =
+            toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.sinks.values_mut().for_each(|sink| sink.resolve_paths(folder));
+        config.check().map_err(invalid)?;
+        Ok(config)
     }
+
+    /// Whether what refers to something else refers to something that is there.
+    fn check(&self) -> Result<(), String> {
+        for name in &self.agents {
+            if !crate::sinks::preset_names().any(|preset| preset == name) {
+                return Err(format!("agents: {}", crate::sinks::unknown_preset(name)));
+            }
+        }
+        self.monitor.check()?;
+        for route in &self.routes {
+            if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
+                return Err(format!(
+                    "a route leads to the sink {:?}, and there is no [sinks.{0}]",
+                    route.sink
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The sink of that name: a configured one, or the preset of an agent.
+    pub fn sink(&self, name: &str) -> Option<SinkConfig> {
+        let configured = self.sinks.get(name).cloned();
+        configured
+            .or_else(|| self.agents.iter().any(|agent| agent == name).then(|| SinkConfig::from_preset(name)))
+    }
+
+    /// The names of all sinks there are.
+    pub fn sink_names(&self) -> Vec<&str> {
+        let agents = self.agents.iter().filter(|agent| !self.sinks.contains_key(*agent));
+        self.sinks.keys().chain(agents).map(String::as_str).collect()
+    }
+}
+
+/// The file that the environment names.
+fn named_config_path() -> Option<PathBuf> {
+    std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from)
+}
+
+/// The file that [`Config::load`] reads, whether it exists or not.
+pub(crate) fn config_path() -> Option<PathBuf> {
+    named_config_path().or_else(user_config_path)
 }
 
 /// Where the user's configuration is looked for.
@@ -141,7 +206,7 @@ mod tests {
     fn what_is_not_set_keeps_its_default() {
         let config = load("[defaults]\ntimeout = \"none\"\n").unwrap();
         let expected = Defaults { timeout: None, ..Defaults::default() };
-        assert_eq!(config, Config { defaults: expected, retention: Retention::default() });
+        assert_eq!(config, Config { defaults: expected, ..Config::default() });
     }
 
     #[test]
@@ -154,5 +219,23 @@ mod tests {
     fn a_bad_duration_is_an_error_that_says_how_to_write_one() {
         let error = load("[retention]\nfinished = \"7\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("7d"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_would_wake_nobody_are_refused() {
+        for (setting, named) in [
+            ("[monitor]\nwakes_per_hour = 0", "wakes_per_hour"),
+            ("[monitor]\nconcurrency = 0", "concurrency"),
+            ("[[routes]]\nsink = \"app\"", "app"),
+            ("agents = [\"claude\"]", "claude-code"),
+            ("[sinks.app]\ncommand = []", "program"),
+            ("[sinks.app]\ninput = \"text\"", "command, webhook, preset, desktop"),
+            ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "not several"),
+            ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "belongs to a command sink"),
+            ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),
+        ] {
+            let error = load(setting).unwrap_err().to_string();
+            assert!(error.contains(named), "{setting}: {error}");
+        }
     }
 }

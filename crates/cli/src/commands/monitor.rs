@@ -1,0 +1,73 @@
+//! `homing monitor`: wakes the sessions whose jobs are over.
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use homing::{Config, Homing, MonitorEnd, MonitorHandle, MonitorOptions, MonitorUntil, user_config_path};
+
+use super::service::{install, uninstall};
+use crate::args::{MonitorArgs, ServiceCommand};
+use crate::exit::{Failure, note_with_hint, say};
+use crate::interrupt::stop_on_signals;
+use crate::render::MonitorLog;
+use crate::service::Supervision;
+
+/// Runs a monitor, or makes it a service.
+pub(super) fn monitor(args: &MonitorArgs) -> Result<ExitCode, Failure> {
+    match &args.service {
+        Some(ServiceCommand::Install(args)) => install(args),
+        Some(ServiceCommand::Uninstall(args)) => uninstall(args),
+        None => run(args),
+    }
+}
+
+fn run(args: &MonitorArgs) -> Result<ExitCode, Failure> {
+    let homing = Arc::new(Homing::open()?);
+    let until = if args.once { MonitorUntil::NothingDue } else { MonitorUntil::Stopped };
+    let mut options = MonitorOptions::new().until(until);
+    match args.command.words() {
+        Some(command) => options = options.command(command)?,
+        None => warn_of_silence(homing.config()),
+    }
+    let supervision = Supervision::from_environment();
+    // Without a watchdog to feed, an idle monitor never wakes up.
+    if let Some(every) = supervision.heartbeat() {
+        options = options.heartbeat(every);
+    }
+    let log = MonitorLog::new(args.json);
+    let handle: Arc<OnceLock<MonitorHandle>> = Arc::default();
+    let to_stop = Arc::clone(&handle);
+    let monitor = homing.monitor(options.observe(move |event| {
+        supervision.tell(event);
+        // Whoever read the events has had enough.
+        if log.print(event).is_err()
+            && let Some(handle) = to_stop.get()
+        {
+            handle.stop();
+        }
+    }))?;
+    let _ = handle.set(monitor.handle());
+    stop_on_signals(monitor.handle());
+    if monitor.run()? == MonitorEnd::LeftToAnother {
+        let pid = homing.active_monitor()?.filter(|pid| *pid > 0);
+        let who = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        say(&format!("another monitor is active{who}: it tells what is due"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says so where nobody can be woken: jobs end, and stay pending.
+fn warn_of_silence(config: &Config) {
+    let file = user_config_path().map_or_else(|| "config.toml".to_owned(), |path| path.display().to_string());
+    if config.sink_names().is_empty() {
+        note_with_hint(
+            "no sink is configured: nobody will be woken, and what is due stays pending",
+            &format!("homing monitor --command PROGRAM, or agents = [\"claude-code\"] in {file}"),
+        );
+    } else if config.routes.is_empty() && config.agents.is_empty() {
+        note_with_hint(
+            "no route leads to a sink: only jobs that name one (homing run --sink) will be told of",
+            &format!("a route is a table [[routes]] with session and sink in {file}"),
+        );
+    }
+}

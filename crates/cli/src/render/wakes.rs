@@ -1,0 +1,63 @@
+//! The attempts to tell a session of a job.
+
+use std::io::{self, Write};
+
+use homing::core::{Timestamp, format_duration};
+use homing::{AttemptRecord, WakeRecord, WakeState};
+
+use super::style::{TITLE, Tone};
+use super::words::{ago, ahead, one_line};
+
+/// Most attempts of one wake that are shown: the last ones.
+const ATTEMPTS: usize = 12;
+
+/// Prints wakes, one a line, and below each its attempts. Nothing where there are none.
+pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Timestamp) -> io::Result<()> {
+    if !wakes.is_empty() {
+        writeln!(out, "\n{TITLE}Wakes{TITLE:#}")?;
+    }
+    for wake in wakes {
+        let style = tone(wake.state).style();
+        let state = wake.state.as_str();
+        write!(out, "  {}  {style}{state}{style:#}  through {}", wake.id, one_line(&wake.sink))?;
+        if wake.jobs.len() > 1 {
+            write!(out, ", with {} jobs", wake.jobs.len())?;
+        }
+        if let Some(next) = wake.next_at.filter(|_| wake.state.is_open()) {
+            write!(out, ", next {}", ahead(next, now))?;
+        }
+        writeln!(out)?;
+        let omitted = wake.attempts.len().saturating_sub(ATTEMPTS);
+        if omitted > 0 {
+            writeln!(out, "    … {omitted} earlier attempts")?;
+        }
+        for attempt in &wake.attempts[omitted..] {
+            writeln!(out, "    {}", attempt_line(attempt, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// `1  2026-11-22T11:00:00.123Z (3m ago)  failed after 12ms: exit status 3`
+fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
+    let AttemptRecord { number, started_at, ended_at, result, error, .. } = attempt;
+    let mut line = format!("{number}  {started_at} ({})  ", ago(*started_at, now));
+    line += result.as_deref().unwrap_or("at work");
+    if let Some(ended_at) = ended_at {
+        line += &format!(" after {}", format_duration(ended_at.saturating_since(*started_at)));
+    }
+    if let Some(error) = error {
+        line += &format!(": {}", one_line(error));
+    }
+    line
+}
+
+fn tone(state: WakeState) -> Tone {
+    match state {
+        WakeState::Scheduled | WakeState::HandedOff => Tone::Odd,
+        WakeState::InFlight => Tone::Active,
+        WakeState::Delivered => Tone::Good,
+        WakeState::Dead => Tone::Bad,
+        WakeState::Settled => Tone::Quiet,
+    }
+}

@@ -1,0 +1,114 @@
+//! The systemd user unit: its text and its commands. Reads and writes nothing. The format: systemd.service(5),
+//! systemd.syntax(7).
+
+use super::{MARK, Service};
+
+/// The unit's file name.
+pub(super) const FILE: &str = "homing-monitor.service";
+
+pub(super) const START: [&str; 2] =
+    ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
+pub(super) const DISABLE: &str = "systemctl --user disable --now homing-monitor";
+pub(super) const STOP: [&str; 2] = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
+
+/// The text of the unit.
+pub(super) fn unit(service: &Service) -> String {
+    let mut command = quoted(&service.program, Context::Program);
+    for argument in &service.arguments {
+        command.push(' ');
+        command += &quoted(argument, Context::Argument);
+    }
+    let environment: String = service
+        .environment
+        .iter()
+        .map(|(name, value)| {
+            format!("Environment={}\n", quoted(&format!("{name}={value}"), Context::Assignment))
+        })
+        .collect();
+    // KillMode=process: a program that wakes an agent ends by itself, and jobs are nobody's children. A monitor that
+    // takes over waits for it.
+    format!(
+        "\
+# {MARK}; homing monitor uninstall removes it.
+# Change it with: systemctl --user edit homing-monitor
+
+[Unit]
+Description=homing monitor: tells agents that their background jobs are over
+Documentation=https://github.com/homing-jobs/homing
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+{environment}Restart=on-failure
+RestartSec=5
+KillMode=process
+WatchdogSec=10min
+
+[Install]
+WantedBy=default.target
+"
+    )
+}
+
+/// Where a word stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    /// First of `ExecStart=`: variables are not replaced.
+    Program,
+    /// Further words of `ExecStart=`.
+    Argument,
+    /// In `Environment=`: variables are not replaced.
+    Assignment,
+}
+
+/// A word that systemd reads back as it is. Plain words stay as they are.
+fn quoted(word: &str, context: Context) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c);
+    if context != Context::Assignment && !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let mut text = String::from("\"");
+    for c in word.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '%' => text += "%%",
+            '$' if context == Context::Argument => text += "$$",
+            '\n' => text += "\\n",
+            '\t' => text += "\\t",
+            c if c.is_ascii_control() => text += &format!("\\x{:02x}", u32::from(c)),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit() {
+        let service = Service {
+            program: "/home/u/.local/bin/homing".to_owned(),
+            arguments: ["monitor", "--command", "my agent", "--resume", "{session}", "100% \"$x\" \\"]
+                .map(str::to_owned)
+                .to_vec(),
+            environment: [("PATH", "/usr/bin:/bin"), ("HOMING_HOME", "/home/u/my jobs")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+            log: "/home/u/my jobs/monitor.log".to_owned(),
+        };
+        insta::assert_snapshot!(unit(&service));
+    }
+
+    #[test]
+    fn words_are_read_back_as_they_are() {
+        assert_eq!(quoted("/opt/a$b/homing", Context::Program), "\"/opt/a$b/homing\"");
+        assert_eq!(quoted("a$b", Context::Argument), "\"a$$b\"");
+        assert_eq!(quoted("", Context::Argument), "\"\"");
+        assert_eq!(quoted(";", Context::Argument), "\";\"");
+        assert_eq!(quoted("a\nb\u{7}ü", Context::Argument), "\"a\\nb\\x07ü\"");
+    }
+}

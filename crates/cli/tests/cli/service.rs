@@ -1,0 +1,135 @@
+//! `homing monitor install` and `uninstall`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::setup::{Answer, Setup, answer};
+
+fn unit_path(setup: &Setup) -> PathBuf {
+    setup.home.scratch().join("systemd/user/homing-monitor.service")
+}
+
+/// Installs with a `PATH` of the test's own.
+fn install(setup: &Setup, arguments: &[&str]) -> Answer {
+    let mut command = setup.command(&[&["monitor", "install"], arguments].concat());
+    command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
+    answer(command)
+}
+
+#[test]
+fn install_writes_a_unit_and_says_how_to_start_it() {
+    let setup = Setup::new();
+    let path = unit_path(&setup);
+    let installed = install(&setup, &["--command", "./wake", "--session={session}", "50% of $HOME"]);
+    assert_eq!((installed.status, installed.stderr.as_str()), (Some(0), ""), "{installed:?}");
+    assert_eq!(
+        installed.stdout,
+        format!(
+            "wrote {}\n\
+             start it: systemctl --user daemon-reload && systemctl --user enable --now homing-monitor\n\
+             hint: loginctl enable-linger keeps it running while you are logged out\n",
+            path.display()
+        )
+    );
+    let unit = std::fs::read_to_string(&path).unwrap();
+    let scratch = setup.home.scratch().to_str().unwrap();
+    insta::assert_snapshot!(
+        unit.replace(env!("CARGO_BIN_EXE_homing"), "/PROGRAM").replace(scratch, "/SCRATCH")
+    );
+    let files: Vec<_> = path.parent().unwrap().read_dir().unwrap().collect();
+    assert_eq!(files.len(), 1, "nothing is left of writing it: {files:?}");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn systemd_has_nothing_to_say_against_the_unit() {
+    let setup = Setup::new();
+    install(&setup, &["--command", "sh", "-c", "test \"$1\" = 100% \\ ; true", "--", "{session}"]);
+    let runtime = setup.home.scratch().join("runtime");
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::set_permissions(&runtime, PermissionsExt::from_mode(0o700)).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--user"]).arg(unit_path(&setup)).env("XDG_RUNTIME_DIR", runtime);
+    match verify.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !said.contains("homing-monitor"), "{said}");
+        }
+        Err(error) => eprintln!("skipped: systemd-analyze cannot be run: {error}"),
+    }
+}
+
+#[test]
+fn documents_for_programs() {
+    let setup = Setup::new();
+    let path = unit_path(&setup);
+    let start = ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
+    let stop = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
+    let hint = "loginctl enable-linger keeps it running while you are logged out";
+    for replaced in [false, true] {
+        let document = install(&setup, &["--json"]).json();
+        assert_eq!(document, json!({"path": path, "replaced": replaced, "start": start, "hint": hint}));
+    }
+    for removed in [true, false] {
+        let document = setup.run(&["monitor", "uninstall", "--json"]).json();
+        assert_eq!(document, json!({"path": path, "removed": removed, "stop": stop}));
+    }
+}
+
+#[test]
+fn what_somebody_else_wrote_is_left_alone() {
+    let setup = Setup::new();
+    let path = setup.file("systemd/user/homing-monitor.service", "[Service]\n");
+    for verb in ["install", "uninstall"] {
+        let refused = setup.run(&["monitor", verb]);
+        assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""));
+        assert_eq!(
+            refused.stderr,
+            format!(
+                "homing: error: {} was not written by homing\nhint: --force takes it all the same\n",
+                path.display()
+            )
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "[Service]\n");
+    assert_eq!(install(&setup, &["--force"]).status, Some(0));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("ExecStart="));
+}
+
+#[test]
+fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
+    let setup = Setup::new();
+    let path = unit_path(&setup);
+    let nothing = setup.run(&["monitor", "uninstall"]);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (Some(0), ""));
+    assert_eq!(nothing.stderr, format!("homing: nothing to remove: there is no {}\n", path.display()));
+
+    install(&setup, &[]);
+    let wants = path.parent().unwrap().join("default.target.wants");
+    std::fs::create_dir(&wants).unwrap();
+    std::os::unix::fs::symlink(&path, wants.join("homing-monitor.service")).unwrap();
+    let removed = setup.run(&["monitor", "uninstall"]);
+    assert_eq!((removed.status, removed.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        removed.stdout,
+        format!(
+            "removed {}\nif it still runs, stop it: systemctl --user stop homing-monitor && systemctl --user daemon-reload\n",
+            path.display()
+        )
+    );
+    assert!(!path.exists() && !wants.join("homing-monitor.service").is_symlink());
+}
+
+#[test]
+fn a_service_that_would_wake_nobody_says_so() {
+    let setup = Setup::new();
+    let installed = install(&setup, &[]);
+    assert_eq!(installed.status, Some(0));
+    assert!(
+        installed.stderr.starts_with("homing: note: no sink is configured: it will wake nobody\n"),
+        "{installed:?}"
+    );
+}

@@ -1,0 +1,117 @@
+//! What is seen of wakes that did not arrive, and how a route is tried.
+
+use serde_json::Value;
+
+use crate::documents::steady;
+use crate::setup::Setup;
+
+const QUIET: &str = "monitor.autostart = false\n";
+
+/// A home with one job that could not be told.
+fn untold(settings: &str, script: &str) -> (Setup, String) {
+    let setup = Setup::new();
+    setup.configure(&format!(
+        "{QUIET}{settings}[sinks.app]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n\
+         [[routes]]\nsession = \"chat-*\"\nsink = \"app\"\n"
+    ));
+    let id = setup.finished_with(&["--session", "chat-1"], "true");
+    let answer = setup.run(&["monitor", "--once"]);
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    (setup, id)
+}
+
+fn follow_up(setup: &Setup) -> Value {
+    let listed = steady(setup.run(&["follow-ups", "--json"]).json());
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
+    listed[0]["follow_up"].clone()
+}
+
+#[test]
+fn what_failed_is_tried_again_later() {
+    let (setup, _) = untold("", "echo no such room >&2; exit 3");
+    insta::assert_json_snapshot!(follow_up(&setup));
+}
+
+#[test]
+fn what_is_busy_is_put_off_without_using_up_an_attempt() {
+    let (setup, _) = untold("", "echo a turn runs >&2; exit 75");
+    insta::assert_json_snapshot!(follow_up(&setup));
+}
+
+#[test]
+fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
+    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+    insta::assert_json_snapshot!(follow_up(&setup));
+
+    let table = setup.run(&["follow-ups"]);
+    let row: Vec<&str> = table.stdout.lines().nth(1).unwrap().split('\t').collect();
+    assert_eq!((row[1], row[2], row[7], row[8]), ("dead", "1", "true", "exit status 3: no such room"));
+    assert_eq!(
+        table.stderr,
+        "homing: note: what is dead is not tried any more\n\
+         hint: homing show JOB says why, homing retry JOB tries again, homing drop JOB gives it up\n"
+    );
+
+    setup.configure(&format!("{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsink = \"app\"\n"));
+    setup.run(&["retry", &id]);
+    assert_eq!(setup.run(&["monitor", "--once"]).status, Some(0));
+    assert_eq!(setup.follow_up(&id), "acknowledged");
+}
+
+#[test]
+fn what_has_no_way_is_held_and_says_so() {
+    let setup = Setup::new();
+    setup.configure(&format!(
+        "{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsession = \"chat-*\"\nsink = \"app\"\n"
+    ));
+    let id = setup.finished("true");
+    setup.run(&["monitor", "--once"]);
+    insta::assert_json_snapshot!(follow_up(&setup));
+    let table = setup.run(&["follow-ups"]);
+    assert!(table.stdout.ends_with("\tno route leads from this session to a sink\n"), "{table:?}");
+    assert!(table.stderr.starts_with("homing: note: no monitor is active: "), "{table:?}");
+    assert!(table.stderr.contains("\nhint: homing monitor "), "{table:?}");
+    setup.run(&["ack", &id]);
+    assert_eq!(setup.run(&["follow-ups", "--state", "acknowledged"]).stderr, "");
+}
+
+#[test]
+fn a_job_shows_every_attempt_to_tell_of_it() {
+    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+    setup.run(&["retry", &id]);
+    setup.run(&["monitor", "--once"]);
+    let shown = setup.run(&["show", &id]).stdout;
+    let wakes: Vec<&str> = shown.lines().skip_while(|line| *line != "Wakes").collect();
+    let [_, newest, its_attempt, oldest, other_attempt] = wakes[..] else { panic!("two wakes: {shown}") };
+    assert!(newest > oldest, "{shown}");
+    for (wake, attempt) in [(newest, its_attempt), (oldest, other_attempt)] {
+        assert!(wake.starts_with("  w_01") && wake.ends_with("  dead  through app"), "{shown}");
+        assert!(attempt.starts_with("    1  20") && attempt.contains(" ago)  failed after "), "{shown}");
+        assert!(attempt.ends_with(": exit status 3: no such room"), "{shown}");
+    }
+}
+
+#[test]
+fn a_route_is_tried_with_a_test_wake() {
+    let setup = Setup::new();
+    let (keeper, kept) = setup.keeper();
+    setup.configure(&format!(
+        "{QUIET}[sinks.app]\ncommand = [\"sh\", \"{keeper}\"]\n[[routes]]\nharness = \"codex\"\nsink = \"app\"\n"
+    ));
+    let refused = setup.run(&["doctor", "--wake", "chat-1"]);
+    assert_eq!((refused.status, refused.stderr.as_str()), (Some(1), ""));
+    assert!(
+        refused.stdout.contains("✗ route    chat-1: no route leads from this session to a sink\n    hint: "),
+        "{refused:?}"
+    );
+
+    let answer = setup.run(&["doctor", "--wake", "chat-1", "--harness", "codex"]);
+    assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.stdout.contains("✓ route     chat-1 is woken through app\n"), "{answer:?}");
+    assert!(answer.stdout.contains("✓ delivery  delivered in "), "{answer:?}");
+    assert!(std::fs::read_to_string(kept).unwrap().contains("this is a test"));
+
+    let checks = setup.run(&["doctor", "--wake", "chat-1", "--harness", "codex", "--json"]).json();
+    insta::assert_json_snapshot!(steady(checks));
+    assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "a harness of nobody");
+}

@@ -1,0 +1,163 @@
+//! Claude Code.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::{Value, json};
+use testkit::wait_until;
+
+use crate::offline::offline;
+use crate::stage::Stage;
+
+const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
+
+fn stage() -> Option<Stage> {
+    let mut stage = Stage::new("claude-code", "claude", "Claude Code")?;
+    stage.set("ANTHROPIC_BASE_URL", stage.model.url());
+    stage.set("ANTHROPIC_API_KEY", "sk-ant-scripted");
+    for name in [
+        "IS_SANDBOX",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "DISABLE_TELEMETRY",
+        "DISABLE_ERROR_REPORTING",
+        "DISABLE_AUTOUPDATER",
+    ] {
+        stage.set(name, "1");
+    }
+    Some(stage)
+}
+
+#[test]
+fn claude_code_is_woken_in_the_session_that_launched_the_job() {
+    offline("claude_code::claude_code_is_woken_in_the_session_that_launched_the_job", || {
+        let Some(stage) = stage() else { return };
+        let turn = stage
+            .command("claude")
+            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
+            .args(MODEL)
+            .args(["--", "LAUNCH please"])
+            .output()
+            .expect("it runs");
+        let answer = Stage::document(&turn);
+        assert_eq!(answer["result"], "LAUNCHED", "{turn:?}");
+        let job = stage.finished_job();
+        assert_eq!(job["session"], answer["session_id"], "{job:#}");
+        stage.wake();
+        stage.assert_woken(true, "LAUNCH please");
+    });
+}
+
+#[test]
+fn an_open_claude_code_is_left_alone_until_it_is_gone() {
+    offline("claude_code::an_open_claude_code_is_left_alone_until_it_is_gone", || {
+        let Some(stage) = stage() else { return };
+        stage.write(".claude.json", &already_set_up(&stage).to_string());
+        let mut open = Open::start(&stage);
+        wait_until("it has said which session it has open", || open_session(&stage).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        let job = stage.finished_job();
+        let (session, pid) = open_session(&stage).expect("it is open");
+        assert_eq!(job["session"].as_str(), Some(session.as_str()), "{job:#}");
+        stage.wake();
+        let follow_up = &stage.job()["follow_up"];
+        assert_eq!(follow_up["state"], "pending", "{follow_up:#}");
+        let reason = follow_up["last_error"].as_str().expect("a reason");
+        assert!(reason.contains(&format!("open in claude-code, process {pid}")), "{reason}");
+
+        // It leaves its file behind.
+        open.kill(pid);
+        assert_eq!(open_session(&stage), Some((session, pid)));
+        let retry = stage.homing(&["retry", job["id"].as_str().expect("an id")]);
+        assert!(retry.status.success(), "{retry:?}");
+        stage.wake();
+        stage.assert_woken(true, "LAUNCH please");
+    });
+}
+
+/// The settings of somebody who has used it before, in this project.
+fn already_set_up(stage: &Stage) -> Value {
+    let project =
+        json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true, "allowedTools": []});
+    json!({"hasCompletedOnboarding": true, "theme": "dark", "projects": {stage.project().to_str().expect("text"): project},
+        "customApiKeyResponses": {"approved": ["sk-ant-scripted"], "rejected": []}})
+}
+
+/// The session and the process id in the file of the one process there is.
+fn open_session(stage: &Stage) -> Option<(String, u64)> {
+    let mut files = fs::read_dir(stage.home.scratch().join(".claude/sessions")).ok()?;
+    let text = fs::read_to_string(files.next()?.ok()?.path()).ok()?;
+    let said: Value = serde_json::from_str(&text).ok()?;
+    Some((said["sessionId"].as_str()?.to_owned(), said["pid"].as_u64()?))
+}
+
+/// Claude Code, open in a terminal.
+struct Open {
+    child: Child,
+    keyboard: fs::File,
+}
+
+impl Open {
+    fn start(stage: &Stage) -> Open {
+        let terminal =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&terminal).expect("it is ours");
+        unlockpt(&terminal).expect("it is ours");
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).expect("a terminal has a size");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("text");
+        let side = || -> Stdio {
+            let side = fs::File::options().read(true).write(true).open(&name).expect("the other side");
+            OwnedFd::from(side).into()
+        };
+        let mut command = stage.command("claude");
+        command.args(["--allowedTools", "Bash"]).args(MODEL);
+        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
+        drop(command);
+        let keyboard = fs::File::from(terminal);
+        let mut screen = keyboard.try_clone().expect("a copy");
+        // Nobody looks, but it must be taken away, or it would block. Ends when the last process closes its side.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while screen.read(&mut buffer).is_ok_and(|count| count > 0) {}
+        });
+        Open { child, keyboard }
+    }
+
+    /// Types until it has arrived: keys that come before the program listens are lost.
+    fn type_in(&mut self, text: &str, arrived: impl Fn() -> bool) {
+        let (line, enter) = text.split_at(text.len() - 1);
+        let mut typed_at = None::<std::time::Instant>;
+        wait_until("what was typed has arrived", || {
+            if typed_at.is_none_or(|at| at.elapsed() > std::time::Duration::from_secs(5)) && !arrived() {
+                // Ctrl-U takes back what an earlier attempt left in the line.
+                for keys in ["\x15", line, enter] {
+                    self.keyboard.write_all(keys.as_bytes()).expect("it takes keys");
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                }
+                typed_at = Some(std::time::Instant::now());
+            }
+            arrived()
+        });
+    }
+
+    /// Ends it without a chance to tidy up.
+    fn kill(&mut self, pid: u64) {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, Signal::KILL).expect("it lives");
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,47 @@
+//! Codex.
+
+use serde_json::Value;
+
+use crate::offline::offline;
+use crate::stage::Stage;
+
+#[test]
+fn codex_is_woken_in_the_thread_that_launched_the_job() {
+    offline("codex::codex_is_woken_in_the_thread_that_launched_the_job", || {
+        let Some(mut stage) = Stage::new("codex", "codex", "Codex") else { return };
+        stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
+        stage.write("codex/config.toml", &config(&stage.model.url()));
+        // In Codex's own sandbox a job would end with the tool call: every call has process ids of its own.
+        let turn = stage
+            .command("codex")
+            .args(["exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"])
+            .arg("LAUNCH please")
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&turn.stdout);
+        let events: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let thread = events.iter().find_map(|event| event["thread_id"].as_str()).expect("a thread");
+        assert!(events.iter().any(|event| event["item"]["text"] == "LAUNCHED"), "{turn:?}");
+        let job = stage.finished_job();
+        assert_eq!(job["session"], thread, "{job:#}");
+        stage.wake();
+        stage.assert_woken(false, "LAUNCH please");
+    });
+}
+
+fn config(url: &str) -> String {
+    format!(
+        r#"
+        model = "gpt-5"
+        model_provider = "scripted"
+        [model_providers.scripted]
+        name = "scripted"
+        base_url = "{url}/v1"
+        wire_api = "responses"
+        [analytics]
+        enabled = false
+        [feedback]
+        enabled = false
+        "#
+    )
+}

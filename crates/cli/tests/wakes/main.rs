@@ -1,0 +1,14 @@
+//! Every finished job wakes its agent: at least once, in its own session, in order, without flooding it. Each test
+//! tells one story with a sink that follows a script; the crash tests kill real monitors at named points. Built with
+//! the feature `failpoints`.
+
+mod bounds;
+mod crash;
+mod monitors;
+mod on_demand;
+mod processes;
+mod recorder;
+mod setup;
+mod story;
+mod trouble;
+mod webhook;

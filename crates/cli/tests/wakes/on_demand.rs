@@ -1,0 +1,114 @@
+//! A monitor that was started from inside a job outlives that job, however it ends: it belongs to the home.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use homing::{FollowUpState, JobId, JobSpec, KilledBy};
+use testkit::{processes_where, wait_until};
+
+use crate::monitors::write_config;
+use crate::recorder::Recorder;
+use crate::setup::{PROGRAM, Setup};
+
+#[test]
+fn it_outlives_a_job_that_ends() {
+    outlives("exit 0", None, false);
+}
+
+#[test]
+fn it_outlives_a_job_whose_leftovers_are_ended() {
+    outlives("(trap '' TERM; exec sleep MARK) & exit 0", None, false);
+}
+
+#[test]
+fn it_outlives_a_job_that_is_killed() {
+    outlives("sleep MARK", None, true);
+}
+
+/// Runs a job that launches another, which starts a monitor, and then goes on with `rest`; ends it; and proves that the
+/// monitor lives on and tells of both.
+fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    let config = write_config(&setup.home, &recorder, "60s");
+    let go = setup.home.scratch().join("go");
+    let inner = format!("until [ -e {} ]; do sleep 0.01; done", go.display());
+    let script =
+        format!("{PROGRAM} run --session inner '{inner}'; {rest}").replace("MARK", setup.home.mark());
+    let mut spec = JobSpec::script(script)
+        .expect("a script")
+        .session("outer".parse().expect("a session"))
+        .grace(Duration::ZERO)
+        .env("HOMING_HOME", setup.home.path().to_string_lossy())
+        .env("HOMING_CONFIG", config.to_string_lossy());
+    if let Some(group) = group {
+        spec = spec.env("HOMING_CGROUP", group.to_string_lossy());
+    }
+    let outer = setup.homing.launch(spec).expect("it is launched").id;
+    let inner = inner_job(&setup, outer);
+    let active = || setup.homing.active_monitor().expect("the lock can be looked at").filter(|pid| *pid > 0);
+    wait_until("a monitor is active", || active().is_some());
+    let monitor = active().expect("it was just there");
+    if is_killed {
+        setup.homing.kill(outer, KilledBy::Operator).expect("it ends");
+    }
+    setup.wait_for_end(&[outer]);
+    wait_until("its supervisor is gone", || {
+        let is_its = |line: &str| line.contains("__supervise") && line.contains(outer.as_str());
+        processes_where(|process| is_its(&process.command_line)).is_empty()
+    });
+    assert_eq!(active(), Some(monitor), "the monitor lives on");
+    let job = setup.job(outer);
+    let leftovers = &job.state.finished().expect("it is over").leftovers;
+    assert!(leftovers.iter().all(|left| left.name == "sleep"), "{leftovers:?}");
+    setup.wait_for_acknowledged(&[outer]);
+    assert_eq!(setup.state(inner), FollowUpState::Waiting);
+    std::fs::write(go, "").expect("a file");
+    setup.wait_for_acknowledged(&[inner]);
+    let told: Vec<_> = recorder.told().into_iter().map(|told| (told.session, told.jobs)).collect();
+    assert_eq!(told, [("outer".to_owned(), vec![outer]), ("inner".to_owned(), vec![inner])]);
+    wait_until("the monitor has ended by itself", || active().is_none());
+}
+
+/// The job that the outer one has launched: the id it printed.
+fn inner_job(setup: &Setup, outer: JobId) -> JobId {
+    let printed = || {
+        let output = setup.homing.output(outer, 0, 100).expect("output").bytes;
+        String::from_utf8(output).expect("an id").trim().parse::<JobId>().ok()
+    };
+    wait_until("the outer job has printed an id", || printed().is_some());
+    printed().expect("it was just there")
+}
+
+/// A control group of the test's own.
+struct DelegatedGroup(PathBuf);
+
+impl DelegatedGroup {
+    fn make() -> Option<DelegatedGroup> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find_map(|root| {
+            let path = Path::new(root).join(format!("test-homing-wakes-{}", std::process::id()));
+            Path::new(root).join("cgroup.procs").exists().then_some(())?;
+            std::fs::create_dir(&path).ok()?;
+            path.join("cgroup.kill").exists().then_some(DelegatedGroup(path))
+        })
+    }
+}
+
+impl Drop for DelegatedGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn it_outlives_a_job_that_ends_with_its_control_group() {
+    let Some(group) = DelegatedGroup::make() else {
+        let line = b"skipped: no control group (version 2) can be made here\n";
+        return std::io::Write::write_all(&mut std::io::stderr().lock(), line)
+            .expect("standard error is open");
+    };
+    outlives("(trap '' TERM; exec sleep MARK) & exit 0", Some(&group.0), false);
+}

@@ -1,0 +1,69 @@
+//! What one wake says. It is written once, before the first attempt, and never changes after that.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::WakeId;
+use crate::{Job, JobId, SessionId, Timestamp};
+
+/// The part of a wake that every attempt repeats to the letter.
+#[derive(Clone, Debug)]
+pub struct WakeContent {
+    /// What the agent reads.
+    pub text: String,
+    /// The jobs it tells of, failures first.
+    pub job_ids: Vec<JobId>,
+    /// Their documents (`homing.job/1`) as they were then: a JSON array in the same order.
+    pub jobs: Box<RawValue>,
+}
+
+impl WakeContent {
+    /// Freezes a text and the jobs that it tells of.
+    pub fn new(text: String, jobs: &[Job]) -> WakeContent {
+        let json = serde_json::to_string(jobs).expect("a job's document has no part that JSON cannot hold");
+        WakeContent {
+            text,
+            job_ids: jobs.iter().map(|job| job.id).collect(),
+            jobs: RawValue::from_string(json).expect("what was just written is JSON"),
+        }
+    }
+}
+
+/// One message for one session, as a sink gets it. As JSON it is the document `homing.wake/1`.
+#[derive(Clone, Debug)]
+pub struct Wake {
+    /// Its name, the same at every attempt.
+    pub id: WakeId,
+    /// Whom it is for.
+    pub session: SessionId,
+    /// Which attempt this is; the first is 1. An attempt that was put off because the session was busy does not count.
+    pub attempt: u32,
+    /// When the content was written.
+    pub created_at: Timestamp,
+    /// What it says.
+    pub content: WakeContent,
+}
+
+impl Wake {
+    /// The name of its document's shape.
+    pub const SCHEMA: &str = "homing.wake/1";
+
+    /// The document, as a command sink reads it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a wake has no part that JSON cannot hold")
+    }
+}
+
+impl Serialize for Wake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut wake = serializer.serialize_struct("Wake", 6)?;
+        wake.serialize_field("schema", Wake::SCHEMA)?;
+        wake.serialize_field("id", &self.id)?;
+        wake.serialize_field("session", &self.session)?;
+        wake.serialize_field("attempt", &self.attempt)?;
+        wake.serialize_field("text", &self.content.text)?;
+        wake.serialize_field("jobs", &self.content.jobs)?;
+        wake.end()
+    }
+}

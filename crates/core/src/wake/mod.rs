@@ -1,0 +1,16 @@
+//! One delivery to a session: what it carries, what a sink may answer, and what follows from the answer. Nothing here
+//! delivers anything.
+
+mod content;
+mod delivery;
+mod id;
+mod plan;
+mod progress;
+mod retry;
+
+pub use content::{Wake, WakeContent};
+pub use delivery::Delivery;
+pub use id::WakeId;
+pub use plan::{OpenWake, Pace, SessionView, Step, next_step};
+pub use progress::{WakeEvent, WakeProgress, WakeState};
+pub use retry::{BUDGET_WINDOW, RetryPolicy, budget_frees_at};

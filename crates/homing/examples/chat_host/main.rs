@@ -1,0 +1,240 @@
+//! A chat host that embeds homing: its agent launches jobs, ends its turn, and is woken in the same session when they
+//! end. Nothing is lost when it is killed at any moment and started again on the same directory.
+//!
+//! ```console
+//! $ cargo run -p homing --example chat_host -- /tmp/chats
+//! chat-1: run sleep 3; echo built
+//! chat-1: think 20
+//! chat-1: enough
+//! ```
+//!
+//! Lines are `SESSION: text`. The agent follows a script: `run COMMAND` launches a job, `think SECONDS` keeps the turn
+//! live until that time is over or the person types again, everything else is repeated. The end of the input ends the
+//! host; its jobs go on.
+//!
+//! | what a host has to do | here |
+//! |---|---|
+//! | let this program supervise its jobs | the first line of `main` |
+//! | take a wake only while no turn is live, say `Busy` otherwise | [`Host::deliver`] |
+//! | say when a turn has ended | `session_is_free` in [`Host::converse`] |
+//! | answer `Delivered` only once the wake cannot be lost any more | [`Transcript::add`] |
+//! | know a wake that comes again by its id | [`Transcript::knows`] |
+//! | launch nothing twice when a turn is taken again after a crash | [`Host::launch`] |
+
+mod transcript;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use homing::{
+    Delivery, Homing, JobId, JobSpec, ListOptions, MonitorEvent, MonitorHandle, MonitorOptions, OpenOptions,
+    SessionId, Sink, Wake,
+};
+
+use transcript::{Message, Transcript, Who, session, show};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    homing::supervise_if_asked();
+    let directory = std::env::args_os().nth(1).ok_or("usage: chat_host DIRECTORY")?;
+    let directory = std::path::absolute(directory)?;
+    fs::create_dir_all(directory.join("chats"))?;
+    let the_only_host = File::create(directory.join("lock"))?;
+    the_only_host.try_lock()?;
+
+    let homing = Arc::new(OpenOptions::new().home(directory.join("jobs")).open()?);
+    let host = Host { homing: Arc::clone(&homing), chats: directory.join("chats"), open: Arc::default() };
+    // Before the monitor starts: it takes a session that is not known here for gone.
+    let known = host.known_sessions()?;
+    let options = MonitorOptions::new().sink("chats", host.clone()).route("*", "chats").observe(show_trouble);
+    let monitor = homing.monitor(options)?;
+    let handle = monitor.handle();
+    let mut chats = HashMap::new();
+    for session in known {
+        chats.insert(session.clone(), host.start(session, &handle)?);
+    }
+    let monitoring = thread::spawn(|| monitor.run());
+
+    for line in io::stdin().lines() {
+        let line = line?;
+        let Some((Some(session), text)) = line.split_once(": ").map(|(name, text)| (session(name), text))
+        else {
+            show("host", "type SESSION: TEXT; the name of a session has letters, digits and - _ only");
+            continue;
+        };
+        if !chats.contains_key(&session) {
+            host.open(&session)?;
+            chats.insert(session.clone(), host.start(session.clone(), &handle)?);
+        }
+        // It fails only where the session's thread is gone, which has said why.
+        let _ = chats[&session].typed.send(text.to_owned());
+    }
+    for (_, chat) in chats {
+        drop(chat.typed);
+        let _ = chat.thread.join();
+    }
+    handle.stop();
+    monitoring.join().expect("the monitor does not panic")?;
+    Ok(())
+}
+
+/// Everything that the threads share.
+#[derive(Clone)]
+struct Host {
+    homing: Arc<Homing>,
+    chats: PathBuf,
+    open: Arc<Mutex<HashMap<SessionId, Arc<Mutex<Transcript>>>>>,
+}
+
+/// A session's thread, and the way to it.
+struct Chat {
+    typed: Sender<String>,
+    thread: JoinHandle<()>,
+}
+
+impl Sink for Host {
+    fn deliver(&self, wake: &Wake) -> Delivery {
+        let Some(transcript) = lock(&self.open).get(&wake.session).cloned() else {
+            return Delivery::Gone { reason: "there is no such chat".to_owned() };
+        };
+        // Whoever holds the transcript has the turn.
+        let Ok(mut transcript) = transcript.try_lock() else {
+            return Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() };
+        };
+        if !transcript.knows(wake.id) {
+            let told = Message {
+                from: Who::Wake,
+                text: wake.content.text.clone(),
+                wake: Some(wake.id),
+                jobs: wake.content.job_ids.clone(),
+            };
+            if let Err(error) = transcript.add(told) {
+                return Delivery::Failed { error: error.to_string() };
+            }
+        }
+        // From here on the wake is safe: a turn that is cut short is taken again when the host comes back.
+        match self.take_turn(&mut transcript, None) {
+            Ok(_) => Delivery::Delivered,
+            Err(error) => Delivery::Failed { error: error.to_string() },
+        }
+    }
+}
+
+impl Host {
+    /// Opens the transcripts of all sessions that there are.
+    fn known_sessions(&self) -> io::Result<Vec<SessionId>> {
+        let mut known = Vec::new();
+        for file in fs::read_dir(&self.chats)? {
+            let name = file?.file_name().into_string().unwrap_or_default();
+            known.extend(name.strip_suffix(".jsonl").and_then(session));
+        }
+        known.iter().try_for_each(|session| self.open(session))?;
+        Ok(known)
+    }
+
+    fn open(&self, session: &SessionId) -> io::Result<()> {
+        let transcript = Transcript::open(&self.chats, session)?;
+        lock(&self.open).insert(session.clone(), Arc::new(Mutex::new(transcript)));
+        Ok(())
+    }
+
+    /// Starts the thread of an open session.
+    fn start(&self, session: SessionId, monitor: &MonitorHandle) -> io::Result<Chat> {
+        let (typed, lines) = mpsc::channel();
+        let (host, monitor) = (self.clone(), monitor.clone());
+        let transcript = Arc::clone(&lock(&self.open)[&session]);
+        let thread = thread::Builder::new().spawn(move || {
+            if let Err(error) = host.converse(&session, &transcript, &lines, &monitor) {
+                show(session.as_str(), &format!("this chat has ended: {error}"));
+            }
+        })?;
+        Ok(Chat { typed, thread })
+    }
+
+    /// Takes a turn for each message of the person, in their order.
+    fn converse(
+        &self,
+        session: &SessionId,
+        transcript: &Mutex<Transcript>,
+        lines: &Receiver<String>,
+        monitor: &MonitorHandle,
+    ) -> io::Result<()> {
+        // A host that was killed in the middle of a turn takes it again.
+        let mut interruption = self.take_turn(&mut lock(transcript), Some(lines))?;
+        monitor.session_is_free(session);
+        while let Some(text) = interruption.take().or_else(|| lines.recv().ok()) {
+            let mut turn = lock(transcript);
+            turn.add(Message { from: Who::Person, text, wake: None, jobs: Vec::new() })?;
+            interruption = self.take_turn(&mut turn, Some(lines))?;
+            drop(turn);
+            monitor.session_is_free(session);
+        }
+        Ok(())
+    }
+
+    /// The agent answers the last message, unless it has already. Returns what the person typed to interrupt it.
+    fn take_turn(
+        &self,
+        transcript: &mut Transcript,
+        lines: Option<&Receiver<String>>,
+    ) -> io::Result<Option<String>> {
+        let Some(message) = transcript.messages.last() else { return Ok(None) };
+        let (mut jobs, mut interruption) = (Vec::new(), None);
+        let text = match (message.from, message.text.split_once(' ')) {
+            (Who::Agent, _) => return Ok(None),
+            (Who::Wake, _) => format!("I have read about {}", names(&message.jobs)),
+            (Who::Person, Some(("run", command))) => match self.launch(transcript, command) {
+                Ok(job) => {
+                    jobs.push(job);
+                    format!("started {job}, and will be back when it is over")
+                }
+                Err(error) => format!("cannot start that: {error}"),
+            },
+            (Who::Person, Some(("think", seconds))) => {
+                let seconds = Duration::from_secs(seconds.parse().unwrap_or(1));
+                interruption = lines.and_then(|lines| lines.recv_timeout(seconds).ok());
+                "I have thought about it".to_owned()
+            }
+            (Who::Person, _) => format!("you said: {}", message.text),
+        };
+        transcript.add(Message { from: Who::Agent, text, wake: None, jobs })?;
+        Ok(interruption)
+    }
+
+    /// Launches a job for the last message, unless that has been done before the host was killed. The job carries the
+    /// number of the message as its name: that is how it is found again.
+    fn launch(&self, transcript: &Transcript, command: &str) -> homing::Result<JobId> {
+        let name = format!("message-{}", transcript.messages.len());
+        let session = transcript.session.clone();
+        let launched = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
+        let found = self.homing.list(&launched)?.into_iter().find(|job| job.name.as_ref() == Some(&name));
+        match found {
+            Some(job) => Ok(job.id),
+            None => Ok(self.homing.launch(JobSpec::script(command)?.session(session).name(name))?.id),
+        }
+    }
+}
+
+/// Shows why a session could not be told.
+fn show_trouble(event: &MonitorEvent) {
+    match event {
+        MonitorEvent::Answered { delivery: Delivery::Delivered, .. } => {}
+        MonitorEvent::Answered { .. } | MonitorEvent::Trouble { .. } => show("monitor", &event.to_string()),
+        _ => {}
+    }
+}
+
+fn names(jobs: &[JobId]) -> String {
+    jobs.iter().map(JobId::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A thread that panicked has left nothing half done: messages are added whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,259 @@
+//! `[sinks.NAME]`: one way to wake a session. What does not go together is refused when the file is read.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use homing_core::text::WakeFormat;
+use serde::Deserialize;
+
+use super::duration;
+
+/// One way to wake a session.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawSink")]
+pub struct SinkConfig {
+    /// How.
+    pub kind: SinkKind,
+    /// `timeout = "10m"`: how long one attempt may take.
+    pub timeout: Duration,
+    /// `acknowledge = "on-success"` or `"explicit"`.
+    pub acknowledge: Acknowledge,
+    /// `acknowledge_within = "15m"`: how long a hand-over may stay unacknowledged before it is sent again.
+    pub acknowledge_within: Duration,
+    /// `format = "plain"` or `"task-notification"`: how the text is laid out.
+    pub format: WakeFormat,
+}
+
+/// What kind of sink it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// `command = ["my-agent", "--resume", "{session}"]`
+    Command(CommandConfig),
+    /// `webhook = "http://127.0.0.1:7000/wake"`
+    Webhook(WebhookConfig),
+    /// `preset = "claude-code"`
+    Preset(PresetConfig),
+    /// `desktop = true`: a notice on the user's desktop.
+    Desktop,
+}
+
+/// A program that is started for each wake, without a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandConfig {
+    /// The program and its arguments. `{session}`, `{wake}` and `{job}` stand for the session, the wake's id and the
+    /// first job's id.
+    pub argv: Vec<String>,
+    /// `input = "json"` or `"text"`: what comes on its standard input.
+    pub input: SinkInput,
+    /// `directory = "/srv/app"`: where it runs; the home directory without this.
+    pub directory: Option<PathBuf>,
+}
+
+/// What a command sink reads on its standard input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkInput {
+    /// The document `homing.wake/1`.
+    #[default]
+    Json,
+    /// Only what the agent reads.
+    Text,
+}
+
+/// An HTTP endpoint that follows the Standard Webhooks specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where to.
+    pub url: String,
+    /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for several
+    /// secrets while keys rotate. Relative to the configuration file.
+    pub secret_file: Option<PathBuf>,
+}
+
+/// A harness that homing knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresetConfig {
+    /// Which.
+    pub preset: String,
+    /// `program = "/opt/bin/claude"`: the program, where it is not found by its usual name.
+    pub program: Option<String>,
+    /// `arguments = ["--model", "sonnet"]`: more arguments for it.
+    pub arguments: Vec<String>,
+    /// `url = "http://127.0.0.1:3000"`: the server, for a harness that is one.
+    pub url: Option<String>,
+    /// `key_file = "openhands.key"`: the file with its key. Relative to the configuration file.
+    pub key_file: Option<PathBuf>,
+}
+
+/// What counts as proof that the agent was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledge {
+    /// The sink's success: it returns only after the agent has read the wake.
+    #[default]
+    OnSuccess,
+    /// An explicit `homing ack`, or the session reading the result: the sink only accepts.
+    Explicit,
+}
+
+/// Time limit of an attempt through a command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
+/// Time limit of an attempt through an agent harness: a whole turn of the agent.
+const PRESET_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// Time limit of an HTTP request; the Standard Webhooks specification recommends 15 s to 30 s.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit of a notice on the desktop.
+const DESKTOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a hand-over may stay unacknowledged.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(900);
+
+impl SinkConfig {
+    /// A command sink, with JSON on its standard input.
+    ///
+    /// # Errors
+    /// When the command has no program, or a place in braces stands for nothing: why, for people.
+    pub fn from_command(argv: Vec<String>) -> Result<SinkConfig, String> {
+        RawSink { command: Some(argv), ..RawSink::default() }.try_into()
+    }
+
+    /// The sink of a preset as it comes.
+    pub(super) fn from_preset(name: &str) -> SinkConfig {
+        RawSink { preset: Some(name.to_owned()), ..RawSink::default() }
+            .try_into()
+            .expect("a preset's name was checked, and nothing else is set")
+    }
+
+    /// Files are named relative to the configuration.
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        let path = match &mut self.kind {
+            SinkKind::Command(command) => &mut command.directory,
+            SinkKind::Webhook(webhook) => &mut webhook.secret_file,
+            SinkKind::Preset(preset) => &mut preset.key_file,
+            SinkKind::Desktop => return,
+        };
+        if let Some(path) = path {
+            *path = folder.join(&path);
+        }
+    }
+}
+
+/// Everything that can be written in the table of a sink.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSink {
+    command: Option<Vec<String>>,
+    webhook: Option<String>,
+    preset: Option<String>,
+    desktop: Option<bool>,
+    input: Option<SinkInput>,
+    directory: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
+    program: Option<String>,
+    arguments: Option<Vec<String>>,
+    url: Option<String>,
+    key_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "some_duration")]
+    timeout: Option<Duration>,
+    acknowledge: Option<Acknowledge>,
+    #[serde(default, deserialize_with = "some_duration")]
+    acknowledge_within: Option<Duration>,
+    format: Option<WakeFormat>,
+}
+
+fn some_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+impl TryFrom<RawSink> for SinkConfig {
+    type Error = String;
+
+    fn try_from(raw: RawSink) -> Result<SinkConfig, String> {
+        raw.refuse_what_does_not_belong()?;
+        if raw.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err("a timeout of zero ends every attempt at once".to_owned());
+        }
+        let mut format = WakeFormat::default();
+        let (kind, timeout) = if let Some(argv) = raw.command {
+            crate::sinks::check_template(&argv)?;
+            let input = raw.input.unwrap_or_default();
+            (SinkKind::Command(CommandConfig { argv, input, directory: raw.directory }), COMMAND_TIMEOUT)
+        } else if let Some(url) = raw.webhook {
+            crate::sinks::check_url(&url).map_err(|reason| format!("webhook: {reason}"))?;
+            (SinkKind::Webhook(WebhookConfig { url, secret_file: raw.secret_file }), WEBHOOK_TIMEOUT)
+        } else if let Some(preset) = raw.preset {
+            format =
+                crate::sinks::preset_format(&preset).ok_or_else(|| crate::sinks::unknown_preset(&preset))?;
+            let arguments = raw.arguments.unwrap_or_default();
+            let (program, url, key_file) = (raw.program, raw.url, raw.key_file);
+            (SinkKind::Preset(PresetConfig { preset, program, arguments, url, key_file }), PRESET_TIMEOUT)
+        } else {
+            crate::sinks::check_desktop()?;
+            (SinkKind::Desktop, DESKTOP_TIMEOUT)
+        };
+        Ok(SinkConfig {
+            kind,
+            timeout: raw.timeout.unwrap_or(timeout),
+            acknowledge: raw.acknowledge.unwrap_or_default(),
+            acknowledge_within: raw.acknowledge_within.unwrap_or(ACKNOWLEDGE_WITHIN),
+            format: raw.format.unwrap_or(format),
+        })
+    }
+}
+
+impl RawSink {
+    /// Exactly one kind, and only what belongs to it.
+    fn refuse_what_does_not_belong(&self) -> Result<(), String> {
+        let kinds = [
+            ("command", self.command.is_some()),
+            ("webhook", self.webhook.is_some()),
+            ("preset", self.preset.is_some()),
+            ("desktop", self.desktop == Some(true)),
+        ];
+        let set: Vec<&str> = kinds.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+        let kind = match set[..] {
+            [kind] => kind,
+            [] => return Err("a sink needs one of: command, webhook, preset, desktop = true".to_owned()),
+            _ => return Err(format!("a sink is one of {}, not several", set.join(", "))),
+        };
+        for (key, set, belongs_to) in [
+            ("input", self.input.is_some(), "command"),
+            ("directory", self.directory.is_some(), "command"),
+            ("secret_file", self.secret_file.is_some(), "webhook"),
+            ("program", self.program.is_some(), "preset"),
+            ("arguments", self.arguments.is_some(), "preset"),
+            ("url", self.url.is_some(), "preset"),
+            ("key_file", self.key_file.is_some(), "preset"),
+        ] {
+            if set && kind != belongs_to {
+                return Err(format!("{key} belongs to a {belongs_to} sink, and this is a {kind} sink"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_posted_to_is_refused_when_the_file_is_read() {
+        for (url, reason) in [
+            ("wake", "http://"),
+            ("ftp://127.0.0.1/", "not ftp://"),
+            ("http://user:hunter2@127.0.0.1/", "password"),
+        ] {
+            let error = toml::from_str::<SinkConfig>(&format!("webhook = {url:?}")).unwrap_err();
+            let message = error.message();
+            assert!(message.starts_with("webhook: ") && message.contains(reason), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "desktop"))]
+    fn a_build_without_desktop_notices_says_so_when_the_file_is_read() {
+        let error = toml::from_str::<SinkConfig>("desktop = true").unwrap_err();
+        assert_eq!(error.message(), "desktop: this build of homing has no desktop notices");
+    }
+}

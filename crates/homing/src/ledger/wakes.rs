@@ -1,0 +1,293 @@
+//! Wakes in the ledger: made once, then moved on by the transitions of the core, together with the follow-ups that
+//! they carry.
+
+use homing_core::{
+    FollowUpEvent, RetryPolicy, SessionId, Timestamp, Wake, WakeContent, WakeEvent, WakeId, WakeProgress,
+    WakeState,
+};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Ledger;
+use super::follow_ups::move_on;
+
+/// One change of wakes. Several are made in one transaction.
+#[derive(Debug)]
+pub(crate) enum WakeChange {
+    /// Something happened to a wake.
+    Moved(WakeId, WakeEvent),
+    /// A wake is made, and is in flight at once.
+    Made(Box<NewWake>),
+    /// Untold follow-ups of a session wait for a reason; or no longer.
+    Held(SessionId, Option<Hold>),
+}
+
+/// A wake that is to be made.
+#[derive(Debug)]
+pub(crate) struct NewWake {
+    pub(crate) wake: Wake,
+    pub(crate) sink: String,
+}
+
+/// Why untold follow-ups wait, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) reason: String,
+}
+
+/// What a change needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangeContext<'a> {
+    pub(crate) policy: &'a RetryPolicy,
+    pub(crate) now: Timestamp,
+    /// Between 0 and 1.
+    pub(crate) jitter: f64,
+}
+
+impl Ledger {
+    /// Makes changes, in one transaction. Answers for each whether it was made: a wake whose jobs somebody has
+    /// acknowledged in the meantime is not.
+    pub(crate) fn change_wakes(
+        &mut self,
+        changes: &[WakeChange],
+        context: &ChangeContext<'_>,
+    ) -> rusqlite::Result<Vec<bool>> {
+        let transaction = self.begin()?;
+        let mut made = Vec::with_capacity(changes.len());
+        for change in changes {
+            made.push(match change {
+                WakeChange::Moved(id, event) => move_wake(&transaction, *id, event, context)?,
+                WakeChange::Made(new) => make_wake(&transaction, new, context.now)?,
+                WakeChange::Held(session, hold) => set_hold(&transaction, session, hold.as_ref())?,
+            });
+        }
+        transaction.commit()?;
+        Ok(made)
+    }
+
+    /// The wake of that id as its next attempt delivers it, and the sink it was made for.
+    pub(crate) fn wake_to_send(&self, id: WakeId) -> rusqlite::Result<Option<(Wake, String)>> {
+        self.connection
+            .prepare_cached(
+                "SELECT session, attempts, created_at, text, job_ids, jobs, sink FROM wakes WHERE id = ?1",
+            )?
+            .query_row([id.to_string()], |row| {
+                let wake = Wake {
+                    id,
+                    session: parsed(row, 0)?,
+                    attempt: row.get::<_, u32>(1)? + 1,
+                    created_at: timestamp(row, 2)?,
+                    content: WakeContent { text: row.get(3)?, job_ids: json(row, 4)?, jobs: json(row, 5)? },
+                };
+                Ok((wake, row.get(6)?))
+            })
+            .optional()
+    }
+}
+
+/// Applies an event to a wake and to the follow-ups that it carries. Answers whether anything changed.
+fn move_wake(
+    connection: &Connection,
+    id: WakeId,
+    event: &WakeEvent,
+    context: &ChangeContext<'_>,
+) -> rusqlite::Result<bool> {
+    let found = connection
+        .prepare_cached(&format!("SELECT seq, {PROGRESS} FROM wakes WHERE id = ?1"))?
+        .query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1)?)))
+        .optional()?;
+    let Some((seq, before)) = found else { return Ok(false) };
+    let (after, follow_up) = before.after(event, context.policy, context.now, context.jitter);
+    if after == before {
+        return Ok(false);
+    }
+    write_progress(connection, seq, &after)?;
+    note_attempt(connection, (seq, before.attempts + 1), event, after.last_error.as_deref(), context.now)?;
+    if let Some(event) = follow_up {
+        for job in carried_by(connection, seq)? {
+            move_on(connection, job, event)?;
+        }
+    }
+    Ok(true)
+}
+
+fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE wakes SET state = ?2, attempts = ?3, busy_answers = ?4, next_at = ?5, since = ?6,
+                last_error = ?7 WHERE seq = ?1",
+        )?
+        .execute(params![
+            seq,
+            progress.state.as_str(),
+            progress.attempts,
+            progress.busy_answers,
+            progress.next_at.map(Timestamp::as_unix_millis),
+            progress.since.as_unix_millis(),
+            progress.last_error,
+        ])
+        .map(drop)
+}
+
+/// Keeps what is to be known of an attempt: when it was, and what came of it.
+fn note_attempt(
+    connection: &Connection,
+    (wake, number): (i64, u32),
+    event: &WakeEvent,
+    error: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let result = match event {
+        WakeEvent::Started => return start_attempt(connection, wake, number, now),
+        WakeEvent::Answered { delivery, .. } => delivery.as_str(),
+        WakeEvent::AnswerLost => "answer_lost",
+        // The attempt had its answer before.
+        WakeEvent::NotAcknowledged | WakeEvent::Settled | WakeEvent::Hastened { .. } => return Ok(()),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE attempts SET ended_at = ?3, result = ?4, error = ?5 WHERE wake = ?1 AND number = ?2",
+        )?
+        .execute(params![wake, number, now.as_unix_millis(), result, error])
+        .map(drop)
+}
+
+fn start_attempt(connection: &Connection, seq: i64, number: u32, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO attempts (wake, number, started_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![seq, number, now.as_unix_millis()])
+        .map(drop)
+}
+
+/// Makes a wake, unless one of its jobs need not be told any more, or is carried by another wake.
+fn make_wake(connection: &Connection, new: &NewWake, now: Timestamp) -> rusqlite::Result<bool> {
+    let NewWake { wake, sink } = new;
+    let mut jobs = Vec::with_capacity(wake.content.job_ids.len());
+    for id in &wake.content.job_ids {
+        let seq: Option<i64> = connection
+            .prepare_cached(
+                "SELECT jobs.seq FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
+                 WHERE jobs.id = ?1 AND follow_ups.state = 'pending' AND follow_ups.wake IS NULL",
+            )?
+            .query_row([id.as_str()], |row| row.get(0))
+            .optional()?;
+        match seq {
+            Some(seq) => jobs.push(seq),
+            None => return Ok(false),
+        }
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO wakes (id, session, sink, state, created_at, text, job_ids, jobs, since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5)",
+        )?
+        .execute(params![
+            wake.id.to_string(),
+            wake.session.as_str(),
+            sink,
+            WakeState::InFlight.as_str(),
+            now.as_unix_millis(),
+            wake.content.text,
+            super::jobs::to_json(&wake.content.job_ids)?,
+            wake.content.jobs.get(),
+        ])?;
+    let seq = connection.last_insert_rowid();
+    for job in jobs {
+        connection.prepare_cached("UPDATE follow_ups SET wake = ?2 WHERE job = ?1")?.execute([job, seq])?;
+        connection
+            .prepare_cached("INSERT INTO wake_jobs (job, wake) VALUES (?1, ?2)")?
+            .execute([job, seq])?;
+    }
+    start_attempt(connection, seq, 1, now)?;
+    set_hold(connection, &wake.session, None)?;
+    Ok(true)
+}
+
+fn set_hold(connection: &Connection, session: &SessionId, hold: Option<&Hold>) -> rusqlite::Result<bool> {
+    let changed = match hold {
+        Some(hold) => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO held_sessions (session, until, reason) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![session.as_str(), hold.until.map(Timestamp::as_unix_millis), hold.reason])?,
+        None => connection
+            .prepare_cached("DELETE FROM held_sessions WHERE session = ?1")?
+            .execute([session.as_str()])?,
+    };
+    Ok(changed > 0)
+}
+
+/// The jobs whose follow-ups a wake carries now.
+fn carried_by(connection: &Connection, wake: i64) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached("SELECT job FROM follow_ups WHERE wake = ?1 ORDER BY job")?
+        .query_map([wake], |row| row.get(0))?
+        .collect()
+}
+
+/// What a retry means for the wake that carries the follow-up: an open one is tried now and from the beginning, of one
+/// that is over the follow-up is taken, so that a new one carries it.
+pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let found = connection
+        .prepare_cached(&format!(
+            "SELECT wakes.seq, {PROGRESS} FROM follow_ups JOIN wakes ON wakes.seq = follow_ups.wake
+             WHERE follow_ups.job = ?1"
+        ))?
+        .query_row([job], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1)?)))
+        .optional()?;
+    let Some((seq, before)) = found else { return Ok(()) };
+    if !before.state.is_open() {
+        connection.prepare_cached("UPDATE follow_ups SET wake = NULL WHERE job = ?1")?.execute([job])?;
+        return Ok(());
+    }
+    let event = WakeEvent::Hastened { from_the_beginning: true };
+    let (after, _) = before.after(&event, &RetryPolicy::default(), now, 0.5);
+    if before.state == WakeState::HandedOff {
+        // The other jobs of the wake go with it.
+        for other in carried_by(connection, seq)? {
+            move_on(connection, other, FollowUpEvent::AttemptFailed)?;
+        }
+    }
+    write_progress(connection, seq, &after)
+}
+
+/// The columns of [`progress`].
+pub(super) const PROGRESS: &str =
+    "wakes.state, wakes.attempts, wakes.busy_answers, wakes.next_at, wakes.since, wakes.last_error";
+
+pub(super) fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<WakeProgress> {
+    let state: String = row.get(first)?;
+    Ok(WakeProgress {
+        state: WakeState::from_name(&state).ok_or(rusqlite::Error::InvalidColumnType(
+            first,
+            state,
+            Type::Text,
+        ))?,
+        attempts: row.get(first + 1)?,
+        busy_answers: row.get(first + 2)?,
+        next_at: row.get::<_, Option<i64>>(first + 3)?.map(Timestamp::from_unix_millis),
+        since: timestamp(row, first + 4)?,
+        last_error: row.get(first + 5)?,
+    })
+}
+
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_unix_millis)
+}
+
+/// A column with a name of something.
+pub(super) fn parsed<T: std::str::FromStr<Err = homing_core::IdError>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: homing_core::IdError| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+/// A column with a document.
+pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    super::jobs::from_json(column, &row.get::<_, String>(column)?)
+}

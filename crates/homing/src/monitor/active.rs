@@ -1,0 +1,282 @@
+//! The life of the active monitor: it hears what happened, brings the ledger up to date, and gives wakes to sinks.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use homing_core::{JobId, SessionId, WakeEvent, WakeId};
+use homing_supervisor::crash_point;
+
+use super::lock::MonitorLock;
+use super::news::News;
+use super::settings::Settings;
+use super::signal::Message;
+use super::timers::Timers;
+use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_PATIENCE};
+use crate::Result;
+use crate::homing::Homing;
+use crate::ledger::{ChangeContext, WakeChange};
+use crate::sinks::outlive;
+
+/// How often the whole home is looked after: what is old goes, and what no bell told of is found.
+const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
+
+/// How often the home is looked at where the kernel has no more watches to give.
+const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the monitor waits after something went wrong.
+pub(super) const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a monitor that is to end by itself tries again before it gives up.
+const MAX_TROUBLES: u32 = 5;
+
+/// A monitor that holds the lock.
+pub(super) struct Active<'m> {
+    pub(super) monitor: &'m Monitor,
+    pub(super) homing: &'m Homing,
+    pub(super) lock: Option<MonitorLock>,
+    pub(super) settings: Settings,
+    /// `None` where the kernel has no more watches to give.
+    pub(super) news: Option<News>,
+    /// Sessions that are to be looked at, in their order.
+    pub(super) ready: VecDeque<SessionId>,
+    pub(super) is_ready: HashSet<SessionId>,
+    /// When sessions are to be looked at again.
+    pub(super) sessions: Timers<SessionId>,
+    /// When jobs that are not over are to be looked at again, whether a bell rings or not.
+    pub(super) jobs: Timers<JobId>,
+    pub(super) housekeeping_at: Instant,
+    pub(super) heartbeat_at: Option<Instant>,
+    /// Whom the sinks at work are waking.
+    pub(super) in_flight: HashMap<WakeId, SessionId>,
+    /// Answers that are not in the ledger yet.
+    pub(super) answers: Vec<WakeChange>,
+    /// Sessions that said they are free. A busy answer that was given before may come after that.
+    pub(super) freed: HashSet<SessionId>,
+    /// It is to stop, at the latest then.
+    pub(super) stop_at: Option<Instant>,
+}
+
+impl<'m> Active<'m> {
+    /// Finds everything that is due in the home.
+    pub(super) fn new(monitor: &'m Monitor, lock: MonitorLock) -> Result<Active<'m>> {
+        let homing = &*monitor.homing;
+        let mut active = Active {
+            monitor,
+            homing,
+            lock: Some(lock),
+            settings: monitor.settings.clone(),
+            // Watch before looking: what happens in between is not missed.
+            news: News::of(&homing.home, homing.users_config().as_deref()).ok(),
+            ready: VecDeque::new(),
+            is_ready: HashSet::new(),
+            sessions: Timers::default(),
+            jobs: Timers::default(),
+            housekeeping_at: Instant::now() + HOUSEKEEPING,
+            heartbeat_at: None,
+            in_flight: HashMap::new(),
+            answers: Vec::new(),
+            freed: HashSet::new(),
+            stop_at: None,
+        };
+        homing.full_scan()?;
+        active.watch_unfinished()?;
+        active.take_up_what_was_in_flight()?;
+        active.look_at_all_sessions()?;
+        Ok(active)
+    }
+
+    /// Works until there is a reason to end.
+    pub(super) fn run(mut self) -> Result<MonitorEnd> {
+        self.tell(&MonitorEvent::Active);
+        if self.news.is_none() {
+            self.trouble("the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second");
+        }
+        let mut troubles = 0;
+        loop {
+            match self.work() {
+                Ok(()) => troubles = 0,
+                Err(error) => {
+                    troubles += 1;
+                    self.trouble(&error.to_string());
+                    if troubles == MAX_TROUBLES && self.monitor.options.until != MonitorUntil::Stopped {
+                        return Err(error);
+                    }
+                    self.monitor.wait(&[], Some(TROUBLE_PAUSE));
+                }
+            }
+            if let Some(end) = self.reason_to_end()? {
+                return Ok(end);
+            }
+            if self.ready.is_empty() || self.free_hands() == 0 {
+                self.wait();
+            }
+        }
+    }
+
+    /// Does everything that can be done now.
+    fn work(&mut self) -> Result<()> {
+        self.read_mail();
+        self.record_answers()?;
+        self.hasten_freed()?;
+        self.take_in_news()?;
+        self.keep_house()?;
+        for session in self.sessions.take_due(Instant::now()) {
+            self.look_again_at(session);
+        }
+        self.wake_sessions()
+    }
+
+    fn read_mail(&mut self) {
+        for message in self.monitor.mailbox.take() {
+            match message {
+                Message::Answered { wake, session, delivery, acknowledge_within, took } => {
+                    crash_point("monitor/answered");
+                    let event = MonitorEvent::Answered {
+                        wake,
+                        session: session.clone(),
+                        delivery: delivery.clone(),
+                        took,
+                    };
+                    self.tell(&event);
+                    let event = WakeEvent::Answered { delivery, acknowledge_within };
+                    self.landed(wake, session, event);
+                }
+                Message::AnswerLost { wake, session } => self.landed(wake, session, WakeEvent::AnswerLost),
+                Message::SessionFree(session) => drop(self.freed.insert(session)),
+                Message::Stop => {
+                    let patience = self.monitor.options.patience.unwrap_or(STOP_PATIENCE);
+                    let patience = if self.stop_at.is_some() { Duration::ZERO } else { patience };
+                    self.stop_at = Some(Instant::now() + patience);
+                    self.tell(&MonitorEvent::Stopping { in_flight: self.in_flight.len() });
+                }
+                // It is held already; a second one is let go of.
+                Message::Locked(_) => {}
+            }
+        }
+    }
+
+    fn landed(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
+        self.in_flight.remove(&wake);
+        self.answers.push(WakeChange::Moved(wake, event));
+        self.look_again_at(session);
+    }
+
+    /// Writes down what sinks have answered. What cannot be written now is kept for the next time.
+    fn record_answers(&mut self) -> Result<()> {
+        if self.answers.is_empty() {
+            return Ok(());
+        }
+        self.change(&self.answers)?;
+        self.answers.clear();
+        crash_point("monitor/settled");
+        Ok(())
+    }
+
+    pub(super) fn change(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
+        let context =
+            ChangeContext { policy: &self.settings.policy, now: self.homing.now(), jitter: jitter() };
+        self.homing.with_ledger(|ledger| ledger.change_wakes(changes, &context))
+    }
+
+    /// Now and then everything is looked at, whether a bell rang or not.
+    fn keep_house(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if self.heartbeat_at.is_none_or(|due| due <= now) {
+            self.heartbeat_at = self.monitor.options.heartbeat.map(|every| now + every);
+            self.tell(&MonitorEvent::Alive);
+        }
+        if now < self.housekeeping_at {
+            return Ok(());
+        }
+        self.housekeeping_at = now + HOUSEKEEPING;
+        self.look_at_everything()
+    }
+
+    /// Takes up what a monitor before us had given to sinks: once what is left of that is gone, it is sent again.
+    fn take_up_what_was_in_flight(&mut self) -> Result<()> {
+        let now = self.homing.now();
+        for (wake, session, sink, since) in self.homing.with_ledger(|ledger| ledger.wakes_in_flight())? {
+            let timeout = self.settings.router.sink(&sink).map_or(Duration::ZERO, |sink| sink.timeout());
+            let deadline = Instant::now() + timeout.saturating_sub(now.saturating_since(since));
+            self.in_flight.insert(wake, session.clone());
+            let bell = self.monitor.bell.clone();
+            std::thread::spawn(move || {
+                outlive(wake, deadline);
+                bell.send(Message::AnswerLost { wake, session });
+            });
+        }
+        Ok(())
+    }
+
+    fn reason_to_end(&mut self) -> Result<Option<MonitorEnd>> {
+        if let Some(stop_at) = self.stop_at {
+            let over = (self.in_flight.is_empty() && self.answers.is_empty()) || Instant::now() >= stop_at;
+            return Ok(over.then_some(MonitorEnd::Stopped));
+        }
+        if !self.ready.is_empty() || !self.in_flight.is_empty() || !self.answers.is_empty() {
+            return Ok(None);
+        }
+        match self.monitor.options.until {
+            MonitorUntil::Stopped => Ok(None),
+            MonitorUntil::NothingDue => Ok(Some(MonitorEnd::Done)),
+            MonitorUntil::Idle => self.is_idle_for_good(),
+        }
+    }
+
+    /// Whether nothing will have to be told. A launch that finds the lock held counts on us: its doorbell rang before.
+    fn is_idle_for_good(&mut self) -> Result<Option<MonitorEnd>> {
+        let has_work = |active: &Self| {
+            Ok::<_, crate::Error>(
+                !active.sessions.is_empty()
+                    || !active.homing.home.inbox.names()?.is_empty()
+                    || active.homing.with_ledger(|ledger| ledger.has_unfinished_jobs())?,
+            )
+        };
+        if has_work(self)? {
+            return Ok(None);
+        }
+        self.lock = None;
+        if !has_work(self)? {
+            return Ok(Some(MonitorEnd::Done));
+        }
+        self.lock = MonitorLock::try_take(&self.homing.home.root)?;
+        Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
+    }
+
+    /// Sleeps until something happens.
+    fn wait(&self) {
+        let mut next: Vec<Instant> =
+            [self.sessions.next(), self.jobs.next(), self.heartbeat_at, self.stop_at]
+                .into_iter()
+                .flatten()
+                .collect();
+        next.push(self.housekeeping_at);
+        if self.news.is_none() {
+            next.push(Instant::now() + FALLBACK_PAUSE);
+        }
+        let next = next.into_iter().min().unwrap_or(self.housekeeping_at);
+        let timeout = next.saturating_duration_since(Instant::now());
+        match &self.news {
+            Some(news) => self.monitor.wait(&[news.as_fd()], Some(timeout)),
+            None => self.monitor.wait(&[], Some(timeout)),
+        }
+    }
+
+    pub(super) fn tell(&self, event: &MonitorEvent) {
+        self.monitor.options.tell(event);
+    }
+
+    pub(super) fn trouble(&self, message: &str) {
+        self.tell(&MonitorEvent::Trouble { message: message.to_owned() });
+    }
+}
+
+/// Evenly between 0 and 1. Where the system has no randomness to give, nothing is spread.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}

@@ -1,0 +1,137 @@
+//! How the active monitor hears of jobs, and brings the ledger up to date with what it heard.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use homing_core::{JobId, SessionId, StateName};
+use homing_supervisor::crash_point;
+
+use super::MonitorEvent;
+use super::active::{Active, TROUBLE_PAUSE};
+use super::settings::Settings;
+use crate::Result;
+use crate::config::Config;
+
+/// When a job that a bell rang for, and that is not over, is looked at again: another door may have been looking at it
+/// at the same moment, so that it seemed to be looked after.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
+
+/// When a job that has not started is looked at again: its supervisor has 10 s to appear.
+const START_CHECK: Duration = Duration::from_millis(10_500);
+
+impl Active<'_> {
+    /// Brings the ledger up to date with what the kernel told of.
+    pub(super) fn take_in_news(&mut self) -> Result<()> {
+        let mut overdue = self.jobs.take_due(Instant::now());
+        let Some(news) = &self.news else {
+            let report = self.homing.sync()?;
+            return self.look_at_sessions_of(report.updated.iter().chain(&report.rung));
+        };
+        let mut happened = news.take();
+        if happened.configured {
+            self.read_configuration();
+        }
+        if happened.overflowed {
+            return self.look_at_everything();
+        }
+        let second_look = Instant::now() + SECOND_LOOK;
+        for job in happened.jobs.drain(..) {
+            self.jobs.set(&job, Some(second_look));
+            overdue.push(job);
+        }
+        if overdue.is_empty() {
+            return Ok(());
+        }
+        overdue.sort_unstable();
+        overdue.dedup();
+        let done = self.take_in(&overdue);
+        if done.is_err() {
+            // The kernel does not tell twice.
+            let again = Some(Instant::now() + TROUBLE_PAUSE);
+            overdue.iter().for_each(|job| self.jobs.set(job, again));
+        }
+        done
+    }
+
+    pub(super) fn take_in(&mut self, jobs: &[JobId]) -> Result<()> {
+        let report = self.homing.sync_news(jobs)?;
+        crash_point("monitor/synced");
+        let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
+        self.watch(&seen)?;
+        self.look_at_sessions_of(seen.iter())
+    }
+
+    /// Works by what the user has just written. What cannot be understood changes nothing.
+    fn read_configuration(&mut self) {
+        let read = Config::load()
+            .and_then(|config| Settings::new(&config, self.homing.home_path(), &self.monitor.options));
+        match read.and_then(|settings| {
+            self.settings = settings;
+            self.look_at_all_sessions()
+        }) {
+            Ok(()) => self.tell(&MonitorEvent::Configured),
+            Err(error) => self.trouble(&format!("the configuration was changed, and is not used: {error}")),
+        }
+    }
+
+    pub(super) fn look_at_everything(&mut self) -> Result<()> {
+        self.homing.sync()?;
+        self.watch_unfinished()?;
+        self.look_at_all_sessions()
+    }
+
+    /// Watches over those of these jobs that are not over, and no longer over the others.
+    pub(super) fn watch(&mut self, jobs: &[JobId]) -> Result<()> {
+        let Some(news) = &mut self.news else { return Ok(()) };
+        let unfinished: HashMap<JobId, StateName> =
+            self.homing.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
+        let mut exhausted = false;
+        for job in jobs {
+            match unfinished.get(job) {
+                Some(state) => {
+                    let is_new = !news.watches(*job);
+                    exhausted |= news.watch(&self.homing.home, *job).is_err();
+                    if is_new {
+                        // It may have ended before it was watched.
+                        self.jobs.set(job, Some(Instant::now()));
+                    } else if *state == StateName::Starting {
+                        self.jobs.set(job, Some(Instant::now() + START_CHECK));
+                    }
+                }
+                None => {
+                    news.forget(*job);
+                    self.jobs.set(job, None);
+                }
+            }
+        }
+        if exhausted {
+            self.news = None;
+            self.trouble("the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second");
+        }
+        Ok(())
+    }
+
+    pub(super) fn watch_unfinished(&mut self) -> Result<()> {
+        let unfinished = self.homing.with_ledger(|ledger| ledger.unfinished())?;
+        self.watch(&unfinished.into_iter().map(|(job, _)| job).collect::<Vec<_>>())
+    }
+
+    pub(super) fn look_at_all_sessions(&mut self) -> Result<()> {
+        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_to_tell())?;
+        sessions.into_iter().for_each(|session| self.look_again_at(session));
+        Ok(())
+    }
+
+    pub(super) fn look_at_sessions_of<'j>(&mut self, jobs: impl Iterator<Item = &'j JobId>) -> Result<()> {
+        let jobs: Vec<JobId> = jobs.copied().collect();
+        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_of(&jobs))?;
+        sessions.into_iter().for_each(|session| self.look_again_at(session));
+        Ok(())
+    }
+
+    pub(super) fn look_again_at(&mut self, session: SessionId) {
+        if self.is_ready.insert(session.clone()) {
+            self.ready.push_back(session);
+        }
+    }
+}

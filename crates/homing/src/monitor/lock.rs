@@ -1,0 +1,95 @@
+//! One active monitor per home: whoever holds the lock. The kernel releases it when its holder dies.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::Directory;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// Name of the lock file in the home. It holds the process id of the active monitor, for people.
+const MONITOR_LOCK: &str = "monitor.lock";
+
+/// The right to wake the sessions of a home.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub(super) struct MonitorLock {
+    file: File,
+}
+
+impl MonitorLock {
+    /// Takes the lock if nobody holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn try_take(home: &Directory) -> Result<Option<MonitorLock>, DiskError> {
+        let file = File::from(home.open_or_create(MONITOR_LOCK)?);
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(MonitorLock { file }.signed())),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(home.error("lock", MONITOR_LOCK, error)),
+        }
+    }
+
+    /// Waits for the lock in a thread of its own, and hands it to `then`; unless it is `cancelled` by then.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn wait(
+        home: &Directory,
+        cancelled: Arc<AtomicBool>,
+        then: impl FnOnce(MonitorLock) + Send + 'static,
+    ) -> Result<(), DiskError> {
+        let file = File::from(home.open_or_create(MONITOR_LOCK)?);
+        std::thread::spawn(move || {
+            loop {
+                match flock(&file, FlockOperation::LockExclusive) {
+                    Ok(()) => break,
+                    Err(Errno::INTR) => {}
+                    // Nothing that waiting could cure.
+                    Err(_) => return,
+                }
+            }
+            if !cancelled.load(Ordering::Relaxed) {
+                then(MonitorLock { file }.signed());
+            }
+        });
+        Ok(())
+    }
+
+    /// The process that holds the lock; 0 where it has not said so yet. `None` where nobody holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn holder(home: &Directory) -> Result<Option<u32>, DiskError> {
+        let Some(file) = home.open_to_read(MONITOR_LOCK)? else { return Ok(None) };
+        let mut file = File::from(file);
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Ok(Some(text.trim().parse().unwrap_or(0)))
+            }
+            Err(error) => Err(home.error("lock", MONITOR_LOCK, error)),
+        }
+    }
+
+    /// Says who holds it. For people only, so that a full disk does not matter.
+    fn signed(mut self) -> MonitorLock {
+        let _ = self.file.set_len(0);
+        let _ = self.file.rewind();
+        let _ = writeln!(self.file, "{}", std::process::id());
+        self
+    }
+}
+
+impl Drop for MonitorLock {
+    /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}

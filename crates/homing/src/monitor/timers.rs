@@ -1,0 +1,80 @@
+//! What is due when. On a clock that does not jump: the wall clock being set moves no timer.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Instant;
+
+/// One moment for each key.
+#[derive(Debug)]
+pub(super) struct Timers<K> {
+    order: BTreeSet<(Instant, K)>,
+    due: HashMap<K, Instant>,
+}
+
+impl<K> Default for Timers<K> {
+    fn default() -> Timers<K> {
+        Timers { order: BTreeSet::new(), due: HashMap::new() }
+    }
+}
+
+impl<K: Clone + Ord + Hash> Timers<K> {
+    /// Sets the moment of a key, or takes it away.
+    pub(super) fn set(&mut self, key: &K, due: Option<Instant>) {
+        if let Some(before) = self.due.remove(key) {
+            self.order.remove(&(before, key.clone()));
+        }
+        if let Some(due) = due {
+            self.due.insert(key.clone(), due);
+            self.order.insert((due, key.clone()));
+        }
+    }
+
+    /// The earliest moment.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.order.first().map(|(due, _)| *due)
+    }
+
+    /// Takes out the keys whose moment has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<K> {
+        let mut taken = Vec::new();
+        while let Some((due, key)) = self.order.pop_first() {
+            if due > now {
+                self.order.insert((due, key));
+                break;
+            }
+            self.due.remove(&key);
+            taken.push(key);
+        }
+        taken
+    }
+
+    /// Whether nothing is to come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_once_and_in_order() {
+        let start = Instant::now();
+        let at = |seconds| Some(start + Duration::from_secs(seconds));
+        let mut timers = Timers::default();
+        timers.set(&"late", at(3));
+        timers.set(&"early", at(1));
+        timers.set(&"moved", at(1));
+        timers.set(&"moved", at(2));
+        timers.set(&"gone", at(1));
+        timers.set(&"gone", None);
+        assert_eq!(timers.next(), at(1));
+        assert_eq!(timers.take_due(start + Duration::from_secs(2)), ["early", "moved"]);
+        assert_eq!(timers.take_due(start + Duration::from_secs(2)), Vec::<&str>::new());
+        assert_eq!(timers.next(), at(3));
+        assert!(!timers.is_empty());
+    }
+}

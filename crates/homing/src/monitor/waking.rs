@@ -1,0 +1,219 @@
+//! How the active monitor gives wakes to sinks: it decides for the sessions that are ready, writes that down with one
+//! commit, and starts the attempts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use homing_core::{BUDGET_WINDOW, JobId, SessionId, Step, Timestamp, Wake, WakeEvent, WakeId, WakeState};
+use homing_supervisor::crash_point;
+
+use super::MonitorEvent;
+use super::active::Active;
+use super::deliver::{MissingSink, deliver};
+use super::tell::decide;
+use crate::Result;
+use crate::ledger::{NewWake, Telling, WakeChange};
+use crate::sinks::Sink;
+
+/// When a job that its session is about to acknowledge itself is looked at again.
+const ATTENDED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long after its end a job is held back for a session that reads it itself: whoever takes longer is told.
+const ATTENDED_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A wake that is in flight by the ledger, and has to be given to its sink.
+struct Outgoing {
+    wake: Wake,
+    sink_name: String,
+}
+
+/// What was chosen for a session.
+enum Chosen {
+    Send(Box<Outgoing>),
+    Make,
+}
+
+impl Active<'_> {
+    /// How many more sinks may be put to work.
+    pub(super) fn free_hands(&self) -> usize {
+        if self.stop_at.is_some() {
+            return 0;
+        }
+        self.settings.concurrency.saturating_sub(self.in_flight.len())
+    }
+
+    /// Decides for the sessions that are ready, and gives their wakes to sinks: many with one commit.
+    pub(super) fn wake_sessions(&mut self) -> Result<()> {
+        let mut changes = Vec::new();
+        let mut sending: Vec<Outgoing> = Vec::new();
+        let mut making = 0;
+        let mut looked_at = Vec::new();
+        while sending.len() + making < self.free_hands() {
+            let Some(session) = self.ready.pop_front() else { break };
+            self.is_ready.remove(&session);
+            looked_at.push(session.clone());
+            match self.decide(&session, &mut changes) {
+                Ok(Some(Chosen::Send(outgoing))) => sending.push(*outgoing),
+                Ok(Some(Chosen::Make)) => making += 1,
+                Ok(None) => {}
+                Err(error) => {
+                    looked_at.into_iter().for_each(|session| self.look_again_at(session));
+                    return Err(error);
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let made = match self.change(&changes) {
+            Ok(made) => made,
+            Err(error) => {
+                looked_at.into_iter().for_each(|session| self.look_again_at(session));
+                return Err(error);
+            }
+        };
+        crash_point("monitor/claimed");
+        for (change, made) in changes.into_iter().zip(made) {
+            match change {
+                WakeChange::Made(new) if made => {
+                    let NewWake { wake, sink } = *new;
+                    self.send(Outgoing { wake, sink_name: sink });
+                }
+                // Somebody has read one of the results meanwhile.
+                WakeChange::Made(new) => self.look_again_at(new.wake.session),
+                WakeChange::Moved(id, WakeEvent::Started) if made => {
+                    if let Some(position) = sending.iter().position(|outgoing| outgoing.wake.id == id) {
+                        self.send(sending.swap_remove(position));
+                    }
+                }
+                WakeChange::Moved(..) | WakeChange::Held(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides for one session, and adds what has to be changed for that.
+    fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
+        loop {
+            let now = self.homing.now();
+            let since = now.saturating_sub(BUDGET_WINDOW.max(self.settings.pace.gather));
+            let telling = self.homing.with_ledger(|ledger| ledger.telling(session, since))?;
+            if let Some(lost) = self.lost_answer(&telling) {
+                self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
+                continue;
+            }
+            let decision = decide(session, telling, &self.settings.router, &self.settings.pace, now);
+            if decision.hold_changed {
+                if let Some(hold) = &decision.hold {
+                    let (until, reason) = (hold.until, hold.reason.clone());
+                    self.tell(&MonitorEvent::Held { session: session.clone(), until, reason });
+                }
+                changes.push(WakeChange::Held(session.clone(), decision.hold));
+            }
+            match (decision.step, decision.untold) {
+                (Step::Settle(wake), _) => drop(self.change(&[WakeChange::Moved(wake, WakeEvent::Settled)])?),
+                (Step::Expire(wake), _) => {
+                    drop(self.change(&[WakeChange::Moved(wake, WakeEvent::NotAcknowledged)])?);
+                }
+                (Step::Send(id), _) => {
+                    // Read before it is said to be in flight: after that, nothing may fail.
+                    let found = self.homing.with_ledger(|ledger| ledger.wake_to_send(id))?;
+                    let Some((wake, sink_name)) = found else { return Ok(None) };
+                    changes.push(WakeChange::Moved(id, WakeEvent::Started));
+                    return Ok(Some(Chosen::Send(Box::new(Outgoing { wake, sink_name }))));
+                }
+                (Step::Make, Some((name, jobs))) => {
+                    let Some(new) = self.write_wake_unless_read(session, &name, jobs)? else {
+                        return Ok(None);
+                    };
+                    changes.push(WakeChange::Made(Box::new(new)));
+                    return Ok(Some(Chosen::Make));
+                }
+                (Step::Make, None) => return Ok(None),
+                (Step::Wait { until, .. }, _) => {
+                    let due = until.map(|until| Instant::now() + until.saturating_since(now));
+                    self.sessions.set(session, due);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// A wake that is in flight by the ledger, and that no sink of ours has: a commit seemed to fail that did not.
+    fn lost_answer(&self, telling: &Telling) -> Option<WakeId> {
+        let in_flight = telling.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
+        in_flight.map(|wake| wake.id).find(|id| !self.in_flight.contains_key(id))
+    }
+
+    /// Writes the wake that tells of these jobs, but for those whose results the session is reading itself just now.
+    fn write_wake_unless_read(
+        &mut self,
+        session: &SessionId,
+        sink: &str,
+        mut jobs: Vec<JobId>,
+    ) -> Result<Option<NewWake>> {
+        let Some(sink_itself) = self.settings.router.sink(sink) else { return Ok(None) };
+        let all = jobs.len();
+        jobs.retain(|job| !self.is_being_read(*job));
+        if jobs.len() < all {
+            self.sessions.set(session, Some(Instant::now() + ATTENDED_PAUSE));
+        }
+        self.homing.write_wake(session, sink, sink_itself, &jobs)
+    }
+
+    fn is_being_read(&self, job: JobId) -> bool {
+        let ended_lately = || {
+            let job = self.homing.with_ledger(|ledger| ledger.job(job)).ok()??;
+            let ended_at = job.state.finished()?.ended_at;
+            Some(self.homing.now().saturating_since(ended_at) < ATTENDED_PATIENCE)
+        };
+        self.homing.is_attended(job) && ended_lately().unwrap_or(false)
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let Outgoing { wake, sink_name } = outgoing;
+        let sink: Arc<dyn Sink> = match self.settings.router.sink(&sink_name) {
+            Some(sink) => Arc::clone(sink),
+            None => {
+                Arc::new(MissingSink { reason: format!("the sink {sink_name:?} is not configured any more") })
+            }
+        };
+        self.tell(&MonitorEvent::Sending {
+            wake: wake.id,
+            session: wake.session.clone(),
+            sink: sink_name,
+            attempt: wake.attempt,
+            jobs: wake.content.job_ids.len(),
+        });
+        self.in_flight.insert(wake.id, wake.session.clone());
+        deliver(wake, sink, &self.monitor.bell);
+    }
+
+    /// Hastens what waits for sessions that are free, once no answer of them is under way any more.
+    pub(super) fn hasten_freed(&mut self) -> Result<()> {
+        let at_work: HashSet<&SessionId> = self.in_flight.values().collect();
+        let settled: Vec<SessionId> =
+            self.freed.iter().filter(|session| !at_work.contains(session)).cloned().collect();
+        for session in settled {
+            self.hasten(&session)?;
+            self.freed.remove(&session);
+            self.look_again_at(session);
+        }
+        Ok(())
+    }
+
+    /// A session that was busy is free: what waits for it need not wait longer.
+    fn hasten(&self, session: &SessionId) -> Result<()> {
+        let telling = self
+            .homing
+            .with_ledger(|ledger| ledger.telling(session, Timestamp::from_unix_millis(i64::MAX)))?;
+        let changes: Vec<WakeChange> = telling
+            .open
+            .iter()
+            .filter(|wake| wake.progress.busy_answers > 0)
+            .map(|wake| WakeChange::Moved(wake.id, WakeEvent::Hastened { from_the_beginning: false }))
+            .collect();
+        if changes.is_empty() { Ok(()) } else { self.change(&changes).map(drop) }
+    }
+}

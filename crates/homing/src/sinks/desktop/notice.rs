@@ -1,0 +1,144 @@
+//! What a notice says, and how it is shown: through the notification service of the session's D-Bus.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use homing_core::text::clean;
+use homing_core::{Outcome, Wake, format_duration};
+use notify_rust::{Notification, Urgency};
+use serde::Deserialize;
+
+/// Most jobs that a notice names.
+const MAX_LINES: usize = 5;
+
+/// Longest name or command, and longest outcome, in characters.
+const MAX_PART_CHARS: usize = 60;
+
+/// Longest explanation of the service, in characters.
+const MAX_ERROR_CHARS: usize = 200;
+
+/// What a person reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    /// Plain text.
+    pub(super) title: String,
+    /// Text in which `&`, `<` and `>` are escaped, as services take it for markup.
+    pub(super) body: String,
+}
+
+/// As much of a job's document as a notice shows.
+#[derive(Deserialize)]
+struct NoticedJob {
+    name: Option<String>,
+    command: String,
+    outcome: Option<Outcome>,
+}
+
+impl Notice {
+    /// The notice of a wake: how many jobs are over, and the first of them, failures before the others.
+    pub(super) fn of(wake: &Wake) -> Notice {
+        let jobs: Vec<NoticedJob> = serde_json::from_str(wake.content.jobs.get()).unwrap_or_default();
+        let failed = jobs.iter().filter(|job| !job.outcome.as_ref().is_some_and(Outcome::succeeded)).count();
+        let title = match (wake.content.job_ids.len(), failed) {
+            (0, _) => "homing: a test notice".to_owned(),
+            (1, 0) => "homing: 1 job over".to_owned(),
+            (1, _) => "homing: 1 job failed".to_owned(),
+            (all, 0) => format!("homing: {all} jobs over"),
+            (all, failed) => format!("homing: {all} jobs over, {failed} failed"),
+        };
+        let mut lines: Vec<String> = jobs.iter().take(MAX_LINES).map(NoticedJob::in_words).collect();
+        if jobs.len() > MAX_LINES {
+            lines.push(format!("… and {} more", jobs.len() - MAX_LINES));
+        }
+        lines.push(format!("Session {}", shorten(wake.session.as_str())));
+        Notice { title, body: escape(&lines.join("\n")) }
+    }
+}
+
+impl NoticedJob {
+    fn in_words(&self) -> String {
+        let what = shorten(self.name.as_deref().unwrap_or(&self.command));
+        match &self.outcome {
+            None => format!("{what}: not over"),
+            Some(outcome) => format!("{what}: {}", shorten(&outcome.to_string())),
+        }
+    }
+}
+
+/// The first characters of a text's first line.
+fn shorten(text: &str) -> String {
+    let cleaned = clean(text.as_bytes());
+    let mut lines = cleaned.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.next().unwrap_or_default();
+    let shown: String = line.chars().take(MAX_PART_CHARS).collect();
+    let more = shown.len() < line.len() || lines.next().is_some();
+    if more { shown + "…" } else { shown }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Shows notices, one at a time.
+pub(super) struct Notifier {
+    timeout: Duration,
+    /// Talks to a service that has not answered in time, and may never.
+    hanging: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Notifier {
+    pub(super) fn new(timeout: Duration) -> Notifier {
+        Notifier { timeout, hanging: Mutex::new(None) }
+    }
+
+    /// Shows a notice and waits until the service has taken it.
+    ///
+    /// # Errors
+    /// Where it did not within the time limit, or there is none.
+    pub(super) fn show(&self, notice: &Notice) -> Result<(), String> {
+        let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
+        // A service that hangs costs one thread, however often it is tried.
+        if hanging.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Err(
+                "the desktop's notification service has still not answered an earlier notice".to_owned()
+            );
+        }
+        let mut notification = Notification::new();
+        notification
+            .appname("homing")
+            .summary(&notice.title)
+            .body(&notice.body)
+            // A job that failed is news, not an emergency: a critical notice would stay until it is clicked away.
+            .urgency(Urgency::Normal);
+        let (sender, answer) = channel();
+        let talk = move || {
+            let _ = sender.send(notification.show().map(drop).map_err(|error| in_words(&error)));
+        };
+        let talking = Builder::new().name("desktop notice".to_owned()).spawn(talk);
+        let talking = talking.map_err(|error| format!("cannot start a thread: {error}"))?;
+        match answer.recv_timeout(self.timeout) {
+            Ok(answer) => {
+                // Nothing is left for it to do; but until it has ended it would look as if it still waited.
+                let _ = talking.join();
+                answer
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                *hanging = Some(talking);
+                Err(format!(
+                    "no answer from the desktop's notification service within {}",
+                    format_duration(self.timeout)
+                ))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err("the notice failed".to_owned()),
+        }
+    }
+}
+
+/// Why nothing was shown.
+fn in_words(error: &notify_rust::error::Error) -> String {
+    let said = clean(error.to_string().as_bytes());
+    let said: String = said.lines().next().unwrap_or_default().chars().take(MAX_ERROR_CHARS).collect();
+    format!("no desktop notice could be shown: {said}")
+}

@@ -1,0 +1,162 @@
+//! What a preset says, as it stands in its file below `data/`.
+
+use homing_core::text::WakeFormat;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wildmatch::WildMatch;
+
+/// How the sessions of one harness are woken.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Preset {
+    /// How the text is laid out.
+    #[serde(default)]
+    pub(super) format: WakeFormat,
+    /// What the ids of its sessions look like: `uuid`, or a pattern with `*` and `?`.
+    id: Option<String>,
+    /// Ids by which its sessions are known from those of any other harness: a pattern.
+    pub(super) sessions: Option<String>,
+    /// Whether its shell tool tells which session it belongs to, by a variable of its own.
+    #[serde(default)]
+    pub(super) exports_session: bool,
+    /// What it sets for the programs it runs, besides its session.
+    #[serde(default)]
+    pub(super) unset: Vec<String>,
+    /// How the directory of a session is found.
+    pub(super) directory: Option<Directory>,
+    /// How a session is found to be open in some process.
+    pub(super) live: Option<Live>,
+    /// How it is woken.
+    pub(super) way: Way,
+}
+
+/// How a session is woken.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// By a program.
+    Run(RunWay),
+    /// By a request to its server.
+    Post(PostWay),
+}
+
+/// A program that resumes a session for one turn.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunWay {
+    /// `{session}` is the session; the word `{arguments}` is all those of the configuration; the word `{text}` is what the
+    /// agent reads. Without that it comes on standard input.
+    pub(super) argv: Vec<String>,
+    /// What in its output proves that the turn ran: a JSON object that has all of one of these. Keys go into objects by
+    /// dots; `{session}` is the session; `false` also fits what is not there.
+    pub(super) proof: Vec<Map<String, Value>>,
+    /// What proves that the agent took the wake, and a limit of the operator's then ended the turn, whatever the exit
+    /// status.
+    #[serde(default)]
+    pub(super) cut_short: Vec<Map<String, Value>>,
+    /// Where in its output it says what went wrong; the first that is there.
+    #[serde(default)]
+    pub(super) reason: Vec<String>,
+    /// What it says of a session that it does not know.
+    #[serde(default)]
+    pub(super) gone: Vec<String>,
+    /// What it says of a session that is open elsewhere.
+    #[serde(default)]
+    pub(super) busy: Vec<String>,
+}
+
+/// A request to a server that takes the wake and answers before the agent has read it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostWay {
+    /// The server, where the configuration names none.
+    pub(super) url: String,
+    /// The parts of the path below that; `{session}` is the session.
+    pub(super) path: Vec<String>,
+    /// The header for the key.
+    pub(super) key_header: String,
+    /// JSON; `{text}` in a string is what the agent reads.
+    pub(super) body: String,
+}
+
+/// How the directory of a session is found.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Directory {
+    /// In the lines of its transcript.
+    Transcript {
+        /// The transcript.
+        files: String,
+        /// Where in a line it stands.
+        key: String,
+        /// Whether the transcript's folder has its name, with dashes for all but letters and digits.
+        #[serde(default)]
+        folder_is_named_after_it: bool,
+    },
+    /// In a file of its own.
+    Beside {
+        /// The transcript.
+        files: String,
+        /// The file that holds only the directory, from the transcript's folder.
+        root: String,
+        /// Whether a session without a transcript must not be tried.
+        #[serde(default)]
+        required: bool,
+    },
+    /// In an SQLite database.
+    Database {
+        /// The database.
+        file: String,
+        /// Gives the directory for a session's id.
+        query: String,
+    },
+}
+
+/// Files in which processes of the harness say which session they have open.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Live {
+    /// The files, each a JSON object.
+    pub(super) files: String,
+    /// The key of the session.
+    pub(super) session: String,
+    /// The key of the process id.
+    pub(super) pid: String,
+    /// The key of the process's start time, in clock ticks since boot.
+    pub(super) start_ticks: String,
+}
+
+impl Preset {
+    /// Whether a session can be one of this harness.
+    pub(super) fn knows_id(&self, session: &str) -> bool {
+        match self.id.as_deref() {
+            None => !session.is_empty(),
+            Some("uuid") => is_uuid(session),
+            Some(pattern) => WildMatch::new(pattern).matches(session),
+        }
+    }
+}
+
+/// Whether a text is a UUID in its usual form.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_known_by_its_form() {
+        assert!(is_uuid("01a204b9-d9ac-7b93-9d45-a8fa5d350984"));
+        for text in
+            ["", "chat-1", "01a204b9-d9ac-7b93-9d45-a8fa5d35098", "01a204b9xd9ac-7b93-9d45-a8fa5d350984"]
+        {
+            assert!(!is_uuid(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Finds the directory in which a session has to be resumed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use super::data::Directory;
+use super::places::Places;
+use super::said::at;
+
+/// How much of a transcript is looked through.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What is known of a session's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whereabouts {
+    /// The session is there, and has this directory.
+    In(PathBuf),
+    /// The session is there; its directory is not known.
+    Somewhere,
+    /// No session of that id was found.
+    Unknown,
+}
+
+impl Directory {
+    /// Where a session is to be resumed.
+    pub(super) fn of(&self, session: &str, places: &Places) -> Whereabouts {
+        match self {
+            Directory::Transcript { files, key, folder_is_named_after_it } => {
+                let Some(transcript) = places.find(files, session).into_iter().next() else {
+                    return Whereabouts::Unknown;
+                };
+                let folder = transcript.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+                let folder = if *folder_is_named_after_it { folder } else { None };
+                in_transcript(&transcript, key, folder).map_or(Whereabouts::Somewhere, Whereabouts::In)
+            }
+            Directory::Beside { files, root, required: _ } => {
+                let Some(transcript) = places.find(files, session).into_iter().next() else {
+                    return Whereabouts::Unknown;
+                };
+                let root = transcript.parent().map(|folder| folder.join(root));
+                let text = root.and_then(|root| std::fs::read_to_string(root).ok());
+                let directory = text.map(|text| PathBuf::from(text.trim())).filter(|path| path.is_absolute());
+                directory.map_or(Whereabouts::Somewhere, Whereabouts::In)
+            }
+            Directory::Database { file, query } => {
+                let Some(database) = places.find(file, session).into_iter().next() else {
+                    return Whereabouts::Unknown;
+                };
+                match in_database(&database, query, session) {
+                    Ok(Some(directory)) => Whereabouts::In(directory),
+                    Ok(None) => Whereabouts::Unknown,
+                    // Another version of it: its own word counts.
+                    Err(_) => Whereabouts::Somewhere,
+                }
+            }
+        }
+    }
+
+    /// Whether a session that was not found must not be tried.
+    pub(super) fn is_required(&self) -> bool {
+        matches!(self, Directory::Beside { required: true, .. })
+    }
+}
+
+/// The first directory that a transcript names; the first with the folder's name, where that is given and one has it.
+fn in_transcript(path: &Path, key: &str, folder: Option<&str>) -> Option<PathBuf> {
+    let mut first = None;
+    let lines = BufReader::new(File::open(path).ok()?.take(MAX_BYTES));
+    for line in lines.split(b'\n') {
+        let Ok(line) = line else { break };
+        let Ok(entry) = serde_json::from_slice::<Value>(&line) else { continue };
+        let Some(directory) = at(&entry, key).and_then(Value::as_str) else { continue };
+        if folder.is_none_or(|folder| dashed(directory) == folder) {
+            return Some(directory.into());
+        }
+        first.get_or_insert_with(|| PathBuf::from(directory));
+    }
+    first
+}
+
+/// A path as the name of a folder.
+fn dashed(path: &str) -> String {
+    path.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
+}
+
+fn in_database(path: &Path, query: &str, session: &str) -> rusqlite::Result<Option<PathBuf>> {
+    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = database.prepare(query)?;
+    let mut rows = statement.query([session])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(PathBuf::from(row.get::<_, String>(0)?)))
+}

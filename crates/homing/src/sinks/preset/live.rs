@@ -1,0 +1,52 @@
+//! Whether a session is open in a process that lives. A file that says so is never believed by itself: it outlives a
+//! process that was killed, and the pid in it goes to a stranger.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use homing_supervisor::platform::{ProcessIdentity, clock};
+use rustix::param::clock_ticks_per_second;
+use serde_json::Value;
+
+use super::data::Live;
+use super::places::{Places, modified};
+use super::said::at;
+
+/// Longest file that is read, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The process that has a session open.
+pub(super) fn process_of(live: &Live, session: &str, places: &Places) -> Option<u32> {
+    places.find(&live.files, session).iter().find_map(|path| {
+        let said = read(path)?;
+        if at(&said, &live.session)?.as_str() != Some(session) {
+            return None;
+        }
+        let pid = number(at(&said, &live.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
+        let identity = match at(&said, &live.start_ticks).and_then(number) {
+            Some(start_ticks) => ProcessIdentity { pid, start_ticks },
+            None => ProcessIdentity::of(pid).filter(|process| is_older(*process, path))?,
+        };
+        identity.is_alive().then_some(pid)
+    })
+}
+
+/// Whether a process was there when a file was last written. One that began later did not write it.
+fn is_older(process: ProcessIdentity, file: &Path) -> bool {
+    let age =
+        clock::uptime().saturating_sub(Duration::from_secs(process.start_ticks / clock_ticks_per_second()));
+    modified(file).is_some_and(|written| written.elapsed().is_ok_and(|since| since <= age))
+}
+
+fn read(path: &Path) -> Option<Value> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// A number, or a text that is one.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}

@@ -1,0 +1,98 @@
+//! Files that hold a secret: regular, ours alone to read, and never shown.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+
+use crate::{Error, Result};
+
+/// Longest file that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// Reads a file that holds a secret. Links are followed: the operator named it.
+///
+/// # Errors
+/// [`Error::SecretRefused`] where it cannot be read, is no regular file, could be used by others, or is no short text.
+pub(super) fn read_secret_file(path: &Path) -> Result<String> {
+    let refused = |reason: String| refuse_secret(path, reason);
+    // A pipe must not hold us up before it is seen to be one.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(path, flags, Mode::empty()).map_err(|error| refused(error.to_string()))?;
+    let status = fstat(&file).map_err(|error| refused(error.to_string()))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(refused("it is no regular file".to_owned()));
+    }
+    if status.st_mode & 0o077 != 0 {
+        return Err(Error::SecretRefused {
+            path: path.to_owned(),
+            reason: format!("others could read or change it (mode {:04o})", status.st_mode & 0o7777),
+            hint: Some(format!("chmod 600 {}", path.display())),
+        });
+    }
+    let mut bytes = Vec::new();
+    let read = File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| refused(error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(format!("it is longer than {MAX_BYTES} bytes")));
+    }
+    // The error of the conversion would show the bytes.
+    String::from_utf8(bytes).map_err(|_| refused("it is no text".to_owned()))
+}
+
+/// What is wrong with a file that holds a secret.
+pub(super) fn refuse_secret(path: &Path, reason: String) -> Error {
+    Error::SecretRefused { path: path.to_owned(), reason, hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        let error = read_secret_file(path).expect_err("the file has to be refused");
+        format!("{error}; {}", error.hint().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_file_that_others_can_use_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hook.secret");
+        std::fs::write(&path, "hunter2").unwrap();
+        for mode in [0o644, 0o640, 0o604, 0o620] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let refusal = refusal(&path);
+            assert!(refusal.contains(&format!("mode {mode:04o}")), "{refusal}");
+            assert!(refusal.contains("chmod 600 /") && !refusal.contains("hunter2"), "{refusal}");
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read_secret_file(&path).unwrap(), "hunter2");
+    }
+
+    #[test]
+    fn what_is_no_short_text_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for (path, reason) in [
+            (folder.path().join("missing"), "No such file"),
+            (folder.path().to_owned(), "no regular file"),
+            (pipe, "no regular file"),
+            (write("long", &[b'a'; 16 * 1024 + 1]), "longer than 16384 bytes"),
+            (write("bytes", b"hunter2\xff"), "no text"),
+        ] {
+            let refusal = refusal(&path);
+            assert!(refusal.contains(reason) && !refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+}

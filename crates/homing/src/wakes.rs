@@ -1,0 +1,163 @@
+//! The history of wakes, and a wake to try a route with.
+
+use std::time::Instant;
+
+use homing_core::text::{WakeTextOptions, wake_text};
+use homing_core::{
+    Delivery, JobId, SessionId, Timestamp, Wake, WakeContent, WakeId, WakeState, format_duration,
+};
+use serde::Serialize;
+
+use crate::doctor::{Check, Verdict};
+use crate::homing::Homing;
+use crate::routes::{Addressee, Router};
+use crate::{Origin, Result};
+
+/// One wake with everything that is known of it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct WakeRecord {
+    /// Its name, the idempotency key of its deliveries.
+    pub id: WakeId,
+    /// Whom it is for.
+    pub session: SessionId,
+    /// The sink it was made for.
+    pub sink: String,
+    /// Where it stands.
+    #[serde(serialize_with = "state_name")]
+    pub state: WakeState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is tried next, or has to be acknowledged by.
+    pub next_at: Option<Timestamp>,
+    /// Why the last attempt came to nothing.
+    pub last_error: Option<String>,
+    /// The jobs it tells of, failures first.
+    pub jobs: Vec<JobId>,
+    /// The attempts to deliver it, the first one first.
+    pub attempts: Vec<AttemptRecord>,
+    /// What the agent reads.
+    pub text: String,
+}
+
+/// One attempt to deliver a wake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AttemptRecord {
+    /// Which; the first is 1.
+    pub number: u32,
+    /// When the sink got it.
+    pub started_at: Timestamp,
+    /// When the sink answered.
+    pub ended_at: Option<Timestamp>,
+    /// What came of it: `delivered`, `handed_off`, `busy`, `gone`, `failed` or `answer_lost`.
+    pub result: Option<String>,
+    /// Why it came to nothing.
+    pub error: Option<String>,
+}
+
+fn state_name<S: serde::Serializer>(
+    state: &WakeState,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}
+
+impl Homing {
+    /// All wakes that ever told of a job, the newest first, as long as they are kept.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or when the ledger cannot be read.
+    pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
+        self.get(job)?;
+        self.with_ledger(|ledger| ledger.wakes_of(job))
+    }
+
+    /// Sends a test wake, which tells of no job, through the route of a session, and says what every step came to. It
+    /// is in no ledger, and acknowledges nothing.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read. What is wrong with the route is in the checks.
+    pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
+        let mut checks = vec![self.check_monitor()?];
+        let router = match Router::from_config(&self.config, self.home_path()) {
+            Ok(router) => router,
+            Err(error) => {
+                let check = Check::new("sinks", Verdict::Problem, error.to_string());
+                checks.push(match error.hint() {
+                    Some(hint) => check.hint(hint),
+                    None => check,
+                });
+                return Ok(checks);
+            }
+        };
+        let session = &origin.session;
+        let addressee = Addressee { session, harness: origin.harness.as_deref(), sink: None };
+        let (name, sink) = match router.sink_for(addressee) {
+            Ok(found) => found,
+            Err(reason) => {
+                checks.push(
+                    Check::new("route", Verdict::Problem, format!("{session}: {reason}"))
+                        .hint("a route is a table [[routes]] with session and sink in config.toml"),
+                );
+                return Ok(checks);
+            }
+        };
+        checks.push(Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")));
+        let id = self.new_wake_id()?;
+        let options = WakeTextOptions { wake: id, format: sink.format(), needs_acknowledgement: false };
+        let content = WakeContent::new(wake_text(&[], &options), &[]);
+        let wake = Wake { id, session: session.clone(), attempt: 1, created_at: self.now(), content };
+        checks.push(Check::new(
+            "wake",
+            Verdict::Ok,
+            format!("{id} is sent, at most {}", format_duration(sink.timeout())),
+        ));
+        let started = Instant::now();
+        let delivery = sink.deliver(&wake);
+        checks.push(check_delivery(&delivery, &format_duration(started.elapsed())));
+        Ok(checks)
+    }
+
+    /// Whether a monitor is active, or will be when it is needed.
+    pub(crate) fn check_monitor(&self) -> Result<Check> {
+        let has_sinks = !self.config.sink_names().is_empty();
+        Ok(match self.active_monitor()? {
+            Some(0) => Check::new("monitor", Verdict::Ok, "active"),
+            Some(pid) => Check::new("monitor", Verdict::Ok, format!("active, pid {pid}")),
+            None if has_sinks && self.config.monitor.autostart => {
+                Check::new("monitor", Verdict::Ok, "not active; the next launch starts it")
+            }
+            None if has_sinks => Check::new("monitor", Verdict::Note, "not active: nobody is woken")
+                .hint("run homing monitor, or homing monitor install"),
+            None => Check::new(
+                "monitor",
+                Verdict::Note,
+                "not active, and no sink is configured: nobody is woken",
+            )
+            .hint("agents = [\"claude-code\"] in config.toml wakes Claude Code; see homing monitor --help"),
+        })
+    }
+}
+
+fn check_delivery(delivery: &Delivery, took: &str) -> Check {
+    let reason = delivery.reason().unwrap_or_default();
+    match delivery {
+        Delivery::Delivered => Check::new("delivery", Verdict::Ok, format!("delivered in {took}")),
+        Delivery::HandedOff => Check::new(
+            "delivery",
+            Verdict::Ok,
+            format!("handed off in {took}: jobs stay due until they are acknowledged"),
+        ),
+        Delivery::Busy { .. } => {
+            Check::new("delivery", Verdict::Note, format!("busy after {took}: {reason}"))
+                .hint("a real wake would be put off, and tried again")
+        }
+        Delivery::Gone { .. } => {
+            Check::new("delivery", Verdict::Problem, format!("gone after {took}: {reason}"))
+        }
+        Delivery::Failed { .. } => {
+            Check::new("delivery", Verdict::Problem, format!("failed after {took}: {reason}"))
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The example `chat_host`, as a person uses it and as machines treat it: killed at any moment, started again, and no
+//! job's end is missing from its session or told twice.
+
+#![allow(clippy::print_stderr, reason = "a test that fails says what it saw")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use homing::{Config, FollowUpState, Homing, Job, ListOptions, OpenOptions};
+use serde_json::Value;
+use testkit::{TempHome, wait_until};
+
+/// Nothing but the host's own word makes a session that was busy be told.
+const SETTINGS: &str = "[monitor]\ngather = \"0s\"\nbusy_retry = \"1h\"\nwakes_per_hour = 10000\n";
+
+/// A directory of chats.
+struct Chats {
+    // Before the home: a host that still runs is ended first.
+    host: Option<Host>,
+    home: TempHome,
+}
+
+/// The example while it runs.
+struct Host {
+    process: Child,
+    typed: Option<ChildStdin>,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the host has shown:\n{}", self.shown.lock().expect("no panic").join("\n"));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Chats {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let jobs = self.homing().list(&ListOptions::default());
+            eprintln!(
+                "{}",
+                jobs.iter()
+                    .flatten()
+                    .filter(|j| j.follow_up.state != FollowUpState::Acknowledged)
+                    .map(|job| format!(
+                        "{} {} {:?} {:?} {:?}",
+                        job.id, job.session, job.name, job.state, job.follow_up
+                    ))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
+        }
+    }
+}
+
+impl Chats {
+    fn new() -> Chats {
+        let home = TempHome::new();
+        std::fs::write(home.scratch().join("config.toml"), SETTINGS).expect("the settings are written");
+        let mut chats = Chats { host: None, home };
+        chats.start();
+        chats
+    }
+
+    /// Starts the host; one that runs is killed with SIGKILL.
+    fn start(&mut self) {
+        self.host = None;
+        let mut process = Command::new(example())
+            .arg(self.home.path())
+            .env("HOMING_CONFIG", self.home.scratch().join("config.toml"))
+            .env_remove("HOMING_SUPERVISOR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example runs");
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (stdout, keep) = (process.stdout.take().expect("it is open"), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                keep.lock().expect("no panic").push(line);
+            }
+        });
+        let typed = process.stdin.take();
+        self.host = Some(Host { process, typed, shown });
+    }
+
+    fn host(&mut self) -> &mut Host {
+        self.host.as_mut().expect("it runs")
+    }
+
+    fn say(&mut self, line: &str) {
+        let line = line.replace("MARK", self.home.mark()) + "\n";
+        self.host().typed.as_mut().expect("it is open").write_all(line.as_bytes()).expect("it listens");
+    }
+
+    /// How often a line that begins like that was shown since the host was started.
+    fn count(&mut self, beginning: &str) -> usize {
+        let shown = self.host().shown.lock().expect("no panic");
+        shown.iter().filter(|line| line.starts_with(beginning)).count()
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, beginning: &str, times: usize) {
+        wait_until(&format!("{times} × {beginning:?}"), || self.count(beginning) >= times);
+    }
+
+    /// Ends the host as a person does.
+    fn end(&mut self) {
+        let mut host = self.host.take().expect("it runs");
+        drop(host.typed.take());
+        assert!(host.process.wait().expect("it ends").success());
+    }
+
+    /// The library on the same home, beside the host.
+    fn homing(&self) -> Homing {
+        let options = OpenOptions::new().home(self.home.path().join("jobs")).config(Config::default());
+        options.open().expect("the home opens")
+    }
+
+    fn transcript(&self, session: &str) -> Vec<Value> {
+        let path = self.home.path().join(format!("chats/{session}.jsonl"));
+        let text = std::fs::read_to_string(path).expect("there is a transcript");
+        // What comes after the last newline is being written.
+        let whole = text.rfind('\n').map_or(0, |last| last + 1);
+        text[..whole].lines().map(|line| serde_json::from_str(line).expect("a message")).collect()
+    }
+}
+
+/// Cargo builds it for `cargo test`, beside this test.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a file");
+    let path = test.ancestors().nth(2).expect("target/debug/deps").join("examples/chat_host");
+    assert!(path.is_file(), "build it first: cargo build -p homing --examples");
+    path
+}
+
+fn jobs_of(message: &Value) -> Vec<String> {
+    let jobs = message["jobs"].as_array().expect("a list");
+    jobs.iter().map(|job| job.as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_wake_waits_for_the_live_turn_and_starts_one_when_that_is_over() {
+    let mut chats = Chats::new();
+    chats.say("chat-1: hello");
+    chats.wait_for("chat-1 agent: you said: hello", 1);
+    let go = chats.home.scratch().join("go");
+    chats.say(&format!("chat-1: run until test -e {}; do sleep 0.01; done; echo built", go.display()));
+    chats.wait_for("chat-1 agent: started", 1);
+    chats.say("chat-1: think 3600");
+    chats.wait_for("chat-1 person: think", 1);
+    std::fs::write(&go, "").expect("a file");
+    chats.wait_for("monitor: chat-1 is busy: a turn is live", 1);
+    assert_eq!(chats.count("chat-1 wake: "), 0);
+    chats.say("chat-1: enough");
+    chats.wait_for("chat-1 agent: I have read about", 1);
+    chats.end();
+
+    let transcript = chats.transcript("chat-1");
+    let from: Vec<_> = transcript.iter().map(|message| message["from"].as_str().expect("a name")).collect();
+    // "enough" is answered before the wake or after it.
+    assert_eq!(from[..6], ["person", "agent", "person", "agent", "person", "agent"]);
+    let wakes: Vec<&Value> = transcript.iter().filter(|message| message["from"] == "wake").collect();
+    assert_eq!(wakes.len(), 1);
+    assert!(wakes[0]["text"].as_str().expect("text").contains("built"), "{}", wakes[0]);
+    assert_eq!(jobs_of(wakes[0]), jobs_of(&transcript[3]));
+}
+
+#[test]
+fn a_chat_that_is_gone_is_not_told_and_no_other_is() {
+    let mut chats = Chats::new();
+    chats.say("chat-1: hello");
+    chats.say("chat-2: run sleep MARK");
+    chats.wait_for("chat-2 agent: started", 1);
+    chats.end();
+    std::fs::remove_file(chats.home.path().join("chats/chat-2.jsonl")).expect("it was there");
+    chats.start();
+    let homing = chats.homing();
+    let job = homing.list(&ListOptions::default()).expect("a list").remove(0);
+    for process in chats.home.marked().iter().filter(|process| process.command_line.starts_with("sleep")) {
+        let pid = i32::try_from(process.pid).ok().and_then(rustix::process::Pid::from_raw).expect("an id");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    }
+    chats.wait_for("monitor: chat-2 is gone: there is no such chat", 1);
+    wait_until("it is dead", || {
+        homing.get(job.id).expect("it is known").follow_up.state == FollowUpState::Dead
+    });
+    assert_eq!(chats.count("chat-1 wake: "), 0);
+    chats.end();
+}
+
+#[test]
+fn a_host_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_twice() {
+    const SESSIONS: [&str; 3] = ["chat-1", "chat-2", "chat-3"];
+    let mut chats = Chats::new();
+    for (round, (moment, times)) in [
+        ("chat-1 agent: started", 1),
+        ("chat-2 wake: ", 1),
+        ("chat-3 agent: I have read about", 1),
+        ("chat-1 wake: ", 1),
+        ("chat-2 person: ", 2),
+        ("chat-3 wake: ", 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for number in 0..3 {
+            for session in SESSIONS {
+                chats.say(&format!("{session}: run sleep 0.0{number}; echo {session} in round {round}"));
+            }
+        }
+        chats.wait_for(moment, times);
+        // Killed in the middle of whatever it does.
+        chats.start();
+    }
+    let homing = chats.homing();
+    let all_told = |jobs: &[Job]| jobs.iter().all(|job| job.follow_up.state == FollowUpState::Acknowledged);
+    wait_until("nothing has to be told any more", || {
+        let turns_are_over = SESSIONS.iter().all(|session| {
+            chats.transcript(session).last().is_some_and(|message| message["from"] == "agent")
+        });
+        turns_are_over && all_told(&homing.list(&ListOptions::default()).expect("a list"))
+    });
+    chats.end();
+
+    let jobs = homing.list(&ListOptions::default()).expect("a list");
+    assert!(jobs.len() >= 6 && all_told(&jobs), "{jobs:?}");
+    let expected = |session: &str| -> BTreeMap<String, usize> {
+        jobs.iter().filter(|job| job.session.as_str() == session).map(|job| (job.id.to_string(), 1)).collect()
+    };
+    for session in SESSIONS {
+        let transcript = chats.transcript(session);
+        let told = |from: &str| {
+            let mut told = BTreeMap::new();
+            for message in transcript.iter().filter(|message| message["from"] == from) {
+                let jobs = jobs_of(message).into_iter().filter(|_| {
+                    message["text"]
+                        .as_str()
+                        .is_some_and(|text| from != "agent" || text.starts_with("started"))
+                });
+                jobs.for_each(|job| *told.entry(job).or_default() += 1);
+            }
+            told
+        };
+        assert_eq!(told("wake"), expected(session), "{session}: each job is told exactly once");
+        assert_eq!(told("agent"), expected(session), "{session}: each job was launched by one turn");
+        let asked = transcript.iter().filter(|message| message["from"] == "person").count();
+        assert_eq!(asked, expected(session).len(), "{session}: one job for each time it was asked for");
+    }
+}

@@ -1,0 +1,91 @@
+//! Finds and ends the processes that carry an environment variable. For programs that are started without a supervisor
+//! and must not outlive their time; the jobs that such a program launched are left alone.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::end_job::is_supervisor;
+use crate::orphans::JOB_VARIABLE;
+use crate::platform::{ProcessIdentity, clock, procfs};
+
+/// How long it is tried to end them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks for what is left.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The live processes of this user that were started with `variable` (`NAME=value`), and what descends from them.
+///
+/// Never among them: this process, and homing's jobs with their supervisors, known by their own `HOMING_JOB`. Not
+/// found is a process that gave up both the variable and its parents, and one whose environment the kernel hides,
+/// such as that of a set-user-ID program.
+pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
+    let myself = std::process::id();
+    let is_spared = |pid| pid == myself || is_supervisor(pid) || procfs::environment_names(pid, JOB_VARIABLE);
+    let mut found = HashMap::new();
+    for pid in procfs::all_pids() {
+        if !procfs::is_ours(pid) {
+            continue;
+        }
+        // Its start is read before its environment: should the pid change hands in between, nobody is signalled.
+        let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
+        if !procfs::has_environment(pid, variable) || is_spared(pid) {
+            continue;
+        }
+        for (below, stat) in procfs::descendants(pid, |below| !is_spared(below)) {
+            found.insert(below, stat.start_ticks);
+        }
+        found.insert(pid, stat.start_ticks);
+    }
+    found.into_iter().map(|(pid, start_ticks)| ProcessIdentity { pid, start_ticks }).collect()
+}
+
+/// Kills the [`processes_carrying`] a variable until none is left. Returns those that even SIGKILL did not end.
+pub fn end_carriers(variable: &str) -> Vec<ProcessIdentity> {
+    let give_up_at = clock::monotonic() + PATIENCE;
+    loop {
+        let found = processes_carrying(variable);
+        if found.is_empty() || clock::monotonic() > give_up_at {
+            return found;
+        }
+        for process in &found {
+            // A process that is gone is what we want.
+            let _ = process.signal(Signal::KILL);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper(variables: &[(&str, &str)]) -> Child {
+        Command::new("sleep").arg("600").envs(variables.iter().copied()).spawn().expect("sleep starts")
+    }
+
+    #[test]
+    fn carriers_are_ended_and_jobs_and_strangers_live() {
+        let value = format!("carriers-{}", std::process::id());
+        let variable = format!("HOMING_TEST_CARRIER={value}");
+        let carried = ("HOMING_TEST_CARRIER", value.as_str());
+        let mut carrier = sleeper(&[carried]);
+        let mut job = sleeper(&[carried, (JOB_VARIABLE, "000000000000")]);
+        let mut stranger = sleeper(&[("HOMING_TEST_CARRIER", "another")]);
+        let found = processes_carrying(&variable);
+        let survivors = end_carriers(&variable);
+        let end = |child: &mut Child| {
+            let lived = child.try_wait().expect("our own child can be waited for").is_none();
+            let _ = child.kill();
+            child.wait().expect("our own child can be reaped");
+            lived
+        };
+        let lived = [end(&mut carrier), end(&mut job), end(&mut stranger)];
+        assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [carrier.id()]);
+        assert_eq!((survivors, lived), (Vec::new(), [false, true, true]));
+    }
+}

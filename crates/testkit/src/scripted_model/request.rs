@@ -1,0 +1,116 @@
+//! What a harness asks: its newest message and its tools, whichever API it speaks.
+
+use serde_json::{Map, Value, json};
+
+use super::{Action, Asked, Rule, Who};
+
+/// Names of shell tools, in the order in which they are taken.
+const SHELLS: [&str; 6] = ["Bash", "bash", "exec_command", "shell_command", "shell", "local_shell"];
+
+/// A request, as far as the script cares.
+pub(super) struct Request {
+    who: Option<Who>,
+    text: String,
+    conversation: String,
+    /// The properties of each tool.
+    tools: Map<String, Value>,
+}
+
+/// What the model answers.
+pub(super) enum Answer {
+    Say(String),
+    Call { tool: String, arguments: Value },
+}
+
+impl Request {
+    pub(super) fn new(body: &Value) -> Request {
+        let messages = match (&body["input"], &body["messages"]) {
+            (Value::Array(items), _) | (Value::Null, Value::Array(items)) => items.clone(),
+            (Value::Null, _) => Vec::new(),
+            (input, _) => vec![json!({"role": "user", "content": input})],
+        };
+        let newest = messages.iter().rev().find_map(sender_and_text);
+        let (who, text) = newest.map_or((None, String::new()), |(who, text)| (Some(who), text));
+        let tools = body["tools"].as_array().into_iter().flatten().filter_map(|tool| {
+            let function = tool.get("function").unwrap_or(tool);
+            let schema = function.get("input_schema").or_else(|| function.get("parameters"));
+            let properties = schema.and_then(|schema| schema.get("properties")).cloned();
+            Some((function["name"].as_str()?.to_owned(), properties.unwrap_or_default()))
+        });
+        let tools = tools.collect();
+        Request { who, text, conversation: Value::Array(messages).to_string(), tools }
+    }
+
+    pub(super) fn has_tools(&self) -> bool {
+        !self.tools.is_empty()
+    }
+
+    pub(super) fn into_asked(self) -> Asked {
+        Asked { who: self.who, text: self.text, conversation: self.conversation }
+    }
+
+    /// What the script says to that.
+    pub(super) fn decide(&self, rules: &[Rule]) -> Answer {
+        let fits = |rule: &&Rule| {
+            self.has_tools()
+                && self.text.contains(&rule.contains)
+                && rule.who.is_none_or(|who| self.who == Some(who))
+        };
+        match rules.iter().find(fits).map(|rule| &rule.action) {
+            None => Answer::Say("ok".to_owned()),
+            Some(Action::Say(text)) => Answer::Say(text.clone()),
+            Some(Action::Shell(command)) => self.call_shell(command),
+        }
+    }
+
+    fn call_shell(&self, command: &str) -> Answer {
+        let Some((tool, properties)) = SHELLS.iter().find_map(|name| self.tools.get_key_value(*name)) else {
+            let known: Vec<_> = self.tools.keys().collect();
+            return Answer::Say(format!("no shell tool among {known:?}"));
+        };
+        let arguments = if properties.get("cmd").is_some() {
+            json!({"cmd": command})
+        } else if properties["command"]["type"] == "array" {
+            json!({"command": ["bash", "-lc", command]})
+        } else if properties.get("description").is_some() {
+            json!({"command": command, "description": "scripted"})
+        } else {
+            json!({"command": command})
+        };
+        Answer::Call { tool: tool.clone(), arguments }
+    }
+}
+
+/// Whom a message comes from and what it says; `None` for the model's own.
+fn sender_and_text(message: &Value) -> Option<(Who, String)> {
+    let kind = message["type"].as_str().unwrap_or_default();
+    if matches!(kind, "function_call_output" | "custom_tool_call_output") {
+        return Some((Who::Tool, text_of(&message["output"])));
+    }
+    let content = &message["content"];
+    match message["role"].as_str() {
+        Some("tool") => Some((Who::Tool, text_of(content))),
+        Some("user") => {
+            let is_result = |part: &&Value| part["type"] == "tool_result";
+            let results: Vec<Value> =
+                content.as_array().into_iter().flatten().filter(is_result).cloned().collect();
+            match results.is_empty() {
+                true => Some((Who::User, text_of(content))),
+                false => Some((Who::Tool, text_of(&Value::Array(results)))),
+            }
+        }
+        Some(_) | None => None,
+    }
+}
+
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().map(text_of).collect::<Vec<_>>().join("\n"),
+        Value::Object(part) => {
+            let keys = ["text", "content", "output"];
+            keys.iter().find_map(|key| part.get(*key)).map(text_of).unwrap_or_default()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => String::new(),
+    }
+}
