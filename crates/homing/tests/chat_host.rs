@@ -40,26 +40,6 @@ impl Drop for Host {
     }
 }
 
-impl Drop for Chats {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let jobs = self.homing().list(&ListOptions::default());
-            eprintln!(
-                "{}",
-                jobs.iter()
-                    .flatten()
-                    .filter(|j| j.follow_up.state != FollowUpState::Acknowledged)
-                    .map(|job| format!(
-                        "{} {} {:?} {:?} {:?}",
-                        job.id, job.session, job.name, job.state, job.follow_up
-                    ))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            );
-        }
-    }
-}
-
 impl Chats {
     fn new() -> Chats {
         let home = TempHome::new();

@@ -48,8 +48,10 @@ pub(crate) enum Answer {
     AtTheGate,
     /// Panics.
     Panics,
-    /// Does something first.
+    /// Does something first, and then says that it was delivered.
     Does(Box<dyn FnOnce() + Send>),
+    /// Says that the session is busy, and while that answer is under way it becomes free.
+    BusyUntilNow(MonitorHandle),
 }
 
 impl ScriptedSink {
@@ -110,6 +112,10 @@ impl Sink for ScriptedSink {
                 drop(script);
                 action();
                 Delivery::Delivered
+            }
+            Some(Answer::BusyUntilNow(monitor)) => {
+                monitor.session_is_free(&wake.session);
+                Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() }
             }
         }
     }

@@ -109,6 +109,17 @@ fn a_busy_session_that_says_it_is_free_is_told_at_once() {
 }
 
 #[test]
+fn a_session_that_becomes_free_while_its_busy_answer_is_under_way_is_told_at_once() {
+    let setup = Setup::with(MonitorConfig { busy_retry: Duration::from_secs(3_600), ..quick() });
+    let monitor = setup.monitor();
+    setup.sink.answers("chat", [Answer::BusyUntilNow(monitor.handle.clone())]);
+    let id = setup.launch("chat", "true");
+    setup.wait_for_acknowledged(&[id]);
+    assert_eq!(setup.sink.received().len(), 2);
+    monitor.stop();
+}
+
+#[test]
 fn what_is_handed_off_and_not_acknowledged_is_sent_again() {
     let setup = Setup::new();
     let handed_off = || Answer::Says(Delivery::HandedOff);

@@ -46,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::path::absolute(directory)?;
     fs::create_dir_all(directory.join("chats"))?;
     let the_only_host = File::create(directory.join("lock"))?;
-    the_only_host.try_lock()?;
+    // Waits for a host that still runs here, and for children of a killed one that have not become their program yet.
+    the_only_host.lock()?;
 
     let homing = Arc::new(OpenOptions::new().home(directory.join("jobs")).open()?);
     let host = Host { homing: Arc::clone(&homing), chats: directory.join("chats"), open: Arc::default() };
