@@ -31,7 +31,7 @@ impl Active<'_> {
         if happened.configured {
             self.read_configuration();
         }
-        if happened.overflowed {
+        if happened.everything {
             return self.look_at_everything();
         }
         let second_look = Instant::now() + SECOND_LOOK;

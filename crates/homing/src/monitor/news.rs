@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use homing_core::JobId;
-use homing_supervisor::layout::{INBOX, JOBS, RECORD};
+use homing_supervisor::layout::{INBOX, JOBS, LEDGER, RECORD};
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
@@ -18,6 +18,7 @@ use crate::home::Home;
 /// Watches a home.
 pub(super) struct News {
     inotify: OwnedFd,
+    root: i32,
     inbox: i32,
     /// The folder of the configuration, and the file's name in it.
     config: Option<(i32, OsString)>,
@@ -33,8 +34,9 @@ pub(super) struct Happened {
     pub(super) jobs: Vec<JobId>,
     /// The configuration was written.
     pub(super) configured: bool,
-    /// The kernel had more to tell than it could keep: everything has to be looked at.
-    pub(super) overflowed: bool,
+    /// Everything has to be looked at: the kernel had more to tell than it could keep, or another ledger was put in
+    /// place of the one we know.
+    pub(super) everything: bool,
 }
 
 impl News {
@@ -44,13 +46,14 @@ impl News {
     /// When the user has no inotify instance or watch left (inotify(7), `fs.inotify.max_user_instances`).
     pub(super) fn of(home: &Home, config: Option<&Path>) -> Result<News, Errno> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        let root = inotify::add_watch(&inotify, home.root.path(), WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
         let inbox = inotify::add_watch(&inotify, home.root.path().join(INBOX), WatchFlags::CLOSE_WRITE)?;
         // Its folder, because editors put a new file in its place. Where there is none, a later one is not noticed.
         let config = config.and_then(|path| {
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
             Some((inotify::add_watch(&inotify, path.parent()?, flags).ok()?, path.file_name()?.to_owned()))
         });
-        Ok(News { inotify, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
+        Ok(News { inotify, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
     }
 
     /// Watches over a job that is not over. What happened before is not told: look at it again after this.
@@ -95,7 +98,12 @@ impl News {
         let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = reader.next() {
-            happened.overflowed |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            happened.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            if event.wd() == self.root {
+                happened.everything |=
+                    event.file_name().is_some_and(|made| made.to_bytes() == LEDGER.as_bytes());
+                continue;
+            }
             if let Some((folder, name)) = &self.config
                 && event.wd() == *folder
             {
