@@ -1,0 +1,36 @@
+//! Launches many jobs from one process, as a host does, and says how long that took. For measuring; see
+//! `scripts/bench-monitor`.
+//!
+//!     launch_many JOBS SESSIONS THREADS
+
+use std::time::Instant;
+
+use homing::{Homing, JobSpec};
+
+fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    homing::supervise_if_asked();
+    let numbers: Vec<usize> = std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
+    let [jobs, sessions, threads] = numbers[..] else { return Err("JOBS SESSIONS THREADS".into()) };
+    let homing = Homing::open()?;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let homing = &homing;
+        let launchers: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || -> homing::Result<()> {
+                    for number in (thread..jobs).step_by(threads) {
+                        let session = format!("told-{}", number % sessions).parse()?;
+                        homing.launch(JobSpec::argv(["true"])?.session(session))?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        launchers.into_iter().try_for_each(|launcher| launcher.join().expect("no launcher panics"))
+    })?;
+    #[allow(clippy::print_stdout, reason = "it is what this program is for")]
+    {
+        println!("{}", started.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
