@@ -192,11 +192,16 @@ fn a_monitor_sleeps_while_jobs_run_and_others_look_at_them() {
         let now = switches();
         std::mem::replace(&mut before, now) == now
     });
-    for _ in 0..20 {
-        setup.homing.list(&Default::default()).expect("a list");
-    }
-    std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(switches(), before, "being looked at is nothing that happens to a job");
+    // A job that was seen while it was starting is looked at once more after a while: that may fall into one round.
+    let slept_through = (0..5).any(|_| {
+        let before = switches();
+        for _ in 0..20 {
+            setup.homing.list(&Default::default()).expect("a list");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        switches() == before
+    });
+    assert!(slept_through, "being looked at is nothing that happens to a job");
     for id in ids {
         setup.homing.kill(id, homing::KilledBy::Session).expect("it can be killed");
     }

@@ -49,7 +49,9 @@ impl News {
         let root = inotify::add_watch(&inotify, home.root.path(), WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
         let inbox = inotify::add_watch(&inotify, home.root.path().join(INBOX), WatchFlags::CLOSE_WRITE)?;
         // Its folder, because editors put a new file in its place. Where there is none, a later one is not noticed.
-        let config = config.and_then(|path| {
+        // A device such as /dev/null is nothing that anybody edits, and is written to all the time.
+        let may_be_edited = |path: &&Path| std::fs::metadata(path).map_or(true, |file| file.is_file());
+        let config = config.filter(may_be_edited).and_then(|path| {
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
             Some((inotify::add_watch(&inotify, path.parent()?, flags).ok()?, path.file_name()?.to_owned()))
         });
