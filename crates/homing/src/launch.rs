@@ -17,6 +17,7 @@ use homing_supervisor::{
 
 use crate::homing::Homing;
 use crate::program::supervisor_program;
+use crate::random::random_bytes;
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::sighting::{Attendance, Sighting, look_closely};
 use crate::spec::{JobSpec, TimeLimit};
@@ -219,11 +220,7 @@ fn spawn(program: &Path, prepared: &Prepared, environment: &[(String, String)]) 
 }
 
 fn new_id() -> Result<JobId> {
-    let mut bytes = [0; 6];
-    // At most 256 bytes are never cut short (getrandom(2)).
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|e| DiskError::new("read", "/dev/urandom", e))?;
-    Ok(JobId::from_random(bytes))
+    Ok(JobId::from_random(random_bytes()?))
 }
 
 fn absolute_directory(cwd: Option<PathBuf>) -> Result<PathBuf> {

@@ -41,6 +41,7 @@ mod monitor;
 mod output;
 mod program;
 mod prune;
+mod random;
 mod routes;
 mod session;
 mod sighting;

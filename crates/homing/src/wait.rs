@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
 use homing_supervisor::layout::{JOBS, RECORD};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use homing_supervisor::platform::clock::timespec;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
 
 use crate::Result;
@@ -120,10 +121,7 @@ impl Watcher {
         let Some(inotify) = &self.inotify else {
             return std::thread::sleep(timeout.unwrap_or(FALLBACK_PAUSE).min(FALLBACK_PAUSE));
         };
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let timeout = timeout.map(timespec);
         let mut polled = [PollFd::new(inotify, PollFlags::IN)];
         let _ = poll(&mut polled, timeout.as_ref());
         // What exactly happened does not matter: everything is looked at again.

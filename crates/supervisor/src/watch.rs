@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use homing_core::{KilledBy, Leftover, LeftoverFate, LeftoverPolicy, Outcome, as_millis};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::end_job::{JobTree, leftovers};
 use crate::output::{Drained, OutputWriter};
@@ -323,11 +323,7 @@ impl Watch {
             Phase::Ending { kill_at, .. } | Phase::EndingLeftovers { kill_at } => Some(kill_at),
             Phase::Keeping => None,
         };
-        let timeout = due.map(|due| {
-            let left = due.saturating_sub(clock::monotonic());
-            let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-            Timespec { tv_sec: seconds, tv_nsec: left.subsec_nanos().into() }
-        });
+        let timeout = due.map(|due| clock::timespec(due.saturating_sub(clock::monotonic())));
         let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
         if let Some(pipe) = &self.pipe {
             polled.push(PollFd::new(pipe, PollFlags::IN));

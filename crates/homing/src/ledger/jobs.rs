@@ -8,6 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Ledger;
+use super::wakes::parsed;
 use crate::sighting::Sighting;
 
 /// Which jobs are asked for.
@@ -70,7 +71,7 @@ impl Ledger {
         let mut query = self
             .connection
             .prepare_cached("SELECT id, state FROM jobs WHERE state <> 'finished' ORDER BY seq")?;
-        query.query_map([], |row| Ok((parsed_id(row, 0)?, state_name(row, 1)?)))?.collect()
+        query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
     /// Those of these jobs that are not over, as far as the ledger knows, and what it knows of them.
@@ -89,7 +90,7 @@ impl Ledger {
 
     /// The ids of all jobs.
     pub(crate) fn all_ids(&self) -> rusqlite::Result<Vec<JobId>> {
-        self.connection.prepare("SELECT id FROM jobs")?.query_map([], |row| parsed_id(row, 0))?.collect()
+        self.connection.prepare("SELECT id FROM jobs")?.query_map([], |row| parsed(row, 0))?.collect()
     }
 
     /// One job.
@@ -105,7 +106,7 @@ impl Ledger {
             .prepare_cached("SELECT id FROM jobs WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?;
         // 'g' comes right after the last hexadecimal digit.
         let end = format!("{prefix}g");
-        query.query_map(params![prefix, end, limit], |row| parsed_id(row, 0))?.collect()
+        query.query_map(params![prefix, end, limit], |row| parsed(row, 0))?.collect()
     }
 
     /// The newest jobs that match, newest first.
@@ -158,7 +159,7 @@ impl Ledger {
                AND follow_ups.state IN ('acknowledged', 'suppressed')
              ORDER BY jobs.ended_at",
         )?;
-        query.query_map([before_ms], |row| parsed_id(row, 0))?.collect()
+        query.query_map([before_ms], |row| parsed(row, 0))?.collect()
     }
 
     /// Forgets jobs whose directories are gone.
@@ -262,13 +263,6 @@ fn optional_json<T: serde::de::DeserializeOwned>(
 ) -> rusqlite::Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| from_json(column, &text)).transpose()
-}
-
-fn parsed_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|error: homing_core::IdError| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-    })
 }
 
 fn state_name(row: &Row<'_>, column: usize) -> rusqlite::Result<StateName> {

@@ -16,10 +16,15 @@ use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_PATIENCE};
 use crate::Result;
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, WakeChange};
+use crate::random::random_bytes;
 use crate::sinks::outlive;
 
 /// How often the whole home is looked after: what is old goes, and what no bell told of is found.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
+
+/// What is said where the kernel has no more watches to give.
+pub(super) const NO_WATCHES: &str =
+    "the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second";
 
 /// How often the home is looked at where the kernel has no more watches to give.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
@@ -90,7 +95,7 @@ impl<'m> Active<'m> {
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
         self.tell(&MonitorEvent::Active);
         if self.news.is_none() {
-            self.trouble("the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second");
+            self.trouble(NO_WATCHES);
         }
         let mut troubles = 0;
         loop {
@@ -274,9 +279,5 @@ impl<'m> Active<'m> {
 
 /// Evenly between 0 and 1. Where the system has no randomness to give, nothing is spread.
 fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(_) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
+    random_bytes().map_or(0.5, |bytes| f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX))
 }

@@ -7,7 +7,7 @@ use homing_core::{JobId, SessionId, StateName};
 use homing_supervisor::crash_point;
 
 use super::MonitorEvent;
-use super::active::{Active, TROUBLE_PAUSE};
+use super::active::{Active, NO_WATCHES, TROUBLE_PAUSE};
 use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
@@ -106,7 +106,7 @@ impl Active<'_> {
         }
         if exhausted {
             self.news = None;
-            self.trouble("the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second");
+            self.trouble(NO_WATCHES);
         }
         Ok(())
     }

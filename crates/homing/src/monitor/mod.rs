@@ -35,7 +35,8 @@ use std::time::Duration;
 
 use homing_core::SessionId;
 use homing_supervisor::DiskError;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use homing_supervisor::platform::clock::timespec;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::config::{RouteConfig, SinkConfig, SinkKind};
 use crate::homing::Homing;
@@ -313,10 +314,7 @@ impl Monitor {
     fn wait(&self, others: &[std::os::fd::BorrowedFd<'_>], timeout: Option<Duration>) {
         let mut polled = vec![PollFd::new(&self.mailbox, PollFlags::IN)];
         polled.extend(others.iter().map(|other| PollFd::new(other, PollFlags::IN)));
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let timeout = timeout.map(timespec);
         // Whatever ended the wait, everything is looked at again.
         let _ = poll(&mut polled, timeout.as_ref());
     }

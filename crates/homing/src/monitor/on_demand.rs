@@ -72,14 +72,10 @@ fn open_log(home: &Directory) -> Result<File, DiskError> {
     let length = fstat(&log).map_or(0, |stat| stat.st_size);
     let mut log = File::from(log);
     if length > MAX_LOG_BYTES {
-        log.set_len(0).map_err(|e| home.error("shorten", MONITOR_LOG, rustix_error(&e)))?;
+        log.set_len(0).map_err(|e| home.error("shorten", MONITOR_LOG, e))?;
     }
-    log.seek(SeekFrom::End(0)).map_err(|e| home.error("open", MONITOR_LOG, rustix_error(&e)))?;
+    log.seek(SeekFrom::End(0)).map_err(|e| home.error("open", MONITOR_LOG, e))?;
     Ok(log)
-}
-
-fn rustix_error(error: &io::Error) -> io::Error {
-    io::Error::from(error.kind())
 }
 
 /// Runs a monitor until it has nothing to do any more. What it has to say goes to standard error, which is the log.

@@ -6,11 +6,11 @@ use homing_core::text::{OutputExcerpt, WAKE_LIMIT_JOBS, WakeTextOptions, failure
 use homing_core::{
     Job, JobId, Pace, SessionId, SessionView, Step, Timestamp, Wake, WakeContent, WakeId, next_step,
 };
-use homing_supervisor::DiskError;
 
 use crate::Result;
 use crate::homing::Homing;
 use crate::ledger::{Hold, NewWake, Telling, Untold};
+use crate::random::random_bytes;
 use crate::routes::{Addressee, Router};
 use crate::sinks::Sink;
 
@@ -113,10 +113,6 @@ impl Homing {
     }
 
     pub(crate) fn new_wake_id(&self) -> Result<WakeId> {
-        let mut random = [0; 10];
-        // At most 256 bytes are never cut short (getrandom(2)).
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| DiskError::new("read", "/dev/urandom", e))?;
-        Ok(WakeId::new(self.now(), random))
+        Ok(WakeId::new(self.now(), random_bytes()?))
     }
 }

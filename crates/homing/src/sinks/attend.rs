@@ -8,8 +8,9 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use homing_core::{Signal, WakeId};
+use homing_supervisor::platform::clock::timespec;
 use homing_supervisor::{crash_point, end_carriers};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, getpgid, kill_process_group, pidfd_open};
@@ -223,12 +224,6 @@ pub(super) fn ends_within(handle: BorrowedFd<'_>, patience: Duration) -> bool {
             Err(_) => return false,
         }
     }
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    let longest = Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 };
-    Timespec::try_from(duration)
-        .map_or(longest, |time| if time.tv_sec > longest.tv_sec { longest } else { time })
 }
 
 /// A pipe of the program, and the last that came out of it.

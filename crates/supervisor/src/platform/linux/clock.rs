@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::procfs;
 
@@ -10,6 +10,13 @@ use super::procfs;
 pub fn wall_millis() -> i64 {
     let now = clock_gettime(ClockId::Realtime);
     now.tv_sec.saturating_mul(1000) + now.tv_nsec / 1_000_000 + injected_jump()
+}
+
+/// A length of time as poll(2) takes it; what is longer than it can say is cut to 68 years.
+pub fn timespec(duration: Duration) -> Timespec {
+    let longest = Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 };
+    Timespec::try_from(duration)
+        .map_or(longest, |time| if time.tv_sec > longest.tv_sec { longest } else { time })
 }
 
 /// Time since boot without the time spent asleep (`CLOCK_MONOTONIC`): limits and durations are measured on it.
