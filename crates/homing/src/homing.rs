@@ -26,6 +26,7 @@ pub struct OpenOptions {
     config: Option<Config>,
     supervisor: Option<PathBuf>,
     busy_timeout: Option<Duration>,
+    apart: bool,
 }
 
 impl OpenOptions {
@@ -51,6 +52,15 @@ impl OpenOptions {
     #[must_use]
     pub fn supervisor(self, program: impl Into<PathBuf>) -> OpenOptions {
         OpenOptions { supervisor: Some(program.into()), ..self }
+    }
+
+    /// Starts supervisors and monitors so that they are no children of this process: it has nothing to reap, whoever
+    /// waits for all its children does not wait for jobs, and whoever ends its process tree does not end them. For
+    /// hosts that live on; costs a fork of the small supervisor at each launch. Where this process is what orphans
+    /// come to anyway (process 1 of a container, a subreaper), they stay children, and are reaped at the next call.
+    #[must_use]
+    pub fn apart(self) -> OpenOptions {
+        OpenOptions { apart: true, ..self }
     }
 
     /// Sets how long a ledger that another process has locked is waited for; 10 s otherwise.
@@ -80,10 +90,17 @@ impl OpenOptions {
             config,
             config_is_the_users,
             supervisor: self.supervisor,
+            apart: self.apart && !inherits_orphans(),
             ledger: Mutex::new(ledger),
             supervisors: Mutex::default(),
         })
     }
+}
+
+/// Whether processes whose parent has died become children of this one.
+fn inherits_orphans() -> bool {
+    let is_subreaper = rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some());
+    std::process::id() == 1 || is_subreaper
 }
 
 /// An open home. Any number of threads and processes may use the same home at once.
@@ -107,6 +124,8 @@ pub struct Homing {
     /// Whether another process reads the same configuration.
     pub(crate) config_is_the_users: bool,
     pub(crate) supervisor: Option<PathBuf>,
+    /// Whether what this process starts is to be no child of it.
+    pub(crate) apart: bool,
     ledger: Mutex<LedgerFile>,
     /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
     pub(crate) supervisors: Mutex<Vec<Child>>,

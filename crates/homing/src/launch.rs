@@ -11,8 +11,8 @@ use homing_core::{Job, JobCommand, JobId, KilledBy, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, SPEC, SPEC_NEW, ring_doorbell};
 use homing_supervisor::platform::clock;
 use homing_supervisor::{
-    DiskError, JOB_VARIABLE, JobLock, Record, SUPERVISE_ARGUMENT, SpecFile, WrittenSpec, crash_point,
-    write_all,
+    APART_ARGUMENT, DiskError, JOB_VARIABLE, JobLock, Record, SUPERVISE_ARGUMENT, SpecFile, WrittenSpec,
+    crash_point, write_all,
 };
 
 use crate::homing::Homing;
@@ -46,7 +46,7 @@ impl Homing {
         let environment = checked_environment(&spec)?;
         let prepared = self.prepare(spec)?;
         let id = prepared.spec.id;
-        let supervisor = match spawn(&program, &prepared, &environment) {
+        let supervisor = match self.spawn(&program, &prepared, &environment) {
             Ok(supervisor) => supervisor,
             Err(source) => {
                 self.withdraw(&prepared);
@@ -176,8 +176,46 @@ impl Homing {
             Some(answer) => answer.read_exact(&mut byte).is_ok(),
             None => false,
         };
-        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(supervisor);
+        self.keep(supervisor);
         answered
+    }
+
+    /// Remembers a process that was started, to reap it.
+    pub(crate) fn keep(&self, mut started: Child) {
+        // One that stands apart has left a process that ended at once.
+        if self.apart && started.wait().is_ok() {
+            return;
+        }
+        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(started);
+    }
+
+    fn spawn(
+        &self,
+        program: &Path,
+        prepared: &Prepared,
+        environment: &[(String, String)],
+    ) -> io::Result<Child> {
+        // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host.
+        Command::new(program)
+            .arg0("homing")
+            .arg(SUPERVISE_ARGUMENT)
+            .arg(prepared.directory.path())
+            .args(self.apart_argument())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env(JOB_VARIABLE, prepared.spec.id.as_str())
+            .env(SESSION_VARIABLE, prepared.spec.session.as_str())
+            .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
+            // What carries it is ended when a woken agent exceeds its time; its jobs live on.
+            .env_remove(WAKE_VARIABLE)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+    }
+
+    /// What tells a process of ours to be no child of this one, where it is to be none.
+    pub(crate) fn apart_argument(&self) -> Option<&'static str> {
+        self.apart.then_some(APART_ARGUMENT)
     }
 
     /// Takes back a job whose supervisor could not be started.
@@ -199,24 +237,6 @@ impl Homing {
         }
         let _ = self.home.jobs.remove_directory(id.as_str());
     }
-}
-
-fn spawn(program: &Path, prepared: &Prepared, environment: &[(String, String)]) -> io::Result<Child> {
-    // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host.
-    Command::new(program)
-        .arg0("homing")
-        .arg(SUPERVISE_ARGUMENT)
-        .arg(prepared.directory.path())
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .env(JOB_VARIABLE, prepared.spec.id.as_str())
-        .env(SESSION_VARIABLE, prepared.spec.session.as_str())
-        .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
-        // What carries it is ended when a woken agent exceeds its time; its jobs live on.
-        .env_remove(WAKE_VARIABLE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
 }
 
 fn new_id() -> Result<JobId> {

@@ -50,6 +50,7 @@ mod spec;
 mod sync;
 mod wait;
 mod wakes;
+mod watch;
 
 pub use attend::Attention;
 pub use config::{
@@ -77,3 +78,4 @@ pub use spec::{JobSpec, TimeLimit};
 pub use sync::SyncReport;
 pub use wait::{WaitFor, Waited};
 pub use wakes::{AttemptRecord, WakeRecord};
+pub use watch::JobWatch;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use homing_supervisor::{MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
+use homing_supervisor::{APART_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, stand_apart};
 
 use crate::{Error, Result};
 
@@ -32,6 +32,11 @@ pub fn supervise_if_asked() {
     homing_supervisor::arm_crash_points();
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next();
+    let is_ours =
+        [MONITOR_ARGUMENT, SUPERVISE_ARGUMENT].iter().any(|ours| first.as_deref() == Some(OsStr::new(ours)));
+    if is_ours && std::env::args_os().next_back().as_deref() == Some(OsStr::new(APART_ARGUMENT)) {
+        stand_apart();
+    }
     if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
         HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);
         let done = crate::monitor::run_on_demand();

@@ -34,6 +34,14 @@ pub struct Waited {
     pub jobs: Vec<Job>,
 }
 
+/// What is heard of a record: it is written when its job starts and ends, and closed when its supervisor dies.
+pub(crate) const RECORD_EVENTS: inotify::WatchFlags = inotify::WatchFlags::MODIFY
+    .union(inotify::WatchFlags::CLOSE_WRITE)
+    .union(inotify::WatchFlags::DELETE_SELF);
+
+/// How often whoever waits is asked whether it was interrupted.
+const INTERRUPTION_PAUSE: Duration = Duration::from_millis(500);
+
 /// How often jobs are looked at where the kernel has no more watches to give (`fs.inotify.max_user_instances`).
 const FALLBACK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +52,31 @@ impl Homing {
     /// # Errors
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of them does not exist.
     pub fn wait(&self, ids: &[JobId], wait_for: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
+        self.wait_while(ids, wait_for, timeout, None)
+    }
+
+    /// As [`Homing::wait`], but gives up as soon as `interrupted` says so: it is asked whenever a signal has been
+    /// handled in this thread, and twice a second, since the signal may have come to another one.
+    ///
+    /// # Errors
+    /// As [`Homing::wait`].
+    pub fn wait_unless(
+        &self,
+        ids: &[JobId],
+        wait_for: WaitFor,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Waited> {
+        self.wait_while(ids, wait_for, timeout, Some(interrupted))
+    }
+
+    fn wait_while(
+        &self,
+        ids: &[JobId],
+        wait_for: WaitFor,
+        timeout: Option<Duration>,
+        mut interrupted: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Waited> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let boot_id = self.boot_id()?;
         // Watch before looking: what happens in between is not missed.
@@ -52,7 +85,7 @@ impl Homing {
         loop {
             let mut still_open = Vec::with_capacity(open.len());
             for id in open {
-                if !self.is_over(id, &boot_id)? {
+                if !self.is_over_in_boot(id, &boot_id)? {
                     still_open.push(id);
                 }
             }
@@ -62,14 +95,16 @@ impl Homing {
                 WaitFor::Any => open.len() < ids.len() || ids.is_empty(),
             };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if satisfied || left.is_some_and(|left| left.is_zero()) {
+            let given_up = interrupted.as_mut().is_some_and(|interrupted| interrupted());
+            if satisfied || given_up || left.is_some_and(|left| left.is_zero()) {
                 return Ok(Waited { satisfied, jobs: self.get_all(ids)? });
             }
-            watcher.wait(left);
+            let pause = interrupted.is_some().then_some(INTERRUPTION_PAUSE);
+            watcher.wait(left.into_iter().chain(pause).min());
         }
     }
 
-    fn is_over(&self, id: JobId, boot_id: &str) -> Result<bool> {
+    pub(crate) fn is_over_in_boot(&self, id: JobId, boot_id: &str) -> Result<bool> {
         match look_at(&self.home.jobs, id, boot_id)? {
             Some(seen) => Ok(seen.finished.is_some()),
             // The ledger may remember a job whose directory is gone; that is over too.
@@ -85,13 +120,10 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Watches the records of these jobs. A record is written when its job starts and ends, and it is closed when its
-    /// supervisor dies.
+    /// Watches the records of these jobs.
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
-        let flags =
-            inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE_SELF;
         let jobs = home.root.path().join(JOBS);
-        Watcher::watch(ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD)), flags)
+        Watcher::watch(ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD)), RECORD_EVENTS)
     }
 
     /// Watches a whole job directory: its output too.

@@ -24,6 +24,9 @@ pub const SUPERVISE_ARGUMENT: &str = "__supervise";
 /// First argument of a monitor that was started on demand.
 pub const MONITOR_ARGUMENT: &str = "__monitor";
 
+/// Last argument of a supervisor or a monitor that is to be no child of whoever starts it.
+pub const APART_ARGUMENT: &str = "apart";
+
 /// All processes of a job, as its supervisor sees them.
 #[derive(Debug)]
 pub(crate) struct JobTree {

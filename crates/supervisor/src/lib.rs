@@ -28,10 +28,10 @@ mod watch;
 
 pub use carriers::{end_carriers, processes_carrying};
 pub use crash::{arm_crash_points, crash_point, injected_millis};
-pub use end_job::{MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
+pub use end_job::{APART_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use error::DiskError;
 pub use liveness::JobLock;
 pub use orphans::{JOB_VARIABLE, end_orphans};
 pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, StartedRecord};
 pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, supervise};
+pub use supervise::{ANSWER, stand_apart, supervise};

@@ -12,7 +12,7 @@ use crate::liveness::JobLock;
 use crate::output::OutputWriter;
 use crate::platform::cgroup::leave_foreign_job;
 use crate::platform::clock;
-use crate::platform::fork::close_inherited_descriptors;
+use crate::platform::fork::{close_inherited_descriptors, go_on_in_a_child};
 use crate::platform::signals::SignalQueue;
 use crate::record::{FinishedRecord, Record};
 use crate::spec_file::SpecFile;
@@ -23,6 +23,14 @@ use crate::{DiskError, crash_point};
 
 /// What a supervisor tells its launcher: the record says the rest.
 pub const ANSWER: &[u8] = b"!";
+
+/// Stands apart from the process that started this one: it is nobody's child but init's. Call it first thing in a
+/// process that was started for this.
+#[allow(unsafe_code, reason = "fork(2)")]
+pub fn stand_apart() {
+    // SAFETY: this is the first thing the process does; it has started no thread.
+    unsafe { go_on_in_a_child() };
+}
 
 /// Runs a supervisor for the job in `directory`, and returns when the job is over.
 ///

@@ -56,6 +56,8 @@ pub(super) struct Active<'m> {
     pub(super) in_flight: HashMap<WakeId, SessionId>,
     /// Answers that are not in the ledger yet.
     pub(super) answers: Vec<WakeChange>,
+    /// What is told of them once they are.
+    pub(super) answered: Vec<MonitorEvent>,
     /// Sessions that said they are free. A busy answer that was given before may come after that.
     pub(super) freed: HashSet<SessionId>,
     /// It is to stop, at the latest then.
@@ -81,6 +83,7 @@ impl<'m> Active<'m> {
             heartbeat_at: None,
             in_flight: HashMap::new(),
             answers: Vec::new(),
+            answered: Vec::new(),
             freed: HashSet::new(),
             stop_at: None,
         };
@@ -137,13 +140,12 @@ impl<'m> Active<'m> {
             match message {
                 Message::Answered { wake, session, delivery, acknowledge_within, took } => {
                     crash_point("monitor/answered");
-                    let event = MonitorEvent::Answered {
+                    self.answered.push(MonitorEvent::Answered {
                         wake,
                         session: session.clone(),
                         delivery: delivery.clone(),
                         took,
-                    };
-                    self.tell(&event);
+                    });
                     let event = WakeEvent::Answered { delivery, acknowledge_within };
                     self.landed(wake, session, event);
                 }
@@ -175,6 +177,7 @@ impl<'m> Active<'m> {
         self.change(&self.answers)?;
         self.answers.clear();
         crash_point("monitor/settled");
+        self.answered.drain(..).for_each(|event| self.monitor.options.tell(&event));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use homing_core::{FollowUpPolicy, Job};
 use homing_supervisor::layout::Directory;
@@ -46,6 +46,7 @@ impl Homing {
         command
             .arg0("homing")
             .arg(MONITOR_ARGUMENT)
+            .args(self.apart_argument())
             .env(HOME_VARIABLE, self.home_path())
             // It belongs to no job and to no session.
             .env_remove(JOB_VARIABLE)
@@ -61,7 +62,7 @@ impl Homing {
         }
         let monitor =
             command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
-        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(monitor);
+        self.keep(monitor);
         Ok(true)
     }
 }

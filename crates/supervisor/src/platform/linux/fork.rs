@@ -19,6 +19,21 @@ pub unsafe fn close_inherited_descriptors() {
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
 }
 
+/// Goes on in a child and ends this process, so that whoever started it has nothing left to reap. Where the system has
+/// no process to give, this one ends all the same: its job would find none either.
+///
+/// # Safety
+/// Only while this process has one thread.
+pub unsafe fn go_on_in_a_child() {
+    // SAFETY: the caller vouches that no other thread holds a lock; _exit(2) runs nothing of this program any more.
+    unsafe {
+        match libc::fork() {
+            0 => {}
+            pid => libc::_exit(i32::from(pid < 0)),
+        }
+    }
+}
+
 /// Everything the child needs, made before the fork: the child must not allocate.
 #[derive(Debug)]
 pub struct ExecPlan {

@@ -1,0 +1,20 @@
+"""`python -m homing`: the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from ._program import VARIABLE, find_program
+
+
+def main() -> None:
+    program = find_program() or os.environ.get(VARIABLE) or shutil.which("homing")
+    if program is None:
+        sys.exit("homing: error: the homing program was not found\nhint: install the package anew, as a wheel")
+    os.execv(program, ["homing", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

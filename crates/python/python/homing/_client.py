@@ -1,0 +1,264 @@
+"""An open home, and everything that can be asked of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakKeyDictionary
+
+from . import _homing
+from ._job import FollowUpState, Job, Output, State, job_from, job_id
+from ._program import find_program
+from ._seconds import to_millis
+from .errors import InvalidRequest, StillRunning
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping, Sequence
+
+    from ._seconds import Seconds
+    from ._waits import LoopWaits
+    from ._wakes import Dispatcher, WakeStream
+
+CONFIGURED: Final = "configured"
+"""As the configuration says, and without one as README.md lists the defaults."""
+
+# Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
+_left_alone: list[_homing.Home] = []
+
+
+class Homing:
+    """An open home. Safe from any number of threads and processes at once, and after a fork.
+
+    Without `home` it is `$HOMING_HOME`, else `~/.local/state/homing`. `config` names a configuration file of the
+    application's own; without it the user's is in force. `program` names the `homing` program that supervises jobs;
+    without it, it is the one that came with this package.
+
+    Jobs outlive the interpreter: nothing needs to be closed.
+    """
+
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        program: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._arguments: dict[str, Any] = {
+            "path": None if home is None else os.path.abspath(home),
+            "config": None if config is None else os.path.abspath(config),
+            "program": find_program() if program is None else os.path.abspath(program),
+        }
+        self._open()
+
+    def _open(self) -> None:
+        self._home = _homing.Home(**self._arguments)
+        self._pid = os.getpid()
+        self._waits: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaits] = WeakKeyDictionary()
+        self._dispatcher: Dispatcher | None = None
+
+    @property
+    def _native(self) -> _homing.Home:
+        if self._pid != os.getpid():
+            _left_alone.append(self._home)
+            self._open()
+        return self._home
+
+    def __repr__(self) -> str:
+        return f"Homing({str(self.home)!r})"
+
+    @property
+    def home(self) -> Path:
+        """The directory that holds everything."""
+        return Path(self._home.path)
+
+    def launch(
+        self,
+        command: str | Sequence[str],
+        *,
+        session: str | None = None,
+        name: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: Seconds | Literal["configured"] | None = CONFIGURED,
+        grace: Seconds | None = None,
+        leftovers: Literal["kill", "keep"] = "kill",
+        follow_up: Literal["always", "failure", "never"] = "always",
+        sink: str | None = None,
+    ) -> Job:
+        """Launches a job and returns as soon as its command runs. From then on its end will be reported, whatever dies.
+
+        `command` is a script, or with several words the exact arguments of a program. `session` is the conversation
+        that hears of the end; without it the environment names it, as on the command line. `env` is added to the
+        environment, and is never written to disk. `timeout` is its time limit, `None` for none; `grace` the time
+        between SIGTERM and SIGKILL. `sink` names the sink of the configuration that wakes the session.
+
+        A command that cannot be started is a job that is over, with the outcome `failed_to_start`. Raises
+        `InvalidRequest` where what is asked for makes no sense; then nothing ran.
+        """
+        if leftovers not in ("kill", "keep"):
+            raise InvalidRequest(f'leftovers is "kill" or "keep", not {leftovers!r}')
+        document = self._native.launch(
+            {
+                "command": command if isinstance(command, str) else list(command),
+                "session": session,
+                "name": name,
+                "cwd": None if cwd is None else os.fspath(cwd),
+                "env": None if env is None else dict(env),
+                "timeout_ms": _limit(timeout),
+                "grace_ms": None if grace is None else to_millis(grace),
+                "keep_leftovers": leftovers == "keep",
+                "follow_up": follow_up,
+                "sink": sink,
+            }
+        )
+        return job_from(document, self)
+
+    def get(self, job: Job | str) -> Job:
+        """One job as it is now, by its id or an unambiguous beginning of it. Raises `NoSuchJob`."""
+        return job_from(self._native.get(job_id(job)), self)
+
+    def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> list[Job]:
+        """The jobs that match, newest first."""
+        return self._jobs(self._native.list(session=session, state=state, limit=limit))
+
+    def follow_ups(
+        self, *, session: str | None = None, state: FollowUpState | None = None, limit: int | None = None
+    ) -> list[Job]:
+        """The jobs whose sessions still have to be told, newest first; with `state`, those whose follow-up is there."""
+        return self._jobs(self._native.follow_ups(session=session, state=state, limit=limit))
+
+    def wait(
+        self,
+        *jobs: Job | str,
+        any: bool = False,
+        timeout: Seconds | None = None,
+        acknowledge: bool | None = None,
+    ) -> list[Job]:
+        """Waits until all jobs are over, or with `any` the first; returns them all, in the order of asking.
+
+        Ctrl-C interrupts it. Raises `StillRunning` when `timeout` has passed.
+
+        Reading a result in the name of its session means that the session was told: with `acknowledge=True` what is
+        over is acknowledged, with `False` it stays due. Without it, as on the command line: where the job's session is
+        the one of this process (`$HOMING_SESSION`, or what the agent harness exports, or `default`).
+        """
+        ids = [self.get(job).id if isinstance(job, str) else job.id for job in jobs]
+        millis = None if timeout is None else to_millis(timeout)
+        over, documents = self._native.wait(ids, any=any, timeout_ms=millis, acknowledge=acknowledge)
+        return self._waited(over, self._jobs(documents), millis)
+
+    async def wait_async(
+        self,
+        *jobs: Job | str,
+        any: bool = False,
+        timeout: Seconds | None = None,
+        acknowledge: bool | None = None,
+    ) -> list[Job]:
+        """As `wait`, without holding up the event loop, and without a thread for each wait."""
+        import asyncio
+
+        from ._waits import LoopWaits
+
+        native, loop = self._native, asyncio.get_running_loop()
+        ids = [(await asyncio.to_thread(self.get, job)).id if isinstance(job, str) else job.id for job in jobs]
+        millis = None if timeout is None else to_millis(timeout)
+        waits = self._waits.get(loop)
+        if waits is None:
+            waits = self._waits[loop] = LoopWaits(native, loop)
+        attention = await asyncio.to_thread(native.attend, ids, acknowledge)
+        try:
+            await waits.until_over(ids, any=any, timeout=None if millis is None else millis / 1000)
+            over, documents = await asyncio.to_thread(
+                lambda: native.wait(ids, any=any, timeout_ms=0, acknowledge=acknowledge)
+            )
+        finally:
+            attention.release()
+        return self._waited(over, self._jobs(documents), millis)
+
+    def output(self, job: Job | str, start: int = 0, *, limit: int = 1 << 20, tail: int | None = None) -> Output:
+        """See `Job.output`."""
+        id = self._id(job)
+        if min(start, limit, tail or 0) < 0:
+            raise InvalidRequest("start, limit and tail are not negative")
+        if tail is not None:
+            start = max(self._native.output_end(id) - tail, 0)
+        return Output(*self._native.output(id, start, limit))
+
+    def result_text(self, job: Job | str) -> str:
+        """What an agent reads: how the job ended, its command and output, within 16,000 characters."""
+        return self._native.result_text(self._id(job))
+
+    def kill(self, job: Job | str, *, by_session: bool = True) -> Job:
+        """See `Job.kill`."""
+        return job_from(self._native.kill(self._id(job), by_session=by_session), self)
+
+    def acknowledge(self, *jobs: Job | str) -> list[Job]:
+        """Notes that the sessions were told of these jobs. Raises `Conflict` where one is not over."""
+        return self._jobs(self._native.acknowledge([self._id(job) for job in jobs]))
+
+    def retry(self, *jobs: Job | str) -> list[Job]:
+        """Makes follow-ups pending again, dead and acknowledged ones too."""
+        return self._jobs(self._native.retry([self._id(job) for job in jobs]))
+
+    def drop_follow_ups(self, *jobs: Job | str) -> list[Job]:
+        """Gives follow-ups up: nobody is told. Of a job that still runs too."""
+        return self._jobs(self._native.drop_follow_ups([self._id(job) for job in jobs]))
+
+    def prune(self, older_than: Seconds) -> list[str]:
+        """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
+        return self._native.prune(to_millis(older_than))
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
+        return self._native.doctor()
+
+    def wakes(self, sessions: str = "*", *, timeout: Seconds = 1800) -> WakeStream:
+        """The wakes of sessions that fit the pattern (`*` is any text, `?` any character), as they become due.
+
+            async for wake in homing.wakes():
+                await run_agent(wake.session, wake.text)
+                await wake.acknowledge()
+
+        This process becomes the monitor of the home for as long as it is iterated; where another process is, it waits
+        and takes over. Any number of tasks may iterate at once: each wake goes to one of them, and never two wakes of
+        one session at the same time. A wake that is not answered within `timeout`, or is let go of without an answer
+        (an exception in the loop), is tried again as the configuration says. After a crash the same wake, with the same
+        id, comes again: an agent that must not be told twice remembers `wake.id`.
+        """
+        from ._wakes import Dispatcher, WakeStream
+
+        native, asked = self._native, (sessions, to_millis(timeout))
+        if self._dispatcher is None or self._dispatcher.is_over:
+            self._dispatcher = Dispatcher(self, native, *asked)
+        elif self._dispatcher.asked != asked:
+            raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are consumed already; a home has one pattern")
+        return WakeStream(self._dispatcher)
+
+    def session_is_free(self, session: str) -> None:
+        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt."""
+        if self._dispatcher is not None:
+            self._dispatcher.session_is_free(session)
+
+    def _id(self, job: Job | str) -> str:
+        return job.id if isinstance(job, Job) else self._native.get(job)["id"]
+
+    def _jobs(self, documents: list[dict[str, Any]]) -> list[Job]:
+        return [job_from(document, self) for document in documents]
+
+    def _waited(self, over: bool, jobs: list[Job], millis: int | None) -> list[Job]:
+        if over:
+            return jobs
+        named = ", ".join(job.id for job in jobs if not job.is_over)
+        raise StillRunning(f"not over after {(millis or 0) / 1000:g} s: {named}", jobs)
+
+
+def _limit(timeout: Seconds | str | None) -> int | bool | None:
+    if timeout is None:
+        return False
+    if isinstance(timeout, str):
+        if timeout != CONFIGURED:
+            raise InvalidRequest(f'a time limit is a number of seconds, None or "{CONFIGURED}", not {timeout!r}')
+        return None
+    return to_millis(timeout)

@@ -1,0 +1,27 @@
+"""Where the `homing` program is that came with this package: it supervises the jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+VARIABLE = "HOMING_SUPERVISOR"
+
+
+def find_program() -> str | None:
+    """Its path; `None` where the library is to look for itself (`$HOMING_SUPERVISOR`, then `PATH`)."""
+    if os.environ.get(VARIABLE):
+        return None
+    return next((path for path in _candidates() if os.access(path, os.X_OK)), None)
+
+
+def _candidates() -> list[str]:
+    package = os.path.dirname(os.path.abspath(__file__))
+    site = os.path.dirname(package)
+    folders = [
+        os.path.join(sys.prefix, "bin"),
+        # `pip install --target`, then lib/pythonX.Y/site-packages below any prefix (`--prefix`, `--user`).
+        os.path.join(site, "bin"),
+        os.path.normpath(os.path.join(site, "..", "..", "..", "bin")),
+    ]
+    return [os.path.join(folder, "homing") for folder in folders]

@@ -1,0 +1,20 @@
+"""Durations: seconds, or a `timedelta`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil, isfinite
+from typing import TypeAlias
+
+from .errors import InvalidRequest
+
+Seconds: TypeAlias = "float | timedelta"
+"""How long: seconds, or a `timedelta`."""
+
+
+def to_millis(duration: Seconds) -> int:
+    """In milliseconds, rounded up, so that what is short does not become nothing."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if not isfinite(seconds) or not 0 <= seconds < 1e12:
+        raise InvalidRequest(f"{duration!r} is no duration in seconds")
+    return ceil(seconds * 1000)

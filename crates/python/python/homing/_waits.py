@@ -1,0 +1,62 @@
+"""Waiting for jobs in an event loop: one descriptor for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import _homing
+
+_FALLBACK_PAUSE = 0.1
+"""Seconds between two looks at a job where the kernel has no watch left (inotify(7))."""
+
+
+class LoopWaits:
+    """All waits of one home in one event loop."""
+
+    def __init__(self, home: _homing.Home, loop: asyncio.AbstractEventLoop) -> None:
+        self._home = home
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._watch = home.watch()
+        if self._watch is not None:
+            loop.add_reader(self._watch.fileno(), self._hear)
+
+    async def until_over(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
+        """Returns when they are over, with `any` when one is, or when the time is."""
+        waits = [asyncio.ensure_future(self._one(id)) for id in dict.fromkeys(ids)]
+        if not waits:
+            return
+        until = asyncio.FIRST_COMPLETED if any else asyncio.FIRST_EXCEPTION
+        try:
+            done, _ = await asyncio.wait(waits, timeout=timeout, return_when=until)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        for wait in done:
+            wait.result()
+
+    async def _one(self, id: str) -> None:
+        heard = asyncio.Event()
+        self._waiting.setdefault(id, set()).add(heard)
+        try:
+            # Watch before looking: what happens in between is not missed.
+            watched = self._watch is not None and self._watch.add(id)
+            while not await asyncio.to_thread(self._home.is_over, id):
+                if watched:
+                    await heard.wait()
+                    heard.clear()
+                else:
+                    await asyncio.sleep(_FALLBACK_PAUSE)
+        finally:
+            self._waiting[id].discard(heard)
+            if not self._waiting[id]:
+                del self._waiting[id]
+                if self._watch is not None:
+                    self._watch.remove(id)
+
+    def _hear(self) -> None:
+        assert self._watch is not None
+        for id in self._watch.changed():
+            for heard in self._waiting.get(id, ()):
+                heard.set()

@@ -1,0 +1,250 @@
+"""Wakes: the follow-ups of finished jobs, for whoever runs the agents of their sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from weakref import WeakSet
+
+from ._job import Job, job_from
+from ._seconds import to_millis
+from .errors import InvalidRequest, NoSuchJob, Unavailable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from . import _homing
+    from ._client import Homing
+    from ._seconds import Seconds
+
+Answer: TypeAlias = 'Literal["delivered", "handed_off", "busy", "gone", "failed"]'
+
+_HANDED_BACK = "handed back: its consumer ended"
+
+_log = logging.getLogger("homing")
+_LEVELS = {"trouble": logging.WARNING, "standby": logging.WARNING, "held": logging.INFO, "answered": logging.INFO}
+
+
+@dataclass(frozen=True, eq=False)
+class Wake:
+    """One message for one session, about one finished job or several. Answer it once; each answer returns when it is
+    on disk. Let go of without one, the attempt has failed.
+    """
+
+    id: str
+    """The same at every attempt, as is the content."""
+    session: str
+    attempt: int
+    text: str
+    """What the agent reads. What jobs printed is marked in it as data."""
+    jobs: tuple[Job, ...]
+    """Failures first, as they were when the wake was made."""
+    _offer: _homing.Offer = field(repr=False)
+    _dispatcher: Dispatcher = field(repr=False)
+
+    async def acknowledge(self) -> None:
+        """The agent was told."""
+        await self._dispatcher.answer(self, "delivered")
+
+    async def hand_off(self) -> None:
+        """It was passed on: it comes again unless somebody calls `Homing.acknowledge` within a quarter of an hour."""
+        await self._dispatcher.answer(self, "handed_off")
+
+    async def busy(self, retry_after: Seconds | None = None, *, reason: str = "a turn is live") -> None:
+        """The session cannot take it now. Uses up no attempt. `Homing.session_is_free` makes it come sooner."""
+        await self._dispatcher.answer(self, "busy", retry_after=retry_after, reason=reason)
+
+    async def gone(self, reason: str = "there is no such session") -> None:
+        """The session exists no more: the follow-up is dead at once, and stays shown."""
+        await self._dispatcher.answer(self, "gone", reason=reason)
+
+    async def failed(self, error: str) -> None:
+        """The attempt failed; it is worth trying again."""
+        await self._dispatcher.answer(self, "failed", reason=error)
+
+
+class WakeStream:
+    """What `Homing.wakes` returns: an asynchronous iterator. `aclose`, or the end of an `async with`, hands back what
+    was not answered, without using up an attempt; with the last stream of a home, this process stops being its monitor.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._taken: WeakSet[Wake] = WeakSet()
+        self._is_closed = False
+        dispatcher.streams += 1
+
+    def __aiter__(self) -> WakeStream:
+        return self
+
+    async def __anext__(self) -> Wake:
+        wake = None if self._is_closed else await self._dispatcher.take(self)
+        if wake is None:
+            raise StopAsyncIteration
+        self._taken.add(wake)
+        return wake
+
+    async def __aenter__(self) -> WakeStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends it."""
+        if self._is_closed:
+            return
+        for wake in self._taken:
+            wake._offer.answer("busy", reason=_HANDED_BACK)
+        self._close()
+        await self._dispatcher.until_stopped()
+
+    def _close(self) -> None:
+        self._is_closed = True
+        self._dispatcher.leave(self)
+
+    def __del__(self) -> None:
+        if not self._is_closed:
+            self._close()
+
+
+class Dispatcher:
+    """Gives the wakes of one home to the tasks of one event loop."""
+
+    def __init__(self, homing: Homing, home: _homing.Home, sessions: str, timeout_ms: int) -> None:
+        self.asked = (sessions, timeout_ms)
+        self.streams = 0
+        self._homing = homing
+        self._home = home
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._feed: _homing.WakeFeed | None = None
+        self._untaken: deque[Wake] = deque()
+        self._takers: deque[tuple[WakeStream, asyncio.Future[Wake | None]]] = deque()
+        self._unrecorded: dict[str, asyncio.Future[str]] = {}
+        self._stopped = asyncio.Event()
+        self._error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._stopped.is_set() or (self._loop is not None and self._loop.is_closed())
+
+    def session_is_free(self, session: str) -> None:
+        if self._feed is not None:
+            self._feed.session_is_free(session)
+
+    async def take(self, stream: WakeStream) -> Wake | None:
+        """The next wake; `None` when there are none any more."""
+        self._start(asyncio.get_running_loop())
+        if self._untaken:
+            return self._untaken.popleft()
+        if self._stopped.is_set():
+            return self._end()
+        taker: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
+        self._takers.append((stream, taker))
+        try:
+            wake = await taker
+        except asyncio.CancelledError:
+            if taker.done() and not taker.cancelled() and (wake := taker.result()) is not None:
+                # It came together with the cancellation: somebody else takes it.
+                self._untaken.appendleft(wake)
+                self._distribute()
+            raise
+        return wake if wake is not None else self._end()
+
+    async def answer(
+        self, wake: Wake, answer: Answer, *, retry_after: Seconds | None = None, reason: str = ""
+    ) -> None:
+        """Answers, and returns when that is on disk."""
+        recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if wake._offer.is_open:
+            self._unrecorded[wake.id] = recorded
+        millis = None if retry_after is None else to_millis(retry_after)
+        in_time = wake._offer.answer(answer, retry_after_ms=millis, reason=reason)
+        if in_time and await recorded == answer:
+            return
+        # Too late for this attempt; what the session knows it need not be told again.
+        if answer == "delivered":
+            with suppress(NoSuchJob):
+                await asyncio.to_thread(self._home.acknowledge, [job.id for job in wake.jobs])
+
+    def leave(self, stream: WakeStream) -> None:
+        """Lets a stream go; with the last one the monitor stops."""
+        self.streams -= 1
+        for waiting, taker in self._takers:
+            if waiting is stream and not taker.done():
+                taker.set_result(None)
+        if self.streams == 0 and self._feed is not None:
+            for wake in self._untaken:
+                wake._offer.answer("busy", reason=_HANDED_BACK)
+            self._untaken.clear()
+            self._feed.stop()
+
+    async def until_stopped(self) -> None:
+        """Returns when this process is no longer the monitor, unless somebody else still takes wakes."""
+        if self.streams == 0 and self._feed is not None:
+            await self._stopped.wait()
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is None:
+            self._feed = self._home.wakes(*self.asked)
+            self._loop = loop
+            loop.add_reader(self._feed.fileno(), self._hear)
+        elif self._loop is not loop:
+            raise InvalidRequest("the wakes of a home are consumed in one event loop")
+
+    def _hear(self) -> None:
+        assert self._feed is not None
+        while (news := self._feed.next()) is not None:
+            if news[0] == "wake":
+                self._untaken.append(self._wake(news[1]))
+            elif news[0] == "recorded":
+                wake_id, answer = news[1]
+                if (recorded := self._unrecorded.pop(wake_id, None)) is not None and not recorded.done():
+                    recorded.set_result(answer)
+            elif news[0] == "said":
+                event, text = news[1]
+                _log.log(_LEVELS.get(event, logging.DEBUG), "%s", text)
+            else:
+                self._stop(news[1])
+        self._distribute()
+
+    def _stop(self, error: str | None) -> None:
+        assert self._loop is not None and self._feed is not None
+        self._loop.remove_reader(self._feed.fileno())
+        self._error = error
+        self._stopped.set()
+        for recorded in self._unrecorded.values():
+            if not recorded.done():
+                recorded.set_result("lost")
+        for _, taker in self._takers:
+            if not taker.done():
+                taker.set_result(None)
+
+    def _end(self) -> None:
+        if self._error is not None:
+            raise Unavailable(self._error)
+
+    def _distribute(self) -> None:
+        while self._untaken and self._takers:
+            _, taker = self._takers.popleft()
+            if not taker.done():
+                taker.set_result(self._untaken.popleft())
+
+    def _wake(self, offer: _homing.Offer) -> Wake:
+        document = json.loads(offer.document)
+        return Wake(
+            id=document["id"],
+            session=document["session"],
+            attempt=document["attempt"],
+            text=document["text"],
+            jobs=tuple(job_from(job, self._homing) for job in document["jobs"]),
+            _offer=offer,
+            _dispatcher=self,
+        )

@@ -1,0 +1,315 @@
+//! An open home, as Python sees it. Jobs are documents (`homing.job/1`) in form of dictionaries.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homing::core::text::clean;
+use homing::{
+    Config, Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, JobIdPrefix, KilledBy, ListOptions,
+    OpenOptions, SessionId, StateName, WaitFor, Waited, session_from_environment,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use pythonize::pythonize;
+
+use crate::errors::Result;
+use crate::launch::Request;
+use crate::wakes::WakeFeed;
+use crate::watch::{Attention, Watch};
+
+/// How much longer than its grace time a job may take to end before Ctrl-C is looked for no more.
+const END_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where settings come from: a file, or with `False` from nowhere.
+#[derive(FromPyObject)]
+pub(crate) enum Settings {
+    None(#[allow(dead_code, reason = "only its type matters")] bool),
+    File(PathBuf),
+}
+
+/// An open home.
+#[pyclass(frozen, module = "homing._homing")]
+pub(crate) struct Home {
+    pub(crate) homing: Arc<Homing>,
+}
+
+#[pymethods]
+impl Home {
+    #[new]
+    #[pyo3(signature = (path=None, *, program=None, config=None))]
+    fn new(path: Option<PathBuf>, program: Option<PathBuf>, config: Option<Settings>) -> Result<Home> {
+        let mut options = OpenOptions::new().apart();
+        if let Some(path) = path {
+            options = options.home(path);
+        }
+        if let Some(program) = program {
+            options = options.supervisor(program);
+        }
+        match config {
+            None => {}
+            Some(Settings::None(_)) => options = options.config(Config::default()),
+            Some(Settings::File(path)) => options = options.config(Config::load_from(&path)?),
+        }
+        Ok(Home { homing: Arc::new(options.open()?) })
+    }
+
+    /// Where it is.
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.homing.home_path().to_owned()
+    }
+
+    /// Where the files of a job are, as long as it is kept.
+    fn job_path(&self, id: &str) -> Result<PathBuf> {
+        Ok(self.homing.job_path(id.parse()?))
+    }
+
+    fn launch<'py>(&self, py: Python<'py>, request: Request) -> Result<Bound<'py, PyAny>> {
+        let spec = request.into_spec()?;
+        let job = py.detach(|| {
+            let job = self.homing.launch(spec)?;
+            // Without a monitor the job runs and is recorded all the same, and `doctor` says that nobody is woken.
+            let _ = self.homing.start_monitor_if_needed(&job);
+            Ok::<_, Error>(job)
+        })?;
+        document(py, &job)
+    }
+
+    fn get<'py>(&self, py: Python<'py>, id: &str) -> Result<Bound<'py, PyAny>> {
+        let prefix: JobIdPrefix = id.parse()?;
+        let job = py.detach(|| self.homing.get(self.homing.resolve(&prefix)?))?;
+        document(py, &job)
+    }
+
+    #[pyo3(signature = (*, session=None, state=None, limit=None))]
+    fn list<'py>(
+        &self,
+        py: Python<'py>,
+        session: Option<&str>,
+        state: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let options =
+            ListOptions { session: session_id(session)?, state: named(state, StateName::from_name)?, limit };
+        documents(py, &py.detach(|| self.homing.list(&options))?)
+    }
+
+    #[pyo3(signature = (*, session=None, state=None, limit=None))]
+    fn follow_ups<'py>(
+        &self,
+        py: Python<'py>,
+        session: Option<&str>,
+        state: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let options = FollowUpOptions {
+            session: session_id(session)?,
+            state: named(state, FollowUpState::from_name)?,
+            limit,
+        };
+        documents(py, &py.detach(|| self.homing.follow_ups(&options))?)
+    }
+
+    fn acknowledge<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
+        let ids = job_ids(&ids)?;
+        documents(py, &py.detach(|| self.homing.acknowledge(&ids))?)
+    }
+
+    fn retry<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
+        let ids = job_ids(&ids)?;
+        documents(py, &py.detach(|| self.homing.retry(&ids))?)
+    }
+
+    fn drop_follow_ups<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
+        let ids = job_ids(&ids)?;
+        documents(py, &py.detach(|| self.homing.drop_follow_ups(&ids))?)
+    }
+
+    /// Waits until jobs are over. Answers whether that came, and the jobs.
+    #[pyo3(signature = (ids, *, any=false, timeout_ms=None, acknowledge=None))]
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Vec<String>,
+        any: bool,
+        timeout_ms: Option<u64>,
+        acknowledge: Option<bool>,
+    ) -> Result<(bool, Bound<'py, PyAny>)> {
+        let ids = job_ids(&ids)?;
+        let readers = self.readers(py, &ids, acknowledge)?;
+        let attention: Vec<_> =
+            readers.iter().map(|(id, reader)| self.homing.attend(&[*id], reader)).collect();
+        let wait_for = if any { WaitFor::Any } else { WaitFor::All };
+        let mut waited =
+            self.wait_or_be_interrupted(py, &ids, wait_for, timeout_ms.map(Duration::from_millis))?;
+        let read = readers.iter().filter(|(id, _)| {
+            waited
+                .jobs
+                .iter()
+                .any(|job| job.id == *id && job.outcome().is_some() && job.follow_up.state.is_open())
+        });
+        let read: Vec<JobId> = read.map(|(id, _)| *id).collect();
+        if !read.is_empty() {
+            let told = py.detach(|| self.homing.acknowledge(&read))?;
+            for job in &mut waited.jobs {
+                if let Some(told) = told.iter().find(|told| told.id == job.id) {
+                    *job = told.clone();
+                }
+            }
+        }
+        drop(attention);
+        Ok((waited.satisfied, documents(py, &waited.jobs)?))
+    }
+
+    /// Holds back the wakes of jobs whose results the caller is about to read in the name of their session.
+    #[pyo3(signature = (ids, acknowledge=None))]
+    fn attend(&self, py: Python<'_>, ids: Vec<String>, acknowledge: Option<bool>) -> Result<Attention> {
+        let readers = self.readers(py, &job_ids(&ids)?, acknowledge)?;
+        Ok(Attention::new(readers.iter().map(|(id, reader)| self.homing.attend(&[*id], reader)).collect()))
+    }
+
+    /// Whether a job is over.
+    fn is_over(&self, py: Python<'_>, id: &str) -> Result<bool> {
+        let id = id.parse()?;
+        Ok(py.detach(|| self.homing.is_over(id))?)
+    }
+
+    /// A watch for event loops; `None` where the kernel has none to give.
+    fn watch(&self) -> Option<Watch> {
+        self.homing.watch().ok().map(Watch::new)
+    }
+
+    #[pyo3(signature = (id, *, by_session=true))]
+    fn kill<'py>(&self, py: Python<'py>, id: &str, by_session: bool) -> Result<Bound<'py, PyAny>> {
+        let id: JobId = id.parse()?;
+        let by = if by_session { KilledBy::Session } else { KilledBy::Operator };
+        let grace = py.detach(|| {
+            self.homing.request_kill(id, by)?;
+            Ok::<_, Error>(self.homing.get(id)?.limits.grace)
+        })?;
+        self.wait_or_be_interrupted(py, &[id], WaitFor::All, Some(grace.saturating_add(END_PATIENCE)))?;
+        document(py, &py.detach(|| self.homing.kill(id, by))?)
+    }
+
+    /// At most `limit` bytes of output from the first kept offset at or behind `start`: that offset, and the bytes.
+    fn output<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        start: u64,
+        limit: usize,
+    ) -> Result<(u64, Bound<'py, PyBytes>)> {
+        let id = id.parse()?;
+        let chunk = py.detach(|| self.homing.output(id, start, limit))?;
+        Ok((chunk.offset, PyBytes::new(py, &chunk.bytes)))
+    }
+
+    /// The offset behind the last byte of output.
+    fn output_end(&self, py: Python<'_>, id: &str) -> Result<u64> {
+        let id = id.parse()?;
+        Ok(py.detach(|| self.homing.output_end(id))?)
+    }
+
+    /// What the agent reads about a job.
+    fn result_text(&self, py: Python<'_>, id: &str) -> Result<String> {
+        let id = id.parse()?;
+        Ok(py.detach(|| self.homing.result_text(id))?)
+    }
+
+    /// Output as text: without terminal control codes, and of a progress bar only its last state.
+    #[staticmethod]
+    fn clean(py: Python<'_>, output: &[u8]) -> String {
+        py.detach(|| clean(output))
+    }
+
+    /// The ids of the jobs that were removed.
+    fn prune(&self, py: Python<'_>, older_than_ms: u64) -> Result<Vec<String>> {
+        let report = py.detach(|| self.homing.prune(Duration::from_millis(older_than_ms)))?;
+        Ok(report.removed.iter().map(JobId::to_string).collect())
+    }
+
+    fn doctor<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        let checks = py.detach(|| self.homing.doctor())?;
+        Ok(pythonize(py, &checks).map_err(PyErr::from)?)
+    }
+
+    /// The process id of the active monitor, 0 where it is not known.
+    fn active_monitor(&self) -> Result<Option<u32>> {
+        Ok(self.homing.active_monitor()?)
+    }
+
+    /// Becomes the monitor of this home, and hands over wakes of sessions that fit the pattern.
+    fn wakes(&self, sessions: &str, timeout_ms: u64) -> Result<WakeFeed> {
+        WakeFeed::start(&self.homing, sessions, Duration::from_millis(timeout_ms))
+    }
+}
+
+impl Home {
+    /// For which jobs the caller reads the result in the name of their session, and which that is.
+    fn readers(
+        &self,
+        py: Python<'_>,
+        ids: &[JobId],
+        acknowledge: Option<bool>,
+    ) -> Result<Vec<(JobId, SessionId)>> {
+        let own = match acknowledge {
+            Some(false) => return Ok(Vec::new()),
+            Some(true) => None,
+            None => Some(session_from_environment()?),
+        };
+        let mut readers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let session = py.detach(|| self.homing.get(*id))?.session;
+            if own.as_ref().is_none_or(|own| *own == session) {
+                readers.push((*id, session));
+            }
+        }
+        Ok(readers)
+    }
+
+    /// Waits without the interpreter's lock; a signal handler that raises ends the wait.
+    fn wait_or_be_interrupted(
+        &self,
+        py: Python<'_>,
+        ids: &[JobId],
+        wait_for: WaitFor,
+        timeout: Option<Duration>,
+    ) -> Result<Waited> {
+        let mut raised = None;
+        let waited = py.detach(|| {
+            self.homing.wait_unless(ids, wait_for, timeout, &mut || {
+                raised = Python::attach(|py| py.check_signals()).err();
+                raised.is_some()
+            })
+        })?;
+        match raised {
+            Some(raised) => Err(raised.into()),
+            None => Ok(waited),
+        }
+    }
+}
+
+pub(crate) fn document<'py>(py: Python<'py>, job: &Job) -> Result<Bound<'py, PyAny>> {
+    Ok(pythonize(py, job).map_err(PyErr::from)?)
+}
+
+fn documents<'py>(py: Python<'py>, jobs: &[Job]) -> Result<Bound<'py, PyAny>> {
+    Ok(pythonize(py, jobs).map_err(PyErr::from)?)
+}
+
+fn job_ids(ids: &[String]) -> Result<Vec<JobId>> {
+    ids.iter().map(|id| Ok(id.parse()?)).collect()
+}
+
+fn session_id(session: Option<&str>) -> Result<Option<SessionId>> {
+    Ok(session.map(str::parse).transpose()?)
+}
+
+/// A state by its name.
+fn named<T>(name: Option<&str>, find: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+    match name.map(|name| (name, find(name))) {
+        Some((name, None)) => Err(Error::InvalidRequest(format!("there is no state {name:?}")).into()),
+        found => Ok(found.and_then(|(_, found)| found)),
+    }
+}

@@ -1,0 +1,27 @@
+//! The extension `homing._homing`: the library as Python objects, without policy and without a friendly face. The
+//! modules in `python/homing` give it one.
+//!
+//! Nothing here calls into Python from a thread of its own: what happens elsewhere is put into a queue, and a descriptor
+//! becomes readable. So an interpreter can end at any time.
+
+mod errors;
+mod home;
+mod launch;
+mod wakes;
+mod watch;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _homing {
+    #[pymodule_export]
+    use super::home::Home;
+    #[pymodule_export]
+    use super::wakes::{Offer, WakeFeed};
+    #[pymodule_export]
+    use super::watch::{Attention, Watch};
+
+    /// Version of the library.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+}

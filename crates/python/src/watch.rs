@@ -1,0 +1,62 @@
+//! Waiting in an event loop.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, PoisonError};
+
+use homing::{JobId, JobWatch};
+use pyo3::prelude::*;
+
+use crate::errors::Result;
+
+/// Tells which of many jobs may have changed. Readable when there is something to tell.
+#[pyclass(frozen, module = "homing._homing")]
+pub(crate) struct Watch {
+    watch: JobWatch,
+}
+
+impl Watch {
+    pub(crate) fn new(watch: JobWatch) -> Watch {
+        Watch { watch }
+    }
+}
+
+#[pymethods]
+impl Watch {
+    fn fileno(&self) -> i32 {
+        self.watch.as_fd().as_raw_fd()
+    }
+
+    /// Answers whether the job is watched from now on: the kernel may have no watch left.
+    fn add(&self, id: &str) -> Result<bool> {
+        Ok(self.watch.add(id.parse()?).is_ok())
+    }
+
+    fn remove(&self, id: &str) -> Result<()> {
+        self.watch.remove(id.parse()?);
+        Ok(())
+    }
+
+    /// The jobs that something happened to since the last call.
+    fn changed(&self) -> Vec<String> {
+        self.watch.changed().iter().map(JobId::to_string).collect()
+    }
+}
+
+/// Holds back the wakes of jobs that somebody waits for, until it is released.
+#[pyclass(frozen, module = "homing._homing")]
+pub(crate) struct Attention {
+    held: Mutex<Vec<homing::Attention>>,
+}
+
+impl Attention {
+    pub(crate) fn new(held: Vec<homing::Attention>) -> Attention {
+        Attention { held: Mutex::new(held) }
+    }
+}
+
+#[pymethods]
+impl Attention {
+    fn release(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
