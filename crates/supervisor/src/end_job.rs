@@ -2,6 +2,7 @@
 //! left its session or its process group, and orphans of orphans, belong to the tree too: the supervisor is their
 //! subreaper, so whatever loses its parent becomes its child.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use homing_core::{Leftover, LeftoverFate};
@@ -31,12 +32,14 @@ pub const APART_ARGUMENT: &str = "apart";
 #[derive(Debug)]
 pub(crate) struct JobTree {
     cgroup: Option<Cgroup>,
+    /// Processes that were asked to end, by pid and start time.
+    asked: HashSet<(u32, u64)>,
 }
 
 impl JobTree {
     /// The tree below this process, and in its control group where there is one.
     pub(crate) fn new(cgroup: Option<Cgroup>) -> JobTree {
-        JobTree { cgroup }
+        JobTree { cgroup, asked: HashSet::new() }
     }
 
     /// Every process of the job that has not ended. Jobs that this job launched are not part of it: they have
@@ -51,11 +54,26 @@ impl JobTree {
     }
 
     /// Asks every process to end. One that was stopped is continued, or it could not hear.
-    pub(crate) fn terminate(&self) {
+    pub(crate) fn terminate(&mut self) {
         for (pid, stat) in self.members() {
-            send(pid, &stat, Signal::TERM);
-            send(pid, &stat, Signal::CONT);
+            self.ask(pid, &stat);
         }
+    }
+
+    /// Asks orphans that were not asked yet: whoever was being forked while the others were asked does not know. What
+    /// still has its parent is left alone, since it may be that one's way of cleaning up.
+    pub(crate) fn terminate_new_orphans(&mut self) {
+        for (pid, stat) in self.members() {
+            if stat.parent == std::process::id() && !self.asked.contains(&(pid, stat.start_ticks)) {
+                self.ask(pid, &stat);
+            }
+        }
+    }
+
+    fn ask(&mut self, pid: u32, stat: &Stat) {
+        self.asked.insert((pid, stat.start_ticks));
+        send(pid, stat, Signal::TERM);
+        send(pid, stat, Signal::CONT);
     }
 
     /// Kills until nothing is left, or until only processes are left that even SIGKILL does not end. Children that

@@ -139,8 +139,13 @@ impl Watch {
     fn is_over(&mut self, supervision: &Supervision) -> bool {
         self.take_output(supervision);
         let child_ended = self.hear_signals();
-        if child_ended && self.look_at_tree() {
-            return true;
+        if child_ended {
+            if self.look_at_tree() {
+                return true;
+            }
+            if matches!(self.phase, Phase::Ending { .. } | Phase::EndingLeftovers { .. }) {
+                self.tree.terminate_new_orphans();
+            }
         }
         let now = clock::monotonic();
         match self.phase {

@@ -1,7 +1,7 @@
 //! Jobs that will not go: whatever they try, nothing of them is left.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use homing::core::LeftoverFate;
 use homing::{KilledBy, LeftoverPolicy, Outcome, TimeLimit};
@@ -94,6 +94,22 @@ fn a_job_that_ignores_sigterm_is_killed_after_the_grace() {
     let script = setup.script("trap '' TERM; sleep MARK; sleep MARK").time_limit(LIMIT);
     let job = setup.end_of(setup.launch_spec(script.grace(Duration::from_millis(200))).id);
     assert_eq!(outcome(&job), &Outcome::TimedOut);
+    assert_eq!(setup.home.marked(), []);
+}
+
+#[test]
+fn an_orphan_that_appears_while_the_tree_is_ended_is_asked_to_end_too() {
+    let setup = Setup::new();
+    let ready = setup.scratch("ready");
+    let script =
+        format!("trap 'sleep MARK & exit 1' TERM; echo > {}; while :; do sleep 0.01; done", ready.display());
+    let grace = Duration::from_secs(120);
+    let id = setup.launch_spec(setup.script(&script).grace(grace)).id;
+    wait_until("the trap is set", || ready.exists());
+    let started = Instant::now();
+    let job = setup.homing.kill(id, KilledBy::Operator).expect("it can be ended");
+    assert!(started.elapsed() < grace, "it was only killed when the grace was over");
+    assert_eq!(outcome(&job), &Outcome::Killed { by: KilledBy::Operator });
     assert_eq!(setup.home.marked(), []);
 }
 
