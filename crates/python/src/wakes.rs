@@ -189,8 +189,9 @@ impl Offer {
     }
 
     /// Answers. `False` where that comes too late: after another answer, or when the attempt is over.
-    #[pyo3(signature = (kind, *, retry_after_ms=None, reason=String::new()))]
-    fn answer(&self, kind: &str, retry_after_ms: Option<u64>, reason: String) -> Result<bool> {
+    #[pyo3(signature = (kind, *, retry_after_ms=None, reason=""))]
+    fn answer(&self, kind: &str, retry_after_ms: Option<u64>, reason: &str) -> Result<bool> {
+        let reason = reason.to_owned();
         let delivery = match kind {
             "delivered" => Delivery::Delivered,
             "handed_off" => Delivery::HandedOff,

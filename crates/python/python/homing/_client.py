@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from . import _homing
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 CONFIGURED: Final = "configured"
 """As the configuration says, and without one as README.md lists the defaults."""
+
+# Inside `Homing` the name `list` is its method.
+Jobs: TypeAlias = "list[Job]"
+Names: TypeAlias = "list[str]"
+Documents: TypeAlias = "list[dict[str, Any]]"
 
 # Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
 _left_alone: list[_homing.Home] = []
@@ -119,13 +124,13 @@ class Homing:
         """One job as it is now, by its id or an unambiguous beginning of it. Raises `NoSuchJob`."""
         return job_from(self._native.get(job_id(job)), self)
 
-    def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> list[Job]:
+    def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> Jobs:
         """The jobs that match, newest first."""
         return self._jobs(self._native.list(session=session, state=state, limit=limit))
 
     def follow_ups(
         self, *, session: str | None = None, state: FollowUpState | None = None, limit: int | None = None
-    ) -> list[Job]:
+    ) -> Jobs:
         """The jobs whose sessions still have to be told, newest first; with `state`, those whose follow-up is there."""
         return self._jobs(self._native.follow_ups(session=session, state=state, limit=limit))
 
@@ -135,7 +140,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> list[Job]:
+    ) -> Jobs:
         """Waits until all jobs are over, or with `any` the first; returns them all, in the order of asking.
 
         Ctrl-C interrupts it. Raises `StillRunning` when `timeout` has passed.
@@ -155,7 +160,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> list[Job]:
+    ) -> Jobs:
         """As `wait`, without holding up the event loop, and without a thread for each wait."""
         import asyncio
 
@@ -194,23 +199,23 @@ class Homing:
         """See `Job.kill`."""
         return job_from(self._native.kill(self._id(job), by_session=by_session), self)
 
-    def acknowledge(self, *jobs: Job | str) -> list[Job]:
+    def acknowledge(self, *jobs: Job | str) -> Jobs:
         """Notes that the sessions were told of these jobs. Raises `Conflict` where one is not over."""
         return self._jobs(self._native.acknowledge([self._id(job) for job in jobs]))
 
-    def retry(self, *jobs: Job | str) -> list[Job]:
+    def retry(self, *jobs: Job | str) -> Jobs:
         """Makes follow-ups pending again, dead and acknowledged ones too."""
         return self._jobs(self._native.retry([self._id(job) for job in jobs]))
 
-    def drop_follow_ups(self, *jobs: Job | str) -> list[Job]:
+    def drop_follow_ups(self, *jobs: Job | str) -> Jobs:
         """Gives follow-ups up: nobody is told. Of a job that still runs too."""
         return self._jobs(self._native.drop_follow_ups([self._id(job) for job in jobs]))
 
-    def prune(self, older_than: Seconds) -> list[str]:
+    def prune(self, older_than: Seconds) -> Names:
         """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
         return self._native.prune(to_millis(older_than))
 
-    def doctor(self) -> list[dict[str, Any]]:
+    def doctor(self) -> Documents:
         """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
         return self._native.doctor()
 
@@ -244,10 +249,10 @@ class Homing:
     def _id(self, job: Job | str) -> str:
         return job.id if isinstance(job, Job) else self._native.get(job)["id"]
 
-    def _jobs(self, documents: list[dict[str, Any]]) -> list[Job]:
+    def _jobs(self, documents: Documents) -> Jobs:
         return [job_from(document, self) for document in documents]
 
-    def _waited(self, over: bool, jobs: list[Job], millis: int | None) -> list[Job]:
+    def _waited(self, over: bool, jobs: Jobs, millis: int | None) -> Jobs:
         if over:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_over)

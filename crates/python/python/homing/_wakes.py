@@ -145,7 +145,8 @@ class Dispatcher:
         if self._untaken:
             return self._untaken.popleft()
         if self._stopped.is_set():
-            return self._end()
+            self._say_why_it_ended()
+            return None
         taker: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
         self._takers.append((stream, taker))
         try:
@@ -156,7 +157,9 @@ class Dispatcher:
                 self._untaken.appendleft(wake)
                 self._distribute()
             raise
-        return wake if wake is not None else self._end()
+        if wake is None:
+            self._say_why_it_ended()
+        return wake
 
     async def answer(
         self, wake: Wake, answer: Answer, *, retry_after: Seconds | None = None, reason: str = ""
@@ -227,7 +230,7 @@ class Dispatcher:
             if not taker.done():
                 taker.set_result(None)
 
-    def _end(self) -> None:
+    def _say_why_it_ended(self) -> None:
         if self._error is not None:
             raise Unavailable(self._error)
 
