@@ -5,6 +5,8 @@ from typing import Any, Final, Literal, TypeAlias, final
 _Documents: TypeAlias = list[dict[str, Any]]
 _Ids: TypeAlias = list[str]
 
+__all__ = ["Attention", "Home", "Offer", "VERSION", "WakeFeed", "Watch"]
+
 VERSION: Final[str]
 
 @final
