@@ -127,6 +127,7 @@ impl Home {
     }
 
     /// Waits until jobs are over. Answers whether that came, and the jobs.
+    #[expect(clippy::too_many_arguments, reason = "in Python they have names")]
     #[pyo3(signature = (ids, *, any=false, timeout_ms=None, acknowledge=None))]
     fn wait<'py>(
         &self,
@@ -279,7 +280,12 @@ impl Home {
         let mut raised = None;
         let waited = py.detach(|| {
             self.homing.wait_unless(ids, wait_for, timeout, &mut || {
-                raised = Python::attach(|py| py.check_signals()).err();
+                #[expect(
+                    clippy::redundant_closure_for_method_calls,
+                    reason = "without it lifetimes do not fit"
+                )]
+                let signals = Python::attach(|py| py.check_signals());
+                raised = signals.err();
                 raised.is_some()
             })
         })?;
