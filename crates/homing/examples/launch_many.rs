@@ -1,17 +1,20 @@
 //! Launches many jobs from one process, as a host does, and says how long that took. For measuring; see
 //! `scripts/bench-monitor`.
 //!
-//!     launch_many JOBS SESSIONS THREADS
+//!     launch_many JOBS SESSIONS THREADS [apart]
 
 use std::time::Instant;
 
-use homing::{Homing, JobSpec};
+use homing::{JobSpec, OpenOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     homing::supervise_if_asked();
-    let numbers: Vec<usize> = std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
-    let [jobs, sessions, threads] = numbers[..] else { return Err("JOBS SESSIONS THREADS".into()) };
-    let homing = Homing::open()?;
+    let (apart, numbers): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word == "apart");
+    let numbers: Vec<usize> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+    let [jobs, sessions, threads] = numbers[..] else { return Err("JOBS SESSIONS THREADS [apart]".into()) };
+    let options = OpenOptions::new();
+    let homing = if apart.is_empty() { options } else { options.apart() }.open()?;
     let started = Instant::now();
     std::thread::scope(|scope| {
         let homing = &homing;
