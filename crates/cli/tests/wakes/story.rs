@@ -225,9 +225,12 @@ fn a_session_that_waits_for_its_job_itself_is_not_woken_for_it() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let session = "chat".parse().expect("a session");
-    let (read, left) = (setup.launch("chat", "true"), setup.launch("chat", "sleep 0.1"));
+    let attended = setup.home.scratch().join("attended");
+    let script = format!("until [ -e {} ]; do sleep 0.01; done", attended.display());
+    let (read, left) = (setup.launch("chat", &script), setup.launch("chat", &script));
     let attention = setup.homing.attend(&[read, left], &session);
     let stranger = setup.homing.attend(&[read], &"other".parse().expect("a session"));
+    std::fs::write(attended, "").expect("a file");
     setup.wait_for_end(&[read, left]);
     // The monitor knows of both ends: it tells another session of something that ended later.
     let later = setup.launch("later", "true");
