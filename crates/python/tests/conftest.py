@@ -1,0 +1,66 @@
+"""What every test may use: a home of its own, and the proof that nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+SETTINGS = """\
+[monitor]
+autostart = false
+gather = "0s"
+busy_retry = "1h"
+wakes_per_hour = 1000000
+"""
+"""Nothing is told by the mere passing of time: who was busy hears again only when somebody says that it is free."""
+
+Found = TypeVar("Found")
+
+
+def wait_until(condition: Callable[[], Found], what: str, within: float = 60.0) -> Found:
+    """Waits for a condition, and returns what it found."""
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {within:g} s in vain: {what}"
+        time.sleep(0.01)
+    return found
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """The processes that have this home in their environment: jobs, what they started, and those that look after them."""
+    mark, found = f"HOMING_HOME={home}".encode(), {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home that `Homing()` opens. Fails the test that leaves a process behind."""
+    home = tmp_path / "home"
+    (tmp_path / "config.toml").write_text(SETTINGS)
+    monkeypatch.setenv("HOMING_HOME", str(home))
+    monkeypatch.setenv("HOMING_CONFIG", str(tmp_path / "config.toml"))
+    for variable in ("HOMING_SESSION", "HOMING_JOB"):
+        monkeypatch.delenv(variable, raising=False)
+    yield home
+    left: dict[int, str] = {}
+    try:
+        wait_until(lambda: not processes_of(home), "every process of the home is gone", within=20)
+    except AssertionError:
+        left = processes_of(home)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert not left, f"left behind: {left}"
