@@ -90,6 +90,8 @@ class WakeStream:
         return wake
 
     async def __aenter__(self) -> WakeStream:
+        """From here on this process is the monitor, or waits to be."""
+        self._dispatcher.start(asyncio.get_running_loop())
         return self
 
     async def __aexit__(
@@ -135,13 +137,22 @@ class Dispatcher:
     def is_over(self) -> bool:
         return self._stopped.is_set() or (self._loop is not None and self._loop.is_closed())
 
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins to consume wakes, in this loop from now on."""
+        if self._loop is None:
+            self._feed = self._home.wakes(*self.asked)
+            self._loop = loop
+            loop.add_reader(self._feed.fileno(), self._hear)
+        elif self._loop is not loop:
+            raise InvalidRequest("the wakes of a home are consumed in one event loop")
+
     def session_is_free(self, session: str) -> None:
         if self._feed is not None:
             self._feed.session_is_free(session)
 
     async def take(self, stream: WakeStream) -> Wake | None:
         """The next wake; `None` when there are none any more."""
-        self._start(asyncio.get_running_loop())
+        self.start(asyncio.get_running_loop())
         if self._untaken:
             return self._untaken.popleft()
         if self._stopped.is_set():
@@ -190,14 +201,6 @@ class Dispatcher:
         """Returns when this process is no longer the monitor, unless somebody else still takes wakes."""
         if self.streams == 0 and self._feed is not None:
             await self._stopped.wait()
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is None:
-            self._feed = self._home.wakes(*self.asked)
-            self._loop = loop
-            loop.add_reader(self._feed.fileno(), self._hear)
-        elif self._loop is not loop:
-            raise InvalidRequest("the wakes of a home are consumed in one event loop")
 
     def _hear(self) -> None:
         assert self._feed is not None
