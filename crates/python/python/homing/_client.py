@@ -231,13 +231,19 @@ class Homing:
 
         native, asked = self._native, (sessions, to_millis(timeout))
         if self._dispatcher is None or self._dispatcher.is_over:
+            if self._dispatcher is not None:
+                self._dispatcher.retire()
             self._dispatcher = Dispatcher(self, native, *asked)
         elif self._dispatcher.asked != asked:
             raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are consumed already; a home has one pattern")
         return WakeStream(self._dispatcher)
 
     def session_is_free(self, session: str) -> None:
-        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt."""
+        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
+
+        It is heard by the wakes that this object consumes, from the beginning of their `async with` or loop on; elsewhere
+        it does nothing. After a restart, say it once for every session that is free.
+        """
         if self._dispatcher is not None:
             self._dispatcher.session_is_free(session)
 
