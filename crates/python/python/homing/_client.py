@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Behind the method `list` of the class, `list` is that.
+import builtins
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -125,7 +127,7 @@ class Homing:
 
     def follow_ups(
         self, *, session: str | None = None, state: FollowUpState | None = None, limit: int | None = None
-    ) -> list[Job]:
+    ) -> builtins.list[Job]:
         """The jobs whose sessions still have to be told, newest first; with `state`, those whose follow-up is there."""
         return self._jobs(self._native.follow_ups(session=session, state=state, limit=limit))
 
@@ -135,7 +137,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> list[Job]:
+    ) -> builtins.list[Job]:
         """Waits until all jobs are over, or with `any` the first; returns them all, in the order of asking.
 
         Ctrl-C interrupts it. Raises `StillRunning` when `timeout` has passed.
@@ -155,7 +157,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> list[Job]:
+    ) -> builtins.list[Job]:
         """As `wait`, without holding up the event loop, and without a thread for each wait."""
         import asyncio
 
@@ -194,23 +196,23 @@ class Homing:
         """See `Job.kill`."""
         return job_from(self._native.kill(self._id(job), by_session=by_session), self)
 
-    def acknowledge(self, *jobs: Job | str) -> list[Job]:
+    def acknowledge(self, *jobs: Job | str) -> builtins.list[Job]:
         """Notes that the sessions were told of these jobs. Raises `Conflict` where one is not over."""
         return self._jobs(self._native.acknowledge([self._id(job) for job in jobs]))
 
-    def retry(self, *jobs: Job | str) -> list[Job]:
+    def retry(self, *jobs: Job | str) -> builtins.list[Job]:
         """Makes follow-ups pending again, dead and acknowledged ones too."""
         return self._jobs(self._native.retry([self._id(job) for job in jobs]))
 
-    def drop_follow_ups(self, *jobs: Job | str) -> list[Job]:
+    def drop_follow_ups(self, *jobs: Job | str) -> builtins.list[Job]:
         """Gives follow-ups up: nobody is told. Of a job that still runs too."""
         return self._jobs(self._native.drop_follow_ups([self._id(job) for job in jobs]))
 
-    def prune(self, older_than: Seconds) -> list[str]:
+    def prune(self, older_than: Seconds) -> builtins.list[str]:
         """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
         return self._native.prune(to_millis(older_than))
 
-    def doctor(self) -> list[dict[str, Any]]:
+    def doctor(self) -> builtins.list[dict[str, Any]]:
         """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
         return self._native.doctor()
 
@@ -241,8 +243,8 @@ class Homing:
     def session_is_free(self, session: str) -> None:
         """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
 
-        It is heard by the wakes that this object consumes, from the beginning of their `async with` or loop on; elsewhere
-        it does nothing. After a restart, say it once for every session that is free.
+        It is heard by the wakes that this object consumes, from the beginning of their `async with` or loop on;
+        elsewhere it does nothing. After a restart, say it once for every session that is free.
         """
         if self._dispatcher is not None:
             self._dispatcher.session_is_free(session)
@@ -250,10 +252,10 @@ class Homing:
     def _id(self, job: Job | str) -> str:
         return job.id if isinstance(job, Job) else self._native.get(job)["id"]
 
-    def _jobs(self, documents: list[dict[str, Any]]) -> list[Job]:
+    def _jobs(self, documents: builtins.list[dict[str, Any]]) -> builtins.list[Job]:
         return [job_from(document, self) for document in documents]
 
-    def _waited(self, over: bool, jobs: list[Job], millis: int | None) -> list[Job]:
+    def _waited(self, over: bool, jobs: builtins.list[Job], millis: int | None) -> builtins.list[Job]:
         if over:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_over)

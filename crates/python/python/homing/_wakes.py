@@ -174,7 +174,7 @@ class Dispatcher:
         if self._untaken:
             return self._untaken.popleft()
         if self._stopped.is_set():
-            return self._end()
+            return self._no_more()
         taker: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
         self._takers.append((stream, taker))
         try:
@@ -188,7 +188,7 @@ class Dispatcher:
                 self._untaken.appendleft(wake)
                 self._distribute()
             raise
-        return wake if wake is not None else self._end()
+        return wake if wake is not None else self._no_more()
 
     async def answer(
         self, wake: Wake, answer: Answer, *, retry_after: Seconds | None = None, reason: str = ""
@@ -256,9 +256,10 @@ class Dispatcher:
         if not future.done() and not future.get_loop().is_closed():
             future.set_result(result)
 
-    def _end(self) -> None:
+    def _no_more(self) -> Wake | None:
         if self._error is not None:
             raise Unavailable(self._error)
+        return None
 
     def _distribute(self) -> None:
         while self._untaken and self._takers and not self._is_stopping:
