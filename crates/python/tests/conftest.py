@@ -33,7 +33,7 @@ def wait_until(condition: Callable[[], Found], what: str, within: float = 60.0) 
 
 
 def processes_of(home: Path) -> dict[int, str]:
-    """The processes that have this home in their environment: jobs, what they started, and those that look after them."""
+    """The processes with this home in their environment: jobs, what they started, and who looks after them."""
     mark, found = f"HOMING_HOME={home}".encode(), {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
