@@ -21,7 +21,7 @@ use crate::random::random_bytes;
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::sighting::{Attendance, Sighting, look_closely};
 use crate::spec::{JobSpec, TimeLimit};
-use crate::{Error, Result};
+use crate::{Error, HOME_VARIABLE, Result};
 
 /// A job that is on disk, and not yet durable.
 struct Prepared {
@@ -201,6 +201,8 @@ impl Homing {
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
             .args(self.apart_argument())
+            // What the job launches in turn belongs to the same home, however that was named.
+            .env(HOME_VARIABLE, self.home_path())
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
             .env(SESSION_VARIABLE, prepared.spec.session.as_str())

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,13 +36,32 @@ enum News {
 struct Queue {
     news: Mutex<VecDeque<News>>,
     bell: OwnedFd,
+    /// Nobody takes wakes any more. Set and read with the lock of the news held.
+    is_closed: AtomicBool,
 }
 
 impl Queue {
     fn push(&self, news: News) {
-        self.news().push_back(news);
+        let mut queue = self.news();
+        match news {
+            News::Offered(_, answer) if self.is_closed.load(Ordering::Relaxed) => return hand_back(&answer),
+            news => queue.push_back(news),
+        }
+        drop(queue);
         // A counter that is full is readable all the same.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+
+    /// Offers no more wakes, and hands back those that nobody has taken.
+    fn close(&self) {
+        let mut news = self.news();
+        self.is_closed.store(true, Ordering::Relaxed);
+        news.retain(|news| {
+            if let News::Offered(_, answer) = news {
+                hand_back(answer);
+            }
+            !matches!(news, News::Offered(..))
+        });
     }
 
     fn pop(&self) -> Option<News> {
@@ -55,6 +75,13 @@ impl Queue {
     fn news(&self) -> MutexGuard<'_, VecDeque<News>> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whoever takes wakes next gets it, at once. That uses up no attempt.
+fn hand_back(answer: &SyncSender<Delivery>) {
+    let reason = "handed back: nobody takes wakes any more".to_owned();
+    // It fails only where the attempt is over.
+    let _ = answer.send(Delivery::Busy { retry_after: Some(Duration::ZERO), reason });
 }
 
 /// The sink that hands wakes to Python, and waits for the answer.
@@ -91,7 +118,7 @@ impl WakeFeed {
     pub(crate) fn start(homing: &Arc<Homing>, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::InvalidRequest(format!("cannot make an eventfd: {error}")))?;
-        let queue = Arc::new(Queue { news: Mutex::default(), bell });
+        let queue = Arc::new(Queue { news: Mutex::default(), bell, is_closed: AtomicBool::new(false) });
         let observed = Arc::clone(&queue);
         let options = MonitorOptions::new()
             .sink(SINK, Consumers { queue: Arc::clone(&queue), timeout })
@@ -153,17 +180,16 @@ impl WakeFeed {
         Ok(())
     }
 
-    /// Takes up no more wakes. The end is told as `ended`.
+    /// Takes up no more wakes, and hands back those that nobody has taken. The end is told as `ended`.
     fn stop(&self) {
         self.monitor.stop();
+        self.queue.close();
     }
 }
 
 impl Drop for WakeFeed {
     fn drop(&mut self) {
-        self.monitor.stop();
-        // Whoever has not been given to a consumer yet is not waited for.
-        self.queue.news().clear();
+        self.stop();
     }
 }
 

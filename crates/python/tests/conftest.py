@@ -1,11 +1,13 @@
-"""What the tests share: a home that proves at its end that nothing of it survived."""
+"""What every test may use: a home of its own, and the proof that nothing of it is left."""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,51 +16,75 @@ from homing import Homing
 DEADLINE = 60.0
 """Seconds after which what is waited for counts as lost. Far more than it takes: machines are slow at times."""
 
+SETTINGS = """\
+[monitor]
+autostart = false
+gather = "0s"
+busy_retry = "1h"
+wakes_per_hour = 1000000
+"""
+"""Nothing is told by the mere passing of time: who was busy hears again only when somebody says that it is free."""
 
-def wait_until(what: str, holds: Callable[[], object]) -> None:
-    """Waits until something holds."""
-    give_up_at = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < give_up_at, f"waited {DEADLINE:g} s in vain until {what}"
+HARNESS_VARIABLES = (
+    "CLAUDE_CODE_SESSION_ID",
+    "CODEX_THREAD_ID",
+    "AGENT_SESSION_ID",
+    "GEMINI_SESSION_ID",
+    "LETTA_CONVERSATION_ID",
+)
+
+Found = TypeVar("Found")
+
+
+def wait_until(condition: Callable[[], Found], what: str, within: float = DEADLINE) -> Found:
+    """Waits for a condition, and returns what it found."""
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {within:g} s in vain: {what}"
         time.sleep(0.01)
+    return found
 
 
-def processes_of(home: Path) -> list[int]:
-    """The processes that belong to jobs of this home: they carry it in their environment."""
-    mark = f"HOMING_TEST_HOME={home}".encode()
-    found = []
-    for entry in os.scandir("/proc"):
+def processes_of(home: Path) -> dict[int, str]:
+    """The processes with this home in their environment: jobs, what they started, and who looks after them."""
+    mark, found = f"HOMING_HOME={home}".encode(), {}
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            environment = Path(entry.path, "environ").read_bytes()
-            has_ended = Path(entry.path, "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            has_ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            if not has_ended and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if mark in environment.split(b"\0") and not has_ended:
-            found.append(int(entry.name))
     return found
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where a home can be made. Whatever is started meanwhile can be told from everything else by its environment."""
+    """A home that `Homing()` opens. Fails the test that leaves a process behind."""
     home = tmp_path / "home"
-    for name in [name for name in os.environ if name.startswith("HOMING_") and name != "HOMING_SUPERVISOR"]:
-        monkeypatch.delenv(name)
-    for name in ("CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "AGENT_SESSION_ID", "GEMINI_SESSION_ID"):
-        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config.toml").write_text(SETTINGS)
+    monkeypatch.setenv("HOMING_HOME", str(home))
     monkeypatch.setenv("HOMING_CONFIG", str(tmp_path / "config.toml"))
-    (tmp_path / "config.toml").write_text("")
-    monkeypatch.setenv("HOMING_TEST_HOME", str(home))
+    # These tests may themselves run in a job, or in an agent.
+    for variable in ("HOMING_SESSION", "HOMING_JOB", "HOMING_HARNESS", "HOMING_WAKE", *HARNESS_VARIABLES):
+        monkeypatch.delenv(variable, raising=False)
     yield home
-    if home.exists():
-        homing = Homing(home)
-        for job in [*homing.list(state="running"), *homing.list(state="starting")]:
-            job.kill()
-    wait_until("nothing of the home is left", lambda: not processes_of(home))
+    left: dict[int, str] = {}
+    try:
+        wait_until(lambda: not processes_of(home), "every process of the home is gone", within=20)
+    except AssertionError:
+        left = processes_of(home)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert not left, f"left behind: {left}"
 
 
 @pytest.fixture
-def homing(home: Path) -> Homing:
-    return Homing(home)
+def homing(home: Path) -> Iterator[Homing]:
+    """The home, open. What still runs in it at the end is ended."""
+    homing = Homing(home)
+    yield homing
+    for job in [*homing.list(state="running"), *homing.list(state="starting")]:
+        job.kill()

@@ -63,8 +63,9 @@ def test_an_exact_command_is_never_read_by_a_shell(homing: Homing, tmp_path: Pat
 
 
 def test_the_environment_reaches_the_job_and_no_file(homing: Homing) -> None:
-    job = homing.launch('echo "$SECRET $HOMING_SESSION"', env={"SECRET": "s3cret"}, session="chat-1").wait(DEADLINE)
-    assert job.output().text == "s3cret chat-1\n"
+    script = 'echo "$SECRET $HOMING_SESSION $HOMING_HOME $HOMING_JOB"'
+    job = homing.launch(script, env={"SECRET": "s3cret"}, session="chat-1").wait(DEADLINE)
+    assert job.output().text == f"s3cret chat-1 {homing.home} {job.id}\n"
     spec = homing.home / "jobs" / job.id / "spec.json"
     assert "s3cret" not in spec.read_text()
 
@@ -99,11 +100,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_kill_ends_the_whole_tree_and_is_not_followed_up(homing: Homing, home: Path) -> None:
     job = homing.launch("setsid sleep 600 & (sleep 600 &); sleep 600", session="chat-1")
-    wait_until("all of it runs", lambda: len(processes_of(home)) >= 5)
+    wait_until(lambda: len(processes_of(home)) >= 5, "all of it runs")
     over = job.kill()
     assert over.outcome is not None and (over.outcome.kind, over.outcome.reason) == ("killed", "session")
     assert over.follow_up.state == "suppressed"
-    assert processes_of(home) == []
+    assert processes_of(home) == {}
     assert homing.launch("sleep 600").kill(by_session=False).follow_up.state == "pending"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+# Behind the method `list` of the class, `list` is that.
+import builtins
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from . import _homing
@@ -23,11 +25,6 @@ if TYPE_CHECKING:
 
 CONFIGURED: Final = "configured"
 """As the configuration says, and without one as README.md lists the defaults."""
-
-# Inside `Homing` the name `list` is its method.
-Jobs: TypeAlias = "list[Job]"
-Names: TypeAlias = "list[str]"
-Documents: TypeAlias = "list[dict[str, Any]]"
 
 # Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
 _left_alone: list[_homing.Home] = []
@@ -124,13 +121,13 @@ class Homing:
         """One job as it is now, by its id or an unambiguous beginning of it. Raises `NoSuchJob`."""
         return job_from(self._native.get(job_id(job)), self)
 
-    def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> Jobs:
+    def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> builtins.list[Job]:
         """The jobs that match, newest first."""
         return self._jobs(self._native.list(session=session, state=state, limit=limit))
 
     def follow_ups(
         self, *, session: str | None = None, state: FollowUpState | None = None, limit: int | None = None
-    ) -> Jobs:
+    ) -> builtins.list[Job]:
         """The jobs whose sessions still have to be told, newest first; with `state`, those whose follow-up is there."""
         return self._jobs(self._native.follow_ups(session=session, state=state, limit=limit))
 
@@ -140,7 +137,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> Jobs:
+    ) -> builtins.list[Job]:
         """Waits until all jobs are over, or with `any` the first; returns them all, in the order of asking.
 
         Ctrl-C interrupts it. Raises `StillRunning` when `timeout` has passed.
@@ -160,7 +157,7 @@ class Homing:
         any: bool = False,
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
-    ) -> Jobs:
+    ) -> builtins.list[Job]:
         """As `wait`, without holding up the event loop, and without a thread for each wait."""
         import asyncio
 
@@ -199,23 +196,23 @@ class Homing:
         """See `Job.kill`."""
         return job_from(self._native.kill(self._id(job), by_session=by_session), self)
 
-    def acknowledge(self, *jobs: Job | str) -> Jobs:
+    def acknowledge(self, *jobs: Job | str) -> builtins.list[Job]:
         """Notes that the sessions were told of these jobs. Raises `Conflict` where one is not over."""
         return self._jobs(self._native.acknowledge([self._id(job) for job in jobs]))
 
-    def retry(self, *jobs: Job | str) -> Jobs:
+    def retry(self, *jobs: Job | str) -> builtins.list[Job]:
         """Makes follow-ups pending again, dead and acknowledged ones too."""
         return self._jobs(self._native.retry([self._id(job) for job in jobs]))
 
-    def drop_follow_ups(self, *jobs: Job | str) -> Jobs:
+    def drop_follow_ups(self, *jobs: Job | str) -> builtins.list[Job]:
         """Gives follow-ups up: nobody is told. Of a job that still runs too."""
         return self._jobs(self._native.drop_follow_ups([self._id(job) for job in jobs]))
 
-    def prune(self, older_than: Seconds) -> Names:
+    def prune(self, older_than: Seconds) -> builtins.list[str]:
         """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
         return self._native.prune(to_millis(older_than))
 
-    def doctor(self) -> Documents:
+    def doctor(self) -> builtins.list[dict[str, Any]]:
         """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
         return self._native.doctor()
 
@@ -228,31 +225,39 @@ class Homing:
 
         This process becomes the monitor of the home for as long as it is iterated; where another process is, it waits
         and takes over. Any number of tasks may iterate at once: each wake goes to one of them, and never two wakes of
-        one session at the same time. A wake that is not answered within `timeout`, or is let go of without an answer
+        one session at the same time. An attempt that dies with its process counts as one. A wake that is not answered within `timeout`, or is let go of without an answer
         (an exception in the loop), is tried again as the configuration says. After a crash the same wake, with the same
         id, comes again: an agent that must not be told twice remembers `wake.id`.
         """
         from ._wakes import Dispatcher, WakeStream
 
         native, asked = self._native, (sessions, to_millis(timeout))
+        if asked[1] == 0:
+            raise InvalidRequest("with a timeout of zero no answer is in time")
         if self._dispatcher is None or self._dispatcher.is_over:
+            if self._dispatcher is not None:
+                self._dispatcher.retire()
             self._dispatcher = Dispatcher(self, native, *asked)
         elif self._dispatcher.asked != asked:
             raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are consumed already; a home has one pattern")
         return WakeStream(self._dispatcher)
 
     def session_is_free(self, session: str) -> None:
-        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt."""
+        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
+
+        It is heard by the wakes that this object consumes, from the beginning of their `async with` or loop on;
+        elsewhere it does nothing. After a restart, say it once for every session that is free.
+        """
         if self._dispatcher is not None:
             self._dispatcher.session_is_free(session)
 
     def _id(self, job: Job | str) -> str:
         return job.id if isinstance(job, Job) else self._native.get(job)["id"]
 
-    def _jobs(self, documents: Documents) -> Jobs:
+    def _jobs(self, documents: builtins.list[dict[str, Any]]) -> builtins.list[Job]:
         return [job_from(document, self) for document in documents]
 
-    def _waited(self, over: bool, jobs: Jobs, millis: int | None) -> Jobs:
+    def _waited(self, over: bool, jobs: builtins.list[Job], millis: int | None) -> builtins.list[Job]:
         if over:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_over)

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from ._job import Job, job_from
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._seconds import Seconds
 
 Answer: TypeAlias = 'Literal["delivered", "handed_off", "busy", "gone", "failed"]'
+
+Settled = TypeVar("Settled")
 
 _HANDED_BACK = "handed back: its consumer ended"
 
@@ -70,7 +72,7 @@ class Wake:
 
 class WakeStream:
     """What `Homing.wakes` returns: an asynchronous iterator. `aclose`, or the end of an `async with`, hands back what
-    was not answered, without using up an attempt; with the last stream of a home, this process stops being its monitor.
+    was not answered, without using up an attempt (where an exception ends the block, the attempt has failed); with the last stream of a home, this process stops being its monitor.
     """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
@@ -90,20 +92,27 @@ class WakeStream:
         return wake
 
     async def __aenter__(self) -> WakeStream:
+        """From here on this process is the monitor, or waits to be."""
+        self._dispatcher.start(asyncio.get_running_loop())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A wake that its agent fails on must not come again for ever; who is cancelled has not failed.
+        if isinstance(error, Exception):
+            for wake in list(self._taken):
+                wake._offer.answer("failed", reason=f"{type(error).__name__}: {error}")
         await self.aclose()
 
     async def aclose(self) -> None:
         """Ends it."""
         if self._is_closed:
             return
-        for wake in self._taken:
-            wake._offer.answer("busy", reason=_HANDED_BACK)
+        taken = list(self._taken)
         self._close()
+        for wake in taken:
+            hand_back(wake._offer)
         await self._dispatcher.until_stopped()
 
     def _close(self) -> None:
@@ -113,6 +122,11 @@ class WakeStream:
     def __del__(self) -> None:
         if not self._is_closed:
             self._close()
+
+
+def hand_back(offer: _homing.Offer) -> None:
+    """Nobody here answers it any more: whoever takes wakes next gets it, at once."""
+    offer.answer("busy", retry_after_ms=0, reason=_HANDED_BACK)
 
 
 class Dispatcher:
@@ -128,12 +142,31 @@ class Dispatcher:
         self._untaken: deque[Wake] = deque()
         self._takers: deque[tuple[WakeStream, asyncio.Future[Wake | None]]] = deque()
         self._unrecorded: dict[str, asyncio.Future[str]] = {}
+        self._is_stopping = False
         self._stopped = asyncio.Event()
         self._error: str | None = None
 
     @property
     def is_over(self) -> bool:
-        return self._stopped.is_set() or (self._loop is not None and self._loop.is_closed())
+        """Whether it gives out no more wakes."""
+        return self._is_stopping or self._stopped.is_set() or (self._loop is not None and self._loop.is_closed())
+
+    def retire(self) -> None:
+        """Stops the monitor, and hands back what nobody has taken."""
+        if self._feed is not None and not self._stopped.is_set():
+            self._is_stopping = True
+            self._feed.stop()
+            # The event loop may be gone, or go now, and would not hear it.
+            self._hear()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins to consume wakes, in this loop from now on."""
+        if self._loop is None:
+            self._feed = self._home.wakes(*self.asked)
+            self._loop = loop
+            loop.add_reader(self._feed.fileno(), self._hear)
+        elif self._loop is not loop:
+            raise InvalidRequest("the wakes of a home are consumed in one event loop")
 
     def session_is_free(self, session: str) -> None:
         if self._feed is not None:
@@ -141,38 +174,43 @@ class Dispatcher:
 
     async def take(self, stream: WakeStream) -> Wake | None:
         """The next wake; `None` when there are none any more."""
-        self._start(asyncio.get_running_loop())
+        self.start(asyncio.get_running_loop())
         if self._untaken:
             return self._untaken.popleft()
         if self._stopped.is_set():
-            self._say_why_it_ended()
-            return None
+            return self._no_more()
         taker: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
         self._takers.append((stream, taker))
         try:
             wake = await taker
         except asyncio.CancelledError:
-            if taker.done() and not taker.cancelled() and (wake := taker.result()) is not None:
+            if taker.cancelled():
+                with suppress(ValueError):
+                    self._takers.remove((stream, taker))
+            elif taker.done() and (wake := taker.result()) is not None:
                 # It came together with the cancellation: somebody else takes it.
                 self._untaken.appendleft(wake)
                 self._distribute()
             raise
-        if wake is None:
-            self._say_why_it_ended()
-        return wake
+        return wake if wake is not None else self._no_more()
 
     async def answer(
         self, wake: Wake, answer: Answer, *, retry_after: Seconds | None = None, reason: str = ""
     ) -> None:
         """Answers, and returns when that is on disk."""
-        recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        if wake._offer.is_open:
-            self._unrecorded[wake.id] = recorded
         millis = None if retry_after is None else to_millis(retry_after)
+        loop = asyncio.get_running_loop()
+        recorded: asyncio.Future[str] = loop.create_future()
+        # Only in its own event loop, and before the monitor has ended, is an answer heard to be on disk.
+        is_heard = loop is self._loop and not self._stopped.is_set()
+        if is_heard and wake._offer.is_open:
+            self._unrecorded[wake.id] = recorded
         in_time = wake._offer.answer(answer, retry_after_ms=millis, reason=reason)
-        if in_time and await recorded == answer:
+        if in_time and is_heard and await recorded == answer:
             return
-        # Too late for this attempt; what the session knows it need not be told again.
+        if self._unrecorded.get(wake.id) is recorded:
+            del self._unrecorded[wake.id]
+        # Perhaps too late for this attempt; what the session knows it need not be told again.
         if answer == "delivered":
             with suppress(NoSuchJob):
                 await asyncio.to_thread(self._home.acknowledge, [job.id for job in wake.jobs])
@@ -181,26 +219,15 @@ class Dispatcher:
         """Lets a stream go; with the last one the monitor stops."""
         self.streams -= 1
         for waiting, taker in self._takers:
-            if waiting is stream and not taker.done():
-                taker.set_result(None)
-        if self.streams == 0 and self._feed is not None:
-            for wake in self._untaken:
-                wake._offer.answer("busy", reason=_HANDED_BACK)
-            self._untaken.clear()
-            self._feed.stop()
+            if waiting is stream:
+                self._settle(taker, None)
+        if self.streams == 0:
+            self.retire()
 
     async def until_stopped(self) -> None:
         """Returns when this process is no longer the monitor, unless somebody else still takes wakes."""
-        if self.streams == 0 and self._feed is not None:
+        if self._is_stopping and asyncio.get_running_loop() is self._loop:
             await self._stopped.wait()
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is None:
-            self._feed = self._home.wakes(*self.asked)
-            self._loop = loop
-            loop.add_reader(self._feed.fileno(), self._hear)
-        elif self._loop is not loop:
-            raise InvalidRequest("the wakes of a home are consumed in one event loop")
 
     def _hear(self) -> None:
         assert self._feed is not None
@@ -209,8 +236,8 @@ class Dispatcher:
                 self._untaken.append(self._wake(news[1]))
             elif news[0] == "recorded":
                 wake_id, answer = news[1]
-                if (recorded := self._unrecorded.pop(wake_id, None)) is not None and not recorded.done():
-                    recorded.set_result(answer)
+                if (recorded := self._unrecorded.pop(wake_id, None)) is not None:
+                    self._settle(recorded, answer)
             elif news[0] == "said":
                 event, text = news[1]
                 _log.log(_LEVELS.get(event, logging.DEBUG), "%s", text)
@@ -220,25 +247,32 @@ class Dispatcher:
 
     def _stop(self, error: str | None) -> None:
         assert self._loop is not None and self._feed is not None
-        self._loop.remove_reader(self._feed.fileno())
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._feed.fileno())
         self._error = error
         self._stopped.set()
         for recorded in self._unrecorded.values():
-            if not recorded.done():
-                recorded.set_result("lost")
+            self._settle(recorded, "lost")
         for _, taker in self._takers:
-            if not taker.done():
-                taker.set_result(None)
+            self._settle(taker, None)
 
-    def _say_why_it_ended(self) -> None:
+    def _settle(self, future: asyncio.Future[Settled], result: Settled) -> None:
+        if not future.done() and not future.get_loop().is_closed():
+            future.set_result(result)
+
+    def _no_more(self) -> Wake | None:
         if self._error is not None:
             raise Unavailable(self._error)
+        return None
 
     def _distribute(self) -> None:
-        while self._untaken and self._takers:
+        while self._untaken and self._takers and not self._is_stopping:
             _, taker = self._takers.popleft()
             if not taker.done():
                 taker.set_result(self._untaken.popleft())
+        if self._is_stopping:
+            while self._untaken:
+                hand_back(self._untaken.popleft()._offer)
 
     def _wake(self, offer: _homing.Offer) -> Wake:
         document = json.loads(offer.document)

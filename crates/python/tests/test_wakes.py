@@ -1,0 +1,406 @@
+"""`Homing.wakes`, treated badly: consumers that are cancelled, fail, come late or never answer; loops that end without a
+word. Whatever happens, each session is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import wait_until
+from homing import Homing, InvalidRequest, Job, Wake, WakeStream
+from waking import over, run, told
+
+
+def job_ids(wakes: list[Wake]) -> list[str]:
+    return sorted(job.id for wake in wakes for job in wake.jobs)
+
+
+def test_a_wake_carries_what_the_agent_reads_and_is_over_once_acknowledged(home: Path) -> None:
+    homing = Homing()
+    job = over(homing, command="echo done; exit 3")
+
+    async def main() -> None:
+        async with homing.wakes() as wakes:
+            wake = await anext(wakes)
+            assert (wake.session, wake.attempt, [one.id for one in wake.jobs]) == ("chat-1", 1, [job.id])
+            assert "exit code 3" in wake.text and "done" in wake.text
+            await wake.acknowledge()
+            assert told(homing, job)
+
+    run(main())
+
+
+def test_closing_and_opening_again_goes_on(home: Path) -> None:
+    homing = Homing()
+
+    async def main() -> None:
+        for number in range(5):
+            job = over(homing, f"chat-{number}")
+            async with homing.wakes() as wakes:
+                wake = await anext(wakes)
+                assert job_ids([wake]) == [job.id]
+                await wake.acknowledge()
+            assert told(homing, job)
+
+    run(main())
+
+
+def test_a_loop_that_was_left_can_be_entered_again_at_once(home: Path) -> None:
+    homing = Homing()
+    jobs = [over(homing, f"chat-{number}") for number in range(5)]
+
+    async def main() -> None:
+        for _ in jobs:
+            # Nobody closes the stream: it is left, and forgotten.
+            async for wake in homing.wakes():
+                await wake.acknowledge()
+                break
+            else:
+                raise AssertionError("the loop has ended by itself")
+
+    run(main())
+    assert told(homing, *jobs)
+
+
+def test_what_was_not_taken_is_not_a_failed_attempt_when_the_loop_is_left(home: Path) -> None:
+    homing = Homing()
+    jobs = [over(homing, f"chat-{number}") for number in range(5)]
+
+    async def first() -> None:
+        async for wake in homing.wakes():
+            await wake.acknowledge()
+            break
+
+    run(first())
+    gc.collect()
+
+    async def rest() -> list[Wake]:
+        wakes: list[Wake] = []
+        async with homing.wakes() as stream:
+            while len(wakes) < 4:
+                wakes.append(await anext(stream))
+                await wakes[-1].acknowledge()
+        return wakes
+
+    wakes = run(rest())
+    assert [wake.attempt for wake in wakes] == [1] * 4
+    assert told(homing, *jobs)
+
+
+def test_an_event_loop_that_ends_without_a_word_does_not_hold_up_the_next(home: Path) -> None:
+    homing = Homing()
+    kept: list[WakeStream] = []
+
+    async def abandon() -> None:
+        kept.append(homing.wakes())
+        await (await anext(kept[-1])).acknowledge()
+
+    jobs = []
+    for number in range(4):
+        jobs.append(over(homing, f"chat-{number}"))
+        run(abandon())
+    assert told(homing, *jobs)
+
+    async def close() -> None:
+        for stream in kept:
+            await stream.aclose()
+
+    run(close())
+
+
+def test_a_wake_can_be_answered_after_its_stream_and_its_event_loop(home: Path) -> None:
+    homing = Homing()
+    jobs = [over(homing, "chat-1"), over(homing, "chat-2")]
+
+    async def take() -> list[Wake]:
+        async with homing.wakes() as stream:
+            return [await anext(stream), await anext(stream)]
+
+    async def acknowledge(wakes: list[Wake]) -> None:
+        for wake in wakes:
+            await wake.acknowledge()
+
+    run(acknowledge(run(take())))
+    assert told(homing, *jobs)
+
+    async def take_and_forget() -> Wake:
+        return await anext(homing.wakes())
+
+    job = over(homing, "chat-3")
+    wake = run(take_and_forget())
+    run(acknowledge([wake]))
+    assert told(homing, job)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "exception", "closed"])
+def test_what_a_consumer_leaves_unanswered_comes_again(home: Path, ending: str) -> None:
+    (home.parent / "config.toml").write_text('[monitor]\nautostart = false\nbusy_retry = "10ms"\nretries = ["10ms"]\n')
+    homing = Homing()
+    job = over(homing)
+
+    async def leave() -> None:
+        async with homing.wakes() as stream:
+            async for _wake in stream:
+                if ending == "exception":
+                    raise RuntimeError("a bug of the host")
+                if ending == "cancelled":
+                    await asyncio.sleep(3600)
+                return
+
+    async def main() -> None:
+        task = asyncio.create_task(leave())
+        if ending == "cancelled":
+            await asyncio.to_thread(wait_until, taken, "it is taken")
+            task.cancel()
+        with suppress(asyncio.CancelledError, RuntimeError):
+            await task
+        async with homing.wakes() as stream:
+            wake = await anext(stream)
+            assert job_ids([wake]) == [job.id]
+            await wake.acknowledge()
+
+    def taken() -> list[object]:
+        return [one for one in gc.get_objects() if isinstance(one, Wake)]
+
+    run(main())
+    assert told(homing, job)
+
+
+def test_an_exception_in_the_block_fails_the_attempt(home: Path) -> None:
+    homing = Homing()
+    job = over(homing)
+
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with homing.wakes() as wakes:
+                async for _ in wakes:
+                    raise ZeroDivisionError("the agent")
+        follow_up = homing.get(job).follow_up
+        assert (follow_up.state, follow_up.attempts) == ("pending", 1)
+        assert follow_up.last_error == "ZeroDivisionError: the agent"
+
+    run(main())
+
+
+def test_an_answer_needs_time(home: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        Homing().wakes(timeout=0)
+
+
+def test_consumers_that_are_cancelled_at_any_moment_lose_nothing(home: Path) -> None:
+    (home.parent / "config.toml").write_text(
+        '[monitor]\nautostart = false\nbusy_retry = "10ms"\ngather = "0s"\nwakes_per_hour = 1000000\n'
+    )
+    homing = Homing()
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    jobs: list[Job] = []
+    heard: Counter[str] = Counter()
+
+    async def consume(stream: WakeStream) -> None:
+        async for wake in stream:
+            await asyncio.sleep(0)
+            # Once it is begun, nothing cancels it.
+            await asyncio.shield(wake.acknowledge())
+            heard.update(job.id for job in wake.jobs)
+
+    async def main() -> None:
+        async with homing.wakes() as keeper:
+            for number in range(40):
+                streams = [homing.wakes() for _ in range(3)]
+                consumers = [asyncio.create_task(consume(stream)) for stream in streams]
+                jobs.append(await asyncio.to_thread(homing.launch, "true", session=f"chat-{number % 5}"))
+                for consumer in consumers:
+                    await asyncio.sleep(chance.uniform(0, 0.01))
+                    consumer.cancel()
+                await asyncio.gather(*consumers, return_exceptions=True)
+                for stream in streams:
+                    await stream.aclose()
+            last = asyncio.create_task(consume(keeper))
+            await asyncio.to_thread(wait_until, lambda: told(homing, *jobs), "all are told")
+            last.cancel()
+
+    run(main())
+    assert max(heard.values()) == 1
+
+
+def test_waiting_for_a_wake_with_a_time_limit_again_and_again_keeps_nothing(home: Path) -> None:
+    homing = Homing()
+
+    async def main() -> None:
+        async with homing.wakes() as stream:
+            for _ in range(200):
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(anext(stream), 0.001)
+            assert len(stream._dispatcher._takers) <= 1
+            job = await asyncio.to_thread(over, homing)
+            await (await anext(stream)).acknowledge()
+            assert told(homing, job)
+
+    run(main())
+
+
+def test_several_consumers_share_the_wakes_and_a_session_has_one_at_a_time(home: Path) -> None:
+    homing = Homing()
+    at_work: Counter[str] = Counter()
+    heard: Counter[str] = Counter()
+    consumers_of: Counter[int] = Counter()
+
+    async def consume(number: int) -> None:
+        async for wake in homing.wakes():
+            at_work[wake.session] += 1
+            assert at_work[wake.session] == 1
+            await asyncio.sleep(0.02)
+            at_work[wake.session] -= 1
+            heard.update(job.id for job in wake.jobs)
+            consumers_of[number] += 1
+            await wake.acknowledge()
+
+    async def main() -> None:
+        consumers = [asyncio.create_task(consume(number)) for number in range(4)]
+        jobs = [await asyncio.to_thread(homing.launch, "true", session=f"chat-{n % 8}") for n in range(24)]
+        await asyncio.to_thread(wait_until, lambda: told(homing, *jobs), "all are told")
+        for consumer in consumers:
+            consumer.cancel()
+        await asyncio.gather(*consumers, return_exceptions=True)
+        assert heard == {job.id: 1 for job in jobs}
+        assert len(consumers_of) > 1
+
+    run(main())
+
+
+def test_a_session_that_is_free_before_busy_was_said_is_told_all_the_same(home: Path) -> None:
+    homing = Homing()
+    job = over(homing)
+
+    async def main() -> None:
+        async with homing.wakes() as stream:
+            wake = await anext(stream)
+            # The turn ends while the answer is on its way.
+            homing.session_is_free(wake.session)
+            await wake.busy()
+            again = await anext(stream)
+            assert (again.id, again.attempt) == (wake.id, 1)
+            await again.busy()
+            homing.session_is_free(wake.session)
+            await (await anext(stream)).acknowledge()
+
+    run(main())
+    assert told(homing, job)
+
+
+def test_each_answer_does_what_it_says(home: Path) -> None:
+    homing = Homing()
+    sessions = ("handed_off", "gone", "failed", "busy")
+    jobs = {session: over(homing, session) for session in sessions}
+
+    async def main() -> None:
+        async with homing.wakes() as stream:
+            for _ in sessions:
+                wake = await anext(stream)
+                if wake.session == "handed_off":
+                    await wake.hand_off()
+                elif wake.session == "gone":
+                    await wake.gone()
+                elif wake.session == "failed":
+                    await wake.failed("no network")
+                else:
+                    await wake.busy(3600)
+
+    run(main())
+    found = {session: homing.get(job).follow_up for session, job in jobs.items()}
+    assert {session: (one.state, one.attempts) for session, one in found.items()} == {
+        "handed_off": ("handed_off", 1),
+        "gone": ("dead", 1),
+        "failed": ("pending", 1),
+        "busy": ("pending", 0),
+    }
+    assert found["failed"].last_error == "no network"
+
+
+def test_a_second_answer_changes_nothing(home: Path) -> None:
+    homing = Homing()
+    jobs = [over(homing, "chat-1"), over(homing, "chat-2")]
+
+    async def main() -> None:
+        async with homing.wakes() as stream:
+            for _ in jobs:
+                wake = await anext(stream)
+                await wake.acknowledge()
+                await wake.acknowledge()
+                await wake.busy()
+                await wake.failed("too late")
+                await asyncio.gather(wake.gone(), wake.acknowledge(), wake.hand_off())
+
+    run(main())
+    assert told(homing, *jobs)
+
+
+def test_who_never_answers_fails_and_may_still_acknowledge_late(home: Path) -> None:
+    homing = Homing()
+    job = over(homing)
+
+    async def main() -> None:
+        async with homing.wakes(timeout=0.05) as stream:
+            wake = await anext(stream)
+            await asyncio.to_thread(wait_until, lambda: homing.get(job).follow_up.attempts == 1, "it has failed")
+            assert "no answer" in (homing.get(job).follow_up.last_error or "")
+            await wake.failed("too late to fail")
+            assert homing.get(job).follow_up.attempts == 1
+            await wake.acknowledge()
+            assert told(homing, job)
+
+    run(main())
+
+
+def test_a_late_acknowledgement_of_a_job_that_was_pruned_is_none(home: Path) -> None:
+    homing = Homing()
+    job = over(homing)
+
+    async def main() -> None:
+        async with homing.wakes(timeout=0.05) as stream:
+            wake = await anext(stream)
+            await asyncio.to_thread(wait_until, lambda: homing.get(job).follow_up.attempts == 1, "it has failed")
+            homing.drop_follow_ups(job)
+            assert homing.prune(0) == [job.id]
+            await wake.acknowledge()
+
+    run(main())
+
+
+def test_two_patterns_or_two_event_loops_are_refused(home: Path) -> None:
+    homing = Homing()
+
+    async def main() -> None:
+        async with homing.wakes("chat-*"):
+            with pytest.raises(InvalidRequest, match="one pattern"):
+                homing.wakes("other-*")
+
+            async def elsewhere() -> None:
+                with pytest.raises(InvalidRequest, match="one event loop"):
+                    await anext(homing.wakes("chat-*"))
+
+            await asyncio.to_thread(asyncio.run, elsewhere())
+
+    run(main())
+
+
+def test_other_sessions_are_left_to_others(home: Path) -> None:
+    homing = Homing()
+    mine, others = over(homing, "chat-1"), over(homing, "other-1")
+
+    async def main() -> None:
+        async with homing.wakes("chat-*") as stream:
+            wake = await anext(stream)
+            assert wake.session == "chat-1"
+            await wake.acknowledge()
+
+    run(main())
+    assert told(homing, mine) and homing.get(others).follow_up.state == "pending"
