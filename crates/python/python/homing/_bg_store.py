@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -58,8 +59,10 @@ class Store:
                 },
             )
         except InvalidRequest as error:
-            if error.code == "invalid_directory" and error.errno is not None:
-                raise OSError(error.errno, os.strerror(error.errno), cwd) from None
+            if cwd and error.code == "invalid_directory":
+                # What is there and is no directory comes without a number of the system.
+                number = error.errno or (errno.ENOTDIR if os.path.exists(cwd) else errno.ENOENT)
+                raise OSError(number, os.strerror(number), os.fspath(cwd)) from None
             raise
         record["max_runtime_s"] = max_runtime_s
         return record
