@@ -200,7 +200,7 @@ impl Homing {
         }
     }
 
-    fn exists(&self, id: JobId) -> Result<bool> {
+    pub(crate) fn exists(&self, id: JobId) -> Result<bool> {
         if self.home.jobs.contains(id.as_str()) {
             return Ok(true);
         }

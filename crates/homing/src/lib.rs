@@ -34,6 +34,7 @@ mod error;
 mod follow_ups;
 mod home;
 mod homing;
+mod import;
 mod kill;
 mod launch;
 mod ledger;
@@ -68,6 +69,7 @@ pub use homing_core::{
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
+pub use import::FinishedJob;
 pub use monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use output::{Followed, OutputFollower};
 pub use program::{SUPERVISOR_VARIABLE, supervise_if_asked};

@@ -4,6 +4,7 @@
 //! Nothing here calls into Python from a thread of its own: what happens elsewhere is put into a queue, and a descriptor
 //! becomes readable. So an interpreter can end at any time.
 
+mod bg_jobs;
 mod errors;
 mod home;
 mod launch;
@@ -14,6 +15,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _homing {
+    #[pymodule_export]
+    use super::bg_jobs::{bg_import, bg_launch, bg_record, bg_records};
     #[pymodule_export]
     use super::home::Home;
     #[pymodule_export]

@@ -17,15 +17,13 @@ a follow-up until it was really told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from ._client import CONFIGURED, Homing
-from ._homing import VERSION as __version__
-from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputSize
-from .errors import Conflict, HomingError, InvalidConfig, InvalidRequest, NoSuchJob, StillRunning, Unavailable
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._client import CONFIGURED, Homing
+    from ._homing import VERSION as __version__
+    from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputSize
     from ._wakes import Wake, WakeStream
+    from .errors import Conflict, HomingError, InvalidConfig, InvalidRequest, NoSuchJob, StillRunning, Unavailable
 
 __all__ = [
     "CONFIGURED",
@@ -49,10 +47,37 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Only who consumes wakes needs asyncio, which takes longer to import than everything else together.
-    if name in ("Wake", "WakeStream"):
-        from . import _wakes
+# Everything is imported when it is first used: asyncio, dataclasses and what they need take longer than everything else
+# together, and `homing.bg_jobs` needs none of it.
+_MODULES = {
+    "_client": ("CONFIGURED", "Homing"),
+    "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputSize"),
+    "_wakes": ("Wake", "WakeStream"),
+    "errors": (
+        "Conflict",
+        "HomingError",
+        "InvalidConfig",
+        "InvalidRequest",
+        "NoSuchJob",
+        "StillRunning",
+        "Unavailable",
+    ),
+}
 
-        return getattr(_wakes, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name == "__version__":
+        value: object = import_module("._homing", __name__).VERSION
+    else:
+        module = next((module for module, names in _MODULES.items() if name in names), None)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -156,6 +156,16 @@ impl OutputWriter {
         }
     }
 
+    /// Counts bytes that whoever fills this has left out, as if they had been overwritten. Nothing goes into the head
+    /// after that.
+    pub fn leave_out(&mut self, bytes: u64) {
+        self.total += bytes;
+        self.head = Head::Closed;
+        if let Some(tail) = &mut self.tail {
+            tail.skip_to(self.total);
+        }
+    }
+
     /// Ends the output: readers are told that nothing is in the course of being written, and a ring that was not
     /// filled gives its rest back.
     pub fn finish(&mut self) {

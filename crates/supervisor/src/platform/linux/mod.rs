@@ -10,5 +10,5 @@ pub mod procfs;
 pub mod signals;
 pub mod wait;
 
-pub use disk::start_writing;
+pub use disk::{start_writing, sync_file_system};
 pub use identity::ProcessIdentity;

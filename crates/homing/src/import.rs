@@ -1,0 +1,357 @@
+//! Takes in jobs that another program ran and that are over, with their output and what is still owed for them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use homing_core::{
+    FollowUpPolicy, JobCommand, JobId, LeftoverPolicy, Outcome, SessionId, Timestamp, as_millis,
+};
+use homing_supervisor::layout::{Directory, ring_doorbell};
+use homing_supervisor::output::{Drained, OutputWriter};
+use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
+use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
+use rustix::fs::{FlockOperation, OFlags, flock, renameat};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::Result;
+use crate::homing::Homing;
+
+/// Where jobs are put together before they appear, in the home.
+const STAGE: &str = "import";
+
+/// Stands where the spec of a job names the boot it was launched in: of another program's job it is not known.
+const NO_BOOT: &str = "imported";
+
+/// A job that another program ran, and that is over.
+#[derive(Clone, Debug)]
+pub struct FinishedJob {
+    /// Its id.
+    pub id: JobId,
+    /// The session that launched it.
+    pub session: SessionId,
+    /// What it ran.
+    pub command: JobCommand,
+    /// The directory it ran in; an absolute path.
+    pub cwd: PathBuf,
+    /// Its main process, where that is known. No process is ever looked for by it.
+    pub pid: Option<u32>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its time limit.
+    pub timeout: Option<Duration>,
+    /// The file with its output. It is copied, within the bounds of every job's output.
+    pub output: Option<PathBuf>,
+    /// Whether its session was told already, or need not be.
+    pub told: bool,
+}
+
+impl Homing {
+    /// Takes in jobs that another program ran. They are durable when this returns, and from then on jobs like any other:
+    /// listed, followed up, pruned. Answers which are new: an id that exists is left as it is, so that an import that
+    /// was cut off can be repeated.
+    ///
+    /// A job appears by one rename, when everything about it is on disk. Importers wait for one another.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses, or an output cannot be read; an output that does not exist is empty. Then none
+    /// of these jobs appears, unless the disk fails in the very last step; repeating takes in the rest.
+    pub fn import(&self, jobs: &[FinishedJob]) -> Result<Vec<JobId>> {
+        let stage = self.stage()?;
+        let mut new = Vec::new();
+        for job in jobs {
+            if self.exists(job.id)? {
+                // Its doorbell may not have rung before a crash.
+                ring_doorbell(&self.home.inbox, job.id)?;
+            } else if !new.contains(&job.id) {
+                self.put_together(&stage, job)?;
+                new.push(job.id);
+            }
+        }
+        if new.is_empty() {
+            return Ok(new);
+        }
+        sync_file_system(&stage).map_err(|e| DiskError::new("sync", stage.path(), e))?;
+        for id in &new {
+            match renameat(&stage, id.as_str(), &self.home.jobs, id.as_str()) {
+                // Launched meanwhile, against all odds: that one stays.
+                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+                Err(error) => return Err(self.home.jobs.error("make", id.as_str(), error).into()),
+            }
+            ring_doorbell(&self.home.inbox, *id)?;
+        }
+        self.home.jobs.sync()?;
+        Ok(new)
+    }
+
+    /// The stage, empty, and locked for as long as it is open.
+    fn stage(&self) -> Result<Directory, DiskError> {
+        self.home.root.make_directory(STAGE)?;
+        let stage = self.home.root.open_directory(STAGE)?;
+        while let Err(error) = flock(&stage, FlockOperation::LockExclusive) {
+            if error != Errno::INTR {
+                return Err(DiskError::new("lock", stage.path(), error));
+            }
+        }
+        // Whoever left something here has died.
+        for name in stage.names()? {
+            let remains = stage.open_directory(&name)?;
+            for file in remains.names()? {
+                remains.remove_file(file)?;
+            }
+            stage.remove_directory(&name)?;
+        }
+        Ok(stage)
+    }
+
+    fn put_together(&self, stage: &Directory, job: &FinishedJob) -> Result<(), DiskError> {
+        stage.make_directory(job.id.as_str())?;
+        let directory = stage.open_directory(job.id.as_str())?;
+        let spec = self.spec_of(job);
+        let mut finished = FinishedRecord::bare(job.outcome.clone(), job.ended_at.as_unix_millis());
+        if let Some(path) = &job.output {
+            finished.output_total_bytes = copy_output(path, &spec, &directory)?;
+        }
+        let record = Record::create(&directory)?;
+        let failed = |error| directory.error("write", homing_supervisor::layout::RECORD, error);
+        if let Some(pid) = job.pid {
+            record.write_started(&started(job, pid)).map_err(failed)?;
+        }
+        record.write_finished_unsynced(&finished).map_err(failed)?;
+        // The whole stage is synced at once.
+        spec.write(&directory).map(drop)
+    }
+
+    fn spec_of(&self, job: &FinishedJob) -> SpecFile {
+        let defaults = self.config.defaults.limits();
+        let started_at_ms = job.started_at.as_unix_millis();
+        SpecFile {
+            schema: SpecFile::SCHEMA.to_owned(),
+            id: job.id,
+            session: job.session.clone(),
+            name: None,
+            command: job.command.clone(),
+            cwd: job.cwd.clone(),
+            created_at_ms: started_at_ms,
+            // Puts imported jobs in their order.
+            created_uptime_us: u64::try_from(started_at_ms).unwrap_or(0).saturating_mul(1000),
+            boot_id: NO_BOOT.to_owned(),
+            timeout_ms: job.timeout.map(as_millis),
+            grace_ms: as_millis(defaults.grace),
+            head_bytes: defaults.head_bytes,
+            tail_bytes: defaults.tail_bytes,
+            leftovers: LeftoverPolicy::default(),
+            follow_up: if job.told { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
+            harness: None,
+            sink: None,
+        }
+    }
+}
+
+fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
+    // With ticks that no process has: should it ever be looked for, none is found.
+    let main = ProcessIdentity { pid, start_ticks: u64::MAX };
+    StartedRecord {
+        supervisor: main.clone(),
+        main,
+        boot_id: NO_BOOT.to_owned(),
+        started_at_ms: job.started_at.as_unix_millis(),
+        output_pipe: 0,
+        cgroup: None,
+        ended: None,
+    }
+}
+
+/// Copies the beginning and the end of a file into a job's output; answers how long the file is.
+fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u64, DiskError> {
+    let failed = |error: io::Error| DiskError::new("read", path, error);
+    let Some(mut file) = open_output(path).map_err(failed)? else { return Ok(0) };
+    let length = file.metadata().map_err(failed)?.len();
+    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        .map_err(|e| DiskError::new("open", "/dev/null", e))?;
+    let mut writer = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
+    let head = spec.head_bytes.min(length);
+    feed(&mut writer, &mut file, head, path, directory)?;
+    let tail_start = length.saturating_sub(spec.tail_bytes).max(head);
+    if tail_start > head {
+        writer.leave_out(tail_start - head);
+        io::Seek::seek(&mut file, io::SeekFrom::Start(tail_start)).map_err(failed)?;
+    }
+    feed(&mut writer, &mut file, length - tail_start, path, directory)?;
+    writer.finish();
+    if writer.dropped_bytes() > 0 {
+        return Err(DiskError::new("write", directory.path(), Errno::NOSPC));
+    }
+    Ok(writer.total_bytes())
+}
+
+/// Hands `length` bytes of a file to a writer, through a pipe like a job's.
+fn feed(
+    writer: &mut OutputWriter,
+    file: &mut File,
+    length: u64,
+    path: &Path,
+    directory: &Directory,
+) -> Result<(), DiskError> {
+    let (pipe, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+        .map_err(|e| DiskError::new("make a pipe for", path, e))?;
+    let mut file = file.take(length);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut buffer).map_err(|e| DiskError::new("read", path, e))?;
+        if count == 0 {
+            return Ok(());
+        }
+        let mut left = &buffer[..count];
+        while !left.is_empty() {
+            match rustix::io::write(&input, left) {
+                Ok(written) => left = &left[written..],
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(DiskError::new("copy", path, error)),
+            }
+            while writer.drain(pipe.as_fd(), directory) == Drained::Data {}
+        }
+    }
+}
+
+/// Opens a regular file; `None` where there is none.
+fn open_output(path: &Path) -> io::Result<Option<File>> {
+    // Non-blocking, so that a FIFO cannot hold us; it means nothing for a regular file.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, FollowUpOptions, FollowUpState, OpenOptions};
+
+    fn home(folder: &tempfile::TempDir) -> Homing {
+        OpenOptions::new().home(folder.path().join("home")).config(Config::default()).open().unwrap()
+    }
+
+    fn job(id: &str) -> FinishedJob {
+        FinishedJob {
+            id: id.parse().unwrap(),
+            session: "chat-1".parse().unwrap(),
+            command: JobCommand::Script("make".to_owned()),
+            cwd: "/".into(),
+            pid: Some(4242),
+            started_at: Timestamp::from_unix_millis(1_795_345_200_123),
+            ended_at: Timestamp::from_unix_millis(1_795_345_201_456),
+            outcome: Outcome::Exited { exit_code: 3 },
+            timeout: Some(Duration::from_secs(60)),
+            output: None,
+            told: false,
+        }
+    }
+
+    #[test]
+    fn an_imported_job_is_a_job_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        let asked = job("0123456789ab");
+        assert_eq!(homing.import(std::slice::from_ref(&asked)).unwrap(), [asked.id]);
+        let seen = homing.get(asked.id).unwrap();
+        assert_eq!(seen.outcome(), Some(&asked.outcome));
+        assert_eq!(seen.session, asked.session);
+        assert_eq!(seen.limits.timeout, asked.timeout);
+        assert_eq!(
+            seen.state.started().map(|started| (started.pid, started.started_at)),
+            Some((4242, asked.started_at))
+        );
+        assert_eq!(seen.state.finished().map(|finished| finished.ended_at), Some(asked.ended_at));
+        assert_eq!(seen.follow_up.state, FollowUpState::Pending);
+        homing.acknowledge(&[asked.id]).unwrap();
+        assert_eq!(homing.prune(Duration::ZERO).unwrap().removed, [asked.id]);
+    }
+
+    #[test]
+    fn a_job_that_was_told_is_told_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        homing.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
+        assert_eq!(homing.follow_ups(&FollowUpOptions::default()).unwrap(), []);
+        assert_eq!(homing.list(&Default::default()).unwrap()[0].follow_up.state, FollowUpState::Suppressed);
+    }
+
+    #[test]
+    fn what_exists_is_left_as_it_is_and_the_rest_is_taken_in_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        let first = job("00000000000b");
+        homing.import(std::slice::from_ref(&first)).unwrap();
+        homing.acknowledge(&[first.id]).unwrap();
+        let later = FinishedJob {
+            started_at: first.started_at.saturating_add(Duration::from_secs(1)),
+            ..job("00000000000a")
+        };
+        let again = FinishedJob { outcome: Outcome::TimedOut, ..first.clone() };
+        assert_eq!(homing.import(&[later.clone(), again]).unwrap(), [later.id]);
+        let seen = homing.list(&Default::default()).unwrap();
+        assert_eq!(seen.iter().map(|job| job.id).collect::<Vec<_>>(), [later.id, first.id]);
+        assert_eq!(seen[1].outcome(), Some(&first.outcome));
+        assert_eq!(seen[1].follow_up.state, FollowUpState::Acknowledged);
+    }
+
+    #[test]
+    fn what_an_import_that_died_left_behind_is_no_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        let (cut_off, other) = (job("00000000000a"), job("00000000000b"));
+        let stage = homing.stage().unwrap();
+        homing.put_together(&stage, &cut_off).unwrap();
+        drop(stage);
+        homing.full_scan().unwrap();
+        assert_eq!(homing.list(&Default::default()).unwrap(), []);
+        assert_eq!(homing.import(&[other.clone()]).unwrap(), [other.id]);
+        assert_eq!(homing.import(&[cut_off.clone()]).unwrap(), [cut_off.id]);
+    }
+
+    #[test]
+    fn of_a_long_output_the_beginning_and_the_end_are_taken_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        let limits = homing.config.defaults.limits();
+        let (head, tail) = (limits.head_bytes, limits.tail_bytes);
+        let lengths = [0, 5, head, head + 1, head + tail, head + tail + 12_345];
+        for (number, length) in lengths.into_iter().enumerate() {
+            let bytes: Vec<u8> = (0..length).map(|at| (at / 1000 % 251) as u8).collect();
+            let path = folder.path().join("log");
+            std::fs::write(&path, &bytes).unwrap();
+            let asked = FinishedJob { output: Some(path), ..job(&format!("00000000000{number}")) };
+            homing.import(std::slice::from_ref(&asked)).unwrap();
+            let size = homing.get(asked.id).unwrap().output;
+            let omitted = length.saturating_sub(head + tail);
+            assert_eq!((size.total_bytes, size.omitted_bytes, size.dropped_bytes), (length, omitted, 0));
+            for from in [0, length.saturating_sub(tail)] {
+                let chunk = homing.output(asked.id, from, 1000).unwrap();
+                let start = usize::try_from(from).unwrap();
+                assert_eq!(chunk.offset, from);
+                assert_eq!(chunk.bytes, &bytes[start..start + chunk.bytes.len()]);
+                assert_eq!(chunk.bytes.is_empty(), length == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_that_is_not_there_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let homing = home(&folder);
+        let asked = FinishedJob { output: Some(folder.path().join("none")), ..job("0123456789ab") };
+        homing.import(std::slice::from_ref(&asked)).unwrap();
+        assert_eq!(homing.output_end(asked.id).unwrap(), 0);
+    }
+}

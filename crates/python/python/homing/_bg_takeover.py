@@ -1,0 +1,245 @@
+"""Takes over the store of the old `bg_jobs` module: once, whole, and without changing it.
+
+What is over becomes jobs of the home. What still runs is followed until it ends, by what its wrapper writes, and is then
+taken over like the rest. What is left to follow stands in a file of the home, by which it is also known that the old store
+has been read: it is never read again. A crash at any point repeats a step, and every step may run twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import warnings
+from contextlib import contextmanager
+
+from . import _homing
+from ._bg_processes import end_tree, is_attended, tree_of
+from ._bg_store import is_job_id, write_private
+from .errors import HomingError, InvalidRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Record = dict[str, Any]
+
+DEFAULT_MAX_RUNTIME_S = 3600
+
+STATE = "taken-over.json"
+"""In the home: the records that are still followed. Once it is there, the old store is not read any more."""
+
+LOCK = "taken-over.lock"
+
+
+class TakeOver:
+    """The old store of one data directory on its way into the home. Safe from several threads and processes."""
+
+    def __init__(self, store: str, home_path: str, retention_s: float) -> None:
+        self._store = store
+        self._files = os.path.join(os.path.dirname(store), "bg_jobs")
+        self._state = os.path.join(home_path, STATE)
+        self._lock = os.path.join(home_path, LOCK)
+        self._retention_s = retention_s
+        self._unreadable: tuple[int, int] | None = None
+        self.running: list[Record] = []
+        """What runs, as it was when this was last advanced."""
+        self.is_done = False
+        """Whether nothing is left to be followed."""
+
+    def advance(self, home: _homing.Home) -> None:
+        """Takes over what is over by now."""
+        followed = self._followed()
+        # Whoever comes first takes over the store, and the others wait. What runs is looked at by one at a time.
+        with self._locked(wait=followed is None) as is_locked:
+            if is_locked:
+                self._look(home)
+            else:
+                self.running = followed or []
+
+    def mark(self, home: _homing.Home, job_id: str) -> bool:
+        """Notes that nobody is to be told of a job that runs. Answers whether it is one of these."""
+        with self._locked(wait=True):
+            followed = self._followed() or []
+            found = [record for record in followed if record["id"] == job_id]
+            for record in found:
+                record["followed_up"] = True
+            if found:
+                self._save(followed)
+        return bool(found)
+
+    def kill(self, home: _homing.Home, job_id: str) -> None:
+        """Ends a job that runs; one that is none of these is left alone."""
+        with self._locked(wait=True):
+            followed = self._followed() or []
+            for record in [record for record in followed if record["id"] == job_id]:
+                over = self._end_of(record, time.time())
+                if over is None:
+                    if not end_tree(job_id, record.get("pid")):
+                        raise HomingError(f"job {job_id} does not end, not even by SIGKILL")
+                    over = {**record, "killed": True, "exit_code": None, "ended_at": time.time()}
+                self._import(home, [over])
+                followed.remove(record)
+                self._save(followed)
+
+    @contextmanager
+    def _locked(self, wait: bool) -> Iterator[bool]:
+        # A description of its own for each use, so that threads exclude one another too.
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
+
+    def _look(self, home: _homing.Home) -> None:
+        followed = self._followed()
+        records = self._read_store() if followed is None else followed
+        if records is None:
+            return
+        now = time.time()
+        over, running = [], []
+        for record in records:
+            end = self._end_of(record, now)
+            if end is None:
+                running.append(record)
+            elif not self._is_forgotten(end, now):
+                over.append(end)
+        try:
+            self._import(home, over)
+            if followed is None or running != followed:
+                self._save(running)
+        except (HomingError, OSError) as error:
+            # The disk may be full. Nothing is lost: the next look tries again.
+            _warn(f"{self._store} cannot be taken over now: {error}")
+            return
+        finally:
+            self.running = running
+        self.is_done = not running
+
+    def _followed(self) -> list[Record] | None:
+        """What is left to be followed; `None` where the store has not been taken over."""
+        try:
+            with open(self._state, encoding="utf-8") as file:
+                records: list[Record] = json.load(file)
+                return records
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _save(self, followed: list[Record]) -> None:
+        write_private(self._state, json.dumps(followed))
+
+    def _read_store(self) -> list[Record] | None:
+        """The records of the old store; `None` where it cannot be read, of which is warned once."""
+        try:
+            with open(self._store, "rb") as file:
+                status = os.fstat(file.fileno())
+                version = status.st_mtime_ns, status.st_size
+                if version == self._unreadable:
+                    return None
+                self._unreadable = version
+                document = json.load(file)
+            if not isinstance(document, dict):
+                raise ValueError("it is no JSON object")
+        except (OSError, ValueError) as error:
+            _warn(f"{self._store} is not taken over, because it cannot be read: {error}")
+            return None
+        return [record for id, record in document.items() if self._is_sound(id, record)]
+
+    def _is_sound(self, id: str, record: object) -> bool:
+        sound = (
+            isinstance(record, dict)
+            and record.get("id") == id
+            and is_job_id(id)
+            and isinstance(record.get("session_id"), str)
+            and isinstance(record.get("command"), str)
+            and isinstance(record.get("started_at"), (int, float))
+        )
+        if not sound:
+            _warn(f"{self._store} has a record that is none, which is not taken over: {id}")
+        return sound
+
+    def _is_forgotten(self, record: Record, now: float) -> bool:
+        """Whether the old module would have removed it when it looked next."""
+        return bool(record.get("followed_up")) and now - record["ended_at"] > self._retention_s
+
+    def _end_of(self, record: Record, now: float) -> Record | None:
+        """The record with how it ended; `None` as long as it runs."""
+        if record.get("status") != "running":
+            ended_at = record.get("ended_at")
+            return {**record, "ended_at": ended_at if isinstance(ended_at, (int, float)) else record["started_at"]}
+        leader, limit = record.get("pid"), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
+        # Looked at before the file: a wrapper that writes it and ends in between is not taken for dead.
+        is_attended_now = is_attended(record["id"], leader)
+        written = self._written_exit(record, not is_attended_now)
+        if written is not None:
+            return {**record, "exit_code": written[0], "ended_at": written[1]}
+        if isinstance(limit, (int, float)) and now - record["started_at"] > limit and tree_of(record["id"], leader):
+            # What does not end, not even by SIGKILL, is tried again.
+            over = {**record, "timed_out": True, "exit_code": None, "ended_at": time.time()}
+            return over if end_tree(record["id"], leader) else None
+        if not is_attended_now:
+            # Nobody will write down how it ends: what lives on of it would live on unbounded.
+            over = {**record, "died": True, "exit_code": None, "ended_at": now}
+            return over if end_tree(record["id"], leader) else None
+        return None
+
+    def _written_exit(self, record: Record, is_final: bool) -> tuple[int, float] | None:
+        """The exit code that the wrapper wrote, and when. One that is not all there yet is none."""
+        try:
+            with open(self._file(record, "exit_path", "exit"), "rb") as file:
+                text, written_at = file.read(64), os.fstat(file.fileno()).st_mtime
+            return (int(text), written_at) if text.endswith(b"\n") or is_final else None
+        except (OSError, ValueError):
+            return None
+
+    def _file(self, record: Record, key: str, suffix: str) -> str:
+        """A file of a job: where the record says, or where it is by its name, should the data have been moved."""
+        named = record.get(key)
+        if isinstance(named, str) and os.path.isabs(named) and os.path.exists(named):
+            return named
+        return os.path.join(self._files, f"{record['id']}.{suffix}")
+
+    def _import(self, home: _homing.Home, over: list[Record]) -> None:
+        jobs = [self._job(record) for record in over]
+        try:
+            _homing.bg_import(home, jobs)
+        except InvalidRequest:
+            for job in jobs:
+                self._import_one(home, job)
+
+    def _import_one(self, home: _homing.Home, job: Record) -> None:
+        try:
+            _homing.bg_import(home, [job])
+        except InvalidRequest as error:
+            _warn(f"job {job['id']} of {self._store} cannot be taken over: {error}")
+
+    def _job(self, record: Record) -> Record:
+        code, pid, limit = record.get("exit_code"), record.get("pid"), record.get("max_runtime_s")
+        has_code = isinstance(code, int) and not record.get("died")
+        return {
+            "id": record["id"],
+            "session_id": record["session_id"],
+            "command": record["command"],
+            # The old store does not say where a job ran.
+            "cwd": os.path.dirname(self._store),
+            "pid": pid if isinstance(pid, int) and 0 < pid < 1 << 32 else None,
+            "started_at": record["started_at"],
+            "ended_at": record["ended_at"],
+            "max_runtime_s": limit if isinstance(limit, (int, float)) else DEFAULT_MAX_RUNTIME_S,
+            "exit_code": code if has_code else None,
+            "timed_out": bool(record.get("timed_out")),
+            "killed": bool(record.get("killed")),
+            "log_path": self._file(record, "log_path", "log"),
+            "told": bool(record.get("followed_up")) or bool(record.get("killed")),
+        }
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
