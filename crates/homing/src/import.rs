@@ -160,7 +160,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
     // With ticks that no process has: should it ever be looked for, none is found.
     let main = ProcessIdentity { pid, start_ticks: u64::MAX };
     StartedRecord {
-        supervisor: main.clone(),
+        supervisor: main,
         main,
         boot_id: NO_BOOT.to_owned(),
         started_at_ms: job.started_at.as_unix_millis(),
