@@ -316,8 +316,8 @@ mod tests {
         drop(stage);
         homing.full_scan().unwrap();
         assert_eq!(homing.list(&Default::default()).unwrap(), []);
-        assert_eq!(homing.import(&[other.clone()]).unwrap(), [other.id]);
-        assert_eq!(homing.import(&[cut_off.clone()]).unwrap(), [cut_off.id]);
+        assert_eq!(homing.import(std::slice::from_ref(&other)).unwrap(), [other.id]);
+        assert_eq!(homing.import(std::slice::from_ref(&cut_off)).unwrap(), [cut_off.id]);
     }
 
     #[test]

@@ -5,22 +5,24 @@ from __future__ import annotations
 # Behind the method `list` of the class, `list` is that.
 import builtins
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
-from weakref import WeakKeyDictionary
 
 from . import _homing
-from ._job import FollowUpState, Job, Output, State, job_from, job_id
+from ._job import Job, Output, job_from, job_id
 from ._program import find_program
 from ._seconds import to_millis
 from .errors import InvalidRequest, StillRunning
 
+# As `typing` says; what takes long to import is imported when it is needed.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any, Final, Literal
 
+    from ._job import FollowUpState, State
     from ._seconds import Seconds
-    from ._waits import LoopWaits
+    from ._waits import WaitsByLoop
     from ._wakes import Dispatcher, WakeStream
 
 CONFIGURED: Final = "configured"
@@ -57,7 +59,7 @@ class Homing:
     def _open(self) -> None:
         self._home = _homing.Home(**self._arguments)
         self._pid = os.getpid()
-        self._waits: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaits] = WeakKeyDictionary()
+        self._waits: WaitsByLoop | None = None
         self._dispatcher: Dispatcher | None = None
 
     @property
@@ -73,6 +75,8 @@ class Homing:
     @property
     def home(self) -> Path:
         """The directory that holds everything."""
+        from pathlib import Path
+
         return Path(self._home.path)
 
     def launch(
@@ -161,14 +165,13 @@ class Homing:
         """As `wait`, without holding up the event loop, and without a thread for each wait."""
         import asyncio
 
-        from ._waits import LoopWaits
+        from ._waits import WaitsByLoop
 
         native, loop = self._native, asyncio.get_running_loop()
         ids = [(await asyncio.to_thread(self.get, job)).id if isinstance(job, str) else job.id for job in jobs]
         millis = None if timeout is None else to_millis(timeout)
-        waits = self._waits.get(loop)
-        if waits is None:
-            waits = self._waits[loop] = LoopWaits(native, loop)
+        self._waits = self._waits or WaitsByLoop(native)
+        waits = self._waits.of(loop)
         attention = await asyncio.to_thread(native.attend, ids, acknowledge)
         try:
             await waits.until_over(ids, any=any, timeout=None if millis is None else millis / 1000)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
 
 from . import _homing
 
+# What `typing` says itself; importing it takes longer than this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
     from ._client import Homing
     from ._seconds import Seconds
 
-State = Literal["starting", "running", "finished"]
-OutcomeKind = Literal["exited", "signaled", "timed_out", "killed", "failed_to_start", "lost"]
-FollowUpState = Literal["waiting", "pending", "handed_off", "acknowledged", "suppressed", "dead"]
+    State: TypeAlias = Literal["starting", "running", "finished"]
+    OutcomeKind: TypeAlias = Literal["exited", "signaled", "timed_out", "killed", "failed_to_start", "lost"]
+    FollowUpState: TypeAlias = Literal["waiting", "pending", "handed_off", "acknowledged", "suppressed", "dead"]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from math import ceil, isfinite
-from typing import TypeAlias
 
 from .errors import InvalidRequest
 
-Seconds: TypeAlias = "float | timedelta"
-"""How long: seconds, or a `timedelta`."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Seconds: TypeAlias = float | timedelta
+    """How long: seconds, or a `timedelta`."""
 
 
 def to_millis(duration: Seconds) -> int:

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from . import _homing
 
 _FALLBACK_PAUSE = 0.1
 """Seconds between two looks at a job where the kernel has no watch left (inotify(7))."""
+
+
+class WaitsByLoop:
+    """All waits of one home, for as long as their event loops are there."""
+
+    def __init__(self, home: _homing.Home) -> None:
+        self._home = home
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaits] = WeakKeyDictionary()
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> LoopWaits:
+        waits = self._by_loop.get(loop)
+        if waits is None:
+            waits = self._by_loop[loop] = LoopWaits(self._home, loop)
+        return waits
 
 
 class LoopWaits:
