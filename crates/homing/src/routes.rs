@@ -19,10 +19,15 @@ pub(crate) struct Router {
 
 /// Whether a job has a way to a sink, by the configuration alone.
 pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
+    route_to(config, addressee).is_some()
+}
+
+/// The name of the sink that a job has a way to, by the configuration alone.
+pub(crate) fn route_to(config: &Config, addressee: Addressee<'_>) -> Option<String> {
     let fits = |route: &RouteConfig| route.matches(addressee.session, addressee.harness);
     match addressee.sink {
-        Some(named) => config.sink(named).is_some(),
-        None => config.routes.iter().any(fits) || agent_routes(config).any(|route| fits(&route)),
+        Some(named) => config.sink(named).map(|_| named.to_owned()),
+        None => config.routes.iter().cloned().chain(agent_routes(config)).find(fits).map(|route| route.sink),
     }
 }
 

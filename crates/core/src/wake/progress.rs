@@ -34,6 +34,14 @@ pub enum WakeEvent {
         /// For [`Delivery::HandedOff`].
         acknowledge_within: Duration,
     },
+    /// Somebody who has the session open takes it out of the queue, to show it there. It is handed off until the agent
+    /// is known to have it, for so long at most.
+    Taken {
+        /// How long it may stay unconfirmed.
+        acknowledge_within: Duration,
+    },
+    /// It was handed off, and the agent is known to have it.
+    Confirmed,
     /// The monitor that had given it to a sink is gone, and with it the answer.
     AnswerLost,
     /// It was handed off, and the time to acknowledge it is over.
@@ -142,10 +150,21 @@ impl WakeProgress {
             (State::InFlight, Event::Answered { delivery, acknowledge_within }) => {
                 self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
             }
+            // One step, so that nobody else can give it to a sink in between.
+            (State::Scheduled, Event::Taken { acknowledge_within }) => self.answered(
+                &Delivery::HandedOff,
+                *acknowledge_within,
+                &Circumstances { policy, now, jitter },
+            ),
             // Counted, so that a wake which takes its monitor down is given up at last; but tried again at once.
             (State::InFlight, Event::AnswerLost) => {
                 let error = "the monitor ended before the sink had answered".to_owned();
                 self.failed(self.attempts + 1, error, Again::AtOnce, &Circumstances { policy, now, jitter })
+            }
+            (State::HandedOff, Event::Confirmed) => {
+                let next =
+                    WakeProgress { state: State::Delivered, next_at: None, since: now, ..self.clone() };
+                (next, Some(FollowUpEvent::Acknowledged))
             }
             (State::HandedOff, Event::NotAcknowledged) => {
                 let waited = format_duration(now.saturating_since(self.since));
@@ -163,15 +182,24 @@ impl WakeProgress {
             }
             // Its end is already known: by an answer, or because nobody has to be told any more.
             (State::Delivered | State::Dead | State::Settled, _) => unchanged,
-            (State::Scheduled, Event::Answered { .. } | Event::AnswerLost | Event::NotAcknowledged)
+            (
+                State::Scheduled,
+                Event::Answered { .. } | Event::Confirmed | Event::AnswerLost | Event::NotAcknowledged,
+            )
             | (
                 State::InFlight,
-                Event::Started | Event::NotAcknowledged | Event::Settled | Event::Hastened { .. },
+                Event::Started
+                | Event::Taken { .. }
+                | Event::Confirmed
+                | Event::NotAcknowledged
+                | Event::Settled
+                | Event::Hastened { .. },
             )
             | (
                 State::HandedOff,
                 Event::Started
                 | Event::Answered { .. }
+                | Event::Taken { .. }
                 | Event::AnswerLost
                 | Event::Hastened { from_the_beginning: false },
             ) => unchanged,
@@ -375,6 +403,20 @@ mod tests {
     }
 
     #[test]
+    fn what_no_sink_has_can_be_taken_once() {
+        let take = WakeEvent::Taken { acknowledge_within: HOUR };
+        let taken = WakeState::HandedOff;
+        let (progress, event) = run(&[WakeEvent::Started, busy(), take.clone()]);
+        assert_eq!((progress.state, progress.attempts, progress.next_at), (taken, 1, Some(at(3_610))));
+        assert_eq!(event, Some(FollowUpEvent::HandedOff));
+        assert_eq!(run(&[WakeEvent::Started, take.clone()]).0.state, WakeState::InFlight);
+        assert_eq!(run(&[take.clone(), WakeEvent::Started]).0.state, taken);
+        assert_eq!(run(&[take.clone(), take.clone()]).1, None);
+        let (progress, event) = run(&[take, WakeEvent::Confirmed]);
+        assert_eq!((progress.state, event), (WakeState::Delivered, Some(FollowUpEvent::Acknowledged)));
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         let (progress, _) = run(&[WakeEvent::Started, failed()]);
         assert!(!progress.is_due(at(11)));
@@ -389,6 +431,8 @@ mod tests {
             busy(),
             answered(Delivery::Gone { reason: "x".repeat(2_000) }),
             failed(),
+            WakeEvent::Taken { acknowledge_within: HOUR },
+            WakeEvent::Confirmed,
             WakeEvent::AnswerLost,
             WakeEvent::NotAcknowledged,
             WakeEvent::Settled,
@@ -410,7 +454,11 @@ mod tests {
                     prop_assert_eq!(&next, &progress);
                     prop_assert_eq!(follow_up, None);
                 }
-                let proved = progress.state == WakeState::InFlight && event == answered(Delivery::Delivered);
+                let proved = match progress.state {
+                    WakeState::InFlight => event == answered(Delivery::Delivered),
+                    WakeState::HandedOff => event == WakeEvent::Confirmed,
+                    WakeState::Scheduled | WakeState::Delivered | WakeState::Dead | WakeState::Settled => false,
+                };
                 prop_assert_eq!(follow_up == Some(FollowUpEvent::Acknowledged), proved);
                 prop_assert_eq!(
                     follow_up == Some(FollowUpEvent::GivenUp),
