@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod exit;
+mod hooks;
 mod interrupt;
 mod render;
 mod service;

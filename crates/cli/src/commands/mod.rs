@@ -3,6 +3,7 @@
 mod completions;
 mod doctor;
 mod follow_ups;
+mod hook;
 mod kill;
 mod list;
 mod man;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Monitor(args) => monitor::monitor(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Hook(args) => Ok(hook::hook(&args)),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }

@@ -1,0 +1,137 @@
+//! `homing hook`: an agent harness calls, and hears what its session is to be told. Whatever goes wrong here must not
+//! disturb the agent: it is said on standard error, and the harness hears that all is well.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use homing::{Home, Homing, Taker, Wake};
+
+use crate::args::HookArgs;
+use crate::exit::note;
+use crate::hooks::{
+    CLAUDE_CODE_ENTRYPOINT, Dialect, HookInput, Moment, Telling, Waiting, end_when_nobody_listens, is_shown,
+    read_input,
+};
+
+/// What wakes an idle agent, where the hook's output does (`asyncRewake` of Claude Code).
+const WAKES: u8 = 2;
+
+/// Answers a harness.
+pub(super) fn hook(args: &HookArgs) -> ExitCode {
+    answer(args).unwrap_or_else(|reason| {
+        note(&format!("hook: {reason}"));
+        ExitCode::SUCCESS
+    })
+}
+
+/// What there is to say. An error is why nothing is said.
+fn answer(args: &HookArgs) -> Result<ExitCode, String> {
+    let Some(dialect) = Dialect::named(&args.harness) else {
+        let known = Dialect::names().join(", ");
+        return Err(format!("there are no hooks for {:?}; there are for {known}", args.harness));
+    };
+    let input = read_input(io::stdin().lock())?;
+    let Some(moment) = dialect.moment(&input.event) else { return Ok(ExitCode::SUCCESS) };
+    if moment == Moment::Start {
+        return introduce(dialect, &input);
+    }
+    // Where nothing was ever launched, nothing is made either.
+    if !Home::default_path().is_ok_and(|home| home.is_dir()) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let homing = Homing::open().map_err(|error| error.to_string())?;
+    let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
+    let all_shown = confirm_shown(&homing, &input, moment)?;
+    if args.wait {
+        return wait(&homing, dialect, &taker, &input);
+    }
+    // Who was kept from stopping and has not had what it was kept for, is not kept again.
+    let is_stuck = input.goes_on_already && !all_shown;
+    if moment == Moment::Shown || input.was_broken_off || is_stuck {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(wake) = homing.take_wake(&taker).map_err(|error| error.to_string())? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let text = say(dialect, &input, moment, &wake);
+    show(&homing, &wake, &text, io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Confirms what the agent has had since it was taken; answers whether that is all of it.
+fn confirm_shown(homing: &Homing, input: &HookInput, moment: Moment) -> Result<bool, String> {
+    let mut all_shown = true;
+    for wake in homing.taken_wakes(&input.session).map_err(|error| error.to_string())? {
+        let shown = match &input.wake {
+            Some(named) => wake.id.to_string() == *named,
+            None => is_shown(&wake, input, moment),
+        };
+        all_shown &= shown;
+        if shown {
+            homing.confirm_wake(&wake).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(all_shown)
+}
+
+/// Waits beside the session until a job of it is over.
+fn wait(homing: &Homing, dialect: &Dialect, taker: &Taker, input: &HookInput) -> Result<ExitCode, String> {
+    let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
+    let may_take = || match dialect.waiting {
+        Waiting::Never => false,
+        Waiting::WhileHeard => true,
+        Waiting::WhileOpenInTerminal => {
+            std::env::var_os(variable).is_some_and(|entry| entry == terminal) && homing.is_open_here(taker)
+        }
+    };
+    if !may_take() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    end_when_nobody_listens();
+    let Some(wake) = homing.wait_to_take(taker, may_take).map_err(|error| error.to_string())? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    match dialect.waiting {
+        Waiting::WhileOpenInTerminal => {
+            show(homing, &wake, &wake.content.text, io::stderr())?;
+            Ok(ExitCode::from(WAKES))
+        }
+        Waiting::Never | Waiting::WhileHeard => {
+            show(homing, &wake, &say(dialect, input, Moment::Stop, &wake), io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn say(dialect: &Dialect, input: &HookInput, moment: Moment, wake: &Wake) -> String {
+    let (id, session) = (wake.id.to_string(), input.session.as_str());
+    let telling = Telling { text: &wake.content.text, wake: Some(&id), session };
+    (dialect.answer)(&input.event, moment, &telling).to_string()
+}
+
+/// Gives a wake to the harness; where that fails, back.
+fn show(homing: &Homing, wake: &Wake, text: &str, mut to: impl Write) -> Result<(), String> {
+    let written = writeln!(to, "{text}").and_then(|()| to.flush());
+    written.map_err(|error| {
+        // Otherwise it is told again after a while.
+        let _ = homing.give_back(wake);
+        format!("nobody listens: {error}")
+    })
+}
+
+/// Tells the agent how to launch jobs, where its shell does not know which session it is in.
+fn introduce(dialect: &Dialect, input: &HookInput) -> Result<ExitCode, String> {
+    let session = input.session.as_str();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if dialect.introduces && session.chars().all(is_plain) {
+        let name = dialect.name;
+        let text = format!(
+            "For commands that take long: HOMING_SESSION={session} HOMING_HARNESS={name} homing run 'COMMAND' \
+             runs one in the background, returns at once, and you are told how it ended."
+        );
+        let answer =
+            (dialect.answer)(&input.event, Moment::Start, &Telling { text: &text, wake: None, session });
+        writeln!(io::stdout(), "{answer}").map_err(|error| error.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

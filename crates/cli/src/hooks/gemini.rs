@@ -1,0 +1,15 @@
+//! Gemini CLI. From its documentation and source, 2026; not run. Its shell does not know which session it is in.
+
+use super::{Dialect, Moment, Waiting, block_or_add};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "gemini",
+    moments: &[
+        ("SessionStart", Moment::Start),
+        ("BeforeAgent", Moment::Prompt),
+        ("AfterAgent", Moment::Stop),
+    ],
+    waiting: Waiting::Never,
+    introduces: true,
+    answer: |event, moment, telling| block_or_add(event, moment, telling, "deny"),
+};
