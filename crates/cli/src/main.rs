@@ -7,6 +7,7 @@ mod hooks;
 mod interrupt;
 mod render;
 mod service;
+mod setup;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ mod look;
 mod monitor;
 mod optional_wait;
 mod settle;
+mod setup;
 mod top;
 mod unparsed;
 mod upkeep;
@@ -17,6 +18,7 @@ pub(crate) use launch::RunArgs;
 pub(crate) use look::{FollowUpsArgs, ListArgs, OutputArgs, ShowArgs};
 pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs, WakeCommand};
 pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
+pub(crate) use setup::SetupArgs;
 pub(crate) use unparsed::Unparsed;
 pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs};
 pub(crate) use values::Limit;
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     /// Checks that everything homing rests on is as it should be
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
+    /// Makes an agent harness know homing, or shows what that would change
+    #[command(after_help = examples::SETUP)]
+    Setup(SetupArgs),
     /// Tells a harness that calls what its session is to be told
     #[command(hide = true)]
     Hook(HookArgs),
@@ -108,6 +113,7 @@ impl Command {
             Command::Monitor(args) => args.wants_json(),
             Command::Prune(args) => args.json,
             Command::Doctor(args) => args.json,
+            Command::Setup(args) => args.json,
             Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
         }
     }

@@ -27,6 +27,7 @@ End and clean up:
   doctor       Checks that everything homing rests on is as it should be
 
 Set up:
+  setup        Makes an agent harness know homing, or shows what that would change
   completions  Prints the completions for a shell
   man          Prints the manual page, or writes all of them to a directory
 

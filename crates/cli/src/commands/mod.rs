@@ -17,6 +17,7 @@ mod result;
 mod run;
 mod service;
 mod settle;
+mod setup;
 mod show;
 mod stream;
 mod wait;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Monitor(args) => monitor::monitor(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Setup(args) => setup::setup(&args),
         Command::Hook(args) => Ok(hook::hook(&args)),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
