@@ -47,7 +47,7 @@ pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
     let (root, object) = parse(text)?;
     for part in parts {
         match part {
-            // It may be the user's by now.
+            // Needed by other hooks too; see below.
             JsonPart::Default { .. } => {}
             JsonPart::Entry { object: name, key, value } => {
                 let Some(entries) = object.object_value(name) else { continue };
@@ -65,6 +65,15 @@ pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
                     remove_if_empty(&object, "hooks");
                 }
             }
+        }
+    }
+    for part in parts {
+        if let JsonPart::Default { key, value } = part
+            && object.get("hooks").is_none()
+            && let Some(property) = object.get(key)
+            && property.to_serde_value() == Some(plain(value))
+        {
+            property.remove();
         }
     }
     Ok(root.to_string())

@@ -258,7 +258,9 @@ fn a_program_that_has_moved_is_called_where_it_is() {
         }
         for (path, text) in filled.iter().filter(|(path, _)| *path != stage.folder.path().join("config.toml"))
         {
-            let bare = |text: &str| text.split_whitespace().collect::<String>();
+            // The version stays as long as there are hooks.
+            let bare =
+                |text: &str| text.split_whitespace().collect::<String>().replace(",\"version\":1}", "}");
             assert_eq!(bare(&fs::read_to_string(path).unwrap()), bare(text));
         }
     }
