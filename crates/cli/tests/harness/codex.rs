@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::offline::offline;
-use crate::stage::Stage;
+use crate::stage::{OVER_BEFORE_THE_TURN, Stage};
 
 #[test]
 fn codex_is_woken_in_the_thread_that_launched_the_job() {
@@ -26,6 +26,37 @@ fn codex_is_woken_in_the_thread_that_launched_the_job() {
         assert_eq!(job["session"], thread, "{job:#}");
         stage.wake();
         stage.assert_woken(false, "LAUNCH please");
+    });
+}
+
+#[test]
+fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
+    offline("codex::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
+        let Some(mut stage) = Stage::launching(OVER_BEFORE_THE_TURN, "codex", "Codex") else { return };
+        stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
+        stage.write("codex/config.toml", &config(&stage.model.url()));
+        stage.set_up("codex");
+        // A user trusts the hook with /hooks; without that Codex passes it over.
+        let run = |flags: &[&str]| {
+            let output = stage
+                .command("codex")
+                .args([
+                    "exec",
+                    "--json",
+                    "--skip-git-repo-check",
+                    "--dangerously-bypass-approvals-and-sandbox",
+                ])
+                .args(flags)
+                .arg("LAUNCH please")
+                .output()
+                .expect("it runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let said = run(&["--dangerously-bypass-hook-trust"]);
+        assert!(said.contains("\"text\":\"WOKEN\""), "{said}");
+        stage.assert_woken(false, "LAUNCH please");
+        let said = run(&[]);
+        assert!(!said.contains("\"text\":\"WOKEN\""), "a hook that nobody trusts does not run: {said}");
     });
 }
 
