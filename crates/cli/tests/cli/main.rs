@@ -6,6 +6,7 @@ mod documents;
 mod examples;
 mod follow_ups;
 mod help;
+mod hook;
 mod interrupt;
 mod launch;
 mod list;
