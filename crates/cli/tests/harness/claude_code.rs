@@ -156,6 +156,31 @@ fn a_hook_goes_with_the_claude_code_that_it_waits_beside() {
     });
 }
 
+#[test]
+fn the_session_that_comes_after_it_in_the_same_terminal_is_not_told() {
+    offline("claude_code::the_session_that_comes_after_it_in_the_same_terminal_is_not_told", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        let (before, pid) = open_session_in(&sessions).expect("it is open");
+        open.type_in("/clear\r", || open_session_in(&sessions).is_some_and(|(now, _)| now != before));
+        stage.write("gate", "");
+        let job = stage.finished_job();
+        assert_eq!(job["session"].as_str(), Some(before.as_str()), "{job:#}");
+        wait_until("the hook is gone", || !stage.has_waiter());
+        assert_eq!(stage.job()["follow_up"]["state"], "pending", "{job:#}");
+        // Nobody has the session open any more: the monitor tells it.
+        stage.wake();
+        stage.assert_woken(true, "LAUNCH please");
+        open.kill(pid);
+    });
+}
+
 /// The settings of somebody who has used it before, in this project.
 fn already_set_up(stage: &Stage) -> Value {
     let project =
