@@ -98,7 +98,9 @@ fn an_open_claude_code_is_left_alone_until_it_is_gone() {
 #[test]
 fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
     offline("claude_code::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
-        let Some(stage) = stage_set_up(OVER_BEFORE_THE_TURN) else { return };
+        // As long as a text can be.
+        let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
+        let Some(stage) = stage_set_up(&command) else { return };
         let turn = stage
             .command("claude")
             .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
