@@ -83,7 +83,10 @@ impl Homing {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
-        self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::Confirmed)]).map(drop)
+        self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::Confirmed)])?;
+        // An active monitor need not wait for that any more.
+        self.ring_for(&wake.content.job_ids);
+        Ok(())
     }
 
     /// Gives back what was taken and could not be shown: it is told again, at once where somebody can.

@@ -15,6 +15,7 @@ mod output;
 mod readme;
 mod service;
 mod setup;
+mod stand_in;
 mod statuses;
 mod upkeep;
 mod wakes;
