@@ -3,10 +3,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use homing_core::text::WAKE_LIMIT_JOBS;
-use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
+use homing_core::{
+    BUDGET_WINDOW, JobId, OpenWake, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at,
+};
 use homing_supervisor::layout::{Directory, ring_doorbell};
 use homing_supervisor::platform::procfs;
 use rustix::fs::{FlockOperation, flock};
@@ -18,11 +20,15 @@ use crate::homing::Homing;
 use crate::ledger::{ChangeContext, NewWake, Telling, Untold, WakeChange};
 use crate::monitor::WakeStyle;
 use crate::routes::{Addressee, route_to};
+use crate::session::WAKE_VARIABLE;
 use crate::sinks::{open_in, preset_format};
 use crate::wait::Watcher;
 
 /// How long what was taken may stay unconfirmed before it is told again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(900);
+
+/// How long a sink is waited for that is at work.
+const SINK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// When what cannot be taken just now is looked at again: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -38,7 +44,8 @@ pub struct Taker {
 
 impl Homing {
     /// Takes the next wake of a session out of everybody else's hands, for whoever shows it to the agent now. `None` where
-    /// there is nothing to tell, where a sink is just telling it, and where the session has had all its wakes of the hour.
+    /// there is nothing to tell, where a sink is telling it, and where the session has had all its wakes of the hour. A sink
+    /// that has just begun is waited for, up to 2 seconds: most find out by then that the session is open here.
     ///
     /// What was taken is handed off. [Confirm](Homing::confirm_wake) it once the agent is known to have it; otherwise it is
     /// told again after 15 minutes, by a hook or by the monitor. Costs one look at the ledger where there is nothing.
@@ -61,7 +68,22 @@ impl Homing {
     /// When the home or the ledger cannot be used.
     pub fn take_wake(&self, taker: &Taker) -> Result<Option<Wake>> {
         self.sync()?;
-        self.take(taker)
+        let give_up_at = Instant::now() + SINK_PATIENCE;
+        loop {
+            let taken = self.take(taker)?;
+            if taken.is_some() || Instant::now() >= give_up_at || !self.is_being_told(taker)? {
+                return Ok(taken);
+            }
+            std::thread::sleep(PAUSES.0);
+        }
+    }
+
+    /// Whether a sink has a wake for the session now, other than the one that this process was started for.
+    fn is_being_told(&self, taker: &Taker) -> Result<bool> {
+        let ours = std::env::var(WAKE_VARIABLE).unwrap_or_default();
+        let in_flight =
+            |wake: &OpenWake| wake.progress.state == WakeState::InFlight && wake.id.to_string() != ours;
+        Ok(self.telling(taker)?.open.iter().any(in_flight))
     }
 
     /// The wakes that were [taken](Homing::take_wake) for a session and not confirmed, the oldest first.
