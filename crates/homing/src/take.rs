@@ -6,9 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use homing_core::text::WAKE_LIMIT_JOBS;
-use homing_core::{
-    BUDGET_WINDOW, JobId, OpenWake, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at,
-};
+use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
 use homing_supervisor::layout::{Directory, ring_doorbell};
 use homing_supervisor::platform::procfs;
 use rustix::fs::{FlockOperation, flock};
@@ -70,20 +68,13 @@ impl Homing {
         self.sync()?;
         let give_up_at = Instant::now() + SINK_PATIENCE;
         loop {
-            let taken = self.take(taker)?;
-            if taken.is_some() || Instant::now() >= give_up_at || !self.is_being_told(taker)? {
-                return Ok(taken);
+            match self.take(taker)? {
+                Try::Taken(wake) => return Ok(Some(*wake)),
+                Try::Nothing => return Ok(None),
+                Try::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
+                Try::Elsewhere => std::thread::sleep(PAUSES.0),
             }
-            std::thread::sleep(PAUSES.0);
         }
-    }
-
-    /// Whether a sink has a wake for the session now, other than the one that this process was started for.
-    fn is_being_told(&self, taker: &Taker) -> Result<bool> {
-        let ours = std::env::var(WAKE_VARIABLE).unwrap_or_default();
-        let in_flight =
-            |wake: &OpenWake| wake.progress.state == WakeState::InFlight && wake.id.to_string() != ours;
-        Ok(self.telling(taker)?.open.iter().any(in_flight))
     }
 
     /// The wakes that were [taken](Homing::take_wake) for a session and not confirmed, the oldest first.
@@ -143,8 +134,8 @@ impl Homing {
             if !may_take() {
                 return Ok(None);
             }
-            if let Some(wake) = self.take(taker)? {
-                return Ok(Some(wake));
+            if let Try::Taken(wake) = self.take(taker)? {
+                return Ok(Some(*wake));
             }
             let is_due = self.telling(taker)?.has_more_to_tell();
             match (self.running_jobs(taker)? == running, is_due) {
@@ -179,39 +170,46 @@ impl Homing {
     }
 
     /// Takes the oldest wake that no sink has; where there is none, a new one of what no wake carries.
-    fn take(&self, taker: &Taker) -> Result<Option<Wake>> {
+    fn take(&self, taker: &Taker) -> Result<Try> {
         let telling = self.telling(taker)?;
         let unsettled = || telling.open.iter().filter(|wake| !wake.is_settled);
         let now = self.now();
-        if unsettled().any(|wake| wake.progress.state == WakeState::InFlight) {
-            return Ok(None);
+        if let Some(wake) = unsettled().find(|wake| wake.progress.state == WakeState::InFlight) {
+            // What runs now may be the very turn in which the session is told.
+            let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|ours| ours == wake.id.to_string());
+            return Ok(if is_this_turn { Try::Nothing } else { Try::Elsewhere });
         }
         let expired = |state, is_due| state == WakeState::HandedOff && is_due;
         let waiting = unsettled().find(|wake| {
             let progress = &wake.progress;
             progress.state == WakeState::Scheduled || expired(progress.state, progress.is_due(now))
         });
-        let taken = match waiting {
+        let (wake, changes) = match waiting {
             Some(wake) => {
                 let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
-                let Some((content, _)) = found else { return Ok(None) };
-                let mut changes = Vec::new();
-                if wake.progress.state == WakeState::HandedOff {
-                    changes.push(WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged));
-                }
-                changes.push(taken(wake.id));
-                self.change_wakes(&changes)?.last().is_some_and(|taken| *taken).then_some(content)
+                let Some((found, _)) = found else { return Ok(Try::Nothing) };
+                let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
+                let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
+                (found, expiry.into_iter().chain([taken(wake.id)]).collect())
             }
-            None => self.take_untold(taker, &telling)?,
+            None => {
+                let Some(new) = self.write_untold(taker, &telling)? else { return Ok(Try::Nothing) };
+                let (wake, id) = (new.wake.clone(), new.wake.id);
+                (wake, vec![WakeChange::Queued(Box::new(new)), taken(id)])
+            }
         };
-        // An active monitor has to know until when it is to be confirmed.
-        if let Some(wake) = &taken {
-            self.ring_for(&wake.content.job_ids);
+        // In one transaction. What somebody else was quicker with changes nothing: a wake that was not made is not found.
+        let is_ours = self.change_wakes(&changes)?.into_iter().all(|made| made);
+        if !is_ours {
+            return Ok(Try::Elsewhere);
         }
-        Ok(taken)
+        // An active monitor has to know until when it is to be confirmed.
+        self.ring_for(&wake.content.job_ids);
+        Ok(Try::Taken(Box::new(wake)))
     }
 
-    fn take_untold(&self, taker: &Taker, telling: &Telling) -> Result<Option<Wake>> {
+    /// Writes the wake that tells of what no wake carries yet; `None` where there is nothing, or it has to wait.
+    fn write_untold(&self, taker: &Taker, telling: &Telling) -> Result<Option<NewWake>> {
         let is_over_budget =
             || budget_frees_at(&telling.made_at, self.config.monitor.wakes_per_hour, self.now()).is_some();
         if telling.untold.is_empty() || is_over_budget() {
@@ -225,12 +223,7 @@ impl Homing {
             .take(WAKE_LIMIT_JOBS)
             .collect();
         let (sink, style) = self.sink_of(taker, &telling.untold);
-        let Some(new) = self.write_wake(&taker.session, &sink, style, &jobs)? else { return Ok(None) };
-        let NewWake { wake, sink } = new;
-        let queued = WakeChange::Queued(Box::new(NewWake { wake: wake.clone(), sink }));
-        // In one transaction. Where the first is not made, the second finds no wake of that name.
-        let made = self.change_wakes(&[queued, taken(wake.id)])?;
-        Ok(made.iter().all(|made| *made).then_some(wake))
+        self.write_wake(&taker.session, &sink, style, &jobs)
     }
 
     /// Which sink tells it again where it is never confirmed, and how it is written.
@@ -259,6 +252,14 @@ impl Homing {
             let _ = ring_doorbell(&self.home.inbox, *job);
         }
     }
+}
+
+/// What came of an attempt to take a wake.
+enum Try {
+    Taken(Box<Wake>),
+    Nothing,
+    /// Somebody else has what there is.
+    Elsewhere,
 }
 
 fn taken(wake: WakeId) -> WakeChange {

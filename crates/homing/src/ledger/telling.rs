@@ -54,6 +54,8 @@ impl Ledger {
 
     /// What has to be known to tell a session; its wakes since `made_since` count.
     pub(crate) fn telling(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<Telling> {
+        // All at one moment: what another process makes a wake of in between would be in neither list.
+        let _moment = self.connection.unchecked_transaction()?;
         Ok(Telling {
             open: open_wakes(&self.connection, session)?,
             untold: untold(&self.connection, session)?,
