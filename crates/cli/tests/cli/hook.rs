@@ -93,6 +93,21 @@ fn where_there_is_a_transcript_it_proves_what_the_agent_has_had() {
 }
 
 #[test]
+fn what_is_never_confirmed_is_told_again_under_the_same_id() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let transcript = setup.file("transcript.jsonl", "{}\n");
+    let input = with(stop(SESSION), "transcript_path", transcript.to_str().expect("text"));
+    let first = setup.hears("claude-code", &input);
+    assert_eq!(setup.hears("claude-code", &input), Value::Null);
+    // As if 15 minutes had gone by.
+    let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
+    ledger.execute("UPDATE wakes SET next_at = 0", []).expect("a wake");
+    assert_eq!(setup.hears("claude-code", &input), first, "to the letter");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+}
+
+#[test]
 fn what_the_user_writes_is_added_to() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built");

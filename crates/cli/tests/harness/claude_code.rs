@@ -134,6 +134,28 @@ fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
 }
 
 #[test]
+fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
+    offline("claude_code::an_open_claude_code_is_told_once_although_a_monitor_is_active", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        // homing run starts a monitor, which ends itself when nothing is left to do.
+        stage.write("config.toml", "agents = [\"claude-code\"]\n");
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        wait_until("a monitor is active", || stage.home.path().join("monitor.log").exists());
+        stage.write("gate", "");
+        wait_until("the agent has answered", || stage.job()["follow_up"]["state"] == "acknowledged");
+        stage.assert_woken(true, "LAUNCH please");
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+    });
+}
+
+#[test]
 fn a_hook_goes_with_the_claude_code_that_it_waits_beside() {
     offline("claude_code::a_hook_goes_with_the_claude_code_that_it_waits_beside", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
