@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use testkit::wait_until;
 
 use crate::offline::offline;
-use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, Stage};
+use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
 const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
 
@@ -110,6 +110,26 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
             .expect("it runs");
         assert_eq!(Stage::document(&turn)["result"], "WOKEN", "{turn:?}");
         stage.assert_woken(true, "LAUNCH please");
+    });
+}
+
+#[test]
+fn what_was_over_between_two_turns_comes_with_the_next_message() {
+    offline("claude_code::what_was_over_between_two_turns_comes_with_the_next_message", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let turn = |words: &[&str]| {
+            let mut command = stage.command("claude");
+            command.args(["-p", "--output-format", "json", "--allowedTools", "Bash"]).args(MODEL).args(words);
+            Stage::document(&command.output().expect("it runs"))
+        };
+        let session = turn(&["--", "LAUNCH please"])["session_id"].as_str().expect("a session").to_owned();
+        stage.write("gate", "");
+        stage.finished_job();
+        turn(&["--resume", &session, "--", "how far is it?"]);
+        assert_eq!(stage.job()["follow_up"]["state"], "acknowledged", "{:#}", stage.job());
+        let asked = stage.model.asked();
+        let last = asked.last().expect("it was asked");
+        assert!(last.conversation.contains(PRINTED) && last.conversation.contains("how far"), "{last:#?}");
     });
 }
 
