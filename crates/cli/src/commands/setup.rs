@@ -12,7 +12,7 @@ use crate::args::SetupArgs;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
-    Action, Done, FilePlan, FileResult, Harness, Places, Program, Scope, carry_out, route_plan,
+    Action, Done, FilePlan, FileResult, Harness, Places, Program, Scope, carry_out, has_ours, route_plan,
 };
 
 /// What was set up, for programs.
@@ -45,7 +45,15 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
             format!("{} has no configuration for one project that homing could be in", harness.name());
         return Err(refused(&message, Some("leave --scope away")));
     };
-    plan.files.extend(route(harness, action)?);
+    if action == Action::Undo && is_set_up(harness, scope.other(), &places, &program)? {
+        let other = scope.other().name();
+        plan.notes = vec![format!("the route stays: {} is set up with --scope {other} too", harness.name())];
+    } else {
+        if action == Action::Undo {
+            plan.notes.clear();
+        }
+        plan.files.extend(route(harness, action)?);
+    }
     if action == Action::Write {
         // All of them, before any is changed: what cannot be done is not begun.
         for file in &plan.files {
@@ -53,9 +61,6 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         }
     }
     let files = plan.files.iter().map(|file| carry_out(file, action)).collect::<Result<Vec<_>, _>>()?;
-    if action == Action::Undo {
-        plan.notes.clear();
-    }
     if args.json {
         print_document(args, &files, &plan.notes)?;
     } else {
@@ -67,6 +72,17 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a harness has parts of ours in that scope.
+fn is_set_up(harness: Harness, scope: Scope, places: &Places, program: &Program) -> Result<bool, Failure> {
+    let Some(plan) = harness.plan(scope, places, program) else { return Ok(false) };
+    for file in &plan.files {
+        if has_ours(file)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The route by which the monitor wakes sessions of that harness; none where the user has made one.
@@ -124,10 +140,7 @@ fn print_document(args: &SetupArgs, files: &[FileResult], notes: &[String]) -> R
         .collect();
     print_json(&SetupDocument {
         harness: args.harness.name(),
-        scope: match args.scope {
-            Scope::User => "user",
-            Scope::Project => "project",
-        },
+        scope: args.scope.name(),
         written: action != Action::Show && files.iter().any(|file| file.change != Done::Nothing.as_str()),
         files,
         notes,

@@ -83,6 +83,15 @@ pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, F
     ))
 }
 
+/// Whether something of ours stands in a file. One that cannot be understood has nothing that could be found.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn has_ours(plan: &FilePlan) -> Result<bool, Failure> {
+    let Some(text) = read(&plan.path)? else { return Ok(false) };
+    Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
+}
+
 fn added(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure> {
     let after = plan.content.add_to(before.as_deref()).map_err(|why| unfit(plan, &why.0))?;
     let done = match &before {

@@ -16,7 +16,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use file::{Done, FileResult, carry_out};
+pub(crate) use file::{Done, FileResult, carry_out, has_ours};
 pub(crate) use ours::Program;
 pub(crate) use places::Places;
 
@@ -44,6 +44,24 @@ pub(crate) enum Scope {
     User,
     /// In the project in the current directory
     Project,
+}
+
+impl Scope {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scope::User => "user",
+            Scope::Project => "project",
+        }
+    }
+
+    /// The one that it is not.
+    pub(crate) fn other(self) -> Scope {
+        match self {
+            Scope::User => Scope::Project,
+            Scope::Project => Scope::User,
+        }
+    }
 }
 
 /// What is done.

@@ -253,6 +253,27 @@ fn a_route_of_the_users_own_is_enough() {
 }
 
 #[test]
+fn the_route_stays_as_long_as_one_scope_needs_it() {
+    let setup = Setup::new();
+    let run = |words: &[&str]| {
+        let mut command = setup.command(&[&["setup", "cursor"], words].concat());
+        let project = setup.home.scratch().join("project");
+        std::fs::create_dir_all(&project).expect("a folder");
+        command.env("HOME", setup.home.scratch()).current_dir(project);
+        let answer = crate::setup::answer(command);
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+        answer.stdout
+    };
+    let config = setup.home.scratch().join("homing/config.toml");
+    run(&["--write"]);
+    run(&["--write", "--scope", "project"]);
+    let said = run(&["--undo", "--scope", "project"]);
+    assert!(said.contains("the route stays") && config.exists(), "{said}");
+    run(&["--undo"]);
+    assert!(!config.exists());
+}
+
+#[test]
 fn what_a_harness_does_not_know_is_said() {
     let setup = Setup::new();
     let answer = setup.run(&["setup", "goose", "--scope", "project"]);
