@@ -41,7 +41,7 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
             }
         }
     }
-    Ok(document.to_string())
+    Ok(changed(text, &document))
 }
 
 /// The text without these parts, as far as they are what we have added.
@@ -69,7 +69,18 @@ pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
             }
         }
     }
-    Ok(document.to_string())
+    Ok(changed(text, &document))
+}
+
+/// The text as it was where the document says the same; otherwise with line ends like before.
+fn changed(text: &str, document: &DocumentMut) -> String {
+    let lines = |text: &str| text.replace("\r\n", "\n");
+    let after = lines(&document.to_string());
+    match after == lines(text) {
+        true => text.to_owned(),
+        false if text.contains("\r\n") => after.replace('\n', "\r\n"),
+        false => after,
+    }
 }
 
 fn parse(text: &str) -> Result<DocumentMut, Unfit> {

@@ -286,3 +286,18 @@ fn a_file_of_another_in_our_place_is_left_alone() {
     assert_eq!(carry_out(plugin, Action::Undo).unwrap().done, Done::Nothing);
     assert_eq!(fs::read_to_string(&plugin.path).unwrap(), "export const Homing = 1\n");
 }
+
+#[test]
+fn lines_that_end_as_on_windows_stay_as_they_are() {
+    for stage in Stage::of_all() {
+        for (path, text) in stage.fill() {
+            write(&path, &text.replace('\n', "\r\n"));
+        }
+        assert!(stage.carry_out(Action::Undo).iter().all(|done| *done == Done::Nothing));
+        let before = stage.everything();
+        stage.carry_out(Action::Write);
+        assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Nothing));
+        stage.carry_out(Action::Undo);
+        assert_eq!(stage.everything(), before);
+    }
+}
