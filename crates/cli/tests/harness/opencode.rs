@@ -54,6 +54,27 @@ fn an_opencode_that_stays_is_told_when_its_job_is_over() {
     });
 }
 
+#[test]
+fn an_opencode_that_ends_with_its_turn_is_resumed_in_the_session_that_its_plugin_named() {
+    offline(
+        "opencode::an_opencode_that_ends_with_its_turn_is_resumed_in_the_session_that_its_plugin_named",
+        || {
+            let Some(mut stage) = Stage::launching(OVER_WHEN_TOLD, "opencode", "opencode") else { return };
+            stage.set("npm_config_fetch_retries", "0");
+            stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
+            stage.set_up("opencode");
+            let turn = stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs");
+            assert!(turn.status.success(), "{turn:?}");
+            assert!(stage.job()["session"].as_str().is_some_and(|session| session.starts_with("ses_")));
+            assert!(!stage.has_waiter());
+            stage.write("gate", "");
+            stage.finished_job();
+            stage.wake();
+            stage.assert_woken(false, "LAUNCH please");
+        },
+    );
+}
+
 /// An opencode that stays.
 struct Server {
     child: Child,
