@@ -1,4 +1,4 @@
-//! Gemini CLI. From its documentation and source, 2026; not run. Its shell does not know which session it is in.
+//! Gemini CLI. Looked at: 0.61. Its shell does not know which session it is in.
 
 use super::{Dialect, Moment, Waiting, block_or_add};
 

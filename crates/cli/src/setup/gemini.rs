@@ -1,4 +1,4 @@
-//! Gemini CLI. From its documentation and source, 2026; not run.
+//! Gemini CLI. Looked at: 0.61.
 
 use jsonc_parser::json;
 
