@@ -41,7 +41,7 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     }
     let homing = Homing::open().map_err(|error| error.to_string())?;
     let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
-    let all_shown = confirm_shown(&homing, &input, moment)?;
+    let all_shown = confirm_shown(&homing, dialect, &input, moment)?;
     if args.wait {
         return wait(&homing, dialect, &taker, &input);
     }
@@ -59,13 +59,15 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
 }
 
 /// Confirms what the agent has had since it was taken; answers whether that is all of it.
-fn confirm_shown(homing: &Homing, input: &HookInput, moment: Moment) -> Result<bool, String> {
+fn confirm_shown(
+    homing: &Homing,
+    dialect: &Dialect,
+    input: &HookInput,
+    moment: Moment,
+) -> Result<bool, String> {
     let mut all_shown = true;
     for wake in homing.taken_wakes(&input.session).map_err(|error| error.to_string())? {
-        let shown = match &input.wake {
-            Some(named) => wake.id.to_string() == *named,
-            None => is_shown(&wake, input, moment),
-        };
+        let shown = is_shown(&wake, input, moment, dialect.proof);
         all_shown &= shown;
         if shown {
             homing.confirm_wake(&wake).map_err(|error| error.to_string())?;

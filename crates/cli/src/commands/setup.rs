@@ -108,8 +108,7 @@ fn print(action: Action, files: &[FileResult], notes: &[String]) -> Result<(), F
         match (action, file.done) {
             (Action::Show, Done::Nothing) => writeln!(out, "# {path} needs no change")?,
             (Action::Show, _) => writeln!(out, "{}", diff(file))?,
-            (Action::Write, Done::Nothing) => writeln!(out, "{path} needed no change")?,
-            (Action::Undo, Done::Nothing) => writeln!(out, "{path} has nothing of homing")?,
+            (Action::Write | Action::Undo, Done::Nothing) => writeln!(out, "{path} needed no change")?,
             (Action::Write | Action::Undo, done) => {
                 write!(out, "{} {path}", done.as_str())?;
                 match &file.backup {

@@ -3,12 +3,13 @@
 
 use serde_json::json;
 
-use super::{Dialect, Moment, Waiting};
+use super::{Dialect, Moment, Proof, Waiting};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "cursor",
     moments: &[("sessionStart", Moment::Start), ("stop", Moment::Stop)],
     waiting: Waiting::Never,
+    proof: Proof::Transcript,
     introduces: true,
     answer: |_, moment, telling| match moment {
         Moment::Stop => json!({"followup_message": telling.text}),

@@ -1,6 +1,6 @@
 //! Gemini CLI. Looked at: 0.61. Its shell does not know which session it is in.
 
-use super::{Dialect, Moment, Waiting, block_or_add};
+use super::{Dialect, Moment, Proof, Waiting, block_or_add};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "gemini",
@@ -10,6 +10,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         ("AfterAgent", Moment::Stop),
     ],
     waiting: Waiting::Never,
+    proof: Proof::Transcript,
     introduces: true,
     answer: |event, moment, telling| block_or_add(event, moment, telling, "deny"),
 };

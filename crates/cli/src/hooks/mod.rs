@@ -42,6 +42,17 @@ pub(crate) enum Waiting {
     WhileHeard,
 }
 
+/// What proves that an agent has had what a hook gave to its harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The transcript that the harness names shows it. Where it names none, as [`Proof::NextStop`].
+    Transcript,
+    /// A turn has ended since. Only where nobody gives it anything in the middle of a turn.
+    NextStop,
+    /// Our own plugin says so.
+    Said,
+}
+
 /// How one harness speaks.
 #[derive(Debug)]
 pub(crate) struct Dialect {
@@ -51,6 +62,8 @@ pub(crate) struct Dialect {
     pub(crate) moments: &'static [(&'static str, Moment)],
     /// Whether a hook may stay.
     pub(crate) waiting: Waiting,
+    /// When something counts as told.
+    pub(crate) proof: Proof,
     /// Whether its shell does not know which session it is in, so that the agent has to be told.
     pub(crate) introduces: bool,
     /// What to say at an event so that the agent reads a text.

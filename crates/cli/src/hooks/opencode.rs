@@ -3,12 +3,13 @@
 
 use serde_json::json;
 
-use super::{Dialect, Moment, Waiting};
+use super::{Dialect, Moment, Proof, Waiting};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "opencode",
     moments: &[("session.idle", Moment::Stop), ("homing.shown", Moment::Shown)],
     waiting: Waiting::WhileHeard,
+    proof: Proof::Said,
     introduces: false,
     answer: |_, _, telling| json!({"wake": telling.wake, "text": telling.text}),
 };

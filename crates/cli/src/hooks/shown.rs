@@ -1,60 +1,69 @@
 //! Whether an agent has had what a hook gave to its harness: by the conversation as the harness has written it down.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
 use homing::Wake;
+use serde::Deserialize;
 
-use super::{HookInput, Moment};
+use super::{HookInput, Moment, Proof};
 
 /// How much of the end of a transcript is looked through, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// How often, and with what pause, a transcript is looked at again that the harness may be about to write.
-const LOOKS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(30);
+/// How often, and with what pause, a transcript is looked at again at the end of a turn: the harness may be about to
+/// write it.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Whether the agent has had that wake. Where no transcript is kept, a turn that has ended since is taken for proof.
-pub(crate) fn is_shown(wake: &Wake, input: &HookInput, moment: Moment) -> bool {
+/// Whether the agent has had that wake.
+pub(crate) fn is_shown(wake: &Wake, input: &HookInput, moment: Moment, proof: Proof) -> bool {
     let id = wake.id.to_string();
-    let Some(transcript) = input.transcript.as_deref().filter(|path| path.is_file()) else {
-        return moment == Moment::Stop && !input.was_broken_off;
-    };
-    // The turn that has just ended began with it.
-    let looks = if moment == Moment::Stop && input.goes_on_already { LOOKS } else { 1 };
-    for look in 0..looks {
-        if look > 0 {
-            std::thread::sleep(PAUSE);
-        }
-        if ends_with_mention_of(transcript, id.as_bytes()).unwrap_or(false) {
-            return true;
+    let turn_has_ended = moment == Moment::Stop && !input.was_broken_off;
+    match (proof, &input.transcript) {
+        (Proof::Said, _) => input.wake.as_ref() == Some(&id),
+        (Proof::NextStop, _) | (Proof::Transcript, None) => turn_has_ended,
+        // One that is named and is not there may be written later, or never. Then only a turn that a hook kept going shows
+        // that the hook was heard.
+        (Proof::Transcript, Some(path)) if !path.is_file() => turn_has_ended && input.goes_on_already,
+        (Proof::Transcript, Some(path)) => {
+            let looks = if moment == Moment::Stop { LOOKS } else { 1 };
+            (0..looks).any(|look| {
+                if look > 0 {
+                    std::thread::sleep(PAUSE);
+                }
+                mentions(path, &id).unwrap_or(false)
+            })
         }
     }
-    false
 }
 
-/// Whether the last part of a file holds these bytes.
-fn ends_with_mention_of(path: &Path, wanted: &[u8]) -> io::Result<bool> {
+/// Whether a line in the last part of a transcript shows this text.
+fn mentions(path: &Path, wanted: &str) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(MAX_BYTES)))?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut kept = 0;
-    loop {
-        let count = file.read(&mut buffer[kept..])?;
-        if count == 0 {
-            return Ok(false);
-        }
-        let filled = kept + count;
-        if buffer[..filled].windows(wanted.len()).any(|bytes| bytes == wanted) {
+    let mut lines = BufReader::with_capacity(1 << 16, file);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let found = line.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes());
+        if found && !only_waits(&line) {
             return Ok(true);
         }
-        // It may lie across the seam.
-        kept = filled.min(wanted.len() - 1);
-        buffer.copy_within(filled - kept..filled, 0);
+        line.clear();
     }
+    Ok(false)
+}
+
+/// Whether a line tells of something that is yet to be given to the agent: Claude Code writes down its queue, too.
+fn only_waits(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Line {
+        r#type: Option<String>,
+    }
+    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.r#type.as_deref() == Some("queue-operation"))
 }
 
 #[cfg(test)]
@@ -62,14 +71,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mention_is_found_wherever_it_lies() {
+    fn what_waits_in_the_queue_is_not_shown_yet() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("transcript.jsonl");
-        let seam = (1 << 20) - 3;
-        for before in [0, 10, seam, 3 << 20] {
-            std::fs::write(&path, ["x".repeat(before), "w_123".to_owned(), "\n".repeat(7)].concat()).unwrap();
-            assert!(ends_with_mention_of(&path, b"w_123").unwrap(), "{before}");
-            assert!(!ends_with_mention_of(&path, b"w_124").unwrap(), "{before}");
+        let (queued, shown) = (
+            r#"{"type":"queue-operation","operation":"enqueue","content":"... (wake w_123)"}"#,
+            r#"{"type":"user","message":{"role":"user","content":"... (wake w_123)"}}"#,
+        );
+        for (lines, is_shown) in
+            [(vec![queued], false), (vec![queued, shown, queued], true), (vec![shown], true)]
+        {
+            std::fs::write(&path, ["x".repeat(100_000), lines.join("\n")].join("\n")).unwrap();
+            assert_eq!(mentions(&path, "w_123").unwrap(), is_shown, "{lines:?}");
+            assert!(!mentions(&path, "w_124").unwrap());
         }
     }
 }

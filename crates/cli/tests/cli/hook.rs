@@ -67,6 +67,9 @@ fn a_result_is_told_once_and_acknowledged_when_the_agent_has_had_it() {
     let reason = heard["reason"].as_str().expect("a reason");
     assert!(reason.contains(&id) && reason.contains("built"), "{reason}");
     assert_eq!(setup.follow_up(&id), "handed_off");
+    // Another hook at the end of the same turn, where the transcript is not written yet: that proves nothing.
+    assert_eq!(setup.hears("claude-code", &stop(SESSION)), Value::Null);
+    assert_eq!(setup.follow_up(&id), "handed_off");
     // The turn that it began has ended.
     let next = with(stop(SESSION), "stop_hook_active", true);
     assert_eq!(setup.hears("claude-code", &next), Value::Null);

@@ -145,7 +145,7 @@ fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
         });
         wait_until("a hook waits beside it", || stage.has_waiter());
         stage.write("gate", "");
-        wait_until("the agent has answered", || stage.job()["follow_up"]["state"] == "acknowledged");
+        stage.wait_until_told();
         stage.assert_woken(true, "LAUNCH please");
         wait_until("nobody waits any more", || !stage.has_waiter());
         let (_, pid) = open_session_in(&sessions).expect("it is open");
@@ -168,7 +168,7 @@ fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
         wait_until("a hook waits beside it", || stage.has_waiter());
         wait_until("a monitor is active", || stage.home.path().join("monitor.log").exists());
         stage.write("gate", "");
-        wait_until("the agent has answered", || stage.job()["follow_up"]["state"] == "acknowledged");
+        stage.wait_until_told();
         stage.assert_woken(true, "LAUNCH please");
         let (_, pid) = open_session_in(&sessions).expect("it is open");
         open.kill(pid);

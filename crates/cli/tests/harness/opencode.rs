@@ -48,7 +48,7 @@ fn an_opencode_that_stays_is_told_when_its_job_is_over() {
         assert_eq!(job["session"], session, "{job:#}");
         wait_until("a hook waits beside it", || stage.has_waiter());
         stage.write("gate", "");
-        wait_until("the agent has answered", || stage.job()["follow_up"]["state"] == "acknowledged");
+        stage.wait_until_told();
         stage.assert_woken(false, "LAUNCH please");
         wait_until("nobody waits any more", || !stage.has_waiter());
     });

@@ -149,6 +149,14 @@ impl Stage {
         assert!(output.status.success(), "{output:?}");
     }
 
+    /// Waits until the agent was asked what to do with the result, and has had it by what homing knows.
+    pub(crate) fn wait_until_told(&self) {
+        wait_until("the agent is told", || {
+            self.model.asked().iter().any(|asked| asked.text.contains(PRINTED))
+        });
+        wait_until("that is known", || self.job()["follow_up"]["state"] == "acknowledged");
+    }
+
     /// Checks that the session was woken with the result, once, in the conversation that began with `first`.
     #[track_caller]
     pub(crate) fn assert_woken(&self, envelope: bool, first: &str) {
