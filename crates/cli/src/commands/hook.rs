@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use homing::{Home, Homing, Taker, Wake};
 
@@ -15,6 +16,10 @@ use crate::hooks::{
 
 /// What wakes an idle agent, where the hook's output does (`asyncRewake` of Claude Code).
 const WAKES: u8 = 2;
+
+/// How often, and with what pause, a harness that is just starting is asked which session it has open.
+const STARTING_LOOKS: u32 = 20;
+const STARTING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers a harness.
 pub(super) fn hook(args: &HookArgs) -> ExitCode {
@@ -47,7 +52,7 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     }
     // Who was kept from stopping and has not had what it was kept for, is not kept again.
     let is_stuck = input.goes_on_already && !all_shown;
-    if moment == Moment::Shown || input.was_broken_off || is_stuck {
+    if matches!(moment, Moment::Open | Moment::Shown) || input.was_broken_off || is_stuck {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(wake) = homing.take_wake(&taker).map_err(|error| error.to_string())? else {
@@ -86,10 +91,18 @@ fn wait(homing: &Homing, dialect: &Dialect, taker: &Taker, input: &HookInput) ->
             std::env::var_os(variable).is_some_and(|entry| entry == terminal) && homing.is_open_here(taker)
         }
     };
-    if !may_take() {
+    end_when_nobody_listens();
+    // A harness that is just starting says a little later which session it has open.
+    let looks = if dialect.moment(&input.event) == Some(Moment::Open) { STARTING_LOOKS } else { 1 };
+    let is_time = (0..looks).any(|look| {
+        if look > 0 {
+            std::thread::sleep(STARTING_PAUSE);
+        }
+        may_take()
+    });
+    if !is_time {
         return Ok(ExitCode::SUCCESS);
     }
-    end_when_nobody_listens();
     let Some(wake) = homing.wait_to_take(taker, may_take).map_err(|error| error.to_string())? else {
         return Ok(ExitCode::SUCCESS);
     };

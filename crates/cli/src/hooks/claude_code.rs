@@ -8,7 +8,7 @@ pub(crate) const ENTRYPOINT: (&str, &str) = ("CLAUDE_CODE_ENTRYPOINT", "cli");
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "claude-code",
-    moments: &[("UserPromptSubmit", Moment::Prompt), ("Stop", Moment::Stop)],
+    moments: &[("SessionStart", Moment::Open), ("UserPromptSubmit", Moment::Prompt), ("Stop", Moment::Stop)],
     waiting: Waiting::WhileOpenInTerminal,
     proof: Proof::Transcript,
     introduces: false,

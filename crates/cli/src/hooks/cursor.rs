@@ -13,7 +13,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     introduces: true,
     answer: |_, moment, telling| match moment {
         Moment::Stop => json!({"followup_message": telling.text}),
-        Moment::Start | Moment::Prompt | Moment::Shown => json!({
+        Moment::Start | Moment::Open | Moment::Prompt | Moment::Shown => json!({
             "additional_context": telling.text,
             "env": {"HOMING_SESSION": telling.session, "HOMING_HARNESS": "cursor"},
         }),

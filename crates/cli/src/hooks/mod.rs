@@ -21,8 +21,10 @@ use serde_json::Value;
 /// A point in the life of a session at which its harness calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The session begins, or is resumed.
+    /// The session begins, or is resumed, and the agent is told how to launch jobs.
     Start,
+    /// The session is open, and nobody has said anything: a hook may begin to wait.
+    Open,
     /// The user has written something, and the agent has not read it yet.
     Prompt,
     /// The agent has ended its turn.
@@ -110,7 +112,7 @@ fn block_or_add(event: &str, moment: Moment, telling: &Telling<'_>, block: &str)
     let text = telling.text;
     match moment {
         Moment::Stop => serde_json::json!({"decision": block, "reason": text}),
-        Moment::Start | Moment::Prompt | Moment::Shown => {
+        Moment::Start | Moment::Open | Moment::Prompt | Moment::Shown => {
             serde_json::json!({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}})
         }
     }
@@ -131,6 +133,7 @@ mod tests {
             }
         }
         insta::assert_snapshot!(said, @r#"
+        claude-code SessionStart: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"SessionStart"}}
         claude-code UserPromptSubmit: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"UserPromptSubmit"}}
         claude-code Stop: {"decision":"block","reason":"TEXT"}
         codex UserPromptSubmit: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"UserPromptSubmit"}}

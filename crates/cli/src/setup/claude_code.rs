@@ -21,14 +21,16 @@ pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
     let quick = || json!({"type": "command", "command": (command.as_str()), "timeout": 30});
     let server = json!({"type": "stdio", "command": (program.word()), "args": ["mcp"], "env": {}});
     // It waits beside the session for as long as jobs may run: a week.
-    let wakes = json!({
-        "type": "command",
-        "command": (waiting.as_str()),
-        "asyncRewake": true,
-        "timeout": 604800,
-        "rewakeMessage": "A background job of this session is over.",
-        "rewakeSummary": "homing: a background job is over"
-    });
+    let wakes = || {
+        json!({
+            "type": "command",
+            "command": (waiting.as_str()),
+            "asyncRewake": true,
+            "timeout": 604800,
+            "rewakeMessage": "A background job of this session is over.",
+            "rewakeSummary": "homing: a background job is over"
+        })
+    };
     let hook = |event, hook| JsonPart::Hook { event, in_group: true, hook };
     Plan {
         files: vec![
@@ -38,7 +40,12 @@ pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
             ),
             FilePlan::json(
                 settings,
-                vec![hook("Stop", quick()), hook("Stop", wakes), hook("UserPromptSubmit", quick())],
+                vec![
+                    hook("SessionStart", wakes()),
+                    hook("Stop", quick()),
+                    hook("Stop", wakes()),
+                    hook("UserPromptSubmit", quick()),
+                ],
             ),
         ],
         notes: vec!["Sessions that are open now know of it when they are started again.".to_owned()],

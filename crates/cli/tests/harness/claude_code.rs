@@ -154,6 +154,29 @@ fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
 }
 
 #[test]
+fn a_session_that_is_taken_up_again_is_woken_without_a_word() {
+    offline("claude_code::a_session_that_is_taken_up_again_is_woken_without_a_word", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let turn = stage
+            .command("claude")
+            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
+            .args(MODEL)
+            .args(["--", "LAUNCH please"])
+            .output()
+            .expect("it runs");
+        let session = Stage::document(&turn)["session_id"].as_str().expect("a session").to_owned();
+        let mut open = Open::with(&stage, &["--resume", &session]);
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        stage.write("gate", "");
+        stage.wait_until_told();
+        stage.assert_woken(true, "LAUNCH please");
+        let sessions = stage.home.scratch().join("claude/sessions");
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+    });
+}
+
+#[test]
 fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
     offline("claude_code::an_open_claude_code_is_told_once_although_a_monitor_is_active", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
@@ -253,6 +276,10 @@ struct Open {
 
 impl Open {
     fn start(stage: &Stage) -> Open {
+        Open::with(stage, &[])
+    }
+
+    fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
@@ -265,7 +292,7 @@ impl Open {
             OwnedFd::from(side).into()
         };
         let mut command = stage.command("claude");
-        command.args(["--allowedTools", "Bash"]).args(MODEL);
+        command.args(["--allowedTools", "Bash"]).args(MODEL).args(arguments);
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
         drop(command);
         let keyboard = fs::File::from(terminal);
