@@ -46,10 +46,10 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     }
     let homing = Homing::open().map_err(|error| error.to_string())?;
     let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
-    let all_shown = confirm_shown(&homing, dialect, &input, moment)?;
     if args.wait {
         return wait(&homing, dialect, &taker, &input);
     }
+    let all_shown = confirm_shown(&homing, dialect, &input, moment)?;
     // Who was kept from stopping and has not had what it was kept for, is not kept again.
     let is_stuck = input.goes_on_already && !all_shown;
     if matches!(moment, Moment::Open | Moment::Shown) || input.was_broken_off || is_stuck {
@@ -84,14 +84,16 @@ fn confirm_shown(
 /// Waits beside the session until a job of it is over.
 fn wait(homing: &Homing, dialect: &Dialect, taker: &Taker, input: &HookInput) -> Result<ExitCode, String> {
     let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
-    let may_take = || match dialect.waiting {
+    let may_stay = match dialect.waiting {
         Waiting::Never => false,
         Waiting::WhileHeard => true,
-        Waiting::WhileOpenInTerminal => {
-            std::env::var_os(variable).is_some_and(|entry| entry == terminal) && homing.is_open_here(taker)
-        }
+        Waiting::WhileOpenInTerminal => std::env::var_os(variable).is_some_and(|entry| entry == terminal),
     };
+    if !may_stay {
+        return Ok(ExitCode::SUCCESS);
+    }
     end_when_nobody_listens();
+    let may_take = || dialect.waiting == Waiting::WhileHeard || homing.is_open_here(taker);
     // A harness that is just starting says a little later which session it has open.
     let looks = if dialect.moment(&input.event) == Some(Moment::Open) { STARTING_LOOKS } else { 1 };
     let is_time = (0..looks).any(|look| {
