@@ -19,11 +19,11 @@ pub(crate) struct Router {
 
 /// Whether a job has a way to a sink, by the configuration alone.
 pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
-    route_to(config, addressee).is_some()
+    sink_of(config, addressee).is_some()
 }
 
-/// The name of the sink that a job has a way to, by the configuration alone.
-pub(crate) fn route_to(config: &Config, addressee: Addressee<'_>) -> Option<String> {
+/// The sink that the first fitting route leads to.
+pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<String> {
     let fits = |route: &RouteConfig| route.matches(addressee.session, addressee.harness);
     match addressee.sink {
         Some(named) => config.sink(named).map(|_| named.to_owned()),

@@ -17,7 +17,7 @@ use crate::config::Acknowledge;
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, NewWake, Telling, Untold, WakeChange};
 use crate::monitor::WakeStyle;
-use crate::routes::{Addressee, route_to};
+use crate::routes::{Addressee, sink_of};
 use crate::session::WAKE_VARIABLE;
 use crate::sinks::{open_in, preset_format};
 use crate::wait::Watcher;
@@ -231,7 +231,7 @@ impl Homing {
         let routed = untold.iter().find_map(|job| {
             let harness = job.harness.as_deref().or(Some(&taker.harness));
             let addressee = Addressee { session: &taker.session, harness, sink: job.sink.as_deref() };
-            route_to(&self.config, addressee)
+            sink_of(&self.config, addressee)
         });
         let name = routed.unwrap_or_else(|| taker.harness.clone());
         let sink = self.config.sink(&name);
