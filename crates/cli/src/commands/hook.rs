@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use homing::{Home, Homing, Taker, Wake};
+use homing::{Home, Homing, OpenOptions, Taker, Wake};
 
 use crate::args::HookArgs;
 use crate::exit::note;
@@ -16,6 +16,9 @@ use crate::hooks::{
 
 /// What wakes an idle agent, where the hook's output does (`asyncRewake` of Claude Code).
 const WAKES: u8 = 2;
+
+/// How long a ledger that somebody else has locked is waited for.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often, and with what pause, a harness that is just starting is asked which session it has open.
 const STARTING_LOOKS: u32 = 20;
@@ -44,7 +47,9 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if !Home::default_path().is_ok_and(|home| home.is_dir()) {
         return Ok(ExitCode::SUCCESS);
     }
-    let homing = Homing::open().map_err(|error| error.to_string())?;
+    // The agent's turn ends only after us.
+    let options = OpenOptions::new().busy_timeout(LEDGER_PATIENCE);
+    let homing = options.open().map_err(|error| error.to_string())?;
     let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
     if args.wait {
         return wait(&homing, dialect, &taker, &input);

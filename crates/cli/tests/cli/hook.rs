@@ -180,6 +180,21 @@ fn nothing_that_goes_wrong_disturbs_the_harness() {
 }
 
 #[test]
+fn a_ledger_that_is_locked_holds_no_turn_up() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let mut ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
+    let lock =
+        ledger.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("it is free");
+    let answer = setup.hook(&["claude-code"], &stop(SESSION).to_string());
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.stderr.contains("ledger"), "{answer:?}");
+    drop(lock);
+    assert_eq!(setup.hears("claude-code", &stop(SESSION))["decision"], "block");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+}
+
+#[test]
 fn where_nothing_was_launched_nothing_is_made() {
     let setup = Setup::new();
     for event in ["Stop", "UserPromptSubmit", "SessionEnd"] {
