@@ -139,3 +139,22 @@ fn whoever_waits_gets_it_and_the_monitor_leaves_it_to_him() {
     monitor.stop();
     assert!(nothing.is_none(), "without jobs there is nothing to wait for");
 }
+
+#[test]
+fn what_nobody_confirms_is_told_by_the_monitor_under_the_same_id() {
+    let setup = Setup::new();
+    let job = setup.launch("chat", "true");
+    setup.wait_for_end(&[job]);
+    let wake = setup.homing.take_wake(&taker("chat")).expect("it looks").expect("it is taken");
+    setup.tell_once();
+    assert!(setup.sink.received().is_empty(), "its time is not over");
+    // As if 15 minutes had gone by.
+    let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
+    // Without a configuration the wake is for the sink of the harness; the test's is called otherwise.
+    ledger.execute("UPDATE wakes SET next_at = 0, sink = 'scripted'", []).expect("a wake");
+    setup.tell_once();
+    let [received] = setup.sink.received().try_into().expect("once");
+    assert_eq!((received.wake, received.attempt, received.jobs), (wake.id, 2, vec![job]));
+    assert_eq!(received.text, wake.content.text);
+    assert_eq!(setup.state(job), FollowUpState::Acknowledged);
+}
