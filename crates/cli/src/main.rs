@@ -3,9 +3,11 @@
 mod args;
 mod commands;
 mod exit;
+mod hooks;
 mod interrupt;
 mod render;
 mod service;
+mod setup;
 
 use std::process::ExitCode;
 

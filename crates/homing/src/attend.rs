@@ -1,21 +1,26 @@
 //! A session that waits for its jobs itself is about to read how they ended: while it does, it is not woken for them.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use homing_core::{JobId, SessionId};
 use homing_supervisor::SpecFile;
-use homing_supervisor::layout::RECORD;
+use homing_supervisor::layout::{RECORD, SPEC};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::homing::Homing;
+
+/// How long after its end a job is held back for a session that reads it itself: whoever takes longer is told.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Says that a session reads the results of jobs itself, for as long as it is held. It is let go of when the process
 /// dies, and then the session is woken after all.
 #[derive(Debug)]
 #[must_use = "the session is woken as soon as this is dropped"]
 pub struct Attention {
-    records: Vec<OwnedFd>,
+    /// A file of each job, locked.
+    held: Vec<(JobId, OwnedFd)>,
 }
 
 impl Homing {
@@ -35,41 +40,80 @@ impl Homing {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attend(&self, jobs: &[JobId], reader: &SessionId) -> Attention {
-        // Where this does not work, the worst that follows is that the session is told once more.
-        Attention { records: jobs.iter().filter_map(|job| self.hold_record(*job, reader)).collect() }
+        self.attention(jobs, reader, RECORD)
     }
 
-    fn hold_record(&self, job: JobId, reader: &SessionId) -> Option<OwnedFd> {
+    fn attention(&self, jobs: &[JobId], reader: &SessionId, name: &str) -> Attention {
+        // Where this does not work, the worst that follows is that the session is told once more.
+        Attention {
+            held: jobs.iter().filter_map(|job| Some((*job, self.lock(*job, reader, name)?))).collect(),
+        }
+    }
+
+    fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
         let directory = self.home.jobs.open_job(job).ok()?;
         let spec = SpecFile::read(&directory).ok()??;
-        let record = directory.open_to_read(RECORD).ok()??;
+        let file = directory.open_to_read(name).ok()??;
         if spec.session != *reader {
             return None;
         }
-        flock(&record, FlockOperation::LockShared).ok()?;
-        Some(record)
+        flock(&file, FlockOperation::LockShared).ok()?;
+        Some(file)
     }
 
-    /// Whether the session of a job is reading its result itself just now.
-    pub(crate) fn is_attended(&self, job: JobId) -> bool {
-        let Ok(Some(record)) =
-            self.home.jobs.open_job(job).and_then(|directory| directory.open_to_read(RECORD))
+    /// Holds back the monitor from telling `reader` of these jobs, for who will tell it himself of their ends. Unlike
+    /// [`Homing::attend`] it holds back nobody else.
+    pub(crate) fn reserve(&self, jobs: &[JobId], reader: &SessionId) -> Attention {
+        self.attention(jobs, reader, SPEC)
+    }
+
+    /// Whether the session of a job that has just ended is reading its result itself.
+    pub(crate) fn is_being_read(&self, job: JobId) -> bool {
+        self.is_locked(job, RECORD) && self.ended_lately(job).unwrap_or(false)
+    }
+
+    /// Whether the monitor leaves a job that has just ended to somebody else.
+    pub(crate) fn is_left_to_others(&self, job: JobId) -> bool {
+        let is_theirs = self.is_locked(job, RECORD) || self.is_locked(job, SPEC);
+        is_theirs && self.ended_lately(job).unwrap_or(false)
+    }
+
+    fn ended_lately(&self, job: JobId) -> Option<bool> {
+        let job = self.with_ledger(|ledger| ledger.job(job)).ok()??;
+        let ended_at = job.state.finished()?.ended_at;
+        Some(self.now().saturating_since(ended_at) < PATIENCE)
+    }
+
+    fn is_locked(&self, job: JobId, name: &str) -> bool {
+        let Ok(Some(file)) = self.home.jobs.open_job(job).and_then(|directory| directory.open_to_read(name))
         else {
             return false;
         };
-        let attended = flock(&record, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
-        unlock(&record);
-        attended
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+        unlock(&file);
+        locked
+    }
+}
+
+impl Attention {
+    /// Whether this is for that job, among others.
+    pub(crate) fn holds(&self, job: JobId) -> bool {
+        self.held.iter().any(|(held, _)| *held == job)
+    }
+
+    /// Holds what `other` holds too.
+    pub(crate) fn add(&mut self, mut other: Attention) {
+        self.held.append(&mut other.held);
     }
 }
 
 impl Drop for Attention {
     fn drop(&mut self) {
-        self.records.iter().for_each(unlock);
+        self.held.iter().for_each(|(_, file)| unlock(file));
     }
 }
 
 /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
-fn unlock(record: &OwnedFd) {
-    let _ = flock(record, FlockOperation::Unlock);
+fn unlock(file: &OwnedFd) {
+    let _ = flock(file, FlockOperation::Unlock);
 }

@@ -49,6 +49,7 @@ mod sighting;
 mod sinks;
 mod spec;
 mod sync;
+mod take;
 mod wait;
 mod wakes;
 mod watch;
@@ -78,6 +79,7 @@ pub use session::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_envir
 pub use sinks::Sink;
 pub use spec::{JobSpec, TimeLimit};
 pub use sync::SyncReport;
+pub use take::Taker;
 pub use wait::{WaitFor, Waited};
 pub use wakes::{AttemptRecord, WakeRecord};
 pub use watch::JobWatch;

@@ -19,10 +19,15 @@ pub(crate) struct Router {
 
 /// Whether a job has a way to a sink, by the configuration alone.
 pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
+    sink_of(config, addressee).is_some()
+}
+
+/// The sink that the first fitting route leads to.
+pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<String> {
     let fits = |route: &RouteConfig| route.matches(addressee.session, addressee.harness);
     match addressee.sink {
-        Some(named) => config.sink(named).is_some(),
-        None => config.routes.iter().any(fits) || agent_routes(config).any(|route| fits(&route)),
+        Some(named) => config.sink(named).map(|_| named.to_owned()),
+        None => config.routes.iter().cloned().chain(agent_routes(config)).find(fits).map(|route| route.sink),
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
-use homing_supervisor::layout::{JOBS, RECORD};
+use homing_supervisor::layout::{INBOX, JOBS, RECORD};
 use homing_supervisor::platform::clock::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
@@ -124,6 +124,15 @@ impl Watcher {
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
         let jobs = home.root.path().join(JOBS);
         Watcher::watch(ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD)), RECORD_EVENTS)
+    }
+
+    /// Watches the records of these jobs, and for jobs that begin.
+    pub(crate) fn of_jobs_and_bells(home: &Home, ids: &[JobId]) -> Watcher {
+        let flags =
+            inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE_SELF;
+        let jobs = home.root.path().join(JOBS);
+        let records = ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD));
+        Watcher::watch(records.chain([home.root.path().join(INBOX)]), flags)
     }
 
     /// Watches a whole job directory: its output too.

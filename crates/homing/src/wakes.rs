@@ -50,7 +50,8 @@ pub struct AttemptRecord {
     pub started_at: Timestamp,
     /// When the sink answered.
     pub ended_at: Option<Timestamp>,
-    /// What came of it: `delivered`, `handed_off`, `busy`, `gone`, `failed` or `answer_lost`.
+    /// What came of it: `delivered`, `handed_off`, `taken` (shown by a hook of the session), `busy`, `gone`, `failed`
+    /// or `answer_lost`.
     pub result: Option<String>,
     /// Why it came to nothing.
     pub error: Option<String>,

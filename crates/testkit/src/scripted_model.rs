@@ -1,5 +1,5 @@
 //! A model that follows a script, so that real agent harnesses can be driven without any network. It speaks Anthropic
-//! Messages, OpenAI Responses and OpenAI Chat Completions, streaming or not, and keeps what it was asked.
+//! Messages, OpenAI Responses, OpenAI Chat Completions and Gemini, streaming or not, and keeps what it was asked.
 
 mod answer;
 mod http;
@@ -130,7 +130,7 @@ fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> io
 }
 
 fn respond(api: Api, body: Value, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> (&'static str, String) {
-    let stream = body["stream"] == Value::Bool(true);
+    let stream = body["stream"] == Value::Bool(true) || api.always_streams();
     let request = Request::new(&body);
     let answer = request.decide(rules);
     if request.has_tools() {

@@ -152,6 +152,18 @@ Examples:
 
 Exit status: 1 where there is a problem.";
 
+pub(super) const SETUP: &str = "\
+Examples:
+  homing setup claude-code                        shows what would change, in which files
+  homing setup claude-code --write                changes it; a file that was there is kept beside
+  homing setup claude-code --undo                 takes it back
+  homing setup codex --scope project --write      only for the project in the current directory
+
+It adds the MCP server, hooks that tell an open session how its jobs ended, and the route by which the \
+monitor wakes one that is not open. What is there already stays as it is, comments too.
+
+What each harness can do: https://github.com/homing-jobs/homing/blob/main/docs/harnesses.md";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   homing completions bash > ~/.local/share/bash-completion/completions/homing

@@ -1,20 +1,24 @@
 //! What can be typed, and what it means in the library's types. Everything is checked here; nothing is done.
 
 mod examples;
+mod hook;
 mod launch;
 mod look;
 mod monitor;
 mod optional_wait;
 mod settle;
+mod setup;
 mod top;
 mod unparsed;
 mod upkeep;
 mod values;
 
+pub(crate) use hook::HookArgs;
 pub(crate) use launch::RunArgs;
 pub(crate) use look::{FollowUpsArgs, ListArgs, OutputArgs, ShowArgs};
 pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs, WakeCommand};
 pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
+pub(crate) use setup::SetupArgs;
 pub(crate) use unparsed::Unparsed;
 pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs};
 pub(crate) use values::Limit;
@@ -79,6 +83,12 @@ pub(crate) enum Command {
     /// Checks that everything homing rests on is as it should be
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
+    /// Makes an agent harness know homing, or shows what that would change
+    #[command(after_help = examples::SETUP)]
+    Setup(SetupArgs),
+    /// Tells a harness that calls what its session is to be told
+    #[command(hide = true)]
+    Hook(HookArgs),
     /// Prints the completions for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
@@ -103,7 +113,8 @@ impl Command {
             Command::Monitor(args) => args.wants_json(),
             Command::Prune(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Completions(_) | Command::Man(_) => false,
+            Command::Setup(args) => args.json,
+            Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
         }
     }
 }
@@ -122,6 +133,12 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
     if let Some(run) = parse_run_alone(&words) {
         return Ok(Command::Run(run));
     }
+    // It is called at every end of a turn.
+    if is_verb(&words, "hook")
+        && let Some(hook) = hook::parse(&words[2..])
+    {
+        return Ok(Command::Hook(hook));
+    }
     definition()
         .try_get_matches_from_mut(&words)
         .and_then(|matches| Cli::from_arg_matches(&matches))
@@ -132,15 +149,15 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
 /// Reads a `run` without defining all the other verbs first, which takes as long as launching a process. What it cannot
 /// read goes the long way, which knows how to say what is wrong.
 fn parse_run_alone(words: &[OsString]) -> Option<RunArgs> {
-    if !is_run(words) {
+    if !is_verb(words, "run") {
         return None;
     }
     let matches = run_alone().try_get_matches_from(&words[1..]).ok()?;
     RunArgs::from_arg_matches(&matches).ok()
 }
 
-fn is_run(words: &[OsString]) -> bool {
-    words.get(1).is_some_and(|verb| verb == "run")
+fn is_verb(words: &[OsString], verb: &str) -> bool {
+    words.get(1).is_some_and(|word| word == verb)
 }
 
 fn run_alone() -> clap::Command {

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 
 use homing::core::parse_duration;
 
-use super::{is_run, run_alone};
+use super::{is_verb, run_alone};
 
 const WAIT: &str = "--wait";
 
 /// Joins `--wait 30s` into `--wait=30s` where it is an option of `run`: the word behind it is meant as a duration if it
 /// is one, or a bare number, which the parser then refuses for want of a unit. Any other word is the command.
 pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
-    if !is_run(&words) || !words.iter().any(|word| word == WAIT) {
+    if !is_verb(&words, "run") || !words.iter().any(|word| word == WAIT) {
         return words;
     }
     let run = run_alone();

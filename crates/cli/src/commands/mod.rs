@@ -3,6 +3,7 @@
 mod completions;
 mod doctor;
 mod follow_ups;
+mod hook;
 mod kill;
 mod list;
 mod man;
@@ -16,6 +17,7 @@ mod result;
 mod run;
 mod service;
 mod settle;
+mod setup;
 mod show;
 mod stream;
 mod wait;
@@ -42,6 +44,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Monitor(args) => monitor::monitor(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Setup(args) => setup::setup(&args),
+        Command::Hook(args) => Ok(hook::hook(&args)),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }

@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "list",
     "show",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "monitor",
     "prune",
     "doctor",
+    "setup",
     "completions",
     "man",
 ];

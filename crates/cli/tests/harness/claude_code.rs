@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,12 +13,25 @@ use serde_json::{Value, json};
 use testkit::wait_until;
 
 use crate::offline::offline;
-use crate::stage::Stage;
+use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
 const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
 
 fn stage() -> Option<Stage> {
-    let mut stage = Stage::new("claude-code", "claude", "Claude Code")?;
+    Some(with_model(Stage::new("claude-code", "claude", "Claude Code")?))
+}
+
+/// A stage on which only what `homing setup` has written wakes anybody.
+fn stage_set_up(command: &str) -> Option<Stage> {
+    let mut stage = with_model(Stage::launching(command, "claude", "Claude Code")?);
+    let folder = stage.home.scratch().join("claude");
+    stage.set("CLAUDE_CONFIG_DIR", folder);
+    stage.write("claude/.claude.json", &already_set_up(&stage).to_string());
+    stage.set_up("claude-code");
+    Some(stage)
+}
+
+fn with_model(mut stage: Stage) -> Stage {
     stage.set("ANTHROPIC_BASE_URL", stage.model.url());
     stage.set("ANTHROPIC_API_KEY", "sk-ant-scripted");
     for name in [
@@ -29,7 +43,7 @@ fn stage() -> Option<Stage> {
     ] {
         stage.set(name, "1");
     }
-    Some(stage)
+    stage
 }
 
 #[test]
@@ -81,6 +95,159 @@ fn an_open_claude_code_is_left_alone_until_it_is_gone() {
     });
 }
 
+#[test]
+fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
+    offline("claude_code::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
+        // As long as a text can be.
+        let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
+        let Some(stage) = stage_set_up(&command) else { return };
+        let turn = stage
+            .command("claude")
+            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
+            .args(MODEL)
+            .args(["--", "LAUNCH please"])
+            .output()
+            .expect("it runs");
+        assert_eq!(Stage::document(&turn)["result"], "WOKEN", "{turn:?}");
+        stage.assert_woken(true, "LAUNCH please");
+    });
+}
+
+#[test]
+fn what_was_over_between_two_turns_comes_with_the_next_message() {
+    offline("claude_code::what_was_over_between_two_turns_comes_with_the_next_message", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let turn = |words: &[&str]| {
+            let mut command = stage.command("claude");
+            command.args(["-p", "--output-format", "json", "--allowedTools", "Bash"]).args(MODEL).args(words);
+            Stage::document(&command.output().expect("it runs"))
+        };
+        let session = turn(&["--", "LAUNCH please"])["session_id"].as_str().expect("a session").to_owned();
+        stage.write("gate", "");
+        stage.finished_job();
+        turn(&["--resume", &session, "--", "how far is it?"]);
+        assert_eq!(stage.job()["follow_up"]["state"], "acknowledged", "{:#}", stage.job());
+        let asked = stage.model.asked();
+        let last = asked.last().expect("it was asked");
+        assert!(last.conversation.contains(PRINTED) && last.conversation.contains("how far"), "{last:#?}");
+    });
+}
+
+#[test]
+fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
+    offline("claude_code::an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        stage.write("gate", "");
+        stage.wait_until_told();
+        stage.assert_woken(true, "LAUNCH please");
+        wait_until("nobody waits any more", || !stage.has_waiter());
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+    });
+}
+
+#[test]
+fn a_session_that_is_taken_up_again_is_woken_without_a_word() {
+    offline("claude_code::a_session_that_is_taken_up_again_is_woken_without_a_word", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let turn = stage
+            .command("claude")
+            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
+            .args(MODEL)
+            .args(["--", "LAUNCH please"])
+            .output()
+            .expect("it runs");
+        let session = Stage::document(&turn)["session_id"].as_str().expect("a session").to_owned();
+        let mut open = Open::with(&stage, &["--resume", &session]);
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        stage.write("gate", "");
+        stage.wait_until_told();
+        stage.assert_woken(true, "LAUNCH please");
+        let sessions = stage.home.scratch().join("claude/sessions");
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+    });
+}
+
+#[test]
+fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
+    offline("claude_code::an_open_claude_code_is_told_once_although_a_monitor_is_active", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        // homing run starts a monitor, which ends itself when nothing is left to do.
+        stage.write("config.toml", "agents = [\"claude-code\"]\n");
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        wait_until("a monitor is active", || stage.home.path().join("monitor.log").exists());
+        stage.write("gate", "");
+        stage.wait_until_told();
+        stage.assert_woken(true, "LAUNCH please");
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+    });
+}
+
+#[test]
+fn a_hook_goes_with_the_claude_code_that_it_waits_beside() {
+    offline("claude_code::a_hook_goes_with_the_claude_code_that_it_waits_beside", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        let (_, pid) = open_session_in(&sessions).expect("it is open");
+        open.kill(pid);
+        wait_until("the hook is gone", || {
+            !stage.home.processes().iter().any(|process| process.command_line.contains("hook claude-code"))
+        });
+        stage.write("gate", "");
+        let job = stage.finished_job();
+        assert_eq!(job["follow_up"]["state"], "pending", "{job:#}");
+        // The monitor tells it in its place.
+        stage.wake();
+        stage.assert_woken(true, "LAUNCH please");
+    });
+}
+
+#[test]
+fn the_session_that_comes_after_it_in_the_same_terminal_is_not_told() {
+    offline("claude_code::the_session_that_comes_after_it_in_the_same_terminal_is_not_told", || {
+        let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
+        let mut open = Open::start(&stage);
+        let sessions = stage.home.scratch().join("claude/sessions");
+        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
+        open.type_in("LAUNCH please\r", || {
+            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
+        });
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        let (before, pid) = open_session_in(&sessions).expect("it is open");
+        open.type_in("/clear\r", || open_session_in(&sessions).is_some_and(|(now, _)| now != before));
+        stage.write("gate", "");
+        let job = stage.finished_job();
+        assert_eq!(job["session"].as_str(), Some(before.as_str()), "{job:#}");
+        wait_until("the hook is gone", || !stage.has_waiter());
+        assert_eq!(stage.job()["follow_up"]["state"], "pending", "{job:#}");
+        // Nobody has the session open any more: the monitor tells it.
+        stage.wake();
+        stage.assert_woken(true, "LAUNCH please");
+        open.kill(pid);
+    });
+}
+
 /// The settings of somebody who has used it before, in this project.
 fn already_set_up(stage: &Stage) -> Value {
     let project =
@@ -91,7 +258,11 @@ fn already_set_up(stage: &Stage) -> Value {
 
 /// The session and the process id in the file of the one process there is.
 fn open_session(stage: &Stage) -> Option<(String, u64)> {
-    let mut files = fs::read_dir(stage.home.scratch().join(".claude/sessions")).ok()?;
+    open_session_in(&stage.home.scratch().join(".claude/sessions"))
+}
+
+fn open_session_in(folder: &Path) -> Option<(String, u64)> {
+    let mut files = fs::read_dir(folder).ok()?;
     let text = fs::read_to_string(files.next()?.ok()?.path()).ok()?;
     let said: Value = serde_json::from_str(&text).ok()?;
     Some((said["sessionId"].as_str()?.to_owned(), said["pid"].as_u64()?))
@@ -105,6 +276,10 @@ struct Open {
 
 impl Open {
     fn start(stage: &Stage) -> Open {
+        Open::with(stage, &[])
+    }
+
+    fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
@@ -117,7 +292,7 @@ impl Open {
             OwnedFd::from(side).into()
         };
         let mut command = stage.command("claude");
-        command.args(["--allowedTools", "Bash"]).args(MODEL);
+        command.args(["--allowedTools", "Bash"]).args(MODEL).args(arguments);
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
         drop(command);
         let keyboard = fs::File::from(terminal);

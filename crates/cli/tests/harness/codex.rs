@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::offline::offline;
-use crate::stage::Stage;
+use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
 #[test]
 fn codex_is_woken_in_the_thread_that_launched_the_job() {
@@ -26,6 +26,71 @@ fn codex_is_woken_in_the_thread_that_launched_the_job() {
         assert_eq!(job["session"], thread, "{job:#}");
         stage.wake();
         stage.assert_woken(false, "LAUNCH please");
+    });
+}
+
+#[test]
+fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
+    offline("codex::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
+        // Longer than what Codex shows of a hook's words: it keeps the beginning, the end, and the rest in a file.
+        let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
+        let Some(mut stage) = Stage::launching(&command, "codex", "Codex") else { return };
+        stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
+        stage.write("codex/config.toml", &config(&stage.model.url()));
+        stage.set_up("codex");
+        // A user trusts the hook with /hooks; without that Codex passes it over.
+        let run = |flags: &[&str]| {
+            let output = stage
+                .command("codex")
+                .args([
+                    "exec",
+                    "--json",
+                    "--skip-git-repo-check",
+                    "--dangerously-bypass-approvals-and-sandbox",
+                ])
+                .args(flags)
+                .arg("LAUNCH please")
+                .output()
+                .expect("it runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let said = run(&["--dangerously-bypass-hook-trust"]);
+        assert!(said.contains("\"text\":\"WOKEN\""), "{said}");
+        stage.assert_woken(false, "LAUNCH please");
+        let said = run(&[]);
+        assert!(!said.contains("\"text\":\"WOKEN\""), "a hook that nobody trusts does not run: {said}");
+    });
+}
+
+#[test]
+fn what_was_over_between_two_turns_comes_with_the_next_message() {
+    offline("codex::what_was_over_between_two_turns_comes_with_the_next_message", || {
+        let Some(mut stage) = Stage::launching(OVER_WHEN_TOLD, "codex", "Codex") else { return };
+        stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
+        stage.write("codex/config.toml", &config(&stage.model.url()));
+        stage.set_up("codex");
+        let run = |words: &[&str]| {
+            let mut command = stage.command("codex");
+            command.args([
+                "exec",
+                "--json",
+                "--skip-git-repo-check",
+                "--dangerously-bypass-approvals-and-sandbox",
+            ]);
+            command.arg("--dangerously-bypass-hook-trust").args(words).output().expect("it runs")
+        };
+        let turn = run(&["LAUNCH please"]);
+        let text = String::from_utf8_lossy(&turn.stdout);
+        let mut events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let thread =
+            events.find_map(|event| Some(event["thread_id"].as_str()?.to_owned())).expect("a thread");
+        stage.write("gate", "");
+        stage.finished_job();
+        run(&["resume", &thread, "how far is it?"]);
+        assert_eq!(stage.job()["follow_up"]["state"], "acknowledged", "{:#}", stage.job());
+        let asked = stage.model.asked();
+        let last = asked.last().expect("it was asked");
+        assert!(last.conversation.contains(PRINTED) && last.conversation.contains("how far"), "{last:#?}");
     });
 }
 

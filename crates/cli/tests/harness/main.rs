@@ -3,6 +3,7 @@
 
 mod claude_code;
 mod codex;
+mod gemini;
 mod offline;
 mod opencode;
 mod stage;

@@ -14,6 +14,14 @@ use crate::offline::skip;
 pub(crate) const PRINTED: &str = "greetings-42";
 const JOB: &str = "homing run 'echo greetings-$((40 + 2))'";
 
+/// A job that is over before the turn is.
+pub(crate) const OVER_BEFORE_THE_TURN: &str = "homing run 'echo greetings-$((40 + 2))'; \
+    until homing list --state finished --json | grep -q finished; do sleep 0.05; done";
+
+/// A job that is over when there is a file of that name in the home directory.
+pub(crate) const OVER_WHEN_TOLD: &str =
+    "homing run 'until [ -e ~/gate ]; do sleep 0.05; done; echo greetings-$((40 + 2))'";
+
 /// Everything that a round needs.
 pub(crate) struct Stage {
     pub(crate) home: TempHome,
@@ -25,6 +33,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes a stage for a harness, whose presets homing knows as `agent`; `None` where the program is not installed.
     pub(crate) fn new(agent: &str, program: &str, called: &str) -> Option<Stage> {
+        let stage = Stage::launching(JOB, program, called)?;
+        // The test says itself when somebody is to be woken.
+        stage.write("config.toml", &format!("agents = [{agent:?}]\nmonitor.autostart = false\n"));
+        Some(stage)
+    }
+
+    /// Makes a stage on which the model answers LAUNCH with that command, and homing wakes nobody.
+    pub(crate) fn launching(command: &str, program: &str, called: &str) -> Option<Stage> {
         let Some(programs) = find(program) else {
             let where_to =
                 "put it into PATH, or name a directory with its node_modules in HOMING_TEST_HARNESSES";
@@ -33,7 +49,7 @@ impl Stage {
         };
         let rules = vec![
             Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
-            Rule::new(Who::User, "LAUNCH", Action::Shell(JOB.to_owned())),
+            Rule::new(Who::User, "LAUNCH", Action::Shell(command.to_owned())),
             Rule::new(Who::Tool, "", Action::Say("LAUNCHED".to_owned())),
         ];
         let model = ScriptedModel::start(rules).expect("a free port");
@@ -49,9 +65,20 @@ impl Stage {
         let stage = Stage { home, model, path, variables: Vec::new() };
         // A login shell, which some harnesses use, sets PATH anew.
         stage.write(".profile", &format!("PATH='{}'\n", stage.path.to_string_lossy()));
-        // The test says itself when somebody is to be woken.
-        stage.write("config.toml", &format!("agents = [{agent:?}]\nmonitor.autostart = false\n"));
+        stage.write("config.toml", "monitor.autostart = false\n");
         Some(stage)
+    }
+
+    /// Sets homing up in a harness.
+    pub(crate) fn set_up(&self, harness: &str) {
+        let output = self.homing(&["setup", harness, "--write"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Whether a hook waits beside a session.
+    pub(crate) fn has_waiter(&self) -> bool {
+        let home = fs::read_dir(self.home.path()).into_iter().flatten().flatten();
+        home.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("waiting-"))
     }
 
     /// Sets a variable for everything that runs on this stage.
@@ -120,6 +147,14 @@ impl Stage {
     pub(crate) fn wake(&self) {
         let output = self.homing(&["monitor", "--once"]);
         assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Waits until the agent was asked what to do with the result, and has had it by what homing knows.
+    pub(crate) fn wait_until_told(&self) {
+        wait_until("the agent is told", || {
+            self.model.asked().iter().any(|asked| asked.text.contains(PRINTED))
+        });
+        wait_until("that is known", || self.job()["follow_up"]["state"] == "acknowledged");
     }
 
     /// Checks that the session was woken with the result, once, in the conversation that began with `first`.

@@ -10,5 +10,6 @@ mod processes;
 mod recorder;
 mod setup;
 mod story;
+mod taken;
 mod trouble;
 mod webhook;

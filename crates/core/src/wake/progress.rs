@@ -34,6 +34,14 @@ pub enum WakeEvent {
         /// For [`Delivery::HandedOff`].
         acknowledge_within: Duration,
     },
+    /// Somebody who has the session open takes it out of the queue, to show it there. It is handed off until the agent
+    /// is known to have it, for so long at most.
+    Taken {
+        /// How long it may stay unconfirmed.
+        acknowledge_within: Duration,
+    },
+    /// It was handed off, and the agent is known to have it.
+    Confirmed,
     /// The monitor that had given it to a sink is gone, and with it the answer.
     AnswerLost,
     /// It was handed off, and the time to acknowledge it is over.
@@ -142,10 +150,21 @@ impl WakeProgress {
             (State::InFlight, Event::Answered { delivery, acknowledge_within }) => {
                 self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
             }
+            // One step, so that nobody else can give it to a sink in between.
+            (State::Scheduled, Event::Taken { acknowledge_within }) => self.answered(
+                &Delivery::HandedOff,
+                *acknowledge_within,
+                &Circumstances { policy, now, jitter },
+            ),
             // Counted, so that a wake which takes its monitor down is given up at last; but tried again at once.
             (State::InFlight, Event::AnswerLost) => {
                 let error = "the monitor ended before the sink had answered".to_owned();
                 self.failed(self.attempts + 1, error, Again::AtOnce, &Circumstances { policy, now, jitter })
+            }
+            (State::HandedOff, Event::Confirmed) => {
+                let next =
+                    WakeProgress { state: State::Delivered, next_at: None, since: now, ..self.clone() };
+                (next, Some(FollowUpEvent::Acknowledged))
             }
             (State::HandedOff, Event::NotAcknowledged) => {
                 let waited = format_duration(now.saturating_since(self.since));
@@ -163,15 +182,24 @@ impl WakeProgress {
             }
             // Its end is already known: by an answer, or because nobody has to be told any more.
             (State::Delivered | State::Dead | State::Settled, _) => unchanged,
-            (State::Scheduled, Event::Answered { .. } | Event::AnswerLost | Event::NotAcknowledged)
+            (
+                State::Scheduled,
+                Event::Answered { .. } | Event::Confirmed | Event::AnswerLost | Event::NotAcknowledged,
+            )
             | (
                 State::InFlight,
-                Event::Started | Event::NotAcknowledged | Event::Settled | Event::Hastened { .. },
+                Event::Started
+                | Event::Taken { .. }
+                | Event::Confirmed
+                | Event::NotAcknowledged
+                | Event::Settled
+                | Event::Hastened { .. },
             )
             | (
                 State::HandedOff,
                 Event::Started
                 | Event::Answered { .. }
+                | Event::Taken { .. }
                 | Event::AnswerLost
                 | Event::Hastened { from_the_beginning: false },
             ) => unchanged,
@@ -277,155 +305,4 @@ fn bounded(error: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_millis(seconds * 1_000)
-    }
-
-    fn answered(delivery: Delivery) -> WakeEvent {
-        WakeEvent::Answered { delivery, acknowledge_within: HOUR }
-    }
-
-    fn failed() -> WakeEvent {
-        answered(Delivery::Failed { error: "exit 1".to_owned() })
-    }
-
-    fn busy() -> WakeEvent {
-        answered(Delivery::Busy { retry_after: None, reason: "turn is live".to_owned() })
-    }
-
-    fn run(events: &[WakeEvent]) -> (WakeProgress, Option<FollowUpEvent>) {
-        let policy = RetryPolicy::default();
-        events.iter().fold((WakeProgress::new(at(0)), None), |(progress, _), event| {
-            progress.after(event, &policy, at(10), 0.5)
-        })
-    }
-
-    #[test]
-    fn what_a_sink_answers_decides_what_becomes_of_the_follow_ups() {
-        let after = |delivery| {
-            let (progress, event) = run(&[WakeEvent::Started, answered(delivery)]);
-            (progress.state, progress.attempts, progress.next_at, event)
-        };
-        use FollowUpEvent as Event;
-        assert_eq!(after(Delivery::Delivered), (WakeState::Delivered, 1, None, Some(Event::Acknowledged)));
-        assert_eq!(
-            after(Delivery::HandedOff),
-            (WakeState::HandedOff, 1, Some(at(3_610)), Some(Event::HandedOff))
-        );
-        let (retry_after, reason) = (Some(Duration::from_secs(7)), String::new());
-        assert_eq!(
-            after(Delivery::Busy { retry_after, reason }),
-            (WakeState::Scheduled, 0, Some(at(17)), None)
-        );
-        let reason = "no such chat".to_owned();
-        assert_eq!(after(Delivery::Gone { reason }), (WakeState::Dead, 1, None, Some(Event::GivenUp)));
-        let error = "exit 1".to_owned();
-        assert_eq!(
-            after(Delivery::Failed { error }),
-            (WakeState::Scheduled, 1, Some(at(15)), Some(Event::AttemptFailed))
-        );
-    }
-
-    #[test]
-    fn an_hour_of_busy_answers_uses_up_no_attempt() {
-        let mut events = Vec::new();
-        for _ in 0..1_000 {
-            events.extend([WakeEvent::Started, busy()]);
-        }
-        let (progress, event) = run(&events);
-        assert_eq!((progress.state, progress.attempts, event), (WakeState::Scheduled, 0, None));
-        assert_eq!(progress.last_error.as_deref(), Some("busy: turn is live"));
-    }
-
-    #[test]
-    fn the_twelfth_failure_is_the_last() {
-        let mut events = Vec::new();
-        for _ in 0..11 {
-            events.extend([WakeEvent::Started, failed()]);
-        }
-        assert_eq!(run(&events).0.state, WakeState::Scheduled);
-        events.extend([WakeEvent::Started, failed()]);
-        let (progress, event) = run(&events);
-        assert_eq!((progress.state, progress.attempts), (WakeState::Dead, 12));
-        assert_eq!(event, Some(FollowUpEvent::GivenUp));
-    }
-
-    #[test]
-    fn a_wake_that_ends_its_monitors_is_given_up_at_last() {
-        let rounds = [WakeEvent::Started, WakeEvent::AnswerLost].into_iter().cycle();
-        let events: Vec<WakeEvent> = rounds.take(24).collect();
-        assert_eq!(run(&events[..22]).0.state, WakeState::Scheduled);
-        assert_eq!(run(&events).0.state, WakeState::Dead);
-    }
-
-    #[test]
-    fn what_nobody_acknowledges_is_sent_again() {
-        let handed_off = [WakeEvent::Started, answered(Delivery::HandedOff)];
-        let (progress, event) = run(&[&handed_off[..], &[WakeEvent::NotAcknowledged]].concat());
-        assert_eq!((progress.state, progress.attempts), (WakeState::Scheduled, 1));
-        assert_eq!(event, Some(FollowUpEvent::AttemptFailed));
-        assert!(progress.is_due(at(10)));
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_holds_nothing_up() {
-        let (progress, _) = run(&[WakeEvent::Started, failed()]);
-        assert!(!progress.is_due(at(11)));
-        assert!(progress.is_due(at(-86_400)));
-    }
-
-    fn any_event() -> impl Strategy<Value = WakeEvent> {
-        prop::sample::select(vec![
-            WakeEvent::Started,
-            answered(Delivery::Delivered),
-            answered(Delivery::HandedOff),
-            busy(),
-            answered(Delivery::Gone { reason: "x".repeat(2_000) }),
-            failed(),
-            WakeEvent::AnswerLost,
-            WakeEvent::NotAcknowledged,
-            WakeEvent::Settled,
-            WakeEvent::Hastened { from_the_beginning: false },
-            WakeEvent::Hastened { from_the_beginning: true },
-        ])
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_over_stays_over_and_only_delivery_acknowledges(
-            events in prop::collection::vec(any_event(), 0..60)
-        ) {
-            let policy = RetryPolicy::default();
-            let mut progress = WakeProgress::new(at(0));
-            for event in events {
-                let (next, follow_up) = progress.after(&event, &policy, at(10), 0.5);
-                if !progress.state.is_open() {
-                    prop_assert_eq!(&next, &progress);
-                    prop_assert_eq!(follow_up, None);
-                }
-                let proved = progress.state == WakeState::InFlight && event == answered(Delivery::Delivered);
-                prop_assert_eq!(follow_up == Some(FollowUpEvent::Acknowledged), proved);
-                prop_assert_eq!(
-                    follow_up == Some(FollowUpEvent::GivenUp),
-                    next.state == WakeState::Dead && progress.state.is_open()
-                );
-                prop_assert!(next.last_error.as_ref().is_none_or(|error| error.chars().count() <= 501));
-                progress = next;
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_read_back() {
-        for state in WakeState::ALL {
-            assert_eq!(WakeState::from_name(state.as_str()), Some(state));
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use homing_core::{JobId, OpenWake, SessionId, Timestamp, WakeId};
 use rusqlite::{Connection, params};
 
 use super::Ledger;
-use super::wakes::{PROGRESS, parsed, progress, timestamp};
+use super::wakes::{PROGRESS, TAKEN, parsed, progress, timestamp};
 
 /// A finished job that no wake carries yet.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ impl Ledger {
 
     /// What has to be known to tell a session; its wakes since `made_since` count.
     pub(crate) fn telling(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<Telling> {
+        // All at one moment: what another process makes a wake of in between would be in neither list.
+        let _moment = self.connection.unchecked_transaction()?;
         Ok(Telling {
             open: open_wakes(&self.connection, session)?,
             untold: untold(&self.connection, session)?,
@@ -71,6 +73,29 @@ impl Ledger {
         query
             .query_map([], |row| Ok((parsed(row, 0)?, parsed(row, 1)?, row.get(2)?, timestamp(row, 3)?)))?
             .collect()
+    }
+
+    /// The wakes of a session that were taken to be shown from inside, and of which it is not known yet that the agent
+    /// has them; oldest first.
+    pub(crate) fn taken_wakes(&self, session: &SessionId) -> rusqlite::Result<Vec<WakeId>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id FROM wakes
+             WHERE session = ?1 AND state IN ('scheduled', 'in_flight', 'handed_off') AND state = 'handed_off'
+               AND EXISTS (SELECT 1 FROM follow_ups
+                   WHERE follow_ups.wake = wakes.seq AND follow_ups.state = 'handed_off')
+               AND EXISTS (SELECT 1 FROM attempts
+                   WHERE attempts.wake = wakes.seq AND attempts.number = wakes.attempts AND attempts.result = ?2)
+             ORDER BY seq",
+        )?;
+        query.query_map([session.as_str(), TAKEN], |row| parsed(row, 0))?.collect()
+    }
+
+    /// The jobs of a session that are not over, as far as the ledger knows.
+    pub(crate) fn unfinished_of(&self, session: &SessionId) -> rusqlite::Result<Vec<JobId>> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT id FROM jobs WHERE state <> 'finished' AND session = ?1 ORDER BY seq")?;
+        query.query_map([session.as_str()], |row| parsed(row, 0))?.collect()
     }
 
     /// Whether any job is not over.

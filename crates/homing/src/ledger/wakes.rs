@@ -11,6 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Ledger;
 use super::follow_ups::move_on;
 
+/// What came of an attempt in which a session was shown the wake from inside.
+pub(super) const TAKEN: &str = "taken";
+
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
 pub(crate) enum WakeChange {
@@ -18,6 +21,8 @@ pub(crate) enum WakeChange {
     Moved(WakeId, WakeEvent),
     /// A wake is made, and is in flight at once.
     Made(Box<NewWake>),
+    /// A wake is made, and no sink has it.
+    Queued(Box<NewWake>),
     /// Untold follow-ups of a session wait for a reason; or no longer.
     Held(SessionId, Option<Hold>),
 }
@@ -58,7 +63,8 @@ impl Ledger {
         for change in changes {
             made.push(match change {
                 WakeChange::Moved(id, event) => move_wake(&transaction, *id, event, context)?,
-                WakeChange::Made(new) => make_wake(&transaction, new, context.now)?,
+                WakeChange::Made(new) => make_wake(&transaction, new, WakeState::InFlight, context.now)?,
+                WakeChange::Queued(new) => make_wake(&transaction, new, WakeState::Scheduled, context.now)?,
                 WakeChange::Held(session, hold) => set_hold(&transaction, session, hold.as_ref())?,
             });
         }
@@ -141,9 +147,16 @@ fn note_attempt(
     let result = match event {
         WakeEvent::Started => return start_attempt(connection, wake, number, now),
         WakeEvent::Answered { delivery, .. } => delivery.as_str(),
+        WakeEvent::Taken { .. } => {
+            start_attempt(connection, wake, number, now)?;
+            TAKEN
+        }
         WakeEvent::AnswerLost => "answer_lost",
         // The attempt had its answer before.
-        WakeEvent::NotAcknowledged | WakeEvent::Settled | WakeEvent::Hastened { .. } => return Ok(()),
+        WakeEvent::Confirmed
+        | WakeEvent::NotAcknowledged
+        | WakeEvent::Settled
+        | WakeEvent::Hastened { .. } => return Ok(()),
     };
     connection
         .prepare_cached(
@@ -161,7 +174,12 @@ fn start_attempt(connection: &Connection, seq: i64, number: u32, now: Timestamp)
 }
 
 /// Makes a wake, unless one of its jobs need not be told any more, or is carried by another wake.
-fn make_wake(connection: &Connection, new: &NewWake, now: Timestamp) -> rusqlite::Result<bool> {
+fn make_wake(
+    connection: &Connection,
+    new: &NewWake,
+    state: WakeState,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     let NewWake { wake, sink } = new;
     let mut jobs = Vec::with_capacity(wake.content.job_ids.len());
     for id in &wake.content.job_ids {
@@ -186,7 +204,7 @@ fn make_wake(connection: &Connection, new: &NewWake, now: Timestamp) -> rusqlite
             wake.id.to_string(),
             wake.session.as_str(),
             sink,
-            WakeState::InFlight.as_str(),
+            state.as_str(),
             now.as_unix_millis(),
             wake.content.text,
             super::jobs::to_json(&wake.content.job_ids)?,
@@ -199,7 +217,9 @@ fn make_wake(connection: &Connection, new: &NewWake, now: Timestamp) -> rusqlite
             .prepare_cached("INSERT INTO wake_jobs (job, wake) VALUES (?1, ?2)")?
             .execute([job, seq])?;
     }
-    start_attempt(connection, seq, 1, now)?;
+    if state == WakeState::InFlight {
+        start_attempt(connection, seq, 1, now)?;
+    }
     set_hold(connection, &wake.session, None)?;
     Ok(true)
 }

@@ -27,6 +27,7 @@ mod waking;
 
 pub use events::MonitorEvent;
 pub(crate) use on_demand::run_on_demand;
+pub(crate) use tell::WakeStyle;
 
 use std::fmt;
 use std::sync::Arc;

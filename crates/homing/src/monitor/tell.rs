@@ -1,8 +1,8 @@
 //! What one session is to be told next, and in which words.
 
-use std::sync::Arc;
-
-use homing_core::text::{OutputExcerpt, WAKE_LIMIT_JOBS, WakeTextOptions, failures_first, wake_text};
+use homing_core::text::{
+    OutputExcerpt, WAKE_LIMIT_JOBS, WakeFormat, WakeTextOptions, failures_first, wake_text,
+};
 use homing_core::{
     Job, JobId, Pace, SessionId, SessionView, Step, Timestamp, Wake, WakeContent, WakeId, next_step,
 };
@@ -12,7 +12,6 @@ use crate::homing::Homing;
 use crate::ledger::{Hold, NewWake, Telling, Untold};
 use crate::random::random_bytes;
 use crate::routes::{Addressee, Router};
-use crate::sinks::Sink;
 
 /// What is to be done for a session.
 pub(super) struct Decision {
@@ -24,6 +23,15 @@ pub(super) struct Decision {
     pub(super) hold: Option<Hold>,
     /// Whether the ledger says something else about that.
     pub(super) hold_changed: bool,
+}
+
+/// How the text of a wake is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WakeStyle {
+    /// How it is laid out.
+    pub(crate) format: WakeFormat,
+    /// Whether the agent has to acknowledge by itself.
+    pub(crate) needs_acknowledgement: bool,
 }
 
 /// Decides what is to be done for a session, by what the ledger knows of it.
@@ -76,11 +84,11 @@ fn through_one_sink(
 
 impl Homing {
     /// Writes the wake that tells a session of these jobs. `None` where nothing is left to tell.
-    pub(super) fn write_wake(
+    pub(crate) fn write_wake(
         &self,
         session: &SessionId,
         sink_name: &str,
-        sink: &Arc<dyn Sink>,
+        style: WakeStyle,
         jobs: &[JobId],
     ) -> Result<Option<NewWake>> {
         let mut told: Vec<(Job, OutputExcerpt)> = Vec::with_capacity(jobs.len());
@@ -97,8 +105,8 @@ impl Homing {
         let id = self.new_wake_id()?;
         let options = WakeTextOptions {
             wake: id,
-            format: sink.format(),
-            needs_acknowledgement: sink.needs_acknowledgement(),
+            format: style.format,
+            needs_acknowledgement: style.needs_acknowledgement,
         };
         let text = wake_text(&told, &options);
         let jobs: Vec<Job> = told.into_iter().map(|(job, _)| job).collect();

@@ -11,16 +11,13 @@ use homing_supervisor::crash_point;
 use super::MonitorEvent;
 use super::active::Active;
 use super::deliver::{MissingSink, deliver};
-use super::tell::decide;
+use super::tell::{WakeStyle, decide};
 use crate::Result;
 use crate::ledger::{NewWake, Telling, WakeChange};
 use crate::sinks::Sink;
 
 /// When a job that its session is about to acknowledge itself is looked at again.
 const ATTENDED_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long after its end a job is held back for a session that reads it itself: whoever takes longer is told.
-const ATTENDED_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A wake that is in flight by the ledger, and has to be given to its sink.
 struct Outgoing {
@@ -87,7 +84,7 @@ impl Active<'_> {
                         self.send(sending.swap_remove(position));
                     }
                 }
-                WakeChange::Moved(..) | WakeChange::Held(..) => {}
+                WakeChange::Moved(..) | WakeChange::Queued(_) | WakeChange::Held(..) => {}
             }
         }
         Ok(())
@@ -96,9 +93,10 @@ impl Active<'_> {
     /// Decides for one session, and adds what has to be changed for that.
     fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
         loop {
-            let now = self.homing.now();
-            let since = now.saturating_sub(BUDGET_WINDOW.max(self.settings.pace.gather));
+            let since = self.homing.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.gather));
             let telling = self.homing.with_ledger(|ledger| ledger.telling(session, since))?;
+            // After reading: what somebody else has just written does not lie ahead.
+            let now = self.homing.now();
             if let Some(lost) = self.lost_answer(&telling) {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
@@ -155,20 +153,15 @@ impl Active<'_> {
     ) -> Result<Option<NewWake>> {
         let Some(sink_itself) = self.settings.router.sink(sink) else { return Ok(None) };
         let all = jobs.len();
-        jobs.retain(|job| !self.is_being_read(*job));
+        jobs.retain(|job| !self.homing.is_left_to_others(*job));
         if jobs.len() < all {
             self.sessions.set(session, Some(Instant::now() + ATTENDED_PAUSE));
         }
-        self.homing.write_wake(session, sink, sink_itself, &jobs)
-    }
-
-    fn is_being_read(&self, job: JobId) -> bool {
-        let ended_lately = || {
-            let job = self.homing.with_ledger(|ledger| ledger.job(job)).ok()??;
-            let ended_at = job.state.finished()?.ended_at;
-            Some(self.homing.now().saturating_since(ended_at) < ATTENDED_PATIENCE)
+        let style = WakeStyle {
+            format: sink_itself.format(),
+            needs_acknowledgement: sink_itself.needs_acknowledgement(),
         };
-        self.homing.is_attended(job) && ended_lately().unwrap_or(false)
+        self.homing.write_wake(session, sink, style, &jobs)
     }
 
     fn send(&mut self, outgoing: Outgoing) {

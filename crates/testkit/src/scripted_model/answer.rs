@@ -15,6 +15,8 @@ pub(super) enum Api {
     Messages,
     Responses,
     ChatCompletions,
+    GenerateContent,
+    StreamGenerateContent,
 }
 
 impl Api {
@@ -23,8 +25,15 @@ impl Api {
             ("/messages", Api::Messages),
             ("/responses", Api::Responses),
             ("/chat/completions", Api::ChatCompletions),
+            (":generateContent", Api::GenerateContent),
+            (":streamGenerateContent", Api::StreamGenerateContent),
         ];
         apis.into_iter().find(|(end, _)| path.ends_with(end)).map(|(_, api)| api)
+    }
+
+    /// Whether the address alone asks for a stream.
+    pub(super) fn always_streams(self) -> bool {
+        matches!(self, Api::StreamGenerateContent)
     }
 
     /// The answer as one document.
@@ -33,6 +42,7 @@ impl Api {
             Api::Messages => message(answer, model),
             Api::Responses => response(&item(answer), model),
             Api::ChatCompletions => completion(answer, model),
+            Api::GenerateContent | Api::StreamGenerateContent => content(answer),
         }
     }
 
@@ -42,6 +52,7 @@ impl Api {
             Api::Messages => message_events(answer, model),
             Api::Responses => response_events(answer, model),
             Api::ChatCompletions => completion_events(answer, model),
+            Api::GenerateContent | Api::StreamGenerateContent => format!("data: {}\n\n", content(answer)),
         }
     }
 }
@@ -164,4 +175,13 @@ fn completion_events(answer: &Answer, model: &str) -> String {
     last["choices"] = json!([{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]);
     chunk["usage"] = Value::Null;
     format!("data: {chunk}\n\ndata: {last}\n\ndata: [DONE]\n\n")
+}
+
+fn content(answer: &Answer) -> Value {
+    let part = match answer {
+        Answer::Say(text) => json!({"text": text}),
+        Answer::Call { tool, arguments } => json!({"functionCall": {"name": tool, "args": arguments}}),
+    };
+    json!({"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}})
 }

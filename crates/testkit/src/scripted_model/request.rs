@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{Action, Asked, Rule, Who};
 
 /// Names of shell tools, in the order in which they are taken.
-const SHELLS: [&str; 6] = ["Bash", "bash", "exec_command", "shell_command", "shell", "local_shell"];
+const SHELLS: [&str; 7] =
+    ["Bash", "bash", "exec_command", "shell_command", "run_shell_command", "shell", "local_shell"];
 
 /// A request, as far as the script cares.
 pub(super) struct Request {
@@ -24,16 +25,23 @@ pub(super) enum Answer {
 
 impl Request {
     pub(super) fn new(body: &Value) -> Request {
-        let messages = match (&body["input"], &body["messages"]) {
+        let messages = if body["messages"].is_null() { &body["contents"] } else { &body["messages"] };
+        let messages = match (&body["input"], messages) {
             (Value::Array(items), _) | (Value::Null, Value::Array(items)) => items.clone(),
             (Value::Null, _) => Vec::new(),
             (input, _) => vec![json!({"role": "user", "content": input})],
         };
         let newest = messages.iter().rev().find_map(sender_and_text);
         let (who, text) = newest.map_or((None, String::new()), |(who, text)| (Some(who), text));
-        let tools = body["tools"].as_array().into_iter().flatten().filter_map(|tool| {
+        let groups = body["tools"].as_array().into_iter().flatten();
+        let all = groups.flat_map(|tool| match tool["functionDeclarations"].as_array() {
+            Some(declared) => declared.iter().collect(),
+            None => vec![tool],
+        });
+        let tools = all.filter_map(|tool| {
             let function = tool.get("function").unwrap_or(tool);
-            let schema = function.get("input_schema").or_else(|| function.get("parameters"));
+            let schemas = ["input_schema", "parameters", "parametersJsonSchema"];
+            let schema = schemas.iter().find_map(|key| function.get(*key));
             let properties = schema.and_then(|schema| schema.get("properties")).cloned();
             Some((function["name"].as_str()?.to_owned(), properties.unwrap_or_default()))
         });
@@ -86,6 +94,18 @@ fn sender_and_text(message: &Value) -> Option<(Who, String)> {
     let kind = message["type"].as_str().unwrap_or_default();
     if matches!(kind, "function_call_output" | "custom_tool_call_output") {
         return Some((Who::Tool, text_of(&message["output"])));
+    }
+    if let Some(parts) = message["parts"].as_array().filter(|_| message["role"] == "user") {
+        let is_result = |part: &&Value| part.get("functionResponse").is_some();
+        let results: Vec<String> = parts
+            .iter()
+            .filter(is_result)
+            .map(|part| part["functionResponse"]["response"].to_string())
+            .collect();
+        return Some(match results.is_empty() {
+            true => (Who::User, text_of(&message["parts"])),
+            false => (Who::Tool, results.join("\n")),
+        });
     }
     let content = &message["content"];
     match message["role"].as_str() {

@@ -111,6 +111,12 @@ pub(super) fn build(
     }
 }
 
+/// The process of a harness that has a session open. `None` where there is none, or the harness does not say.
+pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
+    let live = Entry::named(harness)?.preset().live.as_ref()?;
+    live::process_of(live, session, &Places::from_environment())
+}
+
 /// What a harness itself sets for the programs that it runs, any of them.
 fn harness_settings() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().flat_map(|entry| entry.preset().unset.iter().map(String::as_str))

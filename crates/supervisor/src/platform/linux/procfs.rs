@@ -77,6 +77,20 @@ pub fn children(pid: u32) -> Vec<u32> {
     listed_children(pid).unwrap_or_else(|| children_by_scan().remove(&pid).unwrap_or_default())
 }
 
+/// Whether this process descends from that one.
+pub fn descends_from(ancestor: u32) -> bool {
+    let mut pid = std::process::id();
+    // Bounded, because the answers come one after the other while processes end and ids are given anew.
+    for _ in 0..64 {
+        match stat(pid).map(|stat| stat.parent) {
+            Some(parent) if parent == ancestor => return true,
+            Some(0) | None => return false,
+            Some(parent) => pid = parent,
+        }
+    }
+    false
+}
+
 /// Every process that descends from `root`, `root` left out. Where `enter` says no, neither that process nor what
 /// descends from it is listed. Zombies are passed over: they have ended.
 pub fn descendants(root: u32, enter: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
@@ -199,6 +213,13 @@ pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_descends_from_its_parent_and_not_from_itself() {
+        let this = std::process::id();
+        assert!(descends_from(stat(this).unwrap().parent));
+        assert!(!descends_from(this));
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {

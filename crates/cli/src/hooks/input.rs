@@ -1,0 +1,86 @@
+//! What a harness says to a hook: one JSON object on standard input, of which only a few keys matter.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use homing::SessionId;
+use serde_json::Value;
+
+/// Longest input that is read, in bytes. It holds what the user or the agent wrote last, which may be long.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HookInput {
+    /// The session.
+    pub(crate) session: SessionId,
+    /// What happened.
+    pub(crate) event: String,
+    /// Where the conversation is written down.
+    pub(crate) transcript: Option<PathBuf>,
+    /// Whether a hook has kept the agent from stopping already.
+    pub(crate) goes_on_already: bool,
+    /// Whether the turn was broken off: by the user, or by an error.
+    pub(crate) was_broken_off: bool,
+    /// The wake that our own plugin speaks of.
+    pub(crate) wake: Option<String>,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// When it cannot be read, or names no session: why, for people.
+pub(crate) fn read_input(from: impl Read) -> Result<HookInput, String> {
+    let mut bytes = Vec::new();
+    from.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error: io::Error| format!("cannot read what the harness says: {error}"))?;
+    let said: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| format!("what the harness says on standard input is no JSON: {error}"))?;
+    let text = |keys: &[&str]| {
+        keys.iter().find_map(|key| said[*key].as_str()).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let session = text(&["session_id", "conversation_id"]).ok_or("the harness names no session")?;
+    Ok(HookInput {
+        session: session.parse().map_err(|error: homing::core::IdError| error.to_string())?,
+        event: text(&["hook_event_name", "event"]).ok_or("the harness names no event")?,
+        transcript: text(&["transcript_path"]).map(PathBuf::from),
+        goes_on_already: said["stop_hook_active"] == true || said["loop_count"].as_u64() > Some(0),
+        was_broken_off: text(&["status"]).is_some_and(|status| status != "completed"),
+        wake: text(&["wake"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recorded_inputs_are_understood() {
+        let claude = r#"{"session_id":"e4c06cd5-7b9a-489f-a7bb-b49b42db6127","transcript_path":"/t.jsonl","cwd":"/w","prompt_id":"78d408ee","permission_mode":"default","hook_event_name":"Stop","stop_hook_active":true,"last_assistant_message":"LAUNCHED","background_tasks":[],"session_crons":[]}"#;
+        let input = read_input(claude.as_bytes()).unwrap();
+        assert_eq!(input.session.as_str(), "e4c06cd5-7b9a-489f-a7bb-b49b42db6127");
+        assert_eq!((input.event.as_str(), input.goes_on_already), ("Stop", true));
+        assert_eq!(input.transcript, Some(PathBuf::from("/t.jsonl")));
+        let cursor = r#"{"conversation_id":"c","generation_id":"g","hook_event_name":"stop","status":"aborted","loop_count":0,"transcript_path":null}"#;
+        let input = read_input(cursor.as_bytes()).unwrap();
+        assert!(input.was_broken_off && !input.goes_on_already && input.transcript.is_none());
+        let goose = r#"{"event":"Stop","session_id":"20261122_1","last_assistant_message":"Done."}"#;
+        assert_eq!(read_input(goose.as_bytes()).unwrap().event, "Stop");
+    }
+
+    #[test]
+    fn what_is_no_input_is_told_apart() {
+        for (said, reason) in [
+            ("", "no JSON"),
+            ("{", "no JSON"),
+            ("[]", "no session"),
+            (r#"{"session_id":"","event":"Stop"}"#, "no session"),
+            (r#"{"session_id":"a\nb","event":"Stop"}"#, "session"),
+            (r#"{"session_id":"a"}"#, "no event"),
+        ] {
+            let error = read_input(said.as_bytes()).unwrap_err();
+            assert!(error.contains(reason), "{said}: {error}");
+        }
+    }
+}

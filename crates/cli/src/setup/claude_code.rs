@@ -1,0 +1,53 @@
+//! Claude Code. Looked at: 2.1.197.
+
+use jsonc_parser::json;
+
+use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
+
+pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+    let named = places.named("CLAUDE_CONFIG_DIR");
+    let (servers, settings) = match scope {
+        Scope::User => {
+            let folder = named.clone().unwrap_or_else(|| places.home().join(".claude"));
+            let beside = named.unwrap_or_else(|| places.home().to_owned());
+            (beside.join(".claude.json"), folder.join("settings.json"))
+        }
+        Scope::Project => {
+            (places.project().join(".mcp.json"), places.project().join(".claude/settings.json"))
+        }
+    };
+    let command = program.shell("hook claude-code");
+    let waiting = program.shell("hook claude-code --wait");
+    let quick = || json!({"type": "command", "command": (command.as_str()), "timeout": 30});
+    let server = json!({"type": "stdio", "command": (program.word()), "args": ["mcp"], "env": {}});
+    // It waits beside the session for as long as jobs may run: a week.
+    let wakes = || {
+        json!({
+            "type": "command",
+            "command": (waiting.as_str()),
+            "asyncRewake": true,
+            "timeout": 604800,
+            "rewakeMessage": "A background job of this session is over.",
+            "rewakeSummary": "homing: a background job is over"
+        })
+    };
+    let hook = |event, hook| JsonPart::Hook { event, in_group: true, hook };
+    Plan {
+        files: vec![
+            FilePlan::json(
+                servers,
+                vec![JsonPart::Entry { object: "mcpServers", key: "homing", value: server }],
+            ),
+            FilePlan::json(
+                settings,
+                vec![
+                    hook("SessionStart", wakes()),
+                    hook("Stop", quick()),
+                    hook("Stop", wakes()),
+                    hook("UserPromptSubmit", quick()),
+                ],
+            ),
+        ],
+        notes: vec!["Sessions that are open now know of it when they are started again.".to_owned()],
+    }
+}

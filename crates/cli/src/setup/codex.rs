@@ -1,0 +1,45 @@
+//! Codex. Looked at: 0.169.
+
+use jsonc_parser::json;
+use toml_edit::{Array, Value};
+
+use super::{Content, FilePlan, JsonPart, Places, Plan, Program, Scope, TomlPart};
+
+/// What a server that Codex starts is to have of the user's environment; it passes on little by itself.
+const PASSED_ON: [&str; 5] =
+    ["HOMING_HOME", "HOMING_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CODEX_HOME"];
+
+pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+    let folder = match scope {
+        Scope::User => places.named("CODEX_HOME").unwrap_or_else(|| places.home().join(".codex")),
+        Scope::Project => places.project().join(".codex"),
+    };
+    let server = TomlPart::Table {
+        parent: "mcp_servers",
+        key: "homing",
+        items: vec![
+            ("command", Value::from(program.word())),
+            ("args", Value::from(Array::from_iter(["mcp"]))),
+            ("env_vars", Value::from(Array::from_iter(PASSED_ON))),
+        ],
+    };
+    let command = program.shell("hook codex");
+    let hook = |event| JsonPart::Hook {
+        event,
+        in_group: true,
+        hook: json!({"type": "command", "command": (command.as_str()), "timeout": 30}),
+    };
+    let mut notes = vec![
+        "Codex runs a hook only after you have looked at it: type /hooks in Codex, and trust it.".to_owned(),
+    ];
+    if scope == Scope::Project {
+        notes.push("Codex reads the files of a project only where you trust the project.".to_owned());
+    }
+    Plan {
+        files: vec![
+            FilePlan { path: folder.join("config.toml"), content: Content::Toml(vec![server]) },
+            FilePlan::json(folder.join("hooks.json"), vec![hook("Stop"), hook("UserPromptSubmit")]),
+        ],
+        notes,
+    }
+}

@@ -1,0 +1,190 @@
+//! Adds parts to a JSON file and removes them, and leaves every other character of it as it is: comments, order, indents.
+
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
+use serde_json::Value;
+
+use super::ours::without_path;
+use super::{JsonPart, Unfit};
+
+/// The text with these parts.
+pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
+    let (root, object) = parse(text)?;
+    for part in parts {
+        match part {
+            JsonPart::Default { key, value } => {
+                if object.get(key).is_none() {
+                    object.append(key, value.clone());
+                }
+            }
+            JsonPart::Entry { object: name, key, value } => {
+                let entries = object.object_value_or_create(name).ok_or_else(|| wrong(name, "an object"))?;
+                match entries.get(key).map(|entry| (entry.to_serde_value(), entry)) {
+                    None => drop(entries.append(key, value.clone())),
+                    Some((Some(there), entry)) if is_same(&there, value) && there != plain(value) => {
+                        // In the layout of a new one, so that it is taken back like a new one.
+                        entry.remove();
+                        entries.append(key, value.clone());
+                    }
+                    // What the user has made of it is the user's.
+                    Some(_) => {}
+                }
+            }
+            JsonPart::Hook { event, in_group, hook } => {
+                let hooks =
+                    object.object_value_or_create("hooks").ok_or_else(|| wrong("hooks", "an object"))?;
+                let list = hooks.array_value_or_create(event).ok_or_else(|| wrong(event, "a list"))?;
+                add_hook(&list, *in_group, hook);
+            }
+        }
+    }
+    let changed = root.to_string();
+    Ok(if text.is_empty() { changed.trim_end().to_owned() + "\n" } else { changed })
+}
+
+/// The text without these parts, as far as they are what we have added.
+pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
+    let (root, object) = parse(text)?;
+    for part in parts {
+        match part {
+            // Needed by other hooks too; see below.
+            JsonPart::Default { .. } => {}
+            JsonPart::Entry { object: name, key, value } => {
+                let Some(entries) = object.object_value(name) else { continue };
+                let Some(entry) = entries.get(key) else { continue };
+                if entry.to_serde_value().is_some_and(|there| is_same(&there, value)) {
+                    entry.remove();
+                    remove_if_empty(&object, name);
+                }
+            }
+            JsonPart::Hook { event, hook, .. } => {
+                let Some(hooks) = object.object_value("hooks") else { continue };
+                let Some(list) = hooks.array_value(event) else { continue };
+                if remove_hook(&list, hook) {
+                    remove_if_empty(&hooks, event);
+                    remove_if_empty(&object, "hooks");
+                }
+            }
+        }
+    }
+    for part in parts {
+        if let JsonPart::Default { key, value } = part
+            && object.get("hooks").is_none()
+            && let Some(property) = object.get(key)
+            && property.to_serde_value() == Some(plain(value))
+        {
+            property.remove();
+        }
+    }
+    Ok(root.to_string())
+}
+
+fn parse(text: &str) -> Result<(CstRootNode, CstObject), Unfit> {
+    // Comments and commas at the end are kept where they are; whether the harness likes them is not asked here.
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+    };
+    let root = CstRootNode::parse(text, &options).map_err(|error| Unfit(error.to_string()))?;
+    let object = root.object_value_or_create().ok_or_else(|| Unfit("it is no object".to_owned()))?;
+    Ok((root, object))
+}
+
+fn wrong(key: &str, wanted: &str) -> Unfit {
+    Unfit(format!("\"{key}\" is not {wanted}"))
+}
+
+fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
+    match find_hook(list, hook) {
+        Some(found) if found.to_serde_value() == Some(plain(hook)) => {}
+        Some(found) => {
+            if let Some(object) = found.as_object() {
+                object.replace_with(hook.clone());
+            }
+        }
+        None if in_group => {
+            // Beside those of ours that are there for the same event.
+            let group = CstInputValue::Array(vec![hook.clone()]);
+            list.append(CstInputValue::Object(vec![("hooks".to_owned(), group)]));
+        }
+        None => drop(list.append(hook.clone())),
+    }
+}
+
+/// Removes a hook, and the group that it leaves empty.
+fn remove_hook(list: &CstArray, hook: &CstInputValue) -> bool {
+    let Some(found) = find_hook(list, hook) else { return false };
+    let group = list.elements().into_iter().find(|group| {
+        hooks_of(group).is_some_and(|hooks| hooks.elements().len() == 1 && find_among(&hooks, hook).is_some())
+            && group.as_object().is_some_and(|group| group.properties().len() == 1)
+    });
+    match group {
+        Some(group) => group.remove(),
+        None => found.remove(),
+    }
+    true
+}
+
+/// The hook that does the same: in the list, or in one of its groups.
+fn find_hook(list: &CstArray, hook: &CstInputValue) -> Option<CstNode> {
+    find_among(list, hook)
+        .or_else(|| list.elements().iter().filter_map(hooks_of).find_map(|hooks| find_among(&hooks, hook)))
+}
+
+fn find_among(list: &CstArray, hook: &CstInputValue) -> Option<CstNode> {
+    let wanted = command_of(&plain(hook))?;
+    list.elements().into_iter().find(|element| {
+        element.to_serde_value().and_then(|element| command_of(&element)).is_some_and(|it| it == wanted)
+    })
+}
+
+fn hooks_of(group: &CstNode) -> Option<CstArray> {
+    group.as_object()?.array_value("hooks")
+}
+
+/// What a hook runs, wherever the program lies.
+fn command_of(hook: &Value) -> Option<String> {
+    hook.get("command")?.as_str().map(without_path)
+}
+
+fn remove_if_empty(object: &CstObject, key: &str) {
+    let Some(property) = object.get(key) else { return };
+    let is_empty = match property.to_serde_value() {
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(Value::Array(list)) => list.is_empty(),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => false,
+    };
+    if is_empty {
+        property.remove();
+    }
+}
+
+/// Whether a value is ours, wherever the program lies.
+fn is_same(there: &Value, ours: &CstInputValue) -> bool {
+    bare(there) == bare(&plain(ours))
+}
+
+fn bare(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_path(text)),
+        Value::Array(list) => list.iter().map(bare).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), bare(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn plain(value: &CstInputValue) -> Value {
+    match value {
+        CstInputValue::Null => Value::Null,
+        CstInputValue::Bool(value) => Value::Bool(*value),
+        CstInputValue::Number(text) => text.parse().map_or(Value::Null, Value::Number),
+        CstInputValue::String(text) => Value::String(text.clone()),
+        CstInputValue::Array(list) => list.iter().map(plain).collect(),
+        CstInputValue::Object(map) => map.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
+    }
+}

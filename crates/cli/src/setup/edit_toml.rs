@@ -1,0 +1,132 @@
+//! Adds parts to a TOML file and removes them, and leaves the rest of it as it is, comments too.
+
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
+
+use super::ours::without_path;
+use super::{TomlPart, Unfit};
+
+/// The text with these parts.
+pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
+    let mut document = parse(text)?;
+    for part in parts {
+        match part {
+            TomlPart::Table { parent, key, items } => {
+                if document.get(parent).is_none() {
+                    let mut table = Table::new();
+                    table.set_implicit(true);
+                    document.insert(parent, Item::Table(table));
+                }
+                let tables = document.get_mut(parent).and_then(Item::as_table_like_mut);
+                let tables = tables.ok_or_else(|| wrong(parent, "a table"))?;
+                match tables.get(key) {
+                    None => drop(tables.insert(key, new_table(items, text.is_empty()))),
+                    Some(there) if is_same(there, items) => {
+                        if let Some(there) = tables.get_mut(key).and_then(Item::as_table_like_mut) {
+                            set_program(there, items);
+                        }
+                    }
+                    // What the user has made of it is the user's.
+                    Some(_) => {}
+                }
+            }
+            TomlPart::Item { key, item } => {
+                if document.get(key).is_none() {
+                    document.insert(key, value(Array::new()));
+                }
+                let list = document.get_mut(key).and_then(Item::as_array_mut);
+                let list = list.ok_or_else(|| wrong(key, "a list"))?;
+                if !list.iter().any(|there| there.as_str() == Some(item)) {
+                    list.push(*item);
+                }
+            }
+        }
+    }
+    Ok(changed(text, &document))
+}
+
+/// The text without these parts, as far as they are what we have added.
+pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
+    let mut document = parse(text)?;
+    for part in parts {
+        match part {
+            TomlPart::Table { parent, key, items } => {
+                let Some(tables) = document.get_mut(parent).and_then(Item::as_table_like_mut) else {
+                    continue;
+                };
+                if tables.get(key).is_some_and(|there| is_same(there, items)) {
+                    tables.remove(key);
+                    if tables.is_empty() {
+                        document.remove(parent);
+                    }
+                }
+            }
+            TomlPart::Item { key, item } => {
+                let Some(list) = document.get_mut(key).and_then(Item::as_array_mut) else { continue };
+                list.retain(|there| there.as_str() != Some(item));
+                if list.is_empty() {
+                    document.remove(key);
+                }
+            }
+        }
+    }
+    Ok(changed(text, &document))
+}
+
+/// The text as it was where the document says the same; otherwise with line ends like before.
+fn changed(text: &str, document: &DocumentMut) -> String {
+    let lines = |text: &str| text.replace("\r\n", "\n");
+    let after = lines(&document.to_string());
+    match after == lines(text) {
+        true => text.to_owned(),
+        false if text.contains("\r\n") => after.replace('\n', "\r\n"),
+        false => after,
+    }
+}
+
+fn parse(text: &str) -> Result<DocumentMut, Unfit> {
+    text.parse().map_err(|error: toml_edit::TomlError| Unfit(error.to_string().trim_end().to_owned()))
+}
+
+fn wrong(key: &str, wanted: &str) -> Unfit {
+    Unfit(format!("{key} is not {wanted}"))
+}
+
+fn new_table(items: &[(&'static str, Value)], is_first: bool) -> Item {
+    let mut table: Table = items.iter().map(|(key, item)| (*key, item.clone())).collect();
+    table.decor_mut().set_prefix(if is_first { "" } else { "\n" });
+    Item::Table(table)
+}
+
+/// Whether a table is ours, wherever the program lies.
+fn is_same(there: &Item, items: &[(&'static str, Value)]) -> bool {
+    let Some(there) = there.as_table_like() else { return false };
+    let same = |(key, ours): &(&str, Value)| {
+        there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(ours))
+    };
+    there.len() == items.len() && items.iter().all(same)
+}
+
+fn set_program(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
+    for (key, ours) in items {
+        if let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
+            && there.as_str().is_some_and(|text| Some(text) != ours.as_str())
+        {
+            *there = ours.clone();
+        }
+    }
+}
+
+/// What a value says, without how it is laid out.
+fn bare(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![without_path(text.value())],
+        Value::Array(list) => list.iter().flat_map(bare).collect(),
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::InlineTable(_) => {
+            vec![value.to_string().trim().to_owned()]
+        }
+    }
+}

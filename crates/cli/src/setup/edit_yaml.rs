@@ -1,0 +1,143 @@
+//! Adds an entry to the mapping `extensions` of a YAML file, and removes it: by lines, so that everything else stays as it
+//! is. What comes of it is read again, and has to say what it said before, but for the entry; otherwise nothing is done.
+
+use yaml_rust2::yaml::Hash;
+use yaml_rust2::{Yaml, YamlLoader};
+
+use super::Unfit;
+use super::ours::without_path;
+
+const MAPPING: &str = "extensions";
+
+/// The text with the entry.
+pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, Unfit> {
+    let ours = ours(name, lines)?;
+    match entry(&load(text)?, name) {
+        None => insert(text, name, lines, &ours),
+        Some(there) if bare(&there) == bare(&ours) && there != ours => {
+            insert(&cut(text, name)?, name, lines, &ours)
+        }
+        // It is there; or what the user has made of it is the user's.
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
+/// The text without the entry, where it is what we have added.
+pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, Unfit> {
+    let ours = ours(name, lines)?;
+    match entry(&load(text)?, name) {
+        Some(there) if bare(&there) == bare(&ours) => cut(text, name),
+        Some(_) | None => Ok(text.to_owned()),
+    }
+}
+
+fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, Unfit> {
+    let mut all: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    if let Some(last) = all.last_mut().filter(|last| !last.ends_with('\n')) {
+        last.push('\n');
+    }
+    let at = match all.iter().position(|line| is_head(line)) {
+        Some(head) => head + 1,
+        None => {
+            all.push(format!("{MAPPING}:\n"));
+            all.len()
+        }
+    };
+    let indent = all[at..].iter().find(|line| !is_empty(line)).map_or(0, |line| indent_of(line));
+    all.insert(at, block(name, lines, if indent == 0 { 2 } else { indent }));
+    let changed = all.concat();
+    let (before, after) = (load(text)?, load(&changed)?);
+    let is_right =
+        entry(&after, name).as_ref() == Some(ours) && without(&after, name) == without(&before, name);
+    if is_right { Ok(changed) } else { Err(strange()) }
+}
+
+/// Takes the lines of an entry out.
+fn cut(text: &str, name: &str) -> Result<String, Unfit> {
+    let mut all: Vec<&str> = text.split_inclusive('\n').collect();
+    let head = all.iter().position(|line| is_head(line)).ok_or_else(strange)?;
+    let is_entry = |line: &&str| {
+        line.trim_start().split('#').next().unwrap_or_default().trim_end() == format!("{name}:")
+    };
+    let first = head + 1 + all[head + 1..].iter().position(is_entry).ok_or_else(strange)?;
+    let indent = indent_of(all[first]);
+    let length =
+        all[first + 1..].iter().take_while(|line| !is_empty(line) && indent_of(line) > indent).count();
+    all.drain(first..=first + length);
+    let mut changed = all.concat();
+    if load(&changed)?[MAPPING].is_null() {
+        all.remove(head);
+        changed = all.concat();
+    }
+    let (before, after) = (load(text)?, load(&changed)?);
+    let is_right = entry(&after, name).is_none() && without(&after, name) == without(&before, name);
+    if is_right { Ok(changed) } else { Err(strange()) }
+}
+
+fn strange() -> Unfit {
+    Unfit(format!("\"{MAPPING}\" is written in a way that homing does not change"))
+}
+
+fn load(text: &str) -> Result<Yaml, Unfit> {
+    let mut documents = YamlLoader::load_from_str(text).map_err(|error| Unfit(error.to_string()))?;
+    match (documents.pop(), documents.is_empty()) {
+        (None | Some(Yaml::Null), _) => Ok(Yaml::Hash(Hash::new())),
+        (Some(Yaml::Hash(map)), true) => Ok(Yaml::Hash(map)),
+        (Some(_), _) => Err(Unfit("it is no mapping".to_owned())),
+    }
+}
+
+fn entry(document: &Yaml, name: &str) -> Option<Yaml> {
+    match &document[MAPPING][name] {
+        Yaml::BadValue => None,
+        there => Some(there.clone()),
+    }
+}
+
+/// Everything but the entry; a mapping without entries is none.
+fn without(document: &Yaml, name: &str) -> Yaml {
+    let mut document = document.clone();
+    let key = Yaml::from_str(MAPPING);
+    if let Yaml::Hash(map) = &mut document {
+        if let Some(Yaml::Hash(entries)) = map.get_mut(&key) {
+            entries.remove(&Yaml::String(name.to_owned()));
+        }
+        let is_empty = |there: &Yaml| there.is_null() || there.as_hash().is_some_and(Hash::is_empty);
+        if map.get(&key).is_some_and(is_empty) {
+            map.remove(&key);
+        }
+    }
+    document
+}
+
+fn ours(name: &str, lines: &[String]) -> Result<Yaml, Unfit> {
+    let document = load(&format!("{MAPPING}:\n{}", block(name, lines, 2)))?;
+    entry(&document, name).ok_or_else(strange)
+}
+
+fn bare(value: &Yaml) -> Yaml {
+    match value {
+        Yaml::String(text) => Yaml::String(without_path(text)),
+        Yaml::Hash(map) => Yaml::Hash(map.iter().map(|(key, value)| (key.clone(), bare(value))).collect()),
+        other => other.clone(),
+    }
+}
+
+fn block(name: &str, lines: &[String], indent: usize) -> String {
+    let outer = " ".repeat(indent);
+    let inner: String = lines.iter().map(|line| format!("{outer}{outer}{line}\n")).collect();
+    format!("{outer}{name}:\n{inner}")
+}
+
+fn is_head(line: &str) -> bool {
+    line.split('#').next().is_some_and(|line| line.trim_end() == format!("{MAPPING}:"))
+}
+
+fn is_empty(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with('#')
+}
+
+fn indent_of(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}

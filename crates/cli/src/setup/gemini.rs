@@ -1,0 +1,34 @@
+//! Gemini CLI. Looked at: 0.61.
+
+use jsonc_parser::json;
+
+use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
+
+pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+    let folder = match scope {
+        Scope::User => places.named("GEMINI_CLI_HOME").unwrap_or_else(|| places.home().to_owned()),
+        Scope::Project => places.project().to_owned(),
+    };
+    let command = program.shell("hook gemini");
+    // Its time limits are milliseconds.
+    let hook = |event| JsonPart::Hook {
+        event,
+        in_group: true,
+        hook: json!({
+            "type": "command", "name": "homing", "command": (command.as_str()), "timeout": 30000
+        }),
+    };
+    let server = json!({"command": (program.word()), "args": ["mcp"]});
+    Plan {
+        files: vec![FilePlan::json(
+            folder.join(".gemini/settings.json"),
+            vec![
+                JsonPart::Entry { object: "mcpServers", key: "homing", value: server },
+                hook("SessionStart"),
+                hook("BeforeAgent"),
+                hook("AfterAgent"),
+            ],
+        )],
+        notes: Vec::new(),
+    }
+}

@@ -1,0 +1,32 @@
+//! opencode. Looked at: 1.18. In the place of hooks it has plugins: ours is a file of its own.
+
+use jsonc_parser::json;
+
+use super::{Content, FilePlan, JsonPart, Places, Plan, Program, Scope};
+
+/// What opencode loads. The quoted name in it is the program.
+const PLUGIN: &str = include_str!("opencode_plugin.js");
+
+pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+    let (config, plugins) = match scope {
+        Scope::User => {
+            let folder = places.config().join("opencode");
+            (folder.clone(), folder.join("plugins"))
+        }
+        Scope::Project => (places.project().to_owned(), places.project().join(".opencode/plugins")),
+    };
+    let with_comments = config.join("opencode.jsonc");
+    let config = if with_comments.is_file() { with_comments } else { config.join("opencode.json") };
+    let server = json!({"type": "local", "command": [(program.word()), "mcp"], "enabled": true});
+    let name = serde_json::Value::from(program.word()).to_string();
+    Plan {
+        files: vec![
+            FilePlan::json(config, vec![JsonPart::Entry { object: "mcp", key: "homing", value: server }]),
+            FilePlan {
+                path: plugins.join("homing.js"),
+                content: Content::Whole(PLUGIN.replace("\"homing\"", &name)),
+            },
+        ],
+        notes: vec!["An opencode that is open now knows of it when it is started again.".to_owned()],
+    }
+}

@@ -1,0 +1,303 @@
+//! What stands in the files of every harness, before and after, and that nothing of the user's is lost.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+const HARNESSES: [Harness; 6] = [
+    Harness::ClaudeCode,
+    Harness::Codex,
+    Harness::Gemini,
+    Harness::Opencode,
+    Harness::Goose,
+    Harness::Cursor,
+];
+
+/// Files as users have them: with comments, in their own order, and with other servers and hooks.
+const JSON: &str = r#"{
+  // what I like
+  "theme": "dark",
+  "mcpServers": { "other": { "command": "other", "args": [] } },
+  "mcp": {"other": {"type": "local", "command": ["other"]}},
+  "hooks": {
+    "Stop": [
+      { "matcher": "", "hooks": [ { "type": "command", "command": "say done" } ] },
+    ],
+    "stop": [{"command": "say done"}],
+  },
+  /* and this */ "last": [1, 2,   3]
+}"#;
+
+const TOML: &str = "# mine\nmodel   = \"gpt-5\" # the best\n\n[mcp_servers.other]\ncommand = 'other'\n\n# at the end\n[tui]\nnotifications = true\n";
+
+const YAML: &str = "# mine\nGOOSE_MODE: auto\nextensions:\n    # built in\n    developer:\n        enabled: true\n        type: builtin\nlast:   1 # yes\n";
+
+struct Stage {
+    folder: tempfile::TempDir,
+    plan: Plan,
+}
+
+impl Stage {
+    fn new(harness: Harness, scope: Scope) -> Option<Stage> {
+        Stage::with(harness, scope, "homing")
+    }
+
+    fn with(harness: Harness, scope: Scope, program: &str) -> Option<Stage> {
+        let folder = tempfile::tempdir().unwrap();
+        // Something of the user's, so that the folder is not empty.
+        write(&folder.path().join("notes.txt"), "");
+        let plan = harness.plan(scope, &Places::below(folder.path()), &Program::named(program));
+        let mut stage = Stage { folder, plan: plan? };
+        stage.plan.files.push(route_plan(harness, stage.folder.path().join("config.toml")));
+        Some(stage)
+    }
+
+    fn of_all() -> impl Iterator<Item = Stage> {
+        let scopes = |harness| [Scope::User, Scope::Project].map(|scope| Stage::new(harness, scope));
+        HARNESSES.into_iter().flat_map(scopes).flatten()
+    }
+
+    fn carry_out(&self, action: Action) -> Vec<Done> {
+        self.plan.files.iter().map(|file| carry_out(file, action).unwrap().done).collect()
+    }
+
+    /// Gives the user a file in the place of each that parts are added to.
+    fn fill(&self) -> Vec<(PathBuf, &'static str)> {
+        let text = |file: &FilePlan| match file.content {
+            Content::Json(_) => Some(JSON),
+            Content::Toml(_) => Some(TOML),
+            Content::YamlExtension { .. } => Some(YAML),
+            Content::Whole(_) => None,
+        };
+        let filled = self.plan.files.iter().filter_map(|file| Some((file.path.clone(), text(file)?)));
+        let filled: Vec<_> = filled.collect();
+        for (path, text) in &filled {
+            write(path, text);
+        }
+        filled
+    }
+
+    /// Every file below the folder, and what is in it.
+    fn everything(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        collect(self.folder.path(), self.folder.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, found);
+        } else {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_new_files() {
+    for harness in HARNESSES {
+        let mut said = String::new();
+        for scope in [Scope::User, Scope::Project] {
+            let Some(stage) = Stage::new(harness, scope) else { continue };
+            stage.carry_out(Action::Write);
+            for (name, text) in stage.everything().into_iter().filter(|(name, _)| name != "notes.txt") {
+                said += &format!("----- {scope:?}: {name}\n{text}");
+            }
+        }
+        insta::assert_snapshot!(format!("new_{}", harness.name()), said);
+    }
+}
+
+#[test]
+fn what_stands_in_files_that_were_there() {
+    for harness in HARNESSES {
+        let stage = Stage::new(harness, Scope::User).unwrap();
+        stage.fill();
+        stage.carry_out(Action::Write);
+        let changed: String = stage
+            .everything()
+            .into_iter()
+            .filter(|(name, _)| {
+                !name.ends_with(".before-homing") && !name.ends_with("homing.js") && name != "notes.txt"
+            })
+            .map(|(name, text)| format!("----- {name}\n{text}"))
+            .collect();
+        insta::assert_snapshot!(format!("changed_{}", harness.name()), changed);
+    }
+}
+
+#[test]
+fn a_second_time_changes_nothing_and_taking_back_leaves_every_byte_as_it_was() {
+    for stage in Stage::of_all() {
+        let before = stage.everything();
+        stage.carry_out(Action::Show);
+        assert_eq!(stage.everything(), before, "showing writes nothing");
+        assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Made));
+        let written = stage.everything();
+        assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Nothing));
+        assert_eq!(stage.everything(), written);
+        stage.carry_out(Action::Undo);
+        assert_eq!(stage.everything(), before, "what was not there is gone");
+
+        let filled = stage.fill();
+        let before = stage.everything();
+        stage.carry_out(Action::Write);
+        for (path, text) in &filled {
+            assert_ne!(fs::read_to_string(path).unwrap(), *text);
+            let backup = PathBuf::from(format!("{}.before-homing", path.display()));
+            assert_eq!(fs::read_to_string(backup).unwrap(), *text);
+        }
+        assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Nothing));
+        stage.carry_out(Action::Undo);
+        assert_eq!(stage.everything(), before);
+        assert!(stage.carry_out(Action::Undo).iter().all(|done| *done == Done::Nothing));
+    }
+}
+
+#[test]
+fn what_the_user_has_changed_since_stays() {
+    for stage in Stage::of_all() {
+        let filled = stage.fill();
+        stage.carry_out(Action::Write);
+        for (path, text) in &filled {
+            let now = fs::read_to_string(path).unwrap();
+            let (old, new) = match *text {
+                JSON => ("\"dark\"", "\"light\""),
+                TOML => ("\"gpt-5\"", "\"gpt-6\""),
+                _ => ("auto", "approve"),
+            };
+            write(path, &now.replace(old, new));
+        }
+        stage.carry_out(Action::Undo);
+        for (path, text) in &filled {
+            let now = fs::read_to_string(path).unwrap();
+            let changed = now.contains("light") || now.contains("gpt-6") || now.contains("approve");
+            assert!(changed && !now.contains("homing"), "{now}");
+            for line in text.lines().filter(|line| line.contains("//") || line.contains('#')) {
+                let kept = now.contains(line) || line.contains("gpt-5");
+                assert!(kept, "{line} is not in {now}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_understood_are_left_alone() {
+    let broken = ["{\"a\": 1,, }", "[1, 2]", "{\"mcpServers\": 7, \"mcp\": 7, \"hooks\": 7}", "a = [1\n"];
+    for text in broken {
+        for stage in Stage::of_all() {
+            for file in &stage.plan.files {
+                let is_fine = match file.content {
+                    Content::Whole(_) => true,
+                    Content::Json(_) => text.starts_with("a ="),
+                    Content::Toml(_) | Content::YamlExtension { .. } => !text.starts_with("a ="),
+                };
+                if is_fine {
+                    continue;
+                }
+                write(&file.path, text);
+                let failure = carry_out(file, Action::Write).unwrap_err();
+                let crate::exit::Failure::Refused { message, hint, .. } = failure else { panic!() };
+                assert!(message.contains(&file.path.display().to_string()), "{message}");
+                assert!(hint.unwrap().contains(if message.contains("TOML") { "[" } else { "homing" }));
+                assert_eq!(fs::read_to_string(&file.path).unwrap(), text);
+                assert_eq!(stage.everything().len(), 2, "nothing beside it");
+                fs::remove_file(&file.path).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn links_are_followed_and_modes_stay() {
+    let stage = Stage::new(Harness::ClaudeCode, Scope::User).unwrap();
+    let path = &stage.plan.files[1].path;
+    let real = stage.folder.path().join("dotfiles/settings.json");
+    write(&real, JSON);
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    symlink("../../dotfiles/settings.json", path).unwrap();
+    stage.carry_out(Action::Write);
+    assert!(path.is_symlink());
+    assert!(fs::read_to_string(&real).unwrap().contains("homing hook claude-code"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&real), 0o640);
+    assert_eq!(mode(&stage.plan.files[0].path), 0o600, "what is new is for the user alone");
+    stage.carry_out(Action::Undo);
+    assert!(path.is_symlink());
+    assert_eq!(fs::read_to_string(&real).unwrap(), JSON);
+    assert_eq!(mode(&real), 0o640);
+}
+
+#[test]
+fn a_program_that_has_moved_is_called_where_it_is() {
+    for harness in HARNESSES {
+        let stage = Stage::with(harness, Scope::User, "/old place/homing").unwrap();
+        let filled = stage.fill();
+        stage.carry_out(Action::Write);
+        let new = harness.plan(Scope::User, &Places::below(stage.folder.path()), &Program::named("homing"));
+        for file in &new.unwrap().files {
+            let names_it = fs::read_to_string(&file.path).unwrap().contains("old place");
+            let done = carry_out(file, Action::Write).unwrap().done;
+            assert_eq!(done, if names_it { Done::Changed } else { Done::Nothing });
+            let text = fs::read_to_string(&file.path).unwrap();
+            assert!(text.contains("homing") && !text.contains("old place"), "{text}");
+            carry_out(file, Action::Undo).unwrap();
+        }
+        for (path, text) in filled.iter().filter(|(path, _)| *path != stage.folder.path().join("config.toml"))
+        {
+            // The version stays as long as there are hooks.
+            let bare =
+                |text: &str| text.split_whitespace().collect::<String>().replace(",\"version\":1}", "}");
+            assert_eq!(bare(&fs::read_to_string(path).unwrap()), bare(text));
+        }
+    }
+}
+
+#[test]
+fn what_the_user_has_made_of_our_parts_is_the_users() {
+    let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
+    let servers = &stage.plan.files[0];
+    let own = r#"{"mcpServers": {"homing": {"command": "homing", "args": ["mcp", "--session", "mine"]}}}"#;
+    write(&servers.path, own);
+    assert_eq!(carry_out(servers, Action::Write).unwrap().done, Done::Nothing);
+    assert_eq!(carry_out(servers, Action::Undo).unwrap().done, Done::Nothing);
+    assert_eq!(fs::read_to_string(&servers.path).unwrap(), own);
+}
+
+#[test]
+fn a_file_of_another_in_our_place_is_left_alone() {
+    let stage = Stage::new(Harness::Opencode, Scope::User).unwrap();
+    let plugin = &stage.plan.files[1];
+    write(&plugin.path, "export const Homing = 1\n");
+    assert!(carry_out(plugin, Action::Write).is_err());
+    assert_eq!(carry_out(plugin, Action::Undo).unwrap().done, Done::Nothing);
+    assert_eq!(fs::read_to_string(&plugin.path).unwrap(), "export const Homing = 1\n");
+}
+
+#[test]
+fn lines_that_end_as_on_windows_stay_as_they_are() {
+    for stage in Stage::of_all() {
+        for (path, text) in stage.fill() {
+            write(&path, &text.replace('\n', "\r\n"));
+        }
+        assert!(stage.carry_out(Action::Undo).iter().all(|done| *done == Done::Nothing));
+        let before = stage.everything();
+        stage.carry_out(Action::Write);
+        assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Nothing));
+        stage.carry_out(Action::Undo);
+        assert_eq!(stage.everything(), before);
+    }
+}

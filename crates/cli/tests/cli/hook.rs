@@ -1,0 +1,266 @@
+//! What a harness hears from `homing hook`, with inputs as harnesses have given them.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use testkit::wait_until;
+
+use crate::setup::{Answer, Setup};
+
+const SESSION: &str = "e4c06cd5-7b9a-489f-a7bb-b49b42db6127";
+
+/// As Claude Code 2.1.197 gave it at the end of a turn.
+fn stop(session: &str) -> Value {
+    json!({"session_id": session, "transcript_path": "/nowhere/transcript.jsonl", "cwd": "/work",
+        "prompt_id": "78d408ee-7e39-4482-a997-c81098ab525d", "permission_mode": "default",
+        "hook_event_name": "Stop", "stop_hook_active": false, "last_assistant_message": "LAUNCHED",
+        "background_tasks": [], "session_crons": []})
+}
+
+/// As Codex 0.169 gave it when the user had written something.
+fn codex_prompt(session: &str) -> Value {
+    json!({"session_id": session, "turn_id": "01a20559-bcf9-7433-9864-e6980aecf9e0",
+        "transcript_path": null, "cwd": "/work", "hook_event_name": "UserPromptSubmit", "model": "gpt-5",
+        "permission_mode": "bypassPermissions", "prompt": "how far is it?"})
+}
+
+fn with(mut input: Value, key: &str, value: impl Into<Value>) -> Value {
+    input[key] = value.into();
+    input
+}
+
+impl Setup {
+    fn hook(&self, arguments: &[&str], input: &str) -> Answer {
+        let mut command = self.command(&[&["hook"], arguments].concat());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        // Some do not listen to the end.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("it ends");
+        Answer {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    /// What a harness hears that must always hear that all is well.
+    #[track_caller]
+    fn hears(&self, harness: &str, input: &Value) -> Value {
+        let answer = self.hook(&[harness], &input.to_string());
+        assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
+        match answer.stdout.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).expect("a document"),
+        }
+    }
+}
+
+#[test]
+fn a_result_is_told_once_and_acknowledged_when_the_agent_has_had_it() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built; exit 3");
+    assert_eq!(setup.hears("claude-code", &stop("another")), Value::Null);
+    let heard = setup.hears("claude-code", &stop(SESSION));
+    assert_eq!(heard["decision"], "block");
+    let reason = heard["reason"].as_str().expect("a reason");
+    assert!(reason.contains(&id) && reason.contains("built"), "{reason}");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+    // Another hook at the end of the same turn, where the transcript is not written yet: that proves nothing.
+    assert_eq!(setup.hears("claude-code", &stop(SESSION)), Value::Null);
+    assert_eq!(setup.follow_up(&id), "handed_off");
+    // The turn that it began has ended.
+    let next = with(stop(SESSION), "stop_hook_active", true);
+    assert_eq!(setup.hears("claude-code", &next), Value::Null);
+    assert_eq!(setup.follow_up(&id), "acknowledged");
+    assert_eq!(setup.hears("claude-code", &stop(SESSION)), Value::Null);
+}
+
+#[test]
+fn where_there_is_a_transcript_it_proves_what_the_agent_has_had() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let transcript = setup.file("transcript.jsonl", "{}\n");
+    let input = with(stop(SESSION), "transcript_path", transcript.to_str().expect("text"));
+    let heard = setup.hears("claude-code", &input);
+    let other = setup.finished_with(&["--session", SESSION], "echo other");
+    // It was kept from stopping, and has not had what for: it is not kept again.
+    let kept = with(input.clone(), "stop_hook_active", true);
+    assert_eq!(setup.hears("claude-code", &kept), Value::Null);
+    assert_eq!((setup.follow_up(&id), setup.follow_up(&other)), ("handed_off".into(), "pending".into()));
+    setup.file("transcript.jsonl", &format!("{}\n", json!({"message": heard["reason"]})));
+    let heard = setup.hears("claude-code", &kept);
+    assert!(heard["reason"].as_str().is_some_and(|reason| reason.contains(&other)), "{heard}");
+    assert_eq!((setup.follow_up(&id), setup.follow_up(&other)), ("acknowledged".into(), "handed_off".into()));
+}
+
+#[test]
+fn what_is_never_confirmed_is_told_again_under_the_same_id() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let transcript = setup.file("transcript.jsonl", "{}\n");
+    let input = with(stop(SESSION), "transcript_path", transcript.to_str().expect("text"));
+    let first = setup.hears("claude-code", &input);
+    assert_eq!(setup.hears("claude-code", &input), Value::Null);
+    // As if 15 minutes had gone by.
+    let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
+    ledger.execute("UPDATE wakes SET next_at = 0", []).expect("a wake");
+    assert_eq!(setup.hears("claude-code", &input), first, "to the letter");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+}
+
+#[test]
+fn what_the_user_writes_is_added_to() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let heard = setup.hears("codex", &codex_prompt(SESSION));
+    assert_eq!(heard["hookSpecificOutput"]["hookEventName"], "UserPromptSubmit");
+    let context = heard["hookSpecificOutput"]["additionalContext"].as_str().expect("a text");
+    assert!(context.contains(&id), "{context}");
+    assert_eq!(setup.hears("codex", &codex_prompt(SESSION)), Value::Null);
+}
+
+#[test]
+fn harnesses_that_are_known_from_their_documentation_are_answered_as_it_says() {
+    let setup = Setup::new();
+    let gemini = |event: &str| {
+        json!({"session_id": SESSION, "transcript_path": "", "cwd": "/work", "hook_event_name": event,
+            "timestamp": "2026-11-22T11:00:00Z", "prompt": "x", "prompt_response": "y", "stop_hook_active": false})
+    };
+    let heard = setup.hears("gemini", &gemini("SessionStart"));
+    let context = heard["hookSpecificOutput"]["additionalContext"].as_str().expect("a text");
+    assert!(
+        context.contains(&format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run")),
+        "{context}"
+    );
+    setup.finished_with(&["--session", SESSION], "echo built");
+    let heard = setup.hears("gemini", &gemini("AfterAgent"));
+    assert!(
+        heard["decision"] == "deny" && heard["reason"].as_str().is_some_and(|text| text.contains("built"))
+    );
+
+    let cursor = |event: &str, status: &str| {
+        json!({"conversation_id": "c-1", "generation_id": "g", "hook_event_name": event, "status": status,
+            "loop_count": 0, "cursor_version": "3.7.21", "workspace_roots": ["/work"], "transcript_path": null})
+    };
+    let heard = setup.hears("cursor", &cursor("sessionStart", "completed"));
+    assert_eq!(heard["env"]["HOMING_SESSION"], "c-1");
+    setup.finished_with(&["--session", "c-1"], "echo built");
+    assert_eq!(setup.hears("cursor", &cursor("stop", "aborted")), Value::Null, "the user has broken it off");
+    let heard = setup.hears("cursor", &cursor("stop", "completed"));
+    assert!(heard["followup_message"].as_str().is_some_and(|text| text.contains("built")), "{heard}");
+
+    let goose = json!({"event": "Stop", "session_id": "20261122_1", "last_assistant_message": "Done."});
+    setup.finished_with(&["--session", "20261122_1"], "echo built");
+    assert_eq!(setup.hears("goose", &goose)["decision"], "block");
+}
+
+#[test]
+fn nothing_that_goes_wrong_disturbs_the_harness() {
+    let setup = Setup::new();
+    let fine = stop(SESSION).to_string();
+    for (arguments, input, reason) in [
+        (vec!["claude-code"], "no JSON", "no JSON"),
+        (vec!["claude-code"], "{}", "no session"),
+        (vec!["pigeon"], fine.as_str(), "no hooks for \"pigeon\""),
+        (vec![], fine.as_str(), "no hooks for"),
+    ] {
+        let answer = setup.hook(&arguments, input);
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+        assert!(answer.stderr.contains(reason), "{answer:?}");
+    }
+    let answer = setup.hook(&["claude-code", "--of-a-later-version"], &fine);
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(0), "", ""));
+    std::fs::create_dir(setup.home.path()).expect("a folder");
+    setup.file("homing/config.toml", "no = such\n");
+    let answer = setup.hook(&["claude-code"], &fine);
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.stderr.contains("config.toml"), "{answer:?}");
+}
+
+#[test]
+fn a_ledger_that_is_locked_holds_no_turn_up() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--session", SESSION], "echo built");
+    let mut ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
+    let lock =
+        ledger.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("it is free");
+    let answer = setup.hook(&["claude-code"], &stop(SESSION).to_string());
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.stderr.contains("ledger"), "{answer:?}");
+    drop(lock);
+    assert_eq!(setup.hears("claude-code", &stop(SESSION))["decision"], "block");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+}
+
+#[test]
+fn where_nothing_was_launched_nothing_is_made() {
+    let setup = Setup::new();
+    for event in ["Stop", "UserPromptSubmit", "SessionEnd"] {
+        assert_eq!(setup.hears("claude-code", &with(stop(SESSION), "hook_event_name", event)), Value::Null);
+    }
+    let answer = setup.hook(&["claude-code", "--wait"], &stop(SESSION).to_string());
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(0), "", ""));
+    assert!(!setup.home.path().exists());
+}
+
+#[test]
+fn a_hook_does_not_stay_where_it_would_be_waited_for() {
+    let setup = Setup::new();
+    let id = setup.launch_with(&["--session", SESSION], "sleep MARK");
+    for entrypoint in ["sdk-cli", "cli"] {
+        // In a terminal too, but not the one that the session is open in.
+        let mut command = setup.command(&["hook", "claude-code", "--wait"]);
+        command.env("CLAUDE_CODE_ENTRYPOINT", entrypoint).env("CLAUDE_CONFIG_DIR", setup.home.scratch());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(stop(SESSION).to_string().as_bytes())
+            .expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+    }
+    setup.kill(&id);
+}
+
+#[test]
+fn a_plugin_that_listens_hears_of_the_end_and_says_when_the_agent_has_had_it() {
+    let setup = Setup::new();
+    let gate = setup.home.scratch().join("gate");
+    let script = format!("until [ -e {} ]; do sleep 0.02; done; echo built", gate.display());
+    let id = setup.launch_with(&["--session", "ses_1"], &script);
+    let idle = json!({"hook_event_name": "session.idle", "session_id": "ses_1"}).to_string();
+    let heard = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| setup.hook(&["opencode", "--wait"], &idle));
+        wait_until("it waits", || {
+            let home = std::fs::read_dir(setup.home.path()).expect("a home").flatten();
+            home.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("waiting-"))
+        });
+        std::fs::write(&gate, "").expect("the gate opens");
+        waiter.join().expect("it ends")
+    });
+    let told: Value = serde_json::from_str(&heard.stdout).expect("a document");
+    assert!(told["text"].as_str().is_some_and(|text| text.contains("built")), "{told}");
+    assert_eq!(setup.follow_up(&id), "handed_off");
+    let shown = json!({"hook_event_name": "homing.shown", "session_id": "ses_1", "wake": told["wake"]});
+    assert_eq!(setup.hears("opencode", &shown), Value::Null);
+    assert_eq!(setup.follow_up(&id), "acknowledged");
+}
+
+#[test]
+fn who_waits_ends_when_nobody_listens_any_more() {
+    let setup = Setup::new();
+    let id = setup.launch_with(&["--session", "ses_1"], "sleep MARK");
+    let mut command = setup.command(&["hook", "opencode", "--wait"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it runs");
+    let idle = json!({"hook_event_name": "session.idle", "session_id": "ses_1"}).to_string();
+    child.stdin.take().expect("a pipe").write_all(idle.as_bytes()).expect("it reads");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    setup.kill(&id);
+}

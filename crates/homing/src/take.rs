@@ -1,0 +1,307 @@
+//! Telling a session from inside: a hook of its harness takes what the session is to be told, shows it, and confirms it
+//! once the agent is known to have it. The monitor and any number of hooks may want the same: one of them has it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use homing_core::text::WAKE_LIMIT_JOBS;
+use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
+use homing_supervisor::layout::{Directory, ring_doorbell};
+use homing_supervisor::platform::procfs;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::Result;
+use crate::config::Acknowledge;
+use crate::homing::Homing;
+use crate::ledger::{ChangeContext, NewWake, Telling, Untold, WakeChange};
+use crate::monitor::WakeStyle;
+use crate::routes::{Addressee, sink_of};
+use crate::session::WAKE_VARIABLE;
+use crate::sinks::{open_in, preset_format};
+use crate::wait::Watcher;
+
+/// How long what was taken may stay unconfirmed before it is told again.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(900);
+
+/// How long a sink is waited for that is at work.
+const SINK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// When what cannot be taken just now is looked at again: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Whoever shows a session what it is to be told: a hook of the harness that the session is open in.
+#[derive(Clone, Debug)]
+pub struct Taker {
+    /// The session. It gets what is its own, and nothing else.
+    pub session: SessionId,
+    /// The harness, by the name of its preset.
+    pub harness: String,
+}
+
+impl Homing {
+    /// Takes the next wake of a session out of everybody else's hands, for whoever shows it to the agent now. `None` where
+    /// there is nothing to tell, where a sink is telling it, and where the session has had all its wakes of the hour. A sink
+    /// that has just begun is waited for, up to 2 seconds: most find out by then that the session is open here.
+    ///
+    /// What was taken is handed off. [Confirm](Homing::confirm_wake) it once the agent is known to have it; otherwise it is
+    /// told again after 15 minutes, by a hook or by the monitor. Costs one look at the ledger where there is nothing.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// let taker = homing::Taker { session: "chat-1".parse()?, harness: "codex".to_owned() };
+    /// let wake = homing.take_wake(&taker)?.expect("a job is over");
+    /// assert!(homing.take_wake(&taker)?.is_none());
+    /// println!("{}", wake.content.text);
+    /// homing.confirm_wake(&wake)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be used.
+    pub fn take_wake(&self, taker: &Taker) -> Result<Option<Wake>> {
+        self.sync()?;
+        let give_up_at = Instant::now() + SINK_PATIENCE;
+        loop {
+            match self.take(taker)? {
+                Try::Taken(wake) => return Ok(Some(*wake)),
+                Try::Nothing => return Ok(None),
+                Try::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
+                Try::Elsewhere => std::thread::sleep(PAUSES.0),
+            }
+        }
+    }
+
+    /// The wakes that were [taken](Homing::take_wake) for a session and not confirmed, the oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn taken_wakes(&self, session: &SessionId) -> Result<Vec<Wake>> {
+        self.with_ledger(|ledger| {
+            let mut wakes = Vec::new();
+            for id in ledger.taken_wakes(session)? {
+                wakes.extend(ledger.wake_to_send(id)?.map(|(wake, _)| wake));
+            }
+            Ok(wakes)
+        })
+    }
+
+    /// Notes that the agent has what was [taken](Homing::take_wake) for it: it is not told again.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
+        self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::Confirmed)])?;
+        // An active monitor need not wait for that any more.
+        self.ring_for(&wake.content.job_ids);
+        Ok(())
+    }
+
+    /// Gives back what was taken and could not be shown: it is told again, at once where somebody can.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn give_back(&self, wake: &Wake) -> Result<()> {
+        self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged)])?;
+        self.ring_for(&wake.content.job_ids);
+        Ok(())
+    }
+
+    /// Waits until there is something to [take](Homing::take_wake), for as long as jobs of the session run. `None` where
+    /// nothing is left to wait for, where `may_take` says that this is not the time any more, and where somebody else
+    /// waits for the same session already. Does not wake up while nothing happens.
+    ///
+    /// # Errors
+    /// As [`Homing::take_wake`].
+    pub fn wait_to_take(&self, taker: &Taker, may_take: impl Fn() -> bool) -> Result<Option<Wake>> {
+        let Some(_only) = OnlyWaiter::try_be(&self.home.root, taker)? else { return Ok(None) };
+        let mut reserved = self.reserve(&[], &taker.session);
+        let mut pause = PAUSES.0;
+        loop {
+            self.sync()?;
+            let running = self.running_jobs(taker)?;
+            // The monitor leaves to us what ends while we wait.
+            let new: Vec<JobId> = running.iter().filter(|job| !reserved.holds(**job)).copied().collect();
+            reserved.add(self.reserve(&new, &taker.session));
+            let watcher = Watcher::of_jobs_and_bells(&self.home, &running);
+            // What ended before it was watched is seen now.
+            self.sync()?;
+            if !may_take() {
+                return Ok(None);
+            }
+            if let Try::Taken(wake) = self.take(taker)? {
+                return Ok(Some(*wake));
+            }
+            let is_due = self.telling(taker)?.has_more_to_tell();
+            match (self.running_jobs(taker)? == running, is_due) {
+                (false, _) => {}
+                (true, false) if running.is_empty() => return Ok(None),
+                (true, false) => {
+                    watcher.wait(None);
+                    pause = PAUSES.0;
+                }
+                // A sink is telling it, or the session reads it itself.
+                (true, true) => {
+                    watcher.wait(Some(pause));
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    /// Whether the session is open in a process of its harness from which this process descends, by what the harness
+    /// itself says. It may have moved on to another session since it started us.
+    pub fn is_open_here(&self, taker: &Taker) -> bool {
+        open_in(&taker.harness, taker.session.as_str()).is_some_and(procfs::descends_from)
+    }
+
+    fn running_jobs(&self, taker: &Taker) -> Result<Vec<JobId>> {
+        self.with_ledger(|ledger| ledger.unfinished_of(&taker.session))
+    }
+
+    fn telling(&self, taker: &Taker) -> Result<Telling> {
+        let since = self.now().saturating_sub(BUDGET_WINDOW);
+        self.with_ledger(|ledger| ledger.telling(&taker.session, since))
+    }
+
+    /// Takes the oldest wake that no sink has; where there is none, a new one of what no wake carries.
+    fn take(&self, taker: &Taker) -> Result<Try> {
+        let telling = self.telling(taker)?;
+        let unsettled = || telling.open.iter().filter(|wake| !wake.is_settled);
+        let now = self.now();
+        if let Some(wake) = unsettled().find(|wake| wake.progress.state == WakeState::InFlight) {
+            // What runs now may be the very turn in which the session is told.
+            let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|ours| ours == wake.id.to_string());
+            return Ok(if is_this_turn { Try::Nothing } else { Try::Elsewhere });
+        }
+        let expired = |state, is_due| state == WakeState::HandedOff && is_due;
+        let waiting = unsettled().find(|wake| {
+            let progress = &wake.progress;
+            progress.state == WakeState::Scheduled || expired(progress.state, progress.is_due(now))
+        });
+        let (wake, changes) = match waiting {
+            Some(wake) => {
+                let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
+                let Some((found, _)) = found else { return Ok(Try::Nothing) };
+                let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
+                let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
+                (found, expiry.into_iter().chain([taken(wake.id)]).collect())
+            }
+            None => {
+                let Some(new) = self.write_untold(taker, &telling)? else { return Ok(Try::Nothing) };
+                let (wake, id) = (new.wake.clone(), new.wake.id);
+                (wake, vec![WakeChange::Queued(Box::new(new)), taken(id)])
+            }
+        };
+        // In one transaction. What somebody else was quicker with changes nothing: a wake that was not made is not found.
+        let is_ours = self.change_wakes(&changes)?.into_iter().all(|made| made);
+        if !is_ours {
+            return Ok(Try::Elsewhere);
+        }
+        // An active monitor has to know until when it is to be confirmed.
+        self.ring_for(&wake.content.job_ids);
+        Ok(Try::Taken(Box::new(wake)))
+    }
+
+    /// Writes the wake that tells of what no wake carries yet; `None` where there is nothing, or it has to wait.
+    fn write_untold(&self, taker: &Taker, telling: &Telling) -> Result<Option<NewWake>> {
+        let is_over_budget =
+            || budget_frees_at(&telling.made_at, self.config.monitor.wakes_per_hour, self.now()).is_some();
+        if telling.untold.is_empty() || is_over_budget() {
+            return Ok(None);
+        }
+        let jobs: Vec<JobId> = telling
+            .untold
+            .iter()
+            .map(|untold| untold.job)
+            .filter(|job| !self.is_being_read(*job))
+            .take(WAKE_LIMIT_JOBS)
+            .collect();
+        let (sink, style) = self.sink_of(taker, &telling.untold);
+        self.write_wake(&taker.session, &sink, style, &jobs)
+    }
+
+    /// Which sink tells it again where it is never confirmed, and how it is written.
+    fn sink_of(&self, taker: &Taker, untold: &[Untold]) -> (String, WakeStyle) {
+        let routed = untold.iter().find_map(|job| {
+            let harness = job.harness.as_deref().or(Some(&taker.harness));
+            let addressee = Addressee { session: &taker.session, harness, sink: job.sink.as_deref() };
+            sink_of(&self.config, addressee)
+        });
+        let name = routed.unwrap_or_else(|| taker.harness.clone());
+        let sink = self.config.sink(&name);
+        let format = sink.as_ref().map(|sink| sink.format).or_else(|| preset_format(&taker.harness));
+        let needs_acknowledgement = sink.is_some_and(|sink| sink.acknowledge == Acknowledge::Explicit);
+        (name, WakeStyle { format: format.unwrap_or_default(), needs_acknowledgement })
+    }
+
+    fn change_wakes(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
+        let policy = self.config.monitor.retry_policy();
+        let context = ChangeContext { policy: &policy, now: self.now(), jitter: 0.5 };
+        self.with_ledger(|ledger| ledger.change_wakes(changes, &context))
+    }
+
+    fn ring_for(&self, jobs: &[JobId]) {
+        // Where the bell cannot ring, the monitor finds out when it looks next.
+        if let Some(job) = jobs.first() {
+            let _ = ring_doorbell(&self.home.inbox, *job);
+        }
+    }
+}
+
+/// What came of an attempt to take a wake.
+enum Try {
+    Taken(Box<Wake>),
+    Nothing,
+    /// Somebody else has what there is.
+    Elsewhere,
+}
+
+fn taken(wake: WakeId) -> WakeChange {
+    WakeChange::Moved(wake, WakeEvent::Taken { acknowledge_within: CONFIRM_WITHIN })
+}
+
+impl Telling {
+    /// Whether something is to be told that was not taken.
+    fn has_more_to_tell(&self) -> bool {
+        let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);
+        !self.untold.is_empty() || self.open.iter().any(|wake| !wake.is_settled && waits(wake.progress.state))
+    }
+}
+
+/// The right to wait for a session: one process has it, so that turns of a long session do not leave one waiter each.
+#[derive(Debug)]
+struct OnlyWaiter<'a> {
+    home: &'a Directory,
+    name: String,
+    lock: OwnedFd,
+}
+
+impl<'a> OnlyWaiter<'a> {
+    fn try_be(home: &'a Directory, taker: &Taker) -> Result<Option<OnlyWaiter<'a>>> {
+        let session = taker.session.as_str();
+        let mut hasher = DefaultHasher::new();
+        // Where the session has moved to another process of its harness, the waiter of the old one may not know yet.
+        (session, open_in(&taker.harness, session)).hash(&mut hasher);
+        let name = format!("waiting-{:016x}.lock", hasher.finish());
+        let lock = home.open_or_create(&name)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(OnlyWaiter { home, name, lock })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(home.error("lock", &name, error).into()),
+        }
+    }
+}
+
+impl Drop for OnlyWaiter<'_> {
+    fn drop(&mut self) {
+        // While it is ours. Whoever opened it before waits beside the next one, which does no harm.
+        let _ = self.home.remove_file(&self.name);
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
