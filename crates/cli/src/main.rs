@@ -4,6 +4,8 @@ mod args;
 mod commands;
 mod exit;
 mod interrupt;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod render;
 mod service;
 

@@ -1,7 +1,12 @@
 //! The first page of help: the commands in groups. clap lists subcommands in one piece only.
 
 /// What `homing --help` shows above its options.
-pub(super) const TEMPLATE: &str = "\
+pub(super) fn template() -> String {
+    let lines = TEMPLATE.split_inclusive('\n');
+    lines.filter(|line| cfg!(feature = "mcp") || !line.starts_with("  mcp ")).collect()
+}
+
+const TEMPLATE: &str = "\
 {about}
 
 {usage-heading} {usage}
@@ -20,6 +25,7 @@ Hear of the end:
   retry        Makes follow-ups pending again
   drop         Gives follow-ups up: nobody is told
   monitor      Wakes the sessions whose jobs are over, until it is stopped
+  mcp          Offers jobs to agents over the Model Context Protocol
 
 End and clean up:
   kill         Ends jobs with every process they started
