@@ -25,7 +25,6 @@ Hear of the end:
   retry        Makes follow-ups pending again
   drop         Gives follow-ups up: nobody is told
   monitor      Wakes the sessions whose jobs are over, until it is stopped
-  mcp          Offers jobs to agents over the Model Context Protocol
 
 End and clean up:
   kill         Ends jobs with every process they started
@@ -33,6 +32,7 @@ End and clean up:
   doctor       Checks that everything homing rests on is as it should be
 
 Set up:
+  mcp          Offers jobs to agents over the Model Context Protocol
   completions  Prints the completions for a shell
   man          Prints the manual page, or writes all of them to a directory
 

@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "list",
     "show",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 16] = [
     "retry",
     "drop",
     "monitor",
+    "mcp",
     "prune",
     "doctor",
     "completions",

@@ -35,6 +35,7 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum State {
     Starting,
     Running,

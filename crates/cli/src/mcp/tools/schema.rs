@@ -15,7 +15,7 @@ pub(super) fn plain(schema: &JsonObject) -> JsonObject {
 fn simplify(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            object.retain(|key, value| !(key == "default" && value.is_null()) && !is_width(key, value));
+            object.retain(|key, value| !is_no_default(key, value) && !is_width(key, value));
             if let Some(Value::Array(types)) = object.get_mut("type") {
                 types.retain(|name| name != "null");
                 if let [only] = &types[..] {
@@ -36,6 +36,10 @@ fn simplify(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(simplify),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn is_no_default(key: &str, value: &Value) -> bool {
+    key == "default" && value.is_null()
 }
 
 fn is_width(key: &str, value: &Value) -> bool {

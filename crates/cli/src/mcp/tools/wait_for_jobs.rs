@@ -44,6 +44,7 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum Mode {
     #[default]
     All,
