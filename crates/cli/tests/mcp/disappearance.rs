@@ -1,5 +1,7 @@
 //! A client that disappears takes nothing with it: its jobs go on, and what it was waiting for stays due.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -87,4 +89,34 @@ async fn a_server_ends_when_its_client_closes_the_conversation() {
         let status = child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(0));
     }
+}
+
+#[test]
+fn a_reply_to_a_client_that_has_hung_up_settles_nothing() {
+    let setup = Setup::new();
+    let mut server =
+        setup.command(&[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+    let mut input = server.stdin.take().expect("open");
+    let mut output = BufReader::new(server.stdout.take().expect("open")).lines();
+    let gate = setup.home.scratch().join("gate");
+    let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}});
+    let call =
+        json!({"name": "run_command", "arguments": {"command": command}, "_meta": {"progressToken": 1}});
+    for (id, method, params) in [(1, "initialize", hello), (2, "tools/call", call)] {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        writeln!(input, "{message}").expect("it takes the request");
+    }
+    let mut read = || output.next().expect("it answers").expect("text");
+    while !read().contains("notifications/progress") {}
+    // It closes its side and still reads ours: so does a harness that is about to end.
+    drop(input);
+    std::fs::write(&gate, "").expect("the gate opens");
+    assert!(
+        output.map(|line| line.expect("text")).any(|line| line.contains("\"id\":2")),
+        "it is answered all the same"
+    );
+    assert_eq!(server.wait().expect("it ends").code(), Some(0));
+    let jobs = setup.homing().list(&homing::ListOptions::default()).expect("a list");
+    assert_eq!(setup.follow_up(jobs[0].id.as_str()), "pending");
 }
