@@ -2,9 +2,10 @@
 //! this server, and its client may come back to another one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use homing::core::as_millis;
-use homing::{Homing, Job, KilledBy, Outcome, StateName};
+use homing::{Attention, Homing, Job, KilledBy, Outcome, StateName};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 
 use super::answer::{ToolError, document};
@@ -16,6 +17,9 @@ use crate::render::summary;
 /// How often a client is to look. A job is seldom over sooner, and asking costs little.
 const POLL_INTERVAL_MS: u64 = 2_000;
 
+/// How long after it has looked a client is taken to look again: its session is not woken for a task that it follows.
+const FOLLOWED_FOR: Duration = Duration::from_millis(3 * POLL_INTERVAL_MS);
+
 /// The task that a job is.
 pub(super) fn of(job: &Job) -> Task {
     let finished = job.state.finished();
@@ -24,6 +28,14 @@ pub(super) fn of(job: &Job) -> Task {
     Task::new(job.id.as_str(), status(job), job.created_at.to_string(), updated.to_string())
         .with_poll_interval_ms(POLL_INTERVAL_MS)
         .with_status_message(summary(job))
+}
+
+/// Holds back the wake for a task until its client has had time to look again.
+pub(super) fn keep_for_a_while(attention: Attention) {
+    tokio::spawn(async move {
+        tokio::time::sleep(FOLLOWED_FOR).await;
+        drop(attention);
+    });
 }
 
 fn status(job: &Job) -> TaskStatus {
@@ -48,7 +60,11 @@ pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<Ge
     })
     .await
     .map_err(refused)?;
-    request.tells_of(&[job], attention);
+    if job.outcome().is_none() {
+        keep_for_a_while(attention);
+    } else {
+        request.tells_of(&[job], attention);
+    }
     Ok(GetTaskResult::new(task))
 }
 

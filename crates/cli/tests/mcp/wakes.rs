@@ -1,5 +1,6 @@
 //! A job launched here is followed up like any other, and what the model is told about that is true.
 
+use rmcp::model::{CallToolResponse, GetTaskParams, TaskStatus};
 use serde_json::json;
 use testkit::wait_until;
 
@@ -39,6 +40,33 @@ async fn what_the_session_reads_itself_does_not_wake_it() {
     assert!(reply.text().contains("read"), "{}", reply.text());
     setup.wait_for_follow_up(&reply.id(), "acknowledged");
     // The monitor goes when nothing is left to tell.
+    wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
+    assert!(!kept.exists(), "it was woken all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_its_client_follows_does_not_wake_its_session() {
+    let setup = Setup::new();
+    let (kept, told) = (setup.home.scratch().join("kept"), setup.home.scratch().join("told"));
+    setup.configure(&format!(
+        "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n[sinks.tell]\ncommand = [\"touch\", {told:?}]\n\n\
+         [[routes]]\nsession = \"chat-2\"\nsink = \"tell\"\n[[routes]]\nsink = \"keep\"\n"
+    ));
+    let client = Client::connect(&setup, WAYS[3], Traits { tasks: true, ..Traits::default() }).await;
+    let arguments = json!({"command": "sleep 0.5", "wait_ms": 0});
+    let CallToolResponse::Task(created) = client.try_call("run_command", arguments).await.expect("an answer")
+    else {
+        panic!("no task");
+    };
+    let id = created.task.task_id;
+    setup.wait_for_end(&id);
+    // Once it has told of a job that ended later, the monitor has come past this one.
+    let chat = Traits { arguments: &["--session", "chat-2"], ..Traits::default() };
+    Client::connect(&setup, WAYS[0], chat).await.run_in_background("true").await;
+    wait_until("the later job is told of", || told.exists());
+    let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+    assert_eq!(task.status(), TaskStatus::Completed);
+    setup.wait_for_follow_up(&id, "acknowledged");
     wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
     assert!(!kept.exists(), "it was woken all the same");
 }

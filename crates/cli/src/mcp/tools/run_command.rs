@@ -94,6 +94,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         now => {
             let job = now.unwrap_or(job);
             if request.takes_tasks {
+                tasks::keep_for_a_while(attention);
                 Ok(Answer::Task(tasks::of(&job)))
             } else {
                 Ok(background(job, trouble, request).await)
