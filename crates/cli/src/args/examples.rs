@@ -141,7 +141,7 @@ pub(super) const MCP: &str = "\
 Examples:
   claude mcp add homing -- homing mcp             Claude Code has jobs from now on
   codex mcp add homing -- homing mcp              so has Codex
-  homing mcp --http 8765                          any number of clients, at http://127.0.0.1:8765/mcp
+  homing mcp --http 8765                          at http://127.0.0.1:8765/mcp, for many
   homing mcp --session chat-1                     every job belongs to chat-1
 
 The session is --session, else $HOMING_SESSION, else what the client sends with a request (Codex, goose, VS \

@@ -17,12 +17,13 @@ mod tools;
 mod waiting;
 mod words;
 
-pub(crate) use http::{HttpOptions, TOKEN_VARIABLE, TokenSource};
+pub(crate) use http::{HttpOptions, TokenSource};
 pub(crate) use sessions::SessionRule;
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, say};
 use house::House;
 use server::Server;
 
@@ -31,7 +32,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves one client on standard input and output, until it is gone.
 pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
-    let server = Server::new(House::open()?, sessions, Vec::new());
+    let server = Server::new(House::open()?, sessions);
+    if std::io::stdin().is_terminal() {
+        say("waiting for an MCP client on standard input (claude mcp add homing -- homing mcp sets one up)");
+    }
     run(stdio::serve(server))
 }
 
@@ -39,9 +43,7 @@ pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
 pub(crate) fn serve_http(sessions: SessionRule, options: HttpOptions) -> Result<(), Failure> {
     let house = House::open()?;
     let token = options.token.read(&house)?;
-    // Whatever a job prints, the key to this server is not to be in it.
-    let server = Server::new(house, sessions, vec![TOKEN_VARIABLE]);
-    run(http::serve(server, options, token))
+    run(http::serve(Server::new(house, sessions), options, token))
 }
 
 fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -19,8 +19,6 @@ pub(super) struct Request {
     pub(super) sees_all: bool,
     /// Whether the client can take a task in place of a result.
     pub(super) takes_tasks: bool,
-    /// Variables of this process that jobs do not get.
-    pub(super) hidden_variables: Arc<[&'static str]>,
     pub(super) progress: Option<Progress>,
     delivery: Delivery,
     context: RequestContext<RoleServer>,
@@ -35,7 +33,6 @@ impl Request {
             origin: sessions.origin(&context.meta, client.as_deref()),
             sees_all: sessions.sees_all,
             takes_tasks: context.client_capabilities().is_some_and(|able| able.supports_tasks()),
-            hidden_variables: server.hidden_variables(),
             progress: Progress::asked_for(&context),
             delivery: delivery_of(&context),
             context,

@@ -31,12 +31,11 @@ pub(super) struct Server(Arc<Parts>);
 struct Parts {
     house: House,
     sessions: SessionRule,
-    hidden_variables: Arc<[&'static str]>,
 }
 
 impl Server {
-    pub(super) fn new(house: House, sessions: SessionRule, hidden_variables: Vec<&'static str>) -> Server {
-        Server(Arc::new(Parts { house, sessions, hidden_variables: hidden_variables.into() }))
+    pub(super) fn new(house: House, sessions: SessionRule) -> Server {
+        Server(Arc::new(Parts { house, sessions }))
     }
 
     pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
@@ -45,10 +44,6 @@ impl Server {
 
     pub(super) fn sessions(&self) -> &SessionRule {
         &self.0.sessions
-    }
-
-    pub(super) fn hidden_variables(&self) -> Arc<[&'static str]> {
-        Arc::clone(&self.0.hidden_variables)
     }
 
     async fn request(&self, context: RequestContext<RoleServer>) -> homing::Result<Request> {

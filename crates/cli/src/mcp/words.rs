@@ -1,55 +1,40 @@
 //! What a model is told to do next. It must neither poll nor wait for a wake that nobody sends.
 
 use homing::core::{Timestamp, format_duration};
-use homing::{Homing, Job};
+use homing::{Homing, Job, SessionId};
 
-/// What becomes of a job that goes on in the background.
-pub(super) struct Prospect {
-    /// Whether its session is woken when it is over.
-    pub(super) will_be_woken: bool,
-    /// When it is ended at the latest.
-    pub(super) ends_at: Option<Timestamp>,
+/// Whether `reader` is woken when these jobs are over. Blocks.
+pub(super) fn will_be_woken(homing: &Homing, jobs: &[Job], reader: &SessionId) -> bool {
+    // Where it is not known, waiting is the safe advice.
+    jobs.iter().all(|job| job.session == *reader && homing.wakes_the_agent_of(job).unwrap_or(false))
 }
 
-impl Prospect {
-    /// Of this job, as far as is known now. Blocks.
-    pub(super) fn of(homing: &Homing, job: &Job) -> Prospect {
-        // Where it is not known, waiting is the safe advice.
-        let will_be_woken = homing.wakes_the_agent_of(job).unwrap_or(false);
-        let ends_at = job.limits.timeout.map(|limit| {
-            let since = job.state.started().map_or(job.created_at, |started| started.started_at);
-            since.saturating_add(limit)
-        });
-        Prospect { will_be_woken, ends_at }
+/// What to do while these jobs run.
+pub(super) fn advice(will_be_woken: bool, jobs: &[Job]) -> String {
+    if will_be_woken {
+        return "Do not poll: you will be woken with the result. Go on with other work, or end your turn."
+            .to_owned();
     }
-
-    /// That it goes on, until when, and what to do meanwhile.
-    pub(super) fn text(&self, job: &Job) -> String {
-        let id = job.id;
-        let limit = match (self.ends_at, job.limits.timeout) {
-            (Some(ends_at), Some(limit)) => {
-                format!(" It is ended at {ends_at} at the latest (time limit {}).", format_duration(limit))
-            }
-            (None, _) | (_, None) => String::new(),
-        };
-        format!("Job {id} runs in the background.{limit}\n{}\n", self.advice(&format!("[\"{id}\"]")))
-    }
-
-    /// What to do while jobs run.
-    pub(super) fn advice(&self, ids: &str) -> String {
-        if self.will_be_woken {
-            "Do not poll: you will be woken with the result. Go on with other work, or end your turn."
-                .to_owned()
-        } else {
-            format!(
-                "Nobody wakes you here: when you need the result, call wait_for_jobs with job_ids {ids}. Do not poll."
-            )
-        }
-    }
-}
-
-/// The ids as an array, ready to be copied into a call.
-pub(super) fn id_list(jobs: &[Job]) -> String {
     let ids: Vec<String> = jobs.iter().map(|job| format!("\"{}\"", job.id)).collect();
-    format!("[{}]", ids.join(", "))
+    let ids = ids.join(", ");
+    format!(
+        "Nobody wakes you here: when you need the result, call wait_for_jobs with job_ids [{ids}]. Do not poll."
+    )
+}
+
+/// When a job is ended at the latest, where it has a limit.
+pub(super) fn ends_at(job: &Job) -> Option<Timestamp> {
+    let since = job.state.started().map_or(job.created_at, |started| started.started_at);
+    job.limits.timeout.map(|limit| since.saturating_add(limit))
+}
+
+/// That a job goes on, and until when.
+pub(super) fn goes_on(job: &Job) -> String {
+    let limit = match (ends_at(job), job.limits.timeout) {
+        (Some(ends_at), Some(limit)) => {
+            format!(" It is ended at {ends_at} at the latest (time limit {}).", format_duration(limit))
+        }
+        (None, _) | (_, None) => String::new(),
+    };
+    format!("Job {} runs in the background.{limit}", job.id)
 }

@@ -4,7 +4,8 @@ mod access;
 mod body;
 mod token;
 
-pub(crate) use token::{TOKEN_VARIABLE, TokenSource};
+pub(super) use token::TOKEN_VARIABLE;
+pub(crate) use token::TokenSource;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};

@@ -13,7 +13,7 @@ use super::super::house::House;
 use crate::exit::Failure;
 
 /// Holds the token where no file is to.
-pub(crate) const TOKEN_VARIABLE: &str = "HOMING_MCP_TOKEN";
+pub(in crate::mcp) const TOKEN_VARIABLE: &str = "HOMING_MCP_TOKEN";
 
 /// The file in the home, where no other is named.
 const FILE: &str = "mcp.token";

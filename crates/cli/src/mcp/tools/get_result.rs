@@ -10,7 +10,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
-use super::super::words::Prospect;
+use super::super::words::{advice, will_be_woken};
 use super::{define, settles};
 
 /// Whose result.
@@ -41,7 +41,8 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         let attention = homing.attend(&[job.id], &session);
         let mut text = homing.result_text(job.id)?;
         if job.outcome().is_none() {
-            text += &format!("\n{}\n", Prospect::of(&homing, &job).advice(&format!("[\"{}\"]", job.id)));
+            let jobs = std::slice::from_ref(&job);
+            text += &format!("\n{}\n", advice(will_be_woken(&homing, jobs, &session), jobs));
         }
         Ok::<_, ToolError>((job, attention, text))
     })

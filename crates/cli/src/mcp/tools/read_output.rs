@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homing::core::text::{RESULT_LIMIT_CHARS, grouped};
-use homing::{Homing, Job, StateName};
+use homing::{Homing, Job, SessionId, StateName};
 use regex_lite::Regex;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::excerpt::{Excerpt, Wish, excerpt};
 use super::super::request::Request;
-use super::super::words::Prospect;
+use super::super::words::{advice, will_be_woken};
 use super::{define, looks};
 
 const DEFAULT_CHARS: usize = 8_000;
@@ -75,11 +75,11 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let (job_id, wish) = arguments.into_wish()?;
     let eyes = request.eyes();
-    let homing = Arc::clone(&request.homing);
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     blocking(move || {
         let job = eyes.find(&job_id)?;
         let read = excerpt(&homing, &job, &wish)?;
-        Ok(answer(&homing, &job, read))
+        Ok(answer(&homing, &job, read, &session))
     })
     .await
 }
@@ -104,8 +104,8 @@ impl Arguments {
     }
 }
 
-fn answer(homing: &Homing, job: &Job, read: Excerpt) -> Answer {
-    let advice = advice(homing, job, &read);
+fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &SessionId) -> Answer {
+    let advice = what_next(homing, job, &read, reader);
     let (id, state) = (job.id, job.state.name().as_str());
     let mut text = format!("Job {id} is {state}; it has written {} bytes.\n", grouped(read.total_bytes));
     if read.text.is_empty() {
@@ -129,7 +129,7 @@ fn answer(homing: &Homing, job: &Job, read: Excerpt) -> Answer {
     Answer::new(text, &document)
 }
 
-fn advice(homing: &Homing, job: &Job, read: &Excerpt) -> String {
+fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &SessionId) -> String {
     let id = job.id;
     if read.more {
         return format!("There is more: read_output with cursor {}.", read.next);
@@ -137,7 +137,8 @@ fn advice(homing: &Homing, job: &Job, read: &Excerpt) -> String {
     match job.state.name() {
         StateName::Finished => format!("That is all of it. get_result tells how job {id} ended."),
         StateName::Starting | StateName::Running => {
-            let advice = Prospect::of(homing, job).advice(&format!("[\"{id}\"]"));
+            let jobs = std::slice::from_ref(job);
+            let advice = advice(will_be_woken(homing, jobs, reader), jobs);
             format!("{advice} What is printed later is at cursor {}.", read.next)
         }
     }

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::answer::{Answer, ToolError, result};
 use super::super::documents::JobDocument;
+use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
 use super::super::waiting::wait;
-use super::super::words::Prospect;
+use super::super::words::{advice, ends_at, goes_on, will_be_woken};
 use super::super::{blocking, tasks};
 use super::define;
 
@@ -133,8 +134,9 @@ impl Arguments {
         if let Some(cwd) = self.cwd {
             spec = spec.cwd(cwd);
         }
-        for variable in request.hidden_variables.iter() {
-            spec = spec.env(*variable, "");
+        // Whatever a job prints, the key to a server is not to be in it.
+        if std::env::var_os(TOKEN_VARIABLE).is_some() {
+            spec = spec.env(TOKEN_VARIABLE, "");
         }
         Ok(spec)
     }
@@ -190,19 +192,20 @@ pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<C
 
 /// The answer where the job goes on.
 async fn background(job: Job, trouble: Option<String>, request: &Request) -> Answer {
-    let homing = Arc::clone(&request.homing);
-    let (job, mut prospect) = blocking(move || {
-        let prospect = Prospect::of(&homing, &job);
-        (job, prospect)
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (job, woken) = blocking(move || {
+        let woken = will_be_woken(&homing, std::slice::from_ref(&job), &session);
+        (job, woken)
     })
     .await;
-    prospect.will_be_woken &= trouble.is_none();
-    let text = prospect.text(&job) + &trouble.unwrap_or_default();
+    let woken = woken && trouble.is_none();
+    let advice = advice(woken, std::slice::from_ref(&job));
+    let text = format!("{}\n{advice}\n{}", goes_on(&job), trouble.unwrap_or_default());
     let document = Document {
         text: text.clone(),
         in_background: true,
-        will_be_woken: prospect.will_be_woken,
-        ends_at: prospect.ends_at.map(|time| time.to_string()),
+        will_be_woken: woken,
+        ends_at: ends_at(&job).map(|time| time.to_string()),
         job: JobDocument(job),
     };
     Answer::new(text, &document)
