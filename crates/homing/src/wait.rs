@@ -58,6 +58,19 @@ impl Homing {
 
     /// Begins to wait without a thread, for a host with an event loop of its own: it asks [`Homing::is_satisfied`]
     /// first, and again whenever [`Waiting::readable`] has something to read.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("sleep 0.1")?)?;
+    /// let mut waiting = homing.begin_waiting(&[job.id], homing::WaitFor::All);
+    /// while !homing.is_satisfied(&mut waiting)? {
+    ///     // An event loop waits for `waiting.readable()` here.
+    ///     std::thread::sleep(std::time::Duration::from_millis(5));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn begin_waiting(&self, ids: &[JobId], wait_for: WaitFor) -> Waiting {
         // Watch before looking: what happens in between is not missed.
         let watcher = Watcher::new(&self.home, ids);

@@ -31,14 +31,16 @@ pub(super) struct Lines<'a> {
     end: u64,
     read_to: u64,
     taken_to: u64,
+    /// What has been read; up to `used`, it is in lines already.
     buffer: Vec<u8>,
+    used: usize,
     omitted: u64,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(homing: &'a Homing, id: JobId, from: u64) -> homing::Result<Lines<'a>> {
         let end = homing.output_end(id)?;
-        Ok(Lines { homing, id, end, read_to: from, taken_to: from, buffer: Vec::new(), omitted: 0 })
+        Ok(Lines { homing, id, end, read_to: from, taken_to: from, buffer: Vec::new(), used: 0, omitted: 0 })
     }
 
     /// The offset behind everything that had been written when reading began.
@@ -50,55 +52,53 @@ impl<'a> Lines<'a> {
     pub(super) fn next(&mut self) -> homing::Result<Option<Line>> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.buffer[searched..].iter().position(|&byte| byte == b'\n') {
+            let unused = &self.buffer[self.used..];
+            if let Some(at) = unused[searched..].iter().position(|&byte| byte == b'\n') {
                 return Ok(Some(self.take(searched + at, 1, true)));
             }
-            if self.buffer.len() >= MOST_LINE {
+            if unused.len() >= MOST_LINE {
                 return Ok(Some(self.take(MOST_LINE, 0, true)));
             }
-            searched = self.buffer.len();
-            if !self.read_more()? {
-                let rest = self.buffer.len();
-                return Ok((rest > 0).then(|| self.take(rest, 0, false)));
-            }
-            if self.omitted > 0 && searched > 0 {
-                // What comes behind a gap is no part of the line before it.
-                return Ok(Some(self.take_before_gap(searched)));
+            searched = unused.len();
+            match self.read_more()? {
+                None => {
+                    return Ok((searched > 0).then(|| self.take(searched, 0, false)));
+                }
+                Some(gap) if gap > 0 && searched > 0 => {
+                    // What comes behind a gap is no part of the line before it.
+                    let line = self.take(searched, 0, true);
+                    self.omitted = gap;
+                    return Ok(Some(line));
+                }
+                Some(gap) => self.omitted += gap,
             }
         }
     }
 
     /// Takes `length` bytes and what ends them out of the buffer.
     fn take(&mut self, length: usize, line_end: usize, is_complete: bool) -> Line {
-        let rest = self.buffer.split_off(length + line_end);
-        let mut bytes = std::mem::replace(&mut self.buffer, rest);
-        bytes.truncate(length);
+        let bytes = self.buffer[self.used..self.used + length].to_vec();
+        self.used += length + line_end;
         let omitted_before = std::mem::take(&mut self.omitted);
         let start = self.taken_to + omitted_before;
         self.taken_to = start + (length + line_end) as u64;
         Line { start, end: self.taken_to, bytes, is_complete, omitted_before }
     }
 
-    fn take_before_gap(&mut self, length: usize) -> Line {
-        let gap = std::mem::take(&mut self.omitted);
-        let line = self.take(length, 0, true);
-        self.omitted = gap;
-        line
-    }
-
-    /// Reads a piece more; answers whether there was one.
-    fn read_more(&mut self) -> homing::Result<bool> {
+    /// Reads a piece more; answers how many bytes are missing before it, or that there is none.
+    fn read_more(&mut self) -> homing::Result<Option<u64>> {
         let left = usize::try_from(self.end.saturating_sub(self.read_to)).unwrap_or(usize::MAX);
         if left == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         let chunk = self.homing.output(self.id, self.read_to, left.min(PIECE))?;
         if chunk.bytes.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        self.omitted += chunk.offset.saturating_sub(self.read_to);
+        let gap = chunk.offset.saturating_sub(self.read_to);
         self.read_to = chunk.end();
+        self.buffer.drain(..std::mem::take(&mut self.used));
         self.buffer.extend_from_slice(&chunk.bytes);
-        Ok(true)
+        Ok(Some(gap))
     }
 }
