@@ -166,3 +166,18 @@ async fn results_are_listed_read_and_acknowledged() {
     assert_eq!(page.document()["more"], true);
     assert!(!page.text().contains("not read yet"), "{}", page.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_waited_for_is_told_by_its_id() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    client.call("run_command", json!({"command": "true"})).await;
+    let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("it is there");
+    ledger.execute_batch("BEGIN EXCLUSIVE").expect("it is locked");
+    let reply = client.call("run_command", json!({"command": "exit 3"})).await;
+    assert!(reply.text().contains("is locked by another process"), "{}", reply.text());
+    assert_eq!(reply.document()["in_background"], true);
+    ledger.execute_batch("ROLLBACK").expect("it is free");
+    let reply = client.call("get_result", json!({"job_id": reply.id()})).await;
+    assert!(reply.text().contains("exit code 3"), "{}", reply.text());
+}

@@ -105,8 +105,9 @@ async fn a_configuration_that_is_changed_counts_from_the_next_call_on() {
     setup.configure("[sinks.keep]\ncommand = [\"true\"]\n\n[[routes]]\nsink = \"keep\"\n");
     let after = client.call("run_command", command.clone()).await;
     assert_eq!(after.document()["will_be_woken"], true);
+    // The monitor that was started has read it too.
+    setup.wait_for_follow_up(&after.id(), "acknowledged");
     setup.configure("sinks = 3\n");
     let wrong = client.call("run_command", command).await;
     assert!(wrong.is_error() && wrong.text().contains("config.toml"), "{}", wrong.text());
-    setup.wait_for_follow_up(&after.id(), "acknowledged");
 }

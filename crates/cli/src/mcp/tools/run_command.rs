@@ -83,24 +83,39 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     let homing = Arc::clone(&request.homing);
     let launched = blocking(move || launch(&homing, spec, stays.is_some())).await?;
     let Launched { job, attention, trouble } = launched;
-    if did_not_start(&job) {
-        return tell_result(job, attention, request).await;
-    }
-    let Some((at_most, attention)) = stays.zip(attention) else {
+    let answer = if did_not_start(&job) {
+        tell_result(job.clone(), attention, request).await
+    } else if let Some((at_most, attention)) = stays.zip(attention) {
+        stay(job.clone(), at_most, attention, trouble, request).await
+    } else {
         return Ok(background(job, trouble, request).await);
     };
+    match answer {
+        // The job is there all the same, and its id has to be told.
+        Err(error @ ToolError::Library(_)) => {
+            let trouble = format!("It could not be waited for; {}\n", error.text());
+            Ok(background(job, Some(trouble), request).await)
+        }
+        answer => answer,
+    }
+}
+
+/// Waits for the result, and answers with what there is then.
+async fn stay(
+    job: Job,
+    at_most: Duration,
+    attention: Attention,
+    trouble: Option<String>,
+    request: &Request,
+) -> Result<Answer, ToolError> {
     let waited = wait(request, vec![job.id], WaitFor::All, at_most).await?;
     match waited.jobs.into_iter().next() {
         Some(job) if waited.satisfied => tell_result(job, Some(attention), request).await,
-        now => {
-            let job = now.unwrap_or(job);
-            if request.takes_tasks {
-                tasks::keep_for_a_while(attention);
-                Ok(Answer::Task(tasks::of(&job)))
-            } else {
-                Ok(background(job, trouble, request).await)
-            }
+        now if request.takes_tasks => {
+            tasks::keep_for_a_while(attention);
+            Ok(Answer::Task(tasks::of(&now.unwrap_or(job))))
         }
+        now => Ok(background(now.unwrap_or(job), trouble, request).await),
     }
 }
 
