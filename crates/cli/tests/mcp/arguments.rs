@@ -40,7 +40,7 @@ async fn what_is_wrong_and_what_to_do_is_said() {
             json!({"job_ids": ["0"], "mode": "both"}),
             ["mode: unknown variant `both`", "`all` or `any`"],
         ),
-        ("list_jobs", json!({"limit": 1000}), ["limit is 1000", "1 to 100"]),
+        ("list_jobs", json!({"limit": 1000}), ["limit is 1000", "1 to 50"]),
         ("list_jobs", json!({"all_sessions": true}), ["only jobs of the own session", "--all-sessions"]),
         ("kill_jobs", json!({"job_ids": ["0123456789ab"]}), ["no job 0123456789ab", "list_jobs"]),
     ] {

@@ -18,8 +18,8 @@ use crate::render::follow_up_summary;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Ids of jobs that are over, at most 100.
-    #[schemars(length(min = 1, max = 100))]
+    /// Ids of jobs that are over, at most 20.
+    #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
 }
 

@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Ids of the jobs, at most 100.
-    #[schemars(length(min = 1, max = 100))]
+    /// Ids of the jobs, at most 20.
+    #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
 }
 

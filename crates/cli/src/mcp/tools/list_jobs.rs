@@ -14,8 +14,9 @@ use super::super::request::Request;
 use super::{define, looks};
 use crate::render::summary;
 
-const DEFAULT_LIMIT: u32 = 20;
-const MOST: u32 = 100;
+/// Some clients show their model the whole documents, so these are few.
+const DEFAULT_LIMIT: u32 = 10;
+const MOST: u32 = 50;
 
 /// Which jobs.
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +25,7 @@ pub(super) struct Arguments {
     /// Only jobs in this state.
     #[serde(default)]
     state: Option<State>,
-    /// At most so many of the newest. Default: 20.
+    /// At most so many of the newest. Default: 10.
     #[serde(default)]
     #[schemars(range(min = 1, max = MOST))]
     limit: Option<u32>,

@@ -123,7 +123,7 @@ fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
 
 /// Jobs that are named in an argument.
 fn some_jobs(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
-    const MOST_JOBS: usize = 100;
+    const MOST_JOBS: usize = 20;
     match job_ids.len() {
         1..=MOST_JOBS => Ok(job_ids),
         0 => Err(ToolError::arguments(

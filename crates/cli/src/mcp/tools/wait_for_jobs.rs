@@ -24,14 +24,14 @@ const DEFAULT_WAIT_MS: u64 = 50_000;
 const MOST_WAIT_MS: u64 = LONGEST_WAIT.as_secs() * 1000;
 
 /// Fewest characters that a result among several is told in.
-const LEAST_CHARS: usize = 1_500;
+const LEAST_CHARS: usize = 800;
 
 /// Which jobs, and how long.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Ids of the jobs, at most 100.
-    #[schemars(length(min = 1, max = 100))]
+    /// Ids of the jobs, at most 20.
+    #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
     /// "all": until all of them are over. "any": until the first is. Default: all.
     #[serde(default)]
