@@ -5,6 +5,8 @@ mod commands;
 mod exit;
 mod hooks;
 mod interrupt;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod render;
 mod service;
 mod setup;

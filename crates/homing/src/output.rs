@@ -62,8 +62,16 @@ impl Homing {
     /// # Errors
     /// As [`Homing::output`].
     pub fn result_text(&self, id: JobId) -> Result<String> {
+        self.result_text_within(id, RESULT_LIMIT_CHARS)
+    }
+
+    /// The same within fewer characters, where several are told together.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn result_text_within(&self, id: JobId, limit_chars: usize) -> Result<String> {
         let job = self.get(id)?;
-        Ok(result_text(&job, &self.excerpt(id)?, RESULT_LIMIT_CHARS))
+        Ok(result_text(&job, &self.excerpt(id)?, limit_chars.min(RESULT_LIMIT_CHARS)))
     }
 
     /// The parts of a job's output that a text about it may show; nothing where its directory is gone.

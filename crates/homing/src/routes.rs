@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use homing_core::SessionId;
+use homing_core::{Job, SessionId};
 
 use crate::Result;
-use crate::config::{Config, RouteConfig};
+use crate::config::{Config, RouteConfig, SinkKind};
 use crate::sinks::{Sink, SinkContext, from_config, preset_route};
 
 /// All sinks and the routes to them.
@@ -20,6 +20,13 @@ pub(crate) struct Router {
 /// Whether a job has a way to a sink, by the configuration alone.
 pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
     sink_of(config, addressee).is_some()
+}
+
+/// Whether that sink reaches the agent itself, and not only a person who looks at the desktop.
+pub(crate) fn has_route_to_agent(config: &Config, addressee: Addressee<'_>) -> bool {
+    sink_of(config, addressee)
+        .and_then(|name| config.sink(&name))
+        .is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
 }
 
 /// The sink that the first fitting route leads to.
@@ -44,6 +51,13 @@ pub(crate) struct Addressee<'a> {
     pub(crate) harness: Option<&'a str>,
     /// The sink that the job names.
     pub(crate) sink: Option<&'a str>,
+}
+
+impl Addressee<'_> {
+    /// Whom a job's end is told to.
+    pub(crate) fn of(job: &Job) -> Addressee<'_> {
+        Addressee { session: &job.session, harness: job.harness.as_deref(), sink: job.sink.as_deref() }
+    }
 }
 
 impl Router {

@@ -1,7 +1,7 @@
 //! Waiting for jobs to end, without asking again and again: the kernel tells when a record is written, and when its
 //! supervisor lets go of it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
@@ -78,30 +78,59 @@ impl Homing {
         mut interrupted: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Waited> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let boot_id = self.boot_id()?;
-        // Watch before looking: what happens in between is not missed.
-        let watcher = Watcher::new(&self.home, ids);
-        let mut open: Vec<JobId> = ids.to_vec();
+        let mut waiting = self.begin_waiting(ids, wait_for);
         loop {
-            let mut still_open = Vec::with_capacity(open.len());
-            for id in open {
-                if !self.is_over_in_boot(id, &boot_id)? {
-                    still_open.push(id);
-                }
-            }
-            open = still_open;
-            let satisfied = match wait_for {
-                WaitFor::All => open.is_empty(),
-                WaitFor::Any => open.len() < ids.len() || ids.is_empty(),
-            };
+            let satisfied = self.is_satisfied(&mut waiting)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let given_up = interrupted.as_mut().is_some_and(|interrupted| interrupted());
             if satisfied || given_up || left.is_some_and(|left| left.is_zero()) {
                 return Ok(Waited { satisfied, jobs: self.get_all(ids)? });
             }
             let pause = interrupted.is_some().then_some(INTERRUPTION_PAUSE);
-            watcher.wait(left.into_iter().chain(pause).min());
+            waiting.watcher.wait(left.into_iter().chain(pause).min());
         }
+    }
+
+    /// Begins to wait without a thread, for a host with an event loop of its own: it asks [`Homing::is_satisfied`]
+    /// first, and again whenever [`Waiting::readable`] has something to read.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("sleep 0.1")?)?;
+    /// let mut waiting = homing.begin_waiting(&[job.id], homing::WaitFor::All);
+    /// while !homing.is_satisfied(&mut waiting)? {
+    ///     // An event loop waits for `waiting.readable()` here.
+    ///     std::thread::sleep(std::time::Duration::from_millis(5));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn begin_waiting(&self, ids: &[JobId], wait_for: WaitFor) -> Waiting {
+        // Watch before looking: what happens in between is not missed.
+        let watcher = Watcher::new(&self.home, ids);
+        Waiting { watcher, wait_for, open: ids.to_vec(), asked_for: ids.len() }
+    }
+
+    /// Whether what is waited for has come. Blocks no longer than looking takes.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of the jobs does not exist.
+    pub fn is_satisfied(&self, waiting: &mut Waiting) -> Result<bool> {
+        // What has been told so far is about what is looked at now.
+        waiting.watcher.forget_events();
+        let boot_id = self.boot_id()?;
+        let mut still_open = Vec::with_capacity(waiting.open.len());
+        for id in &waiting.open {
+            if !self.is_over_in_boot(*id, &boot_id)? {
+                still_open.push(*id);
+            }
+        }
+        waiting.open = still_open;
+        Ok(match waiting.wait_for {
+            WaitFor::All => waiting.open.is_empty(),
+            WaitFor::Any => waiting.open.len() < waiting.asked_for || waiting.asked_for == 0,
+        })
     }
 
     pub(crate) fn is_over_in_boot(&self, id: JobId, boot_id: &str) -> Result<bool> {
@@ -110,6 +139,23 @@ impl Homing {
             // The ledger may remember a job whose directory is gone; that is over too.
             None => self.get(id).map(|_| true),
         }
+    }
+}
+
+/// A wait that is under way, and holds no thread.
+#[derive(Debug)]
+pub struct Waiting {
+    watcher: Watcher,
+    wait_for: WaitFor,
+    open: Vec<JobId>,
+    asked_for: usize,
+}
+
+impl Waiting {
+    /// Becomes readable, without blocking, when something may have changed. `None` where the kernel has no more watches
+    /// to give: then [`Homing::is_satisfied`] has to be asked every now and then.
+    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.inotify.as_ref().map(AsFd::as_fd)
     }
 }
 
@@ -165,8 +211,14 @@ impl Watcher {
         let timeout = timeout.map(timespec);
         let mut polled = [PollFd::new(inotify, PollFlags::IN)];
         let _ = poll(&mut polled, timeout.as_ref());
-        // What exactly happened does not matter: everything is looked at again.
+        self.forget_events();
+    }
+
+    /// What exactly happened does not matter: everything is looked at again.
+    fn forget_events(&self) {
         let mut events = [0; 4096];
-        while rustix::io::read(inotify, &mut events).is_ok_and(|count| count > 0) {}
+        if let Some(inotify) = &self.inotify {
+            while rustix::io::read(inotify, &mut events).is_ok_and(|count| count > 0) {}
+        }
     }
 }

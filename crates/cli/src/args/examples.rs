@@ -136,6 +136,23 @@ Examples:
 
 Stop the service first, as the first example does; otherwise it runs until it is stopped.";
 
+#[cfg(feature = "mcp")]
+pub(super) const MCP: &str = "\
+Examples:
+  claude mcp add homing -- homing mcp             Claude Code has jobs from now on
+  codex mcp add homing -- homing mcp              so has Codex
+  homing mcp --http 8765                          at http://127.0.0.1:8765/mcp, for many
+  homing mcp --session chat-1                     every job belongs to chat-1
+
+The session is --session, else $HOMING_SESSION, else what the client sends with a request (Codex, goose, VS \
+Code, or homing/session in _meta), else what the agent harness exports, else \"default\"; over HTTP nothing \
+that a harness exports counts. A client sees the jobs of its own session only.
+
+Standard output belongs to the protocol. Over HTTP clients show a token (Authorization: Bearer), which lies \
+in the home as mcp.token, and requests by other names than those of this machine are refused.
+
+Everything about it: https://github.com/homing-jobs/homing/blob/main/docs/mcp.md";
+
 pub(super) const PRUNE: &str = "\
 Examples:
   homing prune

@@ -4,6 +4,8 @@ mod examples;
 mod hook;
 mod launch;
 mod look;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod monitor;
 mod optional_wait;
 mod settle;
@@ -16,6 +18,8 @@ mod values;
 pub(crate) use hook::HookArgs;
 pub(crate) use launch::RunArgs;
 pub(crate) use look::{FollowUpsArgs, ListArgs, OutputArgs, ShowArgs};
+#[cfg(feature = "mcp")]
+pub(crate) use mcp::McpArgs;
 pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs, WakeCommand};
 pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
 pub(crate) use setup::SetupArgs;
@@ -31,7 +35,7 @@ const ABOUT: &str = "Background jobs for AI agents. Every job comes home.";
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
-#[command(name = "homing", version, about = ABOUT, help_template = top::TEMPLATE, after_help = examples::ROUND_TRIP)]
+#[command(name = "homing", version, about = ABOUT, help_template = top::template(), after_help = examples::ROUND_TRIP)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -77,6 +81,10 @@ pub(crate) enum Command {
     /// Wakes the sessions whose jobs are over, until it is stopped
     #[command(after_help = examples::MONITOR)]
     Monitor(MonitorArgs),
+    /// Offers jobs to agents over the Model Context Protocol
+    #[cfg(feature = "mcp")]
+    #[command(after_help = examples::MCP)]
+    Mcp(McpArgs),
     /// Removes old jobs that nobody has to be told of
     #[command(after_help = examples::PRUNE)]
     Prune(PruneArgs),
@@ -115,6 +123,8 @@ impl Command {
             Command::Doctor(args) => args.json,
             Command::Setup(args) => args.json,
             Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
+            #[cfg(feature = "mcp")]
+            Command::Mcp(_) => false,
         }
     }
 }

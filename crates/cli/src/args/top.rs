@@ -1,7 +1,12 @@
 //! The first page of help: the commands in groups. clap lists subcommands in one piece only.
 
 /// What `homing --help` shows above its options.
-pub(super) const TEMPLATE: &str = "\
+pub(super) fn template() -> String {
+    let lines = TEMPLATE.split_inclusive('\n');
+    lines.filter(|line| cfg!(feature = "mcp") || !line.starts_with("  mcp ")).collect()
+}
+
+const TEMPLATE: &str = "\
 {about}
 
 {usage-heading} {usage}
@@ -27,6 +32,7 @@ End and clean up:
   doctor       Checks that everything homing rests on is as it should be
 
 Set up:
+  mcp          Offers jobs to agents over the Model Context Protocol
   setup        Makes an agent harness know homing, or shows what that would change
   completions  Prints the completions for a shell
   man          Prints the manual page, or writes all of them to a directory

@@ -7,6 +7,8 @@ mod hook;
 mod kill;
 mod list;
 mod man;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod monitor;
 mod named;
 mod output;
@@ -42,6 +44,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Retry(args) => settle::retry(&args),
         Command::Drop(args) => settle::drop(&args),
         Command::Monitor(args) => monitor::monitor(&args),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::mcp(args),
         Command::Prune(args) => prune::prune(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Setup(args) => setup::setup(&args),

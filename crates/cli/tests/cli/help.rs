@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "list",
     "show",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 17] = [
     "retry",
     "drop",
     "monitor",
+    "mcp",
     "prune",
     "doctor",
     "setup",

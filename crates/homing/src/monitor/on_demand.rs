@@ -15,7 +15,7 @@ use rustix::fs::fstat;
 use super::{MonitorEvent, MonitorOptions, MonitorUntil};
 use crate::homing::Homing;
 use crate::program::supervisor_program;
-use crate::routes::{Addressee, has_route};
+use crate::routes::{Addressee, has_route, has_route_to_agent};
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::{HOME_VARIABLE, OpenOptions, Result};
 
@@ -33,11 +33,9 @@ impl Homing {
     /// # Errors
     /// When the home cannot be read, or no program can be started.
     pub fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
-        let addressee =
-            Addressee { session: &job.session, harness: job.harness.as_deref(), sink: job.sink.as_deref() };
         let is_told = job.follow_up_policy != FollowUpPolicy::Never;
-        let wanted = is_told && self.config.monitor.autostart && self.config_is_the_users;
-        if !wanted || !has_route(&self.config, addressee) || self.active_monitor()?.is_some() {
+        let wanted = is_told && self.starts_monitors();
+        if !wanted || !has_route(&self.config, Addressee::of(job)) || self.active_monitor()?.is_some() {
             return Ok(false);
         }
         let program = supervisor_program(self.supervisor.as_deref())?;
@@ -64,6 +62,26 @@ impl Homing {
             command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
         self.keep(monitor);
         Ok(true)
+    }
+}
+
+impl Homing {
+    /// Whether the agent of a job's session hears of its end without asking: it has a route to a sink that reaches
+    /// the agent, and a monitor is active, or is started when a job is launched. What another process routes, such as
+    /// `homing monitor --command`, is not known here.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
+        let is_told = job.follow_up_policy != FollowUpPolicy::Never;
+        if !is_told || !has_route_to_agent(&self.config, Addressee::of(job)) {
+            return Ok(false);
+        }
+        Ok(self.starts_monitors() || self.active_monitor()?.is_some())
+    }
+
+    fn starts_monitors(&self) -> bool {
+        self.config.monitor.autostart && self.config_is_the_users
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) use attempt::outlive;
 pub(crate) use desktop::check_desktop;
 pub(crate) use http::check_url;
 pub(crate) use preset::{open_in, preset_format, preset_names, preset_route, unknown_preset};
+pub use secret_file::read_secret_file;
 pub(crate) use template::check_template;
 
 use std::path::Path;

@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 ///
 /// # Errors
 /// [`Error::SecretRefused`] where it cannot be read, is no regular file, could be used by others, or is no short text.
-pub(super) fn read_secret_file(path: &Path) -> Result<String> {
+pub fn read_secret_file(path: &Path) -> Result<String> {
     let refused = |reason: String| refuse_secret(path, reason);
     // A pipe must not hold us up before it is seen to be one.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -1,0 +1,103 @@
+//! What a tool answers: text for the model, the same as a document for programs, or a task that goes on.
+
+use homing::Error;
+use homing::core::text::clean;
+use homing::core::{CommandError, IdError};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, ErrorData, Task};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The answer of a tool.
+pub(super) enum Answer {
+    /// It is done.
+    Done(CallToolResult),
+    /// It goes on as a task.
+    Task(Task),
+}
+
+impl Answer {
+    /// Text for the model and the document that holds it. Clients show the one or the other, so each says it all.
+    pub(super) fn new(text: String, document: &impl Serialize) -> Answer {
+        Answer::Done(result(text, document, false))
+    }
+}
+
+/// A result, which may tell of a command that failed.
+pub(super) fn result(text: String, document: &impl Serialize, is_error: bool) -> CallToolResult {
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    // What cannot be put into a document is not there; the text is.
+    result.structured_content = serde_json::to_value(document).ok();
+    result.is_error = Some(is_error);
+    result
+}
+
+/// Why a tool did not do what was asked.
+pub(super) enum ToolError {
+    /// The library says so.
+    Library(Box<Error>),
+    /// The arguments make no sense.
+    Arguments {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// Nobody waits for the answer any more.
+    Cancelled,
+}
+
+impl From<Error> for ToolError {
+    fn from(error: Error) -> ToolError {
+        ToolError::Library(Box::new(error))
+    }
+}
+
+impl ToolError {
+    pub(super) fn arguments(message: impl Into<String>, hint: impl Into<String>) -> ToolError {
+        ToolError::Arguments { message: message.into(), hint: hint.into() }
+    }
+
+    /// The error in words that the model can act on.
+    pub(super) fn text(&self) -> String {
+        let (message, hint) = match self {
+            ToolError::Library(error) => (error.to_string(), hint(error)),
+            ToolError::Arguments { message, hint } => (message.clone(), Some(hint.clone())),
+            ToolError::Cancelled => ("the request was cancelled; its job goes on".to_owned(), None),
+        };
+        let message = clean(message.as_bytes());
+        match hint {
+            Some(hint) => format!("error: {message}\nhint: {}", clean(hint.as_bytes())),
+            None => format!("error: {message}"),
+        }
+    }
+}
+
+/// The library's hints speak of the command line; here the same is done by other names.
+fn hint(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::NoSuchJob(_) | Error::InvalidId(IdError::NotAJobId(_)) => {
+            "list_jobs shows the jobs of this session and their ids".to_owned()
+        }
+        Error::InvalidDirectory { .. } => {
+            "give an existing directory as cwd, best an absolute path".to_owned()
+        }
+        Error::InvalidCommand(CommandError::Empty) => "give a shell script as command".to_owned(),
+        other => return other.hint(),
+    })
+}
+
+/// What the protocol makes of an answer: an error of a tool is a result that the model reads.
+pub(super) fn respond(answer: Result<Answer, ToolError>) -> Result<CallToolResponse, ErrorData> {
+    match answer {
+        Ok(Answer::Done(result)) => Ok(CallToolResponse::Complete(result)),
+        Ok(Answer::Task(task)) => Ok(CallToolResponse::Task(CreateTaskResult::new(task))),
+        Err(error) => {
+            Ok(CallToolResponse::Complete(CallToolResult::error(vec![ContentBlock::text(error.text())])))
+        }
+    }
+}
+
+/// A value as a document.
+pub(super) fn document(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,63 @@
+//! The door for agents that speak the Model Context Protocol: jobs as tools and as tasks, over standard input and output
+//! or over HTTP. Holds no state that matters: the truth is in the home, so a server may be killed and started anew.
+
+mod answer;
+mod delivery;
+mod documents;
+mod excerpt;
+mod house;
+mod http;
+mod lines;
+mod request;
+mod server;
+mod sessions;
+mod stdio;
+mod tasks;
+mod tools;
+mod waiting;
+mod words;
+
+pub(crate) use http::{HttpOptions, TokenSource};
+pub(crate) use sessions::SessionRule;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use crate::exit::{Failure, say};
+use house::House;
+use server::Server;
+
+/// How long calls that are under way may go on when the server ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Serves one client on standard input and output, until it is gone.
+pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
+    let server = Server::new(House::open()?, sessions);
+    if std::io::stdin().is_terminal() {
+        say("waiting for an MCP client on standard input (claude mcp add homing -- homing mcp sets one up)");
+    }
+    run(stdio::serve(server))
+}
+
+/// Serves any number of clients over HTTP, until the process is ended.
+pub(crate) fn serve_http(sessions: SessionRule, options: HttpOptions) -> Result<(), Failure> {
+    let house = House::open()?;
+    let token = options.token.read(&house)?;
+    run(http::serve(Server::new(house, sessions), options, token))
+}
+
+fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // One thread for the protocol; what blocks has threads of its own, which come and go.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serving);
+    runtime.shutdown_timeout(LAST_WORDS);
+    served
+}
+
+/// Does what blocks without holding up the protocol.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Whose request it is. What the user fixed comes first, then what the client says with each request, then what the
+//! harness exported to this process: one server may serve several conversations of its client.
+
+use homing::{Origin, SESSION_VARIABLE, SessionId};
+use rmcp::model::RequestMetaObject;
+
+/// Which session a request belongs to, and what it may see.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionRule {
+    fixed: Option<Origin>,
+    otherwise: Origin,
+    /// Whether jobs of other sessions are visible too.
+    pub(super) sees_all: bool,
+}
+
+/// A key under which a client names its conversation in the metadata of a request.
+struct MetaKey {
+    key: &'static str,
+    /// The preset that wakes such a session.
+    harness: Option<&'static str>,
+    /// The client that means a conversation by it, where the key is too common to tell.
+    client: Option<&'static str>,
+}
+
+/// Our own first, for hosts that know homing; then what harnesses send.
+const META_KEYS: [MetaKey; 4] = [
+    MetaKey { key: "homing/session", harness: None, client: None },
+    // codex-rs/core/src/mcp_tool_call.rs: MCP_TOOL_THREAD_ID_META_KEY. Its desktop serves all threads by one server.
+    MetaKey { key: "threadId", harness: Some("codex"), client: Some("codex") },
+    // goose, crates/goose/src/session_context.rs: SESSION_ID_HEADER.
+    MetaKey { key: "agent-session-id", harness: Some("goose"), client: None },
+    // VS Code, src/vs/workbench/contrib/mcp.
+    MetaKey { key: "vscode.conversationId", harness: None, client: None },
+];
+
+impl SessionRule {
+    /// For a client that started this process, and whose harness may have exported its session.
+    pub(crate) fn for_parent(session: Option<SessionId>, sees_all: bool) -> homing::Result<SessionRule> {
+        Ok(SessionRule { fixed: fixed(session)?, otherwise: Origin::from_environment(None)?, sees_all })
+    }
+
+    /// For clients from anywhere: what a harness exported here is not about them.
+    pub(crate) fn for_anybody(session: Option<SessionId>, sees_all: bool) -> homing::Result<SessionRule> {
+        let otherwise = Origin { session: SessionId::default_session(), harness: None };
+        Ok(SessionRule { fixed: fixed(session)?, otherwise, sees_all })
+    }
+
+    /// Whose a request with this metadata is, from a client of that name.
+    pub(super) fn origin(&self, meta: &RequestMetaObject, client: Option<&str>) -> Origin {
+        let fixed = self.fixed.clone();
+        fixed.or_else(|| origin_in(meta, client)).unwrap_or_else(|| self.otherwise.clone())
+    }
+}
+
+/// What the user says, by an option or by `HOMING_SESSION`.
+fn fixed(session: Option<SessionId>) -> homing::Result<Option<Origin>> {
+    let ours = std::env::var(SESSION_VARIABLE).is_ok_and(|text| !text.is_empty());
+    (session.is_some() || ours).then(|| Origin::from_environment(session)).transpose()
+}
+
+fn origin_in(meta: &RequestMetaObject, client: Option<&str>) -> Option<Origin> {
+    META_KEYS.iter().find_map(|known| {
+        let session: SessionId = meta.get(known.key)?.as_str()?.parse().ok()?;
+        let is_meant = known.client.is_none_or(|name| client.is_some_and(|client| client.contains(name)));
+        is_meant.then(|| Origin { session, harness: known.harness.map(str::to_owned) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn origin(fixed: Option<&str>, meta: serde_json::Value, client: &str) -> (String, Option<String>) {
+        let of = |session: &str| Origin { session: session.parse().unwrap(), harness: None };
+        let rule = SessionRule { fixed: fixed.map(of), otherwise: of("default"), sees_all: false };
+        let meta: RequestMetaObject = serde_json::from_value(meta).unwrap();
+        let origin = rule.origin(&meta, Some(client));
+        (origin.session.into(), origin.harness)
+    }
+
+    #[test]
+    fn what_the_user_fixed_comes_first_then_what_the_client_says() {
+        let codex = || json!({"threadId": "t-1"});
+        assert_eq!(origin(None, codex(), "codex-mcp-client"), ("t-1".into(), Some("codex".into())));
+        assert_eq!(origin(Some("mine"), codex(), "codex-mcp-client"), ("mine".into(), None));
+        assert_eq!(origin(None, json!({}), "codex-mcp-client"), ("default".into(), None));
+    }
+
+    #[test]
+    fn a_common_key_counts_only_from_the_client_that_means_it() {
+        assert_eq!(origin(None, json!({"threadId": "t-1"}), "mail"), ("default".into(), None));
+        let goose = json!({"agent-session-id": "20261122_1"});
+        assert_eq!(origin(None, goose, "goose"), ("20261122_1".into(), Some("goose".into())));
+        let ours = json!({"homing/session": "chat-1", "agent-session-id": "x"});
+        assert_eq!(origin(None, ours, "a host"), ("chat-1".into(), None));
+    }
+
+    #[test]
+    fn what_cannot_be_a_session_is_passed_over() {
+        let meta = json!({"homing/session": "a\nb", "agent-session-id": 7});
+        assert_eq!(origin(None, meta, "goose"), ("default".into(), None));
+    }
+}

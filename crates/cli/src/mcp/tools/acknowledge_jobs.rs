@@ -1,0 +1,46 @@
+//! `acknowledge_jobs`: the session knows how these jobs ended.
+
+use std::sync::Arc;
+
+use homing::JobId;
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::answer::{Answer, ToolError};
+use super::super::blocking;
+use super::super::documents::{JobsDocument, documents};
+use super::super::request::Request;
+use super::{define, settles, some_jobs};
+use crate::render::follow_up_summary;
+
+/// Which jobs.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Ids of jobs that are over, at most 20.
+    #[schemars(length(min = 1, max = 20))]
+    job_ids: Vec<String>,
+}
+
+pub(super) fn tool() -> Tool {
+    define::<Arguments, JobsDocument>(
+        "acknowledge_jobs",
+        "Acknowledge jobs",
+        "Notes that you know how these jobs ended, so that you are not told again. wait_for_jobs and get_result do this by \
+         themselves; use it after a wake that asks for it.",
+        settles(),
+    )
+}
+
+pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
+    let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
+    let homing = Arc::clone(&request.homing);
+    let jobs = blocking(move || {
+        let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
+        Ok::<_, ToolError>(homing.acknowledge(&ids)?)
+    })
+    .await?;
+    let text: String = jobs.iter().map(|job| follow_up_summary(job) + "\n").collect();
+    Ok(Answer::new(text.clone(), &JobsDocument { text, jobs: documents(jobs) }))
+}

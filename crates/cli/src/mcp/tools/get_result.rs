@@ -1,0 +1,52 @@
+//! `get_result`: how a job ended, and what it printed.
+
+use std::sync::Arc;
+
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::answer::{Answer, ToolError};
+use super::super::blocking;
+use super::super::documents::{JobDocument, OneJobDocument};
+use super::super::request::Request;
+use super::super::words::{advice, will_be_woken};
+use super::{define, settles};
+
+/// Whose result.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Id of the job.
+    job_id: String,
+}
+
+pub(super) fn tool() -> Tool {
+    define::<Arguments, OneJobDocument>(
+        "get_result",
+        "Get a result",
+        "Returns how a job ended, with the beginning and the end of its output. A job of this session that is over then \
+         counts as read: you are not woken for it. Of a job that still runs, returns what there is; do not call it again \
+         and again, use wait_for_jobs.",
+        settles(),
+    )
+}
+
+pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
+    let eyes = request.eyes();
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (job, attention, text) = blocking(move || {
+        // The job before its text: what is acknowledged then has been told.
+        let job = eyes.find(&arguments.job_id)?;
+        let attention = homing.attend(&[job.id], &session);
+        let mut text = homing.result_text(job.id)?;
+        if job.outcome().is_none() {
+            let jobs = std::slice::from_ref(&job);
+            text += &format!("\n{}\n", advice(will_be_woken(&homing, jobs, &session), jobs));
+        }
+        Ok::<_, ToolError>((job, attention, text))
+    })
+    .await?;
+    request.tells_of(std::slice::from_ref(&job), attention);
+    Ok(Answer::new(text.clone(), &OneJobDocument { text, job: JobDocument(job) }))
+}

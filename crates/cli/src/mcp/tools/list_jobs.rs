@@ -1,0 +1,107 @@
+//! `list_jobs`: the jobs of the session, newest first.
+
+use std::sync::Arc;
+
+use homing::{Job, ListOptions, StateName};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::answer::{Answer, ToolError};
+use super::super::blocking;
+use super::super::documents::{JobDocument, documents};
+use super::super::request::Request;
+use super::{define, looks};
+use crate::render::summary;
+
+/// Some clients show their model the whole documents, so these are few.
+const DEFAULT_LIMIT: u32 = 10;
+const MOST: u32 = 50;
+
+/// Which jobs.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Only jobs in this state.
+    #[serde(default)]
+    state: Option<State>,
+    /// At most so many of the newest. Default: 10.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MOST))]
+    limit: Option<u32>,
+    /// Jobs of all sessions; only where the server was started with --all-sessions. Default: false.
+    #[serde(default)]
+    all_sessions: bool,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum State {
+    Starting,
+    Running,
+    Finished,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// What the model reads: a line for each job.
+    text: String,
+    /// Whether there are more than are listed.
+    more: bool,
+    /// The jobs, newest first.
+    jobs: Vec<JobDocument>,
+}
+
+pub(super) fn tool() -> Tool {
+    define::<Arguments, Document>(
+        "list_jobs",
+        "List jobs",
+        "Lists the jobs of this session, newest first: id, how far it is, what it is. Not for waiting: use wait_for_jobs.",
+        looks(),
+    )
+}
+
+pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
+    if arguments.all_sessions && !request.sees_all {
+        return Err(ToolError::arguments(
+            "this server shows only jobs of the own session",
+            "leave out all_sessions; a person can start the server with homing mcp --all-sessions",
+        ));
+    }
+    let limit = arguments.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ToolError::arguments(format!("limit is {limit}"), format!("give 1 to {MOST}")));
+    }
+    let options = ListOptions {
+        session: (!arguments.all_sessions).then(|| request.origin.session.clone()),
+        state: arguments.state.map(|state| match state {
+            State::Starting => StateName::Starting,
+            State::Running => StateName::Running,
+            State::Finished => StateName::Finished,
+        }),
+        // One more, to know whether there are more.
+        limit: Some(limit + 1),
+    };
+    let homing = Arc::clone(&request.homing);
+    let mut jobs = blocking(move || homing.list(&options)).await?;
+    let more = jobs.len() > limit as usize;
+    jobs.truncate(limit as usize);
+    let mut text: String = jobs.iter().map(line).collect();
+    if jobs.is_empty() {
+        text.push_str("no jobs to show (run_command launches one)\n");
+    }
+    if more {
+        text.push_str(&format!("… these are the newest {limit}; there are more\n"));
+    }
+    Ok(Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) }))
+}
+
+fn line(job: &Job) -> String {
+    let unread = if job.outcome().is_some() && job.follow_up.state.is_open() {
+        "  (result not read yet: get_result)"
+    } else {
+        ""
+    };
+    format!("{}{unread}\n", summary(job))
+}

@@ -1,0 +1,138 @@
+//! The tools, one a file: arguments in, library called, answer out. Names and parameters are those that models know from
+//! other harnesses; every time has its unit in its name.
+
+mod acknowledge_jobs;
+mod get_result;
+mod kill_jobs;
+mod list_jobs;
+mod read_output;
+mod run_command;
+mod schema;
+mod wait_for_jobs;
+
+pub(super) use run_command::task_result;
+
+use std::sync::{Arc, OnceLock};
+
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::answer::{Answer, ToolError};
+use super::request::Request;
+
+/// What can be called.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    RunCommand,
+    ReadOutput,
+    WaitForJobs,
+    GetResult,
+    ListJobs,
+    KillJobs,
+    AcknowledgeJobs,
+}
+
+impl Kind {
+    const ALL: [Kind; 7] = [
+        Kind::RunCommand,
+        Kind::ReadOutput,
+        Kind::WaitForJobs,
+        Kind::GetResult,
+        Kind::ListJobs,
+        Kind::KillJobs,
+        Kind::AcknowledgeJobs,
+    ];
+
+    fn tool(self) -> Tool {
+        match self {
+            Kind::RunCommand => run_command::tool(),
+            Kind::ReadOutput => read_output::tool(),
+            Kind::WaitForJobs => wait_for_jobs::tool(),
+            Kind::GetResult => get_result::tool(),
+            Kind::ListJobs => list_jobs::tool(),
+            Kind::KillJobs => kill_jobs::tool(),
+            Kind::AcknowledgeJobs => acknowledge_jobs::tool(),
+        }
+    }
+
+    /// Does what is asked.
+    pub(super) async fn call(self, arguments: JsonObject, request: &Request) -> Result<Answer, ToolError> {
+        match self {
+            Kind::RunCommand => run_command::call(parse(arguments)?, request).await,
+            Kind::ReadOutput => read_output::call(parse(arguments)?, request).await,
+            Kind::WaitForJobs => wait_for_jobs::call(parse(arguments)?, request).await,
+            Kind::GetResult => get_result::call(parse(arguments)?, request).await,
+            Kind::ListJobs => list_jobs::call(parse(arguments)?, request).await,
+            Kind::KillJobs => kill_jobs::call(parse(arguments)?, request).await,
+            Kind::AcknowledgeJobs => acknowledge_jobs::call(parse(arguments)?, request).await,
+        }
+    }
+}
+
+/// All tools, as they are shown to clients.
+pub(super) fn all() -> &'static [Tool] {
+    static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
+    TOOLS.get_or_init(|| Kind::ALL.map(Kind::tool).into())
+}
+
+/// The tool of that name.
+pub(super) fn find(name: &str) -> Option<Kind> {
+    all().iter().position(|tool| tool.name == name).map(|position| Kind::ALL[position])
+}
+
+/// A tool with what it takes and what it gives.
+fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    annotations: ToolAnnotations,
+) -> Tool {
+    let mut tool = Tool::new(name, description, JsonObject::new())
+        .with_title(title)
+        .with_input_schema::<Input>()
+        .with_output_schema::<Output>()
+        .with_annotations(annotations);
+    tool.input_schema = Arc::new(schema::plain(&tool.input_schema));
+    tool
+}
+
+/// What only looks.
+fn looks() -> ToolAnnotations {
+    ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false)
+}
+
+/// What changes nothing but whether a session has been told.
+fn settles() -> ToolAnnotations {
+    ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(false)
+}
+
+fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
+    serde_path_to_error::deserialize(serde_json::Value::Object(arguments)).map_err(|error| {
+        let place = error.path().to_string();
+        let message = match place.as_str() {
+            "." => format!("invalid arguments: {}", error.inner()),
+            place => format!("invalid argument {place}: {}", error.inner()),
+        };
+        ToolError::arguments(
+            message,
+            "the input schema of this tool names its arguments; times are whole milliseconds",
+        )
+    })
+}
+
+/// Jobs that are named in an argument.
+fn some_jobs(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
+    const MOST_JOBS: usize = 20;
+    match job_ids.len() {
+        1..=MOST_JOBS => Ok(job_ids),
+        0 => Err(ToolError::arguments(
+            "job_ids is empty",
+            "list_jobs shows the jobs of this session and their ids",
+        )),
+        count => Err(ToolError::arguments(
+            format!("job_ids names {count} jobs"),
+            format!("name at most {MOST_JOBS} in one call"),
+        )),
+    }
+}

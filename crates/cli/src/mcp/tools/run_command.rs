@@ -1,0 +1,227 @@
+//! `run_command`: launches a job, and stays with it for a while.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homing::{Attention, Homing, Job, JobSpec, Outcome, TimeLimit, WaitFor};
+use rmcp::model::{CallToolResult, Tool, ToolAnnotations};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::answer::{Answer, ToolError, result};
+use super::super::documents::JobDocument;
+use super::super::http::TOKEN_VARIABLE;
+use super::super::request::Request;
+use super::super::waiting::wait;
+use super::super::words::{advice, ends_at, goes_on, will_be_woken};
+use super::super::{blocking, tasks};
+use super::define;
+
+/// How long a call stays with its job where it does not say: most clients give up a call after a minute.
+const DEFAULT_WAIT_MS: u64 = 30_000;
+
+/// Longest time a call stays with its job.
+const MOST_WAIT_MS: u64 = 600_000;
+
+/// Longest time limit, 30 days. No agent means more.
+const MOST_TIMEOUT_MS: u64 = 30 * 86_400_000;
+
+/// What is run, and how long the call stays with it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::mcp) struct Arguments {
+    /// Shell script to run (bash, else sh).
+    command: String,
+    /// What it is for, in a few words. Shown to people and in lists.
+    #[serde(default)]
+    description: Option<String>,
+    /// Directory to run in. Default: the server's own.
+    #[serde(default)]
+    cwd: Option<PathBuf>,
+    /// Milliseconds after which the job is ended if it still runs. Default: as configured, normally 3600000 (1 hour).
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MOST_TIMEOUT_MS))]
+    timeout_ms: Option<u64>,
+    /// Return at once and let it run in the background. Default: false.
+    #[serde(default)]
+    run_in_background: bool,
+    /// Milliseconds to wait for the result before the job goes on in the background. Default: 30000.
+    #[serde(default)]
+    #[schemars(range(max = MOST_WAIT_MS))]
+    wait_ms: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// What the model reads.
+    text: String,
+    /// Whether the job goes on in the background.
+    in_background: bool,
+    /// Whether this session is woken when the job is over. If not, wait for it.
+    will_be_woken: bool,
+    /// When the job is ended if it still runs then; null once it is over, or without a limit.
+    ends_at: Option<String>,
+    /// The job.
+    job: JobDocument,
+}
+
+pub(super) fn tool() -> Tool {
+    define::<Arguments, Document>(
+        "run_command",
+        "Run a command",
+        "Runs a shell command as a job that outlives this conversation. Returns its result if it ends within wait_ms; \
+         otherwise it goes on in the background, and the answer says its id, when it is ended, and what to do next. \
+         Use run_in_background for servers and long work. Never poll.",
+        ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
+    )
+}
+
+pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
+    let stays = arguments.stays()?;
+    let spec = arguments.into_spec(request)?;
+    let homing = Arc::clone(&request.homing);
+    let launched = blocking(move || launch(&homing, spec, stays.is_some())).await?;
+    let Launched { job, attention, trouble } = launched;
+    let answer = if did_not_start(&job) {
+        tell_result(job.clone(), attention, request).await
+    } else if let Some((at_most, attention)) = stays.zip(attention) {
+        stay(job.clone(), at_most, attention, trouble, request).await
+    } else {
+        return Ok(background(job, trouble, request).await);
+    };
+    match answer {
+        // The job is there all the same, and its id has to be told.
+        Err(error @ ToolError::Library(_)) => {
+            let trouble = format!("It could not be waited for; {}\n", error.text());
+            Ok(background(job, Some(trouble), request).await)
+        }
+        answer => answer,
+    }
+}
+
+/// Waits for the result, and answers with what there is then.
+async fn stay(
+    job: Job,
+    at_most: Duration,
+    attention: Attention,
+    trouble: Option<String>,
+    request: &Request,
+) -> Result<Answer, ToolError> {
+    let waited = wait(request, vec![job.id], WaitFor::All, at_most).await?;
+    match waited.jobs.into_iter().next() {
+        Some(job) if waited.satisfied => tell_result(job, Some(attention), request).await,
+        now if request.takes_tasks => {
+            tasks::keep_for_a_while(attention);
+            Ok(Answer::Task(tasks::of(&now.unwrap_or(job))))
+        }
+        now => Ok(background(now.unwrap_or(job), trouble, request).await),
+    }
+}
+
+impl Arguments {
+    /// How long the call stays with the job; `None` for not at all.
+    fn stays(&self) -> Result<Option<Duration>, ToolError> {
+        match (self.run_in_background, self.wait_ms) {
+            (_, Some(wait_ms)) if wait_ms > MOST_WAIT_MS => Err(ToolError::arguments(
+                format!("wait_ms is {wait_ms}"),
+                format!("wait at most {MOST_WAIT_MS} milliseconds here, then call wait_for_jobs"),
+            )),
+            (true, _) => Ok(None),
+            (false, wait_ms) => Ok(Some(Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS)))),
+        }
+    }
+
+    fn into_spec(self, request: &Request) -> Result<JobSpec, ToolError> {
+        let mut spec = JobSpec::script(self.command)?.origin(request.origin.clone());
+        if let Some(timeout_ms) = self.timeout_ms {
+            if !(1..=MOST_TIMEOUT_MS).contains(&timeout_ms) {
+                return Err(ToolError::arguments(
+                    format!("timeout_ms is {timeout_ms}"),
+                    format!("give 1 to {MOST_TIMEOUT_MS} milliseconds, or leave it out"),
+                ));
+            }
+            spec = spec.time_limit(TimeLimit::After(Duration::from_millis(timeout_ms)));
+        }
+        if let Some(description) = self.description.filter(|text| !text.trim().is_empty()) {
+            spec = spec.name(description);
+        }
+        if let Some(cwd) = self.cwd {
+            spec = spec.cwd(cwd);
+        }
+        // Whatever a job prints, the key to a server is not to be in it.
+        if std::env::var_os(TOKEN_VARIABLE).is_some() {
+            spec = spec.env(TOKEN_VARIABLE, "");
+        }
+        Ok(spec)
+    }
+}
+
+/// A job that was launched.
+struct Launched {
+    job: Job,
+    attention: Option<Attention>,
+    /// Why nobody will be told of its end, though somebody should be.
+    trouble: Option<String>,
+}
+
+/// Launches it, and sees to it that its session is told of its end.
+fn launch(homing: &Homing, spec: JobSpec, stays: bool) -> homing::Result<Launched> {
+    let job = homing.launch(spec)?;
+    // Whoever stays reads the end here.
+    let attention = stays.then(|| homing.attend(&[job.id], &job.session));
+    let mut trouble = None;
+    if !did_not_start(&job)
+        && let Err(error) = homing.start_monitor_if_needed(&job)
+    {
+        trouble = Some(format!("No monitor could be started to tell of its end: {error}\n"));
+    }
+    Ok(Launched { job, attention, trouble })
+}
+
+fn did_not_start(job: &Job) -> bool {
+    matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
+}
+
+/// The answer where the job is over.
+async fn tell_result(job: Job, attention: Option<Attention>, request: &Request) -> Result<Answer, ToolError> {
+    let homing = Arc::clone(&request.homing);
+    let (session, read) = (request.origin.session.clone(), job.clone());
+    let (attention, result) = blocking(move || {
+        let attention = attention.unwrap_or_else(|| homing.attend(&[read.id], &session));
+        task_result(&homing, read).map(|result| (attention, result))
+    })
+    .await?;
+    request.tells_of(&[job], attention);
+    Ok(Answer::Done(result))
+}
+
+/// The result of a job that is over, as this tool answers it. A command that failed is an error of the tool.
+pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<CallToolResult> {
+    let text = homing.result_text(job.id)?;
+    let failed = !job.outcome().is_some_and(Outcome::succeeded);
+    let document =
+        Document { text, in_background: false, will_be_woken: false, ends_at: None, job: JobDocument(job) };
+    Ok(result(document.text.clone(), &document, failed))
+}
+
+/// The answer where the job goes on.
+async fn background(job: Job, trouble: Option<String>, request: &Request) -> Answer {
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (job, woken) = blocking(move || {
+        let woken = will_be_woken(&homing, std::slice::from_ref(&job), &session);
+        (job, woken)
+    })
+    .await;
+    let woken = woken && trouble.is_none();
+    let advice = advice(woken, std::slice::from_ref(&job));
+    let text = format!("{}\n{advice}\n{}", goes_on(&job), trouble.unwrap_or_default());
+    let document = Document {
+        text: text.clone(),
+        in_background: true,
+        will_be_woken: woken,
+        ends_at: ends_at(&job).map(|time| time.to_string()),
+        job: JobDocument(job),
+    };
+    Answer::new(text, &document)
+}

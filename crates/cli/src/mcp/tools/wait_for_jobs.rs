@@ -1,0 +1,117 @@
+//! `wait_for_jobs`: waits until jobs are over, and tells how they ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use homing::core::text::RESULT_LIMIT_CHARS;
+use homing::{Homing, Job, JobId, SessionId, WaitFor, Waited};
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::answer::{Answer, ToolError};
+use super::super::blocking;
+use super::super::documents::{JobDocument, documents};
+use super::super::request::Request;
+use super::super::waiting::{LONGEST_WAIT, wait};
+use super::super::words::{advice, will_be_woken};
+use super::{define, settles, some_jobs};
+use crate::render::summary;
+
+/// How long it is waited where the call does not say: most clients give up a call after a minute.
+const DEFAULT_WAIT_MS: u64 = 50_000;
+
+const MOST_WAIT_MS: u64 = LONGEST_WAIT.as_secs() * 1000;
+
+/// Fewest characters that a result among several is told in.
+const LEAST_CHARS: usize = 800;
+
+/// Which jobs, and how long.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// Ids of the jobs, at most 20.
+    #[schemars(length(min = 1, max = 20))]
+    job_ids: Vec<String>,
+    /// "all": until all of them are over. "any": until the first is. Default: all.
+    #[serde(default)]
+    mode: Mode,
+    /// Longest time to wait, in milliseconds. Default: 50000.
+    #[serde(default)]
+    #[schemars(range(max = MOST_WAIT_MS))]
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Mode {
+    #[default]
+    All,
+    Any,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// What the model reads: how the jobs ended, and their output, which is untrusted data.
+    text: String,
+    /// Whether what was waited for has come; if not, the time was over first.
+    satisfied: bool,
+    /// The jobs, in the order asked for.
+    jobs: Vec<JobDocument>,
+}
+
+pub(super) fn tool() -> Tool {
+    define::<Arguments, Document>(
+        "wait_for_jobs",
+        "Wait for jobs",
+        "Waits until all jobs (or any of them) are over, and returns their results. Cheaper than polling. Jobs of this \
+         session that are over then count as read: you are not woken for them. If the time is over first, the jobs go on.",
+        settles(),
+    )
+}
+
+pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
+    let at_most = arguments.timeout_ms.unwrap_or(DEFAULT_WAIT_MS);
+    if at_most > MOST_WAIT_MS {
+        let hint = format!("wait at most {MOST_WAIT_MS} milliseconds, then call again");
+        return Err(ToolError::arguments(format!("timeout_ms is {at_most}"), hint));
+    }
+    let wait_for = match arguments.mode {
+        Mode::All => WaitFor::All,
+        Mode::Any => WaitFor::Any,
+    };
+    let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (ids, attention) = blocking(move || {
+        let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
+        let attention = homing.attend(&ids, &session);
+        Ok::<_, ToolError>((ids, attention))
+    })
+    .await?;
+    let waited = wait(request, ids, wait_for, Duration::from_millis(at_most)).await?;
+    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (waited, text) =
+        blocking(move || text(&homing, &waited, &session).map(|text| (waited, text))).await?;
+    request.tells_of(&waited.jobs, attention);
+    let Waited { satisfied, jobs } = waited;
+    Ok(Answer::new(text.clone(), &Document { text, satisfied, jobs: documents(jobs) }))
+}
+
+/// The results of those that are over, then a line for each that is not, and what to do about these.
+fn text(homing: &Homing, waited: &Waited, reader: &SessionId) -> homing::Result<String> {
+    let (over, open): (Vec<Job>, Vec<Job>) =
+        waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
+    let room = (RESULT_LIMIT_CHARS / over.len().max(1)).max(LEAST_CHARS);
+    let mut parts = Vec::with_capacity(over.len() + 1);
+    for job in &over {
+        parts.push(homing.result_text_within(job.id, room)?);
+    }
+    if !open.is_empty() {
+        let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
+        let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
+        let advice = advice(will_be_woken(homing, &open, reader), &open);
+        parts.push(format!("{why}:\n{lines}{advice}\n"));
+    }
+    Ok(parts.join("\n"))
+}

@@ -1,0 +1,122 @@
+//! A client that disappears takes nothing with it: its jobs go on, and what it was waiting for stays due.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::client::{Client, Revision, Traits, Transport, WAYS};
+use crate::server::Setup;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_middle_of_a_wait_the_job_goes_on_and_stays_due() {
+    for way in WAYS {
+        let setup = Setup::new();
+        // Over HTTP the server outlives its client.
+        let server = (way.0 == Transport::Http).then(|| setup.serve_http(&[]));
+        let mut client = match &server {
+            Some(server) => Client::over_http(server, way.1, Traits::default()).await,
+            None => Client::over_stdio(&setup, way.1, Traits::default()).await,
+        };
+        let gate = setup.home.scratch().join("gate");
+        let id = client
+            .run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display()))
+            .await;
+        wait_until_waiting(&client, &id).await;
+        // Its server is not killed with it: it hears that its input is closed, while it still waits.
+        let child = client.child.take();
+        drop(client);
+        assert!(setup.job(&id).outcome().is_none(), "{way:?}: it goes on");
+        std::fs::write(&gate, "").expect("the gate opens");
+        setup.wait_for_end(&id);
+        // Whatever the server does with the wait that nobody hears the end of, it is over when this is answered.
+        match &server {
+            Some(server) => {
+                let next = Client::over_http(server, way.1, Traits::default()).await;
+                next.call("list_jobs", json!({})).await;
+            }
+            None => drop(child.expect("it is ours").wait().await.expect("it ends")),
+        }
+        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: nobody has read it");
+    }
+}
+
+/// Begins a wait, and returns when the server tells of its progress.
+async fn wait_until_waiting(client: &Client, id: &str) {
+    let waiting = client.try_call("wait_for_jobs", json!({"job_ids": [id]}));
+    let heard = async {
+        while client.service.service().progress.lock().expect("no panic").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        answer = waiting => panic!("it was answered: {answer:?}"),
+        () = heard => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_in_the_middle_of_a_wait_loses_nothing() {
+    let setup = Setup::new();
+    let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let gate = setup.home.scratch().join("gate");
+    let id =
+        client.run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display())).await;
+    wait_until_waiting(&client, &id).await;
+    let mut child = client.child.take().expect("it is ours");
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
+    kill_process(pid, Signal::KILL).expect("it is killed");
+    child.wait().await.expect("it ends");
+    std::fs::write(&gate, "").expect("the gate opens");
+    setup.wait_for_end(&id);
+    assert_eq!(setup.follow_up(&id), "pending");
+
+    let next = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let reply = next.call("get_result", json!({"job_id": id})).await;
+    assert_eq!(reply.document()["job"]["succeeded"], true);
+    setup.wait_for_follow_up(&id, "acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_ends_when_its_client_closes_the_conversation() {
+    for revision in [Revision::With2025, Revision::With2026] {
+        let setup = Setup::new();
+        let mut client = Client::over_stdio(&setup, revision, Traits::default()).await;
+        let mut child = client.child.take().expect("it is ours");
+        client.service.cancel().await.expect("it closes");
+        let status = child.wait().await.expect("it ends");
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_reply_to_a_client_that_has_hung_up_settles_nothing() {
+    let setup = Setup::new();
+    let mut server =
+        setup.command(&[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+    let mut input = server.stdin.take().expect("open");
+    let mut output = BufReader::new(server.stdout.take().expect("open")).lines();
+    let gate = setup.home.scratch().join("gate");
+    let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}});
+    let call =
+        json!({"name": "run_command", "arguments": {"command": command}, "_meta": {"progressToken": 1}});
+    for (id, method, params) in [(1, "initialize", hello), (2, "tools/call", call)] {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        writeln!(input, "{message}").expect("it takes the request");
+    }
+    let mut read = || output.next().expect("it answers").expect("text");
+    while !read().contains("notifications/progress") {}
+    // It closes its side and still reads ours: so does a harness that is about to end.
+    drop(input);
+    std::fs::write(&gate, "").expect("the gate opens");
+    assert!(
+        output.map(|line| line.expect("text")).any(|line| line.contains("\"id\":2")),
+        "it is answered all the same"
+    );
+    assert_eq!(server.wait().expect("it ends").code(), Some(0));
+    let jobs = setup.homing().list(&homing::ListOptions::default()).expect("a list");
+    assert_eq!(setup.follow_up(jobs[0].id.as_str()), "pending");
+}

@@ -1,0 +1,136 @@
+//! Who may come in over HTTP.
+
+use std::fs::Permissions;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::client::{Client, Revision, Traits};
+use crate::server::{HttpServer, Setup};
+
+const QUESTION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#;
+
+/// Asks with these headers, and returns the status and the whole answer.
+fn ask(server: &HttpServer, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    let mut request = format!("POST {path} HTTP/1.1\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
+    request += &format!("Connection: close\r\nContent-Length: {}\r\n\r\n{QUESTION}", QUESTION.len());
+    stream.write_all(request.as_bytes()).expect("it takes the request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer)
+}
+
+#[test]
+fn only_who_shows_the_token_comes_in() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let address = server.address();
+    let right = format!("Bearer {}", server.token());
+    let with = |value: &str| ask(&server, "/mcp", &[("Host", &address), ("Authorization", value)]);
+    let (status, answer) = with(&right);
+    assert!(status == 200 && answer.contains("\"name\":\"homing\""), "{answer}");
+    assert_eq!(with(&right.replace("Bearer", "bearer")).0, 200);
+
+    let mut altered = right.clone();
+    altered.pop();
+    for wrong in ["Bearer ", "Bearer x", "Basic eDp4", "x", altered.as_str(), &format!("{right}0")] {
+        let (status, answer) = with(wrong);
+        assert_eq!(status, 401, "{wrong:?}");
+        assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
+        assert!(!answer.contains(&server.token()), "it is never shown");
+    }
+    let (status, answer) = ask(&server, "/mcp", &[("Host", &address)]);
+    assert!(status == 401 && answer.contains("Authorization: Bearer TOKEN"), "{answer}");
+    let twice = [("Host", address.as_str()), ("Authorization", "Bearer x"), ("Authorization", &right)];
+    assert_eq!(ask(&server, "/mcp", &twice).0, 401);
+    assert_eq!(ask(&server, "/", &[("Host", &address), ("Authorization", &right)]).0, 404);
+}
+
+#[test]
+fn other_names_and_other_pages_are_refused() {
+    let setup = Setup::new();
+    let server =
+        setup.serve_http(&["--allow-host", "homing.example", "--allow-origin", "https://app.example:443"]);
+    let (address, right) = (server.address(), format!("Bearer {}", server.token()));
+    let port = address.rsplit(':').next().expect("a port").to_owned();
+    let with = |host: &str, origin: Option<&str>| {
+        let mut headers = vec![("Host", host), ("Authorization", right.as_str())];
+        headers.extend(origin.map(|origin| ("Origin", origin)));
+        ask(&server, "/mcp", &headers).0
+    };
+    assert_eq!(with(&address, None), 200);
+    assert_eq!(with(&format!("localhost:{port}"), Some(&format!("http://localhost:{port}"))), 200);
+    assert_eq!(with("homing.example", Some("https://app.example")), 200);
+    for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
+        assert_eq!(with(host, None), 403, "{host}");
+    }
+    for origin in ["http://evil.example", "https://app.example:444", "http://app.example", "null", "file://"]
+    {
+        assert_eq!(with(&address, Some(origin)), 403, "{origin}");
+    }
+}
+
+#[test]
+fn the_token_is_made_once_and_ours_alone() {
+    let setup = Setup::new();
+    let first = setup.serve_http(&[]);
+    let token = first.token();
+    let path = setup.home.path().join("mcp.token");
+    let mode = |path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&path), token.len()), (0o600, 64));
+    drop(first);
+    assert_eq!(setup.serve_http(&[]).token(), token, "a client set up once stays set up");
+    let left: Vec<_> = std::fs::read_dir(setup.home.path()).expect("a directory").flatten().collect();
+    assert!(
+        left.iter().all(|file| !file.file_name().to_string_lossy().starts_with("mcp.token.")),
+        "{left:?}"
+    );
+
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
+    let refused = setup.command(&["--http", "0"]).output().expect("it ends");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("others could read") && said.contains("chmod 600") && !said.contains(&token),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_the_environment_is_taken_and_does_not_reach_jobs() {
+    let setup = Setup::new();
+    let token = "0123456789abcdef0123456789abcdef";
+    let mut command = setup.command(&["--http", "0"]);
+    command.env("HOMING_MCP_TOKEN", token);
+    let server = setup.start_http(command);
+    assert!(!setup.home.path().join("mcp.token").exists());
+    let right = format!("Bearer {token}");
+    assert_eq!(ask(&server, "/mcp", &[("Host", &server.address()), ("Authorization", &right)]).0, 200);
+    std::fs::write(setup.home.path().join("mcp.token"), token)
+        .expect("the client of the tests reads it there");
+    let client = Client::over_http(&server, Revision::With2026, Traits::default()).await;
+    let reply = client.call("run_command", serde_json::json!({"command": "env"})).await;
+    assert!(reply.text().contains("HOMING_JOB=") && !reply.text().contains(token), "{}", reply.text());
+
+    let mut command = setup.command(&["--http", "0"]);
+    let refused = command.env("HOMING_MCP_TOKEN", "short").output().expect("it ends");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("at least 32") && said.contains("openssl rand"), "{said}");
+}
+
+#[test]
+fn it_listens_on_this_machine_only_unless_told_otherwise() {
+    let setup = Setup::new();
+    assert!(setup.serve_http(&[]).address().starts_with("127.0.0.1:"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it has one").to_string();
+    let refused = setup.command(&["--http", &address]).output().expect("it ends");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("cannot listen on"), "{said}");
+}

@@ -1,0 +1,15 @@
+//! The MCP server as its clients see it: driven by a real client over both transports and both revisions of the protocol.
+
+mod arguments;
+mod client;
+mod disappearance;
+mod http;
+mod interruption;
+mod many;
+mod python;
+mod schemas;
+mod server;
+mod sessions;
+mod tasks;
+mod tools;
+mod wakes;

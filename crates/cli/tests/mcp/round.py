@@ -1,0 +1,58 @@
+"""The round of a job through the Python package `mcp`, which checks documents against the schemas of their tools.
+
+Called with the revision and the transport; where the server is, is in the environment.
+"""
+
+import asyncio
+import os
+import sys
+
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+
+def server(transport: str):
+    if transport == "stdio":
+        wanted = {name: os.environ[name] for name in ("HOMING_HOME", "XDG_CONFIG_HOME", "PATH")}
+        return StdioServerParameters(command=os.environ["HOMING"], args=["mcp"], env=wanted)
+    client = create_mcp_http_client(headers={"Authorization": "Bearer " + os.environ["TOKEN"]})
+    return streamable_http_client(os.environ["URL"], http_client=client)
+
+
+async def main(mode: str, transport: str) -> None:
+    async with Client(server(transport), mode=mode) as client:
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        assert tools[0] == "run_command" and len(tools) == 7, tools
+
+        heard: list[float] = []
+
+        async def progress(done: float, total: float | None, message: str | None) -> None:
+            heard.append(done)
+
+        failed = await client.call_tool(
+            "run_command", {"command": "sleep 0.2; echo out; exit 3"}, progress_callback=progress
+        )
+        assert failed.is_error and "exit code 3" in failed.content[0].text, failed
+        assert failed.structured_content["job"]["outcome"] == {"kind": "exited", "exit_code": 3}
+        assert heard, "no progress"
+
+        started = await client.call_tool("run_command", {"command": "sleep 0.3; echo 'a b'", "run_in_background": True})
+        job = started.structured_content["job"]["id"]
+        waited = await client.call_tool("wait_for_jobs", {"job_ids": [job]})
+        assert waited.structured_content["satisfied"] and "a b" in waited.content[0].text, waited
+        read = await client.call_tool("read_output", {"job_id": job, "filter": "^a"})
+        assert read.structured_content["text"] == "a b\n", read
+        listed = await client.call_tool("list_jobs", {})
+        assert [entry["id"] for entry in listed.structured_content["jobs"]][0] == job
+        for tool, arguments in (
+            ("get_result", {"job_id": job}),
+            ("acknowledge_jobs", {"job_ids": [job]}),
+            ("kill_jobs", {"job_ids": [job]}),
+        ):
+            assert not (await client.call_tool(tool, arguments)).is_error, tool
+        wrong = await client.call_tool("get_result", {"job_id": "0123456789ab"})
+        assert wrong.is_error and "list_jobs" in wrong.content[0].text, wrong
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))

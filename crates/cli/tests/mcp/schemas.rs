@@ -1,0 +1,33 @@
+//! What tools take and give is a contract: a golden file each.
+
+use rmcp::model::PaginatedRequestParams;
+use serde_json::json;
+
+use crate::client::{Client, Traits, WAYS};
+use crate::server::Setup;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_as_agreed() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let tools = client.service.list_all_tools().await.expect("tools");
+    assert_eq!(tools.len(), 7);
+    for tool in tools {
+        insta::assert_json_snapshot!(format!("tool_{}", tool.name), tool);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_shows_the_same_tools() {
+    let mut seen = Vec::new();
+    for way in WAYS {
+        let setup = Setup::new();
+        let client = Client::connect(&setup, way, Traits::default()).await;
+        let page = client.service.list_tools(Some(PaginatedRequestParams::default())).await.expect("tools");
+        seen.push(json!(page.tools));
+        let info = client.service.peer_info().expect("it said who it is");
+        assert!(info.capabilities.supports_tasks(), "{way:?}");
+        assert_eq!(info.server_info.as_ref().map(|server| server.name.as_str()), Some("homing"));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+}

@@ -1,0 +1,135 @@
+//! A server on a home of its own. Dropping it ends the server and proves that no process of the test survived.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use homing::{Job, JobId, OpenOptions};
+use testkit::{TempHome, wait_until};
+
+/// What the environment of the tests may say, and the tests must not hear.
+const SESSION_VARIABLES: [&str; 8] = [
+    "HOMING_SESSION",
+    "HOMING_HARNESS",
+    "HOMING_MCP_TOKEN",
+    "CLAUDE_CODE_SESSION_ID",
+    "CODEX_THREAD_ID",
+    "AGENT_SESSION_ID",
+    "LETTA_CONVERSATION_ID",
+    "GEMINI_SESSION_ID",
+];
+
+/// A home, and the program on it.
+pub(crate) struct Setup {
+    pub(crate) home: TempHome,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Setup {
+        Setup { home: TempHome::new() }
+    }
+
+    /// `homing mcp` with these arguments, and with nothing of the outer session.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+        for name in SESSION_VARIABLES {
+            command.env_remove(name);
+        }
+        command
+            .arg("mcp")
+            .args(arguments)
+            .env("HOMING_HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.home.scratch())
+            .env_remove("HOMING_CONFIG")
+            .current_dir(self.home.scratch());
+        command
+    }
+
+    /// Serves over HTTP on a free port.
+    pub(crate) fn serve_http(&self, arguments: &[&str]) -> HttpServer {
+        self.start_http(self.command(&[&["--http", "0"], arguments].concat()))
+    }
+
+    pub(crate) fn start_http(&self, mut command: Command) -> HttpServer {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is open"));
+        let mut line = String::new();
+        stderr.read_line(&mut line).expect("it says where it listens");
+        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("no address in {line:?}")).trim_end_matches(',').to_owned();
+        // Read on, so that it is never held up by what it says.
+        std::thread::spawn(move || stderr.lines().for_each(drop));
+        HttpServer { child, url, token_file: self.home.path().join("mcp.token") }
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        let path = self.home.scratch().join("homing/config.toml");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::write(path, text).expect("the file is written");
+    }
+
+    /// A script in which `MARK` stands for this test's own number of seconds.
+    pub(crate) fn marked(&self, script: &str) -> String {
+        script.replace("MARK", self.home.mark())
+    }
+
+    /// A job, as another door sees it.
+    pub(crate) fn job(&self, id: &str) -> Job {
+        let id: JobId = id.parse().expect("an id");
+        self.homing().get(id).expect("there is such a job")
+    }
+
+    pub(crate) fn homing(&self) -> homing::Homing {
+        let options = OpenOptions::new().home(self.home.path()).config(homing::Config::default());
+        options.open().expect("the home opens")
+    }
+
+    /// Waits until a job is over, without acknowledging it.
+    pub(crate) fn wait_for_end(&self, id: &str) {
+        wait_until("the job is over", || self.job(id).outcome().is_some());
+    }
+
+    /// Waits until the follow-up of a job stands there.
+    pub(crate) fn wait_for_follow_up(&self, id: &str, state: &str) {
+        wait_until("the follow-up gets there", || self.follow_up(id) == state);
+    }
+
+    /// Where the follow-up of a job stands.
+    pub(crate) fn follow_up(&self, id: &str) -> String {
+        self.job(id).follow_up.state.to_string()
+    }
+
+    /// Ends whatever runs in this home.
+    pub(crate) fn end_all_jobs(&self) {
+        let homing = self.homing();
+        for job in homing.list(&homing::ListOptions::default()).expect("a list") {
+            homing.kill(job.id, homing::KilledBy::Operator).expect("it ends");
+        }
+    }
+}
+
+/// A server that listens. Dropping it ends it.
+pub(crate) struct HttpServer {
+    child: Child,
+    pub(crate) url: String,
+    token_file: PathBuf,
+}
+
+impl HttpServer {
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(&self.token_file).expect("there is a token").trim().to_owned()
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> String {
+        self.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned()
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,141 @@
+//! The Tasks extension: a task is a job, in the ledger and nowhere else.
+
+use rmcp::ServiceError;
+use rmcp::model::{
+    CallToolResponse, CancelTaskParams, GetTaskParams, TaskPayload, TaskStatus, UpdateTaskParams,
+};
+use serde_json::json;
+use testkit::wait_until;
+
+use crate::client::{Client, Revision, Traits, Transport, WAYS};
+use crate::server::Setup;
+
+fn able() -> Traits {
+    Traits { tasks: true, ..Traits::default() }
+}
+
+/// Runs a command that takes longer than the call, and returns the id of its task.
+async fn begin(client: &Client, command: &str) -> String {
+    let arguments = json!({"command": command, "wait_ms": 0});
+    match client.try_call("run_command", arguments).await.expect("an answer") {
+        CallToolResponse::Task(created) => {
+            assert_eq!(created.task.status, TaskStatus::Working);
+            created.task.task_id
+        }
+        other => panic!("no task: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_a_job_whose_result_comes_with_its_last_state() {
+    for way in WAYS {
+        let setup = Setup::new();
+        let client = Client::connect(&setup, way, able()).await;
+        let gate = setup.home.scratch().join("gate");
+        let command = format!("until [ -e '{}' ]; do sleep 0.02; done; echo built; exit 3", gate.display());
+        let id = begin(&client, &command).await;
+        let job = setup.job(&id);
+        let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+        assert_eq!((task.task.status, task.task.ttl_ms), (TaskStatus::Working, None), "{way:?}");
+        assert_eq!(task.task.created_at, job.created_at.to_string());
+
+        std::fs::write(&gate, "").expect("the gate opens");
+        setup.wait_for_end(&id);
+        let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+        let TaskPayload::Completed { result } = &task.payload else { panic!("not over: {task:?}") };
+        assert_eq!(result["isError"], true, "a command that failed is a result all the same");
+        assert_eq!(result["structuredContent"]["job"]["id"], json!(id));
+        assert!(
+            result["content"][0]["text"].as_str().is_some_and(|text| text.contains("built")),
+            "{result:?}"
+        );
+        assert!(task.task.ttl_ms.is_some(), "it may go some time");
+        setup.wait_for_follow_up(&id, "acknowledged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_outlives_its_server() {
+    let setup = Setup::new();
+    let mut client = Client::connect(&setup, WAYS[1], able()).await;
+    let gate = setup.home.scratch().join("gate");
+    let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let id = begin(&client, &command).await;
+    client.child.take().expect("it is ours").kill().await.expect("it ends");
+    drop(client);
+    let next = Client::connect(&setup, WAYS[3], able()).await;
+    let task = next.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+    assert_eq!(task.task.status, TaskStatus::Working);
+    std::fs::write(&gate, "").expect("the gate opens");
+    setup.wait_for_end(&id);
+    let task = next.service.get_task(GetTaskParams::new(id)).await.expect("it is known").task;
+    assert_eq!(task.task.status, TaskStatus::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_task_ends_its_job() {
+    for way in WAYS {
+        let setup = Setup::new();
+        let client = Client::connect(&setup, way, able()).await;
+        let id = begin(&client, &setup.marked("exec sleep MARK")).await;
+        client.service.cancel_task(CancelTaskParams::new(id.clone())).await.expect("it is heard");
+        wait_until("the job is over", || setup.job(&id).outcome().is_some());
+        let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+        assert_eq!((task.task.status, &task.payload), (TaskStatus::Cancelled, &TaskPayload::Cancelled));
+        assert_eq!(setup.follow_up(&id), "suppressed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_at_once_is_a_result_and_no_task() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[3], able()).await;
+    let reply = client.call("run_command", json!({"command": "echo quick"})).await;
+    assert!(reply.text().contains("quick"));
+    let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
+    assert_eq!(
+        reply.document()["in_background"],
+        true,
+        "who asked for the background gets its answer at once"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_another_session_is_not_known() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let session = |name: &str| Traits { meta: Some(json!({"homing/session": name})), ..able() };
+    let one = Client::over_http(&server, Revision::With2026, session("chat-1")).await;
+    let id = begin(&one, &setup.marked("exec sleep MARK")).await;
+    // The metadata of `tasks/get` names no session here, so it is another one.
+    for id in [id.as_str(), "0123456789ab", "no task"] {
+        for refused in [
+            one.service.get_task(GetTaskParams::new(id)).await.map(drop),
+            one.service.cancel_task(CancelTaskParams::new(id)).await.map(drop),
+            one.service.update_task(UpdateTaskParams::new(id, Default::default())).await.map(drop),
+        ] {
+            let Err(ServiceError::McpError(error)) = refused else { panic!("{id}: {refused:?}") };
+            assert_eq!(error.code.0, -32602, "{}", error.message);
+        }
+    }
+    assert!(setup.job(&id).outcome().is_none(), "nobody ended it");
+    setup.end_all_jobs();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_take_tasks_gets_none() {
+    for way in [(Transport::Stdio, Revision::With2025), (Transport::Http, Revision::With2026)] {
+        let setup = Setup::new();
+        let client = Client::connect(&setup, way, Traits::default()).await;
+        let command = setup.marked("exec sleep MARK");
+        let reply = client.call("run_command", json!({"command": command, "wait_ms": 0})).await;
+        assert_eq!(reply.document()["in_background"], true);
+        let Err(ServiceError::McpError(error)) =
+            client.service.get_task(GetTaskParams::new(reply.id())).await
+        else {
+            panic!("it was answered");
+        };
+        assert_eq!(error.code.0, -32021, "{}", error.message);
+        setup.end_all_jobs();
+    }
+}

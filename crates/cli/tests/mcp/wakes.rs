@@ -1,0 +1,113 @@
+//! A job launched here is followed up like any other, and what the model is told about that is true.
+
+use rmcp::model::{CallToolResponse, GetTaskParams, TaskStatus};
+use serde_json::json;
+use testkit::wait_until;
+
+use crate::client::{Client, Traits, WAYS};
+use crate::server::Setup;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() {
+    let setup = Setup::new();
+    let kept = setup.home.scratch().join("kept");
+    let script = setup.home.scratch().join("keep.sh");
+    std::fs::write(&script, format!("cat > '{0}.new' && mv '{0}.new' '{0}'\n", kept.display()))
+        .expect("written");
+    setup.configure(&format!(
+        "[sinks.keep]\ncommand = [\"sh\", {script:?}]\n\n[[routes]]\nsession = \"chat-*\"\nsink = \"keep\"\n"
+    ));
+    let chat = Traits { arguments: &["--session", "chat-1"], ..Traits::default() };
+    let client = Client::connect(&setup, WAYS[0], chat).await;
+    let reply = client.call("run_command", json!({"command": "exit 3", "run_in_background": true})).await;
+    assert!(reply.text().contains("Do not poll: you will be woken"), "{}", reply.text());
+    assert_eq!(reply.document()["will_be_woken"], true);
+    wait_until("the agent is woken", || kept.exists());
+    let wake = std::fs::read_to_string(&kept).expect("it is kept");
+    assert!(wake.contains(&reply.id()) && wake.contains("exit code 3"), "{wake}");
+    setup.wait_for_follow_up(&reply.id(), "acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_session_reads_itself_does_not_wake_it() {
+    let setup = Setup::new();
+    let kept = setup.home.scratch().join("kept");
+    setup.configure(&format!(
+        "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n\n[[routes]]\nsink = \"keep\"\n"
+    ));
+    let client = Client::connect(&setup, WAYS[3], Traits::default()).await;
+    let reply = client.call("run_command", json!({"command": "sleep 0.3; echo read"})).await;
+    assert!(reply.text().contains("read"), "{}", reply.text());
+    setup.wait_for_follow_up(&reply.id(), "acknowledged");
+    // The monitor goes when nothing is left to tell.
+    wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
+    assert!(!kept.exists(), "it was woken all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_its_client_follows_does_not_wake_its_session() {
+    let setup = Setup::new();
+    let (kept, told) = (setup.home.scratch().join("kept"), setup.home.scratch().join("told"));
+    setup.configure(&format!(
+        "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n[sinks.tell]\ncommand = [\"touch\", {told:?}]\n\n\
+         [[routes]]\nsession = \"chat-2\"\nsink = \"tell\"\n[[routes]]\nsink = \"keep\"\n"
+    ));
+    let client = Client::connect(&setup, WAYS[3], Traits { tasks: true, ..Traits::default() }).await;
+    let arguments = json!({"command": "sleep 0.5", "wait_ms": 0});
+    let CallToolResponse::Task(created) = client.try_call("run_command", arguments).await.expect("an answer")
+    else {
+        panic!("no task");
+    };
+    let id = created.task.task_id;
+    setup.wait_for_end(&id);
+    // Once it has told of a job that ended later, the monitor has come past this one.
+    let chat = Traits { arguments: &["--session", "chat-2"], ..Traits::default() };
+    Client::connect(&setup, WAYS[0], chat).await.run_in_background("true").await;
+    wait_until("the later job is told of", || told.exists());
+    let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
+    assert_eq!(task.status(), TaskStatus::Completed);
+    setup.wait_for_follow_up(&id, "acknowledged");
+    wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
+    assert!(!kept.exists(), "it was woken all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_wakes_it_the_agent_is_told_to_wait() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
+    assert!(
+        reply.text().contains("Nobody wakes you here") && reply.text().contains("wait_for_jobs"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(reply.document()["will_be_woken"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_on_the_desktop_wakes_no_agent() {
+    let setup = Setup::new();
+    setup.configure(
+        "[sinks.desk]\ndesktop = true\n\n[[routes]]\nsink = \"desk\"\n\n[monitor]\nautostart = false\n",
+    );
+    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
+    assert_eq!(reply.document()["will_be_woken"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_changed_counts_from_the_next_call_on() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let command = json!({"command": "true", "run_in_background": true});
+    let before = client.call("run_command", command.clone()).await;
+    assert_eq!(before.document()["will_be_woken"], false);
+    setup.configure("[sinks.keep]\ncommand = [\"true\"]\n\n[[routes]]\nsink = \"keep\"\n");
+    let after = client.call("run_command", command.clone()).await;
+    assert_eq!(after.document()["will_be_woken"], true);
+    // The monitor that was started has read it too.
+    setup.wait_for_follow_up(&after.id(), "acknowledged");
+    setup.configure("sinks = 3\n");
+    let wrong = client.call("run_command", command).await;
+    assert!(wrong.is_error() && wrong.text().contains("config.toml"), "{}", wrong.text());
+}
