@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use homing::Homing;
+use homing::{Homing, OpenOptions};
 
 /// An open home with the configuration of now.
 pub(super) struct House {
@@ -41,9 +41,11 @@ impl House {
 
 /// Stamped before it is read: what changes in between is noticed the next time.
 fn open() -> homing::Result<(Stamp, Arc<Homing>)> {
-    let first = Homing::open()?;
+    // A client that ends its server's process tree does not mean the jobs.
+    let options = OpenOptions::new().apart();
+    let first = options.clone().open()?;
     let stamp = stamp(&first);
-    Ok((stamp, Arc::new(Homing::open()?)))
+    Ok((stamp, Arc::new(options.open()?)))
 }
 
 fn stamp(homing: &Homing) -> Stamp {
