@@ -59,8 +59,8 @@ class TakeOver:
             else:
                 self.running = followed or []
 
-    def mark(self, home: _homing.Home, job_id: str) -> bool:
-        """Notes that nobody is to be told of a job that runs. Answers whether it is one of these."""
+    def mark(self, job_id: str) -> None:
+        """Notes that nobody is to be told of a job that runs; of one that is none of these, nothing."""
         with self._locked(wait=True):
             followed = self._followed() or []
             found = [record for record in followed if record["id"] == job_id]
@@ -68,7 +68,6 @@ class TakeOver:
                 record["followed_up"] = True
             if found:
                 self._save(followed)
-        return bool(found)
 
     def kill(self, home: _homing.Home, job_id: str) -> None:
         """Ends a job that runs; one that is none of these is left alone."""
