@@ -36,7 +36,8 @@ class OldStore:
             "command": "make",
             "status": "done",
             "pid": 4_000_000,
-            "started_at": now - 60,
+            # One after the other: what is listed is in the order of launch.
+            "started_at": now - 60 + len(self.records) / 100,
             "ended_at": now - 30,
             "exit_code": 0,
             "max_runtime_s": 3600,
@@ -84,6 +85,11 @@ class OldStore:
     def wait(self, record: Record) -> None:
         """Waits for the end of a job that was started."""
         self._processes[record["id"]].wait(timeout=DEADLINE)
+
+    def kill_wrapper(self, record: Record) -> None:
+        """Ends the wrapper of a job and nothing else, as an out-of-memory killer does."""
+        self._processes[record["id"]].kill()
+        self.wait(record)
 
     def close(self) -> None:
         """Takes the exit codes of what has ended, and ends what has not."""
