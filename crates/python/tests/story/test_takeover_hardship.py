@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import random
+import signal
 import time
 from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import DEADLINE, wait_until
 
 from story.backend import Backend, answer_of, kill, line_of
 from story.old_store import OldStore
@@ -62,6 +63,45 @@ def test_eight_processes_that_take_over_at_once_take_each_job_once(drop_in: Back
         assert answer_of(host) == [listed, [*outputs, running["id"]]]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["_homing.bg_import", "write_private", "os.rename"])
+def test_a_take_over_that_is_killed_at_a_step_is_repeated(
+    drop_in: Backend, old: OldStore, step: str, when: str
+) -> None:
+    outputs = fill(old, 8)
+    running = old.start(drop_in.until("go"))
+    die_at(drop_in, step, when)
+    assert_taken_over(drop_in, [*outputs])
+    drop_in.touch("go")
+    old.wait(running)
+    # The same again, for the one that ran meanwhile.
+    die_at(drop_in, step, when)
+    assert_taken_over(drop_in, [*outputs, running["id"]])
+    assert sorted(drop_in.run("answer(list(bg_jobs.refresh()))")) == sorted(old.records)
+
+
+def die_at(drop_in: Backend, step: str, when: str) -> None:
+    """Runs a host that dies, as by `kill -9`, before or after a step of the take-over."""
+    code = f"""
+    import os as os_module, signal
+    from homing import _bg_store, _bg_takeover, _homing
+    step = _bg_takeover.{step}
+    def die(*arguments):
+        if "{when}" == "after":
+            step(*arguments)
+        os_module.kill(os_module.getpid(), signal.SIGKILL)
+    _bg_takeover.{step} = die
+    bg_jobs.refresh()
+    """
+    host = drop_in.start(code)
+    host.communicate(timeout=DEADLINE)
+    assert host.returncode == -signal.SIGKILL
+
+
+def assert_taken_over(drop_in: Backend, ids: list[str]) -> None:
+    assert drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])") == ids
+
+
 @pytest.mark.parametrize("part", range(8))
 def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, old: OldStore, part: int) -> None:
     outputs = fill(old, 40)
@@ -71,8 +111,8 @@ def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, 
     for _ in range(4):
         host = drop_in.start("answer('ready'); bg_jobs.refresh(); answer('over')")
         assert line_of(host) == "ready"
-        # Any moment of it is worth a try: it takes some tens of milliseconds.
-        time.sleep(0.01 * part + chance.uniform(0, 0.01))
+        # Any moment of it is worth a try: it takes about a tenth of a second.
+        time.sleep(0.015 * part + chance.uniform(0, 0.015))
         kill(host)
     drop_in.touch("go")
     old.wait(running)
