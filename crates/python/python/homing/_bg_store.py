@@ -130,9 +130,11 @@ class Store:
         if self._home is None or self._pid != os.getpid():
             if self._home is not None:
                 _left_alone.append(self._home)
-            self._home = _homing.Home(self._path, program=find_program(), config=False)
-            self._pid = os.getpid()
+            home = _homing.Home(self._path, program=find_program(), config=False)
+            # Last the pid: another thread that sees it finds all there, the old store too.
             self._take_over = self._begin_take_over()
+            self._home = home
+            self._pid = os.getpid()
         return self._home
 
     def _begin_take_over(self) -> TakeOver | None:
