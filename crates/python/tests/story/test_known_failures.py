@@ -139,7 +139,7 @@ def test_a_signal_that_ends_a_job_is_named(backend: Backend) -> None:
 
 
 def large_output(backend: Backend) -> Any:
-    """Plays a job with 200 MB of output; answers with how many bytes of memory it took to read it, and with what was read."""
+    """Plays a job with 200 MB of output. Answers with how many bytes of memory reading it took, and with what was read."""
     code = """
     import resource
     def peak_kib():
