@@ -147,3 +147,28 @@ def test_as_long_as_a_supervisor_is_stopped_nobody_guesses(drop_in: Backend) -> 
     assert drop_in.run(f"answer(bg_jobs.get({record['id']!r})['status'])") == "running"
     os.kill(supervisor, signal.SIGCONT)
     assert drop_in.run(f"answer(over({record!r})['exit_code'])") == 7
+
+
+@pytest.mark.parametrize("spoil", ["half", "empty", "garbage", "gone"])
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.db-shm"])
+def test_a_ledger_that_is_spoilt_is_rebuilt(drop_in: Backend, name: str, spoil: str) -> None:
+    code = """
+    records = [over(bg_jobs.launch(f"echo {n}; exit {n}", "s")) for n in range(6)]
+    for one in records[:3]:
+        bg_jobs.mark_followed_up(one["id"])
+    answer([bg_jobs.get(one["id"]) for one in records])
+    """
+    records = drop_in.run(code)
+    file = drop_in.data / "homing" / name
+    before = file.read_bytes()
+    half = len(before) // 2
+    if spoil == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"half": before[:half], "empty": b"", "garbage": before[:half] + b"\xa5" * half}[spoil])
+    seen = drop_in.run("answer([bg_jobs.get(one['id']) for one in bg_jobs.list_for_session('s')])")
+    unmarked = [{**one, "followed_up": False} for one in seen]
+    assert unmarked == [{**one, "followed_up": False} for one in records]
+    due = drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])")
+    # Who was told stands in the ledger alone: better twice than never.
+    assert {one["id"] for one in records[3:]} <= set(due)

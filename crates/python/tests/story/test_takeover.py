@@ -111,6 +111,22 @@ def test_an_exit_file_that_stays_empty_is_no_exit_code(drop_in: Backend, old: Ol
     assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
 
 
+@pytest.mark.parametrize(
+    ("written", "exit_code"),
+    [(b"3\n", 3), (b"3", 3), (b"139\n", 139), (b"\n", None), (b"three\n", None), (b"99999999999\n", None)],
+)
+def test_what_a_wrapper_left_is_believed_if_it_can_be_a_code(
+    drop_in: Backend, old: OldStore, written: bytes, exit_code: int | None
+) -> None:
+    record = old.add_running()
+    Path(record["exit_path"]).write_bytes(written)
+    seen = look(drop_in, record)
+    if exit_code is None:
+        assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
+    else:
+        assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", exit_code, None)
+
+
 def test_what_runs_past_its_limit_is_ended_with_all_it_started(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"setsid sleep 3600 & {STUBBORN}", max_runtime_s=0.2)
     wait_until((drop_in.folder / "runs").exists, "the command runs")
