@@ -61,7 +61,7 @@ def new_backend(folder: Path, seed: Path | None) -> Iterator[Backend]:
     backend = Backend(folder, seed)
     yield backend
     # That it leaves processes behind is known of the seed.
-    is_clean = backend.is_seed or backend.has_no_processes_within(20)
+    is_clean = backend.is_seed or backend.has_no_processes()
     left = backend.end_processes()
     shutil.rmtree(backend.data, ignore_errors=True)
     assert is_clean, f"left behind: {left}"
