@@ -36,6 +36,16 @@ HARNESS_VARIABLES = (
 Found = TypeVar("Found")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--seed",
+        default=os.environ.get("HOMING_SEED"),
+        metavar="FOLDER",
+        help="the folder of the bg_jobs.py that homing.bg_jobs takes the place of, to run the story against it too; "
+        "or the environment variable HOMING_SEED",
+    )
+
+
 def wait_until(condition: Callable[[], Found], what: str, within: float = DEADLINE) -> Found:
     """Waits for a condition, and returns what it found."""
     deadline = time.monotonic() + within
@@ -47,7 +57,12 @@ def wait_until(condition: Callable[[], Found], what: str, within: float = DEADLI
 
 def processes_of(home: Path) -> dict[int, str]:
     """The processes with this home in their environment: jobs, what they started, and who looks after them."""
-    mark, found = f"HOMING_HOME={home}".encode(), {}
+    return processes_with(f"HOMING_HOME={home}")
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """The processes with this variable, `NAME=VALUE`, in their environment, and their command lines."""
+    mark, found = variable.encode(), {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue

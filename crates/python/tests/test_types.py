@@ -52,5 +52,6 @@ def test_a_program_sees_the_types(tmp_path: Path) -> None:
     check("program.py", folder=tmp_path)
 
 
-def test_the_chat_app_is_typed(tmp_path: Path) -> None:
-    check(str(EXAMPLES / "chat_app"), folder=tmp_path)
+@pytest.mark.parametrize("example", ["chat_app", "monitor_loop.py"])
+def test_the_examples_are_typed(example: str, tmp_path: Path) -> None:
+    check(str(EXAMPLES / example), folder=tmp_path)

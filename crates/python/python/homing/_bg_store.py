@@ -75,28 +75,27 @@ class Store:
         except InvalidRequest:
             # No job has a session that cannot be.
             return []
-        return self._followed(session_id) + self._with_exits(found)
+        return self._with_followed(self._with_exits(found), session_id)
 
     def due(self) -> list[Record]:
-        """The records of jobs that are over and that nobody was told of."""
-        return self._with_exits(_homing.bg_records(self._current(), due=True))
+        """The records of jobs that are over and that nobody was told of, in the order of launch."""
+        return _in_order(self._with_exits(_homing.bg_records(self._current(), due=True)))
 
     def record(self, job_id: str) -> Record | None:
         home = self._current()
-        for record in self._followed():
-            if record["id"] == job_id:
-                return record
         if not is_job_id(job_id):
             return None
         try:
             return self._with_exits([_homing.bg_record(home, job_id)])[0]
         except NoSuchJob:
-            return None
+            return next((record for record in self._with_followed([]) if record["id"] == job_id), None)
 
     def mark(self, job_id: str) -> None:
         home, old = self._current(), self._take_over
-        if not is_job_id(job_id) or (old is not None and old.mark(home, job_id)):
+        if not is_job_id(job_id):
             return
+        if old is not None:
+            old.mark(job_id)
         try:
             try:
                 home.acknowledge([job_id])
@@ -131,9 +130,11 @@ class Store:
         if self._home is None or self._pid != os.getpid():
             if self._home is not None:
                 _left_alone.append(self._home)
-            self._home = _homing.Home(self._path, program=find_program(), config=False)
-            self._pid = os.getpid()
+            home = _homing.Home(self._path, program=find_program(), config=False)
+            # Last the pid: another thread that sees it finds all there, the old store too.
             self._take_over = self._begin_take_over()
+            self._home = home
+            self._pid = os.getpid()
         return self._home
 
     def _begin_take_over(self) -> TakeOver | None:
@@ -161,11 +162,13 @@ class Store:
                 pass
         return home
 
-    def _followed(self, session_id: str | None = None) -> list[Record]:
-        """Jobs of the old store that run."""
-        old = self._take_over
-        running = [] if old is None else old.running
-        return [dict(record) for record in running if session_id is None or record["session_id"] == session_id]
+    def _with_followed(self, records: list[Record], session_id: str | None = None) -> list[Record]:
+        """The same records, and those of jobs of the old store that run, in the order of launch."""
+        running = self._take_over.running if self._take_over is not None else []
+        # Another process may just have taken one over, and not have noted it yet.
+        known = {record["id"] for record in records} if running else set()
+        new = [dict(one) for one in running if one["id"] not in known and session_id in (None, one["session_id"])]
+        return _in_order([*new, *records])
 
     def _with_exits(self, records: list[Record]) -> list[Record]:
         """The same records, with the files that `exit_path` promises."""
@@ -183,6 +186,15 @@ class Store:
         except OSError:
             # Pruned just now, or the disk is full: the next look tries again.
             pass
+
+
+def _in_order(records: list[Record]) -> list[Record]:
+    """By launch: a job that was taken over is known later than one that was launched after it."""
+    return sorted(records, key=_started_at)
+
+
+def _started_at(record: Record) -> float:
+    return float(record["started_at"])
 
 
 def is_job_id(job_id: object) -> TypeGuard[str]:

@@ -59,8 +59,8 @@ class TakeOver:
             else:
                 self.running = followed or []
 
-    def mark(self, home: _homing.Home, job_id: str) -> bool:
-        """Notes that nobody is to be told of a job that runs. Answers whether it is one of these."""
+    def mark(self, job_id: str) -> None:
+        """Notes that nobody is to be told of a job that runs; of one that is none of these, nothing."""
         with self._locked(wait=True):
             followed = self._followed() or []
             found = [record for record in followed if record["id"] == job_id]
@@ -68,7 +68,6 @@ class TakeOver:
                 record["followed_up"] = True
             if found:
                 self._save(followed)
-        return bool(found)
 
     def kill(self, home: _homing.Home, job_id: str) -> None:
         """Ends a job that runs; one that is none of these is left alone."""
@@ -159,7 +158,7 @@ class TakeOver:
             and is_job_id(id)
             and isinstance(record.get("session_id"), str)
             and isinstance(record.get("command"), str)
-            and isinstance(record.get("started_at"), (int, float))
+            and _is_time(record.get("started_at"))
         )
         if not sound:
             _warn(f"{self._store} has a record that is none, which is not taken over: {id}")
@@ -173,7 +172,7 @@ class TakeOver:
         """The record with how it ended; `None` as long as it runs."""
         if record.get("status") != "running":
             ended_at = record.get("ended_at")
-            return {**record, "ended_at": ended_at if isinstance(ended_at, (int, float)) else record["started_at"]}
+            return {**record, "ended_at": ended_at if _is_time(ended_at) else record["started_at"]}
         leader, limit = record.get("pid"), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
         # Looked at before the file: a wrapper that writes it and ends in between is not taken for dead.
         is_attended_now = is_attended(record["id"], leader)
@@ -210,19 +209,20 @@ class TakeOver:
         jobs = [self._job(record) for record in over]
         try:
             _homing.bg_import(home, jobs)
-        except InvalidRequest:
+        except (InvalidRequest, TypeError):
+            # One of them has a value that no job can have; the others shall not suffer for it.
             for job in jobs:
                 self._import_one(home, job)
 
     def _import_one(self, home: _homing.Home, job: Record) -> None:
         try:
             _homing.bg_import(home, [job])
-        except InvalidRequest as error:
+        except (InvalidRequest, TypeError) as error:
             _warn(f"job {job['id']} of {self._store} cannot be taken over: {error}")
 
     def _job(self, record: Record) -> Record:
         code, pid, limit = record.get("exit_code"), record.get("pid"), record.get("max_runtime_s")
-        has_code = isinstance(code, int) and not record.get("died")
+        has_code = isinstance(code, int) and -(1 << 31) <= code < 1 << 31 and not record.get("died")
         return {
             "id": record["id"],
             "session_id": record["session_id"],
@@ -239,6 +239,11 @@ class TakeOver:
             "log_path": self._file(record, "log_path", "log"),
             "told": bool(record.get("followed_up")) or bool(record.get("killed")),
         }
+
+
+def _is_time(value: object) -> bool:
+    """Whether that is seconds since the epoch, and neither infinite nor `NaN`."""
+    return isinstance(value, (int, float)) and 0 <= value < 1e11
 
 
 def _warn(message: str) -> None:

@@ -1,0 +1,241 @@
+"""A store of the seed is taken over: what is over, at once; what runs, when it ends. The store itself is left as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_until
+
+from story.backend import Backend
+from story.old_store import OldStore, Record
+
+DUE = "answer(bg_jobs.pending_followups())"
+
+# Ends when the test says so, and by no SIGTERM.
+STUBBORN = "trap '' TERM; touch $STORY_MARK/runs; while :; do sleep 0.05; done"
+
+
+def look(drop_in: Backend, record: Record) -> Any:
+    """The record of a job, as a host sees it that looks for the first time."""
+    return drop_in.run(f"answer(bg_jobs.get({record['id']!r}))")
+
+
+def due(drop_in: Backend) -> list[str]:
+    return [one["id"] for one in drop_in.run(DUE)]
+
+
+def is_over(drop_in: Backend, record: Record) -> Any:
+    """The record of a job when it is over."""
+
+    def seen() -> Any:
+        found = look(drop_in, record)
+        return None if found["status"] == "running" else found
+
+    return wait_until(seen, "the job is over")
+
+
+def test_what_is_over_and_due_is_told(drop_in: Backend, old: OldStore) -> None:
+    record = old.add(status="failed", exit_code=3, command="make test", session_id="chat-9", max_runtime_s=60)
+    old.log(record, b"no rule\n")
+    (seen,) = drop_in.run(DUE)
+    kept = {key: value for key, value in record.items() if key not in ("log_path", "exit_path", "started_at", "ended_at")}
+    assert {key: seen[key] for key in kept} == kept
+    for key in ("started_at", "ended_at"):
+        assert seen[key] == pytest.approx(record[key], abs=0.001)
+    text = drop_in.run(f"answer(bg_jobs.result_text({seen!r}))")
+    assert text == "Background job finished with exit code 3.\nCommand: make test\n\nOutput:\nno rule\n"
+    drop_in.run(f"bg_jobs.mark_followed_up({record['id']!r}); answer(None)")
+    assert due(drop_in) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        ({"timed_out": True}, "Background job timed out after 3600s."),
+        ({"died": True}, "Background job process died unexpectedly (no exit code)."),
+    ],
+)
+def test_how_it_ended_is_kept(drop_in: Backend, old: OldStore, ended: dict[str, bool], words: str) -> None:
+    record = old.add(status="failed", exit_code=-1, **ended)
+    (seen,) = drop_in.run(DUE)
+    assert (seen["id"], seen["status"], seen["exit_code"]) == (record["id"], "failed", -1)
+    assert drop_in.run(f"answer(bg_jobs.result_text({seen!r}))").startswith(words)
+
+
+def test_what_was_followed_up_is_listed_and_not_told(drop_in: Backend, old: OldStore) -> None:
+    record = old.add(followed_up=True)
+    assert due(drop_in) == []
+    (seen,) = drop_in.run("answer(bg_jobs.list_for_session('chat-1'))")
+    assert (seen["id"], seen["followed_up"], seen["status"]) == (record["id"], True, "done")
+
+
+def test_what_was_followed_up_long_ago_is_left_behind(drop_in: Backend, old: OldStore) -> None:
+    long_ago = time.time() - 7200
+    old.add(followed_up=True, started_at=long_ago - 1, ended_at=long_ago)
+    kept = old.add(started_at=long_ago - 1, ended_at=long_ago)
+    assert list(drop_in.run("answer(bg_jobs.refresh())")) == [kept["id"]]
+
+
+def test_what_runs_is_told_when_it_is_over(drop_in: Backend, old: OldStore) -> None:
+    record = old.start(f"echo begin; {drop_in.until('go')}; echo end; exit 3")
+    seen = look(drop_in, record)
+    assert (seen["status"], seen["exit_code"], seen["pid"]) == ("running", None, record["pid"])
+    assert due(drop_in) == []
+    drop_in.touch("go")
+    old.wait(record)
+    ended_at = time.time()
+    seen = look(drop_in, record)
+    assert (seen["status"], seen["exit_code"], seen["output"]) == ("failed", 3, "begin\nend\n")
+    assert seen["ended_at"] == pytest.approx(ended_at, abs=1)
+    assert due(drop_in) == [record["id"]]
+
+
+def test_an_exit_file_that_is_still_empty_says_nothing(drop_in: Backend, old: OldStore) -> None:
+    record = old.start(f"{drop_in.until('go')}; exit 3")
+    exit_path = Path(record["exit_path"])
+    exit_path.touch()
+    assert look(drop_in, record)["status"] == "running"
+    drop_in.touch("go")
+    old.wait(record)
+    assert look(drop_in, record)["exit_code"] == 3
+
+
+def test_an_exit_file_that_stays_empty_is_no_exit_code(drop_in: Backend, old: OldStore) -> None:
+    record = old.add_running()
+    Path(record["exit_path"]).touch()
+    seen = look(drop_in, record)
+    assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "exit_code"),
+    [(b"3\n", 3), (b"3", 3), (b"139\n", 139), (b"\n", None), (b"three\n", None), (b"99999999999\n", None)],
+)
+def test_what_a_wrapper_left_is_believed_if_it_can_be_a_code(
+    drop_in: Backend, old: OldStore, written: bytes, exit_code: int | None
+) -> None:
+    record = old.add_running()
+    Path(record["exit_path"]).write_bytes(written)
+    seen = look(drop_in, record)
+    if exit_code is None:
+        assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
+    else:
+        assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", exit_code, None)
+
+
+def test_what_runs_past_its_limit_is_ended_with_all_it_started(drop_in: Backend, old: OldStore) -> None:
+    record = old.start(f"setsid sleep 3600 & {STUBBORN}", max_runtime_s=0.2)
+    wait_until((drop_in.folder / "runs").exists, "the command runs")
+    seen = is_over(drop_in, record)
+    assert (seen["exit_code"], seen.get("timed_out")) == (-1, True)
+    old.wait(record)
+    assert drop_in.has_no_processes(), drop_in.processes()
+    assert due(drop_in) == [record["id"]]
+
+
+def test_what_is_left_of_a_job_whose_wrapper_was_killed_is_ended(drop_in: Backend, old: OldStore) -> None:
+    record = old.start("touch $STORY_MARK/runs; sleep 3600")
+    wait_until((drop_in.folder / "runs").exists, "the command runs")
+    old.kill_wrapper(record)
+    assert look(drop_in, record).get("died") is True
+    assert drop_in.has_no_processes(), drop_in.processes()
+
+
+@pytest.mark.parametrize("limit", [1, 3600])
+def test_a_pid_that_was_reused_is_left_alone(drop_in: Backend, old: OldStore, limit: int) -> None:
+    with subprocess.Popen(["sleep", "3600"], start_new_session=True) as bystander:
+        try:
+            record = old.add_running(pid=bystander.pid, max_runtime_s=limit)
+            seen = look(drop_in, record)
+            assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
+            assert drop_in.run(f"answer(bg_jobs.kill({record['id']!r}))")["id"] == record["id"]
+            with pytest.raises(subprocess.TimeoutExpired):
+                bystander.wait(timeout=0.5)
+        finally:
+            bystander.kill()
+
+
+def test_what_runs_can_be_killed_and_is_not_told(drop_in: Backend, old: OldStore) -> None:
+    record = old.start("setsid sleep 3600 & touch $STORY_MARK/runs; sleep 3600")
+    wait_until((drop_in.folder / "runs").exists, "the command runs")
+    seen = drop_in.run(f"answer(bg_jobs.kill({record['id']!r}))")
+    assert (seen["status"], seen["exit_code"], seen.get("killed")) == ("failed", -1, True)
+    assert drop_in.has_no_processes(), drop_in.processes()
+    assert due(drop_in) == []
+
+
+def test_what_is_marked_while_it_runs_is_not_told(drop_in: Backend, old: OldStore) -> None:
+    record = old.start(drop_in.until("go"))
+    seen = drop_in.run(f"bg_jobs.mark_followed_up({record['id']!r}); answer(bg_jobs.get({record['id']!r}))")
+    assert (seen["status"], seen["followed_up"]) == ("running", True)
+    drop_in.touch("go")
+    old.wait(record)
+    assert due(drop_in) == []
+    assert look(drop_in, record)["status"] == "done"
+
+
+def test_a_long_log_is_taken_over_within_bounds(drop_in: Backend, old: OldStore) -> None:
+    record = old.add()
+    old.log(record, b"begin\n" + b"x" * (7 << 20) + b"\nend\n")
+    output = look(drop_in, record)["output"]
+    assert output.startswith("begin\nxx") and output.endswith("xx\nend\n") and "\n…[truncated]…\n" in output
+    assert len(output) == 16000 + len("\n…[truncated]…\n")
+    jobs = drop_in.data / "homing" / "jobs" / record["id"]
+    assert sum(file.stat().st_size for file in jobs.iterdir()) < 6 << 20
+    assert Path(record["log_path"]).stat().st_size > 7 << 20
+
+
+def test_the_old_store_stays_byte_for_byte(drop_in: Backend, old: OldStore) -> None:
+    old.log(old.add(), b"output\n")
+    runs = old.start(drop_in.until("go"))
+    before = files_below(drop_in.data)
+    assert len(drop_in.run("bg_jobs.launch('true', 's'); answer(bg_jobs.refresh())")) == 3
+    drop_in.run(f"bg_jobs.mark_followed_up({runs['id']!r}); answer(None)")
+    drop_in.touch("go")
+    old.wait(runs)
+    assert is_over(drop_in, runs)["exit_code"] == 0
+    after = files_below(drop_in.data)
+    # The only one that writes there is the wrapper.
+    assert after.pop(Path(runs["exit_path"])) == b"0\n"
+    assert after == before
+
+
+def files_below(data: Path) -> dict[Path, bytes]:
+    """The old store and the files of its jobs."""
+    files = [data / "bg_jobs.json", *(data / "bg_jobs").iterdir()]
+    return {file: file.read_bytes() for file in files}
+
+
+def test_once_all_is_over_the_old_store_is_never_read_again(drop_in: Backend, old: OldStore) -> None:
+    first = old.add()
+    assert due(drop_in) == [first["id"]]
+    later = old.add()
+    assert due(drop_in) == [first["id"]]
+    assert look(drop_in, later) is None
+    # Reading it would warn.
+    old.path.write_text("{")
+    assert drop_in.run("warnings.simplefilter('error'); answer(len(bg_jobs.refresh()))") == 1
+
+
+def test_a_store_that_the_seed_made_is_taken_over(drop_in: Backend, seed: Backend) -> None:
+    code = f"""
+    told, due = [over(bg_jobs.launch(f"echo {{n}}; exit {{n}}", "chat-1")) for n in (0, 3)]
+    bg_jobs.mark_followed_up(told["id"])
+    running = bg_jobs.launch({seed.until("go")!r} + "; echo late; exit 4", "chat-2")
+    answer([told, due, running])
+    """
+    told, unfollowed, running = seed.run(code)
+    before = (seed.data / "bg_jobs.json").read_bytes()
+    assert due(drop_in) == [unfollowed["id"]]
+    assert look(drop_in, unfollowed)["output"] == "3\n"
+    assert look(drop_in, told)["followed_up"] is True
+    assert look(drop_in, running)["status"] == "running"
+    drop_in.touch("go")
+    seen = is_over(drop_in, running)
+    assert (seen["exit_code"], seen["output"], seen["session_id"]) == (4, "late\n", "chat-2")
+    assert due(drop_in) == [unfollowed["id"], running["id"]]
+    assert (seed.data / "bg_jobs.json").read_bytes() == before
