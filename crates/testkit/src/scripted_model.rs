@@ -44,6 +44,13 @@ pub enum Who {
 pub enum Action {
     /// Calls the harness's own shell tool.
     Shell(String),
+    /// Calls a tool of a server by the server's own name for it.
+    Call {
+        /// The tool, without what harnesses put before its name.
+        tool: String,
+        /// What it takes; [`JOB_ID`] in it stands for the id in the newest message, behind the word `Job`.
+        arguments: Value,
+    },
     /// Answers, which ends the turn.
     Say(String),
 }
@@ -54,6 +61,9 @@ impl Rule {
         Rule { contains: contains.to_owned(), who: Some(who), action }
     }
 }
+
+/// Stands for the id of a job in [`Action::Call`].
+pub const JOB_ID: &str = "JOB_ID";
 
 /// What the model was asked once.
 #[derive(Clone, Debug, Serialize)]

@@ -15,7 +15,7 @@ use testkit::wait_until;
 use crate::offline::offline;
 use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
-const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
+pub(crate) const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
 
 fn stage() -> Option<Stage> {
     Some(with_model(Stage::new("claude-code", "claude", "Claude Code")?))
@@ -23,12 +23,17 @@ fn stage() -> Option<Stage> {
 
 /// A stage on which only what `homing setup` has written wakes anybody.
 fn stage_set_up(command: &str) -> Option<Stage> {
-    let mut stage = with_model(Stage::launching(command, "claude", "Claude Code")?);
+    Some(set_up(Stage::launching(command, "claude", "Claude Code")?))
+}
+
+/// Gives Claude Code a folder of its own for its settings, and sets homing up in it.
+pub(crate) fn set_up(stage: Stage) -> Stage {
+    let mut stage = with_model(stage);
     let folder = stage.home.scratch().join("claude");
     stage.set("CLAUDE_CONFIG_DIR", folder);
     stage.write("claude/.claude.json", &already_set_up(&stage).to_string());
     stage.set_up("claude-code");
-    Some(stage)
+    stage
 }
 
 fn with_model(mut stage: Stage) -> Stage {
