@@ -74,6 +74,8 @@ pub struct Asked {
     pub text: String,
     /// All messages of the conversation, as JSON.
     pub conversation: String,
+    /// The names of the tools that it could call.
+    pub tools: Vec<String>,
 }
 
 /// A running model; its threads end with the process.

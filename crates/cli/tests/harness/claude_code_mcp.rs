@@ -14,6 +14,9 @@ use crate::mcp_round::{
 use crate::offline::offline;
 use crate::stage::Stage;
 
+/// What Claude Code calls it.
+const TOOL: &str = "mcp__homing__run_command";
+
 fn stage(rules: Vec<Rule>) -> Option<Stage> {
     Some(set_up(Stage::following(rules, "claude", "Claude Code")?))
 }
@@ -61,6 +64,9 @@ fn open_and_launch(stage: &Stage, told: &str) -> (Open, u64) {
     let mut open = Open::with(stage, &["--allowedTools", "mcp__homing"]);
     let session = || open_session_in(&stage.home.scratch().join("claude/sessions"));
     wait_until("it has said which session it has open", || session().is_some());
+    // It begins without its servers, and gets their tools when they have answered.
+    let has_tools = || stage.model.asked().iter().any(|asked| asked.tools.iter().any(|name| name == TOOL));
+    open.type_in("HELLO there\r", has_tools);
     let asked = |text: &str| stage.model.asked().iter().any(|asked| asked.text.contains(text));
     open.type_in("LAUNCH please\r", || asked("LAUNCH"));
     wait_until("the model is told what will be", || asked(told));

@@ -71,7 +71,8 @@ impl Request {
     }
 
     pub(super) fn into_asked(self) -> Asked {
-        Asked { who: self.who, text: self.text, conversation: self.conversation }
+        let tools = self.tools.into_iter().map(|(name, _)| name).collect();
+        Asked { who: self.who, text: self.text, conversation: self.conversation, tools }
     }
 
     /// What the script says to that.
