@@ -8,6 +8,7 @@ use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
 const WAITING: &str = "hook claude-code --wait";
 
 /// Whether settings that count here have the hook that wakes an open session.
+#[cfg(feature = "mcp")]
 pub(crate) fn wakes_open_sessions(places: &Places) -> bool {
     let folder = places.named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| places.home().join(".claude"));
     let project = places.project().join(".claude");
