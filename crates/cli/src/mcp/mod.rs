@@ -51,12 +51,16 @@ fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asked_to_end = crate::interrupt::first_signal();
     let ended = runtime.block_on(async {
+        tokio::pin!(serving);
         tokio::select! {
-            served = serving => Ended::Served(served),
-            Ok(signal) = asked_to_end => Ended::Asked(signal),
+            served = &mut serving => Ended::Served(served),
+            Ok(signal) = asked_to_end => {
+                // Some clients end a server in the moment after a reply. What takes longer is told again.
+                let _ = tokio::time::timeout(LAST_WORDS, delivery::all_acknowledged()).await;
+                Ended::Asked(signal)
+            }
         }
     });
-    // A reply that was written just now is still to be acknowledged: some clients end a server in the next moment.
     runtime.shutdown_timeout(LAST_WORDS);
     match ended {
         Ended::Served(served) => served,
