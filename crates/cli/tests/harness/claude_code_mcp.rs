@@ -8,7 +8,7 @@ use testkit::{Rule, wait_until};
 
 use crate::claude_code::{MODEL, Open, already_set_up, open_session_in, set_up, with_model};
 use crate::mcp_round::{
-    assert_read_and_not_woken, end_job_and_see_it_told, has_launched, launches_and_ends_its_turn,
+    assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
     launches_and_waits,
 };
 use crate::offline::offline;
@@ -50,7 +50,7 @@ fn a_model_that_waited_for_its_job_is_not_woken() {
         let Some(stage) = stage(launches_and_waits()) else { return };
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| turn(&stage));
-            wait_until("the job runs", || has_launched(&stage));
+            wait_until("the model waits for its job", || is_waited_for(&stage));
             stage.write("gate", "");
             let turn = turn.join().expect("it does not panic");
             assert_eq!(Stage::document(&turn)["result"], "READ", "{turn:?} {:#?}", stage.model.asked());

@@ -7,7 +7,7 @@ use testkit::{Rule, wait_until};
 
 use crate::codex::config;
 use crate::mcp_round::{
-    assert_read_and_not_woken, end_job_and_see_it_told, has_launched, launches_and_ends_its_turn,
+    assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
     launches_and_waits,
 };
 use crate::offline::offline;
@@ -60,7 +60,7 @@ fn a_model_that_waited_for_its_job_is_not_woken() {
         let Some(stage) = stage(launches_and_waits()) else { return };
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| turn(&stage));
-            wait_until("the job runs", || has_launched(&stage));
+            wait_until("the model waits for its job", || is_waited_for(&stage));
             stage.write("gate", "");
             let turn = turn.join().expect("it does not panic");
             assert!(has_said(&turn, "READ"), "{turn:?} {:#?}", stage.model.asked());

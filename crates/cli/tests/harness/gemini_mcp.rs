@@ -4,7 +4,7 @@
 use testkit::wait_until;
 
 use crate::gemini::{set_up, turn};
-use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, has_launched, launches_and_waits};
+use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, is_waited_for, launches_and_waits};
 use crate::offline::offline;
 use crate::stage::Stage;
 
@@ -15,7 +15,7 @@ fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
         let stage = set_up(stage);
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| turn(&stage, &["-p", "LAUNCH please"]));
-            wait_until("the job runs", || has_launched(&stage));
+            wait_until("the model waits for its job", || is_waited_for(&stage));
             stage.write("gate", "");
             let turn = turn.join().expect("it does not panic");
             let asked = stage.model.asked();

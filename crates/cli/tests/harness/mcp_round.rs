@@ -1,5 +1,7 @@
 //! What the model does in a round over MCP, and what has to come of it, whatever the harness.
 
+use std::os::unix::fs::MetadataExt;
+
 use serde_json::{Value, json};
 use testkit::{Action, JOB_ID, Rule, Who, wait_until};
 
@@ -42,9 +44,16 @@ fn call(tool: &str, arguments: Value) -> Action {
     Action::Call { tool: tool.to_owned(), arguments }
 }
 
-/// Whether the model has been told that its job goes on.
-pub(crate) fn has_launched(stage: &Stage) -> bool {
-    stage.model.asked().iter().any(|asked| asked.text.contains("runs in the background"))
+/// Whether somebody waits for the one job there is: its record is locked as long as its session attends to it. A job
+/// that ended before would wake the session.
+pub(crate) fn is_waited_for(stage: &Stage) -> bool {
+    let job = stage.job();
+    let Some(id) = job["id"].as_str() else { return false };
+    let record = stage.home.path().join("jobs").join(id).join("record");
+    let Ok(status) = std::fs::metadata(record) else { return false };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = format!(":{} ", status.ino());
+    locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode))
 }
 
 /// Lets the job end, and waits until the session has been told and is left in peace.

@@ -3,7 +3,7 @@
 
 use testkit::wait_until;
 
-use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, has_launched, launches_and_waits};
+use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, is_waited_for, launches_and_waits};
 use crate::offline::offline;
 use crate::opencode::config;
 use crate::stage::Stage;
@@ -17,7 +17,7 @@ fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
         stage.set_up("opencode");
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| stage.command("opencode").args(["run", "LAUNCH please"]).output());
-            wait_until("the job runs", || has_launched(&stage));
+            wait_until("the model waits for its job", || is_waited_for(&stage));
             stage.write("gate", "");
             let turn = turn.join().expect("it does not panic").expect("it runs");
             let asked = stage.model.asked();
