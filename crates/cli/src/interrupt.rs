@@ -47,6 +47,19 @@ pub(crate) fn stop_on_signals(monitor: MonitorHandle) {
     });
 }
 
+/// From now on, SIGTERM and Ctrl-C are told to whoever waits for this, once; the second ends this process.
+#[cfg(feature = "mcp")]
+pub(crate) fn first_signal() -> tokio::sync::oneshot::Receiver<i32> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let mut tell = Some(tell);
+    on_signals(&[SIGINT, SIGTERM], move |signal| match tell.take() {
+        // Where nobody waits any more, the process is ending.
+        Some(tell) => drop(tell.send(signal)),
+        None => std::process::exit(128 + signal),
+    });
+    told
+}
+
 /// Where no handler can be set, signals do what they do to any process.
 fn on_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) {
     if let Ok(mut received) = Signals::new(signals) {

@@ -8,5 +8,5 @@ mod wait;
 
 pub use home::TempHome;
 pub use proc::{Process, processes_where};
-pub use scripted_model::{Action, Asked, Rule, ScriptedModel, Who};
+pub use scripted_model::{Action, Asked, JOB_ID, Rule, ScriptedModel, Who};
 pub use wait::{PATIENCE, wait_until};

@@ -44,6 +44,13 @@ pub enum Who {
 pub enum Action {
     /// Calls the harness's own shell tool.
     Shell(String),
+    /// Calls a tool of a server by the server's own name for it.
+    Call {
+        /// The tool, without what harnesses put before its name.
+        tool: String,
+        /// What it takes; [`JOB_ID`] in it stands for the id in the newest message, behind the word `Job`.
+        arguments: Value,
+    },
     /// Answers, which ends the turn.
     Say(String),
 }
@@ -55,6 +62,9 @@ impl Rule {
     }
 }
 
+/// Stands for the id of a job in [`Action::Call`].
+pub const JOB_ID: &str = "JOB_ID";
+
 /// What the model was asked once.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asked {
@@ -64,6 +74,8 @@ pub struct Asked {
     pub text: String,
     /// All messages of the conversation, as JSON.
     pub conversation: String,
+    /// The names of the tools that it could call.
+    pub tools: Vec<String>,
 }
 
 /// A running model; its threads end with the process.

@@ -1,12 +1,24 @@
 //! What follows from a reply having reached its client: the results in it were read by their session. A reply that did
 //! not get there settles nothing, and the session is told of the jobs after all.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use homing::{Attention, Homing, JobId};
 
 use super::blocking;
 use crate::exit::note;
+
+/// Replies that have arrived and are being acknowledged, in all of this process.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// Ends when every reply that has arrived is acknowledged.
+pub(super) async fn all_acknowledged() {
+    while UNDER_WAY.load(Ordering::SeqCst) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// Results of jobs that their own session is being told. While it is held, the session is not woken for them.
 pub(super) struct Reading {
@@ -54,7 +66,9 @@ impl Delivery {
     pub(super) async fn arrived(&self) {
         let readings = self.take();
         if !readings.is_empty() {
+            UNDER_WAY.fetch_add(1, Ordering::SeqCst);
             blocking(|| readings.into_iter().for_each(Reading::acknowledge)).await;
+            UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
         }
     }
 

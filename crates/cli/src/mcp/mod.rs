@@ -49,9 +49,30 @@ pub(crate) fn serve_http(sessions: SessionRule, options: HttpOptions) -> Result<
 fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     // One thread for the protocol; what blocks has threads of its own, which come and go.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serving);
+    let asked_to_end = crate::interrupt::first_signal();
+    let ended = runtime.block_on(async {
+        tokio::pin!(serving);
+        tokio::select! {
+            served = &mut serving => Ended::Served(served),
+            Ok(signal) = asked_to_end => {
+                // Some clients end a server in the moment after a reply. What takes longer is told again.
+                let _ = tokio::time::timeout(LAST_WORDS, delivery::all_acknowledged()).await;
+                Ended::Asked(signal)
+            }
+        }
+    });
     runtime.shutdown_timeout(LAST_WORDS);
-    served
+    match ended {
+        Ended::Served(served) => served,
+        Ended::Asked(signal) => std::process::exit(128 + signal),
+    }
+}
+
+/// Why a server does not go on.
+enum Ended {
+    Served(Result<(), Failure>),
+    /// By this signal.
+    Asked(i32),
 }
 
 /// Does what blocks without holding up the protocol.

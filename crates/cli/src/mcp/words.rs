@@ -1,25 +1,65 @@
 //! What a model is told to do next. It must neither poll nor wait for a wake that nobody sends.
 
 use homing::core::{Timestamp, format_duration};
-use homing::{Homing, Job, SessionId};
+use homing::{Homing, Job, Origin};
 
-/// Whether `reader` is woken when these jobs are over. Blocks.
-pub(super) fn will_be_woken(homing: &Homing, jobs: &[Job], reader: &SessionId) -> bool {
+use crate::hooks::CLAUDE_CODE_ENTRYPOINT;
+use crate::setup::{Places, wakes_open_sessions};
+
+/// Whether a session hears how its jobs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Whether it is open or not.
+    Always,
+    /// Its harness lets nobody wake it while it is open and idle.
+    OnceClosed,
+    Never,
+}
+
+/// Whether `reader`, of that harness, is woken when these jobs are over. Blocks.
+pub(super) fn wake(homing: &Homing, jobs: &[Job], reader: &Origin) -> Wake {
     // Where it is not known, waiting is the safe advice.
-    jobs.iter().all(|job| job.session == *reader && homing.wakes_the_agent_of(job).unwrap_or(false))
+    let is_woken =
+        |job: &Job| job.session == reader.session && homing.wakes_the_agent_of(job).unwrap_or(false);
+    if !jobs.iter().all(is_woken) {
+        return Wake::Never;
+    }
+    match reader.harness.as_deref() {
+        Some(harness) if sleeps_while_open(harness) => Wake::OnceClosed,
+        Some(_) | None => Wake::Always,
+    }
+}
+
+/// Whether nobody can wake a session of that harness that is open and idle.
+fn sleeps_while_open(harness: &str) -> bool {
+    let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
+    let in_terminal = || std::env::var_os(variable).is_none_or(|entry| entry == terminal);
+    match harness {
+        "claude-code" => {
+            in_terminal() && !Places::from_environment().is_some_and(|places| wakes_open_sessions(&places))
+        }
+        // No hook of it can, and it lets nobody else write to a thread that is open.
+        harness => harness == "codex",
+    }
 }
 
 /// What to do while these jobs run.
-pub(super) fn advice(will_be_woken: bool, jobs: &[Job]) -> String {
-    if will_be_woken {
-        return "Do not poll: you will be woken with the result. Go on with other work, or end your turn."
-            .to_owned();
-    }
+pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
     let ids: Vec<String> = jobs.iter().map(|job| format!("\"{}\"", job.id)).collect();
     let ids = ids.join(", ");
-    format!(
-        "Nobody wakes you here: when you need the result, call wait_for_jobs with job_ids [{ids}]. Do not poll."
-    )
+    match wake {
+        Wake::Always => {
+            "Do not poll: you will be woken with the result. Go on with other work, or end your turn."
+                .to_owned()
+        }
+        Wake::OnceClosed => format!(
+            "Do not poll: you will be woken with the result, at the latest once this session is closed. Go on with \
+             other work, or end your turn. If the result is needed sooner, call wait_for_jobs with job_ids [{ids}]."
+        ),
+        Wake::Never => format!(
+            "Nobody wakes you here: when you need the result, call wait_for_jobs with job_ids [{ids}]. Do not poll."
+        ),
+    }
 }
 
 /// When a job is ended at the latest, where it has a limit.

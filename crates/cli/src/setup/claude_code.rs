@@ -4,6 +4,19 @@ use jsonc_parser::json;
 
 use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
 
+/// What the hook is called by that waits beside an open session.
+const WAITING: &str = "hook claude-code --wait";
+
+/// Whether settings that count here have the hook that wakes an open session.
+#[cfg(feature = "mcp")]
+pub(crate) fn wakes_open_sessions(places: &Places) -> bool {
+    let folder = places.named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| places.home().join(".claude"));
+    let project = places.project().join(".claude");
+    let settings =
+        [folder.join("settings.json"), project.join("settings.json"), project.join("settings.local.json")];
+    settings.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(WAITING)))
+}
+
 pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
     let named = places.named("CLAUDE_CONFIG_DIR");
     let (servers, settings) = match scope {
@@ -17,7 +30,7 @@ pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
         }
     };
     let command = program.shell("hook claude-code");
-    let waiting = program.shell("hook claude-code --wait");
+    let waiting = program.shell(WAITING);
     let quick = || json!({"type": "command", "command": (command.as_str()), "timeout": 30});
     let server = json!({"type": "stdio", "command": (program.word()), "args": ["mcp"], "env": {}});
     // It waits beside the session for as long as jobs may run: a week.

@@ -16,6 +16,8 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "mcp")]
+pub(crate) use claude_code::wakes_open_sessions;
 pub(crate) use file::{Done, FileResult, carry_out, has_ours};
 pub(crate) use ours::Program;
 pub(crate) use places::Places;

@@ -15,7 +15,7 @@ use testkit::wait_until;
 use crate::offline::offline;
 use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
-const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
+pub(crate) const MODEL: [&str; 2] = ["--model", "claude-sonnet-4-5"];
 
 fn stage() -> Option<Stage> {
     Some(with_model(Stage::new("claude-code", "claude", "Claude Code")?))
@@ -23,15 +23,21 @@ fn stage() -> Option<Stage> {
 
 /// A stage on which only what `homing setup` has written wakes anybody.
 fn stage_set_up(command: &str) -> Option<Stage> {
-    let mut stage = with_model(Stage::launching(command, "claude", "Claude Code")?);
+    Some(set_up(Stage::launching(command, "claude", "Claude Code")?))
+}
+
+/// Gives Claude Code a folder of its own for its settings, and sets homing up in it.
+pub(crate) fn set_up(stage: Stage) -> Stage {
+    let mut stage = with_model(stage);
     let folder = stage.home.scratch().join("claude");
     stage.set("CLAUDE_CONFIG_DIR", folder);
     stage.write("claude/.claude.json", &already_set_up(&stage).to_string());
     stage.set_up("claude-code");
-    Some(stage)
+    stage
 }
 
-fn with_model(mut stage: Stage) -> Stage {
+/// Lets Claude Code ask that model, and nobody else.
+pub(crate) fn with_model(mut stage: Stage) -> Stage {
     stage.set("ANTHROPIC_BASE_URL", stage.model.url());
     stage.set("ANTHROPIC_API_KEY", "sk-ant-scripted");
     for name in [
@@ -249,7 +255,7 @@ fn the_session_that_comes_after_it_in_the_same_terminal_is_not_told() {
 }
 
 /// The settings of somebody who has used it before, in this project.
-fn already_set_up(stage: &Stage) -> Value {
+pub(crate) fn already_set_up(stage: &Stage) -> Value {
     let project =
         json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true, "allowedTools": []});
     json!({"hasCompletedOnboarding": true, "theme": "dark", "projects": {stage.project().to_str().expect("text"): project},
@@ -261,7 +267,8 @@ fn open_session(stage: &Stage) -> Option<(String, u64)> {
     open_session_in(&stage.home.scratch().join(".claude/sessions"))
 }
 
-fn open_session_in(folder: &Path) -> Option<(String, u64)> {
+/// The same, by what Claude Code keeps in that folder.
+pub(crate) fn open_session_in(folder: &Path) -> Option<(String, u64)> {
     let mut files = fs::read_dir(folder).ok()?;
     let text = fs::read_to_string(files.next()?.ok()?.path()).ok()?;
     let said: Value = serde_json::from_str(&text).ok()?;
@@ -269,7 +276,7 @@ fn open_session_in(folder: &Path) -> Option<(String, u64)> {
 }
 
 /// Claude Code, open in a terminal.
-struct Open {
+pub(crate) struct Open {
     child: Child,
     keyboard: fs::File,
 }
@@ -279,7 +286,7 @@ impl Open {
         Open::with(stage, &[])
     }
 
-    fn with(stage: &Stage, arguments: &[&str]) -> Open {
+    pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
@@ -306,7 +313,7 @@ impl Open {
     }
 
     /// Types until it has arrived: keys that come before the program listens are lost.
-    fn type_in(&mut self, text: &str, arrived: impl Fn() -> bool) {
+    pub(crate) fn type_in(&mut self, text: &str, arrived: impl Fn() -> bool) {
         let (line, enter) = text.split_at(text.len() - 1);
         let mut typed_at = None::<std::time::Instant>;
         wait_until("what was typed has arrived", || {
@@ -323,7 +330,7 @@ impl Open {
     }
 
     /// Ends it without a chance to tidy up.
-    fn kill(&mut self, pid: u64) {
+    pub(crate) fn kill(&mut self, pid: u64) {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, Signal::KILL).expect("it lives");
         let _ = self.child.wait();

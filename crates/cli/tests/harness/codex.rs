@@ -94,7 +94,8 @@ fn what_was_over_between_two_turns_comes_with_the_next_message() {
     });
 }
 
-fn config(url: &str) -> String {
+/// Where the model is.
+pub(crate) fn config(url: &str) -> String {
     format!(
         r#"
         model = "gpt-5"

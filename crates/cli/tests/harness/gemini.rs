@@ -10,7 +10,11 @@ const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
 
 fn stage(command: &str) -> Option<Stage> {
     let command = format!("export HOMING_SESSION={SESSION} HOMING_HARNESS=gemini; {command}");
-    let mut stage = Stage::launching(&command, "gemini", "Gemini CLI")?;
+    Some(set_up(Stage::launching(&command, "gemini", "Gemini CLI")?))
+}
+
+/// Gives Gemini CLI its settings, and sets homing up in them.
+pub(crate) fn set_up(mut stage: Stage) -> Stage {
     stage.set("GEMINI_API_KEY", "scripted");
     stage.set("GOOGLE_GEMINI_BASE_URL", stage.model.url());
     stage.set("GEMINI_CLI_TRUST_WORKSPACE", "true");
@@ -20,10 +24,10 @@ fn stage(command: &str) -> Option<Stage> {
         "privacy": {"usageStatisticsEnabled": false}, "general": {"enableAutoUpdate": false}}"#;
     stage.write(".gemini/settings.json", settings);
     stage.set_up("gemini");
-    Some(stage)
+    stage
 }
 
-fn turn(stage: &Stage, words: &[&str]) -> Output {
+pub(crate) fn turn(stage: &Stage, words: &[&str]) -> Output {
     let mut command = stage.command("gemini");
     command.args(["--output-format", "json", "--yolo"]).args(words).output().expect("it runs")
 }

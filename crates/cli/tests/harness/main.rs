@@ -2,8 +2,13 @@
 //! model that follows a script. What is not installed is skipped, and says so.
 
 mod claude_code;
+mod claude_code_mcp;
 mod codex;
+mod codex_mcp;
 mod gemini;
+mod gemini_mcp;
+mod mcp_round;
 mod offline;
 mod opencode;
+mod opencode_mcp;
 mod stage;

@@ -118,7 +118,8 @@ impl Drop for Server {
     }
 }
 
-fn config(url: &str) -> Value {
+/// Where the model is.
+pub(crate) fn config(url: &str) -> Value {
     let provider = json!({"npm": "@ai-sdk/openai-compatible", "name": "scripted",
         "options": {"baseURL": format!("{url}/v1"), "apiKey": "none"}, "models": {"scripted": {"name": "scripted"}}});
     json!({"autoupdate": false, "share": "disabled", "model": "scripted/scripted", "small_model": "scripted/scripted",

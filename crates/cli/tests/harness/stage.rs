@@ -41,17 +41,24 @@ impl Stage {
 
     /// Makes a stage on which the model answers LAUNCH with that command, and homing wakes nobody.
     pub(crate) fn launching(command: &str, program: &str, called: &str) -> Option<Stage> {
+        let rules = vec![
+            Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
+            Rule::new(Who::User, "LAUNCH", Action::Shell(command.to_owned())),
+            Rule::new(Who::Tool, "", Action::Say("LAUNCHED".to_owned())),
+        ];
+        let stage = Stage::following(rules, program, called)?;
+        stage.write("config.toml", "monitor.autostart = false\n");
+        Some(stage)
+    }
+
+    /// Makes a stage on which the model follows these rules, and homing is as nobody has configured it.
+    pub(crate) fn following(rules: Vec<Rule>, program: &str, called: &str) -> Option<Stage> {
         let Some(programs) = find(program) else {
             let where_to =
                 "put it into PATH, or name a directory with its node_modules in HOMING_TEST_HARNESSES";
             skip(&format!("{called} is not installed ({where_to})"));
             return None;
         };
-        let rules = vec![
-            Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
-            Rule::new(Who::User, "LAUNCH", Action::Shell(command.to_owned())),
-            Rule::new(Who::Tool, "", Action::Say("LAUNCHED".to_owned())),
-        ];
         let model = ScriptedModel::start(rules).expect("a free port");
         let home = TempHome::new();
         let bin = home.scratch().join("bin");
@@ -65,7 +72,6 @@ impl Stage {
         let stage = Stage { home, model, path, variables: Vec::new() };
         // A login shell, which some harnesses use, sets PATH anew.
         stage.write(".profile", &format!("PATH='{}'\n", stage.path.to_string_lossy()));
-        stage.write("config.toml", "monitor.autostart = false\n");
         Some(stage)
     }
 

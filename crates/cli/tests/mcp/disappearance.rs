@@ -80,6 +80,19 @@ async fn a_server_that_is_killed_in_the_middle_of_a_wait_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_end_right_after_a_reply_acknowledges_it_first() {
+    let setup = Setup::new();
+    let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let mut child = client.child.take().expect("it is ours");
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
+    let reply = client.call("run_command", json!({"command": "echo told"})).await;
+    kill_process(pid, Signal::TERM).expect("it is asked");
+    let status = child.wait().await.expect("it ends");
+    assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()));
+    assert_eq!(setup.follow_up(&reply.id()), "acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_ends_when_its_client_closes_the_conversation() {
     for revision in [Revision::With2025, Revision::With2026] {
         let setup = Setup::new();

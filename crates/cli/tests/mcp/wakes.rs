@@ -29,6 +29,40 @@ async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_nobody_can_wake_while_it_is_open_hears_when_it_is_woken() {
+    let setup = Setup::new();
+    setup.configure("agents = [\"claude-code\"]\nmonitor.autostart = true\n");
+    let settings = setup.home.scratch().join(".claude/settings.json");
+    let in_terminal = &[
+        ("CLAUDE_CODE_SESSION_ID", "5f0c3a52-6a86-4c53-8d8e-0f5f9f6f1c11"),
+        ("CLAUDE_CODE_ENTRYPOINT", "cli"),
+        ("CLAUDE_CONFIG_DIR", "/nowhere"),
+    ];
+    let traits = Traits { environment: in_terminal, ..Traits::default() };
+    let client = Client::connect(&setup, WAYS[0], traits).await;
+    let command =
+        json!({"command": "sleep MARK".replace("MARK", setup.home.mark()), "run_in_background": true});
+    let reply = client.call("run_command", command.clone()).await;
+    let text = reply.text();
+    assert!(
+        text.contains("you will be woken with the result, at the latest once this session is closed"),
+        "{text}"
+    );
+    assert!(text.contains("wait_for_jobs"), "{text}");
+    assert_eq!(reply.document()["will_be_woken"], true);
+    // What homing setup writes wakes it while it is open.
+    std::fs::create_dir(settings.parent().expect("a folder")).expect("the folder is made");
+    std::fs::write(settings, r#"{"command": "homing hook claude-code --wait"}"#).expect("written");
+    let reply = client.call("run_command", command).await;
+    assert!(reply.text().contains("you will be woken with the result. "), "{}", reply.text());
+    setup.end_all_jobs();
+    setup.homing().list(&homing::ListOptions::default()).expect("a list").iter().for_each(|job| {
+        setup.wait_for_end(job.id.as_str());
+        setup.homing().acknowledge(&[job.id]).expect("it is settled");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_session_reads_itself_does_not_wake_it() {
     let setup = Setup::new();
     let kept = setup.home.scratch().join("kept");

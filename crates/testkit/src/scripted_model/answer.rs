@@ -75,7 +75,7 @@ fn events(list: Vec<(&str, Value)>) -> String {
 fn message(answer: &Answer, model: &str) -> Value {
     let (content, stop) = match answer {
         Answer::Say(text) => (json!({"type": "text", "text": text}), "end_turn"),
-        Answer::Call { tool, arguments } => {
+        Answer::Call { tool, arguments, .. } => {
             (json!({"type": "tool_use", "id": id("toolu"), "name": tool, "input": arguments}), "tool_use")
         }
     };
@@ -117,9 +117,13 @@ fn item(answer: &Answer) -> Value {
             json!({"type": "message", "id": id("msg"), "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": text, "annotations": []}]})
         }
-        Answer::Call { tool, arguments } => {
-            json!({"type": "function_call", "id": id("fc"), "call_id": id("call"),
-            "name": tool, "arguments": arguments.to_string(), "status": "completed"})
+        Answer::Call { tool, namespace, arguments } => {
+            let mut call = json!({"type": "function_call", "id": id("fc"), "call_id": id("call"),
+            "name": tool, "arguments": arguments.to_string(), "status": "completed"});
+            if !namespace.is_null() {
+                call["namespace"] = namespace.clone();
+            }
+            call
         }
     }
 }
@@ -154,7 +158,7 @@ fn response_events(answer: &Answer, model: &str) -> String {
 fn completion(answer: &Answer, model: &str) -> Value {
     let (message, stop) = match answer {
         Answer::Say(text) => (json!({"role": "assistant", "content": text}), "stop"),
-        Answer::Call { tool, arguments } => {
+        Answer::Call { tool, arguments, .. } => {
             let function = json!({"name": tool, "arguments": arguments.to_string()});
             let call = json!({"index": 0, "id": id("call"), "type": "function", "function": function});
             (json!({"role": "assistant", "content": null, "tool_calls": [call]}), "tool_calls")
@@ -180,7 +184,7 @@ fn completion_events(answer: &Answer, model: &str) -> String {
 fn content(answer: &Answer) -> Value {
     let part = match answer {
         Answer::Say(text) => json!({"text": text}),
-        Answer::Call { tool, arguments } => json!({"functionCall": {"name": tool, "args": arguments}}),
+        Answer::Call { tool, arguments, .. } => json!({"functionCall": {"name": tool, "args": arguments}}),
     };
     json!({"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}})

@@ -1,8 +1,10 @@
 //! What a harness asks: its newest message and its tools, whichever API it speaks.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
-use super::{Action, Asked, Rule, Who};
+use super::{Action, Asked, JOB_ID, Rule, Who};
 
 /// Names of shell tools, in the order in which they are taken.
 const SHELLS: [&str; 7] =
@@ -15,12 +17,19 @@ pub(super) struct Request {
     conversation: String,
     /// The properties of each tool.
     tools: Map<String, Value>,
+    /// The namespace of those tools that have one.
+    namespaces: HashMap<String, Value>,
 }
 
 /// What the model answers.
 pub(super) enum Answer {
     Say(String),
-    Call { tool: String, arguments: Value },
+    Call {
+        tool: String,
+        /// Null for most tools.
+        namespace: Value,
+        arguments: Value,
+    },
 }
 
 impl Request {
@@ -34,11 +43,19 @@ impl Request {
         let newest = messages.iter().rev().find_map(sender_and_text);
         let (who, text) = newest.map_or((None, String::new()), |(who, text)| (Some(who), text));
         let groups = body["tools"].as_array().into_iter().flatten();
-        let all = groups.flat_map(|tool| match tool["functionDeclarations"].as_array() {
-            Some(declared) => declared.iter().collect(),
-            None => vec![tool],
-        });
-        let tools = all.filter_map(|tool| {
+        let mut namespaces = HashMap::new();
+        let all: Vec<&Value> = groups
+            .flat_map(|tool| match (tool["functionDeclarations"].as_array(), tool["tools"].as_array()) {
+                (Some(declared), _) => declared.iter().collect(),
+                (None, Some(named)) => {
+                    let names = named.iter().filter_map(|tool| tool["name"].as_str());
+                    namespaces.extend(names.map(|name| (name.to_owned(), tool["name"].clone())));
+                    named.iter().collect()
+                }
+                (None, None) => vec![tool],
+            })
+            .collect();
+        let tools = all.into_iter().filter_map(|tool| {
             let function = tool.get("function").unwrap_or(tool);
             let schemas = ["input_schema", "parameters", "parametersJsonSchema"];
             let schema = schemas.iter().find_map(|key| function.get(*key));
@@ -46,7 +63,7 @@ impl Request {
             Some((function["name"].as_str()?.to_owned(), properties.unwrap_or_default()))
         });
         let tools = tools.collect();
-        Request { who, text, conversation: Value::Array(messages).to_string(), tools }
+        Request { who, text, conversation: Value::Array(messages).to_string(), tools, namespaces }
     }
 
     pub(super) fn has_tools(&self) -> bool {
@@ -54,7 +71,8 @@ impl Request {
     }
 
     pub(super) fn into_asked(self) -> Asked {
-        Asked { who: self.who, text: self.text, conversation: self.conversation }
+        let tools = self.tools.into_iter().map(|(name, _)| name).collect();
+        Asked { who: self.who, text: self.text, conversation: self.conversation, tools }
     }
 
     /// What the script says to that.
@@ -68,6 +86,37 @@ impl Request {
             None => Answer::Say("ok".to_owned()),
             Some(Action::Say(text)) => Answer::Say(text.clone()),
             Some(Action::Shell(command)) => self.call_shell(command),
+            Some(Action::Call { tool, arguments }) => self.call(tool, arguments),
+        }
+    }
+
+    /// Calls a tool of a server, whatever the harness puts before its name.
+    fn call(&self, tool: &str, arguments: &Value) -> Answer {
+        let is_meant = |name: &&String| {
+            name.strip_suffix(tool).is_some_and(|before| !before.ends_with(char::is_alphanumeric))
+        };
+        let Some(name) = self.tools.keys().find(is_meant) else {
+            let known: Vec<_> = self.tools.keys().collect();
+            return Answer::Say(format!("no {tool} among {known:?}"));
+        };
+        Answer::Call {
+            tool: name.clone(),
+            namespace: self.namespaces.get(name).cloned().unwrap_or_default(),
+            arguments: self.filled_in(arguments),
+        }
+    }
+
+    /// The arguments, with the id of the job that the newest message names.
+    fn filled_in(&self, arguments: &Value) -> Value {
+        let behind = self.text.split_once("Job ").map_or("", |(_, behind)| behind);
+        let id = behind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        match arguments {
+            Value::String(text) => text.replace(JOB_ID, id).into(),
+            Value::Array(items) => items.iter().map(|item| self.filled_in(item)).collect(),
+            Value::Object(items) => {
+                items.iter().map(|(key, item)| (key.clone(), self.filled_in(item))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => arguments.clone(),
         }
     }
 
@@ -85,7 +134,7 @@ impl Request {
         } else {
             json!({"command": command})
         };
-        Answer::Call { tool: tool.clone(), arguments }
+        Answer::Call { tool: tool.clone(), namespace: Value::Null, arguments }
     }
 }
 

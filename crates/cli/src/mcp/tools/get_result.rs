@@ -10,7 +10,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
-use super::super::words::{advice, will_be_woken};
+use super::super::words::{advice, wake};
 use super::{define, settles};
 
 /// Whose result.
@@ -34,15 +34,15 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let eyes = request.eyes();
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     let (job, attention, text) = blocking(move || {
         // The job before its text: what is acknowledged then has been told.
         let job = eyes.find(&arguments.job_id)?;
-        let attention = homing.attend(&[job.id], &session);
+        let attention = homing.attend(&[job.id], &reader.session);
         let mut text = homing.result_text(job.id)?;
         if job.outcome().is_none() {
             let jobs = std::slice::from_ref(&job);
-            text += &format!("\n{}\n", advice(will_be_woken(&homing, jobs, &session), jobs));
+            text += &format!("\n{}\n", advice(wake(&homing, jobs, &reader), jobs));
         }
         Ok::<_, ToolError>((job, attention, text))
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homing::core::text::{RESULT_LIMIT_CHARS, grouped};
-use homing::{Homing, Job, SessionId, StateName};
+use homing::{Homing, Job, Origin, StateName};
 use regex_lite::Regex;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::excerpt::{Excerpt, Wish, excerpt};
 use super::super::request::Request;
-use super::super::words::{advice, will_be_woken};
+use super::super::words::{advice, wake};
 use super::{define, looks};
 
 const DEFAULT_CHARS: usize = 8_000;
@@ -80,11 +80,11 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let (job_id, wish) = arguments.into_wish()?;
     let eyes = request.eyes();
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     blocking(move || {
         let job = eyes.find(&job_id)?;
         let read = excerpt(&homing, &job, &wish)?;
-        Ok(answer(&homing, &job, read, &session))
+        Ok(answer(&homing, &job, read, &reader))
     })
     .await
 }
@@ -109,7 +109,7 @@ impl Arguments {
     }
 }
 
-fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &SessionId) -> Answer {
+fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Answer {
     let advice = what_next(homing, job, &read, reader);
     let (id, state) = (job.id, job.state.name().as_str());
     let mut text = format!("Job {id} is {state}; it has written {} bytes.\n", grouped(read.total_bytes));
@@ -135,7 +135,7 @@ fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &SessionId) -> Answ
     Answer::new(text, &document)
 }
 
-fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &SessionId) -> String {
+fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
     let id = job.id;
     if read.more {
         return format!("There is more: read_output with cursor {}.", read.next);
@@ -144,7 +144,7 @@ fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &SessionId) -> 
         StateName::Finished => format!("That is all of it. get_result tells how job {id} ended."),
         StateName::Starting | StateName::Running => {
             let jobs = std::slice::from_ref(job);
-            let advice = advice(will_be_woken(homing, jobs, reader), jobs);
+            let advice = advice(wake(homing, jobs, reader), jobs);
             format!("{advice} What is printed later is at cursor {}.", read.next)
         }
     }

@@ -14,7 +14,7 @@ use super::super::documents::JobDocument;
 use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
 use super::super::waiting::wait;
-use super::super::words::{advice, ends_at, goes_on, will_be_woken};
+use super::super::words::{Wake, advice, ends_at, goes_on, wake};
 use super::super::{blocking, tasks};
 use super::define;
 
@@ -58,7 +58,7 @@ struct Document {
     text: String,
     /// Whether the job goes on in the background.
     in_background: bool,
-    /// Whether this session is woken when the job is over. If not, wait for it.
+    /// Whether this session is woken when the job is over, at the latest once it is closed. If not, wait for it.
     will_be_woken: bool,
     /// When the job is ended if it still runs then; null once it is over, or without a limit.
     ends_at: Option<String>,
@@ -207,19 +207,19 @@ pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<C
 
 /// The answer where the job goes on.
 async fn background(job: Job, trouble: Option<String>, request: &Request) -> Answer {
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let (job, woken) = blocking(move || {
-        let woken = will_be_woken(&homing, std::slice::from_ref(&job), &session);
-        (job, woken)
+    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (job, wake) = blocking(move || {
+        let wake = wake(&homing, std::slice::from_ref(&job), &reader);
+        (job, wake)
     })
     .await;
-    let woken = woken && trouble.is_none();
-    let advice = advice(woken, std::slice::from_ref(&job));
+    let wake = if trouble.is_none() { wake } else { Wake::Never };
+    let advice = advice(wake, std::slice::from_ref(&job));
     let text = format!("{}\n{advice}\n{}", goes_on(&job), trouble.unwrap_or_default());
     let document = Document {
         text: text.clone(),
         in_background: true,
-        will_be_woken: woken,
+        will_be_woken: wake != Wake::Never,
         ends_at: ends_at(&job).map(|time| time.to_string()),
         job: JobDocument(job),
     };

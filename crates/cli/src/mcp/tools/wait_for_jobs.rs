@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::RESULT_LIMIT_CHARS;
-use homing::{Homing, Job, JobId, SessionId, WaitFor, Waited};
+use homing::{Homing, Job, JobId, Origin, WaitFor, Waited};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::super::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::{LONGEST_WAIT, wait};
-use super::super::words::{advice, will_be_woken};
+use super::super::words::{advice, wake};
 use super::{define, settles, some_jobs};
 use crate::render::summary;
 
@@ -90,16 +90,15 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     })
     .await?;
     let waited = wait(request, ids, wait_for, Duration::from_millis(at_most)).await?;
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let (waited, text) =
-        blocking(move || text(&homing, &waited, &session).map(|text| (waited, text))).await?;
+    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (waited, text) = blocking(move || text(&homing, &waited, &reader).map(|text| (waited, text))).await?;
     request.tells_of(&waited.jobs, attention);
     let Waited { satisfied, jobs } = waited;
     Ok(Answer::new(text.clone(), &Document { text, satisfied, jobs: documents(jobs) }))
 }
 
 /// The results of those that are over, then a line for each that is not, and what to do about these.
-fn text(homing: &Homing, waited: &Waited, reader: &SessionId) -> homing::Result<String> {
+fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<String> {
     let (over, open): (Vec<Job>, Vec<Job>) =
         waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
     let room = (RESULT_LIMIT_CHARS / over.len().max(1)).max(LEAST_CHARS);
@@ -110,7 +109,7 @@ fn text(homing: &Homing, waited: &Waited, reader: &SessionId) -> homing::Result<
     if !open.is_empty() {
         let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
         let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
-        let advice = advice(will_be_woken(homing, &open, reader), &open);
+        let advice = advice(wake(homing, &open, reader), &open);
         parts.push(format!("{why}:\n{lines}{advice}\n"));
     }
     Ok(parts.join("\n"))

@@ -1,0 +1,128 @@
+//! Claude Code with the tools of `homing mcp`, and nothing else that launches jobs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+
+use testkit::{Rule, wait_until};
+
+use crate::claude_code::{MODEL, Open, already_set_up, open_session_in, set_up, with_model};
+use crate::mcp_round::{
+    assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
+    launches_and_waits,
+};
+use crate::offline::offline;
+use crate::stage::Stage;
+
+/// What Claude Code calls it.
+const TOOL: &str = "mcp__homing__run_command";
+
+fn stage(rules: Vec<Rule>) -> Option<Stage> {
+    Some(set_up(Stage::following(rules, "claude", "Claude Code")?))
+}
+
+/// One turn of `claude -p`, in which nothing but the tools of homing is allowed.
+fn turn(stage: &Stage) -> Output {
+    let mut command = stage.command("claude");
+    command.args(["-p", "--output-format", "json", "--allowedTools", "mcp__homing"]).args(MODEL);
+    command.args(["--", "LAUNCH please"]).output().expect("it runs")
+}
+
+#[test]
+fn claude_code_is_woken_with_the_result_of_a_job_that_its_model_launched_over_mcp() {
+    offline(
+        "claude_code_mcp::claude_code_is_woken_with_the_result_of_a_job_that_its_model_launched_over_mcp",
+        || {
+            let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
+            let turn = turn(&stage);
+            let answer = Stage::document(&turn);
+            assert_eq!(answer["result"], "LAUNCHED", "{turn:?} {:#?}", stage.model.asked());
+            let job = stage.job();
+            assert_eq!(job["session"], answer["session_id"], "{job:#}");
+            end_job_and_see_it_told(&stage, true);
+        },
+    );
+}
+
+#[test]
+fn a_model_that_waited_for_its_job_is_not_woken() {
+    offline("claude_code_mcp::a_model_that_waited_for_its_job_is_not_woken", || {
+        let Some(stage) = stage(launches_and_waits()) else { return };
+        std::thread::scope(|scope| {
+            let turn = scope.spawn(|| turn(&stage));
+            wait_until("the model waits for its job", || is_waited_for(&stage));
+            stage.write("gate", "");
+            let turn = turn.join().expect("it does not panic");
+            assert_eq!(Stage::document(&turn)["result"], "READ", "{turn:?} {:#?}", stage.model.asked());
+        });
+        assert_read_and_not_woken(&stage);
+    });
+}
+
+/// Opens Claude Code in a terminal, and has its model launch a job. Returns once the model was told those words.
+fn open_and_launch(stage: &Stage, told: &str) -> (Open, u64) {
+    let mut open = Open::with(stage, &["--allowedTools", "mcp__homing"]);
+    let session = || open_session_in(&stage.home.scratch().join("claude/sessions"));
+    wait_until("it has said which session it has open", || session().is_some());
+    // It begins without its servers, and gets their tools when they have answered.
+    let has_tools = || stage.model.asked().iter().any(|asked| asked.tools.iter().any(|name| name == TOOL));
+    open.type_in("HELLO there\r", has_tools);
+    let asked = |text: &str| stage.model.asked().iter().any(|asked| asked.text.contains(text));
+    open.type_in("LAUNCH please\r", || asked("LAUNCH"));
+    wait_until("the model is told what will be", || asked(told));
+    (open, session().expect("it is open").1)
+}
+
+/// Whether a transcript holds that text.
+fn is_in_transcript(stage: &Stage, text: &str) -> bool {
+    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let projects = entries(stage.home.scratch().join("claude/projects"));
+    let mut transcripts = projects.flat_map(|project| entries(project.path()));
+    transcripts.any(|file| fs::read_to_string(file.path()).is_ok_and(|all| all.contains(text)))
+}
+
+#[test]
+fn an_open_session_is_woken_by_the_hook_that_homing_setup_writes() {
+    offline("claude_code_mcp::an_open_session_is_woken_by_the_hook_that_homing_setup_writes", || {
+        let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
+        let (mut open, pid) = open_and_launch(&stage, "you will be woken with the result. Go on");
+        wait_until("a hook waits beside it", || stage.has_waiter());
+        end_job_and_see_it_told(&stage, true);
+        open.kill(pid);
+    });
+}
+
+#[test]
+fn an_open_session_with_nothing_but_the_server_is_woken_once_it_is_closed() {
+    offline(
+        "claude_code_mcp::an_open_session_with_nothing_but_the_server_is_woken_once_it_is_closed",
+        || {
+            let Some(stage) = Stage::following(launches_and_ends_its_turn(), "claude", "Claude Code") else {
+                return;
+            };
+            let mut stage = with_model(stage);
+            let folder = stage.home.scratch().join("claude");
+            stage.set("CLAUDE_CONFIG_DIR", folder);
+            stage.write("claude/.claude.json", &already_set_up(&stage).to_string());
+            stage.write("config.toml", "agents = [\"claude-code\"]\n");
+            let added =
+                stage.command("claude").args(["mcp", "add", "homing", "--", "homing", "mcp"]).output();
+            assert!(added.as_ref().is_ok_and(|added| added.status.success()), "{added:?}");
+            let (mut open, pid) = open_and_launch(&stage, "at the latest once this session is closed");
+            stage.write("gate", "");
+            let job = stage.finished_job();
+            wait_until("the monitor has found it open", || {
+                let error = &stage.job()["follow_up"]["last_error"];
+                error.as_str().is_some_and(|error| error.contains("open in claude-code"))
+            });
+            // What is not in its transcript yet would be lost with it.
+            wait_until("the turn is in the transcript", || is_in_transcript(&stage, "LAUNCHED"));
+            open.kill(pid);
+            // It would try again by itself, later.
+            let retry = stage.homing(&["retry", job["id"].as_str().expect("an id")]);
+            assert!(retry.status.success(), "{retry:?}");
+            stage.wait_until_told();
+            stage.assert_woken(true, "LAUNCH please");
+        },
+    );
+}
