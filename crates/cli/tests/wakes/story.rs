@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use homing::{
-    Delivery, FollowUpState, JobSpec, KilledBy, MonitorConfig, MonitorEnd, MonitorUntil, WakeState,
+    Delivery, FollowUpState, JobSpec, KilledBy, MonitorConfig, MonitorEnd, MonitorEvent, MonitorUntil,
+    WakeState,
 };
 use testkit::wait_until;
 
@@ -117,6 +118,26 @@ fn a_session_that_becomes_free_while_its_busy_answer_is_under_way_is_told_at_onc
     setup.wait_for_acknowledged(&[id]);
     assert_eq!(setup.sink.received().len(), 2);
     monitor.stop();
+}
+
+#[test]
+fn a_session_that_says_it_is_free_to_a_monitor_that_waits_to_take_over_is_told_by_that_one() {
+    let setup = Setup::with(MonitorConfig { busy_retry: Duration::from_secs(3_600), ..quick() });
+    setup.sink.answers("chat", [busy()]);
+    let first = setup.monitor();
+    let id = setup.launch("chat", "true");
+    wait_until("it was put off", || setup.job(id).follow_up.next_attempt_at.is_some());
+    let (waits, is_waiting) = std::sync::mpsc::channel();
+    let second = setup.start(setup.options().observe(move |event| {
+        if matches!(event, MonitorEvent::Standby { .. }) {
+            let _ = waits.send(());
+        }
+    }));
+    is_waiting.recv().expect("the second waits");
+    second.handle.session_is_free(&"chat".parse().expect("a session"));
+    first.stop();
+    setup.wait_for_acknowledged(&[id]);
+    second.stop();
 }
 
 #[test]

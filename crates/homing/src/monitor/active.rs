@@ -66,7 +66,11 @@ pub(super) struct Active<'m> {
 
 impl<'m> Active<'m> {
     /// Finds everything that is due in the home.
-    pub(super) fn new(monitor: &'m Monitor, lock: MonitorLock) -> Result<Active<'m>> {
+    pub(super) fn new(
+        monitor: &'m Monitor,
+        lock: MonitorLock,
+        freed: HashSet<SessionId>,
+    ) -> Result<Active<'m>> {
         let homing = &*monitor.homing;
         let mut active = Active {
             monitor,
@@ -84,7 +88,7 @@ impl<'m> Active<'m> {
             in_flight: HashMap::new(),
             answers: Vec::new(),
             answered: Vec::new(),
-            freed: HashSet::new(),
+            freed,
             stop_at: None,
         };
         homing.full_scan()?;

@@ -29,6 +29,7 @@ pub use events::MonitorEvent;
 pub(crate) use on_demand::run_on_demand;
 pub(crate) use tell::WakeStyle;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -274,15 +275,17 @@ impl Monitor {
     /// # Errors
     /// When the home cannot be used at the start. Later trouble is told to the observer, and tried again.
     pub fn run(self) -> Result<MonitorEnd> {
-        let Some(lock) = self.lock()? else {
+        let mut freed = HashSet::new();
+        let Some(lock) = self.lock(&mut freed)? else {
             let stopped = self.options.until == MonitorUntil::Stopped;
             return Ok(if stopped { MonitorEnd::Stopped } else { MonitorEnd::LeftToAnother });
         };
-        Active::new(&self, lock)?.run()
+        Active::new(&self, lock, freed)?.run()
     }
 
-    /// Takes the lock, and waits for it where it is to take over. `None` where it does not become active.
-    fn lock(&self) -> Result<Option<MonitorLock>> {
+    /// Takes the lock, and waits for it where it is to take over. `None` where it does not become active. Sessions that
+    /// are said to be free meanwhile are added to `freed`: the monitor before may have found them busy.
+    fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
         let home = &self.homing.home.root;
         if let Some(lock) = MonitorLock::try_take(home)? {
             return Ok(Some(lock));
@@ -305,7 +308,8 @@ impl Monitor {
                         cancelled.store(true, Ordering::Relaxed);
                         return Ok(None);
                     }
-                    Message::Answered { .. } | Message::AnswerLost { .. } | Message::SessionFree(_) => {}
+                    Message::SessionFree(session) => drop(freed.insert(session)),
+                    Message::Answered { .. } | Message::AnswerLost { .. } => {}
                 }
             }
         }
