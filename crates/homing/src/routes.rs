@@ -7,13 +7,15 @@ use std::sync::Arc;
 use homing_core::{Job, SessionId};
 
 use crate::Result;
-use crate::config::{Config, RouteConfig, SinkKind};
-use crate::sinks::{Sink, SinkContext, from_config, preset_route};
+use crate::config::{Config, RouteConfig, SinkConfig, SinkKind};
+use crate::sinks::{Sink, SinkContext, from_config, preset_names, preset_route};
 
 /// All sinks and the routes to them.
 #[derive(Clone)]
 pub(crate) struct Router {
     sinks: BTreeMap<String, Arc<dyn Sink>>,
+    /// Presets that are not configured: for jobs that name them.
+    presets: BTreeMap<String, Arc<dyn Sink>>,
     routes: Vec<RouteConfig>,
 }
 
@@ -66,10 +68,17 @@ impl Router {
     /// # Errors
     /// When a sink cannot be made.
     pub(crate) fn from_config(config: &Config, home: &Path) -> Result<Router> {
-        let mut router = Router { sinks: BTreeMap::new(), routes: config.routes.clone() };
+        let mut router =
+            Router { sinks: BTreeMap::new(), presets: BTreeMap::new(), routes: config.routes.clone() };
         for name in config.sink_names() {
             if let Some(sink) = config.sink(name) {
                 router.sinks.insert(name.to_owned(), from_config(&sink, &SinkContext { home })?);
+            }
+        }
+        for name in preset_names().filter(|name| !router.sinks.contains_key(*name)) {
+            // One that needs settings is there only where it has them.
+            if let Ok(preset) = from_config(&SinkConfig::from_preset(name), &SinkContext { home }) {
+                router.presets.insert(name.to_owned(), preset);
             }
         }
         router.routes.extend(agent_routes(config));
@@ -99,7 +108,7 @@ impl Router {
                 &route.ok_or_else(|| self.no_route())?.sink
             }
         };
-        let found = self.sinks.get_key_value(name);
+        let found = self.sinks.get_key_value(name).or_else(|| self.presets.get_key_value(name));
         found
             .map(|(name, sink)| (name.as_str(), sink))
             .ok_or_else(|| format!("the sink {name:?} is not configured"))
@@ -107,7 +116,7 @@ impl Router {
 
     /// The sink of that name, where there still is one.
     pub(crate) fn sink(&self, name: &str) -> Option<&Arc<dyn Sink>> {
-        self.sinks.get(name)
+        self.sinks.get(name).or_else(|| self.presets.get(name))
     }
 
     fn no_route(&self) -> String {

@@ -104,7 +104,8 @@ fn an_open_session_with_nothing_but_the_server_is_woken_once_it_is_closed() {
             let folder = stage.home.scratch().join("claude");
             stage.set("CLAUDE_CONFIG_DIR", folder);
             stage.write("claude/.claude.json", &already_set_up(&stage).to_string());
-            stage.write("config.toml", "agents = [\"claude-code\"]\n");
+            // Nothing is configured: whoever added the server wants to be told.
+            stage.write("config.toml", "");
             let added =
                 stage.command("claude").args(["mcp", "add", "homing", "--", "homing", "mcp"]).output();
             assert!(added.as_ref().is_ok_and(|added| added.status.success()), "{added:?}");

@@ -147,11 +147,17 @@ impl Config {
         Ok(())
     }
 
-    /// The sink of that name: a configured one, or the preset of an agent.
+    /// The sink of that name: a configured one, or a preset. A preset that `agents` does not list has no route, but a job
+    /// may name it.
     pub fn sink(&self, name: &str) -> Option<SinkConfig> {
+        let is_preset = || crate::sinks::preset_names().any(|preset| preset == name);
         let configured = self.sinks.get(name).cloned();
-        configured
-            .or_else(|| self.agents.iter().any(|agent| agent == name).then(|| SinkConfig::from_preset(name)))
+        configured.or_else(|| is_preset().then(|| SinkConfig::from_preset(name)))
+    }
+
+    /// Whether nothing is said of who is woken, and how.
+    pub(crate) fn leaves_waking_open(&self) -> bool {
+        self.sinks.is_empty() && self.routes.is_empty() && self.agents.is_empty()
     }
 
     /// The names of all sinks there are.

@@ -17,7 +17,8 @@ use crate::homing::Homing;
 use crate::program::supervisor_program;
 use crate::routes::{Addressee, has_route, has_route_to_agent};
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
-use crate::{HOME_VARIABLE, OpenOptions, Result};
+use crate::sinks::preset_names;
+use crate::{HOME_VARIABLE, OpenOptions, Origin, Result};
 
 /// What monitors that were started on demand have to say.
 const MONITOR_LOG: &str = "monitor.log";
@@ -78,6 +79,14 @@ impl Homing {
             return Ok(false);
         }
         Ok(self.starts_monitors() || self.active_monitor()?.is_some())
+    }
+
+    /// The preset that wakes a session of that origin, where the configuration says nothing of waking at all: for a door
+    /// that the user set up in a harness so that its jobs come home. `None` where something is said, also by
+    /// `monitor.autostart = false`.
+    pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
+        let is_open = self.starts_monitors() && self.config.leaves_waking_open();
+        preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())
     }
 
     fn starts_monitors(&self) -> bool {

@@ -134,6 +134,10 @@ impl Arguments {
 
     fn into_spec(self, request: &Request) -> Result<JobSpec, ToolError> {
         let mut spec = JobSpec::script(self.command)?.origin(request.origin.clone());
+        // Whoever gave a harness this server and configured nothing else wants its sessions to be woken.
+        if let Some(preset) = request.homing.preset_unless_configured(&request.origin) {
+            spec = spec.sink(preset);
+        }
         if let Some(timeout_ms) = self.timeout_ms {
             if !(1..=MOST_TIMEOUT_MS).contains(&timeout_ms) {
                 return Err(ToolError::arguments(
