@@ -13,6 +13,9 @@ import pytest
 
 from homing import Homing
 
+# In the background of a script Ctrl-C is ignored, and so it would be by every program that the tests start (signal(7)).
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 DEADLINE = 60.0
 """Seconds after which what is waited for counts as lost. Far more than it takes: machines are slow at times."""
 
