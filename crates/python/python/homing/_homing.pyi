@@ -2,7 +2,18 @@
 import builtins
 from typing import Any, Final, Literal, final
 
-__all__ = ["Attention", "Home", "Offer", "VERSION", "WakeFeed", "Watch"]
+__all__ = [
+    "Attention",
+    "Home",
+    "Offer",
+    "VERSION",
+    "WakeFeed",
+    "Watch",
+    "bg_import",
+    "bg_launch",
+    "bg_record",
+    "bg_records",
+]
 
 VERSION: Final[str]
 
