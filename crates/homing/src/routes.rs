@@ -7,7 +7,7 @@ use std::sync::Arc;
 use homing_core::{Job, SessionId};
 
 use crate::Result;
-use crate::config::{Config, RouteConfig, SinkConfig, SinkKind};
+use crate::config::{Config, RouteConfig, SinkKind};
 use crate::sinks::{Sink, SinkContext, from_config, preset_names, preset_route};
 
 /// All sinks and the routes to them.
@@ -77,7 +77,9 @@ impl Router {
         }
         for name in preset_names().filter(|name| !router.sinks.contains_key(*name)) {
             // One that needs settings is there only where it has them.
-            if let Ok(preset) = from_config(&SinkConfig::from_preset(name), &SinkContext { home }) {
+            if let Some(sink) = config.sink(name)
+                && let Ok(preset) = from_config(&sink, &SinkContext { home })
+            {
                 router.presets.insert(name.to_owned(), preset);
             }
         }

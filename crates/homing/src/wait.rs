@@ -2,6 +2,7 @@
 //! supervisor lets go of it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
@@ -168,17 +169,12 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Watches the records of these jobs.
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
-        let jobs = home.root.path().join(JOBS);
-        Watcher::watch(ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD)), RECORD_EVENTS)
+        Watcher::watch(records(home, ids), RECORD_EVENTS)
     }
 
     /// Watches the records of these jobs, and for jobs that begin.
     pub(crate) fn of_jobs_and_bells(home: &Home, ids: &[JobId]) -> Watcher {
-        let flags =
-            inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE_SELF;
-        let jobs = home.root.path().join(JOBS);
-        let records = ids.iter().map(|id| jobs.join(id.as_str()).join(RECORD));
-        Watcher::watch(records.chain([home.root.path().join(INBOX)]), flags)
+        Watcher::watch(records(home, ids).chain([home.root.path().join(INBOX)]), RECORD_EVENTS)
     }
 
     /// Watches a whole job directory: its output too.
@@ -188,7 +184,7 @@ impl Watcher {
         Watcher::watch([home.root.path().join(JOBS).join(id.as_str())], flags)
     }
 
-    fn watch(paths: impl IntoIterator<Item = std::path::PathBuf>, flags: inotify::WatchFlags) -> Watcher {
+    fn watch(paths: impl IntoIterator<Item = PathBuf>, flags: inotify::WatchFlags) -> Watcher {
         let watch_all = || {
             let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
             for path in paths {
@@ -221,4 +217,8 @@ impl Watcher {
             while rustix::io::read(inotify, &mut events).is_ok_and(|count| count > 0) {}
         }
     }
+}
+
+fn records(home: &Home, ids: &[JobId]) -> impl Iterator<Item = PathBuf> {
+    ids.iter().map(|id| home.root.path().join(JOBS).join(id.as_str()).join(RECORD))
 }

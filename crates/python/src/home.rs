@@ -112,18 +112,15 @@ impl Home {
     }
 
     fn acknowledge<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        let ids = job_ids(&ids)?;
-        documents(py, &py.detach(|| self.homing.acknowledge(&ids))?)
+        settled(py, &ids, |ids| self.homing.acknowledge(ids))
     }
 
     fn retry<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        let ids = job_ids(&ids)?;
-        documents(py, &py.detach(|| self.homing.retry(&ids))?)
+        settled(py, &ids, |ids| self.homing.retry(ids))
     }
 
     fn drop_follow_ups<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        let ids = job_ids(&ids)?;
-        documents(py, &py.detach(|| self.homing.drop_follow_ups(&ids))?)
+        settled(py, &ids, |ids| self.homing.drop_follow_ups(ids))
     }
 
     /// Waits until jobs are over. Answers whether that came, and the jobs.
@@ -302,6 +299,16 @@ pub(crate) fn document<'py>(py: Python<'py>, job: &Job) -> Result<Bound<'py, PyA
 
 fn documents<'py>(py: Python<'py>, jobs: &[Job]) -> Result<Bound<'py, PyAny>> {
     Ok(pythonize(py, jobs).map_err(PyErr::from)?)
+}
+
+/// What became of jobs whose follow-ups were settled one way or another.
+fn settled<'py>(
+    py: Python<'py>,
+    ids: &[String],
+    settle: impl Fn(&[JobId]) -> homing::Result<Vec<Job>> + Send + Sync,
+) -> Result<Bound<'py, PyAny>> {
+    let ids = job_ids(ids)?;
+    documents(py, &py.detach(|| settle(&ids))?)
 }
 
 fn job_ids(ids: &[String]) -> Result<Vec<JobId>> {

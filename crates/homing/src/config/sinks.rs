@@ -117,7 +117,7 @@ impl SinkConfig {
     }
 
     /// The sink of a preset as it comes.
-    pub(crate) fn from_preset(name: &str) -> SinkConfig {
+    pub(super) fn from_preset(name: &str) -> SinkConfig {
         RawSink { preset: Some(name.to_owned()), ..RawSink::default() }
             .try_into()
             .expect("a preset's name was checked, and nothing else is set")
