@@ -1,17 +1,9 @@
 //! Claude Code.
 
-use std::fs;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::process::{Child, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 use testkit::wait_until;
 
+use crate::claude_terminal::Open;
 use crate::offline::offline;
 use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
 
@@ -77,13 +69,9 @@ fn an_open_claude_code_is_left_alone_until_it_is_gone() {
     offline("claude_code::an_open_claude_code_is_left_alone_until_it_is_gone", || {
         let Some(stage) = stage() else { return };
         stage.write(".claude.json", &already_set_up(&stage).to_string());
-        let mut open = Open::start(&stage);
-        wait_until("it has said which session it has open", || open_session(&stage).is_some());
-        open.type_in("LAUNCH please\r", || {
-            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
-        });
+        let mut open = Open::launching(&stage);
         let job = stage.finished_job();
-        let (session, pid) = open_session(&stage).expect("it is open");
+        let (session, pid) = open.session();
         assert_eq!(job["session"].as_str(), Some(session.as_str()), "{job:#}");
         stage.wake();
         let follow_up = &stage.job()["follow_up"];
@@ -92,8 +80,8 @@ fn an_open_claude_code_is_left_alone_until_it_is_gone() {
         assert!(reason.contains(&format!("open in claude-code, process {pid}")), "{reason}");
 
         // It leaves its file behind.
-        open.kill(pid);
-        assert_eq!(open_session(&stage), Some((session, pid)));
+        open.kill_once_written("LAUNCHED");
+        assert_eq!(open.session(), (session, pid));
         let retry = stage.homing(&["retry", job["id"].as_str().expect("an id")]);
         assert!(retry.status.success(), "{retry:?}");
         stage.wake();
@@ -143,19 +131,13 @@ fn what_was_over_between_two_turns_comes_with_the_next_message() {
 fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
     offline("claude_code::an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let mut open = Open::start(&stage);
-        let sessions = stage.home.scratch().join("claude/sessions");
-        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
-        open.type_in("LAUNCH please\r", || {
-            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
-        });
+        let mut open = Open::launching(&stage);
         wait_until("a hook waits beside it", || stage.has_waiter());
         stage.write("gate", "");
         stage.wait_until_told();
         stage.assert_woken(true, "LAUNCH please");
         wait_until("nobody waits any more", || !stage.has_waiter());
-        let (_, pid) = open_session_in(&sessions).expect("it is open");
-        open.kill(pid);
+        open.kill();
     });
 }
 
@@ -176,9 +158,7 @@ fn a_session_that_is_taken_up_again_is_woken_without_a_word() {
         stage.write("gate", "");
         stage.wait_until_told();
         stage.assert_woken(true, "LAUNCH please");
-        let sessions = stage.home.scratch().join("claude/sessions");
-        let (_, pid) = open_session_in(&sessions).expect("it is open");
-        open.kill(pid);
+        open.kill();
     });
 }
 
@@ -188,19 +168,13 @@ fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
         // homing run starts a monitor, which ends itself when nothing is left to do.
         stage.write("config.toml", "agents = [\"claude-code\"]\n");
-        let mut open = Open::start(&stage);
-        let sessions = stage.home.scratch().join("claude/sessions");
-        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
-        open.type_in("LAUNCH please\r", || {
-            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
-        });
+        let mut open = Open::launching(&stage);
         wait_until("a hook waits beside it", || stage.has_waiter());
         wait_until("a monitor is active", || stage.home.path().join("monitor.log").exists());
         stage.write("gate", "");
         stage.wait_until_told();
         stage.assert_woken(true, "LAUNCH please");
-        let (_, pid) = open_session_in(&sessions).expect("it is open");
-        open.kill(pid);
+        open.kill();
     });
 }
 
@@ -208,15 +182,9 @@ fn an_open_claude_code_is_told_once_although_a_monitor_is_active() {
 fn a_hook_goes_with_the_claude_code_that_it_waits_beside() {
     offline("claude_code::a_hook_goes_with_the_claude_code_that_it_waits_beside", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let mut open = Open::start(&stage);
-        let sessions = stage.home.scratch().join("claude/sessions");
-        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
-        open.type_in("LAUNCH please\r", || {
-            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
-        });
+        let mut open = Open::launching(&stage);
         wait_until("a hook waits beside it", || stage.has_waiter());
-        let (_, pid) = open_session_in(&sessions).expect("it is open");
-        open.kill(pid);
+        open.kill_once_written("LAUNCHED");
         wait_until("the hook is gone", || {
             !stage.home.processes().iter().any(|process| process.command_line.contains("hook claude-code"))
         });
@@ -233,15 +201,11 @@ fn a_hook_goes_with_the_claude_code_that_it_waits_beside() {
 fn the_session_that_comes_after_it_in_the_same_terminal_is_not_told() {
     offline("claude_code::the_session_that_comes_after_it_in_the_same_terminal_is_not_told", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let mut open = Open::start(&stage);
-        let sessions = stage.home.scratch().join("claude/sessions");
-        wait_until("it has said which session it has open", || open_session_in(&sessions).is_some());
-        open.type_in("LAUNCH please\r", || {
-            stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
-        });
+        let mut open = Open::launching(&stage);
         wait_until("a hook waits beside it", || stage.has_waiter());
-        let (before, pid) = open_session_in(&sessions).expect("it is open");
-        open.type_in("/clear\r", || open_session_in(&sessions).is_some_and(|(now, _)| now != before));
+        let (before, _) = open.session();
+        open.wait_until_written("LAUNCHED");
+        open.type_in("/clear\r", || open.session().0 != before);
         stage.write("gate", "");
         let job = stage.finished_job();
         assert_eq!(job["session"].as_str(), Some(before.as_str()), "{job:#}");
@@ -250,7 +214,7 @@ fn the_session_that_comes_after_it_in_the_same_terminal_is_not_told() {
         // Nobody has the session open any more: the monitor tells it.
         stage.wake();
         stage.assert_woken(true, "LAUNCH please");
-        open.kill(pid);
+        open.kill();
     });
 }
 
@@ -260,86 +224,4 @@ pub(crate) fn already_set_up(stage: &Stage) -> Value {
         json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true, "allowedTools": []});
     json!({"hasCompletedOnboarding": true, "theme": "dark", "projects": {stage.project().to_str().expect("text"): project},
         "customApiKeyResponses": {"approved": ["sk-ant-scripted"], "rejected": []}})
-}
-
-/// The session and the process id in the file of the one process there is.
-fn open_session(stage: &Stage) -> Option<(String, u64)> {
-    open_session_in(&stage.home.scratch().join(".claude/sessions"))
-}
-
-/// The same, by what Claude Code keeps in that folder.
-pub(crate) fn open_session_in(folder: &Path) -> Option<(String, u64)> {
-    let mut files = fs::read_dir(folder).ok()?;
-    let text = fs::read_to_string(files.next()?.ok()?.path()).ok()?;
-    let said: Value = serde_json::from_str(&text).ok()?;
-    Some((said["sessionId"].as_str()?.to_owned(), said["pid"].as_u64()?))
-}
-
-/// Claude Code, open in a terminal.
-pub(crate) struct Open {
-    child: Child,
-    keyboard: fs::File,
-}
-
-impl Open {
-    fn start(stage: &Stage) -> Open {
-        Open::with(stage, &[])
-    }
-
-    pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
-        let terminal =
-            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
-        grantpt(&terminal).expect("it is ours");
-        unlockpt(&terminal).expect("it is ours");
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&terminal, size).expect("a terminal has a size");
-        let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("text");
-        let side = || -> Stdio {
-            let side = fs::File::options().read(true).write(true).open(&name).expect("the other side");
-            OwnedFd::from(side).into()
-        };
-        let mut command = stage.command("claude");
-        command.args(["--allowedTools", "Bash"]).args(MODEL).args(arguments);
-        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
-        drop(command);
-        let keyboard = fs::File::from(terminal);
-        let mut screen = keyboard.try_clone().expect("a copy");
-        // Nobody looks, but it must be taken away, or it would block. Ends when the last process closes its side.
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while screen.read(&mut buffer).is_ok_and(|count| count > 0) {}
-        });
-        Open { child, keyboard }
-    }
-
-    /// Types until it has arrived: keys that come before the program listens are lost.
-    pub(crate) fn type_in(&mut self, text: &str, arrived: impl Fn() -> bool) {
-        let (line, enter) = text.split_at(text.len() - 1);
-        let mut typed_at = None::<std::time::Instant>;
-        wait_until("what was typed has arrived", || {
-            if typed_at.is_none_or(|at| at.elapsed() > std::time::Duration::from_secs(5)) && !arrived() {
-                // Ctrl-U takes back what an earlier attempt left in the line.
-                for keys in ["\x15", line, enter] {
-                    self.keyboard.write_all(keys.as_bytes()).expect("it takes keys");
-                    std::thread::sleep(std::time::Duration::from_millis(200));
-                }
-                typed_at = Some(std::time::Instant::now());
-            }
-            arrived()
-        });
-    }
-
-    /// Ends it without a chance to tidy up.
-    pub(crate) fn kill(&mut self, pid: u64) {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, Signal::KILL).expect("it lives");
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

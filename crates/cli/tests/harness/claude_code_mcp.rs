@@ -1,12 +1,11 @@
 //! Claude Code with the tools of `homing mcp`, and nothing else that launches jobs.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Output;
 
 use testkit::{Rule, wait_until};
 
-use crate::claude_code::{MODEL, Open, already_set_up, open_session_in, set_up, with_model};
+use crate::claude_code::{MODEL, already_set_up, set_up, with_model};
+use crate::claude_terminal::Open;
 use crate::mcp_round::{
     assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
     launches_and_waits,
@@ -60,35 +59,26 @@ fn a_model_that_waited_for_its_job_is_not_woken() {
 }
 
 /// Opens Claude Code in a terminal, and has its model launch a job. Returns once the model was told those words.
-fn open_and_launch(stage: &Stage, told: &str) -> (Open, u64) {
-    let mut open = Open::with(stage, &["--allowedTools", "mcp__homing"]);
-    let session = || open_session_in(&stage.home.scratch().join("claude/sessions"));
-    wait_until("it has said which session it has open", || session().is_some());
+fn open_and_launch(stage: &Stage, told: &str) -> Open {
+    let open = Open::with(stage, &["--allowedTools", "mcp__homing"]);
+    open.session();
     // It begins without its servers, and gets their tools when they have answered.
     let has_tools = || stage.model.asked().iter().any(|asked| asked.tools.iter().any(|name| name == TOOL));
     open.type_in("HELLO there\r", has_tools);
     let asked = |text: &str| stage.model.asked().iter().any(|asked| asked.text.contains(text));
     open.type_in("LAUNCH please\r", || asked("LAUNCH"));
     wait_until("the model is told what will be", || asked(told));
-    (open, session().expect("it is open").1)
-}
-
-/// Whether a transcript holds that text.
-fn is_in_transcript(stage: &Stage, text: &str) -> bool {
-    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-    let projects = entries(stage.home.scratch().join("claude/projects"));
-    let mut transcripts = projects.flat_map(|project| entries(project.path()));
-    transcripts.any(|file| fs::read_to_string(file.path()).is_ok_and(|all| all.contains(text)))
+    open
 }
 
 #[test]
 fn an_open_session_is_woken_by_the_hook_that_homing_setup_writes() {
     offline("claude_code_mcp::an_open_session_is_woken_by_the_hook_that_homing_setup_writes", || {
         let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
-        let (mut open, pid) = open_and_launch(&stage, "you will be woken with the result. Go on");
+        let mut open = open_and_launch(&stage, "you will be woken with the result. Go on");
         wait_until("a hook waits beside it", || stage.has_waiter());
         end_job_and_see_it_told(&stage, true);
-        open.kill(pid);
+        open.kill();
     });
 }
 
@@ -109,16 +99,14 @@ fn an_open_session_with_nothing_but_the_server_is_woken_once_it_is_closed() {
             let added =
                 stage.command("claude").args(["mcp", "add", "homing", "--", "homing", "mcp"]).output();
             assert!(added.as_ref().is_ok_and(|added| added.status.success()), "{added:?}");
-            let (mut open, pid) = open_and_launch(&stage, "at the latest once this session is closed");
+            let mut open = open_and_launch(&stage, "at the latest once this session is closed");
             stage.write("gate", "");
             let job = stage.finished_job();
             wait_until("the monitor has found it open", || {
                 let error = &stage.job()["follow_up"]["last_error"];
                 error.as_str().is_some_and(|error| error.contains("open in claude-code"))
             });
-            // What is not in its transcript yet would be lost with it.
-            wait_until("the turn is in the transcript", || is_in_transcript(&stage, "LAUNCHED"));
-            open.kill(pid);
+            open.kill_once_written("LAUNCHED");
             // It would try again by itself, later.
             let retry = stage.homing(&["retry", job["id"].as_str().expect("an id")]);
             assert!(retry.status.success(), "{retry:?}");

@@ -1,6 +1,6 @@
 //! A user with a harness, a model that follows a script, and a home of homing.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -90,6 +90,11 @@ impl Stage {
     /// Sets a variable for everything that runs on this stage.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.variables.push((name, value.into()));
+    }
+
+    /// The value of a variable that was set so.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_os_str())
     }
 
     /// A file of the user's.
