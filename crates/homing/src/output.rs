@@ -1,5 +1,8 @@
 //! A job's output, from any offset, and the text that an agent reads.
 
+use std::ops::Deref;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS, result_text};
@@ -51,10 +54,16 @@ impl Homing {
     ///
     /// # Errors
     /// As [`Homing::output`].
-    pub fn follow(&self, id: JobId, from: u64) -> Result<OutputFollower<'_>> {
-        let watcher = Watcher::of_output(&self.home, id);
-        let reader = self.open_output(id)?;
-        Ok(OutputFollower { homing: self, id, reader, watcher, from, is_over: false })
+    pub fn follow(&self, id: JobId, from: u64) -> Result<OutputFollower<&Homing>> {
+        OutputFollower::new(self, id, from)
+    }
+
+    /// The same, for whoever keeps the follower longer than a borrow lasts.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn follow_owned(self: &Arc<Homing>, id: JobId, from: u64) -> Result<OutputFollower<Arc<Homing>>> {
+        OutputFollower::new(Arc::clone(self), id, from)
     }
 
     /// What the agent reads about a job: how it ended, its command, and its output within 16,000 characters.
@@ -135,8 +144,8 @@ fn read_up_to(reader: &mut OutputReader, from: u64, length: u64) -> Result<Vec<u
 
 /// The output of a job as it is written.
 #[derive(Debug)]
-pub struct OutputFollower<'a> {
-    homing: &'a Homing,
+pub struct OutputFollower<H> {
+    homing: H,
     id: JobId,
     reader: Option<OutputReader>,
     watcher: Watcher,
@@ -155,9 +164,16 @@ pub enum Followed {
     Over,
 }
 
-impl OutputFollower<'_> {
+impl<H: Deref<Target = Homing>> OutputFollower<H> {
     /// Most bytes that are returned at once.
     const PIECE: usize = 256 << 10;
+
+    fn new(homing: H, id: JobId, from: u64) -> Result<OutputFollower<H>> {
+        // Watch before looking: what happens in between is not missed.
+        let watcher = Watcher::of_output(&homing.home, id);
+        let reader = homing.open_output(id)?;
+        Ok(OutputFollower { homing, id, reader, watcher, from, is_over: false })
+    }
 
     /// Waits for the next piece of output, at most as long as `timeout` says.
     ///
@@ -166,6 +182,8 @@ impl OutputFollower<'_> {
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Followed> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
+            // What has been told so far is about what is looked at now.
+            self.watcher.forget_events();
             // Looked at before reading: what the job wrote before its end is then there to be read.
             self.is_over = self.is_over || self.job_is_over()?;
             let chunk = match &mut self.reader {
@@ -185,6 +203,13 @@ impl OutputFollower<'_> {
             }
             self.watcher.wait(left);
         }
+    }
+
+    /// Becomes readable when there may be more, for an event loop that then calls [`OutputFollower::next`] with no time
+    /// to wait until that returns [`Followed::NothingYet`]. `None` where the kernel has no more watches to give
+    /// (`fs.inotify.max_user_instances`, inotify(7)): then it has to be asked every now and then.
+    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.readable()
     }
 
     fn job_is_over(&self) -> Result<bool> {

@@ -156,7 +156,7 @@ impl Waiting {
     /// Becomes readable, without blocking, when something may have changed. `None` where the kernel has no more watches
     /// to give: then [`Homing::is_satisfied`] has to be asked every now and then.
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
-        self.watcher.inotify.as_ref().map(AsFd::as_fd)
+        self.watcher.readable()
     }
 }
 
@@ -169,25 +169,28 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Watches the records of these jobs.
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
-        Watcher::watch(records(home, ids), RECORD_EVENTS)
+        Watcher::watch(records(home, ids).map(|record| (record, RECORD_EVENTS)))
     }
 
     /// Watches the records of these jobs, and for jobs that begin.
     pub(crate) fn of_jobs_and_bells(home: &Home, ids: &[JobId]) -> Watcher {
-        Watcher::watch(records(home, ids).chain([home.root.path().join(INBOX)]), RECORD_EVENTS)
+        let watched = records(home, ids).chain([home.root.path().join(INBOX)]);
+        Watcher::watch(watched.map(|path| (path, RECORD_EVENTS)))
     }
 
-    /// Watches a whole job directory: its output too.
+    /// Watches a job's record and its output.
     pub(crate) fn of_output(home: &Home, id: JobId) -> Watcher {
-        let flags =
-            inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::CLOSE_WRITE;
-        Watcher::watch([home.root.path().join(JOBS).join(id.as_str())], flags)
+        let directory = home.root.path().join(JOBS).join(id.as_str());
+        let record = directory.join(RECORD);
+        // Not for files being closed: whoever looks whether the job is over closes its lock, and would hear of that.
+        let output_events = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE;
+        Watcher::watch([(directory, output_events), (record, RECORD_EVENTS)])
     }
 
-    fn watch(paths: impl IntoIterator<Item = PathBuf>, flags: inotify::WatchFlags) -> Watcher {
+    fn watch(watched: impl IntoIterator<Item = (PathBuf, inotify::WatchFlags)>) -> Watcher {
         let watch_all = || {
             let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-            for path in paths {
+            for (path, flags) in watched {
                 match inotify::add_watch(&inotify, &path, flags) {
                     // What is not there will be noticed by looking.
                     Ok(_) | Err(rustix::io::Errno::NOENT) => {}
@@ -210,8 +213,13 @@ impl Watcher {
         self.forget_events();
     }
 
+    /// Becomes readable when something may have changed; `None` where the kernel has no watch left.
+    pub(crate) fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
+    }
+
     /// What exactly happened does not matter: everything is looked at again.
-    fn forget_events(&self) {
+    pub(crate) fn forget_events(&self) {
         let mut events = [0; 4096];
         if let Some(inotify) = &self.inotify {
             while rustix::io::read(inotify, &mut events).is_ok_and(|count| count > 0) {}

@@ -14,6 +14,7 @@ use pyo3::types::PyBytes;
 use pythonize::pythonize;
 
 use crate::errors::Result;
+use crate::follow::Follower;
 use crate::launch::Request;
 use crate::wakes::WakeFeed;
 use crate::watch::{Attention, Watch};
@@ -201,6 +202,12 @@ impl Home {
         let id = id.parse()?;
         let chunk = py.detach(|| self.homing.output(id, start, limit))?;
         Ok((chunk.offset, PyBytes::new(py, &chunk.bytes)))
+    }
+
+    /// Follows the output from an offset on.
+    fn follow(&self, py: Python<'_>, id: &str, start: u64) -> Result<Follower> {
+        let id = id.parse()?;
+        Ok(Follower::new(py.detach(|| self.homing.follow_owned(id, start))?, start))
     }
 
     /// The offset behind the last byte of output.

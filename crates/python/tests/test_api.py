@@ -235,6 +235,7 @@ def test_ctrl_c_interrupts_waits_and_leaves_the_job_alone(home: Path, homing: Ho
         "job.wait()",
         "asyncio.run(job.wait_async())",
         "homing.wait(job, job.id, any=True)",
+        "list(job.follow())",
     ):
         job = homing.launch("sleep 600")
         script = f"""

@@ -1,9 +1,10 @@
 //! A job's output for programs: documents with the text, and the offset to go on from.
 
+use homing::core::text::TextStream;
 use homing::{Homing, JobId, OutputChunk};
 use serde::Serialize;
 
-use super::output::{CollectingSink, OutputSink, Readable};
+use super::output::{CollectingSink, OutputSink};
 use super::print_json;
 use crate::exit::Failure;
 
@@ -43,13 +44,13 @@ impl OutputSink for DocumentSink<'_> {
 
     fn finish(&mut self) -> Result<(), Failure> {
         self.collected.finish()?;
-        let readable = self.collected.readable();
+        let stream = self.collected.stream();
         print_json(&OutputDocument {
             id: self.id,
             from: self.from,
-            next: readable.next(),
+            next: stream.next(),
             total_bytes: self.homing.output_end(self.id)?,
-            omitted_bytes: readable.omitted_bytes(),
+            omitted_bytes: stream.omitted_bytes(),
             text: self.collected.text(),
         })
     }
@@ -61,16 +62,16 @@ pub(crate) struct DocumentLinesSink<'a> {
     id: JobId,
     from: u64,
     told_omitted_bytes: u64,
-    readable: Readable,
+    stream: TextStream,
 }
 
 impl DocumentLinesSink<'_> {
     pub(crate) fn new(homing: &Homing, id: JobId, from: u64) -> DocumentLinesSink<'_> {
-        DocumentLinesSink { homing, id, from, told_omitted_bytes: 0, readable: Readable::starting_at(from) }
+        DocumentLinesSink { homing, id, from, told_omitted_bytes: 0, stream: TextStream::starting_at(from) }
     }
 
     fn print(&mut self, text: &str, next: u64) -> Result<(), Failure> {
-        let omitted_bytes = self.readable.omitted_bytes();
+        let omitted_bytes = self.stream.omitted_bytes();
         print_json(&OutputDocument {
             id: self.id,
             from: self.from,
@@ -87,7 +88,7 @@ impl DocumentLinesSink<'_> {
 
 impl OutputSink for DocumentLinesSink<'_> {
     fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
-        let text = self.readable.push(chunk);
+        let text = self.stream.push(chunk.offset, &chunk.bytes);
         if text.is_empty() {
             return Ok(());
         }
@@ -98,8 +99,8 @@ impl OutputSink for DocumentLinesSink<'_> {
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
-        let text = self.readable.finish();
-        let next = self.readable.next();
+        let text = self.stream.finish();
+        let next = self.stream.next();
         if next > self.from { self.print(&text, next) } else { Ok(()) }
     }
 }

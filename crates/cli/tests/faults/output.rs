@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use homing::core::{LostReason, OutputSize};
 use homing::{
-    FollowUpOptions, FollowUpState, Followed, JobId, JobSpec, KilledBy, ListOptions, Outcome, StateName,
+    FollowUpOptions, FollowUpState, Followed, Homing, JobId, JobSpec, KilledBy, ListOptions, Outcome,
+    OutputFollower, StateName,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 use testkit::{PATIENCE, wait_until};
@@ -226,6 +228,33 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
     assert!(seen == written.as_bytes(), "{} bytes instead of {}", seen.len(), written.len());
     assert_eq!(follower.next(Some(Duration::ZERO)).expect("it stays over"), Followed::Over);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
+}
+
+#[test]
+fn whoever_follows_a_silent_job_is_left_in_peace() {
+    let setup = Setup::new();
+    let id = setup.launch("echo hello; exec sleep MARK").id;
+    setup.wait_for_marked(1);
+    let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
+    let is_readable = |follower: &OutputFollower<&Homing>| {
+        let inotify = follower.readable().expect("the kernel has a watch");
+        poll(&mut [PollFd::new(&inotify, PollFlags::IN)], Some(&Timespec::default())).expect("it is asked")
+            == 1
+    };
+    let mut seen = Vec::new();
+    // Looking must not itself be something that happens, or looking would never end.
+    wait_until("nothing more happens", || {
+        match follower.next(Some(Duration::ZERO)).expect("it goes on") {
+            Followed::Output(chunk) => seen.extend_from_slice(&chunk.bytes),
+            Followed::NothingYet => return !is_readable(&follower),
+            Followed::Over => panic!("it sleeps"),
+        }
+        false
+    });
+    assert_eq!(seen, b"hello\n");
+    setup.homing.kill(id, KilledBy::Operator).expect("it ends");
+    assert!(is_readable(&follower));
+    assert_eq!(follower.next(Some(PATIENCE)).expect("it goes on"), Followed::Over);
 }
 
 #[test]

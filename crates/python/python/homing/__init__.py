@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._client import CONFIGURED, Homing
     from ._homing import VERSION as __version__
-    from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputSize
+    from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputPiece, OutputSize
     from ._wakes import Wake, WakeStream
     from .errors import Conflict, HomingError, InvalidConfig, InvalidRequest, NoSuchJob, StillRunning, Unavailable
 
@@ -38,6 +38,7 @@ __all__ = [
     "NoSuchJob",
     "Outcome",
     "Output",
+    "OutputPiece",
     "OutputSize",
     "StillRunning",
     "Unavailable",
@@ -51,7 +52,7 @@ __all__ = [
 # together, and `homing.bg_jobs` needs none of it.
 _MODULES = {
     "_client": ("CONFIGURED", "Homing"),
-    "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputSize"),
+    "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputPiece", "OutputSize"),
     "_wakes": ("Wake", "WakeStream"),
     "errors": (
         "Conflict",

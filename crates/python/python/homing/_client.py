@@ -7,7 +7,7 @@ import builtins
 import os
 
 from . import _homing
-from ._job import Job, Output, job_from, job_id
+from ._job import Job, Output, OutputPiece, job_from, job_id
 from ._program import find_program
 from ._seconds import to_millis
 from .errors import InvalidRequest, StillRunning
@@ -16,7 +16,7 @@ from .errors import InvalidRequest, StillRunning
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any, Final, Literal
 
@@ -190,6 +190,30 @@ class Homing:
         if tail is not None:
             start = max(self._native.output_end(id) - tail, 0)
         return Output(*self._native.output(id, start, limit))
+
+    def follow(self, job: Job | str, start: int = 0) -> Iterator[OutputPiece]:
+        """See `Job.follow`."""
+        follower = self._follower(job, start)
+        return (OutputPiece(*piece) for piece in iter(follower.next, None))
+
+    async def follow_async(self, job: Job | str, start: int = 0) -> AsyncIterator[OutputPiece]:
+        """See `Job.follow_async`."""
+        import asyncio
+
+        from ._waits import until_readable
+
+        follower, goes_on = await asyncio.to_thread(self._follower, job, start), True
+        while goes_on:
+            piece, goes_on = await asyncio.to_thread(follower.next_now)
+            if piece is not None:
+                yield OutputPiece(*piece)
+            elif goes_on:
+                await until_readable(follower.fileno())
+
+    def _follower(self, job: Job | str, start: int) -> _homing.Follower:
+        if start < 0:
+            raise InvalidRequest("start is not negative")
+        return self._native.follow(self._id(job), start)
 
     def result_text(self, job: Job | str) -> str:
         """What an agent reads: how the job ended, its command and output, within 16,000 characters."""

@@ -10,6 +10,7 @@ from . import _homing
 # What `typing` says itself; importing it takes longer than this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from typing import Any, Literal, TypeAlias
 
     from ._client import Homing
@@ -88,6 +89,24 @@ class Output:
 
 
 @dataclass(frozen=True)
+class OutputPiece:
+    """What a job has written since the piece before."""
+
+    offset: int
+    """Of its first byte in everything the job wrote. Larger than the end of the piece before where bytes in between were
+    not kept."""
+    data: bytes
+    """Empty in the last piece, where that only ends a line."""
+    text: str
+    """The lines that are complete now, as `Output.text` has them; a line stands for what was not kept."""
+
+    @property
+    def end(self) -> int:
+        """Where to go on reading."""
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True)
 class Job:
     """A job as it was when this was made; `refresh` returns it as it is now. Times of day are in UTC."""
 
@@ -141,6 +160,14 @@ class Job:
         many bytes. To go on, pass `Output.end` as the next `start`.
         """
         return self._homing.output(self, start, limit=limit, tail=tail)
+
+    def follow(self, start: int = 0) -> Iterator[OutputPiece]:
+        """Its output from `start` on as it is written, until it is over. Ctrl-C interrupts it."""
+        return self._homing.follow(self, start)
+
+    def follow_async(self, start: int = 0) -> AsyncIterator[OutputPiece]:
+        """As `follow`, without holding up the event loop."""
+        return self._homing.follow_async(self, start)
 
     def result_text(self) -> str:
         """What an agent reads: how it ended, its command and output, within 16,000 characters."""

@@ -13,6 +13,18 @@ _FALLBACK_PAUSE = 0.1
 """Seconds between two looks at a job where the kernel has no watch left (inotify(7))."""
 
 
+async def until_readable(descriptor: int | None) -> None:
+    """Returns when there may be something to read there, or without one after a while. Only one may wait for it."""
+    if descriptor is None:
+        return await asyncio.sleep(_FALLBACK_PAUSE)
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
 class WaitsByLoop:
     """All waits of one home, for as long as their event loops are there."""
 
