@@ -1,6 +1,7 @@
 //! A home for one test. When it goes, it proves that no process of the test lives on.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,23 @@ use crate::{Process, processes_where};
 
 /// How long processes that are being ended have to go.
 const GOING: Duration = Duration::from_secs(30);
+
+/// What the environment of the tests may say, and the tests must not hear: they may run in a job, in an agent, or as a
+/// service.
+const OUTER_VARIABLES: [&str; 12] = [
+    "HOMING_JOB",
+    "HOMING_SESSION",
+    "HOMING_HARNESS",
+    "HOMING_WAKE",
+    "HOMING_MCP_TOKEN",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "CLAUDE_CODE_SESSION_ID",
+    "CODEX_THREAD_ID",
+    "AGENT_SESSION_ID",
+    "LETTA_CONVERSATION_ID",
+    "GEMINI_SESSION_ID",
+];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -59,6 +77,16 @@ impl TempHome {
     /// A number of seconds that is this test's own: `sleep MARK` is found wherever it hides.
     pub fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// A program that knows this home, and nothing of what the tests run in.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for name in OUTER_VARIABLES {
+            command.env_remove(name);
+        }
+        command.env("HOMING_HOME", self.path());
+        command
     }
 
     /// The processes that belong to this test and live now, supervisors included.

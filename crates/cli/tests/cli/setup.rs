@@ -9,19 +9,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
-/// What the environment of the tests may say, and the tests must not hear.
-const SESSION_VARIABLES: [&str; 9] = [
-    "HOMING_SESSION",
-    "HOMING_HARNESS",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "CLAUDE_CODE_SESSION_ID",
-    "CODEX_THREAD_ID",
-    "AGENT_SESSION_ID",
-    "LETTA_CONVERSATION_ID",
-    "GEMINI_SESSION_ID",
-];
-
 /// A home. Dropping it proves that no process of the test survived.
 pub(crate) struct Setup {
     pub(crate) home: TempHome,
@@ -42,13 +29,9 @@ impl Setup {
 
     /// The program with these arguments, on this home, with nothing of the outer session.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
-        for name in SESSION_VARIABLES {
-            command.env_remove(name);
-        }
+        let mut command = self.home.command(env!("CARGO_BIN_EXE_homing"));
         command
             .args(arguments)
-            .env("HOMING_HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.home.scratch())
             .env_remove("HOMING_CONFIG")
             .current_dir(self.home.scratch())

@@ -97,15 +97,10 @@ pub(crate) fn open(home: &TempHome, busy_timeout: Duration) -> Homing {
 }
 
 pub(crate) fn program(home: &TempHome) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = home.command(PROGRAM);
     let empty_config = home.scratch().join("config.toml");
     std::fs::write(&empty_config, "").expect("a configuration file");
-    command.env("HOMING_HOME", home.path()).env("HOMING_CONFIG", empty_config);
-    for name in
-        ["HOMING_SESSION", "HOMING_JOB", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "AGENT_SESSION_ID"]
-    {
-        command.env_remove(name);
-    }
+    command.env("HOMING_CONFIG", empty_config);
     command
 }
 

@@ -44,19 +44,19 @@ pub(crate) fn with_model(mut stage: Stage) -> Stage {
     stage
 }
 
+/// What one turn without a terminal comes to.
+fn turn(stage: &Stage, words: &[&str]) -> Value {
+    let mut command = stage.command("claude");
+    command.args(["-p", "--output-format", "json", "--allowedTools", "Bash"]).args(MODEL).args(words);
+    Stage::document(&command.output().expect("it runs"))
+}
+
 #[test]
 fn claude_code_is_woken_in_the_session_that_launched_the_job() {
     offline("claude_code::claude_code_is_woken_in_the_session_that_launched_the_job", || {
         let Some(stage) = stage() else { return };
-        let turn = stage
-            .command("claude")
-            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
-            .args(MODEL)
-            .args(["--", "LAUNCH please"])
-            .output()
-            .expect("it runs");
-        let answer = Stage::document(&turn);
-        assert_eq!(answer["result"], "LAUNCHED", "{turn:?}");
+        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        assert_eq!(answer["result"], "LAUNCHED", "{answer:#}");
         let job = stage.finished_job();
         assert_eq!(job["session"], answer["session_id"], "{job:#}");
         stage.wake();
@@ -95,14 +95,8 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
         // As long as a text can be.
         let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
         let Some(stage) = stage_set_up(&command) else { return };
-        let turn = stage
-            .command("claude")
-            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
-            .args(MODEL)
-            .args(["--", "LAUNCH please"])
-            .output()
-            .expect("it runs");
-        assert_eq!(Stage::document(&turn)["result"], "WOKEN", "{turn:?}");
+        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        assert_eq!(answer["result"], "WOKEN", "{answer:#}");
         stage.assert_woken(true, "LAUNCH please");
     });
 }
@@ -111,15 +105,11 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
 fn what_was_over_between_two_turns_comes_with_the_next_message() {
     offline("claude_code::what_was_over_between_two_turns_comes_with_the_next_message", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let turn = |words: &[&str]| {
-            let mut command = stage.command("claude");
-            command.args(["-p", "--output-format", "json", "--allowedTools", "Bash"]).args(MODEL).args(words);
-            Stage::document(&command.output().expect("it runs"))
-        };
-        let session = turn(&["--", "LAUNCH please"])["session_id"].as_str().expect("a session").to_owned();
+        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        let session = answer["session_id"].as_str().expect("a session");
         stage.write("gate", "");
         stage.finished_job();
-        turn(&["--resume", &session, "--", "how far is it?"]);
+        turn(&stage, &["--resume", session, "--", "how far is it?"]);
         assert_eq!(stage.job()["follow_up"]["state"], "acknowledged", "{:#}", stage.job());
         let asked = stage.model.asked();
         let last = asked.last().expect("it was asked");
@@ -145,15 +135,9 @@ fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
 fn a_session_that_is_taken_up_again_is_woken_without_a_word() {
     offline("claude_code::a_session_that_is_taken_up_again_is_woken_without_a_word", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let turn = stage
-            .command("claude")
-            .args(["-p", "--output-format", "json", "--allowedTools", "Bash"])
-            .args(MODEL)
-            .args(["--", "LAUNCH please"])
-            .output()
-            .expect("it runs");
-        let session = Stage::document(&turn)["session_id"].as_str().expect("a session").to_owned();
-        let mut open = Open::with(&stage, &["--resume", &session]);
+        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        let session = answer["session_id"].as_str().expect("a session");
+        let mut open = Open::with(&stage, &["--resume", session]);
         wait_until("a hook waits beside it", || stage.has_waiter());
         stage.write("gate", "");
         stage.wait_until_told();

@@ -7,18 +7,6 @@ use std::process::{Child, Command, Stdio};
 use homing::{Job, JobId, OpenOptions};
 use testkit::{TempHome, wait_until};
 
-/// What the environment of the tests may say, and the tests must not hear.
-const SESSION_VARIABLES: [&str; 8] = [
-    "HOMING_SESSION",
-    "HOMING_HARNESS",
-    "HOMING_MCP_TOKEN",
-    "CLAUDE_CODE_SESSION_ID",
-    "CODEX_THREAD_ID",
-    "AGENT_SESSION_ID",
-    "LETTA_CONVERSATION_ID",
-    "GEMINI_SESSION_ID",
-];
-
 /// A home, and the program on it.
 pub(crate) struct Setup {
     pub(crate) home: TempHome,
@@ -31,14 +19,10 @@ impl Setup {
 
     /// `homing mcp` with these arguments, and with nothing of the outer session.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
-        for name in SESSION_VARIABLES {
-            command.env_remove(name);
-        }
+        let mut command = self.home.command(env!("CARGO_BIN_EXE_homing"));
         command
             .arg("mcp")
             .args(arguments)
-            .env("HOMING_HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.home.scratch())
             .env_remove("HOMING_CONFIG")
             .current_dir(self.home.scratch());

@@ -34,18 +34,8 @@ pub(crate) fn write_sink(home: &TempHome, sink: &str, retries: &str) -> PathBuf 
 
 /// The program, on that home and its `config.toml`, with nothing of the outer session.
 pub(crate) fn program(home: &TempHome) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.env("HOMING_HOME", home.path()).env("HOMING_CONFIG", home.scratch().join("config.toml"));
-    for name in [
-        "HOMING_SESSION",
-        "HOMING_JOB",
-        "HOMING_HARNESS",
-        "CLAUDE_CODE_SESSION_ID",
-        "CODEX_THREAD_ID",
-        "AGENT_SESSION_ID",
-    ] {
-        command.env_remove(name);
-    }
+    let mut command = home.command(PROGRAM);
+    command.env("HOMING_CONFIG", home.scratch().join("config.toml"));
     command
 }
 
