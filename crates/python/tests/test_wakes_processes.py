@@ -114,6 +114,53 @@ def test_ctrl_c_hands_back_and_ends_at_once(home: Path, host: Callable[..., Host
     homing.acknowledge(job)
 
 
+HOST_WITH_A_CHILD = """
+import asyncio, os, signal, threading
+from homing import Homing
+
+async def main():
+    homing = Homing()
+    job = homing.launch("sleep 600", session="chat-2")
+    threading.Thread(target=job.wait, kwargs={"acknowledge": True}, daemon=True).start()
+    async with homing.wakes() as wakes:
+        while homing._home.active_monitor() is None:
+            await asyncio.sleep(0.01)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)
+            signal.pause()
+        await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_that_outlives_its_parent_holds_nothing_of_it(home: Path) -> None:
+    homing = Homing()
+    parent = subprocess.Popen([sys.executable, "-c", HOST_WITH_A_CHILD], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        held = {os.readlink(file) for file in Path(f"/proc/{child}/fd").iterdir()}
+        assert not {path for path in held if path.startswith(f"{home}/") and not path.startswith(f"{home}/ledger.db")}
+        assert homing._home.active_monitor() == parent.pid, "what a child lets go of is still its parent's"
+        parent.kill()
+        parent.wait()
+        job = over(homing)
+
+        async def consume() -> None:
+            async with homing.wakes() as stream:
+                await (await anext(stream)).acknowledge()
+
+        run(consume())
+        assert told(homing, job)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.kill()
+        parent.communicate()
+    for left in homing.list(state="running"):
+        left.kill()
+
+
 def test_a_child_made_by_fork_has_wakes_of_its_own(home: Path) -> None:
     homing = Homing()
     job = over(homing)

@@ -8,6 +8,7 @@ import time
 
 from . import _homing
 from ._bg_text import read_job
+from ._fork import leave_alone, share_nothing
 from ._program import find_program
 from .errors import Conflict, HomingError, InvalidRequest, NoSuchJob
 
@@ -27,9 +28,6 @@ PRUNE_EVERY_S = 60.0
 
 LONGEST_RUNTIME_S = 1e11
 """A longer limit than this is a mistake, or means none."""
-
-# Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
-_left_alone: list[_homing.Home] = []
 
 
 class Store:
@@ -129,8 +127,9 @@ class Store:
     def _opened(self) -> _homing.Home:
         if self._home is None or self._pid != os.getpid():
             if self._home is not None:
-                _left_alone.append(self._home)
+                leave_alone(self._home)
             home = _homing.Home(self._path, program=find_program(), config=False)
+            share_nothing(self._path)
             # Last the pid: another thread that sees it finds all there, the old store too.
             self._take_over = self._begin_take_over()
             self._home = home

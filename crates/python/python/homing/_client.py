@@ -7,6 +7,7 @@ import builtins
 import os
 
 from . import _homing
+from ._fork import leave_alone, share_nothing
 from ._job import Job, Output, OutputPiece, job_from, job_id
 from ._program import find_program
 from ._seconds import to_millis
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 CONFIGURED: Final = "configured"
 """As the configuration says, and without one as README.md lists the defaults."""
-
-# Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
-_left_alone: list[_homing.Home] = []
 
 
 class Homing:
@@ -58,6 +56,7 @@ class Homing:
 
     def _open(self) -> None:
         self._home = _homing.Home(**self._arguments)
+        share_nothing(os.fspath(self._home.path))
         self._pid = os.getpid()
         self._waits: WaitsByLoop | None = None
         self._dispatcher: Dispatcher | None = None
@@ -65,7 +64,7 @@ class Homing:
     @property
     def _native(self) -> _homing.Home:
         if self._pid != os.getpid():
-            _left_alone.append(self._home)
+            leave_alone(self._home)
             self._open()
         return self._home
 
@@ -75,9 +74,7 @@ class Homing:
     @property
     def home(self) -> Path:
         """The directory that holds everything."""
-        from pathlib import Path
-
-        return Path(self._home.path)
+        return self._home.path
 
     def launch(
         self,
