@@ -105,6 +105,10 @@ fn inherits_orphans() -> bool {
 
 /// An open home. Any number of threads and processes may use the same home at once.
 ///
+/// A process that is forked without `exec` opens the home for itself, and does not touch what it took over (a rule of
+/// SQLite's). As long as it lives it holds what its parent had locked in the instant of the fork (flock(2)), so a host
+/// that forks like that does it before it opens a home.
+///
 /// ```
 /// # homing::supervise_if_asked();
 /// # let folder = tempfile::tempdir()?;
