@@ -7,7 +7,7 @@ use homing_core::{JobId, SessionId};
 use homing_supervisor::SpecFile;
 use homing_supervisor::layout::{RECORD, SPEC};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::homing::Homing;
 
@@ -57,7 +57,7 @@ impl Homing {
         if spec.session != *reader {
             return None;
         }
-        flock(&file, FlockOperation::LockShared).ok()?;
+        retry_on_intr(|| flock(&file, FlockOperation::LockShared)).ok()?;
         Some(file)
     }
 

@@ -15,7 +15,7 @@ use homing_supervisor::output::{Drained, OutputWriter};
 use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
 use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
 use rustix::fs::{FlockOperation, OFlags, flock, renameat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
@@ -96,11 +96,8 @@ impl Homing {
     fn stage(&self) -> Result<Directory, DiskError> {
         self.home.root.make_directory(STAGE)?;
         let stage = self.home.root.open_directory(STAGE)?;
-        while let Err(error) = flock(&stage, FlockOperation::LockExclusive) {
-            if error != Errno::INTR {
-                return Err(DiskError::new("lock", stage.path(), error));
-            }
-        }
+        retry_on_intr(|| flock(&stage, FlockOperation::LockExclusive))
+            .map_err(|error| DiskError::new("lock", stage.path(), error))?;
         // Whoever left something here has died.
         for name in stage.names()? {
             let remains = stage.open_directory(&name)?;

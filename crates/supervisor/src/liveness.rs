@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::DiskError;
 use crate::layout::{Directory, LOCK};
@@ -23,13 +23,9 @@ impl JobLock {
     /// When the lock file cannot be opened.
     pub fn take(directory: &Directory) -> Result<JobLock, DiskError> {
         let file = directory.open_or_create(LOCK)?;
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(JobLock { file }),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(directory.error("lock", LOCK, error)),
-            }
-        }
+        retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+            .map_err(|error| directory.error("lock", LOCK, error))?;
+        Ok(JobLock { file })
     }
 
     /// Whether somebody holds the lock now. Makes no lock file where there is none.
@@ -51,13 +47,10 @@ impl JobLock {
     /// When the lock file cannot be opened.
     pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         let file = directory.open_or_create(LOCK)?;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(JobLock { file })),
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(directory.error("lock", LOCK, error)),
-            }
+        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) => Ok(Some(JobLock { file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(directory.error("lock", LOCK, error)),
         }
     }
 }

@@ -12,6 +12,7 @@ use homing_supervisor::layout::Directory;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 
 use super::Ledger;
 use crate::{Error, Result};
@@ -258,7 +259,8 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
 
 fn guard(root: &Directory) -> Result<File, DiskError> {
     let file = File::from(root.open_or_create(GUARD)?);
-    flock(&file, FlockOperation::LockExclusive).map_err(|e| root.error("lock", GUARD, e))?;
+    retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+        .map_err(|e| root.error("lock", GUARD, e))?;
     Ok(file)
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::Directory;
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 /// Name of the lock file in the home. It holds the process id of the active monitor, for people.
 const MONITOR_LOCK: &str = "monitor.lock";
@@ -45,13 +45,9 @@ impl MonitorLock {
     ) -> Result<(), DiskError> {
         let file = File::from(home.open_or_create(MONITOR_LOCK)?);
         std::thread::spawn(move || {
-            loop {
-                match flock(&file, FlockOperation::LockExclusive) {
-                    Ok(()) => break,
-                    Err(Errno::INTR) => {}
-                    // Nothing that waiting could cure.
-                    Err(_) => return,
-                }
+            if retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).is_err() {
+                // Nothing that waiting could cure.
+                return;
             }
             if !cancelled.load(Ordering::Relaxed) {
                 then(MonitorLock { file }.signed());
