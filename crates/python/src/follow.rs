@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::core::text::TextStream;
-use homing::{Followed, Homing, OutputFollower};
+use homing::{Error, Followed, Homing, OutputChunk, OutputFollower};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -27,37 +27,34 @@ pub(crate) struct Follower {
 struct State {
     follower: OutputFollower<Arc<Homing>>,
     text: TextStream,
-    is_over: bool,
 }
 
 impl Follower {
     pub(crate) fn new(follower: OutputFollower<Arc<Homing>>, start: u64) -> Follower {
         let descriptor = follower.readable().map(|readable| readable.as_raw_fd());
-        let state = State { follower, text: TextStream::starting_at(start), is_over: false };
+        let state = State { follower, text: TextStream::starting_at(start) };
         Follower { state: Mutex::new(state), descriptor }
     }
 
-    fn take(&self, timeout: Duration) -> homing::Result<Option<(u64, Vec<u8>, String)>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_over {
-            return Ok(None);
-        }
-        match state.follower.next(Some(timeout))? {
-            Followed::Output(chunk) => {
-                let text = state.text.push(chunk.offset, &chunk.bytes);
-                Ok(Some((chunk.offset, chunk.bytes, text)))
-            }
-            Followed::NothingYet => Ok(None),
-            Followed::Over => {
-                state.is_over = true;
-                let (end, rest) = (state.text.next(), state.text.finish());
-                Ok((!rest.is_empty()).then_some((end, Vec::new(), rest)))
-            }
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_over
+    /// The next piece that comes in that time, and whether more may come.
+    fn take<'py>(&self, py: Python<'py>, timeout: Duration) -> Result<(Option<Piece<'py>>, bool)> {
+        let (chunk, text, goes_on) = py.detach(|| {
+            let State { follower, text } = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok::<_, Error>(match follower.next(Some(timeout))? {
+                Followed::Output(chunk) => {
+                    let text = text.push(chunk.offset, &chunk.bytes);
+                    (chunk, text, true)
+                }
+                Followed::NothingYet => (OutputChunk::default(), String::new(), true),
+                // What is over stays over, and has a rest only once.
+                Followed::Over => {
+                    (OutputChunk { offset: text.next(), bytes: Vec::new() }, text.finish(), false)
+                }
+            })
+        })?;
+        let is_empty = chunk.bytes.is_empty() && text.is_empty();
+        let piece = (!is_empty).then(|| (chunk.offset, PyBytes::new(py, &chunk.bytes), text));
+        Ok((piece, goes_on))
     }
 }
 
@@ -72,20 +69,15 @@ impl Follower {
     /// signal handler that raises ends the wait.
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<Piece<'py>>> {
         loop {
-            if let Some((offset, bytes, text)) = py.detach(|| self.take(INTERRUPTION_PAUSE))? {
-                return Ok(Some((offset, PyBytes::new(py, &bytes), text)));
+            match self.take(py, INTERRUPTION_PAUSE)? {
+                (None, true) => py.check_signals()?,
+                (piece, _) => return Ok(piece),
             }
-            if self.is_over() {
-                return Ok(None);
-            }
-            py.check_signals()?;
         }
     }
 
     /// What is there by now, and whether more may come.
     fn next_now<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
-        let piece = py.detach(|| self.take(Duration::ZERO))?;
-        let piece = piece.map(|(offset, bytes, text)| (offset, PyBytes::new(py, &bytes), text));
-        Ok((piece, !self.is_over()))
+        self.take(py, Duration::ZERO)
     }
 }

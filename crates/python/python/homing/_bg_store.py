@@ -8,7 +8,7 @@ import time
 
 from . import _homing
 from ._bg_text import read_job
-from ._fork import leave_alone, share_nothing
+from ._fork import open_home
 from ._program import find_program
 from .errors import Conflict, HomingError, InvalidRequest, NoSuchJob
 
@@ -126,10 +126,7 @@ class Store:
 
     def _opened(self) -> _homing.Home:
         if self._home is None or self._pid != os.getpid():
-            if self._home is not None:
-                leave_alone(self._home)
-            home = _homing.Home(self._path, program=find_program(), config=False)
-            share_nothing(self._path)
+            home = open_home(self._path, self._home, program=find_program(), config=False)
             # Last the pid: another thread that sees it finds all there, the old store too.
             self._take_over = self._begin_take_over()
             self._home = home

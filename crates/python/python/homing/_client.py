@@ -7,7 +7,7 @@ import builtins
 import os
 
 from . import _homing
-from ._fork import leave_alone, share_nothing
+from ._fork import open_home
 from ._job import Job, Output, OutputPiece, job_from, job_id
 from ._program import find_program
 from ._seconds import to_millis
@@ -52,11 +52,10 @@ class Homing:
             "config": None if config is None else os.path.abspath(config),
             "program": find_program() if program is None else os.path.abspath(program),
         }
-        self._open()
+        self._open(None)
 
-    def _open(self) -> None:
-        self._home = _homing.Home(**self._arguments)
-        share_nothing(os.fspath(self._home.path))
+    def _open(self, in_place_of: _homing.Home | None) -> None:
+        self._home = open_home(in_place_of=in_place_of, **self._arguments)
         self._pid = os.getpid()
         self._waits: WaitsByLoop | None = None
         self._dispatcher: Dispatcher | None = None
@@ -64,8 +63,7 @@ class Homing:
     @property
     def _native(self) -> _homing.Home:
         if self._pid != os.getpid():
-            leave_alone(self._home)
-            self._open()
+            self._open(self._home)
         return self._home
 
     def __repr__(self) -> str:

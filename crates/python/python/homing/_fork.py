@@ -1,12 +1,14 @@
-"""What a child made by fork must not share with its parent."""
+"""Opening a home so that a child made by fork shares nothing with its parent."""
 
 from __future__ import annotations
 
 import os
 
+from . import _homing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import _homing
+    from typing import Any
 
 _homes: set[str] = set()
 
@@ -14,23 +16,23 @@ _homes: set[str] = set()
 _left_alone: list[_homing.Home] = []
 
 
-def share_nothing(home: str) -> None:
-    """From now on children let go of the files that are open in this home, but for the ledger itself.
+def open_home(path: str | None, in_place_of: _homing.Home | None, **options: Any) -> _homing.Home:
+    """Opens a home; in a child, in place of the one that its parent had open."""
+    if in_place_of is not None:
+        _left_alone.append(in_place_of)
+    home = _homing.Home(path, **options)
+    if not _homes:
+        os.register_at_fork(after_in_child=_let_go)
+    _homes.add(os.path.realpath(path or home.path))
+    return home
+
+
+def _let_go() -> None:
+    """Lets go of the files that the parent has open in its homes, but for the ledgers themselves.
 
     A lock is held for as long as any process has the file open that it was taken on (flock(2)): a child that lives on would
     be the monitor in place of a parent that is dead, and whoever was in the middle of something would never be done.
     """
-    if not _homes:
-        os.register_at_fork(after_in_child=_let_go)
-    _homes.add(os.path.realpath(home))
-
-
-def leave_alone(home: _homing.Home) -> None:
-    """Keeps a home of the parent's as it is, for as long as this process lives."""
-    _left_alone.append(home)
-
-
-def _let_go() -> None:
     try:
         descriptors = os.listdir("/proc/self/fd")
         null = os.open(os.devnull, os.O_RDONLY)
