@@ -1,5 +1,7 @@
 //! Claude Code.
 
+use std::process::Output;
+
 use serde_json::{Value, json};
 use testkit::wait_until;
 
@@ -44,19 +46,20 @@ pub(crate) fn with_model(mut stage: Stage) -> Stage {
     stage
 }
 
-/// What one turn without a terminal comes to.
-fn turn(stage: &Stage, words: &[&str]) -> Value {
+/// One turn without a terminal, in which nothing but that tool is allowed.
+pub(crate) fn turn(stage: &Stage, tool: &str, words: &[&str]) -> Output {
     let mut command = stage.command("claude");
-    command.args(["-p", "--output-format", "json", "--allowedTools", "Bash"]).args(MODEL).args(words);
-    Stage::document(&command.output().expect("it runs"))
+    command.args(["-p", "--output-format", "json", "--allowedTools", tool]).args(MODEL).args(words);
+    command.output().expect("it runs")
 }
 
 #[test]
 fn claude_code_is_woken_in_the_session_that_launched_the_job() {
     offline("claude_code::claude_code_is_woken_in_the_session_that_launched_the_job", || {
         let Some(stage) = stage() else { return };
-        let answer = turn(&stage, &["--", "LAUNCH please"]);
-        assert_eq!(answer["result"], "LAUNCHED", "{answer:#}");
+        let turn = turn(&stage, "Bash", &["--", "LAUNCH please"]);
+        let answer = Stage::document(&turn);
+        assert_eq!(answer["result"], "LAUNCHED", "{turn:?}");
         let job = stage.finished_job();
         assert_eq!(job["session"], answer["session_id"], "{job:#}");
         stage.wake();
@@ -95,8 +98,8 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
         // As long as a text can be.
         let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
         let Some(stage) = stage_set_up(&command) else { return };
-        let answer = turn(&stage, &["--", "LAUNCH please"]);
-        assert_eq!(answer["result"], "WOKEN", "{answer:#}");
+        let turn = turn(&stage, "Bash", &["--", "LAUNCH please"]);
+        assert_eq!(Stage::document(&turn)["result"], "WOKEN", "{turn:?}");
         stage.assert_woken(true, "LAUNCH please");
     });
 }
@@ -105,11 +108,11 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
 fn what_was_over_between_two_turns_comes_with_the_next_message() {
     offline("claude_code::what_was_over_between_two_turns_comes_with_the_next_message", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        let answer = Stage::document(&turn(&stage, "Bash", &["--", "LAUNCH please"]));
         let session = answer["session_id"].as_str().expect("a session");
         stage.write("gate", "");
         stage.finished_job();
-        turn(&stage, &["--resume", session, "--", "how far is it?"]);
+        turn(&stage, "Bash", &["--resume", session, "--", "how far is it?"]);
         assert_eq!(stage.job()["follow_up"]["state"], "acknowledged", "{:#}", stage.job());
         let asked = stage.model.asked();
         let last = asked.last().expect("it was asked");
@@ -135,7 +138,7 @@ fn an_open_claude_code_that_is_idle_is_woken_when_its_job_is_over() {
 fn a_session_that_is_taken_up_again_is_woken_without_a_word() {
     offline("claude_code::a_session_that_is_taken_up_again_is_woken_without_a_word", || {
         let Some(stage) = stage_set_up(OVER_WHEN_TOLD) else { return };
-        let answer = turn(&stage, &["--", "LAUNCH please"]);
+        let answer = Stage::document(&turn(&stage, "Bash", &["--", "LAUNCH please"]));
         let session = answer["session_id"].as_str().expect("a session");
         let mut open = Open::with(&stage, &["--resume", session]);
         wait_until("a hook waits beside it", || stage.has_waiter());

@@ -1,30 +1,22 @@
 //! Claude Code with the tools of `homing mcp`, and nothing else that launches jobs.
 
-use std::process::Output;
-
 use testkit::{Rule, wait_until};
 
-use crate::claude_code::{MODEL, already_set_up, set_up, with_model};
+use crate::claude_code::{already_set_up, set_up, turn, with_model};
 use crate::claude_terminal::Open;
 use crate::mcp_round::{
-    assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
-    launches_and_waits,
+    assert_read_and_not_woken, end_job_and_see_it_told, launches_and_ends_its_turn, launches_and_waits,
+    turn_that_waits,
 };
 use crate::offline::offline;
 use crate::stage::Stage;
 
-/// What Claude Code calls it.
+/// What Claude Code calls the tools of homing, and one of them.
+const TOOLS: &str = "mcp__homing";
 const TOOL: &str = "mcp__homing__run_command";
 
 fn stage(rules: Vec<Rule>) -> Option<Stage> {
     Some(set_up(Stage::following(rules, "claude", "Claude Code")?))
-}
-
-/// One turn of `claude -p`, in which nothing but the tools of homing is allowed.
-fn turn(stage: &Stage) -> Output {
-    let mut command = stage.command("claude");
-    command.args(["-p", "--output-format", "json", "--allowedTools", "mcp__homing"]).args(MODEL);
-    command.args(["--", "LAUNCH please"]).output().expect("it runs")
 }
 
 #[test]
@@ -33,7 +25,7 @@ fn claude_code_is_woken_with_the_result_of_a_job_that_its_model_launched_over_mc
         "claude_code_mcp::claude_code_is_woken_with_the_result_of_a_job_that_its_model_launched_over_mcp",
         || {
             let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
-            let turn = turn(&stage);
+            let turn = turn(&stage, TOOLS, &["--", "LAUNCH please"]);
             let answer = Stage::document(&turn);
             assert_eq!(answer["result"], "LAUNCHED", "{turn:?} {:#?}", stage.model.asked());
             let job = stage.job();
@@ -47,20 +39,15 @@ fn claude_code_is_woken_with_the_result_of_a_job_that_its_model_launched_over_mc
 fn a_model_that_waited_for_its_job_is_not_woken() {
     offline("claude_code_mcp::a_model_that_waited_for_its_job_is_not_woken", || {
         let Some(stage) = stage(launches_and_waits()) else { return };
-        std::thread::scope(|scope| {
-            let turn = scope.spawn(|| turn(&stage));
-            wait_until("the model waits for its job", || is_waited_for(&stage));
-            stage.write("gate", "");
-            let turn = turn.join().expect("it does not panic");
-            assert_eq!(Stage::document(&turn)["result"], "READ", "{turn:?} {:#?}", stage.model.asked());
-        });
+        let turn = turn_that_waits(&stage, || turn(&stage, TOOLS, &["--", "LAUNCH please"]));
+        assert_eq!(Stage::document(&turn)["result"], "READ", "{turn:?} {:#?}", stage.model.asked());
         assert_read_and_not_woken(&stage);
     });
 }
 
 /// Opens Claude Code in a terminal, and has its model launch a job. Returns once the model was told those words.
 fn open_and_launch(stage: &Stage, told: &str) -> Open {
-    let open = Open::with(stage, &["--allowedTools", "mcp__homing"]);
+    let open = Open::with(stage, &["--allowedTools", TOOLS]);
     open.session();
     // It begins without its servers, and gets their tools when they have answered.
     let has_tools = || stage.model.asked().iter().any(|asked| asked.tools.iter().any(|name| name == TOOL));

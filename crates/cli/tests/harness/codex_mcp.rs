@@ -3,12 +3,12 @@
 use std::process::Output;
 
 use serde_json::Value;
-use testkit::{Rule, wait_until};
+use testkit::Rule;
 
 use crate::codex::config;
 use crate::mcp_round::{
-    assert_read_and_not_woken, end_job_and_see_it_told, is_waited_for, launches_and_ends_its_turn,
-    launches_and_waits,
+    assert_read_and_not_woken, end_job_and_see_it_told, launches_and_ends_its_turn, launches_and_waits,
+    turn_that_waits,
 };
 use crate::offline::offline;
 use crate::stage::Stage;
@@ -58,13 +58,8 @@ fn codex_is_woken_with_the_result_of_a_job_that_outlives_its_sandbox() {
 fn a_model_that_waited_for_its_job_is_not_woken() {
     offline("codex_mcp::a_model_that_waited_for_its_job_is_not_woken", || {
         let Some(stage) = stage(launches_and_waits()) else { return };
-        std::thread::scope(|scope| {
-            let turn = scope.spawn(|| turn(&stage));
-            wait_until("the model waits for its job", || is_waited_for(&stage));
-            stage.write("gate", "");
-            let turn = turn.join().expect("it does not panic");
-            assert!(has_said(&turn, "READ"), "{turn:?} {:#?}", stage.model.asked());
-        });
+        let turn = turn_that_waits(&stage, || turn(&stage));
+        assert!(has_said(&turn, "READ"), "{turn:?} {:#?}", stage.model.asked());
         assert_read_and_not_woken(&stage);
     });
 }

@@ -1,10 +1,8 @@
 //! Gemini CLI with the tools of `homing mcp`. It tells a server nothing of its sessions, so nobody is woken, and the
 //! model is told to wait.
 
-use testkit::wait_until;
-
 use crate::gemini::{set_up, turn};
-use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, is_waited_for, launches_and_waits};
+use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
 use crate::stage::Stage;
 
@@ -13,15 +11,10 @@ fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
     offline("gemini_mcp::the_model_is_told_to_wait_for_its_job_and_reads_the_result", || {
         let Some(stage) = Stage::following(launches_and_waits(), "gemini", "Gemini CLI") else { return };
         let stage = set_up(stage);
-        std::thread::scope(|scope| {
-            let turn = scope.spawn(|| turn(&stage, &["-p", "LAUNCH please"]));
-            wait_until("the model waits for its job", || is_waited_for(&stage));
-            stage.write("gate", "");
-            let turn = turn.join().expect("it does not panic");
-            let asked = stage.model.asked();
-            assert_eq!(Stage::document(&turn)["response"], "READ", "{turn:?} {asked:#?}");
-            assert!(asked.iter().any(|asked| asked.text.contains(WAIT_INSTEAD)), "{asked:#?}");
-        });
+        let turn = turn_that_waits(&stage, || turn(&stage, &["-p", "LAUNCH please"]));
+        let asked = stage.model.asked();
+        assert_eq!(Stage::document(&turn)["response"], "READ", "{turn:?} {asked:#?}");
+        assert!(asked.iter().any(|asked| asked.text.contains(WAIT_INSTEAD)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_woken(&stage);
     });

@@ -1,6 +1,7 @@
 //! What the model does in a round over MCP, and what has to come of it, whatever the harness.
 
 use std::os::unix::fs::MetadataExt;
+use std::process::Output;
 
 use serde_json::{Value, json};
 use testkit::{Action, JOB_ID, Rule, Who, wait_until};
@@ -46,7 +47,7 @@ fn call(tool: &str, arguments: Value) -> Action {
 
 /// Whether somebody waits for the one job there is: its record is locked as long as its session attends to it. A job
 /// that ended before would wake the session.
-pub(crate) fn is_waited_for(stage: &Stage) -> bool {
+fn is_waited_for(stage: &Stage) -> bool {
     let job = stage.job();
     let Some(id) = job["id"].as_str() else { return false };
     let record = stage.home.path().join("jobs").join(id).join("record");
@@ -54,6 +55,16 @@ pub(crate) fn is_waited_for(stage: &Stage) -> bool {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let inode = format!(":{} ", status.ino());
     locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode))
+}
+
+/// Lets the job end once the model waits for it in that turn, and returns what the turn comes to.
+pub(crate) fn turn_that_waits(stage: &Stage, turn: impl FnOnce() -> Output + Send) -> Output {
+    std::thread::scope(|scope| {
+        let turn = scope.spawn(turn);
+        wait_until("the model waits for its job", || is_waited_for(stage));
+        stage.write("gate", "");
+        turn.join().expect("it does not panic")
+    })
 }
 
 /// Lets the job end, and waits until the session has been told and is left in peace.

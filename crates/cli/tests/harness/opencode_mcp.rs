@@ -1,9 +1,7 @@
 //! opencode with the tools of `homing mcp`. It tells a server nothing of its sessions, so nobody is woken, and the model
 //! is told to wait.
 
-use testkit::wait_until;
-
-use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, is_waited_for, launches_and_waits};
+use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
 use crate::opencode::config;
 use crate::stage::Stage;
@@ -15,16 +13,13 @@ fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
         stage.set("npm_config_fetch_retries", "0");
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
         stage.set_up("opencode");
-        std::thread::scope(|scope| {
-            let turn = scope.spawn(|| stage.command("opencode").args(["run", "LAUNCH please"]).output());
-            wait_until("the model waits for its job", || is_waited_for(&stage));
-            stage.write("gate", "");
-            let turn = turn.join().expect("it does not panic").expect("it runs");
-            let asked = stage.model.asked();
-            let said = String::from_utf8_lossy(&turn.stdout);
-            assert!(said.contains("READ"), "{turn:?} {asked:#?}");
-            assert!(asked.iter().any(|asked| asked.text.contains(WAIT_INSTEAD)), "{asked:#?}");
+        let turn = turn_that_waits(&stage, || {
+            stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs")
         });
+        let asked = stage.model.asked();
+        let said = String::from_utf8_lossy(&turn.stdout);
+        assert!(said.contains("READ"), "{turn:?} {asked:#?}");
+        assert!(asked.iter().any(|asked| asked.text.contains(WAIT_INSTEAD)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_woken(&stage);
     });
