@@ -7,8 +7,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    FollowUp, FollowUpPolicy, JobCommand, JobId, JobLimits, Leftover, LeftoverPolicy, Outcome, SessionId,
-    Timestamp, as_millis,
+    FollowUp, FollowUpPolicy, JobCommand, JobId, JobLimits, KilledBy, Leftover, LeftoverPolicy, Outcome,
+    SessionId, Timestamp, as_millis,
 };
 
 /// One job: what was asked, how far it is, and what is owed to its session.
@@ -155,6 +155,11 @@ impl JobState {
 }
 
 impl Job {
+    /// Who ends it when this session asks for that: its own session, which then need not be told, or somebody else.
+    pub fn killer(&self, caller: &SessionId) -> KilledBy {
+        if self.session == *caller { KilledBy::Session } else { KilledBy::Operator }
+    }
+
     /// How it ended, once it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.finished().map(|finished| &finished.outcome)

@@ -176,8 +176,8 @@ impl Homing {
         self.home.jobs.path().join(id.as_str())
     }
 
-    /// The file of the user's configuration, where that is in force. It need not exist.
-    pub fn users_config(&self) -> Option<PathBuf> {
+    /// The file of the user's configuration, where that is in force.
+    pub(crate) fn users_config(&self) -> Option<PathBuf> {
         crate::config::config_path().filter(|_| self.config_is_the_users)
     }
 

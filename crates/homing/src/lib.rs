@@ -57,7 +57,7 @@ mod watch;
 pub use attend::Attention;
 pub use config::{
     Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
-    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, user_config_path,
+    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
 };
 pub use doctor::{Check, Verdict};
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
-use homing_supervisor::layout::{INBOX, JOBS, RECORD};
+use homing_supervisor::layout::RECORD;
 use homing_supervisor::platform::clock::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
@@ -174,13 +174,13 @@ impl Watcher {
 
     /// Watches the records of these jobs, and for jobs that begin.
     pub(crate) fn of_jobs_and_bells(home: &Home, ids: &[JobId]) -> Watcher {
-        let watched = records(home, ids).chain([home.root.path().join(INBOX)]);
+        let watched = records(home, ids).chain([home.inbox.path().to_owned()]);
         Watcher::watch(watched.map(|path| (path, RECORD_EVENTS)))
     }
 
     /// Watches a job's record and its output.
     pub(crate) fn of_output(home: &Home, id: JobId) -> Watcher {
-        let directory = home.root.path().join(JOBS).join(id.as_str());
+        let directory = home.jobs.path().join(id.as_str());
         let record = directory.join(RECORD);
         // Not for files being closed: whoever looks whether the job is over closes its lock, and would hear of that.
         let output_events = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE;
@@ -228,5 +228,5 @@ impl Watcher {
 }
 
 fn records(home: &Home, ids: &[JobId]) -> impl Iterator<Item = PathBuf> {
-    ids.iter().map(|id| home.root.path().join(JOBS).join(id.as_str()).join(RECORD))
+    ids.iter().map(|id| home.jobs.path().join(id.as_str()).join(RECORD))
 }

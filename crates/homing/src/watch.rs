@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use homing_core::JobId;
-use homing_supervisor::layout::{JOBS, RECORD};
+use homing_supervisor::layout::RECORD;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
 use rustix::io::Errno;
 
@@ -48,7 +48,7 @@ impl Homing {
     pub fn watch(&self) -> io::Result<JobWatch> {
         Ok(JobWatch {
             inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
-            jobs: self.home.root.path().join(JOBS),
+            jobs: self.home.jobs.path().to_owned(),
             by_descriptor: Mutex::default(),
         })
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, Job, KilledBy, SessionId};
+use homing::{Homing, Job};
 
 use super::named::find_named;
 use crate::args::KillArgs;
@@ -18,12 +18,10 @@ pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let before: Vec<Job> = ids.iter().map(|id| homing.get(*id)).collect::<homing::Result<_>>()?;
     // All of them are asked before one is waited for: their times of grace run side by side.
     for job in &before {
-        homing.request_kill(job.id, killed_by(&caller, job))?;
+        homing.request_kill(job.id, job.killer(&caller))?;
     }
-    let after: Vec<Job> = before
-        .iter()
-        .map(|job| homing.kill(job.id, killed_by(&caller, job)))
-        .collect::<homing::Result<_>>()?;
+    let after: Vec<Job> =
+        before.iter().map(|job| homing.kill(job.id, job.killer(&caller))).collect::<homing::Result<_>>()?;
     if args.json {
         print_one_or_all(&after)?;
     } else {
@@ -34,9 +32,4 @@ pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether a job is ended by its own session, which then need not be told.
-fn killed_by(caller: &SessionId, job: &Job) -> KilledBy {
-    if job.session == *caller { KilledBy::Session } else { KilledBy::Operator }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use homing::core::text::{clean, grouped};
+use homing::core::text::{clean, grouped, omission};
 use homing::{Homing, Job};
 use regex_lite::Regex;
 
@@ -80,7 +80,7 @@ impl Page<'_> {
         }
         let mut text = shorten(text, self.wish.max_chars) + "\n";
         if line.omitted_before > 0 {
-            text.insert_str(0, &format!("… {} bytes omitted …\n", grouped(line.omitted_before)));
+            text.insert_str(0, &omission(line.omitted_before));
         }
         let chars = text.chars().count();
         let fits = self.shown.is_empty() || self.chars + chars <= self.wish.max_chars;

@@ -1,7 +1,6 @@
 //! The home that is served. A server lives as long as its client, so it is opened anew when the user has changed the
 //! configuration meanwhile.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -27,7 +26,7 @@ impl House {
     /// When the configuration was changed to something that is wrong.
     pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
         let mut open_now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open_now.0 != stamp(&open_now.1) {
+        if open_now.0 != stamp() {
             *open_now = open()?;
         }
         Ok(Arc::clone(&open_now.1))
@@ -41,18 +40,12 @@ impl House {
 
 /// Stamped before it is read: what changes in between is noticed the next time.
 fn open() -> homing::Result<(Stamp, Arc<Homing>)> {
+    let stamp = stamp();
     // A client that ends its server's process tree does not mean the jobs.
-    let options = OpenOptions::new().apart();
-    let first = options.clone().open()?;
-    let stamp = stamp(&first);
-    Ok((stamp, Arc::new(options.open()?)))
+    Ok((stamp, Arc::new(OpenOptions::new().apart().open()?)))
 }
 
-fn stamp(homing: &Homing) -> Stamp {
-    homing.users_config().as_deref().and_then(stamp_of)
-}
-
-fn stamp_of(path: &Path) -> Stamp {
-    let status = std::fs::metadata(path).ok()?;
+fn stamp() -> Stamp {
+    let status = std::fs::metadata(homing::config_path()?).ok()?;
     Some((status.modified().ok()?, status.len()))
 }

@@ -101,8 +101,7 @@ pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result
     blocking(move || {
         let job = eyes.find(&id)?;
         if job.state.name() != StateName::Finished {
-            let by = if job.session == session { KilledBy::Session } else { KilledBy::Operator };
-            homing.request_kill(job.id, by)?;
+            homing.request_kill(job.id, job.killer(&session))?;
         }
         Ok::<_, ToolError>(())
     })

@@ -1,6 +1,6 @@
 //! What a model is told to do next. It must neither poll nor wait for a wake that nobody sends.
 
-use homing::core::{Timestamp, format_duration};
+use homing::core::format_duration;
 use homing::{Homing, Job, Origin};
 
 use crate::hooks::CLAUDE_CODE_ENTRYPOINT;
@@ -62,17 +62,11 @@ pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
     }
 }
 
-/// When a job is ended at the latest, where it has a limit.
-pub(super) fn ends_at(job: &Job) -> Option<Timestamp> {
-    let since = job.state.started().map_or(job.created_at, |started| started.started_at);
-    job.limits.timeout.map(|limit| since.saturating_add(limit))
-}
-
 /// That a job goes on, and until when.
 pub(super) fn goes_on(job: &Job) -> String {
-    let limit = match (ends_at(job), job.limits.timeout) {
-        (Some(ends_at), Some(limit)) => {
-            format!(" It is ended at {ends_at} at the latest (time limit {}).", format_duration(limit))
+    let limit = match (job.ends_by(), job.limits.timeout) {
+        (Some(ends_by), Some(limit)) => {
+            format!(" It is ended at {ends_by} at the latest (time limit {}).", format_duration(limit))
         }
         (None, _) | (_, None) => String::new(),
     };

@@ -152,7 +152,12 @@ pub(super) fn shorten_line(text: &str, limit: usize) -> String {
 
 fn joined(head: &str, omitted_bytes: u64, tail: &str) -> String {
     let before = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
-    format!("{head}{before}… {} bytes omitted …\n{tail}", grouped(omitted_bytes))
+    format!("{head}{before}{}{tail}", omission(omitted_bytes))
+}
+
+/// The line that stands for bytes that are not shown.
+pub fn omission(bytes: u64) -> String {
+    format!("… {} bytes omitted …\n", grouped(bytes))
 }
 
 fn last_chars(text: &str, count: usize) -> &str {

@@ -1,6 +1,6 @@
 //! Output as text while it comes, piece by piece. What was not kept is named.
 
-use super::{Cleaner, grouped};
+use super::{Cleaner, omission};
 
 /// Turns output into cleaned text, wherever it was cut into pieces; a line stands for what was not kept.
 #[derive(Default)]
@@ -34,7 +34,8 @@ impl TextStream {
         if missing > 0 {
             text = self.finish();
             let line_end = if self.within_line { "\n" } else { "" };
-            text += &format!("{line_end}… {} bytes omitted …\n", grouped(missing));
+            text += line_end;
+            text += &omission(missing);
             self.omitted_bytes += missing;
         }
         text += &self.cleaner.push(bytes);

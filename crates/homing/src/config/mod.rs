@@ -173,7 +173,7 @@ fn named_config_path() -> Option<PathBuf> {
 }
 
 /// The file that [`Config::load`] reads, whether it exists or not.
-pub(crate) fn config_path() -> Option<PathBuf> {
+pub fn config_path() -> Option<PathBuf> {
     named_config_path().or_else(user_config_path)
 }
 

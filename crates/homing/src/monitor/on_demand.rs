@@ -64,9 +64,7 @@ impl Homing {
         self.keep(monitor);
         Ok(true)
     }
-}
 
-impl Homing {
     /// Whether the agent of a job's session hears of its end without asking: it has a route to a sink that reaches
     /// the agent, and a monitor is active, or is started when a job is launched. What another process routes, such as
     /// `homing monitor --command`, is not known here.

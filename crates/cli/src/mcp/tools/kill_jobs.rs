@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use homing::{Job, JobId, KilledBy, SessionId, WaitFor};
+use homing::{JobId, WaitFor};
 use rmcp::model::{Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         let jobs = eyes.find_all(&named)?;
         // All of them are asked before one is waited for: their times of grace run side by side.
         for job in &jobs {
-            homing.request_kill(job.id, killed_by(&session, job))?;
+            homing.request_kill(job.id, job.killer(&session))?;
         }
         Ok::<_, ToolError>(jobs)
     })
@@ -59,7 +59,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         let mut text = String::new();
         let mut after = Vec::with_capacity(before.len());
         for job in before {
-            let ended = homing.kill(job.id, killed_by(&session, &job))?;
+            let ended = homing.kill(job.id, job.killer(&session))?;
             let line = if job.outcome().is_some() { already_over(&ended) } else { summary(&ended) };
             text += &format!("{line}\n");
             after.push(ended);
@@ -68,9 +68,4 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     })
     .await?;
     Ok(Answer::new(text.clone(), &JobsDocument { text, jobs: documents(after) }))
-}
-
-/// Whether a job is ended by its own session, which then need not be told.
-fn killed_by(session: &SessionId, job: &Job) -> KilledBy {
-    if job.session == *session { KilledBy::Session } else { KilledBy::Operator }
 }

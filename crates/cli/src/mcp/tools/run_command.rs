@@ -14,7 +14,7 @@ use super::super::documents::JobDocument;
 use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
 use super::super::waiting::wait;
-use super::super::words::{Wake, advice, ends_at, goes_on, wake};
+use super::super::words::{Wake, advice, goes_on, wake};
 use super::super::{blocking, tasks};
 use super::define;
 
@@ -224,7 +224,7 @@ async fn background(job: Job, trouble: Option<String>, request: &Request) -> Ans
         text: text.clone(),
         in_background: true,
         will_be_woken: wake != Wake::Never,
-        ends_at: ends_at(&job).map(|time| time.to_string()),
+        ends_at: job.ends_by().map(|time| time.to_string()),
         job: JobDocument(job),
     };
     Answer::new(text, &document)
