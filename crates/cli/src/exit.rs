@@ -20,8 +20,6 @@ const NO_SUCH_JOB: u8 = 3;
 const AMBIGUOUS_JOB: u8 = 4;
 /// The job is not over yet: "try again later" (EX_TEMPFAIL of sysexits.h).
 pub(crate) const NOT_OVER: u8 = 75;
-/// Ended by Ctrl-C, as shells show it: 128 + SIGINT.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]

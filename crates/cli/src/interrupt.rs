@@ -1,37 +1,52 @@
-//! Signals that ask a command to end. Ctrl-C while waiting ends the waiting, never the job, and says so; a monitor is
-//! stopped in good order.
+//! Signals that ask a command to end. While a command waits, they end the waiting, never the job, and the command says so;
+//! a monitor is stopped in good order.
 
 use std::io::{IsTerminal, Write};
 
 use homing::{JobId, MonitorHandle};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::exit::INTERRUPTED;
+/// Exit status of a process that ended because of a signal, as shells show it: 128 + its number.
+const SIGNAL_STATUS: i32 = 128;
 
-/// From now on, lets Ctrl-C end this process with a word about the jobs it waited for.
+/// From now on, lets Ctrl-C, SIGTERM and SIGHUP end this process with a sentence about the jobs it waited for. A signal that
+/// the caller ignores (`nohup`, a background command of a script) stays ignored.
 pub(crate) fn explain_interrupt(jobs: &[JobId]) {
     let (what, hint) = match jobs {
-        [id] => {
-            (format!("job {id}"), format!("homing output --follow {id} shows it, homing kill {id} ends it"))
-        }
+        [id] => (
+            format!("job {id} keeps running"),
+            format!("homing output --follow {id} shows it, homing kill {id} ends it"),
+        ),
         ids => {
             let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
             (
-                format!("jobs {}", names.join(", ")),
+                format!("jobs {} keep running", names.join(", ")),
                 "homing list shows them, homing kill JOB ends one".to_owned(),
             )
         }
     };
-    on_signals(&[SIGINT], move |_| {
+    let ignored = ignored_signals();
+    let mut signals = vec![SIGHUP, SIGINT, SIGTERM];
+    signals.retain(|signal| ignored & (1 << (signal - 1)) == 0);
+    on_signals(&signals, move |signal| {
         let mut stderr = std::io::stderr().lock();
-        // A terminal has just shown ^C. Nobody is left to hear of a failure to write.
-        let line_end = if stderr.is_terminal() { "\n" } else { "" };
-        let _ =
-            writeln!(stderr, "{line_end}homing: interrupted; {what}: what runs goes on in the background");
+        // A terminal has just shown ^C. Where the terminal is gone (SIGHUP), nobody is left to hear of a failure to write.
+        let line_end = if signal == SIGINT && stderr.is_terminal() { "\n" } else { "" };
+        let _ = writeln!(stderr, "{line_end}homing: stopped waiting; {what}");
         let _ = writeln!(stderr, "hint: {hint}");
-        std::process::exit(INTERRUPTED.into());
+        std::process::exit(SIGNAL_STATUS + signal);
     });
+}
+
+/// The signals that this process ignores, as a set of bits: signal n is bit n - 1 (`SigIgn`, proc_pid_status(5)). Empty
+/// where the kernel does not say.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
+        .unwrap_or_default()
 }
 
 /// From now on, SIGTERM and Ctrl-C stop a monitor: the first waits for sinks at work, the second does not, and the
@@ -41,7 +56,7 @@ pub(crate) fn stop_on_signals(monitor: MonitorHandle) {
     on_signals(&[SIGINT, SIGTERM], move |signal| {
         received += 1;
         if received > 2 {
-            std::process::exit(128 + signal);
+            std::process::exit(SIGNAL_STATUS + signal);
         }
         monitor.stop();
     });
@@ -55,7 +70,7 @@ pub(crate) fn first_signal() -> tokio::sync::oneshot::Receiver<i32> {
     on_signals(&[SIGINT, SIGTERM], move |signal| match tell.take() {
         // Where nobody waits any more, the process is ending.
         Some(tell) => drop(tell.send(signal)),
-        None => std::process::exit(128 + signal),
+        None => std::process::exit(SIGNAL_STATUS + signal),
     });
     told
 }

@@ -22,7 +22,8 @@ The session is --session, else $HOMING_SESSION, else what the agent harness expo
 Where a sink is configured for it and no monitor is active, one is started in the background.
 
 Standard output is the id of the job, alone. Exit status: 0 launched; 1 the command could not be \
-started. With --wait: as the job did (see homing wait --help); 0 when DURATION was over first.";
+started. With --wait: as the job did (see homing wait --help); 75 when DURATION is over first. \
+SIGINT, SIGTERM and SIGHUP end the wait, not the job: 128+n.";
 
 pub(super) const LIST: &str = "\
 Examples:
@@ -55,7 +56,7 @@ agent harness exports, else \"default\"); the follow-up of another session's job
 
 Exit status for one job: its exit code; 128+n for signal n; 124 time limit reached; 125 killed, \
 lost or failed to start. For several: 0 if all that are over succeeded, else 1. 75 when --timeout \
-is over first.";
+is over first. SIGINT, SIGTERM and SIGHUP end the wait, not the job: 128+n.";
 
 pub(super) const RESULT: &str = "\
 Examples:

@@ -9,7 +9,7 @@ use homing::{Homing, Job, JobId, OpenOptions, Outcome, WaitFor};
 use super::read::acknowledge_read;
 use super::stream::{Streamed, follow};
 use crate::args::RunArgs;
-use crate::exit::{FAILED, Failure, complain, note, note_with_hint, say};
+use crate::exit::{FAILED, Failure, NOT_OVER, complain, note, note_with_hint, say};
 use crate::interrupt::explain_interrupt;
 use crate::render::output::TextSink;
 use crate::render::{leftover_words, print_json};
@@ -23,6 +23,10 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let spec = args.into_spec()?;
     let homing = Homing::open()?;
     let job = homing.launch(spec)?;
+    if wait.is_some() {
+        // At once: whoever ends this process now is told which job keeps running.
+        explain_interrupt(&[job.id]);
+    }
     // Whoever stays reads the end here.
     let _attention = wait.map(|_| homing.attend(&[job.id], &job.session));
     if !did_not_start(&job) {
@@ -88,15 +92,14 @@ fn acknowledge_if_that_is_quick(id: JobId) -> bool {
 /// Streams the output until the job is over, or for so long at most.
 fn stay(homing: &Homing, job: &Job, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
     let id = job.id;
-    explain_interrupt(&[id]);
     if io::stderr().is_terminal() {
         say(&format!("job {id} started"));
     }
     let deadline = at_most.and_then(|at_most| Instant::now().checked_add(at_most));
     match follow(homing, id, 0, deadline, &mut TextSink::starting_at(0))? {
         Streamed::TimeIsOver => {
-            say(&format!("job {id} goes on in the background (homing wait {id} waits for it)"));
-            Ok(ExitCode::SUCCESS)
+            say(&format!("stopped waiting; job {id} keeps running (homing wait {id} waits for it)"));
+            Ok(ExitCode::from(NOT_OVER))
         }
         Streamed::ToTheEnd => {
             let job = homing.get(id)?;
@@ -108,18 +111,18 @@ fn stay(homing: &Homing, job: &Job, at_most: Option<Duration>) -> Result<ExitCod
 
 /// Waits in silence, and prints the document of the job as it is then.
 fn wait_for_document(homing: &Homing, id: JobId, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
-    explain_interrupt(&[id]);
     let waited = homing.wait(&[id], WaitFor::All, at_most)?;
     for job in &waited.jobs {
         print_json(job)?;
     }
-    Ok(waited.jobs.first().map_or(ExitCode::SUCCESS, |job| leave(homing, job)))
+    Ok(waited.jobs.first().map_or(ExitCode::from(NOT_OVER), |job| leave(homing, job)))
 }
 
-/// The exit status of a job that its session has stayed with to the end; it need not be told again.
+/// The exit status of a job, and 75 for one that is still running. A job that its session has waited for to the end is
+/// acknowledged.
 fn leave(homing: &Homing, job: &Job) -> ExitCode {
     acknowledge_read(homing, &job.session, std::slice::from_ref(job));
-    job.outcome().map_or(ExitCode::SUCCESS, |outcome| ExitCode::from(outcome.as_exit_status()))
+    job.outcome().map_or(ExitCode::from(NOT_OVER), |outcome| ExitCode::from(outcome.as_exit_status()))
 }
 
 /// Says what a command that runs in the foreground would not leave open.

@@ -100,11 +100,11 @@ fn staying_for_a_while_leaves_the_job_in_the_background() {
     let script = setup.marked("sleep MARK");
     for wait in [&["--wait", "20ms"][..], &["--wait=20ms"]] {
         let answer = setup.run(&[&["run"], wait, &[script.as_str()]].concat());
-        assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""));
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(75), ""));
         let job = setup.run(&["list", "--json", "--limit", "1"]).json()[0].clone();
         assert_eq!(job["state"], "running");
         let id = job["id"].as_str().unwrap();
-        assert!(answer.stderr.contains(&format!("job {id} goes on in the background")), "{answer:?}");
+        assert!(answer.stderr.contains(&format!("stopped waiting; job {id} keeps running")), "{answer:?}");
         setup.kill(id);
     }
 }
@@ -118,7 +118,7 @@ fn staying_with_json_prints_the_job_at_its_end() {
     assert_eq!(setup.follow_up(answer.json()["id"].as_str().unwrap()), "acknowledged");
 
     let answer = setup.run(&["run", "--wait", "20ms", "--json", &setup.marked("sleep MARK")]);
-    assert_eq!((answer.status, answer.json()["state"].as_str()), (Some(0), Some("running")));
+    assert_eq!((answer.status, answer.json()["state"].as_str()), (Some(75), Some("running")));
     setup.kill(answer.json()["id"].as_str().unwrap());
 }
 

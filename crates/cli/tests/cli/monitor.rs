@@ -90,7 +90,7 @@ fn a_job_that_ends_while_it_runs_is_told_at_once() {
 fn interrupting_it_is_a_clean_end() {
     let setup = Setup::new();
     let monitor = monitor(&setup, &["--command", "true"]);
-    monitor.interrupt();
+    monitor.send_once_explained(Signal::INT);
     assert_eq!(monitor.end().status, Some(0));
 }
 

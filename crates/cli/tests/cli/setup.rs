@@ -187,17 +187,22 @@ impl Running {
         drop(self.0.stdout.take());
     }
 
-    /// Does what Ctrl-C does, once it would be explained.
-    pub(crate) fn interrupt(&self) {
+    /// Sends a signal, once it would be explained.
+    pub(crate) fn send_once_explained(&self, signal: Signal) {
+        self.wait_until_explained(signal);
+        self.send(signal);
+    }
+
+    /// Waits until this signal would be explained.
+    pub(crate) fn wait_until_explained(&self, signal: Signal) {
         let status = format!("/proc/{}/status", self.0.id());
-        wait_until("Ctrl-C is heard", || {
+        wait_until("the signal is caught", || {
             let status = std::fs::read_to_string(&status).expect("it runs");
             let caught =
                 status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a set of signals");
             let caught = u64::from_str_radix(caught.trim(), 16).expect("hexadecimal digits");
-            caught & (1 << (Signal::INT.as_raw() - 1)) != 0
+            caught & (1 << (signal.as_raw() - 1)) != 0
         });
-        send(self.0.id(), Signal::INT);
     }
 
     /// Waits for its end.
