@@ -113,12 +113,10 @@ pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
         Failure::Write(error) => ("write", format!("cannot write the answer: {error}"), None),
         Failure::ReaderGone => return status,
     };
-    if as_json {
-        // Where even this cannot be written, the status is all there is to tell.
-        let _ = print_json(&ErrorDocument {
-            error: ErrorBody { code, message: &message, hint: hint.as_deref() },
-        });
-    } else {
+    let body = ErrorBody { code, message: &message, hint: hint.as_deref() };
+    // Where standard output takes no document, standard error is what is left.
+    let takes_documents = as_json && !matches!(failure, Failure::Write(_));
+    if !takes_documents || print_json(&ErrorDocument { error: body }).is_err() {
         tell("error", &message, hint.as_deref());
     }
     status

@@ -1,13 +1,14 @@
 //! Looks whether everything homing rests on is as it should be.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use homing_core::JobId;
 use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features};
 
 use crate::Result;
-use crate::homing::Homing;
+use crate::homing::{Homing, OpenOptions};
 use crate::program::supervisor_program;
 
 /// One thing that was looked at.
@@ -45,6 +46,25 @@ impl Check {
     }
 }
 
+impl OpenOptions {
+    /// Checks what [`Homing::doctor`] checks, as far as it can be checked where the home does not exist. Creates none.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`] and [`Homing::doctor`].
+    pub fn doctor(self) -> Result<Vec<Check>> {
+        let (path, supervisor) = (self.home_path()?, self.supervisor_program().map(Path::to_owned));
+        if let Some(homing) = self.open_existing()? {
+            return homing.doctor();
+        }
+        let detail = format!("{} does not exist yet; the first launch makes it", path.display());
+        let mut checks =
+            vec![Check::new("home", Verdict::Ok, detail), check_supervisor(supervisor.as_deref())];
+        checks.extend(check_features());
+        checks.push(check_cgroup());
+        Ok(checks)
+    }
+}
+
 impl Homing {
     /// Looks at the home, the supervisor program, the ledger, the kernel's features, and whether ledger and job
     /// directories agree.
@@ -54,16 +74,9 @@ impl Homing {
     pub fn doctor(&self) -> Result<Vec<Check>> {
         let mut checks = vec![
             Check::new("home", Verdict::Ok, self.home_path().display().to_string()),
-            self.check_supervisor(),
+            check_supervisor(self.supervisor.as_deref()),
         ];
-        checks.extend(features::look().into_iter().map(|feature| {
-            let verdict = match (feature.available, feature.required) {
-                (true, _) => Verdict::Ok,
-                (false, false) => Verdict::Note,
-                (false, true) => Verdict::Problem,
-            };
-            Check::new(feature.name, verdict, feature.detail)
-        }));
+        checks.extend(check_features());
         checks.push(check_cgroup());
         checks.push(self.check_monitor()?);
         match self.check_jobs() {
@@ -77,14 +90,6 @@ impl Homing {
             }
         }
         Ok(checks)
-    }
-
-    fn check_supervisor(&self) -> Check {
-        match supervisor_program(self.supervisor.as_deref()) {
-            Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
-            Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
-                .hint(error.hint().unwrap_or_default()),
-        }
     }
 
     /// Looks at every job there is: the ledger is brought up to date first.
@@ -144,6 +149,26 @@ impl Homing {
         Ok(Check::new("directories", Verdict::Note, detail)
             .hint("a launch that was cut off leaves a directory without a job; it does no harm"))
     }
+}
+
+fn check_supervisor(named: Option<&Path>) -> Check {
+    match supervisor_program(named) {
+        Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
+        Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
+            .hint(error.hint().unwrap_or_default()),
+    }
+}
+
+/// What the kernel can do.
+fn check_features() -> impl Iterator<Item = Check> {
+    features::look().into_iter().map(|feature| {
+        let verdict = match (feature.available, feature.required) {
+            (true, _) => Verdict::Ok,
+            (false, false) => Verdict::Note,
+            (false, true) => Verdict::Problem,
+        };
+        Check::new(feature.name, verdict, feature.detail)
+    })
 }
 
 fn check_cgroup() -> Check {

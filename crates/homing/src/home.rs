@@ -14,6 +14,10 @@ use crate::{Error, Result};
 /// Names the home.
 pub const HOME_VARIABLE: &str = "HOMING_HOME";
 
+/// Longest path of a home, in bytes. SQLite opens no file whose path, with 8 bytes for `-journal`, is longer than 512
+/// (`MAX_PATHNAME` in os_unix.c); the ledger's name and the slash before it take 10.
+const MAX_PATH_BYTES: usize = 512 - 8 - LEDGER.len() - 1;
+
 /// An open home.
 #[derive(Debug)]
 pub struct Home {
@@ -31,11 +35,7 @@ impl Home {
     /// # Errors
     /// [`Error::HomeRefused`] where it belongs to somebody else, others can write to it, or it cannot be made.
     pub fn open(path: &Path) -> Result<Home> {
-        if !path.is_absolute() {
-            let reason = "the path is relative".to_owned();
-            let hint = format!("set {HOME_VARIABLE} to an absolute path");
-            return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
-        }
+        check_path(path)?;
         let root = match Directory::open(path) {
             Ok(root) => root,
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
@@ -48,6 +48,26 @@ impl Home {
         let jobs = open_part(&root, JOBS)?;
         let inbox = open_part(&root, INBOX)?;
         Ok(Home { root, jobs, inbox })
+    }
+
+    /// Opens a home that exists; `None` where it does not, or where nothing was ever launched in it. Creates no home.
+    ///
+    /// # Errors
+    /// As [`Home::open`].
+    pub fn open_existing(path: &Path) -> Result<Option<Home>> {
+        check_path(path)?;
+        let root = match Directory::open(path) {
+            Ok(root) => root,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refused(path, &error.source)),
+        };
+        check_private(&root)?;
+        if !root.contains(JOBS) {
+            return Ok(None);
+        }
+        let jobs = open_part(&root, JOBS)?;
+        let inbox = open_part(&root, INBOX)?;
+        Ok(Some(Home { root, jobs, inbox }))
     }
 
     /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
@@ -67,6 +87,31 @@ impl Home {
     pub fn ledger_path(&self) -> PathBuf {
         self.root.path().join(LEDGER)
     }
+}
+
+/// Refuses a path that a ledger cannot be opened under, before anything is made there.
+fn check_path(path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        let reason = "the path is relative".to_owned();
+        let hint = format!("set {HOME_VARIABLE} to an absolute path");
+        return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
+    }
+    let length = resolved_length(path);
+    if length > MAX_PATH_BYTES {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("its path has {length} bytes without links, and SQLite takes {MAX_PATH_BYTES}"),
+            hint: format!("set {HOME_VARIABLE} to a shorter path"),
+        });
+    }
+    Ok(())
+}
+
+/// How long a path is once its links are followed, in bytes; the part of it that does not exist counts as it is.
+fn resolved_length(path: &Path) -> usize {
+    let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    let resolved = existing.and_then(|(part, resolved)| Some(resolved.join(path.strip_prefix(part).ok()?)));
+    resolved.as_deref().unwrap_or(path).as_os_str().len()
 }
 
 /// Makes a directory and those above it; the last one mode 0700.
@@ -141,4 +186,53 @@ fn refused_part(error: DiskError) -> Error {
         _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
     };
     Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path below `folder` of exactly so many bytes; none of its directories exists.
+    fn path_of(folder: &Path, bytes: usize) -> PathBuf {
+        let mut path = folder.to_owned();
+        while bytes - path.as_os_str().len() > 201 {
+            path.push("a".repeat(99));
+        }
+        path.push("b".repeat(bytes - path.as_os_str().len() - 1));
+        path
+    }
+
+    #[test]
+    fn a_home_whose_ledger_could_not_be_opened_is_refused_before_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let longest = path_of(&folder, MAX_PATH_BYTES);
+        let options = |path: &Path| crate::OpenOptions::new().home(path).config(crate::Config::default());
+        let homing = options(&longest).open().unwrap();
+        assert_eq!(homing.list(&crate::ListOptions::default()).unwrap(), [], "SQLite opens its ledger");
+        let too_long = path_of(&folder, MAX_PATH_BYTES + 1);
+        let error = options(&too_long).open().unwrap_err();
+        assert!(matches!(error, Error::HomeRefused { .. }), "{error}");
+        assert!(error.to_string().contains("has 495 bytes without links, and SQLite takes 494"), "{error}");
+        assert!(!too_long.exists());
+        let link = folder.join("link");
+        std::os::unix::fs::symlink(too_long.parent().unwrap(), &link).unwrap();
+        std::fs::create_dir_all(too_long.parent().unwrap()).unwrap();
+        let through_a_link = link.join(too_long.file_name().unwrap());
+        assert!(matches!(options(&through_a_link).open(), Err(Error::HomeRefused { .. })));
+        assert!(!too_long.exists());
+    }
+
+    #[test]
+    fn opening_what_exists_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home");
+        assert!(Home::open_existing(&path).unwrap().is_none());
+        assert!(!path.exists());
+        make_private(&path).unwrap();
+        assert!(Home::open_existing(&path).unwrap().is_none(), "nothing was launched in it");
+        assert_eq!(path.read_dir().unwrap().count(), 0);
+        Home::open(&path).unwrap();
+        assert!(Home::open_existing(&path).unwrap().is_some());
+    }
 }

@@ -74,26 +74,45 @@ impl OpenOptions {
     /// # Errors
     /// When the home cannot be used safely, or the configuration is wrong.
     pub fn open(self) -> Result<Homing> {
-        let path = match self.home {
-            Some(path) => path,
-            None => Home::default_path()?,
-        };
-        let config_is_the_users = self.config.is_none();
-        let config = match self.config {
-            Some(config) => config,
-            None => Config::load()?,
-        };
-        let home = Home::open(&path)?;
+        let (path, config) = (self.home_path()?, self.read_config()?);
+        Ok(self.with_home(Home::open(&path)?, config))
+    }
+
+    /// Opens the home for a caller that launches nothing: `None` where it does not exist. Creates no home, so that
+    /// reading leaves no trace; a home that does not exist has no jobs.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`].
+    pub fn open_existing(self) -> Result<Option<Homing>> {
+        let (path, config) = (self.home_path()?, self.read_config()?);
+        Ok(Home::open_existing(&path)?.map(|home| self.with_home(home, config)))
+    }
+
+    /// The path of the home that is opened.
+    pub(crate) fn home_path(&self) -> Result<PathBuf> {
+        self.home.clone().map_or_else(Home::default_path, Ok)
+    }
+
+    /// The program that was set to supervise jobs.
+    pub(crate) fn supervisor_program(&self) -> Option<&Path> {
+        self.supervisor.as_deref()
+    }
+
+    fn read_config(&self) -> Result<Config> {
+        self.config.clone().map_or_else(Config::load, Ok)
+    }
+
+    fn with_home(self, home: Home, config: Config) -> Homing {
         let ledger = LedgerFile::new(home.ledger_path(), self.busy_timeout.unwrap_or(BUSY_TIMEOUT));
-        Ok(Homing {
+        Homing {
             home,
             config,
-            config_is_the_users,
+            config_is_the_users: self.config.is_none(),
             supervisor: self.supervisor,
             apart: self.apart && !inherits_orphans(),
             ledger: Mutex::new(ledger),
             supervisors: Mutex::default(),
-        })
+        }
     }
 }
 

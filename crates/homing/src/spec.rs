@@ -99,10 +99,10 @@ impl JobSpec {
         JobSpec { sink: Some(name.into()), ..self }
     }
 
-    /// Sets a name for people.
+    /// Sets a name for people. An empty one is no name.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> JobSpec {
-        JobSpec { name: Some(name.into()), ..self }
+        JobSpec { name: Some(name.into()).filter(|name| !name.trim().is_empty()), ..self }
     }
 
     /// Sets the working directory; the launching process's own otherwise.

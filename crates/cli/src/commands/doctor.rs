@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use homing::{Homing, Verdict};
+use homing::{Homing, OpenOptions, Verdict};
 
 use crate::args::DoctorArgs;
 use crate::exit::{FAILED, Failure};
@@ -11,10 +11,9 @@ use crate::render::{print_checks, print_json};
 /// Prints what was looked at, and fails where there is a problem.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let wake = args.wake()?;
-    let homing = Homing::open()?;
     let checks = match &wake {
-        Some(origin) => homing.try_route(origin)?,
-        None => homing.doctor()?,
+        Some(origin) => Homing::open()?.try_route(origin)?,
+        None => OpenOptions::new().doctor()?,
     };
     if args.json {
         print_json(&checks)?;

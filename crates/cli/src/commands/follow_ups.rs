@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use homing::{FollowUpOptions, FollowUpState, Homing, Job};
 
+use super::open::open_existing;
 use super::page::Page;
 use crate::args::FollowUpsArgs;
 use crate::exit::{Failure, note_with_hint, say};
@@ -11,9 +12,10 @@ use crate::render::{print_follow_up_table, print_json};
 
 /// Lists follow-ups.
 pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open_existing()?;
     let page = Page::of(args.limit, |limit| {
-        homing.follow_ups(&FollowUpOptions { session: args.session.clone(), state: args.state, limit })
+        let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit };
+        homing.as_ref().map_or_else(|| Ok(Vec::new()), |homing| homing.follow_ups(&options))
     })?;
     if args.json {
         print_json(&page.jobs)?;
@@ -23,7 +25,7 @@ pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
         print_follow_up_table(&page.jobs)?;
     }
     page.tell_of_more();
-    if !args.json {
+    if let Some(homing) = homing.filter(|_| !args.json) {
         say_what_can_be_done(&homing, &page.jobs)?;
     }
     Ok(ExitCode::SUCCESS)

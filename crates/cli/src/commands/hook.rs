@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use homing::{Home, Homing, OpenOptions, Taker, Wake};
+use homing::{Homing, OpenOptions, Taker, Wake};
 
 use crate::args::HookArgs;
 use crate::exit::note;
@@ -43,13 +43,12 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if moment == Moment::Start {
         return introduce(dialect, &input);
     }
-    // Where nothing was ever launched, nothing is made either.
-    if !Home::default_path().is_ok_and(|home| home.is_dir()) {
-        return Ok(ExitCode::SUCCESS);
-    }
     // The agent's turn ends only after us.
     let options = OpenOptions::new().busy_timeout(LEDGER_PATIENCE);
-    let homing = options.open().map_err(|error| error.to_string())?;
+    // Where nothing was ever launched, there is nothing to say, and nothing is made either.
+    let Some(homing) = options.open_existing().map_err(|error| error.to_string())? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
     if args.wait {
         return wait(&homing, dialect, &taker, &input);

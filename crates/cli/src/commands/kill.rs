@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, Job};
+use homing::Job;
 
 use super::named::find_named;
+use super::open::open_for;
 use crate::args::KillArgs;
 use crate::exit::Failure;
 use crate::render::{already_over, print_one_or_all, summary};
@@ -13,7 +14,7 @@ use crate::render::{already_over, print_one_or_all, summary};
 /// Ends jobs, and returns when they are over.
 pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let caller = args.caller.session()?;
-    let homing = Homing::open()?;
+    let homing = open_for(&args.jobs.jobs)?;
     let ids = find_named(&homing, &args.jobs.jobs)?;
     let before: Vec<Job> = ids.iter().map(|id| homing.get(*id)).collect::<homing::Result<_>>()?;
     // All of them are asked before one is waited for: their times of grace run side by side.

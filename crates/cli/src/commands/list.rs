@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use homing::{Homing, ListOptions};
+use homing::ListOptions;
 
+use super::open::open_existing;
 use super::page::Page;
 use crate::args::ListArgs;
 use crate::exit::{Failure, say};
@@ -11,9 +12,10 @@ use crate::render::{print_job_table, print_json};
 
 /// Lists jobs.
 pub(super) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open_existing()?;
     let page = Page::of(args.limit, |limit| {
-        homing.list(&ListOptions { session: args.session.clone(), state: args.state, limit })
+        let options = ListOptions { session: args.session.clone(), state: args.state, limit };
+        homing.as_ref().map_or_else(|| Ok(Vec::new()), |homing| homing.list(&options))
     })?;
     if args.json {
         print_json(&page.jobs)?;

@@ -11,6 +11,7 @@ mod man;
 mod mcp;
 mod monitor;
 mod named;
+mod open;
 mod output;
 mod page;
 mod prune;

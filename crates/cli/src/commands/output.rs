@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use homing::{Homing, JobId};
 
+use super::open::open_for;
 use super::stream;
 use crate::args::OutputArgs;
 use crate::exit::Failure;
@@ -13,7 +14,7 @@ use crate::render::output_json::{DocumentLinesSink, DocumentSink};
 
 /// Prints a job's output.
 pub(super) fn output(args: &OutputArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
     let from = match args.tail {
         Some(bytes) => homing.output_end(id)?.saturating_sub(bytes),

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, JobId};
+use homing::{JobId, PruneReport};
 use serde::Serialize;
 
+use super::open::open_existing;
 use crate::args::PruneArgs;
 use crate::exit::Failure;
 use crate::render::print_json;
@@ -19,9 +20,13 @@ struct PruneDocument<'a> {
 
 /// Removes old jobs, and says how many.
 pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
-    let older_than = args.older_than.unwrap_or(homing.config().retention.finished);
-    let report = homing.prune(older_than)?;
+    let report = match open_existing()? {
+        Some(homing) => {
+            let older_than = args.older_than.unwrap_or(homing.config().retention.finished);
+            homing.prune(older_than)?
+        }
+        None => PruneReport::default(),
+    };
     if args.json {
         print_json(&PruneDocument { removed: &report.removed, kept_running: &report.kept_running })?;
         return Ok(ExitCode::SUCCESS);

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, Job, JobId};
+use homing::{Job, JobId};
 use serde::Serialize;
 
+use super::open::open_for;
 use super::read::acknowledge_read;
 use crate::args::ResultArgs;
 use crate::exit::{Failure, NOT_OVER};
@@ -22,7 +23,7 @@ struct ResultDocument<'a> {
 /// Prints a job's result.
 pub(super) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
-    let homing = Homing::open()?;
+    let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
     // The job before its text: what is acknowledged then has been told.
     let job = homing.get(id)?;

@@ -55,11 +55,12 @@ fn did_not_start(job: &Job) -> bool {
 
 /// Prints the id, or the document.
 fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
-    if as_json {
-        print_json(job)?;
-    } else {
-        writeln!(io::stdout(), "{}", job.id)?;
+    let told =
+        if as_json { print_json(job) } else { writeln!(io::stdout(), "{}", job.id).map_err(Failure::from) };
+    if let Err(Failure::Write(_)) = told {
+        note(&format!("job {} was launched", job.id));
     }
+    told?;
     match job.outcome() {
         Some(outcome @ (Outcome::FailedToStart { .. } | Outcome::Lost { .. })) => {
             complain(&why_it_did_not_start(job.id, outcome));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use homing::{Homing, Job, JobId};
 
 use super::named::find_named;
+use super::open::open_for;
 use crate::args::SettleArgs;
 use crate::exit::Failure;
 use crate::render::{follow_up_summary, print_one_or_all};
@@ -29,7 +30,7 @@ fn settle(
     args: &SettleArgs,
     change: impl FnOnce(&Homing, &[JobId]) -> homing::Result<Vec<Job>>,
 ) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open_for(&args.jobs.jobs)?;
     let ids = find_named(&homing, &args.jobs.jobs)?;
     let jobs = change(&homing, &ids)?;
     if args.json {

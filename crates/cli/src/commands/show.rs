@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use homing::{Homing, JobId};
 
+use super::open::open_for;
 use super::stream::copy;
 use crate::args::ShowArgs;
 use crate::exit::Failure;
@@ -18,7 +19,7 @@ const BYTES: u64 = 8 * 1024;
 
 /// Shows one job.
 pub(super) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
     let job = homing.get(id)?;
     if args.json {

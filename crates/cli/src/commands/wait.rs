@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, Job, Outcome, WaitFor, Waited};
+use homing::{Job, Outcome, WaitFor, Waited};
 
 use super::named::find_named;
+use super::open::open_for;
 use super::read::acknowledge_read;
 use crate::args::WaitArgs;
 use crate::exit::{FAILED, Failure, NOT_OVER};
@@ -15,7 +16,7 @@ use crate::render::{print_one_or_all, summary};
 /// Waits, says how the jobs are then, and exits as they did.
 pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
-    let homing = Homing::open()?;
+    let homing = open_for(&args.jobs.jobs)?;
     let ids = find_named(&homing, &args.jobs.jobs)?;
     explain_interrupt(&ids);
     let attention = homing.attend(&ids, &reader);

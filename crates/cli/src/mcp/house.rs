@@ -6,43 +6,55 @@ use std::time::SystemTime;
 
 use homing::{Homing, OpenOptions};
 
-/// An open home with the configuration of now.
+/// A home with the configuration of now. It is made by the first launch, not by the start of a server.
 pub(super) struct House {
-    open: Mutex<(Stamp, Arc<Homing>)>,
+    open: Mutex<Option<(Stamp, Arc<Homing>)>>,
 }
 
 /// Tells one state of a file from another: when it was changed and how long it is.
 type Stamp = Option<(SystemTime, u64)>;
 
 impl House {
-    /// Opens the home that the environment names.
-    pub(super) fn open() -> homing::Result<House> {
-        Ok(House { open: Mutex::new(open()?) })
-    }
-
-    /// The home, with the configuration that is in force now.
+    /// Opens the home that the environment names, if it exists.
     ///
     /// # Errors
-    /// When the configuration was changed to something that is wrong.
+    /// When the home cannot be used safely, or the configuration is wrong.
+    pub(super) fn open() -> homing::Result<House> {
+        let house = House { open: Mutex::default() };
+        house.existing()?;
+        Ok(house)
+    }
+
+    /// The home, with the configuration that is in force now. Makes it where it does not exist.
+    ///
+    /// # Errors
+    /// As [`House::open`].
     pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
+        let opened = self.opened(|options| options.open().map(Some))?;
+        Ok(opened.expect("an opener that makes the home returns one"))
+    }
+
+    /// The home, with the configuration that is in force now; `None` where it does not exist.
+    ///
+    /// # Errors
+    /// As [`House::open`].
+    pub(super) fn existing(&self) -> homing::Result<Option<Arc<Homing>>> {
+        self.opened(OpenOptions::open_existing)
+    }
+
+    fn opened(
+        &self,
+        open: impl FnOnce(OpenOptions) -> homing::Result<Option<Homing>>,
+    ) -> homing::Result<Option<Arc<Homing>>> {
         let mut open_now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open_now.0 != stamp() {
-            *open_now = open()?;
+        // Stamped before it is read: what changes in between is noticed the next time.
+        let stamp = stamp();
+        if open_now.as_ref().is_none_or(|(read, _)| *read != stamp) {
+            // A client that ends its server's process tree does not mean the jobs.
+            *open_now = open(OpenOptions::new().apart())?.map(|homing| (stamp, Arc::new(homing)));
         }
-        Ok(Arc::clone(&open_now.1))
+        Ok(open_now.as_ref().map(|(_, homing)| Arc::clone(homing)))
     }
-
-    /// Where the home is.
-    pub(super) fn path(&self) -> std::path::PathBuf {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).1.home_path().to_owned()
-    }
-}
-
-/// Stamped before it is read: what changes in between is noticed the next time.
-fn open() -> homing::Result<(Stamp, Arc<Homing>)> {
-    let stamp = stamp();
-    // A client that ends its server's process tree does not mean the jobs.
-    Ok((stamp, Arc::new(OpenOptions::new().apart().open()?)))
 }
 
 fn stamp() -> Stamp {

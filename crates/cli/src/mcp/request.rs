@@ -25,18 +25,18 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(server: &Server, context: RequestContext<RoleServer>) -> homing::Result<Request> {
+    pub(super) fn new(homing: Arc<Homing>, server: &Server, context: RequestContext<RoleServer>) -> Request {
         let client = context.client_info().map(|client| client.name);
         let sessions = server.sessions();
-        Ok(Request {
-            homing: server.homing()?,
+        Request {
+            homing,
             origin: sessions.origin(&context.meta, client.as_deref()),
             sees_all: sessions.sees_all,
             takes_tasks: context.client_capabilities().is_some_and(|able| able.supports_tasks()),
             progress: Progress::asked_for(&context),
             delivery: delivery_of(&context),
             context,
-        })
+        }
     }
 
     /// Ends when the client does not wait for the reply any more.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use homing::Homing;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorData, GetTaskParams, GetTaskResult,
     Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -38,17 +37,32 @@ impl Server {
         Server(Arc::new(Parts { house, sessions }))
     }
 
-    pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
-        self.0.house.homing()
-    }
-
     pub(super) fn sessions(&self) -> &SessionRule {
         &self.0.sessions
     }
 
+    /// A request that may launch a job: it makes the home where there is none.
     async fn request(&self, context: RequestContext<RoleServer>) -> homing::Result<Request> {
         let server = self.clone();
-        blocking(move || Request::new(&server, context)).await
+        blocking(move || Ok(Request::new(server.0.house.homing()?, &server, context))).await
+    }
+
+    /// A request about jobs that exist; `None` where there is no home, and so no job.
+    async fn request_for_existing(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> homing::Result<Option<Request>> {
+        let server = self.clone();
+        blocking(move || {
+            let homing = server.0.house.existing()?;
+            Ok(homing.map(|homing| Request::new(homing, &server, context)))
+        })
+        .await
+    }
+
+    async fn task_request(&self, task: &str, context: RequestContext<RoleServer>) -> homing::Result<Request> {
+        let none = || homing::Error::NoSuchJob(task.to_owned());
+        self.request_for_existing(context).await?.ok_or_else(none)
     }
 }
 
@@ -82,11 +96,17 @@ impl ServerHandler for Server {
             let message = format!("there is no tool {:?}; there are {}", call.name, known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let answer = match self.request(context).await {
-            Ok(request) => tool.call(call.arguments.unwrap_or_default(), &request).await,
-            Err(error) => Err(error.into()),
+        let arguments = call.arguments.unwrap_or_default();
+        let request = if tool.launches() {
+            self.request(context).await.map(Some)
+        } else {
+            self.request_for_existing(context).await
         };
-        respond(answer)
+        respond(match request {
+            Ok(Some(request)) => tool.call(arguments, &request).await,
+            Ok(None) => tool.call_without_home(arguments),
+            Err(error) => Err(error.into()),
+        })
     }
 
     async fn get_task(
@@ -94,7 +114,7 @@ impl ServerHandler for Server {
         params: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        tasks::get(&params.task_id, self.request(context).await).await
+        tasks::get(&params.task_id, self.task_request(&params.task_id, context).await).await
     }
 
     async fn update_task(
@@ -102,7 +122,7 @@ impl ServerHandler for Server {
         params: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        tasks::update(&params.task_id, self.request(context).await).await
+        tasks::update(&params.task_id, self.task_request(&params.task_id, context).await).await
     }
 
     async fn cancel_task(
@@ -110,6 +130,6 @@ impl ServerHandler for Server {
         params: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        tasks::cancel(&params.task_id, self.request(context).await).await
+        tasks::cancel(&params.task_id, self.task_request(&params.task_id, context).await).await
     }
 }

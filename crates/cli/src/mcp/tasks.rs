@@ -49,7 +49,7 @@ fn status(job: &Job) -> TaskStatus {
 
 /// How far a task is, with its result once there is one. Whoever gets the result has read it.
 pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<GetTaskResult, ErrorData> {
-    let request = request.map_err(internal)?;
+    let request = request.map_err(|error| refused(error.into()))?;
     let (eyes, id) = (request.eyes(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     let (job, attention, task) = blocking(move || {
@@ -88,14 +88,14 @@ fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
 
 /// A job never asks for anything, so there is nothing to answer.
 pub(super) async fn update(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
-    let request = request.map_err(internal)?;
+    let request = request.map_err(|error| refused(error.into()))?;
     let (eyes, id) = (request.eyes(), id.to_owned());
     blocking(move || eyes.find(&id)).await.map(drop).map_err(refused)
 }
 
 /// Asks for the end of a task's job, and does not wait for it.
 pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
-    let request = request.map_err(internal)?;
+    let request = request.map_err(|error| refused(error.into()))?;
     let (eyes, id) = (request.eyes(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     blocking(move || {
@@ -107,10 +107,6 @@ pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result
     })
     .await
     .map_err(refused)
-}
-
-fn internal(error: homing::Error) -> ErrorData {
-    ErrorData::internal_error(ToolError::from(error).text(), None)
 }
 
 /// What names no task is a mistake of the caller; anything else is ours.

@@ -141,3 +141,12 @@ fn a_command_that_cannot_start_is_an_error_that_is_told_once() {
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(125), ""));
     assert!(answer.stderr.contains("did not start"), "{answer:?}");
 }
+
+#[test]
+fn an_empty_name_is_no_name() {
+    let setup = Setup::new();
+    for name in ["", " "] {
+        let id = setup.finished_with(&["--name", name], "true");
+        assert_eq!(setup.job(&id)["name"], serde_json::Value::Null, "{name:?}");
+    }
+}

@@ -113,15 +113,66 @@ fn a_reader_that_leaves_does_not_end_the_job_nor_count_as_told() {
 #[test]
 fn an_answer_that_cannot_be_written_is_an_error() {
     let setup = Setup::new();
-    setup.finished("true");
-    for arguments in [&["list"][..], &["list", "--json"], &["doctor"]] {
+    let id = setup.finished("echo printed");
+    let to_a_full_disk = |arguments: &[&str]| {
         let mut command = setup.command(arguments);
         command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [
+        &["list"][..],
+        &["show", &id],
+        &["wait", &id],
+        &["output", &id],
+        &["output", "--raw", &id],
+        &["output", "--follow", &id],
+        &["result", &id],
+        &["kill", &id],
+        &["follow-ups"],
+        &["ack", &id],
+        &["prune"],
+        &["doctor"],
+        &["setup", "claude-code"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let arguments = [arguments, json].concat();
+            if arguments.contains(&"--raw") && arguments.contains(&"--json") {
+                continue;
+            }
+            let (status, told) = to_a_full_disk(&arguments);
+            assert_eq!(status, Some(1), "{arguments:?}: {told}");
+            assert!(
+                told.contains("homing: error: cannot write the answer: No space left"),
+                "{arguments:?}: {told}"
+            );
+        }
+    }
+    for arguments in [&["completions", "bash"][..], &["man"], &["--help"], &["--version"]] {
+        let (status, told) = to_a_full_disk(arguments);
+        assert_eq!(status, Some(1), "{arguments:?}: {told}");
+        assert!(
+            told.contains("homing: error: cannot write the answer: No space left"),
+            "{arguments:?}: {told}"
+        );
+    }
+    // What is wrong otherwise is told where it can be.
+    let (status, told) = to_a_full_disk(&["show", "0123", "--json"]);
+    assert_eq!(status, Some(3), "{told}");
+    assert!(told.starts_with("homing: error: no job 0123"), "{told}");
+}
+
+#[test]
+fn a_launch_whose_answer_cannot_be_written_names_the_job_elsewhere() {
+    let setup = Setup::new();
+    for arguments in [&["run", "true"][..], &["run", "--json", "true"]] {
+        let mut command = setup.command(arguments);
+        command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
-        let expected =
-            if arguments.contains(&"--json") { "" } else { "homing: error: cannot write the answer: " };
-        assert!(told.starts_with(expected), "{arguments:?}: {told}");
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let newest = setup.run(&["list", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
+        assert!(told.contains(&format!("note: job {newest} was launched")), "{told}");
+        setup.wait_for_end(&newest);
     }
 }

@@ -1,4 +1,6 @@
-//! `prune`, `doctor`, `completions` and `man`.
+//! `prune`, `doctor`, `completions` and `man`; and that reading makes no home.
+
+use std::os::unix::fs::PermissionsExt;
 
 use crate::setup::Setup;
 
@@ -70,4 +72,30 @@ fn there_is_a_manual_page_for_every_command() {
     }
     let nowhere = setup.run(&["man", "/no/such/folder"]);
     assert_eq!(nowhere.status, Some(1), "{nowhere:?}");
+}
+
+#[test]
+fn reading_makes_no_home() {
+    let setup = Setup::new();
+    let read = |arguments: &[&str]| {
+        let answer = setup.run(arguments);
+        assert!(!setup.home.path().exists(), "{arguments:?} made a home");
+        answer
+    };
+    assert_eq!(read(&["list", "--json"]).stdout, "[]\n");
+    assert_eq!(read(&["follow-ups", "--json"]).stdout, "[]\n");
+    assert_eq!(read(&["prune"]).stdout, "removed 0 jobs\n");
+    for verb in ["show", "wait", "output", "result", "kill", "ack", "retry", "drop"] {
+        assert_eq!(read(&[verb, "0123"]).status, Some(3), "{verb}");
+    }
+    let doctor = read(&["doctor"]);
+    assert_eq!(doctor.status, Some(0), "{doctor:?}");
+    assert!(doctor.stdout.contains("does not exist yet; the first launch makes it"), "{doctor:?}");
+    // A directory that was made for it stays empty.
+    std::fs::create_dir(setup.home.path()).unwrap();
+    std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n");
+    assert_eq!(setup.home.path().read_dir().unwrap().count(), 0);
+    setup.finished("true");
+    assert_eq!(setup.run(&["list", "--json"]).json().as_array().unwrap().len(), 1);
 }

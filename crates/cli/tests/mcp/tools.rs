@@ -181,3 +181,27 @@ async fn a_job_that_cannot_be_waited_for_is_told_by_its_id() {
     let reply = client.call("get_result", json!({"job_id": reply.id()})).await;
     assert!(reply.text().contains("exit code 3"), "{}", reply.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_makes_no_home_before_it_launches_a_job() {
+    let setup = Setup::new();
+    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let listed = client.call("list_jobs", json!({})).await;
+    assert_eq!((listed.is_error(), &listed.document()["jobs"]), (false, &json!([])));
+    for (tool, arguments) in [
+        ("get_result", json!({"job_id": "0123"})),
+        ("read_output", json!({"job_id": "0123"})),
+        ("wait_for_jobs", json!({"job_ids": ["0123"]})),
+        ("kill_jobs", json!({"job_ids": ["0123"]})),
+        ("acknowledge_jobs", json!({"job_ids": ["0123"]})),
+    ] {
+        let reply = client.call(tool, arguments).await;
+        assert!(reply.is_error() && reply.text().contains("no job 0123"), "{tool}: {}", reply.text());
+    }
+    assert!(!setup.home.path().exists());
+    client.call("run_command", json!({"command": "true"})).await;
+    assert_eq!(
+        client.call("list_jobs", json!({})).await.document()["jobs"].as_array().map(Vec::len),
+        Some(1)
+    );
+}

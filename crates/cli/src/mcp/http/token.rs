@@ -46,7 +46,8 @@ impl TokenSource {
         let (text, whence) = match self {
             TokenSource::Usual => match of_environment() {
                 Some(text) => (text, format!("in {TOKEN_VARIABLE}")),
-                None => from_file(&house.path().join(FILE))?,
+                // The token stands in the home, which is made for it.
+                None => from_file(&house.homing()?.home_path().join(FILE))?,
             },
             TokenSource::File(path) => from_file(path)?,
         };

@@ -69,7 +69,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             "leave out all_sessions; a person can start the server with homing mcp --all-sessions",
         ));
     }
-    let limit = arguments.limit.unwrap_or(DEFAULT_LIMIT);
+    let limit = arguments.limit();
     if !(1..=MOST).contains(&limit) {
         return Err(ToolError::arguments(format!("limit is {limit}"), format!("give 1 to {MOST}")));
     }
@@ -84,7 +84,19 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         limit: Some(limit + 1),
     };
     let homing = Arc::clone(&request.homing);
-    let mut jobs = blocking(move || homing.list(&options)).await?;
+    let jobs = blocking(move || homing.list(&options)).await?;
+    Ok(answer(&arguments, jobs))
+}
+
+impl Arguments {
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+}
+
+/// What there is to say about these jobs: those asked for, and one more where there are more.
+pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
+    let limit = arguments.limit();
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
     let mut text: String = jobs.iter().map(line).collect();
@@ -94,7 +106,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     if more {
         text.push_str(&format!("… these are the newest {limit}; there are more\n"));
     }
-    Ok(Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) }))
+    Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
 }
 
 fn line(job: &Job) -> String {

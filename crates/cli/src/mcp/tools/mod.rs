@@ -14,9 +14,11 @@ pub(super) use run_command::task_result;
 
 use std::sync::{Arc, OnceLock};
 
+use homing::{Error, JobIdPrefix};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value as JsonValue;
 
 use super::answer::{Answer, ToolError};
 use super::request::Request;
@@ -54,6 +56,33 @@ impl Kind {
             Kind::KillJobs => kill_jobs::tool(),
             Kind::AcknowledgeJobs => acknowledge_jobs::tool(),
         }
+    }
+
+    /// Whether it launches jobs, and so needs a home.
+    pub(super) fn launches(self) -> bool {
+        match self {
+            Kind::RunCommand => true,
+            Kind::ReadOutput
+            | Kind::WaitForJobs
+            | Kind::GetResult
+            | Kind::ListJobs
+            | Kind::KillJobs
+            | Kind::AcknowledgeJobs => false,
+        }
+    }
+
+    /// Answers where there is no home, and so no job.
+    pub(super) fn call_without_home(self, arguments: JsonObject) -> Result<Answer, ToolError> {
+        if matches!(self, Kind::ListJobs) {
+            return parse(arguments).map(|arguments| list_jobs::answer(&arguments, Vec::new()));
+        }
+        let named = arguments.get("job_id").or_else(|| arguments.get("job_ids")?.get(0));
+        let named: String = match named.and_then(JsonValue::as_str) {
+            Some(named) => named.trim().to_owned(),
+            None => return Err(ToolError::arguments("no job is named", "run_command launches jobs")),
+        };
+        let prefix: JobIdPrefix = named.parse().map_err(Error::from)?;
+        Err(Error::NoSuchJob(prefix.as_str().to_owned()).into())
     }
 
     /// Does what is asked.
