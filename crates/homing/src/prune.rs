@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use homing_core::{BUDGET_WINDOW, JobId};
+use homing_supervisor::platform::cgroup::remove_abandoned;
 
 use crate::Result;
 use crate::homing::Homing;
@@ -29,6 +30,7 @@ impl Homing {
 
     /// As [`Homing::prune`], for a ledger that is up to date.
     pub(crate) fn prune_known(&self, older_than: Duration) -> Result<PruneReport> {
+        remove_abandoned();
         let before_ms = self.now().saturating_sub(older_than).as_unix_millis();
         let due = self.with_ledger(|ledger| ledger.prunable(before_ms))?;
         let mut report = PruneReport::default();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use homing_core::{Leftover, LeftoverFate};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::platform::cgroup::Cgroup;
+use crate::platform::cgroup::CgroupGuard;
 use crate::platform::procfs::{self, Stat};
 use crate::platform::wait::{Reaped, Wait, reap};
 use crate::platform::{ProcessIdentity, clock};
@@ -31,14 +31,14 @@ pub const APART_ARGUMENT: &str = "apart";
 /// All processes of a job, as its supervisor sees them.
 #[derive(Debug)]
 pub(crate) struct JobTree {
-    cgroup: Option<Cgroup>,
+    cgroup: Option<CgroupGuard>,
     /// Processes that were asked to end, by pid and start time.
     asked: HashSet<(u32, u64)>,
 }
 
 impl JobTree {
     /// The tree below this process, and in its control group where there is one.
-    pub(crate) fn new(cgroup: Option<Cgroup>) -> JobTree {
+    pub(crate) fn new(cgroup: Option<CgroupGuard>) -> JobTree {
         JobTree { cgroup, asked: HashSet::new() }
     }
 
@@ -105,10 +105,11 @@ impl JobTree {
         }
     }
 
-    /// Gives the control group back.
-    pub(crate) fn release(&self) {
-        if let Some(group) = &self.cgroup {
-            group.remove();
+    /// Gives the control group back, unless processes live in it that were kept, or that even SIGKILL did not end.
+    pub(crate) fn release(&mut self) {
+        match self.cgroup.take() {
+            Some(group) if group.is_populated() => group.leave(),
+            Some(_) | None => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::layout::{Directory, SCRIPT};
 use crate::platform::ProcessIdentity;
-use crate::platform::cgroup::Cgroup;
+use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
 use crate::record::{Record, StartedRecord};
@@ -30,7 +30,7 @@ pub(crate) struct StartedJob {
     /// Its output; reading does not block.
     pub output: OwnedFd,
     /// The control group of its tree, where there is one.
-    pub cgroup: Option<Cgroup>,
+    pub cgroup: Option<CgroupGuard>,
 }
 
 /// Starts the command of `spec`.
@@ -48,44 +48,38 @@ pub(crate) fn start_job(
         pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe for its output"))?;
     rustix::io::ioctl_fionbio(&output, true).map_err(failed("prepare the pipe for its output"))?;
     let output_pipe = fstat(&output).map_err(failed("inspect the pipe for its output"))?.st_ino;
-    let cgroup = Cgroup::create(spec.id);
+    let planned = Cgroup::planned(spec.id);
 
     let child =
         fork_behind_gate(&plan, null, output_writer.as_fd()).map_err(failed_io("make a process for it"))?;
     drop(output_writer);
     crate::crash_point("supervise/forked");
-    let grouped = cgroup.as_ref().map_or(Ok(()), |group| group.add(child.pid()));
-    let cgroup = cgroup.filter(|group| {
-        grouped.is_ok() || {
-            group.remove();
-            false
-        }
-    });
 
     let started_at_ms = clock::wall_millis();
     let no_proc = || start_error("find its process in /proc", Errno::SRCH);
     let main = ProcessIdentity::of(child.pid()).ok_or_else(no_proc)?;
-    let started = StartedRecord {
+    let mut started = StartedRecord {
         main,
         supervisor: ProcessIdentity::of_this_process().ok_or_else(no_proc)?,
         // Asked for a moment ago: there was no boot in between.
         boot_id: spec.boot_id.clone(),
         started_at_ms,
         output_pipe,
-        cgroup: cgroup.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
+        cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
         ended: None,
     };
+    // Before its group is made: whatever dies from now on, recovery knows which group to remove.
     record.write_started(&started).map_err(failed("record its process"))?;
     crate::crash_point("supervise/started_recorded");
+    let cgroup = planned.and_then(|group| group.create_for(child.pid()).ok());
+    if cgroup.is_none() && started.cgroup.take().is_some() {
+        record.write_started(&started).map_err(failed("record its process"))?;
+    }
+    crate::crash_point("supervise/grouped");
 
     match child.open() {
         Ok(()) => Ok(StartedJob { record: started, output, cgroup }),
-        Err((step, errno)) => {
-            if let Some(group) = cgroup {
-                group.remove();
-            }
-            Err(describe(spec, step, errno))
-        }
+        Err((step, errno)) => Err(describe(spec, step, errno)),
     }
 }
 

@@ -124,6 +124,8 @@ impl Watch {
         self.take_last_output(supervision);
         if self.phase != Phase::Keeping {
             self.output.finish();
+            // Before the end is recorded: nobody looks for the group of a job that is known to have finished.
+            self.tree.release();
         }
         let finished = self.finished_record();
         crash_point("supervise/output_taken");

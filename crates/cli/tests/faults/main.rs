@@ -4,6 +4,7 @@
 mod clock;
 mod disk;
 mod evidence;
+mod groups;
 mod launcher;
 mod ledger;
 mod output;

@@ -7,7 +7,7 @@ use homing::core::LeftoverFate;
 use homing::{KilledBy, LeftoverPolicy, Outcome, TimeLimit};
 use testkit::wait_until;
 
-use crate::setup::{Setup, is_root, outcome, skip};
+use crate::setup::{Setup, outcome, skip};
 
 const LIMIT: TimeLimit = TimeLimit::After(Duration::from_millis(300));
 
@@ -55,7 +55,7 @@ fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
 }
 
 /// Four ways to leave the tree: another session, twice forked, without environment, all of that.
-const ESCAPES: &str = "setsid sleep MARK & (sleep MARK &) ; env -i setsid sleep MARK & \
+pub(crate) const ESCAPES: &str = "setsid sleep MARK & (sleep MARK &) ; env -i setsid sleep MARK & \
                        (setsid bash -c '(env -i setsid sleep MARK > /dev/null 2>&1 &)' &) ;";
 
 #[test]
@@ -161,64 +161,4 @@ fn jobs_that_a_job_launched_outlive_it() {
     assert!(inner.state.started().is_some() && inner.state.finished().is_none(), "{inner:#?}");
     assert_eq!(setup.home.marked().len(), 1);
     setup.homing.kill(inner.id, KilledBy::Operator).expect("it ends");
-}
-
-#[test]
-fn a_delegated_control_group_ends_the_tree_at_once() {
-    let Some(group) = DelegatedGroup::make() else {
-        return skip("no control group (version 2) can be made here");
-    };
-    let setup = Setup::new();
-    let spec = setup
-        .script(&format!("trap '' TERM; {ESCAPES} sleep MARK"))
-        .env("HOMING_CGROUP", group.0.to_string_lossy());
-    let id = setup.launch_spec(spec.grace(Duration::ZERO)).id;
-    setup.wait_for_marked(5);
-    let own = group.0.join(format!("homing-{id}"));
-    let members = std::fs::read_to_string(own.join("cgroup.procs")).expect("the job has a group");
-    assert!(members.lines().count() >= 5, "{members}");
-    let job = setup.homing.kill(id, KilledBy::Operator).expect("it ends");
-    assert_eq!(outcome(&job), &Outcome::Killed { by: KilledBy::Operator });
-    assert_eq!(setup.home.marked(), []);
-    wait_until("the group is given back", || !own.exists());
-}
-
-#[test]
-fn a_control_group_ends_what_a_lost_job_left_behind() {
-    let Some(group) = DelegatedGroup::make() else {
-        return skip("no control group (version 2) can be made here");
-    };
-    let setup = Setup::new();
-    let spec = setup.script(&format!("{ESCAPES} sleep MARK")).env("HOMING_CGROUP", group.0.to_string_lossy());
-    let id = setup.launch_spec(spec).id;
-    setup.wait_for_marked(5);
-    crate::setup::kill_9(setup.supervisor(id).pid);
-    assert!(matches!(outcome(&setup.end_of(id)), Outcome::Lost { .. }));
-    // Without environment, session, output or parents: only the group knows where it belongs.
-    wait_until("everything is gone", || setup.home.marked().is_empty());
-}
-
-/// A control group of the test's own.
-struct DelegatedGroup(std::path::PathBuf);
-
-impl DelegatedGroup {
-    fn make() -> Option<DelegatedGroup> {
-        if !is_root() {
-            return None;
-        }
-        let name = format!("homing-test-{}-{:?}", std::process::id(), std::thread::current().id());
-        let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find_map(|root| {
-            let path = std::path::Path::new(root).join(format!("test-{name}"));
-            std::path::Path::new(root).join("cgroup.procs").exists().then_some(())?;
-            std::fs::create_dir(&path).ok()?;
-            path.join("cgroup.kill").exists().then_some(DelegatedGroup(path))
-        })
-    }
-}
-
-impl Drop for DelegatedGroup {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }

@@ -1,6 +1,6 @@
 //! A monitor that was started from inside a job outlives that job, however it ends: it belongs to the home.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use homing::{FollowUpState, JobId, JobSpec, KilledBy};
@@ -80,35 +80,12 @@ fn inner_job(setup: &Setup, outer: JobId) -> JobId {
     printed().expect("it was just there")
 }
 
-/// A control group of the test's own.
-struct DelegatedGroup(PathBuf);
-
-impl DelegatedGroup {
-    fn make() -> Option<DelegatedGroup> {
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find_map(|root| {
-            let path = Path::new(root).join(format!("test-homing-wakes-{}", std::process::id()));
-            Path::new(root).join("cgroup.procs").exists().then_some(())?;
-            std::fs::create_dir(&path).ok()?;
-            path.join("cgroup.kill").exists().then_some(DelegatedGroup(path))
-        })
-    }
-}
-
-impl Drop for DelegatedGroup {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn it_outlives_a_job_that_ends_with_its_control_group() {
-    let Some(group) = DelegatedGroup::make() else {
+    let Some(group) = testkit::DelegatedGroup::make() else {
         let line = b"skipped: no control group (version 2) can be made here\n";
         return std::io::Write::write_all(&mut std::io::stderr().lock(), line)
             .expect("standard error is open");
     };
-    outlives("(trap '' TERM; exec sleep MARK) & exit 0", Some(&group.0), false);
+    outlives("(trap '' TERM; exec sleep MARK) & exit 0", Some(group.path()), false);
 }

@@ -2,11 +2,15 @@
 //! which the kernel ends as a whole (`cgroup.kill`, Linux 5.14).
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use homing_core::JobId;
+
+use crate::platform::clock;
 
 /// Names a delegated directory explicitly, or with `off` none at all.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
@@ -16,27 +20,27 @@ const PREFIX: &str = "homing-";
 /// Longest path that is used: it has to fit the record.
 const MAX_PATH_BYTES: usize = 400;
 
-/// The control group of one job.
-#[derive(Debug)]
+/// How long a removal waits for processes that are ending.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Between two attempts to remove a group.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often a group is made again that another process has removed while it was still empty.
+const CREATE_ATTEMPTS: usize = 3;
+
+/// The control group of one job, as a path: it may not exist yet, or not any more.
+#[derive(Clone, Debug)]
 pub struct Cgroup {
     path: PathBuf,
 }
 
 impl Cgroup {
-    /// Makes the group of a job, where the system lets us; `None` where it does not, which is no error.
-    pub fn create(id: JobId) -> Option<Cgroup> {
+    /// The group that a job will have, where the system lets us make one; `None` where it does not, which is no error.
+    /// Nothing is made yet, so that its path can be recorded before it exists.
+    pub fn planned(id: JobId) -> Option<Cgroup> {
         let path = delegated_directory()?.join(format!("{PREFIX}{id}"));
-        if path.as_os_str().len() > MAX_PATH_BYTES {
-            return None;
-        }
-        fs::create_dir(&path).ok()?;
-        let group = Cgroup { path };
-        if group.path.join("cgroup.kill").exists() {
-            Some(group)
-        } else {
-            group.remove();
-            None
-        }
+        (path.as_os_str().len() <= MAX_PATH_BYTES).then_some(Cgroup { path })
     }
 
     /// The group of a job as its record names it, if it still exists.
@@ -51,12 +55,34 @@ impl Cgroup {
         &self.path
     }
 
-    /// Moves a process into it.
+    /// Makes it, and moves a process into it.
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub fn add(&self, pid: u32) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.procs"), pid.to_string())
+    /// When the kernel refuses, or cannot end a group as a whole: then there is no group.
+    pub fn create_for(&self, pid: u32) -> io::Result<CgroupGuard> {
+        let mut attempt = 1;
+        loop {
+            fs::create_dir(&self.path).or_else(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => Ok(()),
+                _ => Err(error),
+            })?;
+            let group = CgroupGuard { group: self.clone() };
+            match group.adopt(pid) {
+                Ok(()) => return Ok(group),
+                // Recovery in another process takes an empty group for one that was left behind.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < CREATE_ATTEMPTS => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn adopt(&self, pid: u32) -> io::Result<()> {
+        fs::metadata(self.path.join("cgroup.kill"))?;
+        // Not fs::write, which asks to make the file: EACCES then, and not ENOENT, where the group was removed.
+        let mut members = fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?;
+        members.write_all(pid.to_string().as_bytes())
     }
 
     /// Sends SIGKILL to every process in it and below it, at once.
@@ -70,10 +96,84 @@ impl Cgroup {
         fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
     }
 
-    /// Removes it, once it is empty. The kernel counts a process as a member until it is reaped.
+    /// Removes it, and the groups that the job has made below it. Waits up to 1 s for processes that are ending; what
+    /// still holds processes then stays, and [`remove_abandoned`] takes it later.
     pub fn remove(&self) {
-        let _ = fs::remove_dir(&self.path);
+        let give_up_at = clock::monotonic() + REMOVAL_TIMEOUT;
+        while is_busy(&remove_with_parts(&self.path)) && clock::monotonic() < give_up_at {
+            std::thread::sleep(REMOVAL_PAUSE);
+        }
     }
+}
+
+fn is_busy(removed: &io::Result<()>) -> bool {
+    removed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+}
+
+/// Removes a group from its leaves up: a group with groups below it is busy (cgroups(7)).
+fn remove_with_parts(path: &Path) -> io::Result<()> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => return other,
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_with_parts(&entry.path())?;
+        }
+    }
+    fs::remove_dir(path)
+}
+
+/// The control group of a job that this process has made. Dropping it removes the group, on every path.
+#[derive(Debug)]
+pub struct CgroupGuard {
+    group: Cgroup,
+}
+
+impl CgroupGuard {
+    /// Leaves the group to the processes that were kept in it; [`remove_abandoned`] takes it once they have ended.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Deref for CgroupGuard {
+    type Target = Cgroup;
+
+    fn deref(&self) -> &Cgroup {
+        &self.group
+    }
+}
+
+impl Drop for CgroupGuard {
+    fn drop(&mut self) {
+        self.group.remove();
+    }
+}
+
+/// Removes the groups of jobs that were left behind empty in the directory that is delegated to this process: by a
+/// supervisor that was killed, or by processes that were kept and have ended since.
+pub fn remove_abandoned() {
+    let entries = delegated_directory().and_then(|directory| fs::read_dir(directory).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_str().and_then(job_of_group).is_some() {
+            let group = Cgroup { path: entry.path() };
+            if !group.is_populated() {
+                let _ = remove_with_parts(&group.path);
+            }
+        }
+    }
+}
+
+/// The job that a group of this name belongs to.
+fn job_of_group(name: &str) -> Option<JobId> {
+    name.strip_prefix(PREFIX)?.parse().ok()
+}
+
+fn is_group_of_a_job(directory: &Path) -> bool {
+    directory.file_name().and_then(|name| name.to_str()).and_then(job_of_group).is_some()
 }
 
 /// The directory in which groups may be made: the one named by `HOMING_CGROUP`, or our own where it was delegated.
@@ -88,7 +188,7 @@ pub fn delegated_directory() -> Option<PathBuf> {
     }
     let mut own = own_directory()?;
     // Launched from inside a job: its group is ended with it, ours must not be.
-    while own.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX)) {
+    while is_group_of_a_job(&own) {
         own.pop();
     }
     is_delegated(&own).then_some(own)
@@ -98,13 +198,10 @@ pub fn delegated_directory() -> Option<PathBuf> {
 /// and this process belongs to another.
 pub fn leave_foreign_job() {
     let Some(mut directory) = own_directory() else { return };
-    let is_of_a_job = |directory: &Path| {
-        directory.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
-    };
-    if !is_of_a_job(&directory) {
+    if !is_group_of_a_job(&directory) {
         return;
     }
-    while is_of_a_job(&directory) {
+    while is_group_of_a_job(&directory) {
         directory.pop();
     }
     // Should the kernel refuse, we end with that job, and whoever syncs next reports ours as lost.

@@ -8,6 +8,7 @@ use std::ptr;
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Closes every descriptor but standard input, output and error: what the launching host had open is none of ours,
 /// and holding a pipe of it open could make the host wait for us.
@@ -108,7 +109,7 @@ impl GatedChild {
         self.pid
     }
 
-    /// Opens the gate and waits until the child is the command, or has failed to become it.
+    /// Opens the gate and waits until the child is the command, or has failed to become it and is reaped.
     ///
     /// # Errors
     /// The step that failed in the child and its error.
@@ -130,6 +131,9 @@ impl GatedChild {
         if filled < report.len() {
             return Ok(());
         }
+        // Reaped here: its control group is to be removed, and it ends only after it has reported.
+        let child = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        while waitpid(child, WaitOptions::empty()).is_err_and(|error| error == Errno::INTR) {}
         let word = |index: usize| i32::from_ne_bytes([0, 1, 2, 3].map(|byte| report[index + byte]));
         let step = if word(0) == 0 { StartStep::ChangeDirectory } else { StartStep::Execute };
         Err((step, Errno::from_raw_os_error(word(4))))
