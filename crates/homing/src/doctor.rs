@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use homing_core::JobId;
+use homing_supervisor::find_unlinked_supervisors;
 use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features};
 
@@ -78,6 +79,7 @@ impl Homing {
         ];
         checks.extend(check_features());
         checks.push(check_cgroup());
+        checks.push(self.check_unlinked_supervisors());
         checks.push(self.check_monitor()?);
         match self.check_jobs() {
             Ok(more) => checks.extend(more),
@@ -90,6 +92,24 @@ impl Homing {
             }
         }
         Ok(checks)
+    }
+
+    /// Supervisors that run although their job directory was removed or renamed away.
+    fn check_unlinked_supervisors(&self) -> Check {
+        let found = find_unlinked_supervisors(&self.home.jobs);
+        if found.is_empty() {
+            return Check::new("supervisors", Verdict::Ok, "none runs without its job directory");
+        }
+        let named: Vec<String> = found
+            .iter()
+            .map(|supervisor| {
+                let (job, pid) = (supervisor.job, supervisor.process.pid);
+                format!("{job} (process {pid}, directory {})", supervisor.directory.display())
+            })
+            .collect();
+        let detail = format!("{} without a job directory in this home: {}", found.len(), named.join(", "));
+        Check::new("supervisors", Verdict::Problem, detail)
+            .hint("put the directory back, or end the job with `homing kill ID`")
     }
 
     /// Looks at every job there is: the ledger is brought up to date first.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId, KilledBy, StateName};
 use homing_supervisor::platform::signals;
-use homing_supervisor::{DiskError, StartedRecord};
+use homing_supervisor::{DiskError, StartedRecord, UnlinkedSupervisor, find_unlinked_supervisors};
 
 use crate::homing::Homing;
 use crate::sighting::look_at;
@@ -65,6 +65,12 @@ impl Homing {
                     Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
                     Err(source) => return Err(Error::CannotSignal { job: id, source }),
                 },
+                Supervisor::Unlinked(supervisors) => {
+                    for supervisor in supervisors {
+                        supervisor.end(by).map_err(|source| Error::CannotSignal { job: id, source })?;
+                    }
+                    return Ok(());
+                }
                 Supervisor::NotYet => {}
             }
             if Instant::now() >= give_up_at {
@@ -85,8 +91,16 @@ impl Homing {
                 (Some(started), None) => Supervisor::Recorded(Box::new(started)),
                 (None, None) => Supervisor::NotYet,
             }),
-            // Pruned or removed; the ledger says which, and a job that is over needs no killing.
-            None => self.get(id).map(|_| Supervisor::NotNeeded),
+            // Pruned or removed; the ledger says which, and a job that is over needs no killing. One that was removed
+            // while it ran may have a supervisor that has not noticed.
+            None => {
+                let mut supervisors = find_unlinked_supervisors(&self.home.jobs);
+                supervisors.retain(|supervisor| supervisor.job == id);
+                if supervisors.is_empty() {
+                    return self.get(id).map(|_| Supervisor::NotNeeded);
+                }
+                Ok(Supervisor::Unlinked(supervisors))
+            }
         }
     }
 
@@ -106,6 +120,8 @@ enum Supervisor {
     NotNeeded,
     /// This one.
     Recorded(Box<StartedRecord>),
+    /// Those that run without a job directory in this home.
+    Unlinked(Vec<UnlinkedSupervisor>),
     /// Nobody yet.
     NotYet,
 }

@@ -142,6 +142,11 @@ impl Directory {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
+    /// Whether it is certain that there is nothing of that name. An error that hides it proves nothing.
+    pub fn lacks(&self, name: &str) -> bool {
+        matches!(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+    }
+
     /// Removes a file; one that is missing already is no error.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! | a job is started | `start_job.rs`, `platform/linux/fork.rs` |
 //! | a job is ended | `end_job.rs`; when its supervisor is gone: `orphans.rs` |
 //! | what a woken agent left is found | `carriers.rs` |
+//! | a supervisor without a directory is found | `unlinked.rs` |
 //! | an outcome is recorded | `record.rs` |
 //! | output is bounded | `output/` |
 //! | a home is laid out | `layout.rs` |
@@ -24,6 +25,7 @@ mod spec_file;
 mod start_job;
 mod supervise;
 mod supervision;
+mod unlinked;
 mod watch;
 
 pub use carriers::{end_carriers, processes_carrying};
@@ -35,3 +37,4 @@ pub use orphans::{JOB_VARIABLE, end_orphans};
 pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, StartedRecord};
 pub use spec_file::{SpecFile, WrittenSpec, write_all};
 pub use supervise::{ANSWER, stand_apart, supervise};
+pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};

@@ -178,6 +178,11 @@ impl Record {
         Ok(directory.open_to_read(RECORD)?.map(|file| Record { file }))
     }
 
+    /// A record that is open already.
+    pub(crate) fn from_file(file: OwnedFd) -> Record {
+        Record { file }
+    }
+
     /// Reads both slots.
     ///
     /// # Errors

@@ -91,6 +91,8 @@ fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError
         errno: error.raw_os_error(),
     };
     let signals = SignalQueue::open().map_err(|error| failed("cannot receive signals", error))?;
+    // Where the kernel cannot do that, `homing doctor` finds a supervisor whose directory is gone.
+    let _ = signals.watch_removals(supervision.directory.as_fd());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
     let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd())?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);

@@ -2,7 +2,7 @@
 
 use homing_core::JobId;
 
-use crate::layout::{self, Directory, INBOX, RECORD};
+use crate::layout::{self, Directory, INBOX, RECORD, SPEC};
 use crate::record::{FinishedRecord, Record};
 use crate::{DiskError, crash_point};
 
@@ -15,6 +15,11 @@ pub(crate) struct Supervision {
 }
 
 impl Supervision {
+    /// Whether somebody has removed the job: it exists if and only if its spec does.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.directory.lacks(SPEC)
+    }
+
     /// Records the end for good, and rings the doorbell. Should the doorbell not ring, because the disk is full, the
     /// next look at running jobs finds the record.
     pub(crate) fn finish(&self, finished: &FinishedRecord) -> Result<(), DiskError> {

@@ -118,6 +118,9 @@ impl Watch {
 
     /// Watches until the job is over and recorded, and nothing of it is left that was not to be kept.
     pub(crate) fn until_over(mut self, supervision: &Supervision) -> Result<(), DiskError> {
+        if supervision.is_removed() {
+            self.end_tree(Ending::Killed(KilledBy::Outside));
+        }
         while !self.is_over(supervision) {
             self.wait();
         }
@@ -140,7 +143,7 @@ impl Watch {
     /// Looks at everything once. Answers whether nothing more is to be waited for before the end is recorded.
     fn is_over(&mut self, supervision: &Supervision) -> bool {
         self.take_output(supervision);
-        let child_ended = self.hear_signals();
+        let child_ended = self.hear_signals(supervision);
         if child_ended {
             if self.look_at_tree() {
                 return true;
@@ -196,6 +199,8 @@ impl Watch {
                 match signal {
                     Received::ChildEnded => child_ended = true,
                     Received::KillRequested(_) => return self.kill_tree(),
+                    Received::DirectoryChanged if supervision.is_removed() => return self.kill_tree(),
+                    Received::DirectoryChanged => {}
                 }
             }
             if (child_ended && self.look_at_tree()) || self.pipe.is_none() {
@@ -230,11 +235,19 @@ impl Watch {
     }
 
     /// Takes all signals that have come. Answers whether a child ended.
-    fn hear_signals(&mut self) -> bool {
+    fn hear_signals(&mut self, supervision: &Supervision) -> bool {
         let mut child_ended = false;
         while let Some(signal) = self.signals.next() {
+            let signal = match signal {
+                // Nobody can ask for its end any more, and nothing of it can be read.
+                Received::DirectoryChanged if supervision.is_removed() => {
+                    Received::KillRequested(KilledBy::Outside)
+                }
+                signal => signal,
+            };
             match (signal, self.phase) {
                 (Received::ChildEnded, _) => child_ended = true,
+                (Received::DirectoryChanged, _) => {}
                 (Received::KillRequested(by), Phase::Running) => self.end_tree(Ending::Killed(by)),
                 // The outcome stands already; what is left need not wait.
                 (Received::KillRequested(_), Phase::Draining { .. }) => self.end_leftovers(),

@@ -9,6 +9,7 @@ mod launcher;
 mod ledger;
 mod output;
 mod predecessor;
+mod removal;
 mod setup;
 mod supervisor;
 mod tree;

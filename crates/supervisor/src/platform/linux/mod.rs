@@ -6,6 +6,7 @@ mod disk;
 pub mod features;
 pub mod fork;
 mod identity;
+pub mod open_files;
 pub mod procfs;
 pub mod signals;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! Signals as the supervisor receives them, one at a time from a descriptor, and as a door sends them to it.
 #![allow(
     unsafe_code,
-    reason = "signalfd(2), sigprocmask(2) and pidfd_send_signal(2) with a value have no safe wrapper"
+    reason = "signalfd(2), sigprocmask(2), F_NOTIFY (fcntl(2)) and pidfd_send_signal(2) with a value have no safe wrapper"
 )]
 
 use std::io;
@@ -19,11 +19,17 @@ pub enum Received {
     ChildEnded,
     /// Somebody wants the job to end.
     KillRequested(KilledBy),
+    /// Something was removed from the watched directory, or renamed.
+    DirectoryChanged,
 }
 
 /// Values that travel with SIGTERM and say who asks. Any other value, or none, is somebody outside.
 const FROM_SESSION: i32 = 0x686f_0001;
 const FROM_OPERATOR: i32 = 0x686f_0002;
+
+/// Events of a directory for `F_NOTIFY` (`linux/fcntl.h`): a name in it was removed or renamed; and again each time.
+const DN_DELETE: libc::c_uint = 0x0000_0008;
+const DN_MULTISHOT: libc::c_uint = 0x8000_0000;
 
 /// All signals of this process, blocked, and readable from a descriptor.
 #[derive(Debug)]
@@ -51,12 +57,26 @@ impl SignalQueue {
             libc::sigemptyset(&mut wanted);
             libc::sigaddset(&mut wanted, libc::SIGCHLD);
             libc::sigaddset(&mut wanted, libc::SIGTERM);
+            libc::sigaddset(&mut wanted, libc::SIGIO);
             let fd = libc::signalfd(-1, &wanted, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
             Ok(SignalQueue { fd: OwnedFd::from_raw_fd(fd) })
         }
+    }
+
+    /// Asks the kernel to queue [`Received::DirectoryChanged`] when a name in `directory` is removed or renamed, as long
+    /// as that descriptor is open (dnotify). It costs no inotify instance, of which a user has few (inotify(7)), and no
+    /// further descriptor. Not reported: the removal and the renaming of the directory itself.
+    ///
+    /// # Errors
+    /// `EINVAL` where the kernel was built without dnotify.
+    pub fn watch_removals(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: the descriptor is open for the length of the call; the kernel takes an integer, and sends SIGIO,
+        // which `open` has blocked, to this process alone.
+        let result = unsafe { libc::fcntl(directory.as_raw_fd(), libc::F_NOTIFY, DN_DELETE | DN_MULTISHOT) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Takes the next signal; `None` when there is none.
@@ -71,8 +91,10 @@ impl SignalQueue {
             }
             info
         };
-        if i32::try_from(info.ssi_signo) == Ok(libc::SIGCHLD) {
-            return Some(Received::ChildEnded);
+        match i32::try_from(info.ssi_signo) {
+            Ok(libc::SIGCHLD) => return Some(Received::ChildEnded),
+            Ok(libc::SIGIO) => return Some(Received::DirectoryChanged),
+            _ => {}
         }
         let by = match (info.ssi_code, info.ssi_int) {
             (libc::SI_QUEUE, FROM_SESSION) => KilledBy::Session,

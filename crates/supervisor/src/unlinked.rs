@@ -1,0 +1,186 @@
+//! Supervisors under which something was removed: their lock file, or their whole job directory. They are known by what
+//! they hold open, which no removal takes away. Without its directory a job cannot be read, waited for or killed by its
+//! id alone.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use homing_core::{JobId, KilledBy, Leftover};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, statat};
+use rustix::process::Signal;
+
+use crate::end_job::SUPERVISE_ARGUMENT;
+use crate::layout::{Directory, INBOX, JOBS, RECORD};
+use crate::orphans::end_orphans;
+use crate::platform::open_files::{OpenFile, identity, open_files, shares_namespace};
+use crate::platform::{ProcessIdentity, clock, procfs, signals};
+use crate::record::{Record, StartedRecord};
+use crate::spec_file::SpecFile;
+
+/// How long a supervisor has to end its job, beyond the job's grace time.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The grace time of a job whose spec is gone.
+const ASSUMED_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a process may take to exit once its files are closed, and the pause between two looks.
+const EXIT_LOOKS: u32 = 50;
+const EXIT_PAUSE: Duration = Duration::from_millis(1);
+
+/// Whether the recorded supervisor lives and still holds the job's directory open. It is then looking after the job,
+/// whatever became of the lock file; and a supervisor that has ended holds nothing.
+pub(crate) fn is_supervised(directory: &Directory) -> bool {
+    let record = Record::open_to_read(directory).ok().flatten().and_then(|record| record.read().ok());
+    let Some(started) = record.and_then(|content| content.started) else { return false };
+    let Ok(held) = fstat(directory) else { return false };
+    // A pid of another boot is another process.
+    if clock::boot_id().is_ok_and(|boot_id| boot_id != started.boot_id) {
+        return false;
+    }
+    let pid = started.supervisor.pid;
+    for _ in 0..EXIT_LOOKS {
+        if !started.supervisor.is_alive() {
+            return false;
+        }
+        match open_files(pid) {
+            Ok(files) => return files.iter().any(|file| file.identity() == Some((held.st_dev, held.st_ino))),
+            // Another user's, whose files cannot be seen.
+            Err(_) if !procfs::is_ours(pid) => return true,
+            // The kernel hides the files of a process in its exit, which takes a moment.
+            Err(_) => std::thread::sleep(EXIT_PAUSE),
+        }
+    }
+    started.supervisor.is_alive()
+}
+
+/// A supervisor that runs, and whose job directory is not in its home any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlinkedSupervisor {
+    /// Its job.
+    pub job: JobId,
+    /// The process.
+    pub process: ProcessIdentity,
+    /// Where the job directory is now; where it was, if it was removed.
+    pub directory: PathBuf,
+    link: PathBuf,
+}
+
+/// Finds this user's supervisors of jobs in `jobs` (a home's directory of all jobs) whose own directory was removed or
+/// renamed away. Reads `/proc` only; never signals a process.
+///
+/// A supervisor counts if it holds its job's directory open, and that directory was in `jobs` itself; or if it was
+/// started at the path of `jobs`, in this mount namespace, and its directory is in no home now. So a home that was
+/// renamed while another took its path keeps its supervisors.
+pub fn find_unlinked_supervisors(jobs: &Directory) -> Vec<UnlinkedSupervisor> {
+    procfs::all_pids().into_iter().filter_map(|pid| unlinked_supervisor(jobs, pid)).collect()
+}
+
+fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor> {
+    let (started_at, job) = supervisor_arguments(pid)?;
+    if !procfs::is_ours(pid) {
+        return None;
+    }
+    let process = ProcessIdentity::of(pid)?;
+    let mut directories = open_files(pid).ok()?;
+    directories.retain(|file| file.link().is_dir());
+    let here = fstat(jobs).ok()?;
+    let named = statat(jobs, job.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok();
+    let named = named.map(|named| (named.st_dev, named.st_ino));
+    if named.is_some() && directories.iter().any(|directory| directory.identity() == named) {
+        return None;
+    }
+    // The job directory is the first that a supervisor opens, and it holds no other but for a moment.
+    let held = directories.into_iter().next()?;
+    let was_in_jobs = held.identity_of("..") == Some((here.st_dev, here.st_ino));
+    let is_ours = was_in_jobs
+        || (shares_namespace(pid, "mnt")
+            && started_at.parent().and_then(identity) == Some((here.st_dev, here.st_ino))
+            && !is_home_job(&held, job));
+    // Last, so that what was read is of this process.
+    (is_ours && process.is_alive()).then(|| UnlinkedSupervisor {
+        job,
+        process,
+        directory: held.name.clone(),
+        link: held.link().to_owned(),
+    })
+}
+
+/// The job directory and the job that a process was started to supervise; `None` where it is no supervisor.
+fn supervisor_arguments(pid: u32) -> Option<(PathBuf, JobId)> {
+    let mut arguments = procfs::arguments(pid).into_iter().skip(1);
+    if arguments.next()? != SUPERVISE_ARGUMENT.as_bytes() {
+        return None;
+    }
+    let directory = PathBuf::from(std::ffi::OsString::from_vec(arguments.next()?));
+    let job = directory.file_name().and_then(OsStr::to_str)?.parse().ok()?;
+    Some((directory, job))
+}
+
+/// Whether an open directory is that of the job in some home.
+fn is_home_job(file: &OpenFile, job: JobId) -> bool {
+    let Some(identity) = file.identity() else { return false };
+    file.name.parent().and_then(Path::file_name).is_some_and(|name| name.as_bytes() == JOBS.as_bytes())
+        && file.identity_of(&format!("../{job}")) == Some(identity)
+        && file.identity_of(&format!("../../{INBOX}")).is_some()
+}
+
+impl UnlinkedSupervisor {
+    /// Ends the job and its supervisor: asks the supervisor, continues it where it was stopped, and kills it with all
+    /// processes of the job where it does not do so within the job's grace time and five seconds. Returns the
+    /// processes that had to be ended from outside.
+    ///
+    /// # Errors
+    /// When the supervisor can neither be asked nor be killed.
+    pub fn end(&self, by: KilledBy) -> std::io::Result<Vec<Leftover>> {
+        let Ok(handle) = self.process.open() else { return Ok(Vec::new()) };
+        let started = self.started_record();
+        let grace = Directory::open(&self.link)
+            .and_then(|directory| SpecFile::read(&directory))
+            .ok()
+            .flatten()
+            .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
+        let patience = crate::injected_millis("unlinked_patience").unwrap_or(END_PATIENCE);
+        let asked = signals::request_kill(&self.process, by).and_then(|()| self.process.signal(Signal::CONT));
+        if asked.is_ok() && has_exited_within(&handle, grace.saturating_add(patience)) {
+            return Ok(Vec::new());
+        }
+        match self.process.signal(Signal::KILL) {
+            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        has_exited_within(&handle, END_PATIENCE);
+        // Pids of another pid namespace mean nothing here; its processes die with their main process at least.
+        Ok(started.map_or_else(Vec::new, |started| end_orphans(self.job, &started)))
+    }
+
+    /// What the supervisor has recorded, read through its own descriptor where the file was removed.
+    fn started_record(&self) -> Option<StartedRecord> {
+        if !shares_namespace(self.process.pid, "pid") {
+            return None;
+        }
+        let files = open_files(self.process.pid).ok()?;
+        let file = files.iter().find(|file| file.name == self.directory.join(RECORD))?;
+        let record: OwnedFd =
+            rustix::fs::open(file.link(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        Record::from_file(record).read().ok()?.started
+    }
+}
+
+/// Waits until the process behind a pidfd has ended. Answers whether it has.
+fn has_exited_within(handle: &OwnedFd, patience: Duration) -> bool {
+    let give_up_at = clock::monotonic().saturating_add(patience);
+    loop {
+        let left = clock::timespec(give_up_at.saturating_sub(clock::monotonic()));
+        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return false,
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
