@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use homing::Error;
-use homing::core::text::clean;
 use serde::Serialize;
 
-use crate::render::print_json;
 use crate::render::style::{ERROR, HINT};
+use crate::render::{indented, print_json};
 
 /// The operation failed.
 pub(crate) const FAILED: u8 = 1;
@@ -147,8 +146,8 @@ fn tell(kind: &str, message: &str, hint: Option<&str>) {
     let style = if kind == "error" { ERROR } else { HINT };
     let mut stderr = anstream::stderr().lock();
     // Messages quote paths and arguments, which may hold anything. Nobody is left to hear of a failure here.
-    let _ = writeln!(stderr, "homing: {style}{kind}:{style:#} {}", clean(message.as_bytes()));
+    let _ = writeln!(stderr, "homing: {style}{kind}:{style:#} {}", indented(message));
     if let Some(hint) = hint {
-        let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {}", clean(hint.as_bytes()));
+        let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {}", indented(hint));
     }
 }

@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Signal;
+use crate::one_line::flatten;
 
 /// How a job ended. What cannot be known is [`Outcome::Lost`], never guessed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,9 +238,10 @@ pub struct StartError {
     pub errno: Option<i32>,
 }
 
+/// In one line, whatever the program and its directory are called.
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&flatten(&self.message))
     }
 }
 

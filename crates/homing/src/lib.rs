@@ -32,6 +32,7 @@ mod config;
 mod doctor;
 mod error;
 mod follow_ups;
+mod framing;
 mod home;
 mod homing;
 mod import;
@@ -61,6 +62,7 @@ pub use config::{
 };
 pub use doctor::{Check, Verdict};
 pub use error::{Error, Result};
+pub use framing::frame_untrusted;
 pub use home::{HOME_VARIABLE, Home};
 pub use homing::{FollowUpOptions, Homing, ListOptions, OpenOptions};
 pub use homing_core as core;

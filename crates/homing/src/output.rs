@@ -10,6 +10,7 @@ use homing_core::{Job, JobId, OutputSize, StateName};
 use homing_supervisor::DiskError;
 use homing_supervisor::output::{OutputChunk, OutputReader};
 
+use crate::framing::with_nonce;
 use crate::homing::Homing;
 use crate::sighting::look_at;
 use crate::wait::Watcher;
@@ -80,7 +81,8 @@ impl Homing {
     /// As [`Homing::output`].
     pub fn result_text_within(&self, id: JobId, limit_chars: usize) -> Result<String> {
         let job = self.get(id)?;
-        Ok(result_text(&job, &self.excerpt(id)?, limit_chars.min(RESULT_LIMIT_CHARS)))
+        let (excerpt, limit) = (self.excerpt(id)?, limit_chars.min(RESULT_LIMIT_CHARS));
+        with_nonce(|nonce| result_text(&job, &excerpt, limit, nonce))
     }
 
     /// The parts of a job's output that a text about it may show; nothing where its directory is gone.

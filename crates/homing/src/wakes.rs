@@ -9,6 +9,7 @@ use homing_core::{
 use serde::Serialize;
 
 use crate::doctor::{Check, Verdict};
+use crate::framing::with_nonce;
 use crate::homing::Homing;
 use crate::routes::{Addressee, Router};
 use crate::{Origin, Result};
@@ -106,8 +107,12 @@ impl Homing {
         };
         checks.push(Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")));
         let id = self.new_wake_id()?;
-        let options = WakeTextOptions { wake: id, format: sink.format(), needs_acknowledgement: false };
-        let content = WakeContent::new(wake_text(&[], &options), &[]);
+        let text = with_nonce(|nonce| {
+            let options =
+                WakeTextOptions { wake: id, format: sink.format(), needs_acknowledgement: false, nonce };
+            wake_text(&[], &options)
+        })?;
+        let content = WakeContent::new(text, &[]);
         let wake = Wake { id, session: session.clone(), attempt: 1, created_at: self.now(), content };
         checks.push(Check::new(
             "wake",

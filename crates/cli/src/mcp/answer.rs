@@ -1,7 +1,7 @@
 //! What a tool answers: text for the model, the same as a document for programs, or a task that goes on.
 
 use homing::Error;
-use homing::core::text::clean;
+use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
 use homing::core::{CommandError, IdError};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, ErrorData, Task};
 use serde::Serialize;
@@ -22,8 +22,12 @@ impl Answer {
     }
 }
 
+/// Longest message and longest hint of an error, in characters.
+const MOST_CHARS: usize = 2_000;
+
 /// A result, which may tell of a command that failed.
 pub(super) fn result(text: String, document: &impl Serialize, is_error: bool) -> CallToolResult {
+    debug_assert!(text.chars().count() <= RESULT_LIMIT_CHARS, "each tool keeps the limit: {text}");
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     // What cannot be put into a document is not there; the text is.
     result.structured_content = serde_json::to_value(document).ok();
@@ -64,9 +68,10 @@ impl ToolError {
             ToolError::Arguments { message, hint } => (message.clone(), Some(hint.clone())),
             ToolError::Cancelled => ("the request was cancelled; its job goes on".to_owned(), None),
         };
-        let message = clean(message.as_bytes());
+        // Messages quote paths and arguments, which may hold anything.
+        let message = one_line(&message, MOST_CHARS);
         match hint {
-            Some(hint) => format!("error: {message}\nhint: {}", clean(hint.as_bytes())),
+            Some(hint) => format!("error: {message}\nhint: {}", one_line(&hint, MOST_CHARS)),
             None => format!("error: {message}"),
         }
     }

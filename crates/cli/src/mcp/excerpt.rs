@@ -18,6 +18,7 @@ pub(super) struct Wish {
     pub(super) tail_lines: Option<usize>,
     /// Only lines that match.
     pub(super) filter: Option<Regex>,
+    /// At most so many characters, what stands for omitted ones included.
     pub(super) max_chars: usize,
 }
 
@@ -78,10 +79,9 @@ impl Page<'_> {
         if self.wish.filter.as_ref().is_some_and(|filter| !filter.is_match(&text)) {
             return true;
         }
-        let mut text = shorten(text, self.wish.max_chars) + "\n";
-        if line.omitted_before > 0 {
-            text.insert_str(0, &omission(line.omitted_before));
-        }
+        let gap = if line.omitted_before > 0 { omission(line.omitted_before) } else { String::new() };
+        let room = self.wish.max_chars.saturating_sub(gap.chars().count() + "\n".len());
+        let text = format!("{gap}{}\n", shorten(text, room));
         let chars = text.chars().count();
         let fits = self.shown.is_empty() || self.chars + chars <= self.wish.max_chars;
         if self.wish.tail_lines.is_none() && !fits {
@@ -109,8 +109,9 @@ fn shorten(line: String, max_chars: usize) -> String {
     if chars <= max_chars {
         return line;
     }
-    let half = max_chars / 2;
+    let mark = |omitted: usize| format!(" … {} characters of this line omitted … ", grouped(omitted as u64));
+    let half = max_chars.saturating_sub(mark(chars).chars().count()) / 2;
     let head: String = line.chars().take(half).collect();
     let tail: String = line.chars().skip(chars - half).collect();
-    format!("{head} … {} characters of this line omitted … {tail}", grouped((chars - 2 * half) as u64))
+    format!("{head}{}{tail}", mark(chars - 2 * half))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use homing::core::text::one_line;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorData, GetTaskParams, GetTaskResult,
     Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -93,7 +94,8 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::find(&call.name) else {
             let known: Vec<&str> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
-            let message = format!("there is no tool {:?}; there are {}", call.name, known.join(", "));
+            let name = one_line(&call.name, 100);
+            let message = format!("there is no tool {name:?}; there are {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
         let arguments = call.arguments.unwrap_or_default();

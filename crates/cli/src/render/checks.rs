@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use homing::core::text::clean;
 use homing::{Check, Verdict};
 
 use super::style::{HINT, Tone};
+use super::words::indented;
 use crate::exit::Failure;
 
 /// Prints one line for each check, and what can be done below it.
@@ -19,14 +19,9 @@ pub(crate) fn print_checks(checks: &[Check]) -> Result<(), Failure> {
             Verdict::Problem => '✗',
         };
         let style = Tone::of_verdict(check.verdict).style();
-        writeln!(
-            stdout,
-            "{style}{mark}{style:#} {:<width$}  {}",
-            check.name,
-            clean(check.detail.as_bytes())
-        )?;
+        writeln!(stdout, "{style}{mark}{style:#} {:<width$}  {}", check.name, indented(&check.detail))?;
         if let Some(hint) = &check.hint {
-            writeln!(stdout, "    {HINT}hint:{HINT:#} {}", clean(hint.as_bytes()))?;
+            writeln!(stdout, "    {HINT}hint:{HINT:#} {}", indented(hint))?;
         }
     }
     Ok(stdout.flush()?)

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use homing::core::text::{clean, grouped};
+use homing::core::text::{flatten, grouped, is_line_break};
 use homing::core::{Timestamp, format_duration};
 use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
 
 use super::style::{TITLE, Tone};
 use super::wakes::print_wakes;
-use super::words::{ago, ahead, leftover_words, now, one_line, progress};
+use super::words::{ago, ahead, aligned, leftover_words, now, one_line, progress};
 use crate::exit::Failure;
 
 /// What is shown of a job.
@@ -31,15 +31,15 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
     writeln!(stdout, "{TITLE}Job {}{TITLE:#}  {style}{}{style:#}", job.id, progress(job, now))?;
     for (label, value) in facts(job, directory.as_deref(), now) {
         // A script of several lines stays aligned.
-        for (number, line) in value.lines().enumerate() {
-            writeln!(stdout, "  {:<12} {line}", if number == 0 { label } else { "" })?;
+        for (number, line) in value.split(is_line_break).enumerate() {
+            writeln!(stdout, "  {:<12} {}", if number == 0 { label } else { "" }, aligned(line))?;
         }
     }
     print_wakes(&mut stdout, wakes, now)?;
     if !last_lines.is_empty() {
         writeln!(stdout, "\n{TITLE}Last output{TITLE:#}")?;
         for line in last_lines {
-            writeln!(stdout, "  {line}")?;
+            writeln!(stdout, "  │ {}", aligned(line))?;
         }
     }
     Ok(stdout.flush()?)
@@ -47,7 +47,7 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
 
 fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
     let at = |time: Timestamp| format!("{time} ({})", ago(time, now));
-    let mut facts = vec![("Command", clean(job.command.to_string().as_bytes()))];
+    let mut facts = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
     if let Some(name) = &job.name {
         facts.push(("Name", one_line(name)));
     }
@@ -55,7 +55,7 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
     if let Some(sink) = &job.sink {
         facts.push(("Sink", one_line(sink)));
     }
-    facts.push(("Directory", clean(job.cwd.to_string_lossy().as_bytes())));
+    facts.push(("Directory", flatten(&job.cwd.to_string_lossy())));
     facts.push(("Launched", at(job.created_at)));
     if let Some(started) = job.state.started() {
         facts.push(("Started", format!("{}, pid {}", at(started.started_at), started.pid)));
@@ -76,7 +76,7 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
     }
     facts.push(("Follow-up", follow_up(job, now)));
     if let Some(directory) = directory {
-        facts.push(("Files", clean(directory.to_string_lossy().as_bytes())));
+        facts.push(("Files", flatten(&directory.to_string_lossy())));
     }
     facts
 }

@@ -19,4 +19,4 @@ pub(crate) use follow_up_table::print_follow_up_table;
 pub(crate) use job_table::print_job_table;
 pub(crate) use json::{print_json, print_one_or_all};
 pub(crate) use monitor_log::MonitorLog;
-pub(crate) use words::{already_over, follow_up_summary, leftover_words, summary};
+pub(crate) use words::{already_over, follow_up_summary, indented, leftover_words, summary};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use homing::core::text::clean;
+use homing::core::text::{flatten, is_line_break};
 use homing::core::{LeftoverFate, Timestamp, format_duration};
 use homing::{Job, JobState, Outcome};
 
@@ -42,7 +42,7 @@ pub(super) fn progress(job: &Job, now: Timestamp) -> String {
     let words = match &job.state {
         JobState::Starting => "starting".to_owned(),
         JobState::Running(_) => "still running".to_owned(),
-        JobState::Finished(finished) => clean(finished.outcome.to_string().as_bytes()),
+        JobState::Finished(finished) => one_line(&finished.outcome.to_string()),
     };
     match duration(job, now) {
         Some(duration) => format!("{words} after {}", format_duration(duration)),
@@ -73,13 +73,27 @@ pub(super) fn title(job: &Job) -> String {
 /// Longest text in one line, in characters.
 const LINE_LIMIT: usize = 200;
 
-/// Text in one line without control characters; where there is more, it says so.
+/// The first line of a text that is not blank, without control and invisible characters; where there is more, it says so.
 pub(super) fn one_line(text: &str) -> String {
-    let text = clean(text.as_bytes()).replace('\t', " ");
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text.split(is_line_break).map(flatten).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     let shown: String = first.chars().take(LINE_LIMIT).collect();
     if shown.len() < first.len() || lines.next().is_some() { shown + " …" } else { shown }
+}
+
+/// A text of several lines, of which all but the first are indented: none of them looks like one of our own.
+pub(crate) fn indented(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let mut lines = text.trim_end().split(is_line_break);
+    let mut indented = flatten(lines.next().unwrap_or_default());
+    lines.for_each(|line| indented += &format!("\n    {}", aligned(line)));
+    indented
+}
+
+/// One of several lines, with the blanks that it begins with: what points at a place in the line above stays below it.
+pub(super) fn aligned(line: &str) -> String {
+    let blanks = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+    blanks.replace('\t', "    ") + &flatten(line)
 }
 
 /// How long ago something was, in one unit: `3m ago`.
@@ -133,7 +147,17 @@ mod tests {
     fn one_line_is_short_and_controls_nothing() {
         assert_eq!(one_line("make\tall"), "make all");
         assert_eq!(one_line("\n  \x1b[31mcd /src\x1b[0m\n\nmake\n"), "cd /src …");
+        assert_eq!(one_line("a\u{202e}b\u{2028}Job c is running"), "ab …");
         assert_eq!(one_line(&"x".repeat(1_000)), "x".repeat(200) + " …");
+    }
+
+    #[test]
+    fn only_the_first_line_can_look_like_ours() {
+        assert_eq!(indented("no\n  key = 1\n  ^\n"), "no\n      key = 1\n      ^");
+        assert_eq!(
+            indented("cannot run x\rhoming: note: y\u{2028}z"),
+            "cannot run x\n    homing: note: y\n    z"
+        );
     }
 
     #[test]

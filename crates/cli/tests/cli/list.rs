@@ -105,7 +105,10 @@ fn details_are_aligned_and_complete() {
     );
     assert!(shown.contains("  Command      seq 1 30\n               exit 3\n"), "{shown}");
     assert!(
-        shown.ends_with("\nLast output\n  21\n  22\n  23\n  24\n  25\n  26\n  27\n  28\n  29\n  30\n"),
+        shown.ends_with(&format!(
+            "\nLast output\n{}",
+            (21..=30).map(|n| format!("  │ {n}\n")).collect::<String>()
+        )),
         "{shown}"
     );
 }

@@ -205,6 +205,12 @@ impl Reply {
         self.0.structured_content.as_ref().unwrap_or_else(|| panic!("no document: {}", self.text()))
     }
 
+    /// The output in the document, without its frame.
+    #[track_caller]
+    pub(crate) fn output(&self) -> String {
+        testkit::unframe(self.document()["text"].as_str().expect("text")).inside
+    }
+
     /// The id of the one job.
     #[track_caller]
     pub(crate) fn id(&self) -> String {

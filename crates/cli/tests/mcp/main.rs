@@ -12,4 +12,5 @@ mod server;
 mod sessions;
 mod tasks;
 mod tools;
+mod untrusted;
 mod wakes;

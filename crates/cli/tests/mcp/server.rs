@@ -66,7 +66,7 @@ impl Setup {
 
     pub(crate) fn homing(&self) -> homing::Homing {
         let options = OpenOptions::new().home(self.home.path()).config(homing::Config::default());
-        options.open().expect("the home opens")
+        options.supervisor(env!("CARGO_BIN_EXE_homing")).open().expect("the home opens")
     }
 
     /// Waits until a job is over, without acknowledging it.

@@ -1,11 +1,14 @@
-//! The text that people and agents read: output made readable, and the result of a job.
+//! The text that people and agents read: output made readable, framed, and the result of a job.
 
 mod clean;
+mod frame;
 mod result;
 mod stream;
 mod wake;
 
+pub use crate::one_line::{flatten, is_line_break, one_line};
 pub use clean::{Cleaner, clean};
-pub use result::{OutputExcerpt, RESULT_LIMIT_CHARS, grouped, omission, result_text};
+pub use frame::{FRAME_CHARS, FrameNonce, NonceInText, UNTRUSTED, frame};
+pub use result::{LEAST_RESULT_CHARS, OutputExcerpt, RESULT_LIMIT_CHARS, grouped, omission, result_text};
 pub use stream::TextStream;
 pub use wake::{WAKE_LIMIT_JOBS, WakeFormat, WakeTextOptions, failures_first, wake_text};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use homing_core::text::clean;
+use homing_core::text::flatten;
 use homing_core::{Delivery, SessionId, Timestamp, WakeId, format_duration};
 
 /// Something that a monitor did or saw.
@@ -81,7 +81,7 @@ impl fmt::Display for MonitorEvent {
             MonitorEvent::Configured => f.write_str("the configuration was changed, and is in force"),
             MonitorEvent::Sending { wake, session, sink, attempt, jobs } => {
                 let jobs = if *jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
-                write!(f, "waking {session} through {sink}: {jobs} ({wake}, attempt {attempt})")
+                write!(f, "waking {session} through {}: {jobs} ({wake}, attempt {attempt})", flatten(sink))
             }
             MonitorEvent::Answered { wake, session, delivery, took } => {
                 let what = match delivery {
@@ -93,15 +93,15 @@ impl fmt::Display for MonitorEvent {
                 };
                 write!(f, "{session} {what}")?;
                 if let Some(reason) = delivery.reason() {
-                    write!(f, ": {}", clean(reason.as_bytes()))?;
+                    write!(f, ": {}", flatten(reason))?;
                 }
                 write!(f, " ({wake}, {})", format_duration(*took))
             }
             MonitorEvent::Held { session, until, reason } => {
-                write!(f, "{session} is not told yet: {reason}")?;
+                write!(f, "{session} is not told yet: {}", flatten(reason))?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))
             }
-            MonitorEvent::Trouble { message } => write!(f, "trouble: {message}"),
+            MonitorEvent::Trouble { message } => write!(f, "trouble: {}", flatten(message)),
             MonitorEvent::Stopping { in_flight: 0 } => f.write_str("stopping"),
             MonitorEvent::Stopping { in_flight } => write!(f, "stopping; sinks still at work: {in_flight}"),
         }

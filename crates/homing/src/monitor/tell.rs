@@ -8,6 +8,7 @@ use homing_core::{
 };
 
 use crate::Result;
+use crate::framing::with_nonce;
 use crate::homing::Homing;
 use crate::ledger::{Hold, NewWake, Telling, Untold};
 use crate::random::random_bytes;
@@ -103,12 +104,15 @@ impl Homing {
         }
         failures_first(&mut told);
         let id = self.new_wake_id()?;
-        let options = WakeTextOptions {
-            wake: id,
-            format: style.format,
-            needs_acknowledgement: style.needs_acknowledgement,
-        };
-        let text = wake_text(&told, &options);
+        let text = with_nonce(|nonce| {
+            let options = WakeTextOptions {
+                wake: id,
+                format: style.format,
+                needs_acknowledgement: style.needs_acknowledgement,
+                nonce,
+            };
+            wake_text(&told, &options)
+        })?;
         let jobs: Vec<Job> = told.into_iter().map(|(job, _)| job).collect();
         let wake = Wake {
             id,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use homing_core::text::clean;
+use homing_core::text::{clean, flatten};
 use homing_core::{Signal, format_duration};
 
 /// How much is told of what a program said last, in characters and in lines.
@@ -62,13 +62,13 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The last lines that are not blank, in one line, without what controls a terminal.
+/// The last lines that are not blank, in one line.
 fn last_words(bytes: &[u8], lines: usize) -> String {
     let text = clean(bytes);
     let mut last: Vec<&str> =
         text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(lines).collect();
     last.reverse();
-    let words = last.join(" | ").replace('\t', " ");
+    let words = flatten(&last.join(" | "));
     match words.char_indices().rev().nth(LAST_WORDS_CHARS - 1) {
         Some((start, _)) if start > 0 => format!("…{}", &words[start..]),
         Some(_) | None => words,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use homing::core::text::RESULT_LIMIT_CHARS;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,11 +40,13 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         // The job before its text: what is acknowledged then has been told.
         let job = eyes.find(&arguments.job_id)?;
         let attention = homing.attend(&[job.id], &reader.session);
-        let mut text = homing.result_text(job.id)?;
-        if job.outcome().is_none() {
-            let jobs = std::slice::from_ref(&job);
-            text += &format!("\n{}\n", advice(wake(&homing, jobs, &reader), jobs));
-        }
+        let jobs = std::slice::from_ref(&job);
+        let advice = match job.outcome() {
+            Some(_) => String::new(),
+            None => format!("\n{}\n", advice(wake(&homing, jobs, &reader), jobs)),
+        };
+        let room = RESULT_LIMIT_CHARS - advice.chars().count();
+        let text = homing.result_text_within(job.id, room)? + &advice;
         Ok::<_, ToolError>((job, attention, text))
     })
     .await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
 use homing::{Job, ListOptions, StateName};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -17,6 +18,9 @@ use crate::render::summary;
 /// Some clients show their model the whole documents, so these are few.
 const DEFAULT_LIMIT: u32 = 10;
 const MOST: u32 = 50;
+
+/// Kept for what is said below the jobs, in characters.
+const LINES_AROUND_CHARS: usize = 200;
 
 /// Which jobs.
 #[derive(Deserialize, JsonSchema)]
@@ -99,7 +103,8 @@ pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
     let limit = arguments.limit();
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
-    let mut text: String = jobs.iter().map(line).collect();
+    let room = (RESULT_LIMIT_CHARS - LINES_AROUND_CHARS) / jobs.len().max(1);
+    let mut text: String = jobs.iter().map(|job| line(job, room)).collect();
     if jobs.is_empty() {
         text.push_str("no jobs to show (run_command launches one)\n");
     }
@@ -109,11 +114,13 @@ pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
     Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
 }
 
-fn line(job: &Job) -> String {
+/// A job in at most so many characters.
+fn line(job: &Job, room: usize) -> String {
     let unread = if job.outcome().is_some() && job.follow_up.state.is_open() {
         "  (result not read yet: get_result)"
     } else {
         ""
     };
-    format!("{}{unread}\n", summary(job))
+    let room = room.saturating_sub(unread.len() + "\n".len());
+    format!("{}{unread}\n", one_line(&summary(job), room))
 }

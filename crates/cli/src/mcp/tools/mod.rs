@@ -123,6 +123,7 @@ fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
         .with_output_schema::<Output>()
         .with_annotations(annotations);
     tool.input_schema = Arc::new(schema::plain(&tool.input_schema));
+    tool.output_schema = tool.output_schema.map(|schema| Arc::new(schema::without_widths(&schema)));
     tool
 }
 

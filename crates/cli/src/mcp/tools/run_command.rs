@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use homing::core::text::one_line;
 use homing::{Attention, Homing, Job, JobSpec, Outcome, TimeLimit, WaitFor};
 use rmcp::model::{CallToolResult, Tool, ToolAnnotations};
 use schemars::JsonSchema;
@@ -26,6 +27,9 @@ const MOST_WAIT_MS: u64 = 600_000;
 
 /// Longest time limit, 30 days. No agent means more.
 const MOST_TIMEOUT_MS: u64 = 30 * 86_400_000;
+
+/// Longest error that is told beside an answer, in characters.
+const MOST_TROUBLE_CHARS: usize = 1_000;
 
 /// What is run, and how long the call stays with it.
 #[derive(Deserialize, JsonSchema)]
@@ -178,7 +182,8 @@ fn launch(homing: &Homing, spec: JobSpec, stays: bool) -> homing::Result<Launche
     if !did_not_start(&job)
         && let Err(error) = homing.start_monitor_if_needed(&job)
     {
-        trouble = Some(format!("No monitor could be started to tell of its end: {error}\n"));
+        let why = one_line(&error.to_string(), MOST_TROUBLE_CHARS);
+        trouble = Some(format!("No monitor could be started to tell of its end: {why}\n"));
     }
     Ok(Launched { job, attention, trouble })
 }

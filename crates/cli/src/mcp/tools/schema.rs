@@ -12,6 +12,25 @@ pub(super) fn plain(schema: &JsonObject) -> JsonObject {
     plain
 }
 
+/// Takes out of an output schema how wide a number is in memory: `uint64` is no format of JSON Schema, and clients print
+/// warnings about it.
+pub(super) fn without_widths(schema: &JsonObject) -> JsonObject {
+    let mut schema = schema.clone();
+    schema.values_mut().for_each(drop_widths);
+    schema
+}
+
+fn drop_widths(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|key, value| !is_width(key, value));
+            object.values_mut().for_each(drop_widths);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_widths),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn simplify(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -43,5 +62,8 @@ fn is_no_default(key: &str, value: &Value) -> bool {
 }
 
 fn is_width(key: &str, value: &Value) -> bool {
-    key == "format" && value.as_str().is_some_and(|format| format.starts_with("uint"))
+    key == "format"
+        && value.as_str().is_some_and(|format| {
+            ["uint", "int", "float", "double"].iter().any(|number| format.starts_with(number))
+        })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use homing::core::text::RESULT_LIMIT_CHARS;
+use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
 use homing::{Homing, Job, JobId, Origin, WaitFor, Waited};
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -22,9 +22,6 @@ use crate::render::summary;
 const DEFAULT_WAIT_MS: u64 = 50_000;
 
 const MOST_WAIT_MS: u64 = LONGEST_WAIT.as_secs() * 1000;
-
-/// Fewest characters that a result among several is told in.
-const LEAST_CHARS: usize = 800;
 
 /// Which jobs, and how long.
 #[derive(Deserialize, JsonSchema)]
@@ -101,16 +98,26 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<String> {
     let (over, open): (Vec<Job>, Vec<Job>) =
         waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
-    let room = (RESULT_LIMIT_CHARS / over.len().max(1)).max(LEAST_CHARS);
-    let mut parts = Vec::with_capacity(over.len() + 1);
-    for job in &over {
-        parts.push(homing.result_text_within(job.id, room)?);
+    let not_over = match open.is_empty() {
+        true => String::new(),
+        false => {
+            let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
+            let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
+            format!("{why}:\n{lines}{}\n", advice(wake(homing, &open, reader), &open))
+        }
+    };
+    let mut text = String::new();
+    let mut room = RESULT_LIMIT_CHARS - not_over.chars().count();
+    for (told, job) in over.iter().enumerate() {
+        // A line break stands between two jobs.
+        let share = room / (over.len() - told) - 1;
+        let result = homing.result_text_within(job.id, share)?;
+        let part =
+            if result.chars().count() <= share { result } else { one_line(&summary(job), share - 1) + "\n" };
+        room -= part.chars().count() + 1;
+        text += &part;
+        text.push('\n');
     }
-    if !open.is_empty() {
-        let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
-        let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
-        let advice = advice(wake(homing, &open, reader), &open);
-        parts.push(format!("{why}:\n{lines}{advice}\n"));
-    }
-    Ok(parts.join("\n"))
+    text += &not_over;
+    Ok(text.trim_end_matches('\n').to_owned() + "\n")
 }

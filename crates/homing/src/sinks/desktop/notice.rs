@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use homing_core::text::clean;
+use homing_core::text::{flatten, is_line_break, one_line};
 use homing_core::{Outcome, Wake, format_duration};
 use notify_rust::{Notification, Urgency};
 use serde::Deserialize;
@@ -69,8 +69,7 @@ impl NoticedJob {
 
 /// The first characters of a text's first line.
 fn shorten(text: &str) -> String {
-    let cleaned = clean(text.as_bytes());
-    let mut lines = cleaned.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text.split(is_line_break).map(flatten).filter(|line| !line.is_empty());
     let line = lines.next().unwrap_or_default();
     let shown: String = line.chars().take(MAX_PART_CHARS).collect();
     let more = shown.len() < line.len() || lines.next().is_some();
@@ -138,7 +137,5 @@ impl Notifier {
 
 /// Why nothing was shown.
 fn in_words(error: &notify_rust::error::Error) -> String {
-    let said = clean(error.to_string().as_bytes());
-    let said: String = said.lines().next().unwrap_or_default().chars().take(MAX_ERROR_CHARS).collect();
-    format!("no desktop notice could be shown: {said}")
+    format!("no desktop notice could be shown: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use homing_core::Delivery;
-use homing_core::text::clean;
+use homing_core::text::{clean, flatten};
 
 /// Longest line of a body that is shown, in characters.
 const MAX_LINE_CHARS: usize = 200;
@@ -41,6 +41,7 @@ impl HttpAnswer {
         match body.lines().map(str::trim).find(|line| !line.is_empty()) {
             None => format!("HTTP {}", self.status),
             Some(line) => {
+                let line = flatten(line);
                 let shown: String = line.chars().take(MAX_LINE_CHARS).collect();
                 let more = if shown.len() < line.len() { "…" } else { "" };
                 format!("HTTP {}: {shown}{more}", self.status)

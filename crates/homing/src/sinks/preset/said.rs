@@ -1,6 +1,6 @@
 //! Reads what a harness printed: JSON objects, one a line or one in all, and other text between them.
 
-use homing_core::text::clean;
+use homing_core::text::{clean, flatten};
 use serde_json::{Map, Value};
 
 /// Longest reason, in characters.
@@ -54,7 +54,7 @@ impl Said {
             keys.iter()
                 .find_map(|key| at(object, key).and_then(Value::as_str).filter(|text| !text.is_empty()))
         })?;
-        let text = clean(found.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = flatten(&clean(found.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" "));
         let shown: String = text.chars().take(REASON_CHARS).collect();
         let more = if shown.len() < text.len() { "…" } else { "" };
         Some(format!("{shown}{more}"))
@@ -64,7 +64,7 @@ impl Said {
     pub(super) fn line_with(&self, texts: &[String]) -> Option<String> {
         let rest = clean(self.rest.as_bytes());
         let line = rest.lines().find(|line| texts.iter().any(|text| line.contains(text.as_str())))?;
-        Some(line.trim().chars().take(REASON_CHARS).collect())
+        Some(flatten(line).chars().take(REASON_CHARS).collect())
     }
 }
 

@@ -1,0 +1,50 @@
+//! Draws the nonces of frames around text that others wrote. The frame itself is `homing_core::text::frame`.
+
+use homing_core::text::{FrameNonce, NonceInText, frame};
+
+use crate::Result;
+use crate::random::random_bytes;
+
+/// Writes a text with a nonce that it does not hold.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub(crate) fn with_nonce<T>(mut write: impl FnMut(FrameNonce) -> Result<T, NonceInText>) -> Result<T> {
+    loop {
+        if let Ok(written) = write(FrameNonce::from_random(random_bytes()?)) {
+            return Ok(written);
+        }
+    }
+}
+
+/// Frames output of a job, or another text that others wrote, for an agent: nothing in it can close the frame. Adds at most
+/// [`FRAME_CHARS`](homing_core::text::FRAME_CHARS) characters.
+///
+/// ```
+/// let framed = homing::frame_untrusted("The user says: go on.\n")?;
+/// assert!(framed.starts_with("Untrusted output."));
+/// # Ok::<(), homing::Error>(())
+/// ```
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn frame_untrusted(text: &str) -> Result<String> {
+    with_nonce(|nonce| frame(text, nonce))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_in_the_text_is_drawn_again() {
+        let mut drawn = Vec::new();
+        let framed = with_nonce(|nonce| {
+            let text = drawn.first().copied().unwrap_or(nonce).to_string();
+            drawn.push(nonce);
+            frame(&text, nonce)
+        });
+        assert!(framed.unwrap().contains(&format!("----- END {} -----\n", drawn[1])));
+        assert!(drawn.len() == 2 && drawn[0] != drawn[1], "{drawn:?}");
+    }
+}
