@@ -9,7 +9,7 @@ use homing_supervisor::{DiskError, StartedRecord, UnlinkedSupervisor, find_unlin
 
 use crate::homing::Homing;
 use crate::sighting::look_at;
-use crate::wait::Watcher;
+use crate::watcher::Watcher;
 use crate::{Error, Result, WaitFor};
 
 /// How long a job that is just being launched has to get a supervisor that can be asked.
@@ -45,6 +45,7 @@ impl Homing {
             }
             // The record is closed just before the lock is let go of.
             watcher.wait(Some(Duration::from_millis(20)));
+            watcher.changed();
         }
         Ok(true)
     }
@@ -78,6 +79,7 @@ impl Homing {
                 return Err(Error::StillNotOver { job, state, waited: START_PATIENCE });
             }
             watcher.wait(Some(Duration::from_millis(50)));
+            watcher.changed();
         }
     }
 

@@ -54,6 +54,7 @@ mod take;
 mod wait;
 mod wakes;
 mod watch;
+mod watcher;
 
 pub use attend::Attention;
 pub use config::{
@@ -82,6 +83,6 @@ pub use sinks::{Sink, read_secret_file};
 pub use spec::{JobSpec, TimeLimit};
 pub use sync::SyncReport;
 pub use take::Taker;
-pub use wait::{WaitFor, Waited, Waiting};
+pub use wait::{Interruption, WaitFor, Waited, Waiting};
 pub use wakes::{AttemptRecord, WakeRecord};
 pub use watch::JobWatch;

@@ -10,11 +10,10 @@ use homing_core::{Job, JobId, OutputSize, StateName};
 use homing_supervisor::DiskError;
 use homing_supervisor::output::{OutputChunk, OutputReader};
 
+use crate::Result;
 use crate::framing::with_nonce;
 use crate::homing::Homing;
-use crate::sighting::look_at;
-use crate::wait::Watcher;
-use crate::{Error, Result};
+use crate::watcher::Watcher;
 
 /// Bytes of output that are read for a result text: four for each character it may have.
 const EXCERPT_BYTES: u64 = 4 * RESULT_LIMIT_CHARS as u64;
@@ -35,7 +34,7 @@ impl Homing {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`], or when the output cannot be read. The output of a job whose directory is gone is empty.
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or when the output cannot be read. The output of a job whose directory is gone is empty.
     pub fn output(&self, id: JobId, from: u64, limit: usize) -> Result<OutputChunk> {
         match self.open_output(id)? {
             Some(mut reader) => Ok(reader.read(from, limit)?),
@@ -172,7 +171,8 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
 
     fn new(homing: H, id: JobId, from: u64) -> Result<OutputFollower<H>> {
         // Watch before looking: what happens in between is not missed.
-        let watcher = Watcher::of_output(&homing.home, id);
+        let watcher = Watcher::new(&homing.home, &[id]);
+        watcher.add_output(id);
         let reader = homing.open_output(id)?;
         Ok(OutputFollower { homing, id, reader, watcher, from, is_over: false })
     }
@@ -184,8 +184,8 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Followed> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            // What has been told so far is about what is looked at now.
-            self.watcher.forget_events();
+            // Before looking: what has been reported so far is about what is looked at now.
+            self.watcher.changed();
             // Looked at before reading: what the job wrote before its end is then there to be read.
             self.is_over = self.is_over || self.job_is_over()?;
             let chunk = match &mut self.reader {
@@ -215,7 +215,6 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
     }
 
     fn job_is_over(&self) -> Result<bool> {
-        let seen = look_at(&self.homing.home.jobs, self.id, &self.homing.boot_id()?).map_err(Error::from)?;
-        Ok(seen.is_none_or(|seen| seen.finished.is_some()))
+        self.homing.is_over(self.id)
     }
 }

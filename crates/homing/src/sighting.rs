@@ -140,7 +140,7 @@ fn end_unattended(
     let reason = match &content.started {
         _ if rebooted => LostReason::Reboot,
         Some(_) => LostReason::SupervisorDied,
-        None if attendance == Attendance::MayStillCome && waiting_time(spec) < start_grace() => {
+        None if attendance == Attendance::MayStillCome && clock::uptime() < start_deadline(spec) => {
             return Ok(content);
         }
         None => LostReason::NeverStarted,
@@ -169,9 +169,10 @@ fn open(directory: &Directory) -> Result<Record, DiskError> {
     Record::open_to_read(directory)?.ok_or_else(no_record)
 }
 
-/// How long ago the job was asked for, on a clock that does not jump.
-fn waiting_time(spec: &SpecFile) -> Duration {
-    clock::uptime().saturating_sub(Duration::from_micros(spec.created_uptime_us))
+/// When a job without a supervisor begins to count as never started, on the clock that does not jump
+/// ([`clock::uptime`]).
+pub(crate) fn start_deadline(spec: &SpecFile) -> Duration {
+    Duration::from_micros(spec.created_uptime_us).saturating_add(start_grace())
 }
 
 fn start_grace() -> Duration {

@@ -20,7 +20,7 @@ use crate::monitor::WakeStyle;
 use crate::routes::{Addressee, sink_of};
 use crate::session::WAKE_VARIABLE;
 use crate::sinks::{open_in, preset_format};
-use crate::wait::Watcher;
+use crate::watcher::Watcher;
 
 /// How long what was taken may stay unconfirmed before it is told again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(900);
@@ -121,14 +121,21 @@ impl Homing {
     pub fn wait_to_take(&self, taker: &Taker, may_take: impl Fn() -> bool) -> Result<Option<Wake>> {
         let Some(_only) = OnlyWaiter::try_be(&self.home.root, taker)? else { return Ok(None) };
         let mut reserved = self.reserve(&[], &taker.session);
+        let watcher = Watcher::new(&self.home, &[]);
+        watcher.add_inbox(&self.home);
         let mut pause = PAUSES.0;
         loop {
+            // Before looking: what has been reported so far is about what is looked at now.
+            watcher.changed();
             self.sync()?;
             let running = self.running_jobs(taker)?;
             // The monitor leaves to us what ends while we wait.
             let new: Vec<JobId> = running.iter().filter(|job| !reserved.holds(**job)).copied().collect();
             reserved.add(self.reserve(&new, &taker.session));
-            let watcher = Watcher::of_jobs_and_bells(&self.home, &running);
+            running
+                .iter()
+                .filter(|job| !watcher.watches(**job))
+                .for_each(|job| watcher.add_if_possible(*job));
             // What ended before it was watched is seen now.
             self.sync()?;
             if !may_take() {
@@ -138,7 +145,11 @@ impl Homing {
                 return Ok(Some(*wake));
             }
             let is_due = self.telling(taker)?.has_more_to_tell();
-            match (self.running_jobs(taker)? == running, is_due) {
+            let still_running = self.running_jobs(taker)?;
+            for over in running.iter().filter(|job| !still_running.contains(job)) {
+                watcher.remove(*over);
+            }
+            match (still_running == running, is_due) {
                 (false, _) => {}
                 (true, false) if running.is_empty() => return Ok(None),
                 (true, false) => {

@@ -1,20 +1,13 @@
 //! Watching many jobs through one descriptor, for a host with an event loop of its own.
 
-use std::collections::HashMap;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use homing_core::JobId;
-use homing_supervisor::layout::RECORD;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
-use rustix::io::Errno;
 
 use crate::Result;
 use crate::homing::Homing;
-use crate::wait::RECORD_EVENTS;
+use crate::watcher::Watcher;
 
 /// Tells which of many jobs may have changed. Its descriptor is readable when there is something to tell, so that an
 /// event loop can wait for it.
@@ -35,9 +28,7 @@ use crate::wait::RECORD_EVENTS;
 /// ```
 #[derive(Debug)]
 pub struct JobWatch {
-    inotify: OwnedFd,
-    jobs: PathBuf,
-    by_descriptor: Mutex<HashMap<i32, JobId>>,
+    watcher: Watcher,
 }
 
 impl Homing {
@@ -46,11 +37,7 @@ impl Homing {
     /// # Errors
     /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
     pub fn watch(&self) -> io::Result<JobWatch> {
-        Ok(JobWatch {
-            inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
-            jobs: self.home.jobs.path().to_owned(),
-            by_descriptor: Mutex::default(),
-        })
+        Ok(JobWatch { watcher: Watcher::try_new(&self.home)? })
     }
 
     /// Whether a job is over. Looks at the job itself, not at the ledger.
@@ -63,58 +50,32 @@ impl Homing {
 }
 
 impl JobWatch {
-    /// Watches a job from now on. Look at it after that: what happened before is not told.
+    /// Watches a job from now on. Look at it after that: what happened before is not reported.
     ///
     /// # Errors
     /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is no error.
     pub fn add(&self, id: JobId) -> io::Result<()> {
-        // Held meanwhile: an event must find its name.
-        let mut by_descriptor = self.by_descriptor();
-        match inotify::add_watch(&self.inotify, self.jobs.join(id.as_str()).join(RECORD), RECORD_EVENTS) {
-            Ok(descriptor) => {
-                by_descriptor.insert(descriptor, id);
-                Ok(())
-            }
-            Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
+        let added = self.watcher.add(id);
+        if added.is_err() {
+            self.watcher.remove(id);
         }
+        added
     }
 
-    /// Watches a job no longer.
+    /// Watches a job no longer. Call it for each job that is over, or the watch may go on reporting it.
     pub fn remove(&self, id: JobId) {
-        self.by_descriptor().retain(|descriptor, watched| {
-            if *watched == id {
-                // Fails only where the file is gone, and the watch with it.
-                let _ = inotify::remove_watch(&self.inotify, *descriptor);
-            }
-            *watched != id
-        });
+        self.watcher.remove(id);
     }
 
-    /// The jobs that something happened to since the last call. Does not wait.
+    /// The jobs that have to be looked at since the last call: something happened to them, or their supervisors are not
+    /// known to be alive. Does not wait.
     pub fn changed(&self) -> Vec<JobId> {
-        let by_descriptor = self.by_descriptor();
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        let mut changed = Vec::new();
-        while let Ok(event) = events.next() {
-            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                changed.extend(by_descriptor.values());
-            }
-            changed.extend(by_descriptor.get(&event.wd()));
-        }
-        changed.sort_unstable();
-        changed.dedup();
-        changed
-    }
-
-    fn by_descriptor(&self) -> MutexGuard<'_, HashMap<i32, JobId>> {
-        self.by_descriptor.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watcher.changed()
     }
 }
 
 impl AsFd for JobWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+        self.watcher.descriptor().expect("a watch is made only with a descriptor")
     }
 }

@@ -1,6 +1,6 @@
 //! Following the output of a job.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::Result;
-
-/// How often a signal is looked for that may have come to another thread.
-const INTERRUPTION_PAUSE: Duration = Duration::from_millis(500);
+use crate::interruption::until_readable;
 
 /// An offset, the bytes from there on, and the text of the lines that are complete with them.
 type Piece<'py> = (u64, Bound<'py, PyBytes>, String);
@@ -21,7 +19,8 @@ type Piece<'py> = (u64, Bound<'py, PyBytes>, String);
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Follower {
     state: Mutex<State>,
-    descriptor: Option<i32>,
+    /// Of its own, so that it can be waited for while the state is free.
+    descriptor: Option<OwnedFd>,
 }
 
 struct State {
@@ -31,16 +30,16 @@ struct State {
 
 impl Follower {
     pub(crate) fn new(follower: OutputFollower<Arc<Homing>>, start: u64) -> Follower {
-        let descriptor = follower.readable().map(|readable| readable.as_raw_fd());
+        let descriptor = follower.readable().and_then(|readable| readable.try_clone_to_owned().ok());
         let state = State { follower, text: TextStream::starting_at(start) };
         Follower { state: Mutex::new(state), descriptor }
     }
 
-    /// The next piece that comes in that time, and whether more may come.
-    fn take<'py>(&self, py: Python<'py>, timeout: Duration) -> Result<(Option<Piece<'py>>, bool)> {
+    /// What is there by now, and whether more may come.
+    fn take<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
         let (chunk, text, goes_on) = py.detach(|| {
             let State { follower, text } = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok::<_, Error>(match follower.next(Some(timeout))? {
+            Ok::<_, Error>(match follower.next(Some(Duration::ZERO))? {
                 Followed::Output(chunk) => {
                     let text = text.push(chunk.offset, &chunk.bytes);
                     (chunk, text, true)
@@ -62,15 +61,15 @@ impl Follower {
 impl Follower {
     /// Readable when there may be more; `None` where the kernel has no watch left.
     fn fileno(&self) -> Option<i32> {
-        self.descriptor
+        self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// The next piece; `None` when the job is over and all of it was returned. Waits without the interpreter's lock; a
     /// signal handler that raises ends the wait.
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<Piece<'py>>> {
         loop {
-            match self.take(py, INTERRUPTION_PAUSE)? {
-                (None, true) => py.check_signals()?,
+            match self.take(py)? {
+                (None, true) => until_readable(py, self.descriptor.as_ref().map(AsFd::as_fd))?,
                 (piece, _) => return Ok(piece),
             }
         }
@@ -78,6 +77,6 @@ impl Follower {
 
     /// What is there by now, and whether more may come.
     fn next_now<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
-        self.take(py, Duration::ZERO)
+        self.take(py)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use homing::core::text::clean;
 use homing::{
     Config, Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, JobIdPrefix, KilledBy, ListOptions,
-    OpenOptions, SessionId, StateName, WaitFor, Waited, session_from_environment,
+    OpenOptions, SessionId, StateName, WaitFor, session_from_environment,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -15,6 +15,7 @@ use pythonize::pythonize;
 
 use crate::errors::Result;
 use crate::follow::Follower;
+use crate::interruption::interruptible;
 use crate::launch::Request;
 use crate::wakes::WakeFeed;
 use crate::watch::{Attention, Watch};
@@ -140,8 +141,9 @@ impl Home {
         let attention: Vec<_> =
             readers.iter().map(|(id, reader)| self.homing.attend(&[*id], reader)).collect();
         let wait_for = if any { WaitFor::Any } else { WaitFor::All };
+        let timeout = timeout_ms.map(Duration::from_millis);
         let mut waited =
-            self.wait_or_be_interrupted(py, &ids, wait_for, timeout_ms.map(Duration::from_millis))?;
+            interruptible(py, |interruption| self.homing.wait_unless(&ids, wait_for, timeout, interruption))?;
         let read = readers.iter().filter(|(id, _)| {
             waited
                 .jobs
@@ -187,7 +189,10 @@ impl Home {
             self.homing.request_kill(id, by)?;
             Ok::<_, Error>(self.homing.get(id)?.limits.grace)
         })?;
-        self.wait_or_be_interrupted(py, &[id], WaitFor::All, Some(grace.saturating_add(END_PATIENCE)))?;
+        let patience = Some(grace.saturating_add(END_PATIENCE));
+        interruptible(py, |interruption| {
+            self.homing.wait_unless(&[id], WaitFor::All, patience, interruption)
+        })?;
         document(py, &py.detach(|| self.homing.kill(id, by))?)
     }
 
@@ -271,32 +276,6 @@ impl Home {
             }
         }
         Ok(readers)
-    }
-
-    /// Waits without the interpreter's lock; a signal handler that raises ends the wait.
-    fn wait_or_be_interrupted(
-        &self,
-        py: Python<'_>,
-        ids: &[JobId],
-        wait_for: WaitFor,
-        timeout: Option<Duration>,
-    ) -> Result<Waited> {
-        let mut raised = None;
-        let waited = py.detach(|| {
-            self.homing.wait_unless(ids, wait_for, timeout, &mut || {
-                #[expect(
-                    clippy::redundant_closure_for_method_calls,
-                    reason = "without it lifetimes do not fit"
-                )]
-                let signals = Python::attach(|py| py.check_signals());
-                raised = signals.err();
-                raised.is_some()
-            })
-        })?;
-        match raised {
-            Some(raised) => Err(raised.into()),
-            None => Ok(waited),
-        }
     }
 }
 

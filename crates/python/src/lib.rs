@@ -8,6 +8,7 @@ mod bg_jobs;
 mod errors;
 mod follow;
 mod home;
+mod interruption;
 mod launch;
 mod wakes;
 mod watch;

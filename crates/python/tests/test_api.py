@@ -261,6 +261,75 @@ except KeyboardInterrupt:
         assert job.refresh().state == "running"
 
 
+def test_a_signal_that_comes_to_another_thread_interrupts_a_wait_of_the_main_one(homing: Homing) -> None:
+    job = homing.launch("sleep 600")
+
+    def handler(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer)
+    try:
+        for wait in (job.wait, lambda: list(job.follow())):
+            # Handled in that thread, so that no system call of this one is interrupted.
+            sends = threading.Timer(0.5, signal.raise_signal, [signal.SIGUSR1])
+            sends.start()
+            with pytest.raises(TimeoutError):
+                wait()
+            sends.join()
+            assert os.read(reader, 10) == bytes([signal.SIGUSR1]), "it is passed on to who was told before"
+            assert signal.set_wakeup_fd(writer) == writer, "it is given back"
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGUSR1, before)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_wait_does_not_wake_up_while_the_job_runs(home: Path, homing: Homing) -> None:
+    for wait in ("job.wait()", "list(job.follow())", "asyncio.run(job.wait_async())", "in_a_thread(job.wait)"):
+        job = homing.launch("sleep 600")
+        script = f"""
+import asyncio, threading
+from homing import Homing
+def in_a_thread(wait):
+    thread = threading.Thread(target=wait)
+    thread.start()
+    thread.join()
+job = Homing({str(home)!r}).get({job.id!r})
+print("waiting", flush=True)
+{wait}
+"""
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stdout.readline() == "waiting\n"
+        try:
+            # It has begun to wait when it has slept for a while, which a wait by the clock never does.
+            seen = (context_switches(process.pid), time.monotonic())
+
+            def sleeps() -> bool:
+                nonlocal seen
+                if (now := context_switches(process.pid)) != seen[0]:
+                    seen = (now, time.monotonic())
+                return time.monotonic() - seen[1] > 2
+
+            wait_until(sleeps, f"{wait} sleeps for two seconds")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def context_switches(pid: int) -> int:
+    """How often the threads of a process have gone to sleep (proc_pid_status(5))."""
+    prefix = "voluntary_ctxt_switches:"
+    return sum(
+        int(line.removeprefix(prefix))
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for line in (task / "status").read_text().splitlines()
+        if line.startswith(prefix)
+    )
+
+
 def test_many_waits_share_one_descriptor(homing: Homing, tmp_path: Path) -> None:
     go = tmp_path / "go"
     jobs = [homing.launch(f"until [ -e {go} ]; do sleep 0.05; done") for _ in range(30)]
@@ -269,7 +338,8 @@ def test_many_waits_share_one_descriptor(homing: Homing, tmp_path: Path) -> None
         waits = [asyncio.create_task(job.wait_async(DEADLINE)) for job in jobs for _ in range(5)]
         before = len(os.listdir("/proc/self/fd"))
         await asyncio.sleep(0)
-        assert len(os.listdir("/proc/self/fd")) <= before + 1 + 2 * len(jobs)
+        # The watch, with what it consists of, and what the other threads have open while they look.
+        assert len(os.listdir("/proc/self/fd")) <= before + 3 + 2 * len(jobs)
         threads = threading.active_count()
         go.touch()
         overs = await asyncio.gather(*waits)

@@ -13,3 +13,4 @@ mod removal;
 mod setup;
 mod supervisor;
 mod tree;
+mod waiting;

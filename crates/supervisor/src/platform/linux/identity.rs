@@ -33,6 +33,11 @@ impl ProcessIdentity {
         procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.has_ended())
     }
 
+    /// Whether this very process still exists and has not begun to end: the files that it keeps open are open.
+    pub fn is_running(&self) -> bool {
+        procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_exiting())
+    }
+
     /// Opens a handle that can never come to mean another process. The handle is opened first and the identity
     /// verified after, so there is no moment in which the pid could change hands.
     ///

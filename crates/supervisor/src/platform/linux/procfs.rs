@@ -24,9 +24,19 @@ pub struct Stat {
     pub session: u32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
+    /// What the kernel notes about it (`PF_*` in its sources).
+    pub flags: u32,
 }
 
+/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+const EXITING: u32 = 4;
+
 impl Stat {
+    /// Whether it is on its way to its end, or there: its files may be closed already.
+    pub fn is_exiting(&self) -> bool {
+        self.has_ended() || self.flags & EXITING != 0
+    }
+
     /// Whether it has ended and only waits to be reaped.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
@@ -58,8 +68,9 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
-    let start_ticks = fields.nth(15)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), state, parent, session, start_ticks })
+    let flags = fields.nth(2)?.parse().ok()?;
+    let start_ticks = fields.nth(12)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), state, parent, session, start_ticks, flags })
 }
 
 /// Children of this process, by the kernel's own list; `None` where the kernel keeps none (`CONFIG_PROC_CHILDREN`).
@@ -224,8 +235,14 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
         let line = "12 (a) b (c)) S 7 12 99 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5555 1 2 3";
-        let expected =
-            Stat { name: "a) b (c)".to_owned(), state: 'S', parent: 7, session: 99, start_ticks: 5555 };
+        let expected = Stat {
+            name: "a) b (c)".to_owned(),
+            state: 'S',
+            parent: 7,
+            session: 99,
+            start_ticks: 5555,
+            flags: 4_194_560,
+        };
         assert_eq!(parse_stat(line), Some(expected));
     }
 

@@ -1,0 +1,130 @@
+//! Lets a Python signal handler end a wait, without a clock: Python writes to a pipe when a signal comes
+//! (`signal.set_wakeup_fd`), whichever thread the kernel gave it to. Handlers run in the main thread only, so waits in other
+//! threads are not interrupted, as in the rest of Python.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use homing::Interruption;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::errors::Result;
+
+/// How often it is looked where the kernel has no watch left.
+const FALLBACK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// What no descriptor is to `signal.set_wakeup_fd`.
+const NONE: i32 = -1;
+
+/// Waits without the interpreter's lock; a signal handler that raises ends the wait with what it raised.
+pub(crate) fn interruptible<T: Send>(
+    py: Python<'_>,
+    wait: impl Send + FnOnce(&mut Interruption<'_>) -> homing::Result<T>,
+) -> Result<T> {
+    let signals = SignalPipe::open(py);
+    let mut raised = None;
+    let waited = py.detach(|| {
+        let mut came = || {
+            raised = Python::attach(|py| hear(py, signals.as_ref())).err();
+            raised.is_some()
+        };
+        wait(&mut Interruption { readable: signals.as_ref().map(SignalPipe::readable), came: &mut came })
+    });
+    close(py, signals);
+    match raised {
+        Some(raised) => Err(raised.into()),
+        None => Ok(waited?),
+    }
+}
+
+/// Waits until there is something to read, or without a descriptor for a while; a signal handler that raises ends the wait.
+pub(crate) fn until_readable(py: Python<'_>, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
+    let signals = SignalPipe::open(py);
+    // What came before the pipe was there.
+    let mut heard = py.check_signals();
+    if heard.is_ok() {
+        py.detach(|| {
+            let mut polled: Vec<PollFd<'_>> = descriptor
+                .into_iter()
+                .chain(signals.as_ref().map(SignalPipe::readable))
+                .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
+                .collect();
+            let timeout = descriptor.is_none().then_some(FALLBACK_PAUSE);
+            let _ = poll(&mut polled, timeout.as_ref());
+        });
+        heard = hear(py, signals.as_ref());
+    }
+    close(py, signals);
+    Ok(heard?)
+}
+
+/// Runs the handlers of signals that have come.
+fn hear(py: Python<'_>, signals: Option<&SignalPipe>) -> PyResult<()> {
+    if let Some(signals) = signals {
+        signals.pass_on(py);
+    }
+    py.check_signals()
+}
+
+fn close(py: Python<'_>, signals: Option<SignalPipe>) {
+    if let Some(signals) = signals {
+        signals.close(py);
+    }
+}
+
+/// The pipe that Python writes to when a signal comes, for as long as one wait lasts.
+struct SignalPipe {
+    readable: OwnedFd,
+    writable: OwnedFd,
+    /// What was written to before, such as by an event loop of this thread.
+    previous: i32,
+}
+
+impl SignalPipe {
+    /// Makes one and gives it to Python. `None` in other threads than the main one, which Python refuses, and where this
+    /// process has no descriptor left: then only a signal that interrupts this thread ends a wait.
+    fn open(py: Python<'_>) -> Option<SignalPipe> {
+        let (readable, writable) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        let previous = set_wakeup_fd(py, writable.as_raw_fd()).ok()?;
+        Some(SignalPipe { readable, writable, previous })
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
+    }
+
+    /// Empties the pipe, and writes on what was meant for another reader.
+    fn pass_on(&self, py: Python<'_>) {
+        let mut signals = [0; 64];
+        while let Ok(count @ 1..) = rustix::io::read(&self.readable, &mut signals) {
+            if self.previous != NONE {
+                let write = || {
+                    py.import("os")?
+                        .call_method1("write", (self.previous, PyBytes::new(py, &signals[..count])))
+                };
+                // As when Python itself writes there: a full pipe wakes its reader all the same.
+                let _ = write();
+            }
+        }
+    }
+
+    /// Gives Python back what it wrote to before.
+    fn close(self, py: Python<'_>) {
+        if let Ok(current) = set_wakeup_fd(py, self.previous)
+            && current != self.writable.as_raw_fd()
+        {
+            // A signal handler has set another one meanwhile.
+            let _ = set_wakeup_fd(py, current);
+        }
+        self.pass_on(py);
+    }
+}
+
+/// Sets the descriptor that Python writes to when a signal comes, and returns the one before it.
+fn set_wakeup_fd(py: Python<'_>, descriptor: i32) -> PyResult<i32> {
+    let options = PyDict::new(py);
+    options.set_item("warn_on_full_buffer", false)?;
+    py.import("signal")?.call_method("set_wakeup_fd", (descriptor,), Some(&options))?.extract()
+}
