@@ -15,7 +15,7 @@ use crate::layout::{Directory, SCRIPT};
 use crate::platform::ProcessIdentity;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
-use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
+use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
 use crate::record::{Record, StartedRecord};
 use crate::spec_file::SpecFile;
 
@@ -117,14 +117,14 @@ fn exec_plan(spec: &SpecFile, directory: &Directory) -> Result<ExecPlan, StartEr
     let (candidates, arguments) = match &spec.command {
         JobCommand::Script(_) => {
             let script = directory.path().join(SCRIPT).into_os_string();
-            let mut shells = search_path("bash", &path);
-            shells.extend(search_path("sh", &path));
-            shells.push("/bin/sh".into());
-            (shells, vec!["bash".into(), script])
+            let mut shells = candidates("bash", search_path("bash", &path))?;
+            shells.extend(candidates("sh", search_path("sh", &path))?);
+            shells.extend(candidates("sh", vec!["/bin/sh".into()])?);
+            (shells, vec![script])
         }
         JobCommand::Argv(words) => {
-            let arguments: Vec<_> = words.iter().map(std::ffi::OsString::from).collect();
-            (search_path(&words[0], &path), arguments)
+            let arguments: Vec<_> = words.iter().skip(1).map(std::ffi::OsString::from).collect();
+            (candidates(&words[0], search_path(&words[0], &path))?, arguments)
         }
     };
     let environment = std::env::vars_os().map(|(mut name, value)| {
@@ -133,11 +133,19 @@ fn exec_plan(spec: &SpecFile, directory: &Directory) -> Result<ExecPlan, StartEr
         name
     });
     Ok(ExecPlan {
-        candidates: c_strings(candidates)?,
+        candidates,
         arguments: c_strings(arguments)?,
         environment: c_strings(environment)?,
         cwd: c_string(spec.cwd.clone().into_os_string())?,
     })
+}
+
+/// These files, to be run by that name.
+fn candidates(name: &str, files: Vec<std::ffi::OsString>) -> Result<Vec<Candidate>, StartError> {
+    files
+        .into_iter()
+        .map(|file| Ok(Candidate { file: c_string(file)?, name: c_string(name.into())? }))
+        .collect()
 }
 
 /// The files that a program's name may mean, as execvp(3) looks for it.

@@ -1,8 +1,11 @@
 //! `homing run`, alone and with `--wait`.
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use rustix::process::Signal;
 
-use crate::setup::{Setup, send};
+use crate::setup::{Setup, answer, send};
 
 #[test]
 fn one_word_is_a_script_and_several_are_exact_arguments() {
@@ -149,4 +152,33 @@ fn an_empty_name_is_no_name() {
         let id = setup.finished_with(&["--name", name], "true");
         assert_eq!(setup.job(&id)["name"], serde_json::Value::Null, "{name:?}");
     }
+}
+
+#[test]
+fn a_shell_is_run_by_its_own_name() {
+    let setup = Setup::new();
+    let folder = setup.home.scratch().join("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let run = |script: &str| {
+        let mut command = setup.command(&["run", "--wait", script]);
+        command.env("PATH", &folder);
+        let answer = answer(command);
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+        answer.stdout
+    };
+    let first_argument = "IFS= read -r line < /proc/$$/cmdline; echo \"${line%%/*}\"";
+    symlink("/bin/sh", folder.join("sh")).unwrap();
+    assert_eq!(run(first_argument), "sh\n");
+    // BusyBox looks up what it is asked to be by that name.
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+    match busybox {
+        Some(busybox) => {
+            std::fs::remove_file(folder.join("sh")).unwrap();
+            symlink(busybox, folder.join("sh")).unwrap();
+            assert_eq!(run("echo alive"), "alive\n");
+        }
+        None => eprintln!("skipped: there is no busybox"),
+    }
+    symlink("/bin/sh", folder.join("bash")).unwrap();
+    assert_eq!(run(first_argument), "bash\n");
 }

@@ -39,13 +39,22 @@ pub unsafe fn go_on_in_a_child() {
 #[derive(Debug)]
 pub struct ExecPlan {
     /// Files to try in turn, as `PATH` lists them.
-    pub candidates: Vec<CString>,
-    /// The arguments, the program's name first.
+    pub candidates: Vec<Candidate>,
+    /// The arguments after the program's name.
     pub arguments: Vec<CString>,
     /// The environment, as `NAME=value`.
     pub environment: Vec<CString>,
     /// The directory to run in.
     pub cwd: CString,
+}
+
+/// A file to execute, and the name by which it is run. Programs such as BusyBox are what their name says.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The file.
+    pub file: CString,
+    /// Its first argument, `argv[0]`.
+    pub name: CString,
 }
 
 /// Where in the child the start failed.
@@ -78,14 +87,12 @@ pub fn fork_behind_gate(
 ) -> io::Result<GatedChild> {
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
-    let arguments = pointers(&plan.arguments);
     let environment = pointers(&plan.environment);
-    let shell_arguments = shell_pointers(&plan.arguments);
     let child = Child {
         plan,
-        arguments: &arguments,
+        arguments: argument_pointers(&[ptr::null()], &plan.arguments),
         environment: &environment,
-        shell_arguments,
+        shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
         null: null.as_raw_fd(),
         output: output.as_raw_fd(),
@@ -144,16 +151,17 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Arguments for `sh FILE ARGUMENT...`, with a free place for the file.
-fn shell_pointers(arguments: &[CString]) -> Vec<*const libc::c_char> {
-    let rest = arguments.iter().skip(1).map(|argument| argument.as_ptr());
-    [c"sh".as_ptr(), ptr::null()].into_iter().chain(rest).chain([ptr::null()]).collect()
+/// All arguments: those that come first, where a null pointer keeps a place free, and those of the plan.
+fn argument_pointers(first: &[*const libc::c_char], arguments: &[CString]) -> Vec<*const libc::c_char> {
+    first.iter().copied().chain(pointers(arguments)).collect()
 }
 
 struct Child<'a> {
     plan: &'a ExecPlan,
-    arguments: &'a [*const libc::c_char],
+    /// With a free place for the program's name.
+    arguments: Vec<*const libc::c_char>,
     environment: &'a [*const libc::c_char],
+    /// For `sh FILE ARGUMENT...`, with a free place for the file.
     shell_arguments: Vec<*const libc::c_char>,
     parent: u32,
     null: RawFd,
@@ -213,7 +221,8 @@ impl Child<'_> {
 
             let mut failure = libc::ENOENT;
             for index in 0..self.plan.candidates.len() {
-                let file = self.plan.candidates[index].as_ptr();
+                let file = self.plan.candidates[index].file.as_ptr();
+                self.arguments[0] = self.plan.candidates[index].name.as_ptr();
                 libc::execve(file, self.arguments.as_ptr(), self.environment.as_ptr());
                 match *libc::__errno_location() {
                     // A script without `#!` is for the shell, as execvp(3) has it.
