@@ -75,9 +75,20 @@ pub(crate) fn first_signal() -> tokio::sync::oneshot::Receiver<i32> {
     told
 }
 
-/// Where no handler can be set, signals do what they do to any process.
+/// Where no handler can be set or no thread be made, signals do what they do to any process.
 fn on_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) {
-    if let Ok(mut received) = Signals::new(signals) {
-        std::thread::spawn(move || received.forever().for_each(&mut act));
+    let (hand_over, handed_over) = std::sync::mpsc::sync_channel::<Signals>(1);
+    let wait = move || {
+        if let Ok(mut received) = handed_over.recv() {
+            received.forever().for_each(&mut act);
+        }
+    };
+    // The thread before the handler: without it nobody would hear a signal that the handler keeps from the process.
+    let waiting = std::thread::Builder::new().name("homing-signals".to_owned()).spawn(wait);
+    if waiting.is_ok()
+        && let Ok(received) = Signals::new(signals)
+    {
+        // It fails only where the thread is gone.
+        let _ = hand_over.send(received);
     }
 }

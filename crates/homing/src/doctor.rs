@@ -9,6 +9,7 @@ use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features};
 
 use crate::Result;
+use crate::config::Config;
 use crate::homing::{Homing, OpenOptions};
 use crate::program::supervisor_program;
 
@@ -54,6 +55,7 @@ impl OpenOptions {
     /// As [`OpenOptions::open`] and [`Homing::doctor`].
     pub fn doctor(self) -> Result<Vec<Check>> {
         let (path, supervisor) = (self.home_path()?, self.supervisor_program().map(Path::to_owned));
+        let config = self.read_config()?;
         if let Some(homing) = self.open_existing()? {
             return homing.doctor();
         }
@@ -62,6 +64,7 @@ impl OpenOptions {
             vec![Check::new("home", Verdict::Ok, detail), check_supervisor(supervisor.as_deref())];
         checks.extend(check_features());
         checks.push(check_cgroup());
+        checks.push(monitor_check(&config, None));
         Ok(checks)
     }
 }
@@ -197,5 +200,25 @@ fn check_cgroup() -> Check {
             Check::new("cgroup", Verdict::Ok, format!("jobs get groups of their own in {}", path.display()))
         }
         None => Check::new("cgroup", Verdict::Note, "none delegated: trees are ended by the subreaper sweep"),
+    }
+}
+
+/// Whether a monitor is active, by its process id where that is known, or will be when it is needed.
+pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
+    let has_sinks = !config.sink_names().is_empty();
+    match active {
+        Some(0) => Check::new("monitor", Verdict::Ok, "active"),
+        Some(pid) => Check::new("monitor", Verdict::Ok, format!("active, pid {pid}")),
+        None if has_sinks && config.monitor.autostart => {
+            Check::new("monitor", Verdict::Ok, "not active; the next launch starts it")
+        }
+        None if has_sinks => Check::new("monitor", Verdict::Note, "not active: nobody is woken")
+            .hint("run homing monitor, or homing monitor install"),
+        None => {
+            Check::new("monitor", Verdict::Note, "not active, and no sink is configured: nobody is woken")
+                .hint(
+                    "agents = [\"claude-code\"] in config.toml wakes Claude Code; see homing monitor --help",
+                )
+        }
     }
 }

@@ -98,7 +98,8 @@ impl OpenOptions {
         self.supervisor.as_deref()
     }
 
-    fn read_config(&self) -> Result<Config> {
+    /// The configuration that was set, else the user's.
+    pub(crate) fn read_config(&self) -> Result<Config> {
         self.config.clone().map_or_else(Config::load, Ok)
     }
 

@@ -8,7 +8,7 @@ use homing_core::{
 };
 use serde::Serialize;
 
-use crate::doctor::{Check, Verdict};
+use crate::doctor::{Check, Verdict, monitor_check};
 use crate::framing::with_nonce;
 use crate::homing::Homing;
 use crate::routes::{Addressee, Router};
@@ -127,22 +127,7 @@ impl Homing {
 
     /// Whether a monitor is active, or will be when it is needed.
     pub(crate) fn check_monitor(&self) -> Result<Check> {
-        let has_sinks = !self.config.sink_names().is_empty();
-        Ok(match self.active_monitor()? {
-            Some(0) => Check::new("monitor", Verdict::Ok, "active"),
-            Some(pid) => Check::new("monitor", Verdict::Ok, format!("active, pid {pid}")),
-            None if has_sinks && self.config.monitor.autostart => {
-                Check::new("monitor", Verdict::Ok, "not active; the next launch starts it")
-            }
-            None if has_sinks => Check::new("monitor", Verdict::Note, "not active: nobody is woken")
-                .hint("run homing monitor, or homing monitor install"),
-            None => Check::new(
-                "monitor",
-                Verdict::Note,
-                "not active, and no sink is configured: nobody is woken",
-            )
-            .hint("agents = [\"claude-code\"] in config.toml wakes Claude Code; see homing monitor --help"),
-        })
+        Ok(monitor_check(&self.config, self.active_monitor()?))
     }
 }
 

@@ -96,7 +96,7 @@ fn wait(homing: &Homing, dialect: &Dialect, taker: &Taker, input: &HookInput) ->
     if !may_stay {
         return Ok(ExitCode::SUCCESS);
     }
-    end_when_nobody_listens();
+    end_when_nobody_listens().map_err(|error| format!("cannot make a thread: {error}"))?;
     let may_take = || dialect.waiting == Waiting::WhileHeard || homing.is_open_here(taker);
     // A harness that is just starting says a little later which session it has open.
     let looks = if dialect.moment(&input.event) == Some(Moment::Open) { STARTING_LOOKS } else { 1 };

@@ -6,12 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 
 /// Ends this process, with status 0, as soon as nobody is at the other end of standard output and standard error.
-pub(crate) fn end_when_nobody_listens() {
-    std::thread::spawn(|| {
+///
+/// # Errors
+/// When no thread can be made that looks for that.
+pub(crate) fn end_when_nobody_listens() -> io::Result<()> {
+    let end = || {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         wait_for_hang_up([stdout.as_fd(), stderr.as_fd()]);
         std::process::exit(0);
-    });
+    };
+    std::thread::Builder::new().name("homing-hang-up".to_owned()).spawn(end).map(drop)
 }
 
 /// Waits until one of these has nobody at its other end. For a file this never comes.

@@ -12,5 +12,6 @@ mod predecessor;
 mod removal;
 mod setup;
 mod supervisor;
+mod threads;
 mod tree;
 mod waiting;

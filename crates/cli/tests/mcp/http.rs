@@ -109,9 +109,10 @@ async fn a_token_in_the_environment_is_taken_and_does_not_reach_jobs() {
     let mut command = setup.command(&["--http", "0"]);
     command.env("HOMING_MCP_TOKEN", token);
     let server = setup.start_http(command);
-    assert!(!setup.home.path().join("mcp.token").exists());
+    assert!(!setup.home.path().exists(), "it needs no home yet");
     let right = format!("Bearer {token}");
     assert_eq!(ask(&server, "/mcp", &[("Host", &server.address()), ("Authorization", &right)]).0, 200);
+    setup.homing();
     std::fs::write(setup.home.path().join("mcp.token"), token)
         .expect("the client of the tests reads it there");
     let client = Client::over_http(&server, Revision::With2026, Traits::default()).await;

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{JobId, SessionId, WakeEvent, WakeId};
-use homing_supervisor::crash_point;
+use homing_supervisor::{DiskError, crash_point};
 
 use super::lock::MonitorLock;
 use super::news::News;
@@ -213,10 +213,15 @@ impl<'m> Active<'m> {
             let deadline = Instant::now() + timeout.saturating_sub(now.saturating_since(since));
             self.in_flight.insert(wake, session.clone());
             let bell = self.monitor.bell.clone();
-            std::thread::spawn(move || {
+            let wait = move || {
                 outlive(wake, deadline);
                 bell.send(Message::AnswerLost { wake, session });
-            });
+            };
+            // Without one nobody would know when the wake can be sent again: another monitor tries later.
+            let waiting = std::thread::Builder::new().name("homing-outlive".to_owned()).spawn(wait);
+            waiting.map_err(|error| {
+                DiskError::new("make", "a thread that waits for a wake's processes", error)
+            })?;
         }
         Ok(())
     }

@@ -37,14 +37,14 @@ impl MonitorLock {
     /// Waits for the lock in a thread of its own, and hands it to `then`; unless it is `cancelled` by then.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// When the file cannot be opened, or no thread be made.
     pub(super) fn wait(
         home: &Directory,
         cancelled: Arc<AtomicBool>,
         then: impl FnOnce(MonitorLock) + Send + 'static,
     ) -> Result<(), DiskError> {
         let file = File::from(home.open_or_create(MONITOR_LOCK)?);
-        std::thread::spawn(move || {
+        let wait = move || {
             if retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).is_err() {
                 // Nothing that waiting could cure.
                 return;
@@ -52,8 +52,9 @@ impl MonitorLock {
             if !cancelled.load(Ordering::Relaxed) {
                 then(MonitorLock { file }.signed());
             }
-        });
-        Ok(())
+        };
+        let waiting = std::thread::Builder::new().name("homing-standby".to_owned()).spawn(wait);
+        waiting.map(drop).map_err(|error| home.error("make a thread that waits for", MONITOR_LOCK, error))
     }
 
     /// The process that holds the lock; 0 where it has not said so yet. `None` where nobody holds it.

@@ -2,6 +2,7 @@
 //! Follows no redirect, keeps no connection, and knows no URL that came from an agent.
 
 mod answer;
+mod resolver;
 #[cfg(test)]
 pub(super) mod scripted_server;
 #[cfg(test)]
@@ -16,7 +17,10 @@ use std::time::{Duration, SystemTime};
 
 use homing_core::format_duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
+
+use resolver::HostResolver;
 
 /// Most bytes of an answer's body that are kept; what comes after is not read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
@@ -60,7 +64,8 @@ impl HttpClient {
             .max_idle_connections_per_host(0)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
-        HttpClient { agent: config.into(), url, timeout }
+        let agent = Agent::with_parts(config, DefaultConnector::default(), HostResolver);
+        HttpClient { agent, url, timeout }
     }
 
     /// Posts to the URL of this client.
