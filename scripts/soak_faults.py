@@ -1,0 +1,293 @@
+"""The faults that `scripts/soak` does to a home under load, one after the other, in an order that a seed decides.
+
+Each draws the same number of random values whatever it finds, so that a seed stands for one order of faults. What is
+stopped, limited or locked is let go again after a moment. No process is signalled that does not belong to the home.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+# How often each fault is drawn, relative to the others.
+WEIGHTS = {
+    "kill_supervisor": 16,
+    "kill_monitor": 10,
+    "stop_supervisor": 10,
+    "stop_monitor": 6,
+    "remove_directory": 8,
+    "remove_lock": 8,
+    "plant_in_inbox": 4,
+    "plant_in_job": 4,
+    "exhaust_descriptors": 5,
+    "lock_ledger": 2,
+    "copy_ledger": 4,
+    "restore_ledger": 2,
+    "delete_ledger": 2,
+    "rename_home": 2,
+}
+
+MONITORS = (b"monitor", b"__monitor")
+LEDGER = ("ledger.db", "ledger.db-wal", "ledger.db-shm")
+
+
+class Faults:
+    """Does faults to a home, and remembers what they excuse."""
+
+    def __init__(self, home, launches):
+        self.home = home
+        self.launches = launches
+        self.done = Counter()
+        # Jobs whose supervisor was killed: they may be lost. Jobs whose directory was removed: they may be unknown.
+        self.killed = set()
+        self.removed = set()
+        self.undoes = []
+        self.copy = home.parent / "older-ledger.db"
+
+    def next(self, rng):
+        """Draws a fault: how long to wait before it, its name, and three numbers that decide its details."""
+        chosen = os.environ.get("SOAK_FAULTS", ",".join(WEIGHTS)).split(",")
+        name = rng.choices(chosen, [WEIGHTS[name] for name in chosen])[0]
+        return rng.random() * 0.2, name, [rng.random() for _ in range(3)]
+
+    def do(self, name, dice):
+        """Does it, where there is something to do it to."""
+        self.undo()
+        if getattr(self, name)(*dice):
+            self.done[name] += 1
+
+    def undo(self, everything=False):
+        """Takes back what was to last for a moment, and is due."""
+        now = time.monotonic()
+        due = [undo for at, undo in self.undoes if everything or at <= now]
+        self.undoes = [(at, undo) for at, undo in self.undoes if not everything and at > now]
+        for undo in due:
+            undo()
+
+    def later(self, seconds, undo):
+        self.undoes.append((time.monotonic() + seconds, undo))
+
+    # ---- processes
+
+    def kill_supervisor(self, which, *_):
+        pid, job = pick(supervisors(self.home), which) or (None, None)
+        if pid is None:
+            return False
+        # Noted first: it may be recovered at once.
+        self.killed.add(job)
+        return send(pid, self.home, signal.SIGKILL)
+
+    def kill_monitor(self, which, *_):
+        pid = pick(list(processes(self.home, *MONITORS)), which)
+        return pid is not None and send(pid, self.home, signal.SIGKILL)
+
+    def stop_supervisor(self, which, how_long, _):
+        pid, _ = pick(supervisors(self.home), which) or (None, None)
+        return pid is not None and self.stop(pid, 0.05 + how_long)
+
+    def stop_monitor(self, which, how_long, _):
+        pid = pick(list(processes(self.home, *MONITORS)), which)
+        return pid is not None and self.stop(pid, 0.05 + 2 * how_long)
+
+    def stop(self, pid, seconds):
+        self.later(seconds, lambda: send(pid, self.home, signal.SIGCONT))
+        return send(pid, self.home, signal.SIGSTOP)
+
+    def exhaust_descriptors(self, which, how_long, whom):
+        """Lets a monitor, or now and then a supervisor, open nothing for a while."""
+        pids = [pid for pid, _ in supervisors(self.home)] if whom < 0.3 else list(processes(self.home, *MONITORS))
+        pid = pick(pids, which)
+        if pid is None:
+            return False
+        try:
+            before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            if before[0] == 0:
+                return False
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, before[1]))
+        except (OSError, ValueError):
+            return False
+
+        def restore():
+            if belongs(pid, self.home):
+                try:
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+                except OSError:
+                    pass
+
+        self.later(0.05 + how_long, restore)
+        return True
+
+    # ---- files of a job
+
+    def remove_directory(self, which, how, _):
+        """Removes the directory of a running job, or renames it away and removes it there later."""
+        _, job = pick(supervisors(self.home), which) or (None, None)
+        directory = self.home / "jobs" / str(job)
+        if job is None:
+            return False
+        self.removed.add(job)
+        if how < 0.7:
+            shutil.rmtree(directory, ignore_errors=True)
+            return True
+        away = self.home.parent / f"away-{job}"
+        try:
+            directory.rename(away)
+        except OSError:
+            return False
+        # Not by ignore_errors alone: a job that writes makes files while they are removed.
+        self.later(0.5, lambda: shutil.rmtree(away, ignore_errors=True))
+        return True
+
+    def remove_lock(self, which, *_):
+        _, job = pick(supervisors(self.home), which) or (None, None)
+        return job is not None and unlink(self.home / "jobs" / job / "lock")
+
+    def plant_in_job(self, which, what, where):
+        """Puts something that is no regular file where a job's file belongs."""
+        _, job = pick(supervisors(self.home), which) or (None, None)
+        if job is None:
+            return False
+        name = ("output.log", "output.tail", "lock", "foreign")[int(where * 4)]
+        path = self.home / "jobs" / job / name
+        if name == "lock":
+            unlink(path)
+        return self.plant(path, what)
+
+    def plant_in_inbox(self, which, what, where):
+        """Puts something into the inbox: under the name of a running job, of no job, or under no id at all."""
+        _, job = pick(supervisors(self.home), which) or (None, None)
+        names = (job, f"{int(which * 16**12):012x}", "foreign")
+        name = names[int(where * 3)]
+        return name is not None and self.plant(self.home / "inbox" / name, what)
+
+    def plant(self, path, what):
+        try:
+            if what < 0.5:
+                os.mkfifo(path, 0o600)
+            elif what < 0.9:
+                path.mkdir(mode=0o700)
+            else:
+                path.symlink_to("/dev/null")
+        except OSError:
+            return False
+        return True
+
+    # ---- the ledger and the home
+
+    def lock_ledger(self, how_long, *_):
+        """Holds the ledger's write lock."""
+        try:
+            ledger = sqlite3.connect(self.home / "ledger.db", timeout=0, check_same_thread=False, isolation_level=None)
+            ledger.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            return False
+        self.later(0.2 + 3 * how_long, ledger.close)
+        return True
+
+    def copy_ledger(self, *_):
+        """Keeps a copy, to come back to later."""
+        try:
+            source = sqlite3.connect(f"file:{self.home}/ledger.db?mode=ro", uri=True, timeout=0)
+            copy = sqlite3.connect(self.copy)
+            source.backup(copy)
+            copy.close()
+            source.close()
+        except sqlite3.Error:
+            return False
+        return True
+
+    def restore_ledger(self, *_):
+        """Puts the older copy in place, as a backup program would."""
+        if not self.copy.exists():
+            return False
+        new = self.home.parent / "restored-ledger.db"
+        shutil.copyfile(self.copy, new)
+        new.chmod(0o600)
+        for name in LEDGER[1:]:
+            unlink(self.home / name)
+        new.rename(self.home / LEDGER[0])
+        return True
+
+    def delete_ledger(self, *_):
+        return any([unlink(self.home / name) for name in LEDGER])
+
+    def rename_home(self, how_long, *_):
+        """Renames the home away for a moment. Nothing is launched meanwhile: a launch would make a new one."""
+        with self.launches.paused():
+            self.undo(everything=True)
+            away = self.home.parent / "renamed-home"
+            self.home.rename(away)
+            time.sleep(0.02 + 0.2 * how_long)
+            if self.home.exists():
+                self.home.rename(self.home.parent / f"new-home-{self.done['rename_home']}")
+            away.rename(self.home)
+        return True
+
+
+def pick(things, which):
+    """The thing at this fraction of a list; `None` where there is none."""
+    return things[int(which * len(things))] if things else None
+
+
+def unlink(path):
+    try:
+        path.unlink()
+        return True
+    except OSError:
+        return False
+
+
+def environment_of(pid):
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def belongs(pid, home):
+    return b"HOMING_HOME=" + os.fsencode(home) in environment_of(pid)
+
+
+def processes(home, *arguments):
+    """The live processes of this home, or those of them that have one of these first arguments."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        if arguments and command_line(name)[1:2] not in [[argument] for argument in arguments]:
+            continue
+        if belongs(name, home):
+            yield int(name)
+
+
+def supervisors(home):
+    """The supervisors of this home and their jobs, in the order of the jobs' ids."""
+    found = [(pid, command_line(pid)[2:3]) for pid in processes(home, b"__supervise")]
+    return sorted(((pid, os.fsdecode(path[0]).rsplit("/", 1)[-1]) for pid, path in found if path), key=lambda x: x[1])
+
+
+def send(pid, home, number):
+    """Signals it, if it still is of this home: the handle keeps the pid from becoming a stranger's meanwhile."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not belongs(pid, home):
+            return False
+        signal.pidfd_send_signal(handle, number)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
