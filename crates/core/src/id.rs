@@ -1,11 +1,12 @@
-//! Names of things: jobs, prefixes of them that people type, and sessions.
+//! Names of things: jobs, prefixes of them that people type, sessions, and the keys under which sessions launch.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Names one job for ever: 12 lower-case hexadecimal digits (48 random bits).
+/// Names one job: 12 lower-case hexadecimal digits. 48 random bits, or of a job with a [`JobKey`] 48 bits of the hash of
+/// session and key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobId([u8; JobId::LENGTH]);
@@ -14,7 +15,7 @@ impl JobId {
     /// Length of an id in characters.
     pub const LENGTH: usize = 12;
 
-    /// Makes an id from random bytes.
+    /// Makes an id from random bytes, or from the beginning of a hash.
     pub fn from_random(bytes: [u8; 6]) -> JobId {
         let mut digits = [0; JobId::LENGTH];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
@@ -157,6 +158,53 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// What a host calls one launch, so that a launch that is repeated is the same job: a string that the host chooses, 1 to
+/// 256 bytes without control characters. Keys of different sessions have nothing to do with each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobKey(String);
+
+impl JobKey {
+    /// Longest key, in bytes.
+    pub const MAX_BYTES: usize = 256;
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for JobKey {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<JobKey, IdError> {
+        if text.is_empty() || text.len() > JobKey::MAX_BYTES || text.chars().any(char::is_control) {
+            return Err(IdError::NotAJobKey(text.chars().take(40).collect()));
+        }
+        Ok(JobKey(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for JobKey {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<JobKey, IdError> {
+        text.parse()
+    }
+}
+
+impl From<JobKey> for String {
+    fn from(key: JobKey) -> String {
+        key.0
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// Why a text names nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -166,6 +214,9 @@ pub enum IdError {
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a session id (1 to 256 bytes, no control characters)")]
     NotASessionId(String),
+    /// Empty, too long, or with control characters.
+    #[error("{0:?} is not a job key (1 to 256 bytes, no control characters)")]
+    NotAJobKey(String),
     /// Not `w_` and a ULID.
     #[error("{0:?} is not the id of a wake (w_ and 26 characters)")]
     NotAWakeId(String),
@@ -189,6 +240,7 @@ mod tests {
         }
         for text in ["", "a\nb", "\u{1b}[31m", &"x".repeat(257)] {
             assert!(text.parse::<SessionId>().is_err(), "{text:?}");
+            assert!(text.parse::<JobKey>().is_err(), "{text:?}");
         }
     }
 }

@@ -7,8 +7,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    FollowUp, FollowUpPolicy, JobCommand, JobId, JobLimits, KilledBy, Leftover, LeftoverPolicy, Outcome,
-    SessionId, Timestamp, as_millis,
+    FollowUp, FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, KilledBy, Leftover, LeftoverPolicy,
+    Outcome, SessionId, Timestamp, as_millis,
 };
 
 /// One job: what was asked, how far it is, and what is owed to its session.
@@ -18,6 +18,8 @@ pub struct Job {
     pub id: JobId,
     /// The session that launched it.
     pub session: SessionId,
+    /// The key it was launched under, where it has one.
+    pub key: Option<JobKey>,
     /// What a person calls it.
     pub name: Option<String>,
     /// What it runs.
@@ -179,10 +181,11 @@ impl Serialize for Job {
         let started = self.state.started();
         let finished = self.state.finished();
         let no_leftovers = Vec::new();
-        let mut job = serializer.serialize_struct("Job", 21)?;
+        let mut job = serializer.serialize_struct("Job", 22)?;
         job.serialize_field("schema", "homing.job/1")?;
         job.serialize_field("id", &self.id)?;
         job.serialize_field("session", &self.session)?;
+        job.serialize_field("key", &self.key)?;
         job.serialize_field("name", &self.name)?;
         job.serialize_field("command", &self.command.to_string())?;
         job.serialize_field("cwd", &self.cwd)?;

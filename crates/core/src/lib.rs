@@ -15,7 +15,7 @@ mod wake;
 
 pub use command::{CommandError, JobCommand};
 pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
-pub use id::{IdError, JobId, JobIdPrefix, SessionId};
+pub use id::{IdError, JobId, JobIdPrefix, JobKey, SessionId};
 pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};
 pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, StartError};
 pub use signal::Signal;

@@ -165,6 +165,7 @@ impl Directories {
             } else {
                 homing::FollowUpPolicy::Never
             },
+            key: None,
             harness: None,
             sink: None,
         };

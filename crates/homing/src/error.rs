@@ -44,6 +44,16 @@ pub enum Error {
         /// The sinks there are.
         known: Vec<String>,
     },
+    /// The key belongs to a job that was launched with another request.
+    #[error("key {key:?} belongs to job {job}, which was launched with another {}", differences.join(", "))]
+    KeyTaken {
+        /// The key.
+        key: String,
+        /// The job that was launched under it.
+        job: JobId,
+        /// What differs.
+        differences: Vec<&'static str>,
+    },
     /// Something else of the request cannot be.
     #[error("{0}")]
     InvalidRequest(String),
@@ -162,6 +172,7 @@ impl Error {
             Error::InvalidCommand(_) => "invalid_command",
             Error::InvalidDirectory { .. } => "invalid_directory",
             Error::NoSuchSink { .. } => "no_such_sink",
+            Error::KeyTaken { .. } => "key_taken",
             Error::InvalidRequest(_) => "invalid_request",
             Error::HomeRefused { .. } | Error::NoHome => "home_refused",
             Error::InvalidConfig { .. } => "invalid_config",
@@ -196,6 +207,9 @@ impl Error {
                 "a sink is a table [sinks.NAME] in config.toml".to_owned()
             }
             Error::NoSuchSink { known, .. } => format!("there are: {}", known.join(", ")),
+            Error::KeyTaken { job, .. } => {
+                format!("choose another key; homing show {job} shows the job that has this one")
+            }
             Error::HomeRefused { hint, .. } => hint.clone(),
             Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
             Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
@@ -225,7 +239,7 @@ impl Error {
             Error::LedgerTooNew { .. } => {
                 "update this program, or set HOMING_HOME to another directory".to_owned()
             }
-            Error::InvalidId(IdError::NotASessionId(_) | IdError::NotAWakeId(_))
+            Error::InvalidId(IdError::NotASessionId(_) | IdError::NotAJobKey(_) | IdError::NotAWakeId(_))
             | Error::InvalidCommand(CommandError::Nul)
             | Error::InvalidRequest(_)
             | Error::InvalidConfig { .. }

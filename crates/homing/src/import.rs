@@ -147,6 +147,7 @@ impl Homing {
             tail_bytes: defaults.tail_bytes,
             leftovers: LeftoverPolicy::default(),
             follow_up: if job.told { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
+            key: None,
             harness: None,
             sink: None,
         }

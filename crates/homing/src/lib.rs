@@ -36,11 +36,13 @@ mod framing;
 mod home;
 mod homing;
 mod import;
+mod keyed;
 mod kill;
 mod launch;
 mod ledger;
 mod monitor;
 mod output;
+mod prepare;
 mod program;
 mod prune;
 mod random;
@@ -68,7 +70,7 @@ pub use home::{HOME_VARIABLE, Home};
 pub use homing::{FollowUpOptions, Homing, ListOptions, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
-    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobState, KilledBy,
+    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobState, KilledBy,
     LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;

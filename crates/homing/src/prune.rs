@@ -7,6 +7,7 @@ use homing_supervisor::platform::cgroup::remove_abandoned;
 
 use crate::Result;
 use crate::homing::Homing;
+use crate::ledger::Launch;
 
 /// What pruning removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,18 +33,23 @@ impl Homing {
     pub(crate) fn prune_known(&self, older_than: Duration) -> Result<PruneReport> {
         remove_abandoned();
         let before_ms = self.now().saturating_sub(older_than).as_unix_millis();
+        self.clear_abandoned_launches()?;
         let due = self.with_ledger(|ledger| ledger.prunable(before_ms))?;
         let mut report = PruneReport::default();
-        for id in due {
-            if self.is_looked_after(id)? {
-                report.kept_running.push(id);
+        let mut gone = Vec::new();
+        for job in due {
+            if self.is_looked_after(job.id)? {
+                report.kept_running.push(job.id);
                 continue;
             }
             // The directory before the row: found the other way round, the job would look new, and be told again.
-            self.remove_job_files(id);
-            report.removed.push(id);
+            if self.remove_launch(job.id, |spec| Launch::of(spec) == job.launch).is_err() {
+                continue;
+            }
+            report.removed.push(job.id);
+            gone.push(job);
         }
-        self.with_ledger(|ledger| ledger.forget(&report.removed))?;
+        self.with_ledger(|ledger| ledger.forget(&gone))?;
         // The last hour's wakes are what the budget counts.
         let within_budget = self.now().saturating_sub(BUDGET_WINDOW).as_unix_millis();
         self.with_ledger(|ledger| ledger.forget_wakes(before_ms.min(within_budget)))?;

@@ -56,6 +56,7 @@ impl Sighting {
             id: self.spec.id,
             limits: self.spec.limits(),
             session: self.spec.session,
+            key: self.spec.key,
             name: self.spec.name,
             command: self.spec.command,
             cwd: self.spec.cwd,

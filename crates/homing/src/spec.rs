@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{FollowUpPolicy, JobCommand, LeftoverPolicy, SessionId};
+use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId};
 
 use crate::Result;
 
@@ -23,6 +23,7 @@ use crate::Result;
 pub struct JobSpec {
     pub(crate) command: JobCommand,
     pub(crate) session: SessionId,
+    pub(crate) key: Option<JobKey>,
     pub(crate) name: Option<String>,
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) environment: Vec<(String, String)>,
@@ -52,6 +53,7 @@ impl JobSpec {
         JobSpec {
             command,
             session: SessionId::default_session(),
+            key: None,
             name: None,
             cwd: None,
             environment: Vec::new(),
@@ -84,6 +86,30 @@ impl JobSpec {
     #[must_use]
     pub fn session(self, session: SessionId) -> JobSpec {
         JobSpec { session, ..self }
+    }
+
+    /// Sets a key, under which the session launches one job, however often the launch is repeated: by a host that was
+    /// killed before it noted the job, or by several processes at once. The first launch runs the command; later ones
+    /// answer with the same job, as it is then. Once the job is pruned, the key is free again.
+    ///
+    /// A later launch has to ask for the same: command, directory, name, leftovers and follow-up policy, and where it
+    /// names them also time limit, grace period and sink. Otherwise it fails with
+    /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because nothing of their
+    /// values is written to disk; they count when the command is started.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let spec = homing::JobSpec::script("make deploy")?.key("message-17".parse()?);
+    /// let first = homing.launch(spec.clone())?;
+    /// assert_eq!(homing.launch(spec)?.id, first.id);
+    /// # homing.wait(&[first.id], homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn key(self, key: JobKey) -> JobSpec {
+        JobSpec { key: Some(key), ..self }
     }
 
     /// Sets the session, and the harness it belongs to, as the environment names them.

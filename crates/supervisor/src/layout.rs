@@ -16,6 +16,8 @@ use crate::DiskError;
 pub const JOBS: &str = "jobs";
 /// Directory of doorbells, in the home.
 pub const INBOX: &str = "inbox";
+/// Where jobs with a key are put together before they appear, in the home.
+pub const STAGE: &str = "launching";
 /// The ledger, in the home.
 pub const LEDGER: &str = "ledger.db";
 
@@ -147,6 +149,14 @@ impl Directory {
         matches!(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
     }
 
+    /// Whether this directory is still what `parent` calls by that name: it was neither moved nor removed.
+    pub fn is_at(&self, parent: &Directory, name: &str) -> bool {
+        match (rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(&self.fd)) {
+            (Ok(there), Ok(this)) => (there.st_dev, there.st_ino) == (this.st_dev, this.st_ino),
+            _ => false,
+        }
+    }
+
     /// Removes a file; one that is missing already is no error.
     ///
     /// # Errors
@@ -194,6 +204,12 @@ impl Directory {
     /// When the disk refuses.
     pub fn sync(&self) -> Result<(), DiskError> {
         rustix::fs::fsync(&self.fd).map_err(|e| DiskError::new("sync", &self.path, e))
+    }
+
+    /// The same open directory, after it was moved.
+    #[must_use]
+    pub fn moved_to(self, parent: &Directory, name: &str) -> Directory {
+        Directory { path: parent.path.join(name), ..self }
     }
 
     /// Where it was opened.

@@ -19,17 +19,6 @@ pub struct JobLock {
 }
 
 impl JobLock {
-    /// Takes the lock, and waits for it: a door that looks at the job holds it for a moment.
-    ///
-    /// # Errors
-    /// When the lock file cannot be opened.
-    pub fn take(directory: &Directory) -> Result<JobLock, DiskError> {
-        let file = directory.open_or_create(LOCK)?;
-        retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-            .map_err(|error| directory.error("lock", LOCK, error))?;
-        Ok(JobLock { file })
-    }
-
     /// Whether somebody looks after the job now. Makes no lock file where there is none.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{FollowUpPolicy, JobCommand, JobId, JobLimits, LeftoverPolicy, SessionId};
+use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, LeftoverPolicy, SessionId};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct SpecFile {
     pub id: JobId,
     /// Who asked.
     pub session: SessionId,
+    /// The key it was launched under: its id is made from session and key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<JobKey>,
     /// What a person calls it.
     pub name: Option<String>,
     /// What it runs.
@@ -109,6 +112,15 @@ pub struct WrittenSpec {
 }
 
 impl WrittenSpec {
+    /// The spec that another process has written, and may not have made durable.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn by_another(directory: &Directory) -> Result<WrittenSpec, DiskError> {
+        let no_spec = || directory.error("open", SPEC, Errno::NOENT);
+        Ok(WrittenSpec { file: directory.open_to_read(SPEC)?.ok_or_else(no_spec)? })
+    }
+
     /// Makes its content durable.
     ///
     /// # Errors

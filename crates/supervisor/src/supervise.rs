@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use homing_core::{Outcome, StartError};
 use rustix::fs::{Mode, OFlags};
@@ -20,6 +21,12 @@ use crate::start_job::start_job;
 use crate::supervision::Supervision;
 use crate::watch::Watch;
 use crate::{DiskError, crash_point};
+
+/// How long the lock of a job is waited for that has not begun.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest time between two looks whether it is free.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a supervisor tells its launcher: the record says the rest.
 pub const ANSWER: &[u8] = b"!";
@@ -41,18 +48,39 @@ pub fn stand_apart() {
 pub fn supervise(directory: &Path) -> Result<(), DiskError> {
     detach();
     let directory = Directory::open(directory)?;
-    let _lock = JobLock::take(&directory)?;
-    crash_point("supervise/locked");
     let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
     let record = Record::open_to_update(&directory)?.ok_or_else(no_record)?;
-    let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
-    if content.finished.is_some() || content.started.is_some() {
+    let Some(_lock) = take_unless_begun(&directory, &record)? else { return Ok(()) };
+    crash_point("supervise/locked");
+    if has_begun(&directory, &record)? {
         // Somebody gave this job up before we came, or a supervisor died: a command never runs twice.
         return Ok(());
     }
     let no_spec = || directory.error("open", SPEC, rustix::io::Errno::NOENT);
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
     run(&Supervision { id: spec.id, directory, record }, &spec)
+}
+
+/// Takes the lock, and waits for it: a door that looks at the job holds it for a moment. `None` where there is nothing
+/// to do: another supervisor, whose launcher died, has begun, or has held the lock for longer than anything should.
+fn take_unless_begun(directory: &Directory, record: &Record) -> Result<Option<JobLock>, DiskError> {
+    let give_up_at = clock::monotonic() + LOCK_TIMEOUT;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(lock) = JobLock::try_take(directory)? {
+            return Ok(Some(lock));
+        }
+        if has_begun(directory, record)? || clock::monotonic() >= give_up_at {
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> {
+    let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
+    Ok(content.started.is_some() || content.finished.is_some())
 }
 
 /// Leaves everything of the launcher behind: its session and terminal, its descriptors, its place as our child's heir.

@@ -17,6 +17,7 @@ Examples:
   homing run --timeout 2h -- cargo bench --quiet  several words: exact arguments, no shell
   homing run --wait 30s './deploy'                looks at it for 30 seconds, then lets it go on
   homing run --follow-up failure --name nightly ./nightly.sh
+  homing run --key deploy-17 ./deploy             repeated, it answers with the same job
 
 The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". \
 Where a sink is configured for it and no monitor is active, one is started in the background.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use homing::core::parse_duration;
-use homing::{FollowUpPolicy, JobCommand, JobSpec, LeftoverPolicy, TimeLimit};
+use homing::{FollowUpPolicy, JobCommand, JobKey, JobSpec, LeftoverPolicy, TimeLimit};
 
 use super::values::{Caller, assignment, time_limit};
 
@@ -17,6 +17,9 @@ pub(crate) struct RunArgs {
     /// Name for people
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
+    /// Launches one job under this key, however often it is repeated: answers with the job that has the key already
+    #[arg(long, value_name = "KEY")]
+    key: Option<JobKey>,
     /// Directory it runs in [default: the current one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
@@ -99,6 +102,9 @@ impl RunArgs {
             });
         if let Some(name) = self.name {
             spec = spec.name(name);
+        }
+        if let Some(key) = self.key {
+            spec = spec.key(key);
         }
         if let Some(sink) = self.sink {
             spec = spec.sink(sink);

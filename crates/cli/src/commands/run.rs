@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use homing::{Homing, Job, JobId, OpenOptions, Outcome, WaitFor};
+use homing::{Homing, Job, JobId, JobState, OpenOptions, Outcome, WaitFor};
 
 use super::read::acknowledge_read;
 use super::stream::{Streamed, follow};
@@ -49,8 +49,10 @@ fn start_monitor(homing: &Homing, job: &Job) {
     }
 }
 
+/// Whether it is over and its command never ran. One that was found by its key may have been lost later.
 fn did_not_start(job: &Job) -> bool {
     matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
+        && job.state.started().is_none()
 }
 
 /// Prints the id, or the document.
@@ -61,20 +63,23 @@ fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failu
         note(&format!("job {} was launched", job.id));
     }
     told?;
-    match job.outcome() {
-        Some(outcome @ (Outcome::FailedToStart { .. } | Outcome::Lost { .. })) => {
-            complain(&why_it_did_not_start(job.id, outcome));
-            if !acknowledge_if_that_is_quick(job.id) {
-                start_monitor(homing, job);
-            }
-            Ok(ExitCode::from(FAILED))
+    if let Some(outcome) = job.outcome().filter(|_| did_not_start(job)) {
+        complain(&why_it_did_not_start(job.id, outcome));
+        if !acknowledge_if_that_is_quick(job.id) {
+            start_monitor(homing, job);
         }
-        // What ended by itself so soon was started.
-        Some(
-            Outcome::Exited { .. } | Outcome::Signaled { .. } | Outcome::TimedOut | Outcome::Killed { .. },
-        )
-        | None => Ok(ExitCode::SUCCESS),
+        return Ok(ExitCode::from(FAILED));
     }
+    if job.state == JobState::Starting {
+        let id = job.id;
+        note_with_hint(
+            &format!("job {id} is starting: its supervisor has not answered for 10 seconds"),
+            &format!(
+                "it may be stopped, or the machine very busy; homing show {id} shows how the job goes on"
+            ),
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn why_it_did_not_start(id: JobId, outcome: &Outcome) -> String {

@@ -86,6 +86,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::InvalidDirectory { .. } => {
             "give an existing directory as cwd, best an absolute path".to_owned()
         }
+        Error::KeyTaken { .. } => "give another key, or none".to_owned(),
         Error::InvalidCommand(CommandError::Empty) => "give a shell script as command".to_owned(),
         other => return other.hint(),
     })

@@ -1,7 +1,7 @@
 //! What a model is told to do next. It must neither poll nor wait for a wake that nobody sends.
 
 use homing::core::format_duration;
-use homing::{Homing, Job, Origin};
+use homing::{Homing, Job, JobState, Origin};
 
 use crate::hooks::CLAUDE_CODE_ENTRYPOINT;
 use crate::setup::{Places, wakes_open_sessions};
@@ -64,6 +64,9 @@ pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
 
 /// That a job goes on, and until when.
 pub(super) fn goes_on(job: &Job) -> String {
+    if job.state == JobState::Starting {
+        return format!("Job {} is starting; its supervisor has not answered yet.", job.id);
+    }
     let limit = match (job.ends_by(), job.limits.timeout) {
         (Some(ends_by), Some(limit)) => {
             format!(" It is ended at {ends_by} at the latest (time limit {}).", format_duration(limit))

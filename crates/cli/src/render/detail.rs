@@ -52,6 +52,9 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
         facts.push(("Name", one_line(name)));
     }
     facts.push(("Session", session(job)));
+    if let Some(key) = &job.key {
+        facts.push(("Key", one_line(key.as_str())));
+    }
     if let Some(sink) = &job.sink {
         facts.push(("Sink", one_line(sink)));
     }

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod evidence;
 mod groups;
+mod keys;
 mod launcher;
 mod ledger;
 mod output;

@@ -207,3 +207,33 @@ async fn a_server_makes_no_home_before_it_launches_a_job() {
         Some(1)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_repeated_under_its_key_runs_nothing_twice() {
+    for way in WAYS {
+        let setup = Setup::new();
+        let client = Client::connect(&setup, way, Traits::default()).await;
+        let (gate, file) = (setup.home.scratch().join("gate"), setup.home.scratch().join("ran"));
+        let command = format!(
+            "echo ran >> '{}'; until [ -e '{}' ]; do sleep 0.02; done; echo through",
+            file.display(),
+            gate.display()
+        );
+        let arguments = json!({"command": command, "key": "k", "run_in_background": true});
+        let first = client.call("run_command", arguments.clone()).await;
+        let again = client.call("run_command", arguments.clone()).await;
+        assert_eq!((again.id(), &again.document()["in_background"]), (first.id(), &json!(true)));
+        assert_eq!(again.document()["job"]["key"], "k");
+
+        let other = client.call("run_command", json!({"command": "true", "key": "k"})).await;
+        assert!(other.is_error() && other.text().contains("was launched with another command"), "{other:?}");
+
+        std::fs::write(&gate, "").expect("the gate opens");
+        setup.wait_for_follow_up(&first.id(), "pending");
+        let over = client.call("run_command", arguments).await;
+        assert_eq!((over.id(), &over.document()["in_background"]), (first.id(), &json!(false)));
+        assert!(over.text().contains("through"), "{}", over.text());
+        setup.wait_for_follow_up(&first.id(), "acknowledged");
+        assert_eq!(std::fs::read_to_string(&file).expect("it ran"), "ran\n");
+    }
+}

@@ -196,6 +196,7 @@ pub(super) mod tests {
             limits: Default::default(),
             leftovers: Default::default(),
             follow_up_policy: Default::default(),
+            key: None,
             harness: None,
             sink: None,
             state: JobState::Finished(Finished {

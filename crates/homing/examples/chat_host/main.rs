@@ -34,8 +34,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use homing::{
-    Delivery, Homing, JobId, JobSpec, ListOptions, MonitorEvent, MonitorHandle, MonitorOptions, OpenOptions,
-    SessionId, Sink, Wake,
+    Delivery, Homing, JobId, JobSpec, MonitorEvent, MonitorHandle, MonitorOptions, OpenOptions, SessionId,
+    Sink, Wake,
 };
 
 use transcript::{Message, Transcript, Who, session, show};
@@ -208,17 +208,12 @@ impl Host {
         Ok(interruption)
     }
 
-    /// Launches a job for the last message, unless that has been done before the host was killed. The job carries the
-    /// number of the message as its name: that is how it is found again.
+    /// Launches a job for the last message. Where that has been done before the host was killed, the key finds it: the
+    /// number of the message.
     fn launch(&self, transcript: &Transcript, command: &str) -> homing::Result<JobId> {
-        let name = format!("message-{}", transcript.messages.len());
-        let session = transcript.session.clone();
-        let launched = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
-        let found = self.homing.list(&launched)?.into_iter().find(|job| job.name.as_ref() == Some(&name));
-        match found {
-            Some(job) => Ok(job.id),
-            None => Ok(self.homing.launch(JobSpec::script(command)?.session(session).name(name))?.id),
-        }
+        let key = format!("message-{}", transcript.messages.len()).parse()?;
+        let spec = JobSpec::script(command)?.session(transcript.session.clone()).key(key);
+        Ok(self.homing.launch(spec)?.id)
     }
 }
 

@@ -152,23 +152,55 @@ impl Ledger {
     }
 
     /// Jobs that ended before `before_ms` and that nobody has to be told of any more, oldest first.
-    pub(crate) fn prunable(&self, before_ms: i64) -> rusqlite::Result<Vec<JobId>> {
+    pub(crate) fn prunable(&self, before_ms: i64) -> rusqlite::Result<Vec<Prunable>> {
         let mut query = self.connection.prepare_cached(
-            "SELECT jobs.id FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
+            "SELECT jobs.seq, jobs.id, json_extract(jobs.spec, '$.created_uptime_us'),
+                 json_extract(jobs.spec, '$.boot_id')
+             FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
              WHERE jobs.state = 'finished' AND jobs.ended_at < ?1
                AND follow_ups.state IN ('acknowledged', 'suppressed')
              ORDER BY jobs.ended_at",
         )?;
-        query.query_map([before_ms], |row| parsed(row, 0))?.collect()
+        let read = |row: &Row<'_>| {
+            Ok(Prunable { seq: row.get(0)?, id: parsed(row, 1)?, launch: Launch::read(row, 2)? })
+        };
+        query.query_map([before_ms], read)?.collect()
     }
 
     /// Forgets jobs whose directories are gone.
-    pub(crate) fn forget(&mut self, ids: &[JobId]) -> rusqlite::Result<()> {
+    pub(crate) fn forget(&mut self, jobs: &[Prunable]) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
-        for id in ids {
-            transaction.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([id.as_str()])?;
+        for job in jobs {
+            // Not by its id: a job that was launched under the same key meanwhile has that too.
+            transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
         }
         transaction.commit()
+    }
+}
+
+/// A job that may be pruned.
+#[derive(Clone, Debug)]
+pub(crate) struct Prunable {
+    seq: i64,
+    pub(crate) id: JobId,
+    pub(crate) launch: Launch,
+}
+
+/// Tells one launch from another under the same key, which has the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    created_uptime_us: u64,
+    boot_id: String,
+}
+
+impl Launch {
+    pub(crate) fn of(spec: &SpecFile) -> Launch {
+        Launch { created_uptime_us: spec.created_uptime_us, boot_id: spec.boot_id.clone() }
+    }
+
+    /// From two columns.
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Launch> {
+        Ok(Launch { created_uptime_us: row.get(first)?, boot_id: row.get(first + 1)? })
     }
 }
 
@@ -181,10 +213,7 @@ fn is_indexed(state: FollowUpState) -> bool {
 }
 
 fn record_one(transaction: &Transaction<'_>, sighting: &Sighting) -> rusqlite::Result<()> {
-    let known = transaction
-        .prepare_cached("SELECT seq, state FROM jobs WHERE id = ?1")?
-        .query_row([sighting.spec.id.as_str()], |row| Ok((row.get::<_, i64>(0)?, state_name(row, 1)?)))
-        .optional()?;
+    let known = same_launch(transaction, sighting)?;
     if known.is_some_and(|(_, state)| state == StateName::Finished) {
         return Ok(());
     }
@@ -230,6 +259,31 @@ fn record_one(transaction: &Transaction<'_>, sighting: &Sighting) -> rusqlite::R
         super::follow_ups::move_on(transaction, seq, event)?;
     }
     Ok(())
+}
+
+/// What is known of a job. A job with a key has the id of the one before it, whose directory was pruned or removed: what
+/// is known of that one makes room.
+fn same_launch(
+    transaction: &Transaction<'_>,
+    sighting: &Sighting,
+) -> rusqlite::Result<Option<(i64, StateName)>> {
+    let spec = &sighting.spec;
+    let known = transaction
+        .prepare_cached(
+            "SELECT seq, state, json_extract(spec, '$.created_uptime_us'), json_extract(spec, '$.boot_id')
+             FROM jobs WHERE id = ?1",
+        )?
+        .query_row([spec.id.as_str()], |row| {
+            Ok((row.get(0)?, state_name(row, 1)?, Launch::read(row, 2)? == Launch::of(spec)))
+        })
+        .optional()?;
+    match known {
+        Some((seq, _, false)) => {
+            transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([seq])?;
+            Ok(None)
+        }
+        known => Ok(known.map(|(seq, state, _)| (seq, state))),
+    }
 }
 
 fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {

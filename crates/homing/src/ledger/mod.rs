@@ -9,7 +9,7 @@ mod telling;
 mod wakes;
 
 pub(crate) use follow_ups::Moved;
-pub(crate) use jobs::JobFilter;
+pub(crate) use jobs::{JobFilter, Launch};
 pub(crate) use open::{LedgerFile, LedgerProblem};
 pub(crate) use telling::{Telling, Untold};
 pub(crate) use wakes::{ChangeContext, Hold, NewWake, WakeChange};

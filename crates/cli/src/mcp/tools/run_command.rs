@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::one_line;
-use homing::{Attention, Homing, Job, JobSpec, Outcome, TimeLimit, WaitFor};
+use homing::{Attention, Error, Homing, Job, JobSpec, Outcome, TimeLimit, WaitFor};
 use rmcp::model::{CallToolResult, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub(in crate::mcp) struct Arguments {
     /// What it is for, in a few words. Shown to people and in lists.
     #[serde(default)]
     description: Option<String>,
+    /// Makes a repeated call safe: as long as its job is kept, the same key and arguments return that job.
+    #[serde(default)]
+    key: Option<String>,
     /// Directory to run in. Default: the server's own.
     #[serde(default)]
     cwd: Option<PathBuf>,
@@ -83,11 +86,14 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let stays = arguments.stays()?;
+    let has_key = arguments.key.is_some();
     let spec = arguments.into_spec(request)?;
     let homing = Arc::clone(&request.homing);
     let launched = blocking(move || launch(&homing, spec, stays.is_some())).await?;
     let Launched { job, attention, trouble } = launched;
-    let answer = if did_not_start(&job) {
+    // The job of an earlier call may be over since long.
+    let is_over = did_not_start(&job) || (has_key && job.outcome().is_some());
+    let answer = if is_over {
         tell_result(job.clone(), attention, request).await
     } else if let Some((at_most, attention)) = stays.zip(attention) {
         stay(job.clone(), at_most, attention, trouble, request).await
@@ -153,6 +159,9 @@ impl Arguments {
         }
         if let Some(description) = self.description.filter(|text| !text.trim().is_empty()) {
             spec = spec.name(description);
+        }
+        if let Some(key) = self.key {
+            spec = spec.key(key.parse().map_err(Error::from)?);
         }
         if let Some(cwd) = self.cwd {
             spec = spec.cwd(cwd);
