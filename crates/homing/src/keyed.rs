@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) enum Keyed {
     /// This process starts it.
-    ToStart(ToStart),
+    ToStart(Box<ToStart>),
     /// It was started by another launch; so it is now.
     Known(Box<Job>),
 }
@@ -97,8 +97,8 @@ impl Homing {
             if let Some(found) = self.find_keyed(asked, key, id)? {
                 return Ok(found);
             }
-            if let Some(mine) = self.publish(asked, id)? {
-                return Ok(Keyed::ToStart(mine));
+            if let Some(to_start) = self.publish(asked, id)? {
+                return Ok(Keyed::ToStart(Box::new(to_start)));
             }
         }
         let taken = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -152,7 +152,8 @@ impl Homing {
             {
                 ring_doorbell(&self.home.inbox, id)?;
                 let prepared = Prepared { spec, directory, record, written };
-                return Ok(Some(Keyed::ToStart(ToStart { prepared, is_new: false, _launcher: launcher })));
+                let to_start = ToStart { prepared, is_new: false, _launcher: launcher };
+                return Ok(Some(Keyed::ToStart(Box::new(to_start))));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -57,8 +57,8 @@ impl Homing {
             None => self.start(&program, self.prepare(&spec)?, &environment, true),
             Some(key) => match self.prepare_keyed(&spec, key)? {
                 Keyed::Known(job) => Ok(*job),
-                Keyed::ToStart(mine) => {
-                    let ToStart { prepared, is_new, _launcher } = mine;
+                Keyed::ToStart(to_start) => {
+                    let ToStart { prepared, is_new, _launcher } = *to_start;
                     self.start(&program, prepared, &environment, is_new)
                 }
             },

@@ -108,6 +108,10 @@ impl Sink for Host {
         let Ok(mut transcript) = transcript.try_lock() else {
             return Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() };
         };
+        // A turn that was cut short by a crash comes first: behind the wake its message would never be answered.
+        if let Err(error) = self.take_turn(&mut transcript, None) {
+            return Delivery::Failed { error: error.to_string() };
+        }
         if !transcript.knows(wake.id) {
             let told = Message {
                 from: Who::Wake,
