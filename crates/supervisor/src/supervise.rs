@@ -14,6 +14,7 @@ use crate::output::OutputWriter;
 use crate::platform::cgroup::leave_foreign_job;
 use crate::platform::clock;
 use crate::platform::fork::{close_inherited_descriptors, go_on_in_a_child};
+use crate::platform::scope;
 use crate::platform::signals::SignalQueue;
 use crate::record::{FinishedRecord, Record};
 use crate::spec_file::SpecFile;
@@ -122,6 +123,9 @@ fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError
     // Where the kernel cannot do that, `homing doctor` finds a supervisor whose directory is gone.
     let _ = signals.watch_removals(supervision.directory.as_fd());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
+    let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
+    scope::enter_own(spec.id.as_str(), &format!("homing job {}{described}", spec.id));
+    crash_point("supervise/placed");
     let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd())?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(Watch::new(job, signals, output, spec))

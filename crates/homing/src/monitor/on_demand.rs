@@ -9,6 +9,7 @@ use std::sync::Arc;
 use homing_core::{FollowUpPolicy, Job};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::cgroup::leave_foreign_job;
+use homing_supervisor::platform::scope;
 use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
 use rustix::fs::fstat;
 
@@ -112,6 +113,8 @@ pub(crate) fn run_on_demand() -> Result<()> {
     // Fails only where we lead a session already.
     let _ = rustix::process::setsid();
     leave_foreign_job();
+    // The service that it was started from may end before it has anything to do.
+    scope::enter_own(&format!("monitor-{}", std::process::id()), "homing monitor, started on demand");
     let homing = Arc::new(OpenOptions::new().open()?);
     let clock = Arc::clone(&homing);
     let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use homing_core::JobId;
 
-use crate::platform::clock;
+use crate::platform::{clock, scope};
 
 /// Names a delegated directory explicitly, or with `off` none at all.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
 
-const PREFIX: &str = "homing-";
+/// What the names of our groups and scopes begin with.
+pub(super) const PREFIX: &str = "homing-";
 
 /// Longest path that is used: it has to fit the record.
 const MAX_PATH_BYTES: usize = 400;
@@ -182,14 +183,17 @@ pub fn delegated_directory() -> Option<PathBuf> {
         let path = PathBuf::from(named);
         return (path.is_absolute() && path.join("cgroup.procs").exists()).then_some(path);
     }
-    // Everything belongs to the superuser, so that says nothing; it names a directory where it wants groups.
-    if rustix::process::geteuid().is_root() {
-        return None;
-    }
     let mut own = own_directory()?;
     // Launched from inside a job: its group is ended with it, ours must not be.
     while is_group_of_a_job(&own) {
         own.pop();
+    }
+    if scope::is_own_scope(&own) {
+        return Some(own);
+    }
+    // Everything belongs to the superuser, so that says nothing; it names a directory where it wants groups.
+    if rustix::process::geteuid().is_root() {
+        return None;
     }
     is_delegated(&own).then_some(own)
 }

@@ -2,12 +2,14 @@
 
 pub mod cgroup;
 pub mod clock;
+mod dbus;
 mod disk;
 pub mod features;
 pub mod fork;
 mod identity;
 pub mod open_files;
 pub mod procfs;
+pub mod scope;
 pub mod signals;
 pub mod wait;
 
