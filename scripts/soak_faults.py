@@ -45,6 +45,8 @@ class Faults:
         # Jobs whose supervisor was killed: they may be lost. Jobs whose directory was removed: they may be unknown.
         self.killed = set()
         self.removed = set()
+        # Jobs in whose directory something was planted: they may not start.
+        self.planted = set()
         self.undoes = []
         self.copy = home.parent / "older-ledger.db"
 
@@ -151,6 +153,7 @@ class Faults:
         _, job = pick(supervisors(self.home), which) or (None, None)
         if job is None:
             return False
+        self.planted.add(job)
         name = ("output.log", "output.tail", "lock", "foreign")[int(where * 4)]
         path = self.home / "jobs" / job / name
         if name == "lock":
