@@ -29,6 +29,7 @@ pub(crate) enum Limit {
 pub(crate) struct Request {
     command: Command,
     session: Option<String>,
+    key: Option<String>,
     name: Option<String>,
     cwd: Option<PathBuf>,
     env: Option<BTreeMap<String, String>>,
@@ -47,6 +48,9 @@ impl Request {
         };
         let session = self.session.map(|session| session.parse::<SessionId>()).transpose()?;
         let mut spec = JobSpec::new(command.map_err(Error::from)?).origin(Origin::from_environment(session)?);
+        if let Some(key) = self.key {
+            spec = spec.key(key.parse()?);
+        }
         if let Some(name) = self.name {
             spec = spec.name(name);
         }

@@ -98,6 +98,47 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert job.wait(DEADLINE).output().text == "late\n"
 
 
+def test_a_launch_under_a_key_is_repeated_without_running_twice(homing: Homing, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    script = f"echo ran >> {ran}"
+    first = homing.launch(script, session="chat-1", key="call-17")
+    assert first.key == "call-17"
+    over = first.wait(DEADLINE, acknowledge=True)
+    again = homing.launch(script, session="chat-1", key="call-17", env={"A": "b"})
+    assert again == over and again.follow_up.state == "acknowledged"
+    assert ran.read_text() == "ran\n"
+    other = homing.launch(script, session="chat-2", key="call-17").wait(DEADLINE)
+    assert other.id != first.id and ran.read_text() == "ran\nran\n"
+    with pytest.raises(Conflict, match="another command, name") as taken:
+        homing.launch("true", session="chat-1", key="call-17", name="a name")
+    assert taken.value.code == "key_taken"
+    with pytest.raises(InvalidRequest, match="job key"):
+        homing.launch("true", key="")
+    assert homing.prune(0) == [first.id]
+    assert homing.launch(script, session="chat-1", key="call-17").wait(DEADLINE).id == first.id
+    assert ran.read_text() == "ran\n" * 3
+
+
+def test_an_application_that_is_killed_before_it_notes_its_job_finds_it_by_its_key(
+    homing: Homing, home: Path, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = f"until [ -e {go} ]; do sleep 0.01; done; echo once"
+    script = f"""
+import os, signal
+from homing import Homing
+Homing({str(home)!r}).launch({command!r}, session="chat-1", key="call-1")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script], check=False)
+        assert done.returncode == -signal.SIGKILL
+    [job] = homing.list()
+    assert homing.launch(command, session="chat-1", key="call-1").id == job.id
+    go.touch()
+    assert job.wait(DEADLINE).output().text == "once\n"
+
+
 def test_kill_ends_the_whole_tree_and_is_not_followed_up(homing: Homing, home: Path) -> None:
     job = homing.launch("setsid sleep 600 & (sleep 600 &); sleep 600", session="chat-1")
     wait_until(lambda: len(processes_of(home)) >= 5, "all of it runs")

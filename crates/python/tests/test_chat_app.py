@@ -163,7 +163,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing_and_does_nothing_
         told = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
         assert told == {job.id: 1 for job in launched}, f"{session}: each job is told exactly once"
         calls = Counter(f"call-{message.id}" for message in transcript if message.is_from("call"))
-        assert calls == Counter(job.name for job in launched), f"{session}: each call launched one job"
+        assert calls == Counter(job.key for job in launched), f"{session}: each call launched one job"
         assert len(calls) == accepted[session], f"{session}: each message that was accepted is there"
     assert rounds >= 3
 

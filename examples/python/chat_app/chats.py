@@ -183,11 +183,9 @@ class Chats:
             turn.thinking = None
 
     def _bash(self, session: str, call: Message) -> str:
-        """Launches the job of a call, unless that was done before a crash. The job's name says which call it is."""
-        name = f"call-{call.id}"
+        """Launches the job of a call. Where that was done before a crash, the key finds it."""
         try:
-            launched = (job for job in self._homing.list(session=session) if job.name == name)
-            job = next(launched, None) or self._homing.launch(call.text, session=session, name=name)
+            job = self._homing.launch(call.text, session=session, key=f"call-{call.id}")
         except HomingError as error:
             return f"Not started: {error}"
         return f"Job {job.id} was started. You will be woken when it is over; end your turn now."

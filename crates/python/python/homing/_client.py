@@ -79,6 +79,7 @@ class Homing:
         command: str | Sequence[str],
         *,
         session: str | None = None,
+        key: str | None = None,
         name: str | None = None,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
@@ -95,8 +96,13 @@ class Homing:
         environment, and is never written to disk. `timeout` is its time limit, `None` for none; `grace` the time
         between SIGTERM and SIGKILL. `sink` names the sink of the configuration that wakes the session.
 
+        With a `key`, the session launches one job, however often that is repeated: by an application that was killed
+        before it noted the job, or by several at once. Later calls return the job that has the key, as it is then, and
+        have to ask for the same; only `env` is not compared. When the job is pruned, its key is free again.
+
         A command that cannot be started is a job that is over, with the outcome `failed_to_start`. Raises
-        `InvalidRequest` where what is asked for makes no sense; then nothing ran.
+        `InvalidRequest` where what is asked for makes no sense, and `Conflict` where the key belongs to a job that was
+        launched with another request; then nothing ran.
         """
         if leftovers not in ("kill", "keep"):
             raise InvalidRequest(f'leftovers is "kill" or "keep", not {leftovers!r}')
@@ -104,6 +110,7 @@ class Homing:
             {
                 "command": command if isinstance(command, str) else list(command),
                 "session": session,
+                "key": key,
                 "name": name,
                 "cwd": None if cwd is None else os.fspath(cwd),
                 "env": None if env is None else dict(env),

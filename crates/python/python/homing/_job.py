@@ -112,6 +112,8 @@ class Job:
 
     id: str
     session: str
+    key: str | None
+    """Under which its session launched it."""
     name: str | None
     command: str
     cwd: str
@@ -190,6 +192,7 @@ def job_from(document: dict[str, Any], homing: Homing) -> Job:
     return Job(
         id=document["id"],
         session=document["session"],
+        key=document["key"],
         name=document["name"],
         command=document["command"],
         cwd=document["cwd"],

@@ -46,7 +46,9 @@ class StillRunning(HomingError, TimeoutError):
 
 
 class Conflict(HomingError):
-    """The job's follow-up has no answer to what was asked: one that runs cannot be acknowledged."""
+    """What exists already does not allow what was asked: a job that runs cannot be acknowledged, and a key that a job has
+    cannot be used for another request.
+    """
 
     code = "follow_up_conflict"
 
@@ -74,6 +76,7 @@ _CLASSES: dict[str, type[HomingError]] = {
     "invalid_config": InvalidConfig,
     "secret_refused": InvalidConfig,
     "follow_up_conflict": Conflict,
+    "key_taken": Conflict,
     "still_not_over": StillRunning,
 }
 
