@@ -232,6 +232,7 @@ fn a_host_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_twice()
         assert_eq!(told("wake"), expected(session), "{session}: each job is told exactly once");
         assert_eq!(told("agent"), expected(session), "{session}: each job was launched by one turn");
         let asked = transcript.iter().filter(|message| message["from"] == "person").count();
-        assert_eq!(asked, expected(session).len(), "{session}: one job for each time it was asked for");
+        let jobs = expected(session).len();
+        assert_eq!(asked, jobs, "{session}: one job for each time it was asked for: {transcript:#?}");
     }
 }
