@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     FollowUp, FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, KilledBy, Leftover, LeftoverPolicy,
-    Outcome, SessionId, Timestamp, as_millis,
+    Outcome, Recovery, SessionId, Timestamp, as_millis,
 };
 
 /// One job: what was asked, how far it is, and what is owed to its session.
@@ -85,6 +85,8 @@ pub struct Finished {
     pub leftovers: Vec<Leftover>,
     /// How many more there were.
     pub leftovers_omitted: u32,
+    /// What is left to do where its supervisor died; `None` where nothing is.
+    pub recovery: Option<Recovery>,
 }
 
 /// How many bytes of output there are, and where they went.
@@ -204,6 +206,10 @@ impl Serialize for Job {
         match finished.map_or(0, |finished| finished.leftovers_omitted) {
             0 => job.skip_field("leftovers_omitted")?,
             omitted => job.serialize_field("leftovers_omitted", &omitted)?,
+        }
+        match finished.and_then(|finished| finished.recovery) {
+            None => job.skip_field("recovery")?,
+            Some(recovery) => job.serialize_field("recovery", &recovery)?,
         }
         job.serialize_field("output", &self.output)?;
         job.serialize_field("follow_up", &self.follow_up)?;

@@ -17,7 +17,7 @@ pub use command::{CommandError, JobCommand};
 pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
 pub use id::{IdError, JobId, JobIdPrefix, JobKey, SessionId};
 pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};
-pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, StartError};
+pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, Recovery, StartError};
 pub use signal::Signal;
 pub use spec::{
     DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, FollowUpPolicy, JobLimits,

@@ -264,8 +264,39 @@ pub enum LeftoverFate {
     Ended,
     /// It was left running because the job asked for that.
     Kept,
-    /// It could not be ended, not even by SIGKILL; it hangs inside the kernel.
+    /// It lives: SIGKILL did not end it because it hangs inside the kernel, or this user may not signal it, or it was not
+    /// certain that it belongs to the job.
     Survived,
+    /// It is the supervisor of another job, or the monitor, which this job started; it ends by itself.
+    Spared,
+}
+
+/// What is left to do for a job whose supervisor died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// Its end was concluded by a reader and is not in its record yet; its processes may still run.
+    NotRecorded,
+    /// Its end is recorded. Its processes were not searched for, because they ran in another pid namespace.
+    NotSearched,
+}
+
+impl Recovery {
+    /// Every value.
+    pub const ALL: [Recovery; 2] = [Recovery::NotRecorded, Recovery::NotSearched];
+
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Recovery::NotRecorded => "not_recorded",
+            Recovery::NotSearched => "not_searched",
+        }
+    }
+
+    /// The value of that name.
+    pub fn from_name(name: &str) -> Option<Recovery> {
+        Recovery::ALL.into_iter().find(|recovery| recovery.as_str() == name)
+    }
 }
 
 #[cfg(test)]

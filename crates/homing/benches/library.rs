@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion};
 use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
 use homing_core::{JobCommand, Outcome};
 use homing_supervisor::layout::{Directory, ring_doorbell};
-use homing_supervisor::platform::{ProcessIdentity, clock};
+use homing_supervisor::platform::{ProcessIdentity, RunBy, clock};
 use homing_supervisor::{FinishedRecord, Record, SpecFile, StartedRecord};
 
 fn main() {
@@ -124,7 +124,7 @@ fn home_with(path: &Path, jobs: u32) -> Homing {
 struct Directories {
     jobs: Directory,
     inbox: Directory,
-    boot_id: String,
+    place: RunBy,
 }
 
 impl Directories {
@@ -133,7 +133,7 @@ impl Directories {
         Directories {
             jobs: open("jobs"),
             inbox: open("inbox"),
-            boot_id: clock::boot_id().expect("a boot id"),
+            place: RunBy::this_process().expect("where this runs"),
         }
     }
 
@@ -145,7 +145,7 @@ impl Directories {
         let directory = self.jobs.open_job(id).expect("a job directory");
         let started_at_ms = clock::wall_millis();
         let spec = SpecFile {
-            schema: SpecFile::SCHEMA.to_owned(),
+            schema: SpecFile::schema(),
             id,
             session: format!("chat-{}", number % 100).parse().expect("a session"),
             name: None,
@@ -153,7 +153,8 @@ impl Directories {
             cwd: "/".into(),
             created_at_ms: started_at_ms,
             created_uptime_us: number,
-            boot_id: self.boot_id.clone(),
+            boot_id: self.place.boot_id.clone(),
+            launched_from: None,
             timeout_ms: Some(3_600_000),
             grace_ms: 10_000,
             head_bytes: 1 << 20,
@@ -174,10 +175,11 @@ impl Directories {
         let started = StartedRecord {
             main: nobody,
             supervisor: nobody,
-            boot_id: self.boot_id.clone(),
+            run_by: self.place.clone(),
             started_at_ms,
             output_pipe: 0,
             cgroup: None,
+            decided: None,
             ended: None,
         };
         record.write_started(&started).expect("a record");

@@ -213,6 +213,7 @@ impl Error {
             Error::HomeRefused { hint, .. } => hint.clone(),
             Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
             Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
+            Error::Disk(error) if error.is_unsupported() => "update this program".to_owned(),
             Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
                 "the disk is full: homing prune removes old jobs".to_owned()
             }

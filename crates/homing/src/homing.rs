@@ -1,16 +1,20 @@
 //! The door itself: an open home, and everything that can be asked of it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use homing_core::{FollowUpState, Job, JobId, JobIdPrefix, SessionId, StateName};
-use homing_supervisor::platform::clock;
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::{RunBy, clock};
 
 use crate::config::Config;
 use crate::home::Home;
 use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem};
+use crate::sync::SyncReport;
 use crate::{Error, Result};
 
 /// How long a locked ledger is waited for.
@@ -27,6 +31,7 @@ pub struct OpenOptions {
     supervisor: Option<PathBuf>,
     busy_timeout: Option<Duration>,
     apart: bool,
+    recovers: bool,
 }
 
 impl OpenOptions {
@@ -61,6 +66,13 @@ impl OpenOptions {
     #[must_use]
     pub fn apart(self) -> OpenOptions {
         OpenOptions { apart: true, ..self }
+    }
+
+    /// Recovers jobs whose supervisor died whenever this home is brought up to date ([`Homing::recover`]). For servers that
+    /// live on; a home that is opened without this reads only.
+    #[must_use]
+    pub fn recovers(self) -> OpenOptions {
+        OpenOptions { recovers: true, ..self }
     }
 
     /// Sets how long a ledger that another process has locked is waited for; 10 s otherwise.
@@ -111,9 +123,20 @@ impl OpenOptions {
             config_is_the_users: self.config.is_none(),
             supervisor: self.supervisor,
             apart: self.apart && !inherits_orphans(),
+            recovers: self.recovers,
             ledger: Mutex::new(ledger),
+            here: OnceLock::new(),
             supervisors: Mutex::default(),
         }
+    }
+}
+
+/// Fails where one of these jobs was written by a newer program: what the ledger knew of it is out of date.
+fn refuse_unsupported(report: SyncReport, ids: &[JobId]) -> Result<()> {
+    let mut unreadable = report.unreadable.into_iter();
+    match unreadable.find(|(id, error)| ids.contains(id) && error.is_unsupported()) {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
     }
 }
 
@@ -150,7 +173,10 @@ pub struct Homing {
     pub(crate) supervisor: Option<PathBuf>,
     /// Whether what this process starts is to be no child of it.
     pub(crate) apart: bool,
+    /// Whether bringing it up to date recovers jobs.
+    pub(crate) recovers: bool,
     ledger: Mutex<LedgerFile>,
+    here: OnceLock<RunBy>,
     /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
     pub(crate) supervisors: Mutex<Vec<Child>>,
 }
@@ -236,13 +262,13 @@ impl Homing {
     /// # Errors
     /// [`Error::NoSuchJob`] where there is none of that id.
     pub fn get(&self, id: JobId) -> Result<Job> {
-        self.sync()?;
+        refuse_unsupported(self.sync()?, &[id])?;
         self.known(id)
     }
 
     /// Several jobs in the order asked for, with one sync for all of them.
     pub(crate) fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
-        self.sync()?;
+        refuse_unsupported(self.sync()?, ids)?;
         ids.iter().map(|id| self.known(*id)).collect()
     }
 
@@ -251,7 +277,10 @@ impl Homing {
         let mut job = self.with_ledger(|ledger| ledger.job(id))?;
         if job.is_none() {
             // Its directory may be there all the same, where a doorbell got lost.
-            self.sync_job(id)?;
+            let unreadable = self.sync_jobs(&[id])?.unreadable;
+            if let Some((_, error)) = unreadable.into_iter().next() {
+                return Err(error.into());
+            }
             job = self.with_ledger(|ledger| ledger.job(id))?;
         }
         let mut job = job.ok_or_else(|| Error::NoSuchJob(id.to_string()))?;
@@ -341,9 +370,21 @@ impl Homing {
         homing_core::Timestamp::from_unix_millis(clock::wall_millis())
     }
 
-    pub(crate) fn boot_id(&self) -> Result<String> {
-        clock::boot_id().map_err(|e| {
-            homing_supervisor::DiskError::new("read", "/proc/sys/kernel/random/boot_id", e).into()
-        })
+    /// Where this process runs. Found out once: none of it changes while a process lives, but the host's name.
+    pub(crate) fn here(&self) -> Result<&RunBy, DiskError> {
+        if let Some(here) = self.here.get() {
+            return Ok(here);
+        }
+        let here = RunBy::this_process().map_err(|error| DiskError::new("read", "/proc", error))?;
+        Ok(self.here.get_or_init(|| here))
+    }
+
+    /// The directory of a job; `None` where there is none.
+    pub(crate) fn open_job_if_there(&self, id: JobId) -> Result<Option<Directory>, DiskError> {
+        match self.home.jobs.open_job(id) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -12,7 +12,7 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, ring_doorbell};
 use homing_supervisor::output::{Drained, OutputWriter};
-use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
+use homing_supervisor::platform::{ProcessIdentity, RunBy, sync_file_system};
 use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
 use rustix::fs::{FlockOperation, OFlags, flock, renameat};
 use rustix::io::{Errno, retry_on_intr};
@@ -131,7 +131,7 @@ impl Homing {
         let defaults = self.config.defaults.limits();
         let started_at_ms = job.started_at.as_unix_millis();
         SpecFile {
-            schema: SpecFile::SCHEMA.to_owned(),
+            schema: SpecFile::schema(),
             id: job.id,
             session: job.session.clone(),
             name: None,
@@ -141,6 +141,7 @@ impl Homing {
             // Puts imported jobs in their order.
             created_uptime_us: u64::try_from(started_at_ms).unwrap_or(0).saturating_mul(1000),
             boot_id: NO_BOOT.to_owned(),
+            launched_from: None,
             timeout_ms: job.timeout.map(as_millis),
             grace_ms: as_millis(defaults.grace),
             head_bytes: defaults.head_bytes,
@@ -160,10 +161,17 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
     StartedRecord {
         supervisor: main,
         main,
-        boot_id: NO_BOOT.to_owned(),
+        run_by: RunBy {
+            machine_id: None,
+            host_name: String::new(),
+            boot_id: NO_BOOT.to_owned(),
+            pid_namespace: None,
+            uid: rustix::process::geteuid().as_raw(),
+        },
         started_at_ms: job.started_at.as_unix_millis(),
         output_pipe: 0,
         cgroup: None,
+        decided: None,
         ended: None,
     }
 }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
 use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, ring_doorbell};
-use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point};
+use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
 use rustix::fs::{FlockOperation, flock, renameat};
 use rustix::io::Errno;
 
 use crate::homing::Homing;
+use crate::observe::observe;
 use crate::prepare::{Prepared, absolute_directory, fill, remove_files};
 use crate::random::random_bytes;
-use crate::sighting::look_at;
 use crate::spec::{JobSpec, TimeLimit};
 use crate::{Error, Result};
 
@@ -128,7 +128,6 @@ impl Homing {
     fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
         let id = spec.id;
         let give_up_at = Instant::now() + OTHERS_TIME;
-        let boot_id = self.boot_id()?;
         let mut pause = Duration::from_millis(1);
         loop {
             // Lock before reading: the job may be started between the two.
@@ -139,13 +138,13 @@ impl Homing {
                 return Ok(None);
             };
             let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
-            let has_begun = content.started.is_some() || content.finished.is_some();
+            let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
             let is_over = Instant::now() >= give_up_at;
-            if has_begun || is_over || spec.boot_id != boot_id {
+            if has_begun || is_over || spec.boot_id != self.here()?.boot_id {
                 // Whoever launched it may have died before this.
                 ring_doorbell(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
-                return Ok(self.as_it_is_now(id, &boot_id)?.map(|job| Keyed::Known(Box::new(job))));
+                return Ok(self.as_it_is_now(id)?.map(|job| Keyed::Known(Box::new(job))));
             }
             if let Some(launcher) = launcher
                 && !JobLock::is_held(&directory)?
@@ -161,8 +160,8 @@ impl Homing {
     }
 
     /// A job as it is now, from its directory. Only what has been told of a job that is over stands in the ledger.
-    fn as_it_is_now(&self, id: JobId, boot_id: &str) -> Result<Option<Job>> {
-        let Some(seen) = look_at(&self.home.jobs, id, boot_id)? else { return Ok(None) };
+    fn as_it_is_now(&self, id: JobId) -> Result<Option<Job>> {
+        let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
         if seen.finished.is_some()
             && let Ok(job) = self.get(id)
         {

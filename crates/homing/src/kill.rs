@@ -8,7 +8,8 @@ use homing_supervisor::platform::signals;
 use homing_supervisor::{DiskError, StartedRecord, UnlinkedSupervisor, find_unlinked_supervisors};
 
 use crate::homing::Homing;
-use crate::sighting::look_at;
+use crate::observe::{StartKnowledge, observe};
+use crate::recover::RecoverOptions;
 use crate::watcher::Watcher;
 use crate::{Error, Result, WaitFor};
 
@@ -84,7 +85,11 @@ impl Homing {
     }
 
     fn supervisor_of(&self, id: JobId) -> Result<Supervisor> {
-        match look_at(&self.home.jobs, id, &self.boot_id()?)? {
+        match observe(&self.home.jobs, id, self.here()?)? {
+            Some(seen) if seen.recovery().is_some() => {
+                self.recover_job(id, StartKnowledge::MayAppear, RecoverOptions::default())?;
+                Ok(Supervisor::NotNeeded)
+            }
             Some(seen) => Ok(match (seen.started, seen.finished) {
                 (Some(started), Some(_)) if self.is_looked_after(id)? => {
                     Supervisor::Recorded(Box::new(started))

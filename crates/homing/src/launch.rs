@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
 use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::{APART_ARGUMENT, JOB_VARIABLE, RecordContent, SUPERVISE_ARGUMENT, crash_point};
+use homing_supervisor::{APART_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::homing::Homing;
 use crate::keyed::{Keyed, ToStart};
+use crate::observe::{JobSnapshot, StartKnowledge, SupervisorLiveness, observe};
 use crate::prepare::Prepared;
 use crate::program::supervisor_program;
+use crate::recover::RecoverOptions;
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
-use crate::sighting::{Attendance, Sighting, look_closely};
 use crate::spec::JobSpec;
 use crate::{Error, HOME_VARIABLE, Result};
 
@@ -75,7 +76,7 @@ impl Homing {
         is_new: bool,
     ) -> Result<Job> {
         let id = prepared.spec.id;
-        let supervisor = match self.spawn(program, &prepared, environment) {
+        let supervisor = match self.spawn(program, &prepared, environment, is_new) {
             Ok(supervisor) => supervisor,
             Err(source) => {
                 if is_new {
@@ -98,23 +99,26 @@ impl Homing {
     }
 
     /// What the record says once the supervisor has answered, or has died without a word.
-    fn what_became_of(&self, prepared: Prepared, answer: Answer) -> Result<Sighting> {
+    fn what_became_of(&self, prepared: Prepared, answer: Answer) -> Result<JobSnapshot> {
         let Prepared { spec, directory, record, .. } = prepared;
         let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
-        let attendance = match answer {
+        let (started, finished) = (content.started.into_valid(), content.finished.into_valid());
+        let supervisor = SupervisorLiveness::Alive;
+        match answer {
             // That a process is recorded does not say that it has become the command.
             Answer::NotYet => {
-                return Ok(Sighting { spec, started: None, finished: content.finished, output_kept: 0 });
+                return Ok(JobSnapshot { spec, started: None, finished, output_kept: 0, supervisor });
             }
-            Answer::Given => Attendance::MayStillCome,
-            Answer::Never => Attendance::WillNotCome,
-        };
-        if content.started.is_some() || content.finished.is_some() {
-            let RecordContent { started, finished } = content;
-            return Ok(Sighting { spec, started, finished, output_kept: 0 });
+            Answer::Given | Answer::Never if started.is_some() || finished.is_some() => {
+                return Ok(JobSnapshot { spec, started, finished, output_kept: 0, supervisor });
+            }
+            Answer::Given => {}
+            // This process knows that it is dead; others would have to wait to be sure.
+            Answer::Never => {
+                self.recover_job(spec.id, StartKnowledge::IsDead, RecoverOptions::default())?;
+            }
         }
-        look_closely(&self.home.jobs, spec.id, &spec.boot_id, attendance)?
-            .ok_or_else(|| Error::NoSuchJob(spec.id.to_string()))
+        observe(&self.home.jobs, spec.id, self.here()?)?.ok_or_else(|| Error::NoSuchJob(spec.id.to_string()))
     }
 
     /// Waits until the supervisor has something to say, which is in the record then; or until it dies without a word.
@@ -147,12 +151,14 @@ impl Homing {
         program: &Path,
         prepared: &Prepared,
         environment: &[(String, String)],
+        is_new: bool,
     ) -> io::Result<Child> {
         // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host.
         Command::new(program)
             .arg0("homing")
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
+            .args((!is_new).then_some(LATE_ARGUMENT))
             .args(self.apart_argument())
             // What the job launches in turn belongs to the same home, however that was named.
             .env(HOME_VARIABLE, self.home_path())

@@ -68,7 +68,7 @@ impl Homing {
             });
         }
         Ok(SpecFile {
-            schema: SpecFile::SCHEMA.to_owned(),
+            schema: SpecFile::schema(),
             id,
             session: asked.session,
             key: asked.key,
@@ -77,7 +77,8 @@ impl Homing {
             cwd,
             created_at_ms: clock::wall_millis(),
             created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),
-            boot_id: self.boot_id()?,
+            boot_id: self.here()?.boot_id.clone(),
+            launched_from: Some(self.here()?.clone()),
             timeout_ms: timeout.map(as_millis),
             grace_ms: as_millis(asked.grace.unwrap_or(defaults.grace)),
             head_bytes: defaults.head_bytes,

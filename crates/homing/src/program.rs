@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use homing_supervisor::{APART_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, stand_apart};
+use homing_supervisor::{
+    APART_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, stand_apart,
+};
 
 use crate::{Error, Result};
 
@@ -50,7 +52,11 @@ pub fn supervise_if_asked() {
         HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);
         return;
     }
-    let supervised = arguments.next().map(|directory| homing_supervisor::supervise(Path::new(&directory)));
+    let supervised = arguments.next().map(|directory| {
+        let is_late = arguments.next().as_deref() == Some(OsStr::new(LATE_ARGUMENT));
+        let start = if is_late { Start::Late } else { Start::InTime };
+        homing_supervisor::supervise(Path::new(&directory), start)
+    });
     // Nobody reads what a supervisor says; its record and its exit status tell.
     std::process::exit(if matches!(supervised, Some(Ok(()))) { 0 } else { 1 });
 }

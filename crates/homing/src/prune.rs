@@ -8,6 +8,7 @@ use homing_supervisor::platform::cgroup::remove_abandoned;
 use crate::Result;
 use crate::homing::Homing;
 use crate::ledger::Launch;
+use crate::recover::RecoverOptions;
 
 /// What pruning removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Homing {
     /// # Errors
     /// When a directory cannot be removed or the ledger cannot be written. What was removed by then stays removed.
     pub fn prune(&self, older_than: Duration) -> Result<PruneReport> {
-        self.sync()?;
+        self.recover(RecoverOptions::default())?;
         self.prune_known(older_than)
     }
 

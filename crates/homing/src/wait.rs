@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
 use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::Relation;
 use homing_supervisor::{Record, RecordContent};
 
 use crate::Result;
 use crate::homing::Homing;
-use crate::sighting::look_at;
+use crate::observe::observe;
 use crate::watcher::Watcher;
 
 /// Which of several jobs are waited for.
@@ -106,9 +107,8 @@ impl Homing {
         let changed = waiting.watcher.changed();
         let to_look_at =
             if waiting.is_begun { changed } else { waiting.open.iter().copied().collect::<Vec<_>>() };
-        let boot_id = self.boot_id()?;
         for id in to_look_at {
-            if waiting.open.contains(&id) && self.is_over_in_boot(id, &boot_id)? {
+            if waiting.open.contains(&id) && self.is_over(id)? {
                 waiting.open.remove(&id);
                 waiting.watcher.remove(id);
             }
@@ -120,18 +120,25 @@ impl Homing {
         })
     }
 
-    pub(crate) fn is_over_in_boot(&self, id: JobId, boot_id: &str) -> Result<bool> {
+    /// Whether a job has finished. Observes the job itself, not the ledger.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
+    pub fn is_over(&self, id: JobId) -> Result<bool> {
         // By its record alone where that says it, as it does for a job that runs.
-        match quick_look(&self.home.jobs, id) {
-            Some(RecordContent { finished: Some(_), .. }) => return Ok(true),
-            Some(RecordContent { started: Some(started), .. })
-                if started.boot_id == boot_id && started.supervisor.is_running() =>
-            {
+        if let Some(content) = quick_look(&self.home.jobs, id) {
+            if content.finished.valid().is_some() {
+                return Ok(true);
+            }
+            let here = self.here()?;
+            if content.started.valid().is_some_and(|started| {
+                here.relation_to(&started.run_by, false) == Relation::SamePidNamespace
+                    && started.supervisor.is_running()
+            }) {
                 return Ok(false);
             }
-            Some(_) | None => {}
         }
-        match look_at(&self.home.jobs, id, boot_id)? {
+        match observe(&self.home.jobs, id, self.here()?)? {
             Some(seen) => Ok(seen.finished.is_some()),
             // The ledger may remember a job whose directory is gone; that is over too.
             None => self.get(id).map(|_| true),

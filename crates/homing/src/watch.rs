@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use homing_core::JobId;
 
-use crate::Result;
 use crate::homing::Homing;
 use crate::watcher::Watcher;
 
@@ -38,14 +37,6 @@ impl Homing {
     /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
     pub fn watch(&self) -> io::Result<JobWatch> {
         Ok(JobWatch { watcher: Watcher::try_new(&self.home)? })
-    }
-
-    /// Whether a job is over. Looks at the job itself, not at the ledger.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
-    pub fn is_over(&self, id: JobId) -> Result<bool> {
-        self.is_over_in_boot(id, &self.boot_id()?)
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::end_job::is_supervisor;
-use crate::orphans::JOB_VARIABLE;
+use crate::belongs::{JOB_VARIABLE, is_spared};
 use crate::platform::{ProcessIdentity, clock, procfs};
 
 /// How long it is tried to end them.
@@ -23,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// such as that of a set-user-ID program.
 pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     let myself = std::process::id();
-    let is_spared = |pid| pid == myself || is_supervisor(pid) || procfs::environment_names(pid, JOB_VARIABLE);
+    let is_spared = |pid| pid == myself || is_spared(pid) || procfs::environment_names(pid, JOB_VARIABLE);
     let mut found = HashMap::new();
     for pid in procfs::all_pids() {
         if !procfs::is_ours(pid) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use homing_core::{Leftover, LeftoverFate};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::belongs::is_spared;
 use crate::platform::cgroup::CgroupGuard;
 use crate::platform::procfs::{self, Stat};
 use crate::platform::wait::{Reaped, Wait, reap};
@@ -18,15 +19,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a round of SIGKILL waits for its effect once nothing new turns up.
 const KILL_PAUSE: Duration = Duration::from_millis(2);
-
-/// First argument of a supervisor.
-pub const SUPERVISE_ARGUMENT: &str = "__supervise";
-
-/// First argument of a monitor that was started on demand.
-pub const MONITOR_ARGUMENT: &str = "__monitor";
-
-/// Last argument of a supervisor or a monitor that is to be no child of whoever starts it.
-pub const APART_ARGUMENT: &str = "apart";
 
 /// All processes of a job, as its supervisor sees them.
 #[derive(Debug)]
@@ -45,12 +37,23 @@ impl JobTree {
     /// Every process of the job that has not ended. Jobs that this job launched are not part of it: they have
     /// supervisors of their own and come home by themselves.
     pub(crate) fn members(&self) -> Vec<(u32, Stat)> {
-        procfs::descendants(std::process::id(), |pid| !is_supervisor(pid))
+        procfs::descendants(std::process::id(), |pid| !is_spared(pid))
+    }
+
+    /// The supervisors of other jobs, and the monitor, that this job started and that live on.
+    pub(crate) fn spared(&self) -> Vec<(u32, Stat)> {
+        let children = procfs::children(std::process::id()).into_iter();
+        children
+            .filter_map(|pid| Some((pid, procfs::stat(pid).filter(|stat| !stat.has_ended())?)))
+            .filter(|(pid, _)| is_spared(*pid))
+            // The kernel knows it by the link that it was started through.
+            .map(|(pid, stat)| (pid, Stat { name: "homing".to_owned(), ..stat }))
+            .collect()
     }
 
     /// Whether nothing of the job is left, once every child that has ended was reaped.
     pub(crate) fn is_empty(&self, on_reaped: impl FnMut(Reaped)) -> bool {
-        reap_ended(on_reaped) || only_supervisors_left()
+        reap_ended(on_reaped) || only_spared_left()
     }
 
     /// Asks every process to end. One that was stopped is continued, or it could not hear.
@@ -143,15 +146,7 @@ fn send(pid: u32, stat: &Stat, signal: Signal) {
 
 /// Whether the only children left are supervisors of other jobs, which this job launched. Asked twice, because the
 /// kernel's list may skip a child while another one ends.
-fn only_supervisors_left() -> bool {
-    let look = || procfs::children(std::process::id()).into_iter().all(is_supervisor);
+fn only_spared_left() -> bool {
+    let look = || procfs::children(std::process::id()).into_iter().all(is_spared);
     look() && look()
-}
-
-/// Whether the process is a supervisor of some job, or a monitor that a launch has started: neither belongs to the
-/// job that it was started from.
-pub(crate) fn is_supervisor(pid: u32) -> bool {
-    procfs::arguments(pid).get(1).is_some_and(|argument| {
-        [SUPERVISE_ARGUMENT, MONITOR_ARGUMENT].iter().any(|ours| argument == ours.as_bytes())
-    })
 }

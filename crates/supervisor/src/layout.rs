@@ -18,6 +18,8 @@ pub const JOBS: &str = "jobs";
 pub const INBOX: &str = "inbox";
 /// Where jobs with a key are put together before they appear, in the home.
 pub const STAGE: &str = "launching";
+/// Held by the active monitor, in the home. It holds the process id of that monitor, for people.
+pub const MONITOR_LOCK: &str = "monitor.lock";
 /// The ledger, in the home.
 pub const LEDGER: &str = "ledger.db";
 

@@ -5,12 +5,14 @@
 //! | a supervisor lives | `supervise.rs`, `watch.rs` |
 //! | a job is started | `start_job.rs`, `platform/linux/fork.rs` |
 //! | a job is ended | `end_job.rs`; when its supervisor is gone: `orphans.rs` |
+//! | a process is told to be a job's, and who is spared | `belongs.rs` |
 //! | what a woken agent left is found | `carriers.rs` |
 //! | a supervisor without a directory is found | `unlinked.rs` |
 //! | an outcome is recorded | `record.rs` |
 //! | output is bounded | `output/` |
 //! | a home is laid out | `layout.rs` |
 
+mod belongs;
 mod carriers;
 mod crash;
 mod end_job;
@@ -28,13 +30,13 @@ mod supervision;
 mod unlinked;
 mod watch;
 
+pub use belongs::{APART_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use carriers::{end_carriers, processes_carrying};
 pub use crash::{arm_crash_points, crash_point, injected_millis};
-pub use end_job::{APART_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use error::DiskError;
 pub use liveness::JobLock;
-pub use orphans::{JOB_VARIABLE, end_orphans};
-pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, StartedRecord};
+pub use orphans::end_orphans;
+pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord};
 pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, stand_apart, supervise};
+pub use supervise::{ANSWER, START_TIMEOUT, Start, stand_apart, supervise, time_since_launch};
 pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};

@@ -1,33 +1,43 @@
-//! `record`: how far a job is. Two slots of fixed place and size, each with a length and a checksum, in a file whose
-//! blocks exist before the job starts: writing an outcome needs no free disk, and a torn one is never believed.
+//! `record`: the state of a job. Two slots of fixed place and size, each with a format version, a length and a checksum, in
+//! a file whose blocks exist before the job starts: writing an outcome needs no free disk, a torn slot is never believed,
+//! and a slot of a newer program is recognised and left alone.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use homing_core::{Leftover, Outcome, StartError};
+use homing_core::{Leftover, Outcome, Recovery, StartError};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::DiskError;
 use crate::layout::{Directory, RECORD};
-use crate::platform::ProcessIdentity;
+use crate::platform::{ProcessIdentity, RunBy};
 
 /// Size of the file: one block.
 pub const RECORD_BYTES: usize = 4096;
 
-/// Where a slot lies, and what marks it.
-struct Slot {
+/// Version of the content of both slots. A reader leaves alone what has a higher one.
+const FORMAT_VERSION: u32 = 2;
+
+/// Where a slot lies, and what marks it. Places, sizes and the shape of the header are the same in every version.
+struct SlotPlace {
     magic: [u8; 4],
     offset: usize,
     size: usize,
 }
 
-const STARTED: Slot = Slot { magic: *b"HMS1", offset: 0, size: 1024 };
-const FINISHED: Slot = Slot { magic: *b"HMF1", offset: 1024, size: RECORD_BYTES - 1024 };
+const STARTED: SlotPlace = SlotPlace { magic: *b"HMST", offset: 0, size: 1536 };
+const FINISHED: SlotPlace = SlotPlace { magic: *b"HMFI", offset: 1536, size: RECORD_BYTES - 1536 };
 
-/// Magic, length, checksum: four bytes each, little-endian.
-const SLOT_HEADER: usize = 12;
+/// Magic, format version, length, checksum: four bytes each, little-endian.
+const SLOT_HEADER: usize = 16;
+
+/// How often a slot that looks torn is read again: its writer may be at work.
+const TORN_READS: u32 = 5;
+
+/// Between two such reads.
+const TORN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Longest text of an error that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 400;
@@ -42,14 +52,18 @@ pub struct StartedRecord {
     pub main: ProcessIdentity,
     /// The supervisor.
     pub supervisor: ProcessIdentity,
-    /// The boot both belong to.
-    pub boot_id: String,
+    /// The machine, the boot, the pid namespace and the user that both belong to, as the supervisor saw them.
+    pub run_by: RunBy,
     /// When the main process was made: wall clock, milliseconds since the epoch.
     pub started_at_ms: i64,
     /// Inode of the pipe that takes the output: whoever holds it open belongs to the job.
     pub output_pipe: u64,
     /// The control group the tree is in, where there is one.
     pub cgroup: Option<String>,
+    /// The outcome that was decided before the tree is ended: `timed_out` or `killed`. Should the supervisor die while it
+    /// ends the tree, this is the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Outcome>,
     /// How the main process ended, while the rest of the tree is still being ended.
     pub ended: Option<EndedRecord>,
 }
@@ -83,6 +97,9 @@ pub struct FinishedRecord {
     pub output_total_bytes: u64,
     /// Bytes that could not be stored.
     pub output_dropped_bytes: u64,
+    /// What is left to do where the supervisor died. On disk never [`Recovery::NotRecorded`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
 }
 
 impl FinishedRecord {
@@ -96,6 +113,7 @@ impl FinishedRecord {
             leftovers_omitted: 0,
             output_total_bytes: 0,
             output_dropped_bytes: 0,
+            recovery: None,
         }
     }
 
@@ -130,13 +148,67 @@ fn shortened(message: &str) -> String {
     format!("{}…", &message[..end])
 }
 
-/// What a record says. A slot that is empty, torn or of another version reads as absent.
+/// What a slot of a record holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Slot<T> {
+    /// Nothing was written yet.
+    #[default]
+    Empty,
+    /// Its checksum does not fit: a write was interrupted, or the disk damaged it. It says nothing.
+    Torn,
+    /// It is intact, and this program does not understand it: a newer one wrote it. Nobody here overwrites it.
+    Unsupported,
+    /// Its content.
+    Valid(T),
+}
+
+impl<T> Slot<T> {
+    /// The content of a valid slot.
+    pub fn valid(&self) -> Option<&T> {
+        match self {
+            Slot::Valid(content) => Some(content),
+            Slot::Empty | Slot::Torn | Slot::Unsupported => None,
+        }
+    }
+
+    /// The content of a valid slot, by value.
+    pub fn into_valid(self) -> Option<T> {
+        match self {
+            Slot::Valid(content) => Some(content),
+            Slot::Empty | Slot::Torn | Slot::Unsupported => None,
+        }
+    }
+
+    /// Whether a newer program wrote it.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Slot::Unsupported => true,
+            Slot::Empty | Slot::Torn | Slot::Valid(_) => false,
+        }
+    }
+
+    fn is_torn(&self) -> bool {
+        match self {
+            Slot::Torn => true,
+            Slot::Empty | Slot::Unsupported | Slot::Valid(_) => false,
+        }
+    }
+}
+
+/// What a record says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordContent {
     /// The started slot.
-    pub started: Option<StartedRecord>,
+    pub started: Slot<StartedRecord>,
     /// The finished slot.
-    pub finished: Option<FinishedRecord>,
+    pub finished: Slot<FinishedRecord>,
+}
+
+impl RecordContent {
+    /// Whether a newer program wrote one of its slots.
+    pub fn is_unsupported(&self) -> bool {
+        self.started.is_unsupported() || self.finished.is_unsupported()
+    }
 }
 
 /// An open record.
@@ -183,11 +255,23 @@ impl Record {
         Record { file }
     }
 
-    /// Reads both slots.
+    /// Reads both slots. A slot that looks torn is read again a few times: its writer may be at work.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> Result<RecordContent, Errno> {
+        let mut content = self.read_once()?;
+        for _ in 0..TORN_READS {
+            if !content.started.is_torn() && !content.finished.is_torn() {
+                break;
+            }
+            std::thread::sleep(TORN_PAUSE);
+            content = self.read_once()?;
+        }
+        Ok(content)
+    }
+
+    fn read_once(&self) -> Result<RecordContent, Errno> {
         let mut bytes = [0; RECORD_BYTES];
         let mut filled = 0;
         while filled < RECORD_BYTES {
@@ -227,7 +311,7 @@ impl Record {
         self.write_slot(&FINISHED, &finished.bounded())
     }
 
-    fn write_slot(&self, slot: &Slot, content: &impl Serialize) -> Result<(), Errno> {
+    fn write_slot(&self, slot: &SlotPlace, content: &impl Serialize) -> Result<(), Errno> {
         let bytes = encode(slot, content).ok_or(Errno::OVERFLOW)?;
         let count = rustix::io::pwrite(&self.file, &bytes, slot.offset as u64)?;
         if count == bytes.len() { Ok(()) } else { Err(Errno::IO) }
@@ -240,16 +324,18 @@ impl AsFd for Record {
     }
 }
 
-fn encode(slot: &Slot, content: &impl Serialize) -> Option<Vec<u8>> {
+fn encode(slot: &SlotPlace, content: &impl Serialize) -> Option<Vec<u8>> {
     let payload = serde_json::to_vec(content).ok()?;
     if SLOT_HEADER + payload.len() > slot.size {
         return None;
     }
+    let version = format_version().to_le_bytes();
     let length = u32::try_from(payload.len()).ok()?.to_le_bytes();
     let mut bytes = Vec::with_capacity(SLOT_HEADER + payload.len());
     bytes.extend_from_slice(&slot.magic);
+    bytes.extend_from_slice(&version);
     bytes.extend_from_slice(&length);
-    bytes.extend_from_slice(&checksum(&slot.magic, &length, &payload).to_le_bytes());
+    bytes.extend_from_slice(&checksum(&[&slot.magic, &version, &length, &payload]).to_le_bytes());
     bytes.extend_from_slice(&payload);
     Some(bytes)
 }
@@ -258,22 +344,42 @@ fn decode(bytes: &[u8]) -> RecordContent {
     RecordContent { started: decode_slot(&STARTED, bytes), finished: decode_slot(&FINISHED, bytes) }
 }
 
-fn decode_slot<T: DeserializeOwned>(slot: &Slot, bytes: &[u8]) -> Option<T> {
-    let bytes = bytes.get(slot.offset..)?;
+fn decode_slot<T: DeserializeOwned>(slot: &SlotPlace, bytes: &[u8]) -> Slot<T> {
+    let bytes = bytes.get(slot.offset..).unwrap_or_default();
     let bytes = &bytes[..bytes.len().min(slot.size)];
-    let (header, rest) = bytes.split_at_checked(SLOT_HEADER)?;
-    let word = |index: usize| -> Option<[u8; 4]> { header[index..index + 4].try_into().ok() };
-    let (magic, length, sum) = (word(0)?, word(4)?, word(8)?);
-    let payload = rest.get(..usize::try_from(u32::from_le_bytes(length)).ok()?)?;
-    let intact = magic == slot.magic && checksum(&magic, &length, payload) == u32::from_le_bytes(sum);
-    if intact { serde_json::from_slice(payload).ok() } else { None }
+    if bytes.iter().take(SLOT_HEADER).all(|&byte| byte == 0) {
+        return Slot::Empty;
+    }
+    let Some((version, payload)) = intact_payload(slot, bytes) else { return Slot::Torn };
+    if version > format_version() {
+        return Slot::Unsupported;
+    }
+    // Intact, and still not understood: a kind of outcome, say, that this program does not know.
+    serde_json::from_slice(payload).map_or(Slot::Unsupported, Slot::Valid)
 }
 
-fn checksum(magic: &[u8], length: &[u8], payload: &[u8]) -> u32 {
+/// The version and the payload of a slot whose checksum fits.
+fn intact_payload<'a>(slot: &SlotPlace, bytes: &'a [u8]) -> Option<(u32, &'a [u8])> {
+    let (header, rest) = bytes.split_at_checked(SLOT_HEADER)?;
+    let word = |index: usize| -> Option<[u8; 4]> { header[4 * index..4 * index + 4].try_into().ok() };
+    let (magic, version, length, sum) = (word(0)?, word(1)?, word(2)?, word(3)?);
+    let payload = rest.get(..usize::try_from(u32::from_le_bytes(length)).ok()?)?;
+    let is_intact =
+        magic == slot.magic && checksum(&[&magic, &version, &length, payload]) == u32::from_le_bytes(sum);
+    is_intact.then_some((u32::from_le_bytes(version), payload))
+}
+
+/// The version that this program writes and reads; the fault tests play a newer program with another one.
+fn format_version() -> u32 {
+    fail::fail_point!("record_format", |version| {
+        version.and_then(|text| text.parse().ok()).unwrap_or(FORMAT_VERSION)
+    });
+    FORMAT_VERSION
+}
+
+fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    for part in [magic, length, payload] {
-        hasher.update(part);
-    }
+    parts.iter().for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 
@@ -283,15 +389,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::platform::PidNamespace;
 
     fn started() -> StartedRecord {
         StartedRecord {
             main: ProcessIdentity { pid: 4242, start_ticks: u64::MAX },
             supervisor: ProcessIdentity { pid: 4_194_304, start_ticks: 123_456_789 },
-            boot_id: "3f1c9b52-0000-4000-8000-0123456789ab".to_owned(),
+            run_by: RunBy {
+                machine_id: Some("0".repeat(64)),
+                host_name: "h".repeat(64),
+                boot_id: "3f1c9b52-0000-4000-8000-0123456789ab".to_owned(),
+                pid_namespace: Some(PidNamespace { inode: u64::MAX, init_start_ticks: Some(u64::MAX) }),
+                uid: u32::MAX,
+            },
             started_at_ms: 1_795_345_200_123,
             output_pipe: u64::MAX,
-            cgroup: Some(format!("/sys/fs/cgroup/{}", "x".repeat(200))),
+            cgroup: Some(format!("/sys/fs/cgroup/{}", "x".repeat(385))),
+            decided: Some(Outcome::TimedOut),
             ended: Some(EndedRecord {
                 outcome: Outcome::Signaled { signal: Signal::from_number(11) },
                 ended_at_ms: 1_795_345_201_123,
@@ -319,7 +433,8 @@ mod tests {
     fn both_slots_are_read_back() {
         let finished = finished(Outcome::Exited { exit_code: 3 });
         let content = decode(&image(&started(), &finished));
-        assert_eq!(content, RecordContent { started: Some(started()), finished: Some(finished) });
+        let expected = RecordContent { started: Slot::Valid(started()), finished: Slot::Valid(finished) };
+        assert_eq!(content, expected);
     }
 
     #[test]
@@ -328,10 +443,10 @@ mod tests {
         let mut large = finished(Outcome::FailedToStart { error: StartError { message, errno: Some(2) } });
         let leftover = Leftover { pid: u32::MAX, name: "\u{1}".repeat(3), fate: LeftoverFate::Survived };
         large.leftovers = vec![leftover; 100];
-        let read = decode(&image(&started(), &large)).finished.expect("an intact slot");
+        let read = decode(&image(&started(), &large)).finished.into_valid().expect("an intact slot");
         assert_eq!(read.leftovers.len() + read.leftovers_omitted as usize, 100);
         large.end.outcome = Outcome::TimedOut;
-        let read = decode(&image(&started(), &large)).finished.expect("an intact slot");
+        let read = decode(&image(&started(), &large)).finished.into_valid().expect("an intact slot");
         assert_eq!((read.leftovers.len(), read.leftovers_omitted), (MAX_LEFTOVERS, 76));
     }
 
@@ -343,8 +458,8 @@ mod tests {
             let mut bad = good.clone();
             bad[index] ^= 0x5a;
             let read = decode(&bad);
-            assert!(read.started.is_none_or(|read| read == started()), "byte {index}");
-            assert!(read.finished.is_none_or(|read| read == truth), "byte {index}");
+            assert!([Slot::Torn, Slot::Valid(started())].contains(&read.started), "byte {index}");
+            assert!([Slot::Torn, Slot::Valid(truth.clone())].contains(&read.finished), "byte {index}");
         }
     }
 
@@ -354,15 +469,35 @@ mod tests {
         let good = image(&started(), &truth);
         for length in 0..good.len() {
             let read = decode(&good[..length]);
-            assert!(read.started.is_none_or(|read| read == started()), "cut at {length}");
-            assert!(read.finished.is_none_or(|read| read == truth), "cut at {length}");
+            let started_slots = [Slot::Empty, Slot::Torn, Slot::Valid(started())];
+            assert!(started_slots.contains(&read.started), "cut at {length}");
+            let finished_slots = [Slot::Empty, Slot::Torn, Slot::Valid(truth.clone())];
+            assert!(finished_slots.contains(&read.finished), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn a_slot_of_a_newer_program_is_recognised_and_not_torn() {
+        let mut newer = encode(&FINISHED, &finished(Outcome::TimedOut)).unwrap();
+        newer[4..8].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+        let sum = checksum(&[&newer[..4], &newer[4..8], &newer[8..12], &newer[SLOT_HEADER..]]);
+        newer[12..16].copy_from_slice(&sum.to_le_bytes());
+        let mut bytes = vec![0; RECORD_BYTES];
+        bytes[FINISHED.offset..FINISHED.offset + newer.len()].copy_from_slice(&newer);
+        let expected = RecordContent { started: Slot::Empty, finished: Slot::Unsupported };
+        assert_eq!(decode(&bytes), expected);
+        // An outcome of a kind that this program does not know.
+        let unknown = encode(&FINISHED, &serde_json::json!({ "outcome": { "kind": "paused" } })).unwrap();
+        bytes[FINISHED.offset..FINISHED.offset + unknown.len()].copy_from_slice(&unknown);
+        assert_eq!(decode(&bytes).finished, Slot::Unsupported);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..RECORD_BYTES)) {
-            prop_assert_eq!(decode(&bytes), RecordContent::default());
+            let read = decode(&bytes);
+            prop_assert!(matches!(read.started, Slot::Empty | Slot::Torn));
+            prop_assert!(matches!(read.finished, Slot::Empty | Slot::Torn));
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DiskError;
 use crate::layout::{Directory, SPEC, SPEC_NEW};
+use crate::platform::RunBy;
 
 /// Largest spec that is read, in bytes.
 const MAX_SPEC_BYTES: u64 = 64 << 20;
@@ -37,6 +38,9 @@ pub struct SpecFile {
     pub created_uptime_us: u64,
     /// The boot that clock belongs to.
     pub boot_id: String,
+    /// Where the launcher ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_from: Option<RunBy>,
     /// Time limit in milliseconds; `null` for none.
     pub timeout_ms: Option<u64>,
     /// Time between SIGTERM and SIGKILL in milliseconds.
@@ -58,8 +62,11 @@ pub struct SpecFile {
 }
 
 impl SpecFile {
-    /// The schema this program writes and reads.
-    pub const SCHEMA: &str = "homing.spec/1";
+    /// The schema that this program writes and reads; the fault tests play a newer program with another one.
+    pub fn schema() -> String {
+        fail::fail_point!("spec_schema", Option::unwrap_or_default);
+        "homing.spec/1".to_owned()
+    }
 
     /// The bounds it sets.
     pub fn limits(&self) -> JobLimits {
@@ -95,13 +102,23 @@ impl SpecFile {
         let mut text = Vec::new();
         let mut reader = std::io::Read::take(std::fs::File::from(file), MAX_SPEC_BYTES);
         std::io::Read::read_to_end(&mut reader, &mut text).map_err(failed)?;
-        let spec: SpecFile = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
-        if spec.schema != SpecFile::SCHEMA {
-            let message = format!("schema {:?} is not {:?}", spec.schema, SpecFile::SCHEMA);
-            return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, message)));
+        match serde_json::from_slice::<SpecFile>(&text) {
+            Ok(spec) if spec.schema == SpecFile::schema() => Ok(Some(spec)),
+            Ok(_) => Err(DiskError::unsupported(directory.path().join(SPEC))),
+            Err(error) => Err(match serde_json::from_slice::<SchemaOnly>(&text) {
+                Ok(SchemaOnly { schema: other }) if other != SpecFile::schema() => {
+                    DiskError::unsupported(directory.path().join(SPEC))
+                }
+                Ok(_) | Err(_) => failed(error.into()),
+            }),
         }
-        Ok(Some(spec))
     }
+}
+
+/// All that every version of a spec has in common.
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: String,
 }
 
 /// A spec that is written and not yet durable.

@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::layout::{Directory, SCRIPT};
-use crate::platform::ProcessIdentity;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
+use crate::platform::{ProcessIdentity, RunBy};
 use crate::record::{Record, StartedRecord};
 use crate::spec_file::SpecFile;
 
@@ -61,11 +61,11 @@ pub(crate) fn start_job(
     let mut started = StartedRecord {
         main,
         supervisor: ProcessIdentity::of_this_process().ok_or_else(no_proc)?,
-        // Asked for a moment ago: there was no boot in between.
-        boot_id: spec.boot_id.clone(),
+        run_by: RunBy::this_process().map_err(failed_io("find out where it runs"))?,
         started_at_ms,
         output_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
+        decided: None,
         ended: None,
     };
     // Before its group is made: whatever dies from now on, recovery knows which group to remove.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use homing_core::{Outcome, StartError};
+use homing_core::{LostReason, Outcome, StartError};
 use rustix::fs::{Mode, OFlags};
 
 use crate::layout::{Directory, RECORD, SPEC};
@@ -16,7 +16,7 @@ use crate::platform::clock;
 use crate::platform::fork::{close_inherited_descriptors, go_on_in_a_child};
 use crate::platform::scope;
 use crate::platform::signals::SignalQueue;
-use crate::record::{FinishedRecord, Record};
+use crate::record::{FinishedRecord, Record, Slot};
 use crate::spec_file::SpecFile;
 use crate::start_job::start_job;
 use crate::supervision::Supervision;
@@ -46,7 +46,7 @@ pub fn stand_apart() {
 ///
 /// # Errors
 /// When there is no such job, or its disk cannot be read.
-pub fn supervise(directory: &Path) -> Result<(), DiskError> {
+pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
     detach();
     let directory = Directory::open(directory)?;
     let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
@@ -59,7 +59,32 @@ pub fn supervise(directory: &Path) -> Result<(), DiskError> {
     }
     let no_spec = || directory.error("open", SPEC, rustix::io::Errno::NOENT);
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
-    run(&Supervision { id: spec.id, directory, record }, &spec)
+    let supervision = Supervision { id: spec.id, directory, record };
+    if start == Start::InTime && time_since_launch(&spec) > START_TIMEOUT {
+        // Readers conclude after this time that the command did not run; that has to stay true.
+        let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
+        return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
+    }
+    run(&supervision, &spec)
+}
+
+/// When a job may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Within [`START_TIMEOUT`] of its launch.
+    InTime,
+    /// At any time: its launcher died before it could start it, and another launcher asks for it under its key. Where
+    /// its session was told meanwhile that it never started, it is told of the correction.
+    Late,
+}
+
+/// How long after its launch a job may start. Readers wait a little longer than this before they conclude that it did
+/// not.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long ago the job was launched, on the clock since boot, which does not jump.
+pub fn time_since_launch(spec: &SpecFile) -> Duration {
+    clock::uptime().saturating_sub(Duration::from_micros(spec.created_uptime_us))
 }
 
 /// Takes the lock, and waits for it: a door that looks at the job holds it for a moment. `None` where there is nothing
@@ -81,7 +106,7 @@ fn take_unless_begun(directory: &Directory, record: &Record) -> Result<Option<Jo
 
 fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> {
     let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
-    Ok(content.started.is_some() || content.finished.is_some())
+    Ok(content.started != Slot::Empty || content.finished != Slot::Empty)
 }
 
 /// Leaves everything of the launcher behind: its session and terminal, its descriptors, its place as our child's heir.

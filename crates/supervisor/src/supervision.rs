@@ -1,10 +1,17 @@
 //! One job under supervision: where everything about it is, and how its end is made known.
 
-use homing_core::JobId;
+use std::time::Duration;
 
-use crate::layout::{self, Directory, INBOX, RECORD, SPEC};
+use homing_core::{JobId, LeftoverFate};
+
+use crate::layout::{self, Directory, INBOX, LOCK, RECORD, SCRIPT, SPEC};
 use crate::record::{FinishedRecord, Record};
 use crate::{DiskError, crash_point};
+
+/// How often, and after which pause, a spec must be missing before its job counts as removed: a file that is replaced
+/// is missing for a moment.
+const REMOVAL_LOOKS: u32 = 10;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// One job under supervision.
 #[derive(Debug)]
@@ -17,7 +24,22 @@ pub(crate) struct Supervision {
 impl Supervision {
     /// Whether somebody has removed the job: it exists if and only if its spec does.
     pub(crate) fn is_removed(&self) -> bool {
-        self.directory.lacks(SPEC)
+        for _ in 0..REMOVAL_LOOKS {
+            if !self.directory.lacks(SPEC) {
+                return false;
+            }
+            std::thread::sleep(REMOVAL_PAUSE);
+        }
+        true
+    }
+
+    /// Removes the script, and the lock where nothing is kept running: a finished job needs neither. Left lying they cost a
+    /// block of disk each, and go with the job.
+    fn remove_what_is_not_needed(&self, finished: &FinishedRecord) {
+        let _ = self.directory.remove_file(SCRIPT);
+        if finished.leftovers.iter().all(|leftover| leftover.fate != LeftoverFate::Kept) {
+            let _ = self.directory.remove_file(LOCK);
+        }
     }
 
     /// Records the end for good, and rings the doorbell. Should the doorbell not ring, because the disk is full, the
@@ -30,6 +52,7 @@ impl Supervision {
             .open_directory(format!("../../{INBOX}"))
             .and_then(|inbox| layout::ring_doorbell(&inbox, self.id));
         crash_point("supervise/doorbell_rung");
+        self.remove_what_is_not_needed(finished);
         written.map_err(|e| self.directory.error("write", RECORD, e)).and(rung)
     }
 }

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, statat};
 use rustix::process::Signal;
 
-use crate::end_job::SUPERVISE_ARGUMENT;
+use crate::belongs::SUPERVISE_ARGUMENT;
 use crate::layout::{Directory, INBOX, JOBS, RECORD};
 use crate::orphans::end_orphans;
 use crate::platform::open_files::{OpenFile, identity, open_files, shares_namespace};
@@ -35,10 +35,10 @@ const EXIT_PAUSE: Duration = Duration::from_millis(1);
 /// whatever became of the lock file; and a supervisor that has ended holds nothing.
 pub(crate) fn is_supervised(directory: &Directory) -> bool {
     let record = Record::open_to_read(directory).ok().flatten().and_then(|record| record.read().ok());
-    let Some(started) = record.and_then(|content| content.started) else { return false };
+    let Some(started) = record.and_then(|content| content.started.into_valid()) else { return false };
     let Ok(held) = fstat(directory) else { return false };
     // A pid of another boot is another process.
-    if clock::boot_id().is_ok_and(|boot_id| boot_id != started.boot_id) {
+    if clock::boot_id().is_ok_and(|boot_id| boot_id != started.run_by.boot_id) {
         return false;
     }
     let pid = started.supervisor.pid;
@@ -168,7 +168,7 @@ impl UnlinkedSupervisor {
         let file = files.iter().find(|file| file.name == self.directory.join(RECORD))?;
         let record: OwnedFd =
             rustix::fs::open(file.link(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        Record::from_file(record).read().ok()?.started
+        Record::from_file(record).read().ok()?.started.into_valid()
     }
 }
 

@@ -119,7 +119,7 @@ impl Watch {
     /// Watches until the job is over and recorded, and nothing of it is left that was not to be kept.
     pub(crate) fn until_over(mut self, supervision: &Supervision) -> Result<(), DiskError> {
         if supervision.is_removed() {
-            self.end_tree(Ending::Killed(KilledBy::Outside));
+            self.end_tree(Ending::Killed(KilledBy::Outside), supervision);
         }
         while !self.is_over(supervision) {
             self.wait();
@@ -162,7 +162,7 @@ impl Watch {
                 false
             }
             Phase::Running if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.end_tree(Ending::TimedOut);
+                self.end_tree(Ending::TimedOut, supervision);
                 false
             }
             Phase::Draining { until } if now >= until => match self.policy {
@@ -211,8 +211,13 @@ impl Watch {
         }
     }
 
-    /// Asks the whole tree to end, and sets the time for SIGKILL.
-    fn end_tree(&mut self, why: Ending) {
+    /// Asks the whole tree to end, and sets the time for SIGKILL. Why it is ended is written first: should we be killed
+    /// meanwhile, that is the outcome.
+    fn end_tree(&mut self, why: Ending, supervision: &Supervision) {
+        self.started.decided = Some(why.into());
+        // Where this fails, so will the final record, and that is reported.
+        let _ = supervision.record.write_started(&self.started);
+        crash_point("supervise/end_decided");
         self.phase = Phase::Ending { why, kill_at: clock::monotonic().saturating_add(self.grace) };
         self.tree.terminate();
     }
@@ -248,7 +253,9 @@ impl Watch {
             match (signal, self.phase) {
                 (Received::ChildEnded, _) => child_ended = true,
                 (Received::DirectoryChanged, _) => {}
-                (Received::KillRequested(by), Phase::Running) => self.end_tree(Ending::Killed(by)),
+                (Received::KillRequested(by), Phase::Running) => {
+                    self.end_tree(Ending::Killed(by), supervision);
+                }
                 // The outcome stands already; what is left need not wait.
                 (Received::KillRequested(_), Phase::Draining { .. }) => self.end_leftovers(),
                 (
@@ -300,14 +307,17 @@ impl Watch {
         let end = self.ended.take().unwrap_or_else(|| {
             self.end_now(Outcome::Signaled { signal: homing_core::Signal::from_number(9) })
         });
+        let mut leftovers = std::mem::take(&mut self.leftovers);
+        leftovers.extend(crate::end_job::leftovers(&self.tree.spared(), LeftoverFate::Spared));
         FinishedRecord {
             end,
             cpu_ms: Some(as_millis(self.usage.cpu)),
             peak_memory_bytes: Some(self.usage.peak_memory_bytes),
-            leftovers: std::mem::take(&mut self.leftovers),
+            leftovers,
             leftovers_omitted: 0,
             output_total_bytes: self.output.total_bytes(),
             output_dropped_bytes: self.output.dropped_bytes(),
+            recovery: None,
         }
     }
 

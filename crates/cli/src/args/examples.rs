@@ -162,6 +162,13 @@ Examples:
 
 A job whose follow-up is open is never removed.";
 
+pub(super) const RECOVER: &str = "\
+Examples:
+  homing recover
+  homing recover --assume-gone        the host that ran them is gone for good
+
+A running monitor does this by itself. Commands that read, such as list and wait, never do it.";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   homing doctor

@@ -24,7 +24,7 @@ pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs
 pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
 pub(crate) use setup::SetupArgs;
 pub(crate) use unparsed::Unparsed;
-pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs};
+pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs, RecoverArgs};
 pub(crate) use values::Limit;
 
 use std::ffi::OsString;
@@ -88,6 +88,9 @@ pub(crate) enum Command {
     /// Removes old jobs that nobody has to be told of
     #[command(after_help = examples::PRUNE)]
     Prune(PruneArgs),
+    /// Ends what is left of jobs whose supervisor died, and records their end
+    #[command(after_help = examples::RECOVER)]
+    Recover(RecoverArgs),
     /// Checks that everything homing rests on is as it should be
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
@@ -120,6 +123,7 @@ impl Command {
             Command::Ack(args) | Command::Retry(args) | Command::Drop(args) => args.json,
             Command::Monitor(args) => args.wants_json(),
             Command::Prune(args) => args.json,
+            Command::Recover(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Setup(args) => args.json,
             Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,

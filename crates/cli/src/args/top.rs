@@ -29,6 +29,7 @@ Hear of the end:
 End and clean up:
   kill         Ends jobs with every process they started
   prune        Removes old jobs that nobody has to be told of
+  recover      Ends what is left of jobs whose supervisor died, and records their end
   doctor       Checks that everything homing rests on is as it should be
 
 Set up:

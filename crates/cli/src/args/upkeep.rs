@@ -1,4 +1,4 @@
-//! The arguments of what keeps the house: `prune`, `doctor`, `completions`, `man`.
+//! The arguments of what keeps the house: `prune`, `recover`, `doctor`, `completions`, `man`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,17 @@ pub(crate) struct PruneArgs {
     /// Only jobs that ended longer ago than this [default: 7d, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) older_than: Option<Duration>,
+    /// Prints a document with the ids of the jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is recovered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoverArgs {
+    /// Takes jobs of other hosts for lost too, where nothing holds their lock. Use it only if that host is gone
+    #[arg(long)]
+    pub(crate) assume_gone: bool,
     /// Prints a document with the ids of the jobs
     #[arg(long)]
     pub(crate) json: bool,

@@ -16,6 +16,7 @@ mod output;
 mod page;
 mod prune;
 mod read;
+mod recover;
 mod result;
 mod run;
 mod service;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "mcp")]
         Command::Mcp(args) => mcp::mcp(args),
         Command::Prune(args) => prune::prune(&args),
+        Command::Recover(args) => recover::recover(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Setup(args) => setup::setup(&args),
         Command::Hook(args) => Ok(hook::hook(&args)),

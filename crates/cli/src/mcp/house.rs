@@ -51,7 +51,7 @@ impl House {
         let stamp = stamp();
         if open_now.as_ref().is_none_or(|(read, _)| *read != stamp) {
             // A client that ends its server's process tree does not mean the jobs.
-            *open_now = open(OpenOptions::new().apart())?.map(|homing| (stamp, Arc::new(homing)));
+            *open_now = open(OpenOptions::new().apart().recovers())?.map(|homing| (stamp, Arc::new(homing)));
         }
         Ok(open_now.as_ref().map(|(_, homing)| Arc::clone(homing)))
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use homing::core::text::{flatten, grouped, is_line_break};
-use homing::core::{Timestamp, format_duration};
+use homing::core::{Recovery, Timestamp, format_duration};
 use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
 
 use super::style::{TITLE, Tone};
@@ -77,11 +77,23 @@ fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static s
     if let Some(leftovers) = leftover_words(job) {
         facts.push(("Left behind", leftovers));
     }
+    if let Some(recovery) = job.state.finished().and_then(|finished| finished.recovery) {
+        facts.push(("Recovery", recovery_advice(recovery).to_owned()));
+    }
     facts.push(("Follow-up", follow_up(job, now)));
     if let Some(directory) = directory {
         facts.push(("Files", flatten(&directory.to_string_lossy())));
     }
     facts
+}
+
+fn recovery_advice(recovery: Recovery) -> &'static str {
+    match recovery {
+        Recovery::NotRecorded => "not recovered yet: its processes may still run; run homing recover",
+        Recovery::NotSearched => {
+            "its processes were not searched for: they ran in another pid namespace; run homing recover there"
+        }
+    }
 }
 
 fn session(job: &Job) -> String {

@@ -129,6 +129,7 @@ pub(crate) fn leftover_words(job: &Job) -> Option<String> {
                 LeftoverFate::Ended => "ended",
                 LeftoverFate::Kept => "left running",
                 LeftoverFate::Survived => "could not be ended",
+                LeftoverFate::Spared => "supervises another job",
             };
             format!("{} (pid {}, {fate})", one_line(&leftover.name), leftover.pid)
         })

@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "run",
     "list",
     "show",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 18] = [
     "monitor",
     "mcp",
     "prune",
+    "recover",
     "doctor",
     "setup",
     "completions",

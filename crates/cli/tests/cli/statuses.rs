@@ -39,6 +39,7 @@ fn wait_exits_with_125_where_the_job_has_no_status_of_its_own() {
     let answer = setup.run(&["wait", &lost]);
     assert_eq!(answer.status, Some(125));
     assert!(answer.stdout.contains("lost"), "{answer:?}");
+    assert_eq!(setup.run(&["recover"]).status, Some(0));
 }
 
 #[test]

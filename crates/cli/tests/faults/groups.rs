@@ -60,7 +60,7 @@ fn a_control_group_ends_what_a_lost_job_left_behind() {
     let id = grouped.launch(&format!("{ESCAPES} sleep MARK"));
     setup.wait_for_marked(5);
     kill_9(setup.supervisor(id).pid);
-    assert!(matches!(outcome(&setup.end_of(id)), Outcome::Lost { .. }));
+    assert!(matches!(outcome(&setup.recovered_end_of(id)), Outcome::Lost { .. }));
     // Without environment, session, output or parents: only the group knows where it belongs.
     wait_until("everything is gone", || setup.home.marked().is_empty());
 }
@@ -103,6 +103,8 @@ fn a_supervisor_killed_at_any_step_leaves_no_group() {
             stdout(&list.output().expect("the program runs"))
         };
         wait_until("it is over", || list().contains(r#""state":"finished""#));
+        let mut recover = setup.program();
+        stdout(&recover.arg("recover").env("FAILPOINTS", "start_grace=return(0)").output().expect("it runs"));
         wait_until(&format!("{point}: {id} has no group any more"), || grouped.group.groups().is_empty());
     }
 }
@@ -130,7 +132,7 @@ fn a_group_that_the_job_has_divided_is_removed_with_its_parts() {
         wait_until("it is divided", || setup.homing.output_end(id).expect("output") > 0);
         if kill_supervisor {
             kill_9(setup.supervisor(id).pid);
-            assert_eq!(outcome(&setup.end_of(id)), &LOST);
+            assert_eq!(outcome(&setup.recovered_end_of(id)), &LOST);
         } else {
             setup.homing.kill(id, KilledBy::Operator).expect("it ends");
         }

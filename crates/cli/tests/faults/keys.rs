@@ -233,13 +233,28 @@ fn a_key_whose_job_was_removed_behind_our_back_is_free_and_its_next_job_is_follo
 }
 
 #[test]
-fn a_job_that_was_given_up_before_its_launch_was_repeated_is_shown_as_it_is() {
+fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
     let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
+
+    let job = setup.end_of(setup.launch_spec(keyed(&setup, &script, "k")).id);
+    assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
+    assert_eq!(runs(&file), 1);
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session hears how it really ended");
+}
+
+#[test]
+fn a_job_that_was_recovered_before_its_launch_was_repeated_is_shown_as_it_is() {
+    let setup = Setup::new();
+    let (script, file) = noting_script(&setup);
+    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    assert!(!crash.expect("the program starts").status.success());
+    let recover = setup.program().arg("recover").env("FAILPOINTS", "start_grace=return(0)").output();
+    assert!(stdout(&recover.expect("the program runs")).contains("recovered"));
 
     let job = setup.launch_spec(keyed(&setup, &script, "k"));
     assert_eq!(outcome(&job), &Outcome::Lost { reason: LostReason::NeverStarted });

@@ -4,10 +4,12 @@
 mod clock;
 mod disk;
 mod evidence;
+mod formats;
 mod groups;
 mod keys;
 mod launcher;
 mod ledger;
+mod namespaces;
 mod output;
 mod predecessor;
 mod removal;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use homing::{Config, Homing, Job, JobId, JobSpec, OpenOptions, Outcome, WaitFor};
+use homing::{Config, Homing, Job, JobId, JobSpec, OpenOptions, Outcome, RecoverOptions, WaitFor};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::{PATIENCE, Process, TempHome, wait_until};
 
@@ -52,6 +52,14 @@ impl Setup {
             self.homing.wait(&[id], WaitFor::All, Some(PATIENCE)).expect("the job can be waited for");
         assert!(waited.satisfied, "still not over: {:#?}", waited.jobs);
         waited.jobs.remove(0)
+    }
+
+    /// Waits for the end of a job whose supervisor died, recovers it, and answers what is known of it then.
+    pub(crate) fn recovered_end_of(&self, id: JobId) -> Job {
+        self.end_of(id);
+        let report = self.homing.recover(RecoverOptions::default()).expect("jobs can be recovered");
+        assert!(report.failed.is_empty() && report.left.is_empty(), "{report:#?}");
+        self.homing.get(id).expect("the job is known")
     }
 
     /// The supervisor of a job that runs.

@@ -17,7 +17,7 @@ fn a_job_whose_supervisor_is_killed_is_lost_and_leaves_no_process() {
     setup.wait_for_marked(3);
     kill_9(setup.supervisor(job.id).pid);
 
-    let job = setup.end_of(job.id);
+    let job = setup.recovered_end_of(job.id);
     assert_eq!(outcome(&job), &LOST);
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
     assert_eq!(setup.home.marked(), []);
@@ -33,7 +33,7 @@ fn a_stranger_is_not_taken_for_a_part_of_a_lost_job() {
     setup.wait_for_marked(2);
     kill_9(setup.supervisor(job.id).pid);
 
-    assert_eq!(outcome(&setup.end_of(job.id)), &LOST);
+    assert_eq!(outcome(&setup.recovered_end_of(job.id)), &LOST);
     assert_eq!(setup.home.marked().len(), 1, "the other job runs on");
     setup.homing.kill(other.id, homing::KilledBy::Operator).expect("it can be ended");
 }
@@ -44,7 +44,7 @@ fn run_with_crash_at(setup: &Setup, point: &str, script: &str) -> (JobId, String
     let script = format!("echo ran >> {}; {script}", file.display());
     let spec = setup.script(&script).env("FAILPOINTS", format!("{point}=return"));
     let id = setup.launch_spec(spec).id;
-    let _ = setup.end_of(id);
+    let _ = setup.recovered_end_of(id);
     (id, fs::read_to_string(file).unwrap_or_default())
 }
 
@@ -93,6 +93,9 @@ fn a_supervisor_killed_before_the_end_was_recorded_says_so() {
     }
 }
 
+/// What was decided is the outcome, though nobody is left who saw the end.
+const KILLED: Outcome = Outcome::Killed { by: homing::KilledBy::Operator };
+
 #[test]
 fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
     for point in ["supervise/tree_killed", "supervise/output_taken"] {
@@ -104,10 +107,23 @@ fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
         let id = setup.launch_spec(spec).id;
         setup.wait_for_marked(2);
         setup.homing.request_kill(id, homing::KilledBy::Operator).expect("it can be asked");
-        let job = setup.end_of(id);
-        assert_eq!(outcome(&job), &LOST, "{point}");
+        let job = setup.recovered_end_of(id);
+        assert_eq!(outcome(&job), &KILLED, "{point}");
         assert_eq!(setup.home.marked(), [], "{point}");
     }
+}
+
+#[test]
+fn a_supervisor_killed_in_the_grace_time_leaves_the_true_reason() {
+    let setup = Setup::new();
+    let spec = setup
+        .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
+        .time_limit(homing::TimeLimit::After(std::time::Duration::from_millis(300)))
+        .env("FAILPOINTS", "supervise/end_decided=return");
+    let id = setup.launch_spec(spec).id;
+    let job = setup.recovered_end_of(id);
+    assert_eq!(outcome(&job), &Outcome::TimedOut);
+    assert_eq!(setup.home.marked(), []);
 }
 
 /// The steps of a launch, and whether there is a job if the launcher dies right after.
@@ -169,7 +185,61 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
 
     let directory = fs::read_dir(setup.home.path().join("jobs")).expect("jobs").next().expect("one job");
+    // Given up for good only once somebody has recorded it.
+    let recover = setup.program().arg("recover").env("FAILPOINTS", "start_grace=return(0)").output();
+    assert!(stdout(&recover.expect("the program runs")).contains("recovered"));
     let late = setup.program().arg("__supervise").arg(directory.expect("a job").path()).output();
     assert!(late.expect("the program runs").status.success());
     assert!(!file.exists(), "given up, and run all the same");
+}
+
+#[test]
+fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
+    let setup = Setup::new();
+    let crash =
+        setup.program().args(["run", "exit 3"]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    assert!(!crash.expect("the program starts").status.success());
+    let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
+    let list = stdout(&list.expect("the program runs"));
+    assert!(list.contains("never_started") && list.contains(r#""recovery":"not_recorded""#), "{list}");
+
+    let directory = fs::read_dir(setup.home.path().join("jobs")).expect("jobs").next().expect("one job");
+    let directory = directory.expect("a job");
+    let id: JobId = directory.file_name().to_str().expect("text").parse().expect("an id");
+    setup.homing.acknowledge(&[id]).expect("its session has read that it is lost");
+    let late = setup.program().arg("__supervise").arg(directory.path()).output();
+    assert!(late.expect("the program runs").status.success());
+    let job = setup.homing.get(id).expect("the job");
+    assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 3 });
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "the session hears of the correction");
+}
+
+#[test]
+fn commands_that_read_end_no_process_and_write_no_record() {
+    let setup = Setup::new();
+    let id = setup.launch("sleep MARK & wait").id;
+    setup.wait_for_marked(1);
+    kill_9(setup.supervisor(id).pid);
+    let directory = setup.home.path().join("jobs").join(id.as_str());
+    let record = fs::read(directory.join("record")).expect("a record");
+    let lost = |args: &[&str]| {
+        let output = setup.program().args(args).output().expect("the program runs");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    wait_until("it is seen as lost", || lost(&["list", "--json"]).contains("supervisor_died"));
+    assert!(lost(&["show", id.as_str(), "--json"]).contains(r#""recovery":"not_recorded""#));
+    assert!(lost(&["show", id.as_str()]).contains("run homing recover"));
+    assert!(lost(&["wait", id.as_str(), "--json"]).contains("supervisor_died"));
+    lost(&["output", id.as_str()]);
+    lost(&["follow-ups"]);
+    assert!(fs::read(directory.join("record")).expect("a record") == record, "the record is untouched");
+    assert!(directory.join("lock").exists() && directory.join("command.sh").exists());
+    assert_eq!(setup.home.marked().len(), 1, "its process is untouched");
+
+    assert!(lost(&["recover"]).contains("recovered"));
+    assert_eq!(setup.home.marked(), []);
+    let job = setup.homing.get(id).expect("the job");
+    let finished = job.state.finished().expect("it has finished");
+    assert_eq!((&finished.outcome, finished.recovery), (&LOST, None));
+    assert!(!finished.leftovers.is_empty(), "what was ended is named");
 }

@@ -155,10 +155,80 @@ fn jobs_that_a_job_launched_outlive_it() {
     let spec = setup.script(&inner).env("HOMING_HOME", setup.home.path().to_string_lossy());
     let outer = setup.end_of(setup.launch_spec(spec).id);
     assert_eq!(outcome(&outer), &Outcome::Exited { exit_code: 0 });
-    assert_eq!(outer.state.finished().expect("over").leftovers, []);
+    let spared: Vec<(&str, LeftoverFate)> = outer
+        .state
+        .finished()
+        .expect("over")
+        .leftovers
+        .iter()
+        .map(|leftover| (leftover.name.as_str(), leftover.fate))
+        .collect();
+    assert_eq!(spared, [("homing", LeftoverFate::Spared)], "the inner supervisor is named");
     let id = String::from_utf8(setup.homing.output(outer.id, 0, 100).expect("output").bytes).expect("an id");
     let inner = setup.homing.get(id.trim().parse().expect("an id")).expect("the inner job");
     assert!(inner.state.started().is_some() && inner.state.finished().is_none(), "{inner:#?}");
     assert_eq!(setup.home.marked().len(), 1);
     setup.homing.kill(inner.id, KilledBy::Operator).expect("it ends");
+}
+
+#[test]
+fn what_only_calls_itself_a_supervisor_is_ended() {
+    let setup = Setup::new();
+    std::fs::write(setup.scratch("__supervise"), format!("sleep {}; :", setup.home.mark()))
+        .expect("a script");
+    // Its arguments are those of a supervisor, and they name a real job directory.
+    let impostor = "(sh __supervise \"$HOMING_HOME/jobs/$HOMING_JOB\" &)";
+    let id = setup.launch(&format!("cd {}; {impostor}; sleep MARK", setup.scratch("").display())).id;
+    setup.wait_for_marked(2);
+    setup.homing.kill(id, KilledBy::Operator).expect("it ends");
+    assert_eq!(setup.home.processes(), []);
+}
+
+/// The main thread ends by pthread_exit(3) while another one runs: the kernel then shows a zombie.
+const HEADLESS: &str = "
+import ctypes, os, subprocess, threading, time
+def work():
+    child = subprocess.Popen(['sleep', 'MARK'])
+    open('headless.pid', 'w').write(str(os.getpid()))
+    child.wait()
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+";
+
+#[test]
+fn a_process_whose_first_thread_has_ended_is_ended_with_its_job() {
+    let setup = Setup::new();
+    std::fs::write(setup.scratch("headless.py"), HEADLESS.replace("MARK", setup.home.mark()))
+        .expect("a script");
+    let directory = setup.scratch("");
+    let id =
+        setup.launch(&format!("cd {}; (setsid python3 headless.py &); sleep MARK", directory.display())).id;
+    setup.wait_for_marked(2);
+    let stat = || {
+        let pid = std::fs::read_to_string(setup.scratch("headless.pid")).unwrap_or_default();
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()
+    };
+    wait_until("its first thread has ended", || stat().contains(") Z "));
+    setup.homing.kill(id, KilledBy::Operator).expect("it ends");
+    assert_eq!((setup.home.processes(), stat().as_str()), (Vec::new(), ""));
+}
+
+#[test]
+fn recovery_finds_a_process_whose_first_thread_has_ended() {
+    let setup = Setup::new();
+    std::fs::write(setup.scratch("headless.py"), HEADLESS.replace("MARK", setup.home.mark()))
+        .expect("a script");
+    let id = setup.launch(&format!("cd {}; setsid python3 headless.py", setup.scratch("").display())).id;
+    setup.wait_for_marked(1);
+    let stat = || {
+        let pid = std::fs::read_to_string(setup.scratch("headless.pid")).unwrap_or_default();
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()
+    };
+    wait_until("its first thread has ended", || stat().contains(") Z "));
+    crate::setup::kill_9(setup.supervisor(id).pid);
+    let job = setup.recovered_end_of(id);
+    assert!(matches!(outcome(&job), Outcome::Lost { .. }));
+    assert_eq!(setup.home.processes(), []);
+    // Its new parent reaps it when it likes.
+    wait_until("it is gone", || stat().is_empty());
 }

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use testkit::wait_until;
 
-use crate::setup::{Setup, kill_9, outcome};
+use crate::setup::{Setup, kill_9, outcome, stdout};
 
 /// Longer than any of these waits takes on a loaded machine.
 const NOT_FOR_EVER: Duration = Duration::from_secs(20);
@@ -133,8 +133,9 @@ fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
         }
         let answer = wait.wait_with_output().expect("it ends");
         assert!(answer.status.code().is_some(), "{way:?} would have hung for ever");
-        let job = setup.homing.get(id.parse().expect("an id")).expect("the job");
-        assert_eq!(outcome(&job), &Outcome::Lost { reason: LostReason::NeverStarted });
+        let mut show = setup.program();
+        let show = show.args(["show", &id, "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
+        assert!(stdout(&show.expect("the program runs")).contains(r#""reason":"never_started""#));
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::frame::{FRAME_CHARS, FrameNonce, NonceInText, frame};
 use crate::one_line::{end_of, flatten, one_line, shorten};
 use crate::text::clean;
-use crate::{Job, JobState, LeftoverFate, Outcome, format_duration};
+use crate::{Job, JobState, LeftoverFate, Outcome, Recovery, format_duration};
 
 /// Longest text for an agent, in characters, framed and escaped as it is.
 pub const RESULT_LIMIT_CHARS: usize = 16_000;
@@ -109,6 +109,7 @@ fn write_leftovers(text: &mut String, job: &Job, limit_chars: usize) {
         (LeftoverFate::Ended, "Processes it left behind, ended"),
         (LeftoverFate::Kept, "Processes it left running"),
         (LeftoverFate::Survived, "Processes that could not be ended"),
+        (LeftoverFate::Spared, "Supervisors of jobs that it launched"),
     ] {
         let named: Vec<String> = leftovers
             .iter()
@@ -118,6 +119,15 @@ fn write_leftovers(text: &mut String, job: &Job, limit_chars: usize) {
         if !named.is_empty() {
             let _ = writeln!(text, "{words}: {}", one_line(&named.join(", "), limit_chars));
         }
+    }
+    match job.state.finished().and_then(|finished| finished.recovery) {
+        None => {}
+        Some(Recovery::NotRecorded) => {
+            text.push_str("Its processes may still run: `homing recover` ends them.\n");
+        }
+        Some(Recovery::NotSearched) => text.push_str(
+            "Its processes were not searched for: they ran in another pid namespace. `homing recover` in that container ends them.\n",
+        ),
     }
     let omitted = job.state.finished().map_or(0, |finished| finished.leftovers_omitted);
     if omitted > 0 {
@@ -208,6 +218,7 @@ pub(super) mod tests {
                 peak_memory_bytes: None,
                 leftovers: vec![Leftover { pid: 77, name: "sleep".to_owned(), fate: LeftoverFate::Ended }],
                 leftovers_omitted: 0,
+                recovery: None,
             }),
             output: OutputSize::default(),
             follow_up: FollowUp::waiting(),

@@ -1,7 +1,8 @@
 //! The index of jobs: what was last seen of each, in the order in which they were asked for.
 
 use homing_core::{
-    FollowUp, FollowUpEvent, FollowUpState, Job, JobId, LostReason, Outcome, SessionId, StateName, Timestamp,
+    FollowUp, FollowUpEvent, FollowUpState, Job, JobId, LostReason, Outcome, Recovery, SessionId, StateName,
+    Timestamp,
 };
 use homing_supervisor::{FinishedRecord, SpecFile};
 use rusqlite::types::Type;
@@ -9,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Ledger;
 use super::wakes::parsed;
-use crate::sighting::Sighting;
+use crate::observe::{JobSnapshot, SupervisorLiveness};
 
 /// Which jobs are asked for.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +36,10 @@ const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
 impl Ledger {
     /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
     /// its end counts once.
-    pub(crate) fn record(&mut self, sightings: &[Sighting]) -> rusqlite::Result<()> {
+    pub(crate) fn record(&mut self, snapshots: &[JobSnapshot]) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
-        for sighting in sightings {
-            record_one(&transaction, sighting)?;
+        for snapshot in snapshots {
+            record_one(&transaction, snapshot)?;
         }
         transaction.commit()
     }
@@ -86,6 +87,14 @@ impl Ledger {
             found.extend(state.map(|state| (*id, state)));
         }
         Ok(found)
+    }
+
+    /// The jobs whose supervisor died, and for which something is left to do; the oldest first.
+    pub(crate) fn needing_recovery(&self) -> rusqlite::Result<Vec<JobId>> {
+        self.connection
+            .prepare_cached("SELECT id FROM jobs WHERE recovery IS NOT NULL ORDER BY seq")?
+            .query_map([], |row| parsed(row, 0))?
+            .collect()
     }
 
     /// The ids of all jobs.
@@ -212,86 +221,133 @@ fn is_indexed(state: FollowUpState) -> bool {
     }
 }
 
-fn record_one(transaction: &Transaction<'_>, sighting: &Sighting) -> rusqlite::Result<()> {
-    let known = same_launch(transaction, sighting)?;
-    if known.is_some_and(|(_, state)| state == StateName::Finished) {
-        return Ok(());
-    }
-    let started = sighting.started.as_ref().map(to_json).transpose()?;
-    let finished = sighting.finished.as_ref().map(to_json).transpose()?;
-    let ended_at = sighting.finished.as_ref().map(|finished| finished.end.ended_at_ms);
-    let state = sighting.state_name().as_str();
+fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<()> {
+    let known = same_launch(transaction, snapshot)?;
+    let is_corrected = match &known {
+        // What is concluded once stands, until somebody records it.
+        Some((_, (StateName::Finished, known), _)) if *known == snapshot.recovery() => return Ok(()),
+        Some((_, (StateName::Finished, None), _)) => return Ok(()),
+        // An observer that knows less, such as another host, takes no conclusion back.
+        Some((_, (StateName::Finished, Some(_)), _))
+            if snapshot.finished.is_none() && snapshot.supervisor != SupervisorLiveness::Alive =>
+        {
+            return Ok(());
+        }
+        Some((_, (StateName::Finished, Some(_)), before)) => says_otherwise(before.as_deref(), snapshot)?,
+        Some((_, (StateName::Starting | StateName::Running, _), _)) | None => false,
+    };
+    let started = snapshot.started.as_ref().map(to_json).transpose()?;
+    let finished = snapshot.finished.as_ref().map(to_json).transpose()?;
+    let ended_at = snapshot.finished.as_ref().map(|finished| finished.end.ended_at_ms);
+    let state = snapshot.state_name().as_str();
+    let recovery = snapshot.recovery().map(Recovery::as_str);
     let seq = match known {
-        Some((seq, _)) => {
+        Some((seq, _, _)) => {
+            if is_corrected && snapshot.finished.is_none() {
+                // It was taken for lost and runs after all: its end is still to come.
+                transaction
+                    .prepare_cached(
+                        "UPDATE follow_ups SET state = 'waiting', wake = NULL
+                         WHERE job = ?1 AND state <> 'suppressed'",
+                    )?
+                    .execute([seq])?;
+            }
             transaction
                 .prepare_cached(
-                    "UPDATE jobs SET state = ?2, ended_at = ?3, started = ?4, finished = ?5, output_kept = ?6
+                    "UPDATE jobs SET state = ?2, ended_at = ?3, started = ?4, finished = ?5, output_kept = ?6,
+                        recovery = ?7
                      WHERE seq = ?1",
                 )?
-                .execute(params![seq, state, ended_at, started, finished, sighting.output_kept])?;
+                .execute(params![seq, state, ended_at, started, finished, snapshot.output_kept, recovery])?;
             seq
         }
         None => {
             transaction
                 .prepare_cached(
-                    "INSERT INTO jobs (id, session, state, ended_at, spec, started, finished, output_kept)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT INTO jobs (id, session, state, ended_at, spec, started, finished, output_kept, recovery)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
-                    sighting.spec.id.as_str(),
-                    sighting.spec.session.as_str(),
+                    snapshot.spec.id.as_str(),
+                    snapshot.spec.session.as_str(),
                     state,
                     ended_at,
-                    to_json(&sighting.spec)?,
+                    to_json(&snapshot.spec)?,
                     started,
                     finished,
-                    sighting.output_kept,
+                    snapshot.output_kept,
+                    recovery,
                 ])?;
             let seq = transaction.last_insert_rowid();
             transaction
                 .prepare_cached("INSERT INTO follow_ups (job, session, state) VALUES (?1, ?2, 'waiting')")?
-                .execute(params![seq, sighting.spec.session.as_str()])?;
+                .execute(params![seq, snapshot.spec.session.as_str()])?;
             seq
         }
     };
-    if let Some(finished) = &sighting.finished {
-        let event = FollowUpEvent::for_finished_job(sighting.spec.follow_up, &finished.end.outcome);
+    if let Some(finished) = &snapshot.finished {
+        let event = FollowUpEvent::for_finished_job(snapshot.spec.follow_up, &finished.end.outcome);
         super::follow_ups::move_on(transaction, seq, event)?;
+        if is_corrected && event == FollowUpEvent::Due {
+            super::follow_ups::move_on(transaction, seq, FollowUpEvent::Retried)?;
+            super::wakes::retry_wake_of(
+                transaction,
+                seq,
+                Timestamp::from_unix_millis(finished.end.ended_at_ms),
+            )?;
+        }
     }
     Ok(())
 }
 
+/// Place in the ledger, state with what recovery has to do, and the end as a document.
+type KnownJob = (i64, (StateName, Option<Recovery>), Option<String>);
+
 /// What is known of a job. A job with a key has the id of the one before it, whose directory was pruned or removed: what
 /// is known of that one makes room.
-fn same_launch(
-    transaction: &Transaction<'_>,
-    sighting: &Sighting,
-) -> rusqlite::Result<Option<(i64, StateName)>> {
-    let spec = &sighting.spec;
+fn same_launch(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<Option<KnownJob>> {
+    let spec = &snapshot.spec;
     let known = transaction
         .prepare_cached(
-            "SELECT seq, state, json_extract(spec, '$.created_uptime_us'), json_extract(spec, '$.boot_id')
+            "SELECT seq, state, json_extract(spec, '$.created_uptime_us'), json_extract(spec, '$.boot_id'),
+                recovery, finished
              FROM jobs WHERE id = ?1",
         )?
         .query_row([spec.id.as_str()], |row| {
-            Ok((row.get(0)?, state_name(row, 1)?, Launch::read(row, 2)? == Launch::of(spec)))
+            let known = (row.get(0)?, (state_name(row, 1)?, recovery(row, 4)?), row.get(5)?);
+            Ok((known, Launch::read(row, 2)? == Launch::of(spec)))
         })
         .optional()?;
     match known {
-        Some((seq, _, false)) => {
+        Some(((seq, _, _), false)) => {
             transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([seq])?;
             Ok(None)
         }
-        known => Ok(known.map(|(seq, state, _)| (seq, state))),
+        known => Ok(known.map(|(known, _)| known)),
     }
 }
 
+/// Whether the record that was written since says something else than the end that was concluded before: the session
+/// has to hear of that.
+fn says_otherwise(before: Option<&str>, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
+    let before: Option<FinishedRecord> = before.map(|text| from_json(3, text)).transpose()?;
+    let outcome = |finished: &FinishedRecord| finished.end.outcome.clone();
+    Ok(before.as_ref().map(outcome) != snapshot.finished.as_ref().map(outcome))
+}
+
+fn recovery(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Recovery>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| Recovery::from_name(&text)))
+}
+
 fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let sighting = Sighting {
+    let snapshot = JobSnapshot {
         spec: from_json(0, &row.get::<_, String>(0)?)?,
         started: optional_json(row, 1)?,
         finished: optional_json(row, 2)?,
         output_kept: row.get(3)?,
+        // What the ledger knows of a job does not say who looks after it.
+        supervisor: SupervisorLiveness::Alive,
     };
     let follow_up = FollowUp {
         state: super::follow_ups::state(row, 4)?,
@@ -299,7 +355,7 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
         next_attempt_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix_millis),
         last_error: row.get(7)?,
     };
-    Ok(Job { follow_up, ..sighting.into_job() })
+    Ok(Job { follow_up, ..snapshot.into_job() })
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {

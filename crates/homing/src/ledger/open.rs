@@ -18,8 +18,11 @@ use super::Ledger;
 use crate::{Error, Result};
 
 /// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/001_initial.sql"), include_str!("migrations/002_wakes.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/001_initial.sql"),
+    include_str!("migrations/002_wakes.sql"),
+    include_str!("migrations/003_recovery.sql"),
+];
 
 /// Guards making, changing and setting aside the ledger against other processes.
 const GUARD: &str = "ledger.lock";
@@ -170,6 +173,10 @@ impl LedgerFile {
                 Ok(kept_as) => LedgerProblem::Damaged { kept_as },
                 Err(error) => LedgerProblem::Error(error),
             },
+            // SQLite does not say why it cannot make its log.
+            Some(ErrorCode::CannotOpen) if is_disk_full(root) => {
+                LedgerProblem::Error(DiskError::new("open", path, rustix::io::Errno::NOSPC).into())
+            }
             _ => LedgerProblem::Error(Error::Ledger { path, source: error }),
         }
     }
@@ -255,6 +262,18 @@ fn not_a_ledger() -> rusqlite::Error {
 fn is_missing_table(error: &rusqlite::Error) -> bool {
     let text = error.to_string();
     text.contains("no such table") || text.contains("no such column")
+}
+
+/// Whether the file system has no room for the ledger's log and its index.
+fn is_disk_full(root: &Directory) -> bool {
+    const NEEDED_BYTES: u64 = 64 << 10;
+    const NEEDED_FILES: u64 = 2;
+    rustix::fs::fstatvfs(root).is_ok_and(|status| {
+        // A file system without a fixed number of files says that it has none (statvfs(3)).
+        let counts_files = status.f_files > 0;
+        status.f_bavail.saturating_mul(status.f_frsize) < NEEDED_BYTES
+            || (counts_files && status.f_favail < NEEDED_FILES)
+    })
 }
 
 fn guard(root: &Directory) -> Result<File, DiskError> {

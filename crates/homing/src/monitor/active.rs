@@ -91,7 +91,8 @@ impl<'m> Active<'m> {
             freed,
             stop_at: None,
         };
-        homing.full_scan()?;
+        let report = homing.full_scan()?;
+        active.recover(&report)?;
         active.watch_unfinished()?;
         active.take_up_what_was_in_flight()?;
         active.look_at_all_sessions()?;

@@ -11,13 +11,15 @@ use super::active::{Active, NO_WATCHES, TROUBLE_PAUSE};
 use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
+use crate::recover::RecoverOptions;
+use crate::sync::SyncReport;
 
 /// When a job that a bell rang for, and that is not over, is looked at again: another door may have been looking at it
 /// at the same moment, so that it seemed to be looked after.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 
-/// When a job that has not started is looked at again: its supervisor has 10 s to appear.
-const START_CHECK: Duration = Duration::from_millis(10_500);
+/// When a job that has not started is looked at again: its supervisor has 11 s to appear.
+const START_CHECK: Duration = Duration::from_millis(11_500);
 
 impl Active<'_> {
     /// Brings the ledger up to date with what the kernel told of.
@@ -25,6 +27,7 @@ impl Active<'_> {
         let mut overdue = self.jobs.take_due(Instant::now());
         let Some(news) = &self.news else {
             let report = self.homing.sync()?;
+            self.recover(&report)?;
             return self.look_at_sessions_of(report.updated.iter().chain(&report.rung));
         };
         let mut happened = news.take();
@@ -55,10 +58,24 @@ impl Active<'_> {
 
     pub(super) fn take_in(&mut self, jobs: &[JobId]) -> Result<()> {
         let report = self.homing.sync_news(jobs)?;
+        self.recover(&report)?;
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
         self.look_at_sessions_of(seen.iter())
+    }
+
+    /// Recovers the jobs whose supervisor died, before their sessions are notified: what is left of them is ended and
+    /// named.
+    pub(super) fn recover(&self, report: &SyncReport) -> Result<()> {
+        if report.abandoned.is_empty() {
+            return Ok(());
+        }
+        let recovered = self.homing.recover_jobs(&report.abandoned, RecoverOptions::default())?;
+        for (job, error) in recovered.failed {
+            self.trouble(&format!("cannot recover job {job}: {error}"));
+        }
+        Ok(())
     }
 
     /// Works by what the user has just written. What cannot be understood changes nothing.
@@ -75,7 +92,8 @@ impl Active<'_> {
     }
 
     pub(super) fn look_at_everything(&mut self) -> Result<()> {
-        self.homing.sync()?;
+        let report = self.homing.sync()?;
+        self.recover(&report)?;
         self.watch_unfinished()?;
         self.look_at_all_sessions()
     }

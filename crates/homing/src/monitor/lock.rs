@@ -6,12 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use homing_supervisor::DiskError;
-use homing_supervisor::layout::Directory;
+use homing_supervisor::layout::{Directory, MONITOR_LOCK};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
-
-/// Name of the lock file in the home. It holds the process id of the active monitor, for people.
-const MONITOR_LOCK: &str = "monitor.lock";
 
 /// The right to wake the sessions of a home.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use crate::sighting::start_deadline;
+use crate::observe::start_deadline;
 
 /// The first pause before a job is looked at again, and the longest. A dying supervisor releases its lock within
 /// microseconds after its record was closed; one in another pid namespace is never seen, and so looked for for ever.
@@ -98,7 +98,7 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
     else {
         return Expectation::Nothing;
     };
-    match (content.started, content.finished) {
+    match (content.started.into_valid(), content.finished.into_valid()) {
         (_, Some(_)) => Expectation::Event,
         // Its record is still open then, and will be reported when it is closed: it was watched before this look.
         (Some(started), None) if started.supervisor.is_running() => Expectation::Event,

@@ -6,6 +6,7 @@ mod dbus;
 mod disk;
 pub mod features;
 pub mod fork;
+mod host;
 mod identity;
 pub mod open_files;
 pub mod procfs;
@@ -14,4 +15,5 @@ pub mod signals;
 pub mod wait;
 
 pub use disk::{start_writing, sync_file_system};
+pub use host::{PidNamespace, Relation, RunBy, is_on_network, own_pid_namespace};
 pub use identity::ProcessIdentity;

@@ -26,6 +26,8 @@ pub struct Stat {
     pub start_ticks: u64,
     /// What the kernel notes about it (`PF_*` in its sources).
     pub flags: u32,
+    /// How many of its threads exist; the first one counts until it is reaped.
+    pub threads: u32,
 }
 
 /// `PF_EXITING` of the kernel's `include/linux/sched.h`.
@@ -37,9 +39,10 @@ impl Stat {
         self.has_ended() || self.flags & EXITING != 0
     }
 
-    /// Whether it has ended and only waits to be reaped.
+    /// Whether it has ended and only waits to be reaped. A process whose first thread has ended while others run reads as
+    /// a zombie too (pthread_exit(3) in `main`), and has not ended.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state, 'Z' | 'X')
+        matches!(self.state, 'Z' | 'X') && self.threads < 2
     }
 }
 
@@ -69,8 +72,9 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
     let flags = fields.nth(2)?.parse().ok()?;
-    let start_ticks = fields.nth(12)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), state, parent, session, start_ticks, flags })
+    let threads = fields.nth(10)?.parse().ok()?;
+    let start_ticks = fields.nth(1)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), state, parent, session, start_ticks, flags, threads })
 }
 
 /// Children of this process, by the kernel's own list; `None` where the kernel keeps none (`CONFIG_PROC_CHILDREN`).
@@ -159,6 +163,13 @@ pub fn environment_names(pid: u32, name: &str) -> bool {
     any_variable(pid, |entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
+/// The value of an environment variable that the process was started with.
+pub fn variable(pid: u32, name: &str) -> Option<Vec<u8>> {
+    let environment = environment(pid);
+    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    environment.split(|&byte| byte == 0).find_map(value)
+}
+
 fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     environment(pid).split(|&byte| byte == 0).any(is_it)
 }
@@ -168,12 +179,13 @@ fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
 fn environment(pid: u32) -> Vec<u8> {
     let mut without = 0;
     for _ in 0..EXEC_LOOKS {
-        let environment = read_at_once(&format!("/proc/{pid}/environ")).unwrap_or_default();
+        let task = live_task(pid);
+        let environment = read_at_once(&format!("{task}/environ")).unwrap_or_default();
         if !environment.is_empty() {
             return environment;
         }
         // A thread of the kernel has neither as well, but no program either.
-        let has_program = || fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        let has_program = || fs::read_link(format!("{task}/exe")).is_ok();
         if arguments(pid) == [b""] && has_program() {
             std::thread::sleep(EXEC_PAUSE);
             continue;
@@ -185,6 +197,30 @@ fn environment(pid: u32) -> Vec<u8> {
         }
     }
     Vec::new()
+}
+
+/// Where the kernel shows what a process has open and was started with: its own directory, or where its first thread has
+/// ended, the directory of another thread (proc_pid_task(5)).
+fn live_task(pid: u32) -> String {
+    let process = format!("/proc/{pid}");
+    let first_has_ended = stat(pid).is_some_and(|stat| matches!(stat.state, 'Z' | 'X') && stat.threads > 1);
+    if !first_has_ended {
+        return process;
+    }
+    let tasks = fs::read_dir(format!("{process}/task")).into_iter().flatten();
+    let names = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
+    let other = names
+        .filter(|name| *name != pid.to_string())
+        .find(|name| fs::read_link(format!("{process}/task/{name}/exe")).is_ok());
+    other.map_or(process.clone(), |name| format!("{process}/task/{name}"))
+}
+
+/// Whether `/proc` shows the pid namespace of this process. In a container that has another one mounted there, its
+/// numbers mean other processes.
+pub fn is_our_own() -> bool {
+    fail::fail_point!("foreign_proc", |_| false);
+    let own = fs::read_link("/proc/self").ok();
+    own.and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
 }
 
 /// Reads a file of `/proc` in as few calls as possible: each shows the process as it was at one moment.
@@ -208,15 +244,37 @@ fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
 /// Whether the process holds the pipe of that inode open.
 pub fn holds_pipe(pid: u32, inode: u64) -> bool {
     let wanted = format!("pipe:[{inode}]");
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let Ok(entries) = fs::read_dir(format!("{}/fd", live_task(pid))) else { return false };
     entries.filter_map(Result::ok).any(|entry| {
         fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
     })
 }
 
+/// Whether the process has taken an exclusive lock (flock(2)) on the file with this device and inode, and still holds it:
+/// what the kernel says of each of its descriptors (`lock:` in proc_pid_fdinfo(5)).
+pub fn holds_lock(pid: u32, (device, inode): (u64, u64)) -> bool {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let is_the_file = |path: &std::path::Path| {
+        fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
+    };
+    entries.filter_map(Result::ok).filter(|entry| is_the_file(&entry.path())).any(|entry| {
+        let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
+        fs::read_to_string(info).is_ok_and(|text| text.lines().any(|line| is_lock_of(line, pid)))
+    })
+}
+
+/// Whether a line such as `lock:  1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF` names an exclusive lock of the process.
+fn is_lock_of(line: &str, pid: u32) -> bool {
+    let Some(lock) = line.strip_prefix("lock:") else { return false };
+    let mut words = lock.split_ascii_whitespace().skip(1);
+    words.next() == Some("FLOCK")
+        && words.nth(1) == Some("WRITE")
+        && words.next().and_then(|holder| holder.parse().ok()) == Some(pid)
+}
+
 /// The arguments the process was started with.
 pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
-    let Ok(bytes) = fs::read(format!("/proc/{pid}/cmdline")) else { return Vec::new() };
+    let Ok(bytes) = fs::read(format!("{}/cmdline", live_task(pid))) else { return Vec::new() };
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
     bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
 }
@@ -234,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
-        let line = "12 (a) b (c)) S 7 12 99 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5555 1 2 3";
+        let line = "12 (a) b (c)) S 7 12 99 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 8 0 5555 1 2 3";
         let expected = Stat {
             name: "a) b (c)".to_owned(),
             state: 'S',
@@ -242,6 +300,7 @@ mod tests {
             session: 99,
             start_ticks: 5555,
             flags: 4_194_560,
+            threads: 8,
         };
         assert_eq!(parse_stat(line), Some(expected));
     }

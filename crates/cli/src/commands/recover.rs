@@ -1,0 +1,58 @@
+//! `homing recover`: ends what is left of jobs whose supervisor died, and records their end.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use homing::{Homing, JobId, RecoverOptions};
+use serde::Serialize;
+
+use crate::args::RecoverArgs;
+use crate::exit::{FAILED, Failure};
+use crate::render::print_json;
+
+/// What was done, for programs.
+#[derive(Serialize)]
+struct RecoverDocument<'a> {
+    recovered: &'a [JobId],
+    left: Vec<Unrecovered<'a>>,
+    failed: Vec<Unrecovered<'a>>,
+}
+
+/// A job that was not recovered.
+#[derive(Serialize)]
+struct Unrecovered<'a> {
+    id: JobId,
+    reason: &'a str,
+}
+
+/// Recovers what can be recovered here, and says what cannot. Fails where a job could not be read or written.
+pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
+    let homing = Homing::open()?;
+    let report = homing.recover(RecoverOptions { assume_gone: args.assume_gone })?;
+    let failures: Vec<(JobId, String)> =
+        report.failed.iter().map(|(id, error)| (*id, error.to_string())).collect();
+    let status = ExitCode::from(if failures.is_empty() { 0 } else { FAILED });
+    if args.json {
+        print_json(&RecoverDocument {
+            recovered: &report.recovered,
+            left: unrecovered(&report.left),
+            failed: unrecovered(&failures),
+        })?;
+        return Ok(status);
+    }
+    let mut stdout = io::stdout().lock();
+    for id in &report.recovered {
+        writeln!(stdout, "{id}  recovered")?;
+    }
+    for (id, reason) in report.left.iter().chain(&failures) {
+        writeln!(stdout, "{id}  not recovered: {reason}")?;
+    }
+    if report.recovered.is_empty() && report.left.is_empty() && failures.is_empty() {
+        writeln!(stdout, "nothing to recover")?;
+    }
+    Ok(status)
+}
+
+fn unrecovered(jobs: &[(JobId, String)]) -> Vec<Unrecovered<'_>> {
+    jobs.iter().map(|(id, reason)| Unrecovered { id: *id, reason }).collect()
+}

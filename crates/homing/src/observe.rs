@@ -1,0 +1,270 @@
+//! Observes one job directory and says what state the job is in. Pure: it signals nothing and writes nothing. What a
+//! dead supervisor left to do is done by `recover.rs`.
+
+use std::io;
+use std::time::Duration;
+
+use homing_core::{
+    Finished, FollowUp, Job, JobId, JobState, LostReason, Outcome, OutputSize, Recovery, Started, StateName,
+    Timestamp,
+};
+use homing_supervisor::layout::{Directory, LOCK, RECORD};
+use homing_supervisor::output::OutputReader;
+use homing_supervisor::platform::{Relation, RunBy, clock, is_on_network};
+use homing_supervisor::{
+    DiskError, EndedRecord, FinishedRecord, JobLock, Record, RecordContent, START_TIMEOUT, Slot, SpecFile,
+    StartedRecord,
+};
+
+/// How much longer than a supervisor has to start its job a reader waits before the job counts as never started.
+const START_MARGIN: Duration = Duration::from_secs(1);
+
+/// How often a job is observed again whose record changed under the observer.
+const MAX_CHANGES: u32 = 5;
+
+/// One job as it was seen at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct JobSnapshot {
+    pub(crate) spec: SpecFile,
+    pub(crate) started: Option<StartedRecord>,
+    /// Its end: as its record has it, or where its supervisor is gone, as it is concluded from what is left
+    /// ([`Recovery::NotRecorded`]).
+    pub(crate) finished: Option<FinishedRecord>,
+    /// Bytes of output that are there.
+    pub(crate) output_kept: u64,
+    /// Whether somebody looks after it.
+    pub(crate) supervisor: SupervisorLiveness,
+}
+
+/// What is known of a job's supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SupervisorLiveness {
+    /// It is alive, or has finished its work and recorded the end.
+    Alive,
+    /// It has not recorded anything yet, and its time to appear is not over.
+    MayAppear,
+    /// It is gone, and did not record the end.
+    Gone(LostReason),
+    /// It ran where this process cannot see it: on another host, or behind a network file system.
+    Unknown,
+}
+
+/// What the caller knows about a supervisor that has not recorded anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartKnowledge {
+    /// It may have been started just now.
+    MayAppear,
+    /// It is known to be dead.
+    IsDead,
+}
+
+impl JobSnapshot {
+    pub(crate) fn state_name(&self) -> StateName {
+        match (&self.started, &self.finished) {
+            (_, Some(_)) => StateName::Finished,
+            (Some(_), None) => StateName::Running,
+            (None, None) => StateName::Starting,
+        }
+    }
+
+    /// What recovery has to do for it.
+    pub(crate) fn recovery(&self) -> Option<Recovery> {
+        self.finished.as_ref().and_then(|finished| finished.recovery)
+    }
+
+    /// The job, with a follow-up that nobody has touched yet.
+    pub(crate) fn into_job(self) -> Job {
+        let output = self.finished.as_ref().map_or(OutputSize::default(), |finished| OutputSize {
+            total_bytes: finished.output_total_bytes,
+            omitted_bytes: finished
+                .output_total_bytes
+                .saturating_sub(finished.output_dropped_bytes + self.output_kept),
+            dropped_bytes: finished.output_dropped_bytes,
+        });
+        let state = match (self.finished, &self.started) {
+            (Some(finished), started) => JobState::Finished(as_finished(finished, started.as_ref())),
+            (None, Some(started)) => JobState::Running(as_started(started)),
+            (None, None) => JobState::Starting,
+        };
+        Job {
+            id: self.spec.id,
+            limits: self.spec.limits(),
+            session: self.spec.session,
+            key: self.spec.key,
+            name: self.spec.name,
+            command: self.spec.command,
+            cwd: self.spec.cwd,
+            created_at: Timestamp::from_unix_millis(self.spec.created_at_ms),
+            leftovers: self.spec.leftovers,
+            follow_up_policy: self.spec.follow_up,
+            harness: self.spec.harness,
+            sink: self.spec.sink,
+            state,
+            output,
+            follow_up: FollowUp::waiting(),
+        }
+    }
+}
+
+/// Observes the job `id` from the place `here`; `None` where there is no such job.
+///
+/// # Errors
+/// When its directory cannot be read, or a newer program wrote it ([`DiskError::is_unsupported`]).
+pub(crate) fn observe(jobs: &Directory, id: JobId, here: &RunBy) -> Result<Option<JobSnapshot>, DiskError> {
+    let directory = match jobs.open_job(id) {
+        Ok(directory) => directory,
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(spec) = SpecFile::read(&directory)? else { return Ok(None) };
+    let mut content = read_record(&directory)?;
+    let mut supervisor = SupervisorLiveness::Alive;
+    for _ in 0..MAX_CHANGES {
+        if content.finished.valid().is_some() {
+            break;
+        }
+        supervisor = liveness(&directory, &spec, &content, here)?;
+        // Read after looking at the lock: the supervisor may have started, or finished, between the two.
+        let after = read_record(&directory)?;
+        let is_unchanged = after == content;
+        content = after;
+        if is_unchanged {
+            break;
+        }
+        supervisor = SupervisorLiveness::Alive;
+    }
+    let mut finished = content.finished.into_valid();
+    let started = content.started.into_valid();
+    if let (None, SupervisorLiveness::Gone(reason)) = (&finished, supervisor) {
+        let mut concluded = conclude(&directory, started.as_ref(), reason)?;
+        concluded.recovery = Some(Recovery::NotRecorded);
+        finished = Some(concluded);
+    }
+    let output_kept = match &finished {
+        Some(_) => OutputReader::open(directory)?.kept_bytes()?,
+        None => 0,
+    };
+    Ok(Some(JobSnapshot { spec, started, finished, output_kept, supervisor }))
+}
+
+/// The content of a job's record.
+///
+/// # Errors
+/// When it cannot be read, or a newer program wrote it.
+pub(crate) fn read_record(directory: &Directory) -> Result<RecordContent, DiskError> {
+    let missing = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let record = Record::open_to_read(directory)?.ok_or_else(missing)?;
+    let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
+    if content.is_unsupported() {
+        Err(DiskError::unsupported(directory.path().join(RECORD)))
+    } else {
+        Ok(content)
+    }
+}
+
+/// Whether somebody looks after a job that has no recorded end.
+fn liveness(
+    directory: &Directory,
+    spec: &SpecFile,
+    content: &RecordContent,
+    here: &RunBy,
+) -> Result<SupervisorLiveness, DiskError> {
+    if JobLock::is_held(directory)? {
+        return Ok(SupervisorLiveness::Alive);
+    }
+    Ok(liveness_without_lock(directory, spec, content, here, StartKnowledge::MayAppear))
+}
+
+/// What is known of the supervisor of a job whose lock is free, or held by the caller. On one kernel a free lock proves
+/// its death, in any pid namespace; a lock file that was removed, or that lies on a network file system, proves nothing.
+pub(crate) fn liveness_without_lock(
+    directory: &Directory,
+    spec: &SpecFile,
+    content: &RecordContent,
+    here: &RunBy,
+    knowledge: StartKnowledge,
+) -> SupervisorLiveness {
+    let lock_proves = directory.contains(LOCK) && !is_on_network(directory);
+    let started = content.started.valid();
+    let gone = || match &content.started {
+        Slot::Valid(_) | Slot::Torn | Slot::Unsupported => {
+            SupervisorLiveness::Gone(LostReason::SupervisorDied)
+        }
+        Slot::Empty if knowledge == StartKnowledge::IsDead => {
+            SupervisorLiveness::Gone(LostReason::NeverStarted)
+        }
+        Slot::Empty if clock::uptime() < start_deadline(spec) => SupervisorLiveness::MayAppear,
+        Slot::Empty => SupervisorLiveness::Gone(LostReason::NeverStarted),
+    };
+    match relation(spec, started, here, is_on_network(directory)) {
+        Relation::SamePidNamespace => gone(),
+        Relation::SameKernel if lock_proves || started.is_none() => gone(),
+        Relation::EarlierBoot => SupervisorLiveness::Gone(LostReason::Reboot),
+        Relation::SameKernel | Relation::OtherHost => SupervisorLiveness::Unknown,
+    }
+}
+
+/// How the place where a job ran, or was launched, relates to `here`.
+pub(crate) fn relation(
+    spec: &SpecFile,
+    started: Option<&StartedRecord>,
+    here: &RunBy,
+    on_network: bool,
+) -> Relation {
+    match started.map(|started| &started.run_by).or(spec.launched_from.as_ref()) {
+        Some(place) => here.relation_to(place, on_network),
+        // Nothing but the boot is known.
+        None => here.relation_to(&RunBy { boot_id: spec.boot_id.clone(), ..here.clone() }, on_network),
+    }
+}
+
+/// The end of a job whose supervisor is gone, as far as it can be known from what is left.
+pub(crate) fn conclude(
+    directory: &Directory,
+    started: Option<&StartedRecord>,
+    reason: LostReason,
+) -> Result<FinishedRecord, DiskError> {
+    let now_ms = clock::wall_millis();
+    let mut finished = FinishedRecord::bare(Outcome::Lost { reason }, now_ms);
+    match started {
+        // The main process had ended, and that was recorded before the supervisor died.
+        Some(StartedRecord { ended: Some(ended), .. }) => finished.end = ended.clone(),
+        // It was being ended for a reason that was recorded.
+        Some(StartedRecord { decided: Some(outcome), .. }) => {
+            finished.end = EndedRecord { outcome: outcome.clone(), ended_at_ms: now_ms, duration_ms: None };
+        }
+        Some(_) | None => {}
+    }
+    finished.output_total_bytes = OutputReader::open(Directory::open(directory.path())?)?.end()?;
+    Ok(finished)
+}
+
+/// When a job without a supervisor begins to count as never started, on the clock that does not jump
+/// ([`clock::uptime`]).
+pub(crate) fn start_deadline(spec: &SpecFile) -> Duration {
+    Duration::from_micros(spec.created_uptime_us).saturating_add(start_timeout())
+}
+
+fn start_timeout() -> Duration {
+    homing_supervisor::injected_millis("start_grace").unwrap_or(START_TIMEOUT + START_MARGIN)
+}
+
+fn as_started(started: &StartedRecord) -> Started {
+    Started { pid: started.main.pid, started_at: Timestamp::from_unix_millis(started.started_at_ms) }
+}
+
+fn as_finished(finished: FinishedRecord, started: Option<&StartedRecord>) -> Finished {
+    // A command that failed to start had a process for a moment, but never ran in it.
+    let never_ran = matches!(finished.end.outcome, Outcome::FailedToStart { .. });
+    Finished {
+        duration: finished.duration(),
+        outcome: finished.end.outcome,
+        started: started.filter(|_| !never_ran).map(as_started),
+        ended_at: Timestamp::from_unix_millis(finished.end.ended_at_ms),
+        cpu: finished.cpu_ms.map(Duration::from_millis),
+        peak_memory_bytes: finished.peak_memory_bytes,
+        leftovers: finished.leftovers,
+        leftovers_omitted: finished.leftovers_omitted,
+        recovery: finished.recovery,
+    }
+}
