@@ -149,6 +149,14 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The job is there, and cannot be read.
+    #[error("job {job} cannot be read: {reason}")]
+    JobUnreadable {
+        /// The job.
+        job: JobId,
+        /// Why, for people.
+        reason: String,
+    },
     /// The job's supervisor could not be asked.
     #[error("cannot signal the supervisor of job {job}: {source}")]
     CannotSignal {
@@ -186,6 +194,7 @@ impl Error {
             Error::Ledger { .. } => "ledger",
             Error::FollowUpConflict { .. } => "follow_up_conflict",
             Error::StillNotOver { .. } => "still_not_over",
+            Error::JobUnreadable { .. } => "job_unreadable",
             Error::CannotSignal { .. } => "cannot_signal",
         }
     }
@@ -237,6 +246,7 @@ impl Error {
                 "jobs start and end all the same; to see who holds the lock: fuser -v {}",
                 path.display()
             ),
+            Error::JobUnreadable { .. } => "homing doctor looks at every job".to_owned(),
             Error::LedgerTooNew { .. } => {
                 "update this program, or set HOMING_HOME to another directory".to_owned()
             }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem};
 use crate::sync::SyncReport;
+use crate::unreadable::UnreadableJobs;
 use crate::{Error, Result};
 
 /// How long a locked ledger is waited for.
@@ -127,6 +128,7 @@ impl OpenOptions {
             ledger: Mutex::new(ledger),
             here: OnceLock::new(),
             supervisors: Mutex::default(),
+            unreadable: Mutex::default(),
         }
     }
 }
@@ -179,6 +181,8 @@ pub struct Homing {
     here: OnceLock<RunBy>,
     /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
     pub(crate) supervisors: Mutex<Vec<Child>>,
+    /// Jobs that could not be read when they were last looked at.
+    pub(crate) unreadable: Mutex<UnreadableJobs>,
 }
 
 /// Which jobs [`Homing::list`] shows. The default is all of them.
@@ -277,15 +281,20 @@ impl Homing {
         let mut job = self.with_ledger(|ledger| ledger.job(id))?;
         if job.is_none() {
             // Its directory may be there all the same, where a doorbell got lost.
-            let unreadable = self.sync_jobs(&[id])?.unreadable;
-            if let Some((_, error)) = unreadable.into_iter().next() {
-                return Err(error.into());
-            }
+            self.sync_jobs(&[id])?;
             job = self.with_ledger(|ledger| ledger.job(id))?;
         }
-        let mut job = job.ok_or_else(|| Error::NoSuchJob(id.to_string()))?;
+        let mut job = job.ok_or_else(|| self.missing(id))?;
         self.measure_output(&mut job);
         Ok(job)
+    }
+
+    /// Why a job is not in the ledger after it was looked at.
+    fn missing(&self, id: JobId) -> Error {
+        match self.unreadable_jobs().into_iter().find(|job| job.id == id) {
+            Some(job) => Error::JobUnreadable { job: id, reason: job.reason },
+            None => Error::NoSuchJob(id.to_string()),
+        }
     }
 
     /// The jobs that match, newest first.

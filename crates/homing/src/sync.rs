@@ -9,6 +9,7 @@ use homing_supervisor::{DiskError, crash_point};
 use crate::homing::Homing;
 use crate::observe::{JobSnapshot, SupervisorLiveness, observe};
 use crate::recover::RecoverOptions;
+use crate::unreadable::is_shortage;
 use crate::{Error, Result};
 
 /// What a sync found.
@@ -54,7 +55,7 @@ impl Homing {
             return self.full_scan();
         }
         let known = self.with_ledger(|ledger| ledger.unfinished())?;
-        let rung = self.rung_doorbells()?;
+        let rung = self.inbox_entries()?;
         self.take_in(&rung, known)
     }
 
@@ -62,7 +63,7 @@ impl Homing {
     /// rang, and of the others only these. Costs nothing for the jobs that just run.
     pub(crate) fn sync_news(&self, others: &[JobId]) -> Result<SyncReport> {
         self.reap_supervisors();
-        let mut news = self.rung_doorbells()?;
+        let mut news = self.inbox_entries()?;
         let rung = news.len();
         news.extend(others);
         let known = self.with_ledger(|ledger| ledger.unfinished_among(&news))?;
@@ -82,13 +83,16 @@ impl Homing {
         let mut new: Vec<JobId> =
             self.home.jobs.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         new.retain(|id| !known_ids.contains(id));
-        new.extend(self.rung_doorbells()?);
+        new.extend(self.inbox_entries()?);
         // Whoever recovered them may have died before saying so.
         new.extend(abandoned);
         let report = self.take_in(&new, unfinished)?;
         let boot_id = self.here()?.boot_id.clone();
-        let now_ms = self.now().as_unix_millis();
-        self.with_ledger_being_rebuilt(|ledger| ledger.full_scan_done(&boot_id, now_ms))?;
+        // What could not be read for want of resources is found by the next sync.
+        if !report.unreadable.iter().any(|(_, error)| is_shortage(error)) {
+            let now_ms = self.now().as_unix_millis();
+            self.with_ledger_being_rebuilt(|ledger| ledger.full_scan_done(&boot_id, now_ms))?;
+        }
         Ok(report)
     }
 
@@ -97,7 +101,8 @@ impl Homing {
         self.take_in(ids, Vec::new())
     }
 
-    fn rung_doorbells(&self) -> Result<Vec<JobId>> {
+    /// The jobs that have an entry in the inbox: something happened to them that may not be in the ledger yet.
+    pub(crate) fn inbox_entries(&self) -> Result<Vec<JobId>> {
         Ok(self.home.inbox.names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
@@ -108,7 +113,7 @@ impl Homing {
         let candidates: HashSet<JobId> = rung.iter().copied().chain(unfinished.keys().copied()).collect();
         let mut report = SyncReport { rung: rung.to_vec(), ..SyncReport::default() };
         let mut snapshots: Vec<JobSnapshot> = Vec::new();
-        for id in candidates {
+        for id in candidates.iter().copied() {
             match observe(&self.home.jobs, id, here) {
                 Ok(Some(seen)) => {
                     if seen.recovery().is_some() {
@@ -130,6 +135,7 @@ impl Homing {
                 Err(error) => report.unreadable.push((id, error)),
             }
         }
+        self.note_unreadable(candidates, &report.unreadable);
         sort_as_asked_for(&mut snapshots);
         crash_point("sync/looked");
         for batch in snapshots.chunks(BATCH) {

@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use homing_core::text::WAKE_LIMIT_JOBS;
 use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
 use homing_supervisor::layout::{Directory, ring_doorbell};
 use homing_supervisor::platform::procfs;
@@ -15,7 +14,7 @@ use rustix::io::Errno;
 use crate::Result;
 use crate::config::Acknowledge;
 use crate::homing::Homing;
-use crate::ledger::{ChangeContext, NewWake, Telling, Untold, WakeChange};
+use crate::ledger::{ChangeContext, NewWake, Telling, Undelivered, WakeChange, oldest_of};
 use crate::monitor::WakeStyle;
 use crate::routes::{Addressee, sink_of};
 use crate::session::WAKE_VARIABLE;
@@ -223,25 +222,20 @@ impl Homing {
     fn write_untold(&self, taker: &Taker, telling: &Telling) -> Result<Option<NewWake>> {
         let is_over_budget =
             || budget_frees_at(&telling.made_at, self.config.monitor.wakes_per_hour, self.now()).is_some();
-        if telling.untold.is_empty() || is_over_budget() {
+        if telling.undelivered.is_empty() || is_over_budget() {
             return Ok(None);
         }
-        let jobs: Vec<JobId> = telling
-            .untold
-            .iter()
-            .map(|untold| untold.job)
-            .filter(|job| !self.is_being_read(*job))
-            .take(WAKE_LIMIT_JOBS)
-            .collect();
-        let (sink, style) = self.sink_of(taker, &telling.untold);
+        let mut jobs = oldest_of(&telling.undelivered);
+        jobs.retain(|job| !self.is_being_read(*job));
+        let (sink, style) = self.sink_of(taker, &telling.undelivered);
         self.write_wake(&taker.session, &sink, style, &jobs)
     }
 
     /// Which sink tells it again where it is never confirmed, and how it is written.
-    fn sink_of(&self, taker: &Taker, untold: &[Untold]) -> (String, WakeStyle) {
-        let routed = untold.iter().find_map(|job| {
-            let harness = job.harness.as_deref().or(Some(&taker.harness));
-            let addressee = Addressee { session: &taker.session, harness, sink: job.sink.as_deref() };
+    fn sink_of(&self, taker: &Taker, undelivered: &[Undelivered]) -> (String, WakeStyle) {
+        let routed = undelivered.iter().find_map(|Undelivered { route, .. }| {
+            let harness = route.harness.as_deref().or(Some(&taker.harness));
+            let addressee = Addressee { session: &taker.session, harness, sink: route.sink.as_deref() };
             sink_of(&self.config, addressee)
         });
         let name = routed.unwrap_or_else(|| taker.harness.clone());
@@ -281,7 +275,8 @@ impl Telling {
     /// Whether something is to be told that was not taken.
     fn has_more_to_tell(&self) -> bool {
         let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);
-        !self.untold.is_empty() || self.open.iter().any(|wake| !wake.is_settled && waits(wake.progress.state))
+        !self.undelivered.is_empty()
+            || self.open.iter().any(|wake| !wake.is_settled && waits(wake.progress.state))
     }
 }
 

@@ -6,6 +6,7 @@ use homing::{FollowUpOptions, FollowUpState, Homing, Job};
 
 use super::open::open_existing;
 use super::page::Page;
+use super::unreadable::note_unreadable;
 use crate::args::FollowUpsArgs;
 use crate::exit::{Failure, note_with_hint, say};
 use crate::render::{print_follow_up_table, print_json};
@@ -25,6 +26,7 @@ pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
         print_follow_up_table(&page.jobs)?;
     }
     page.tell_of_more();
+    homing.iter().for_each(note_unreadable);
     if let Some(homing) = homing.filter(|_| !args.json) {
         say_what_can_be_done(&homing, &page.jobs)?;
     }

@@ -6,6 +6,7 @@ use homing::ListOptions;
 
 use super::open::open_existing;
 use super::page::Page;
+use super::unreadable::note_unreadable;
 use crate::args::ListArgs;
 use crate::exit::{Failure, say};
 use crate::render::{print_job_table, print_json};
@@ -25,5 +26,6 @@ pub(super) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         print_job_table(&page.jobs)?;
     }
     page.tell_of_more();
+    homing.iter().for_each(note_unreadable);
     Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,7 @@ mod settle;
 mod setup;
 mod show;
 mod stream;
+mod unreadable;
 mod wait;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use homing::{Homing, JobId};
 
 use super::open::open_for;
 use super::stream::copy;
+use super::unreadable::note_unreadable_among;
 use crate::args::ShowArgs;
 use crate::exit::Failure;
 use crate::render::output::CollectingSink;
@@ -22,6 +23,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
     let job = homing.get(id)?;
+    note_unreadable_among(&homing, |unreadable| unreadable == id);
     if args.json {
         print_json(&job)?;
     } else {

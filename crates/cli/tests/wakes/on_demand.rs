@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use homing::core::{Leftover, LeftoverFate};
 use homing::{FollowUpState, JobId, JobSpec, KilledBy};
 use testkit::{processes_where, wait_until};
 
@@ -60,7 +61,11 @@ fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
     assert_eq!(active(), Some(monitor), "the monitor lives on");
     let job = setup.job(outer);
     let leftovers = &job.state.finished().expect("it is over").leftovers;
-    assert!(leftovers.iter().all(|left| left.name == "sleep"), "{leftovers:?}");
+    let is_named = |left: &Leftover| match left.fate {
+        LeftoverFate::Spared => left.name == "homing",
+        LeftoverFate::Ended | LeftoverFate::Kept | LeftoverFate::Survived => left.name == "sleep",
+    };
+    assert!(leftovers.iter().all(is_named), "{leftovers:?}");
     setup.wait_for_acknowledged(&[outer]);
     assert_eq!(setup.state(inner), FollowUpState::Waiting);
     std::fs::write(go, "").expect("a file");

@@ -273,11 +273,19 @@ impl Held<'_> {
     /// Lets all of them go at once, and returns them when they are over.
     #[track_caller]
     pub(crate) fn end_all(self) -> Vec<JobId> {
+        let setup = self.setup;
+        let ids = self.release();
+        setup.wait_for_end(&ids);
+        ids
+    }
+
+    /// Lets all of them go at once, and does not look at them afterwards.
+    #[track_caller]
+    pub(crate) fn release(self) -> Vec<JobId> {
         for id in &self.ids {
             wait_until("the job is ready", || self.setup.homing.output_end(*id).expect("it has output") > 0);
         }
         drop(self.writer);
-        self.setup.wait_for_end(&self.ids);
         self.ids
     }
 }

@@ -239,6 +239,7 @@ mod tests {
             ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "not several"),
             ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "belongs to a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),
+            ("[sinks.app]\ncommand = [\"a\"]\nconcurrency = 0", "concurrency"),
         ] {
             let error = load(setting).unwrap_err().to_string();
             assert!(error.contains(named), "{setting}: {error}");

@@ -14,7 +14,8 @@ pub struct MonitorConfig {
     /// `autostart = true`: whether launching a job starts a monitor where a sink is configured and none is running. It
     /// ends itself when nothing runs and nothing is due.
     pub autostart: bool,
-    /// `concurrency = 8`: most sinks at work at once.
+    /// `concurrency = 8`: most attempts under way at once, of all sinks together; the last slot is left to a sink that has
+    /// none. A sink has a `concurrency` of its own.
     pub concurrency: usize,
     /// `wakes_per_hour = 30`: most wakes that one session gets in an hour; what is beyond waits.
     pub wakes_per_hour: u32,

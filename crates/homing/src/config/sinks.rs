@@ -16,6 +16,8 @@ pub struct SinkConfig {
     pub kind: SinkKind,
     /// `timeout = "10m"`: how long one attempt may take.
     pub timeout: Duration,
+    /// `concurrency = 4`: how many attempts may be under way at once.
+    pub concurrency: usize,
     /// `acknowledge = "on-success"` or `"explicit"`.
     pub acknowledge: Acknowledge,
     /// `acknowledge_within = "15m"`: how long a hand-over may stay unacknowledged before it is sent again.
@@ -154,6 +156,7 @@ struct RawSink {
     key_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "some_duration")]
     timeout: Option<Duration>,
+    concurrency: Option<usize>,
     acknowledge: Option<Acknowledge>,
     #[serde(default, deserialize_with = "some_duration")]
     acknowledge_within: Option<Duration>,
@@ -171,6 +174,9 @@ impl TryFrom<RawSink> for SinkConfig {
         raw.refuse_what_does_not_belong()?;
         if raw.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err("a timeout of zero ends every attempt at once".to_owned());
+        }
+        if raw.concurrency == Some(0) {
+            return Err("a concurrency of zero starts no attempt".to_owned());
         }
         let mut format = WakeFormat::default();
         let (kind, timeout) = if let Some(argv) = raw.command {
@@ -193,6 +199,7 @@ impl TryFrom<RawSink> for SinkConfig {
         Ok(SinkConfig {
             kind,
             timeout: raw.timeout.unwrap_or(timeout),
+            concurrency: raw.concurrency.unwrap_or(crate::sinks::DEFAULT_SINK_CONCURRENCY),
             acknowledge: raw.acknowledge.unwrap_or_default(),
             acknowledge_within: raw.acknowledge_within.unwrap_or(ACKNOWLEDGE_WITHIN),
             format: raw.format.unwrap_or(format),

@@ -24,14 +24,14 @@ pub(crate) struct JobFilter {
     pub(crate) open_follow_ups: bool,
 }
 
-/// Of attempts the wake knows that carries the follow-up; before there is one, the session may be held.
+/// Of attempts the wake knows that carries the follow-up; before there is one, it may be held.
 const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept, follow_ups.state,
-    coalesce(wakes.attempts, 0), coalesce(wakes.next_at, held_sessions.until),
-    coalesce(wakes.last_error, held_sessions.reason)";
+    coalesce(wakes.attempts, 0), coalesce(wakes.next_at, holds.until), coalesce(wakes.last_error, holds.reason)";
 const TABLES: &str = "jobs JOIN follow_ups ON follow_ups.job = jobs.seq";
 const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
-    LEFT JOIN held_sessions ON follow_ups.wake IS NULL AND follow_ups.state = 'pending'
-        AND held_sessions.session = jobs.session";
+    LEFT JOIN holds ON follow_ups.wake IS NULL AND follow_ups.state = 'pending'
+        AND holds.session = follow_ups.session AND holds.sink = follow_ups.sink
+        AND holds.harness = follow_ups.harness";
 
 impl Ledger {
     /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
@@ -62,6 +62,7 @@ impl Ledger {
                     "UPDATE jobs SET state = 'finished', ended_at = ?2, finished = ?3 WHERE seq = ?1",
                 )?
                 .execute(params![seq, now_ms, finished])?;
+            ended(&transaction, seq, now_ms)?;
             super::follow_ups::move_on(&transaction, seq, event)?;
         }
         transaction.commit()
@@ -280,12 +281,21 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
                 ])?;
             let seq = transaction.last_insert_rowid();
             transaction
-                .prepare_cached("INSERT INTO follow_ups (job, session, state) VALUES (?1, ?2, 'waiting')")?
-                .execute(params![seq, snapshot.spec.session.as_str()])?;
+                .prepare_cached(
+                    "INSERT INTO follow_ups (job, session, state, sink, harness)
+                     VALUES (?1, ?2, 'waiting', ?3, ?4)",
+                )?
+                .execute(params![
+                    seq,
+                    snapshot.spec.session.as_str(),
+                    super::telling::column(snapshot.spec.sink.as_ref()),
+                    super::telling::column(snapshot.spec.harness.as_ref()),
+                ])?;
             seq
         }
     };
     if let Some(finished) = &snapshot.finished {
+        ended(transaction, seq, finished.end.ended_at_ms)?;
         let event = FollowUpEvent::for_finished_job(snapshot.spec.follow_up, &finished.end.outcome);
         super::follow_ups::move_on(transaction, seq, event)?;
         if is_corrected && event == FollowUpEvent::Due {
@@ -338,6 +348,14 @@ fn says_otherwise(before: Option<&str>, snapshot: &JobSnapshot) -> rusqlite::Res
 fn recovery(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Recovery>> {
     let text: Option<String> = row.get(column)?;
     Ok(text.and_then(|text| Recovery::from_name(&text)))
+}
+
+/// Gives the follow-up of a job its place in the order of delivery.
+fn ended(transaction: &Transaction<'_>, seq: i64, ended_at_ms: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE follow_ups SET ended_at = ?2 WHERE job = ?1")?
+        .execute([seq, ended_at_ms])
+        .map(drop)
 }
 
 fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {

@@ -11,7 +11,7 @@ mod wakes;
 pub(crate) use follow_ups::Moved;
 pub(crate) use jobs::{JobFilter, Launch};
 pub(crate) use open::{LedgerFile, LedgerProblem};
-pub(crate) use telling::{Telling, Untold};
+pub(crate) use telling::{RouteKey, Telling, Undelivered, oldest_of};
 pub(crate) use wakes::{ChangeContext, Hold, NewWake, WakeChange};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};

@@ -18,10 +18,11 @@ use super::Ledger;
 use crate::{Error, Result};
 
 /// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/001_initial.sql"),
     include_str!("migrations/002_wakes.sql"),
     include_str!("migrations/003_recovery.sql"),
+    include_str!("migrations/005_delivery_routes.sql"),
 ];
 
 /// Guards making, changing and setting aside the ledger against other processes.

@@ -1,6 +1,8 @@
 //! Wakes in the ledger: made once, then moved on by the transitions of the core, together with the follow-ups that
 //! they carry.
 
+use std::collections::BTreeMap;
+
 use homing_core::{
     FollowUpEvent, RetryPolicy, SessionId, Timestamp, Wake, WakeContent, WakeEvent, WakeId, WakeProgress,
     WakeState,
@@ -8,8 +10,9 @@ use homing_core::{
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Ledger;
 use super::follow_ups::move_on;
+use super::telling::column;
+use super::{Ledger, RouteKey};
 
 /// What came of an attempt in which a session was shown the wake from inside.
 pub(super) const TAKEN: &str = "taken";
@@ -23,8 +26,10 @@ pub(crate) enum WakeChange {
     Made(Box<NewWake>),
     /// A wake is made, and no sink has it.
     Queued(Box<NewWake>),
-    /// Untold follow-ups of a session wait for a reason; or no longer.
-    Held(SessionId, Option<Hold>),
+    /// Why undelivered follow-ups of a session wait, by the route they take; those that are not named wait no longer.
+    Held(SessionId, BTreeMap<RouteKey, Hold>),
+    /// The sink of a wake was removed: its follow-ups are routed anew.
+    SinkRemoved(WakeId, String),
 }
 
 /// A wake that is to be made.
@@ -34,7 +39,7 @@ pub(crate) struct NewWake {
     pub(crate) sink: String,
 }
 
-/// Why untold follow-ups wait, and how long.
+/// Why undelivered follow-ups wait, and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hold {
     pub(crate) until: Option<Timestamp>,
@@ -65,7 +70,8 @@ impl Ledger {
                 WakeChange::Moved(id, event) => move_wake(&transaction, *id, event, context)?,
                 WakeChange::Made(new) => make_wake(&transaction, new, WakeState::InFlight, context.now)?,
                 WakeChange::Queued(new) => make_wake(&transaction, new, WakeState::Scheduled, context.now)?,
-                WakeChange::Held(session, hold) => set_hold(&transaction, session, hold.as_ref())?,
+                WakeChange::Held(session, holds) => set_holds(&transaction, session, holds)?,
+                WakeChange::SinkRemoved(id, sink) => supersede(&transaction, *id, sink, context)?,
             });
         }
         transaction.commit()?;
@@ -220,22 +226,56 @@ fn make_wake(
     if state == WakeState::InFlight {
         start_attempt(connection, seq, 1, now)?;
     }
-    set_hold(connection, &wake.session, None)?;
+    // The budget does not hold what is left, until it is looked at again.
+    connection
+        .prepare_cached("DELETE FROM holds WHERE session = ?1 AND until IS NOT NULL")?
+        .execute([wake.session.as_str()])?;
     Ok(true)
 }
 
-fn set_hold(connection: &Connection, session: &SessionId, hold: Option<&Hold>) -> rusqlite::Result<bool> {
-    let changed = match hold {
-        Some(hold) => connection
+/// Closes a wake that waits for a sink which is not there any more, and takes its follow-ups out of it. It does not count
+/// against the budget: another wake takes its place.
+fn supersede(
+    connection: &Connection,
+    id: WakeId,
+    sink: &str,
+    context: &ChangeContext<'_>,
+) -> rusqlite::Result<bool> {
+    let is_superseded = move_wake(connection, id, &WakeEvent::Settled, context)?;
+    if is_superseded {
+        let reason = format!("the sink {sink:?} is not configured any more: another wake takes its place");
+        connection
+            .prepare_cached("UPDATE wakes SET counts = 0, last_error = ?2 WHERE id = ?1")?
+            .execute(params![id.to_string(), reason])?;
+        connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO held_sessions (session, until, reason) VALUES (?1, ?2, ?3)",
+                "UPDATE follow_ups SET wake = NULL WHERE wake = (SELECT seq FROM wakes WHERE id = ?1)",
             )?
-            .execute(params![session.as_str(), hold.until.map(Timestamp::as_unix_millis), hold.reason])?,
-        None => connection
-            .prepare_cached("DELETE FROM held_sessions WHERE session = ?1")?
-            .execute([session.as_str()])?,
-    };
-    Ok(changed > 0)
+            .execute([id.to_string()])?;
+    }
+    Ok(is_superseded)
+}
+
+fn set_holds(
+    connection: &Connection,
+    session: &SessionId,
+    holds: &BTreeMap<RouteKey, Hold>,
+) -> rusqlite::Result<bool> {
+    connection.prepare_cached("DELETE FROM holds WHERE session = ?1")?.execute([session.as_str()])?;
+    for (route, hold) in holds {
+        connection
+            .prepare_cached(
+                "INSERT INTO holds (session, sink, harness, until, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                session.as_str(),
+                column(route.sink.as_ref()),
+                column(route.harness.as_ref()),
+                hold.until.map(Timestamp::as_unix_millis),
+                hold.reason,
+            ])?;
+    }
+    Ok(true)
 }
 
 /// The jobs whose follow-ups a wake carries now.

@@ -1,6 +1,6 @@
 //! The life of the active monitor: it hears what happened, brings the ledger up to date, and gives wakes to sinks.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,15 @@ use super::lock::MonitorLock;
 use super::news::News;
 use super::settings::Settings;
 use super::signal::Message;
+use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
+use super::unreadable::Unreadable;
 use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_PATIENCE};
-use crate::Result;
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, WakeChange};
 use crate::random::random_bytes;
 use crate::sinks::outlive;
+use crate::{Error, Result};
 
 /// How often the whole home is looked after: what is old goes, and what no bell told of is found.
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
@@ -29,10 +31,16 @@ pub(super) const NO_WATCHES: &str =
 /// How often the home is looked at where the kernel has no more watches to give.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long the monitor waits after something went wrong.
+/// How long the monitor waits before it looks again at jobs that it could not take in.
 pub(super) const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a monitor that is to end by itself tries again before it gives up.
+/// How long it waits after something went wrong that concerns everything; it doubles while that goes on.
+const FIRST_TROUBLE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long it waits at most, where it goes wrong again and again.
+const LONGEST_TROUBLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often a monitor that delivers what is due now tries again before it gives up.
 const MAX_TROUBLES: u32 = 5;
 
 /// A monitor that holds the lock.
@@ -44,16 +52,19 @@ pub(super) struct Active<'m> {
     /// `None` where the kernel has no more watches to give.
     pub(super) news: Option<News>,
     /// Sessions that are to be looked at, in their order.
-    pub(super) ready: VecDeque<SessionId>,
-    pub(super) is_ready: HashSet<SessionId>,
+    pub(super) ready: SessionQueue,
     /// When sessions are to be looked at again.
     pub(super) sessions: Timers<SessionId>,
     /// When jobs that are not over are to be looked at again, whether a bell rings or not.
     pub(super) jobs: Timers<JobId>,
+    /// Jobs that could not be read when they were last looked at.
+    pub(super) unreadable: HashMap<JobId, Unreadable>,
+    /// Everything is to be looked at, because the kernel could not keep what it had to tell, or because that failed before.
+    pub(super) everything_is_due: bool,
     pub(super) housekeeping_at: Instant,
     pub(super) heartbeat_at: Option<Instant>,
-    /// Whom the sinks at work are waking.
-    pub(super) in_flight: HashMap<WakeId, SessionId>,
+    /// The deliveries that are under way.
+    pub(super) slots: Slots,
     /// Answers that are not in the ledger yet.
     pub(super) answers: Vec<WakeChange>,
     /// What is told of them once they are.
@@ -65,66 +76,102 @@ pub(super) struct Active<'m> {
 }
 
 impl<'m> Active<'m> {
-    /// Finds everything that is due in the home.
-    pub(super) fn new(
-        monitor: &'m Monitor,
-        lock: MonitorLock,
-        freed: HashSet<SessionId>,
-    ) -> Result<Active<'m>> {
+    /// A monitor that has not looked at anything yet.
+    pub(super) fn new(monitor: &'m Monitor, lock: MonitorLock, freed: HashSet<SessionId>) -> Active<'m> {
         let homing = &*monitor.homing;
-        let mut active = Active {
+        Active {
             monitor,
             homing,
             lock: Some(lock),
             settings: monitor.settings.clone(),
             // Watch before looking: what happens in between is not missed.
             news: News::of(&homing.home, homing.users_config().as_deref()).ok(),
-            ready: VecDeque::new(),
-            is_ready: HashSet::new(),
+            ready: SessionQueue::default(),
             sessions: Timers::default(),
             jobs: Timers::default(),
+            unreadable: HashMap::new(),
+            everything_is_due: true,
             housekeeping_at: Instant::now() + HOUSEKEEPING,
             heartbeat_at: None,
-            in_flight: HashMap::new(),
+            slots: Slots::default(),
             answers: Vec::new(),
             answered: Vec::new(),
             freed,
             stop_at: None,
-        };
-        let report = homing.full_scan()?;
-        active.recover(&report)?;
-        active.watch_unfinished()?;
-        active.take_up_what_was_in_flight()?;
-        active.look_at_all_sessions()?;
-        Ok(active)
+        }
     }
 
     /// Works until there is a reason to end.
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
-        self.tell(&MonitorEvent::Active);
         if self.news.is_none() {
             self.trouble(NO_WATCHES);
         }
         let mut troubles = 0;
-        loop {
-            match self.work() {
-                Ok(()) => troubles = 0,
-                Err(error) => {
-                    troubles += 1;
-                    self.trouble(&error.to_string());
-                    if troubles == MAX_TROUBLES && self.monitor.options.until != MonitorUntil::Stopped {
-                        return Err(error);
-                    }
-                    self.monitor.wait(&[], Some(TROUBLE_PAUSE));
-                }
+        // Everything that is due is found first.
+        while let Err(error) = self.begin() {
+            // Where somebody waits for an answer, an error at the start is one.
+            if self.monitor.options.until != MonitorUntil::Idle {
+                return Err(error);
             }
-            if let Some(end) = self.reason_to_end()? {
-                return Ok(end);
-            }
-            if self.ready.is_empty() || self.free_hands() == 0 {
-                self.wait();
+            troubles += 1;
+            self.bear(error, troubles)?;
+            if self.stop_at.is_some() {
+                return Ok(MonitorEnd::Stopped);
             }
         }
+        self.tell(&MonitorEvent::Active);
+        troubles = 0;
+        loop {
+            match self.work().and_then(|()| self.reason_to_end()) {
+                Ok(Some(end)) => return Ok(end),
+                Ok(None) => {
+                    troubles = 0;
+                    if self.ready.is_empty() || self.available_slots() == 0 {
+                        self.wait();
+                    }
+                }
+                Err(error) => {
+                    troubles += 1;
+                    self.bear(error, troubles)?;
+                    if let Some(end) = self.told_to_stop() {
+                        return Ok(end);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds everything that is due in the home. May be repeated.
+    fn begin(&mut self) -> Result<()> {
+        self.read_mail();
+        let report = self.homing.full_scan()?;
+        self.recover(&report)?;
+        self.retry_unreadable(report.unreadable);
+        self.watch_unfinished()?;
+        self.take_up_what_was_in_flight()?;
+        self.look_at_all_sessions()?;
+        self.everything_is_due = false;
+        Ok(())
+    }
+
+    /// Says what went wrong, and waits before it is tried again: longer each time. What is due stays due meanwhile.
+    ///
+    /// # Errors
+    /// The same error where trying again does not help, or where somebody waits for an answer.
+    fn bear(&mut self, error: Error, troubles: u32) -> Result<()> {
+        let is_final = match &error {
+            Error::LedgerTooNew { .. } | Error::HomeRefused { .. } => true,
+            _ => troubles >= MAX_TROUBLES && self.monitor.options.until == MonitorUntil::NothingDue,
+        };
+        if is_final {
+            return Err(error);
+        }
+        self.trouble(&error.to_string());
+        let pause = FIRST_TROUBLE_PAUSE * 2u32.saturating_pow((troubles - 1).min(8));
+        self.monitor.wait(&[], Some(pause.min(LONGEST_TROUBLE_PAUSE)));
+        // A message ends the wait, and is taken here: none may be left that would end every wait to come.
+        self.read_mail();
+        Ok(())
     }
 
     /// Does everything that can be done now.
@@ -160,7 +207,7 @@ impl<'m> Active<'m> {
                     let patience = self.monitor.options.patience.unwrap_or(STOP_PATIENCE);
                     let patience = if self.stop_at.is_some() { Duration::ZERO } else { patience };
                     self.stop_at = Some(Instant::now() + patience);
-                    self.tell(&MonitorEvent::Stopping { in_flight: self.in_flight.len() });
+                    self.tell(&MonitorEvent::Stopping { in_flight: self.slots.len() });
                 }
                 // It is held already; a second one is let go of.
                 Message::Locked(_) => {}
@@ -168,8 +215,8 @@ impl<'m> Active<'m> {
         }
     }
 
-    fn landed(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
-        self.in_flight.remove(&wake);
+    pub(super) fn landed(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
+        self.slots.end(wake);
         self.answers.push(WakeChange::Moved(wake, event));
         self.look_again_at(session);
     }
@@ -203,6 +250,7 @@ impl<'m> Active<'m> {
             return Ok(());
         }
         self.housekeeping_at = now + HOUSEKEEPING;
+        self.everything_is_due = true;
         self.look_at_everything()
     }
 
@@ -210,29 +258,39 @@ impl<'m> Active<'m> {
     fn take_up_what_was_in_flight(&mut self) -> Result<()> {
         let now = self.homing.now();
         for (wake, session, sink, since) in self.homing.with_ledger(|ledger| ledger.wakes_in_flight())? {
+            if self.slots.has(wake) {
+                continue;
+            }
             let timeout = self.settings.router.sink(&sink).map_or(Duration::ZERO, |sink| sink.timeout());
             let deadline = Instant::now() + timeout.saturating_sub(now.saturating_since(since));
-            self.in_flight.insert(wake, session.clone());
             let bell = self.monitor.bell.clone();
+            let of_session = session.clone();
             let wait = move || {
                 outlive(wake, deadline);
                 bell.send(Message::AnswerLost { wake, session });
             };
-            // Without one nobody would know when the wake can be sent again: another monitor tries later.
-            let waiting = std::thread::Builder::new().name("homing-outlive".to_owned()).spawn(wait);
-            waiting.map_err(|error| {
-                DiskError::new("make", "a thread that waits for a wake's processes", error)
-            })?;
+            std::thread::Builder::new()
+                .name("homing-outlive".to_owned())
+                .spawn(wait)
+                .map_err(|error| DiskError::new("start", "a thread", error))?;
+            self.slots.start(wake, of_session, sink);
         }
         Ok(())
     }
 
+    /// Whether it was told to stop, and nothing of it is under way any more or the time for that is over.
+    fn told_to_stop(&self) -> Option<MonitorEnd> {
+        let is_done = self.slots.is_empty() && self.answers.is_empty();
+        let is_over = |stop_at| is_done || Instant::now() >= stop_at;
+        self.stop_at.is_some_and(is_over).then_some(MonitorEnd::Stopped)
+    }
+
     fn reason_to_end(&mut self) -> Result<Option<MonitorEnd>> {
-        if let Some(stop_at) = self.stop_at {
-            let over = (self.in_flight.is_empty() && self.answers.is_empty()) || Instant::now() >= stop_at;
-            return Ok(over.then_some(MonitorEnd::Stopped));
+        if self.stop_at.is_some() {
+            return Ok(self.told_to_stop());
         }
-        if !self.ready.is_empty() || !self.in_flight.is_empty() || !self.answers.is_empty() {
+        self.ready_waiting();
+        if !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty() {
             return Ok(None);
         }
         match self.monitor.options.until {
@@ -244,22 +302,26 @@ impl<'m> Active<'m> {
 
     /// Whether nothing will have to be told. A launch that finds the lock held counts on us: its doorbell rang before.
     fn is_idle_for_good(&mut self) -> Result<Option<MonitorEnd>> {
-        let has_work = |active: &Self| {
-            Ok::<_, crate::Error>(
-                !active.sessions.is_empty()
-                    || !active.homing.home.inbox.names()?.is_empty()
-                    || active.homing.with_ledger(|ledger| ledger.has_unfinished_jobs())?,
-            )
-        };
-        if has_work(self)? {
+        if self.has_work()? {
             return Ok(None);
         }
         self.lock = None;
-        if !has_work(self)? {
+        if !self.has_work()? {
             return Ok(Some(MonitorEnd::Done));
         }
         self.lock = MonitorLock::try_take(&self.homing.home.root)?;
         Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
+    }
+
+    /// Whether anything is due, or may become due. A job that cannot be read counts as long as trying again may help.
+    fn has_work(&self) -> Result<bool> {
+        if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::may_pass) {
+            return Ok(true);
+        }
+        let given_up = |id: &JobId| self.unreadable.contains_key(id);
+        let has_entries = !self.homing.inbox_entries()?.iter().all(given_up);
+        let unfinished = self.homing.with_ledger(|ledger| ledger.unfinished())?;
+        Ok(has_entries || !unfinished.iter().all(|(id, _)| given_up(id)))
     }
 
     /// Sleeps until something happens.

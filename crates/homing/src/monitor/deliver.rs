@@ -31,14 +31,3 @@ pub(super) fn deliver(wake: Wake, sink: Arc<dyn Sink>, bell: &Bell) {
         refused(Delivery::Busy { retry_after: None, reason: format!("cannot start a thread: {error}") });
     }
 }
-
-/// Stands in for a sink that is not configured any more: its wakes wait until it is.
-pub(super) struct MissingSink {
-    pub(super) reason: String,
-}
-
-impl Sink for MissingSink {
-    fn deliver(&self, _wake: &Wake) -> Delivery {
-        Delivery::Busy { retry_after: None, reason: self.reason.clone() }
-    }
-}

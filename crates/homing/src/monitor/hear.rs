@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use homing_core::{JobId, SessionId, StateName};
-use homing_supervisor::crash_point;
+use homing_supervisor::{crash_point, injected_millis};
 
 use super::MonitorEvent;
 use super::active::{Active, NO_WATCHES, TROUBLE_PAUSE};
@@ -21,6 +21,10 @@ const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// When a job that has not started is looked at again: its supervisor has 11 s to appear.
 const START_CHECK: Duration = Duration::from_millis(11_500);
 
+fn start_check() -> Duration {
+    injected_millis("monitor/start_check").unwrap_or(START_CHECK)
+}
+
 impl Active<'_> {
     /// Brings the ledger up to date with what the kernel told of.
     pub(super) fn take_in_news(&mut self) -> Result<()> {
@@ -28,13 +32,16 @@ impl Active<'_> {
         let Some(news) = &self.news else {
             let report = self.homing.sync()?;
             self.recover(&report)?;
+            self.retry_unreadable(report.unreadable);
             return self.look_at_sessions_of(report.updated.iter().chain(&report.rung));
         };
         let mut happened = news.take();
         if happened.configured {
             self.read_configuration();
         }
-        if happened.everything {
+        // Kept until it is done: the kernel does not tell twice.
+        self.everything_is_due |= happened.everything;
+        if self.everything_is_due {
             return self.look_at_everything();
         }
         let second_look = Instant::now() + SECOND_LOOK;
@@ -62,6 +69,7 @@ impl Active<'_> {
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
+        self.retry_unreadable(report.unreadable);
         self.look_at_sessions_of(seen.iter())
     }
 
@@ -95,7 +103,10 @@ impl Active<'_> {
         let report = self.homing.sync()?;
         self.recover(&report)?;
         self.watch_unfinished()?;
-        self.look_at_all_sessions()
+        self.retry_unreadable(report.unreadable);
+        self.look_at_all_sessions()?;
+        self.everything_is_due = false;
+        Ok(())
     }
 
     /// Watches over those of these jobs that are not over, and no longer over the others.
@@ -113,7 +124,7 @@ impl Active<'_> {
                         // It may have ended before it was watched.
                         self.jobs.set(job, Some(Instant::now()));
                     } else if *state == StateName::Starting {
-                        self.jobs.set(job, Some(Instant::now() + START_CHECK));
+                        self.jobs.set(job, Some(Instant::now() + start_check()));
                     }
                 }
                 None => {
@@ -148,8 +159,6 @@ impl Active<'_> {
     }
 
     pub(super) fn look_again_at(&mut self, session: SessionId) {
-        if self.is_ready.insert(session.clone()) {
-            self.ready.push_back(session);
-        }
+        self.ready.push(session);
     }
 }

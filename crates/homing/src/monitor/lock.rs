@@ -5,8 +5,8 @@ use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use homing_supervisor::DiskError;
 use homing_supervisor::layout::{Directory, MONITOR_LOCK};
+use homing_supervisor::{DiskError, injected_millis};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -31,27 +31,32 @@ impl MonitorLock {
         }
     }
 
-    /// Waits for the lock in a thread of its own, and hands it to `then`; unless it is `cancelled` by then.
+    /// Waits for the lock in a thread of its own, and hands it to `then`, or the error that ended the waiting; unless it is
+    /// `cancelled` by then.
     ///
     /// # Errors
-    /// When the file cannot be opened, or no thread be made.
+    /// When the file cannot be opened, or no thread can be started.
     pub(super) fn wait(
         home: &Directory,
         cancelled: Arc<AtomicBool>,
-        then: impl FnOnce(MonitorLock) + Send + 'static,
+        then: impl FnOnce(Result<MonitorLock, DiskError>) + Send + 'static,
     ) -> Result<(), DiskError> {
         let file = File::from(home.open_or_create(MONITOR_LOCK)?);
+        let path = home.path().join(MONITOR_LOCK);
         let wait = move || {
-            if retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).is_err() {
-                // Nothing that waiting could cure.
-                return;
-            }
+            let locked = match injected_millis("monitor/lock_error") {
+                Some(_) => Err(Errno::NOLCK),
+                None => retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)),
+            };
             if !cancelled.load(Ordering::Relaxed) {
-                then(MonitorLock { file }.signed());
+                then(match locked {
+                    Ok(()) => Ok(MonitorLock { file }.signed()),
+                    Err(error) => Err(DiskError::new("lock", path, error)),
+                });
             }
         };
-        let waiting = std::thread::Builder::new().name("homing-standby".to_owned()).spawn(wait);
-        waiting.map(drop).map_err(|error| home.error("make a thread that waits for", MONITOR_LOCK, error))
+        let thread = std::thread::Builder::new().name("homing-standby".to_owned()).spawn(wait);
+        thread.map(drop).map_err(|error| DiskError::new("start", "a thread", error))
     }
 
     /// The process that holds the lock; 0 where it has not said so yet. `None` where nobody holds it.

@@ -6,8 +6,10 @@
 //! | it lives, and what it waits for | `active.rs` |
 //! | it decides what to tell a session | `tell.rs` |
 //! | it gives wakes to sinks, many with one commit | `waking.rs` |
+//! | it decides how many are under way at once | `slots.rs` |
 //! | a sink works in a thread | `deliver.rs` |
 //! | it hears of the ends of jobs | `news.rs`, `hear.rs` |
+//! | it tries again to read a job that it could not read | `unreadable.rs` |
 //! | it is the only one | `lock.rs` |
 //! | it is started when it is needed | `on_demand.rs` |
 
@@ -21,8 +23,10 @@ mod news;
 mod on_demand;
 mod settings;
 mod signal;
+mod slots;
 mod tell;
 mod timers;
+mod unreadable;
 mod waking;
 
 pub use events::MonitorEvent;
@@ -33,9 +37,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use homing_core::SessionId;
+use homing_core::{SessionId, format_duration};
 use homing_supervisor::DiskError;
 use homing_supervisor::platform::clock::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -52,6 +56,9 @@ use signal::{Bell, Mailbox, Message, mailbox};
 /// How long a monitor that is to stop waits for sinks at work. After that their wakes are handed back: the next
 /// monitor waits for what is left of them, and sends them again.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// When a monitor that stands by asks for the lock again after that failed: at first, and at most.
+const STANDBY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How long a monitor runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -280,7 +287,7 @@ impl Monitor {
             let stopped = self.options.until == MonitorUntil::Stopped;
             return Ok(if stopped { MonitorEnd::Stopped } else { MonitorEnd::LeftToAnother });
         };
-        Active::new(&self, lock, freed)?.run()
+        Active::new(&self, lock, freed).run()
     }
 
     /// Takes the lock, and waits for it where it is to take over. `None` where it does not become active. Sessions that
@@ -296,14 +303,25 @@ impl Monitor {
         let pid = MonitorLock::holder(home)?.unwrap_or(0);
         self.options.tell(&MonitorEvent::Standby { pid });
         let cancelled = Arc::new(AtomicBool::new(false));
-        let bell = self.bell.clone();
-        MonitorLock::wait(home, Arc::clone(&cancelled), move |lock| bell.send(Message::Locked(lock)))?;
+        let mut pause = STANDBY_PAUSE.0;
+        // When the lock is asked for again, where that failed.
+        let mut ask_at = Some(Instant::now());
         loop {
-            self.wait(&[], self.options.heartbeat);
+            if ask_at.is_some_and(|at| at <= Instant::now()) {
+                let bell = self.bell.clone();
+                let answer = move |lock| bell.send(Message::Locked(lock));
+                ask_at = match MonitorLock::wait(home, Arc::clone(&cancelled), answer) {
+                    Ok(()) => None,
+                    Err(error) => Some(self.standby_trouble(&error, &mut pause)),
+                };
+            }
+            let left = ask_at.map(|at| at.saturating_duration_since(Instant::now()));
+            self.wait(&[], self.options.heartbeat.into_iter().chain(left).min());
             self.options.tell(&MonitorEvent::Alive);
             for message in self.mailbox.take() {
                 match message {
-                    Message::Locked(lock) => return Ok(Some(lock)),
+                    Message::Locked(Ok(lock)) => return Ok(Some(lock)),
+                    Message::Locked(Err(error)) => ask_at = Some(self.standby_trouble(&error, &mut pause)),
                     Message::Stop => {
                         cancelled.store(true, Ordering::Relaxed);
                         return Ok(None);
@@ -313,6 +331,15 @@ impl Monitor {
                 }
             }
         }
+    }
+
+    /// Says why the lock could not be waited for, and answers when to try again.
+    fn standby_trouble(&self, error: &DiskError, pause: &mut Duration) -> Instant {
+        let message = format!("{error}; trying again in {}", format_duration(*pause));
+        self.options.tell(&MonitorEvent::Trouble { message });
+        let next = Instant::now() + *pause;
+        *pause = (*pause * 2).min(STANDBY_PAUSE.1);
+        next
     }
 
     /// Waits for a message, for one of the other descriptors, or until the time is over.

@@ -41,7 +41,11 @@ impl Homing {
             return Ok(false);
         }
         let program = supervisor_program(self.supervisor.as_deref())?;
-        let log = open_log(&self.home.root)?;
+        // Where something else is in its place, nothing is logged: the monitor moves that aside.
+        let log = match open_log(&self.home.root) {
+            Ok(log) => Stdio::from(log),
+            Err(_) => Stdio::null(),
+        };
         let mut command = Command::new(&program);
         command
             .arg0("homing")

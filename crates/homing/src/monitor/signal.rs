@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing_core::{Delivery, SessionId, WakeId};
+use homing_supervisor::DiskError;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -25,8 +26,8 @@ pub(super) enum Message {
     AnswerLost { wake: WakeId, session: SessionId },
     /// The session can take a wake now.
     SessionFree(SessionId),
-    /// The lock is ours.
-    Locked(MonitorLock),
+    /// The lock is ours, or why it could not be waited for.
+    Locked(Result<MonitorLock, DiskError>),
     /// Somebody wants it to stop.
     Stop,
 }

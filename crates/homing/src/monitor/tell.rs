@@ -1,8 +1,8 @@
 //! What one session is to be told next, and in which words.
 
-use homing_core::text::{
-    OutputExcerpt, WAKE_LIMIT_JOBS, WakeFormat, WakeTextOptions, failures_first, wake_text,
-};
+use std::collections::BTreeMap;
+
+use homing_core::text::{OutputExcerpt, WakeFormat, WakeTextOptions, failures_first, wake_text};
 use homing_core::{
     Job, JobId, Pace, SessionId, SessionView, Step, Timestamp, Wake, WakeContent, WakeId, next_step,
 };
@@ -10,7 +10,7 @@ use homing_core::{
 use crate::Result;
 use crate::framing::with_nonce;
 use crate::homing::Homing;
-use crate::ledger::{Hold, NewWake, Telling, Untold};
+use crate::ledger::{Hold, NewWake, RouteKey, Telling, Undelivered, oldest_of};
 use crate::random::random_bytes;
 use crate::routes::{Addressee, Router};
 
@@ -19,11 +19,9 @@ pub(super) struct Decision {
     /// The next step.
     pub(super) step: Step,
     /// The sink of the jobs that no wake carries, and those of them that go through it, oldest first.
-    pub(super) untold: Option<(String, Vec<JobId>)>,
-    /// Why jobs that no wake carries wait, where they do.
-    pub(super) hold: Option<Hold>,
-    /// Whether the ledger says something else about that.
-    pub(super) hold_changed: bool,
+    pub(super) undelivered: Option<(String, Vec<JobId>)>,
+    /// Why jobs that no wake carries wait, where the ledger does not say so already.
+    pub(super) holds: Option<BTreeMap<RouteKey, Hold>>,
 }
 
 /// How the text of a wake is written.
@@ -43,44 +41,41 @@ pub(super) fn decide(
     pace: &Pace,
     now: Timestamp,
 ) -> Decision {
-    let (untold, no_route) = through_one_sink(session, &telling.untold, router);
-    let has_jobs_without_wake = !telling.untold.is_empty();
-    let view = SessionView { open: telling.open, has_untold: untold.is_some(), made_at: telling.made_at };
+    let mut holds = BTreeMap::new();
+    let undelivered = through_one_sink(session, &telling.undelivered, router, &mut holds);
+    let view =
+        SessionView { open: telling.open, has_untold: undelivered.is_some(), made_at: telling.made_at };
     let step = next_step(&view, pace, now);
-    let hold = match &step {
-        Step::Wait { until, held_by_budget: true } => Some(Hold {
-            until: *until,
-            reason: format!("held: {} wakes in the last hour (monitor.wakes_per_hour)", pace.wakes_per_hour),
-        }),
-        Step::Wait { .. } | Step::Settle(_) | Step::Expire(_) | Step::Send(_) | Step::Make => no_route
-            .filter(|_| untold.is_none() && has_jobs_without_wake)
-            .map(|reason| Hold { until: None, reason }),
-    };
-    let hold_changed = hold != telling.hold;
-    Decision { step, untold, hold, hold_changed }
-}
-
-/// The jobs that go through the same sink as the oldest that has one; where none has, why not.
-fn through_one_sink(
-    session: &SessionId,
-    untold: &[Untold],
-    router: &Router,
-) -> (Option<(String, Vec<JobId>)>, Option<String>) {
-    let mut chosen: Option<(String, Vec<JobId>)> = None;
-    let mut no_route = None;
-    for job in untold {
-        let (harness, sink) = (job.harness.as_deref(), job.sink.as_deref());
-        match (router.sink_for(Addressee { session, harness, sink }), &mut chosen) {
-            (Ok((name, _)), Some((chosen, jobs))) if name == chosen => jobs.push(job.job),
-            (Ok(_), Some(_)) => {}
-            (Ok((name, _)), None) => chosen = Some((name.to_owned(), vec![job.job])),
-            (Err(reason), _) => no_route = no_route.or(Some(reason)),
-        }
-        if chosen.as_ref().is_some_and(|(_, jobs)| jobs.len() == WAKE_LIMIT_JOBS) {
-            break;
+    if let Step::Wait { until, held_by_budget: true } = &step {
+        let reason = format!("held: {} wakes in the last hour (monitor.wakes_per_hour)", pace.wakes_per_hour);
+        for Undelivered { route, .. } in &telling.undelivered {
+            // What has no route waits for that, and not for the budget.
+            let hold = || Hold { until: *until, reason: reason.clone() };
+            holds.entry(route.clone()).or_insert_with(hold);
         }
     }
-    (chosen, no_route)
+    let holds = Some(holds).filter(|holds| *holds != telling.holds);
+    Decision { step, undelivered, holds }
+}
+
+/// The jobs that go through the same sink as the oldest that has one. Why the others have none is added to `holds`.
+fn through_one_sink(
+    session: &SessionId,
+    undelivered: &[Undelivered],
+    router: &Router,
+    holds: &mut BTreeMap<RouteKey, Hold>,
+) -> Option<(String, Vec<JobId>)> {
+    let mut chosen: Option<(&str, Vec<&Undelivered>)> = None;
+    for jobs in undelivered {
+        let (harness, sink) = (jobs.route.harness.as_deref(), jobs.route.sink.as_deref());
+        match (router.sink_for(Addressee { session, harness, sink }), &mut chosen) {
+            (Ok((name, _)), Some((chosen, routes))) if name == *chosen => routes.push(jobs),
+            (Ok(_), Some(_)) => {}
+            (Ok((name, _)), None) => chosen = Some((name, vec![jobs])),
+            (Err(reason), _) => drop(holds.insert(jobs.route.clone(), Hold { until: None, reason })),
+        }
+    }
+    chosen.map(|(name, routes)| (name.to_owned(), oldest_of(routes)))
 }
 
 impl Homing {

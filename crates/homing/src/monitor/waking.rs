@@ -1,7 +1,7 @@
 //! How the active monitor gives wakes to sinks: it decides for the sessions that are ready, writes that down with one
 //! commit, and starts the attempts.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,10 @@ use homing_supervisor::crash_point;
 
 use super::MonitorEvent;
 use super::active::Active;
-use super::deliver::{MissingSink, deliver};
+use super::deliver::deliver;
 use super::tell::{WakeStyle, decide};
 use crate::Result;
-use crate::ledger::{NewWake, Telling, WakeChange};
-use crate::sinks::Sink;
+use crate::ledger::{Hold, NewWake, Telling, WakeChange};
 
 /// When a job that its session is about to acknowledge itself is looked at again.
 const ATTENDED_PAUSE: Duration = Duration::from_millis(100);
@@ -29,31 +28,46 @@ struct Outgoing {
 enum Chosen {
     Send(Box<Outgoing>),
     Make,
+    /// The sink of its next wake has no free slot.
+    WaitFor(String),
 }
 
 impl Active<'_> {
-    /// How many more sinks may be put to work.
-    pub(super) fn free_hands(&self) -> usize {
+    /// How many more deliveries may start, whatever their sinks.
+    pub(super) fn available_slots(&self) -> usize {
         if self.stop_at.is_some() {
             return 0;
         }
-        self.settings.concurrency.saturating_sub(self.in_flight.len())
+        self.settings.concurrency.saturating_sub(self.slots.len())
+    }
+
+    /// Makes the sessions ready that waited for a slot of a sink which has one again.
+    pub(super) fn ready_waiting(&mut self) {
+        let router = &self.settings.router;
+        let limit_of = |sink: &str| router.sink(sink).map_or(usize::MAX, |sink| sink.concurrency());
+        for session in self.slots.take_startable(limit_of, self.settings.concurrency) {
+            self.look_again_at(session);
+        }
     }
 
     /// Decides for the sessions that are ready, and gives their wakes to sinks: many with one commit.
     pub(super) fn wake_sessions(&mut self) -> Result<()> {
+        let done = self.send_what_is_due();
+        self.slots.release_claims();
+        done
+    }
+
+    fn send_what_is_due(&mut self) -> Result<()> {
         let mut changes = Vec::new();
         let mut sending: Vec<Outgoing> = Vec::new();
-        let mut making = 0;
         let mut looked_at = Vec::new();
-        while sending.len() + making < self.free_hands() {
-            let Some(session) = self.ready.pop_front() else { break };
-            self.is_ready.remove(&session);
+        while self.available_slots() > 0 {
+            let Some(session) = self.ready.pop() else { break };
             looked_at.push(session.clone());
             match self.decide(&session, &mut changes) {
                 Ok(Some(Chosen::Send(outgoing))) => sending.push(*outgoing),
-                Ok(Some(Chosen::Make)) => making += 1,
-                Ok(None) => {}
+                Ok(Some(Chosen::WaitFor(sink))) => self.slots.wait_for(sink, session),
+                Ok(Some(Chosen::Make) | None) => {}
                 Err(error) => {
                     looked_at.into_iter().for_each(|session| self.look_again_at(session));
                     return Err(error);
@@ -84,7 +98,10 @@ impl Active<'_> {
                         self.send(sending.swap_remove(position));
                     }
                 }
-                WakeChange::Moved(..) | WakeChange::Queued(_) | WakeChange::Held(..) => {}
+                WakeChange::Moved(..)
+                | WakeChange::Queued(_)
+                | WakeChange::Held(..)
+                | WakeChange::SinkRemoved(..) => {}
             }
         }
         Ok(())
@@ -101,15 +118,24 @@ impl Active<'_> {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
             }
+            if let Some((stranded, sink)) = self.stranded(&telling) {
+                self.change(&[WakeChange::SinkRemoved(stranded, sink)])?;
+                continue;
+            }
+            let held_before: Vec<String> = telling.holds.values().map(|hold| hold.reason.clone()).collect();
             let decision = decide(session, telling, &self.settings.router, &self.settings.pace, now);
-            if decision.hold_changed {
-                if let Some(hold) = &decision.hold {
-                    let (until, reason) = (hold.until, hold.reason.clone());
+            if let Some(holds) = decision.holds {
+                let new: BTreeMap<String, Hold> = holds
+                    .values()
+                    .filter(|hold| !held_before.contains(&hold.reason))
+                    .map(|hold| (hold.reason.clone(), hold.clone()))
+                    .collect();
+                for Hold { until, reason } in new.into_values() {
                     self.tell(&MonitorEvent::Held { session: session.clone(), until, reason });
                 }
-                changes.push(WakeChange::Held(session.clone(), decision.hold));
+                changes.push(WakeChange::Held(session.clone(), holds));
             }
-            match (decision.step, decision.untold) {
+            match (decision.step, decision.undelivered) {
                 (Step::Settle(wake), _) => drop(self.change(&[WakeChange::Moved(wake, WakeEvent::Settled)])?),
                 (Step::Expire(wake), _) => {
                     drop(self.change(&[WakeChange::Moved(wake, WakeEvent::NotAcknowledged)])?);
@@ -118,10 +144,17 @@ impl Active<'_> {
                     // Read before it is said to be in flight: after that, nothing may fail.
                     let found = self.homing.with_ledger(|ledger| ledger.wake_to_send(id))?;
                     let Some((wake, sink_name)) = found else { return Ok(None) };
+                    if !self.claim(&sink_name) {
+                        return Ok(Some(Chosen::WaitFor(sink_name)));
+                    }
                     changes.push(WakeChange::Moved(id, WakeEvent::Started));
                     return Ok(Some(Chosen::Send(Box::new(Outgoing { wake, sink_name }))));
                 }
                 (Step::Make, Some((name, jobs))) => {
+                    // Before it is written: that reads the outputs of its jobs.
+                    if !self.claim(&name) {
+                        return Ok(Some(Chosen::WaitFor(name)));
+                    }
                     let Some(new) = self.write_wake_unless_read(session, &name, jobs)? else {
                         return Ok(None);
                     };
@@ -138,10 +171,21 @@ impl Active<'_> {
         }
     }
 
+    /// Takes a slot of a sink for the wake that is about to be sent.
+    fn claim(&mut self, sink: &str) -> bool {
+        let limit = self.settings.router.sink(sink).map_or(usize::MAX, |sink| sink.concurrency());
+        self.slots.claim(sink, limit, self.settings.concurrency)
+    }
+
     /// A wake that is in flight by the ledger, and that no sink of ours has: a commit seemed to fail that did not.
     fn lost_answer(&self, telling: &Telling) -> Option<WakeId> {
         let in_flight = telling.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
-        in_flight.map(|wake| wake.id).find(|id| !self.in_flight.contains_key(id))
+        in_flight.map(|wake| wake.id).find(|id| !self.slots.has(*id))
+    }
+
+    /// A wake that waits for a sink which is not there any more: its follow-ups are to be routed anew.
+    fn stranded(&self, telling: &Telling) -> Option<(WakeId, String)> {
+        telling.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
     }
 
     /// Writes the wake that tells of these jobs, but for those whose results the session is reading itself just now.
@@ -166,26 +210,24 @@ impl Active<'_> {
 
     fn send(&mut self, outgoing: Outgoing) {
         let Outgoing { wake, sink_name } = outgoing;
-        let sink: Arc<dyn Sink> = match self.settings.router.sink(&sink_name) {
-            Some(sink) => Arc::clone(sink),
-            None => {
-                Arc::new(MissingSink { reason: format!("the sink {sink_name:?} is not configured any more") })
-            }
+        let Some(sink) = self.settings.router.sink(&sink_name).map(Arc::clone) else {
+            // The configuration was changed between the decision and this: the wake is routed anew.
+            return self.landed(wake.id, wake.session, WakeEvent::AnswerLost);
         };
         self.tell(&MonitorEvent::Sending {
             wake: wake.id,
             session: wake.session.clone(),
-            sink: sink_name,
+            sink: sink_name.clone(),
             attempt: wake.attempt,
             jobs: wake.content.job_ids.len(),
         });
-        self.in_flight.insert(wake.id, wake.session.clone());
+        self.slots.start(wake.id, wake.session.clone(), sink_name);
         deliver(wake, sink, &self.monitor.bell);
     }
 
     /// Hastens what waits for sessions that are free, once no answer of them is under way any more.
     pub(super) fn hasten_freed(&mut self) -> Result<()> {
-        let at_work: HashSet<&SessionId> = self.in_flight.values().collect();
+        let at_work = self.slots.sessions();
         let settled: Vec<SessionId> =
             self.freed.iter().filter(|session| !at_work.contains(session)).cloned().collect();
         for session in settled {

@@ -33,6 +33,9 @@ use homing_core::{Delivery, Wake};
 use crate::Result;
 use crate::config::{Acknowledge, SinkConfig, SinkKind};
 
+/// How many attempts of one sink may be under way at once.
+pub(crate) const DEFAULT_SINK_CONCURRENCY: usize = 4;
+
 /// A way to wake a session. A host in Rust implements this to be told in its own process.
 ///
 /// Called from threads of the monitor: for several sessions at once, for one session never twice at the same time.
@@ -47,6 +50,12 @@ pub trait Sink: Send + Sync {
     /// How long one attempt may take at most: so long a monitor that takes over waits for what is left of one.
     fn timeout(&self) -> Duration {
         Duration::from_secs(600)
+    }
+
+    /// How many attempts may be under way at once, at least 1; 4 without this. `monitor.concurrency` limits all sinks
+    /// together, and the last of those slots is left to a sink that has none.
+    fn concurrency(&self) -> usize {
+        DEFAULT_SINK_CONCURRENCY
     }
 
     /// How long a wake that was [handed off](Delivery::HandedOff) may stay unacknowledged before it is sent again.
@@ -86,6 +95,7 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
     Ok(Arc::new(ConfiguredSink {
         sink,
         timeout: config.timeout,
+        concurrency: config.concurrency,
         acknowledge: config.acknowledge,
         acknowledge_within: config.acknowledge_within,
         format: config.format,
@@ -96,6 +106,7 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
 struct ConfiguredSink {
     sink: Box<dyn Sink>,
     timeout: Duration,
+    concurrency: usize,
     acknowledge: Acknowledge,
     acknowledge_within: Duration,
     format: WakeFormat,
@@ -111,6 +122,10 @@ impl Sink for ConfiguredSink {
 
     fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
     }
 
     fn acknowledge_within(&self) -> Duration {

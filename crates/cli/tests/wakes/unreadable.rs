@@ -1,0 +1,149 @@
+//! What cannot be read for a while is not forgotten, what cannot be read at all is shown, and neither keeps a monitor
+//! from its work or from its end.
+
+use std::fs;
+
+use homing::{FollowUpState, JobId};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use testkit::{TempHome, wait_until};
+
+use crate::monitors::{MonitorProcess, program, write_config};
+use crate::recorder::Recorder;
+use crate::setup::Setup;
+
+/// Sets how many descriptors a process may have.
+fn limit_descriptors(pid: u32, current: Option<u64>) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).expect("its limit can be set");
+}
+
+/// The lowest limit that leaves a process so many descriptors beside those it has.
+fn limit_that_leaves(pid: u32, spare: usize) -> u64 {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
+    let open: Vec<u64> = entries
+        .map(|entry| {
+            entry.expect("an entry").file_name().to_str().expect("a number").parse().expect("a number")
+        })
+        .collect();
+    (0..).filter(|number| !open.contains(number)).nth(spare).expect("there is always a greater number")
+}
+
+#[test]
+fn jobs_that_end_while_the_monitor_has_no_descriptors_are_all_told() {
+    without_descriptors(0);
+}
+
+#[test]
+fn jobs_that_end_while_the_monitor_can_list_the_inbox_and_read_no_job_are_all_told() {
+    without_descriptors(1);
+}
+
+/// Twenty jobs end while a monitor has only so many descriptors to spare.
+fn without_descriptors(spare: usize) {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    write_config(&setup.home, &recorder, "60s");
+    // The check of whether a job has started comes early, so that it does not find what was missed.
+    let monitor = MonitorProcess::start(&setup.home, "monitor/start_check=return(1)");
+    let before = setup.launch("before", "true");
+    recorder.wait_for(1);
+    let mut held = setup.hold();
+    for n in 0..20 {
+        held.launch(&format!("chat-{n}"), "true");
+    }
+    // From here on nobody else looks: what the monitor misses stays missed.
+    limit_descriptors(monitor.pid(), Some(limit_that_leaves(monitor.pid(), spare)));
+    let ids = held.release();
+    wait_until("the supervisors are gone", || {
+        let supervisors = setup.home.processes();
+        !supervisors.iter().any(|process| process.command_line.contains("__supervise"))
+    });
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(recorder.count(), 1, "it cannot have been told: {}", monitor.log());
+    limit_descriptors(monitor.pid(), getrlimit(Resource::Nofile).current);
+    let mut told: Vec<JobId> = recorder.wait_for(21).into_iter().flat_map(|told| told.jobs).collect();
+    let mut expected: Vec<JobId> = ids.into_iter().chain([before]).collect();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    monitor.kill_9();
+}
+
+/// Launches a job as a user does, which starts an on-demand monitor.
+fn run(home: &TempHome, script: &str) -> JobId {
+    let output = program(home).args(["run", "--session", "chat", script]).output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("an id");
+    text.trim().parse().unwrap_or_else(|_| panic!("{text} {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn wait_until_no_monitor(setup: &Setup) {
+    let log = || fs::read_to_string(setup.home.path().join("monitor.log")).unwrap_or_default();
+    wait_until("the monitor has ended by itself", || {
+        setup.homing.active_monitor().expect("the lock").is_none()
+    });
+    assert!(!log().contains("panicked"), "{}", log());
+}
+
+#[test]
+fn a_job_that_cannot_be_read_is_shown_and_keeps_no_monitor() {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    write_config(&setup.home, &recorder, "60s");
+    let broken = "0123456789ab";
+    let directory = setup.home.path().join("jobs").join(broken);
+    fs::create_dir(&directory).expect("a directory");
+    fs::write(directory.join("spec.json"), "{").expect("a spec");
+    fs::write(setup.home.path().join("inbox").join(broken), "").expect("an entry");
+    let id = run(&setup.home, "true");
+    recorder.wait_for(1);
+    wait_until_no_monitor(&setup);
+    setup.wait_for_state(id, FollowUpState::Acknowledged);
+    let named = format!("job {broken} cannot be read: ");
+    for arguments in [&["list"][..], &["follow-ups"], &["show", broken]] {
+        let output = program(&setup.home).args(arguments).output().expect("it runs");
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert!(text.contains(&named), "{arguments:?}: {text}");
+    }
+    let doctor = program(&setup.home).arg("doctor").output().expect("it runs");
+    let text = String::from_utf8(doctor.stdout).expect("text");
+    assert!(text.contains(broken) && text.contains("spec.json"), "{text}");
+    let log = fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
+    assert_eq!(log.matches(&named).count(), 1, "{log}");
+}
+
+#[test]
+fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    write_config(&setup.home, &recorder, "60s");
+    let go = setup.home.scratch().join("go");
+    let id = run(&setup.home, &format!("until [ -e {} ]; do sleep 0.01; done", go.display()));
+    setup.wait_for_state(id, FollowUpState::Waiting);
+    let (ledger, away) = (setup.home.path().join("ledger.db"), setup.home.path().join("away.db"));
+    fs::rename(&ledger, &away).expect("it can be moved");
+    fs::create_dir(&ledger).expect("a directory in its place");
+    fs::write(go, "").expect("a file");
+    let log = || fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
+    wait_until("it has failed six times", || log().matches("trouble: ").count() >= 6);
+    fs::remove_dir(&ledger).expect("it is empty");
+    fs::rename(&away, &ledger).expect("it can be moved back");
+    let told = recorder.wait_for(1);
+    assert_eq!(told[0].jobs, [id], "{}", log());
+    wait_until_no_monitor(&setup);
+}
+
+#[test]
+fn a_monitor_that_stands_by_asks_for_the_lock_again_after_an_error() {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    write_config(&setup.home, &recorder, "60s");
+    let active = MonitorProcess::start(&setup.home, "");
+    wait_until("it is active", || setup.homing.active_monitor().expect("the lock").is_some());
+    let standby = MonitorProcess::start(&setup.home, "monitor/lock_error=1*return(1)->off");
+    wait_until("the error is told", || standby.log().contains("monitor.lock: No locks available"));
+    active.kill_9();
+    let id = setup.launch("chat", "true");
+    assert_eq!(recorder.wait_for(1)[0].jobs, [id]);
+    standby.kill_9();
+}
