@@ -9,7 +9,7 @@ use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features};
 
 use crate::Result;
-use crate::config::Config;
+use crate::config::{Config, ConfigRefusal};
 use crate::homing::{Homing, OpenOptions};
 use crate::program::supervisor_program;
 
@@ -55,13 +55,17 @@ impl OpenOptions {
     /// As [`OpenOptions::open`] and [`Homing::doctor`].
     pub fn doctor(self) -> Result<Vec<Check>> {
         let (path, supervisor) = (self.home_path()?, self.supervisor_program().map(Path::to_owned));
-        let config = self.read_config()?;
+        let users_config = self.users_config();
+        let (config, refusal) = self.read_config()?;
         if let Some(homing) = self.open_existing()? {
             return homing.doctor();
         }
         let detail = format!("{} does not exist yet; the first launch makes it", path.display());
-        let mut checks =
-            vec![Check::new("home", Verdict::Ok, detail), check_supervisor(supervisor.as_deref())];
+        let mut checks = vec![
+            Check::new("home", Verdict::Ok, detail),
+            check_config(users_config.as_deref(), refusal.as_ref()),
+            check_supervisor(supervisor.as_deref()),
+        ];
         checks.extend(check_features());
         checks.push(check_cgroup());
         checks.push(monitor_check(&config, None));
@@ -78,6 +82,7 @@ impl Homing {
     pub fn doctor(&self) -> Result<Vec<Check>> {
         let mut checks = vec![
             Check::new("home", Verdict::Ok, self.home_path().display().to_string()),
+            check_config(self.users_config().as_deref(), self.config_refusal()),
             check_supervisor(self.supervisor.as_deref()),
         ];
         checks.extend(check_features());
@@ -179,6 +184,21 @@ fn check_supervisor(named: Option<&Path>) -> Check {
         Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
         Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
             .hint(error.hint().unwrap_or_default()),
+    }
+}
+
+/// Whether the user's configuration is in force.
+fn check_config(path: Option<&Path>, refusal: Option<&ConfigRefusal>) -> Check {
+    match (path, refusal) {
+        (_, Some(refusal)) => {
+            let detail = format!("{refusal}; defaults are used, and nobody is woken");
+            Check::new("config", Verdict::Problem, detail).hint(refusal.hint.clone())
+        }
+        (Some(path), None) if path.exists() => Check::new("config", Verdict::Ok, path.display().to_string()),
+        (Some(path), None) => {
+            Check::new("config", Verdict::Ok, format!("defaults; {} does not exist", path.display()))
+        }
+        (None, None) => Check::new("config", Verdict::Ok, "the configuration of this program, or defaults"),
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use homing_core::{CommandError, IdError, JobId, StateName, TransitionError};
 use homing_supervisor::DiskError;
 
+use crate::config::ConfigRefusal;
+
 /// Every error of this library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +80,9 @@ pub enum Error {
         /// What is wrong, and where.
         message: String,
     },
+    /// Somebody else could have written the configuration.
+    #[error(transparent)]
+    ConfigRefused(ConfigRefusal),
     /// A file that holds a secret of a sink cannot be used.
     #[error("cannot use secret file {}: {reason}", path.display())]
     SecretRefused {
@@ -184,6 +189,7 @@ impl Error {
             Error::InvalidRequest(_) => "invalid_request",
             Error::HomeRefused { .. } | Error::NoHome => "home_refused",
             Error::InvalidConfig { .. } => "invalid_config",
+            Error::ConfigRefused(_) => "config_refused",
             Error::SecretRefused { .. } => "secret_refused",
             Error::Disk(_) => "disk",
             Error::NoSupervisorProgram { .. } | Error::SupervisorNotStarted { .. } => {
@@ -220,7 +226,8 @@ impl Error {
                 format!("choose another key; homing show {job} shows the job that has this one")
             }
             Error::HomeRefused { hint, .. } => hint.clone(),
-            Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
+            Error::ConfigRefused(ConfigRefusal { hint, .. })
+            | Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
             Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
             Error::Disk(error) if error.is_unsupported() => "update this program".to_owned(),
             Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {

@@ -11,7 +11,7 @@ use homing_supervisor::DiskError;
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::{RunBy, clock};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigRefusal};
 use crate::home::Home;
 use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem};
 use crate::sync::SyncReport;
@@ -84,6 +84,8 @@ impl OpenOptions {
 
     /// Opens the home, and makes it where it does not exist. The ledger is opened only when it is needed.
     ///
+    /// A configuration that somebody else could have written is not used: see [`Homing::config_refusal`].
+    ///
     /// # Errors
     /// When the home cannot be used safely, or the configuration is wrong.
     pub fn open(self) -> Result<Homing> {
@@ -106,21 +108,31 @@ impl OpenOptions {
         self.home.clone().map_or_else(Home::default_path, Ok)
     }
 
+    /// The file of the user's configuration, where that is to be read.
+    pub(crate) fn users_config(&self) -> Option<PathBuf> {
+        crate::config::config_path().filter(|_| self.config.is_none())
+    }
+
     /// The program that was set to supervise jobs.
     pub(crate) fn supervisor_program(&self) -> Option<&Path> {
         self.supervisor.as_deref()
     }
 
-    /// The configuration that was set, else the user's.
-    pub(crate) fn read_config(&self) -> Result<Config> {
-        self.config.clone().map_or_else(Config::load, Ok)
+    /// The configuration to use; with the defaults, why the user's is not used.
+    pub(crate) fn read_config(&self) -> Result<(Config, Option<ConfigRefusal>)> {
+        match self.config.clone().map_or_else(Config::load, Ok) {
+            Ok(config) => Ok((config, None)),
+            Err(Error::ConfigRefused(refusal)) => Ok((Config::default(), Some(refusal))),
+            Err(error) => Err(error),
+        }
     }
 
-    fn with_home(self, home: Home, config: Config) -> Homing {
+    fn with_home(self, home: Home, (config, config_refusal): (Config, Option<ConfigRefusal>)) -> Homing {
         let ledger = LedgerFile::new(home.ledger_path(), self.busy_timeout.unwrap_or(BUSY_TIMEOUT));
         Homing {
             home,
             config,
+            config_refusal,
             config_is_the_users: self.config.is_none(),
             supervisor: self.supervisor,
             apart: self.apart && !inherits_orphans(),
@@ -170,6 +182,8 @@ fn inherits_orphans() -> bool {
 pub struct Homing {
     pub(crate) home: Home,
     pub(crate) config: Config,
+    /// Why the user's configuration is not used.
+    pub(crate) config_refusal: Option<ConfigRefusal>,
     /// Whether another process reads the same configuration.
     pub(crate) config_is_the_users: bool,
     pub(crate) supervisor: Option<PathBuf>,
@@ -234,6 +248,17 @@ impl Homing {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Why the user's configuration is not used, and the defaults are: somebody else could have written it. Then no session
+    /// is woken: [`Homing::monitor`] is an error.
+    pub fn config_refusal(&self) -> Option<&ConfigRefusal> {
+        self.config_refusal.as_ref()
+    }
+
+    /// Checks that sinks may be used.
+    pub(crate) fn check_config_is_trusted(&self) -> Result<()> {
+        self.config_refusal.clone().map_or(Ok(()), |refusal| Err(Error::ConfigRefused(refusal)))
     }
 
     /// Finds the one job whose id begins like that.

@@ -62,8 +62,9 @@ mod watcher;
 
 pub use attend::Attention;
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
-    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, ConfigRefusal, Defaults, MonitorConfig,
+    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
+    user_config_path,
 };
 pub use doctor::{Check, Verdict};
 pub use error::{Error, Result};

@@ -62,6 +62,7 @@ impl Homing {
             return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
         }
         if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
+            self.check_config_is_trusted()?;
             return Err(Error::NoSuchSink {
                 name: sink.clone(),
                 known: self.config.sink_names().into_iter().map(str::to_owned).collect(),

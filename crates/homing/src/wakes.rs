@@ -82,7 +82,8 @@ impl Homing {
     /// When the home or the ledger cannot be read. What is wrong with the route is in the checks.
     pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
         let mut checks = vec![self.check_monitor()?];
-        let router = match Router::from_config(&self.config, self.home_path()) {
+        let trusted = self.check_config_is_trusted();
+        let router = match trusted.and_then(|()| Router::from_config(&self.config, self.home_path())) {
             Ok(router) => router,
             Err(error) => {
                 let check = Check::new("sinks", Verdict::Problem, error.to_string());

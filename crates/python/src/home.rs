@@ -40,7 +40,12 @@ pub(crate) struct Home {
 impl Home {
     #[new]
     #[pyo3(signature = (path=None, *, program=None, config=None))]
-    fn new(path: Option<PathBuf>, program: Option<PathBuf>, config: Option<Settings>) -> Result<Home> {
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        program: Option<PathBuf>,
+        config: Option<Settings>,
+    ) -> Result<Home> {
         let mut options = OpenOptions::new().apart();
         if let Some(path) = path {
             options = options.home(path);
@@ -53,7 +58,12 @@ impl Home {
             Some(Settings::None(_)) => options = options.config(Config::default()),
             Some(Settings::File(path)) => options = options.config(Config::load_from(&path)?),
         }
-        Ok(Home { homing: Arc::new(options.open()?) })
+        let homing = options.open()?;
+        if let Some(refusal) = homing.config_refusal() {
+            let warning = format!("{refusal}; defaults are used, and nobody is woken ({})", refusal.hint);
+            py.import("warnings")?.call_method1("warn", (warning,))?;
+        }
+        Ok(Home { homing: Arc::new(homing) })
     }
 
     /// Where it is.

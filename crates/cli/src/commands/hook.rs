@@ -49,6 +49,9 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     let Some(homing) = options.open_existing().map_err(|error| error.to_string())? else {
         return Ok(ExitCode::SUCCESS);
     };
+    if let Some(refusal) = homing.config_refusal() {
+        return Err(format!("{refusal}; {}", refusal.hint));
+    }
     let taker = Taker { session: input.session.clone(), harness: dialect.name.to_owned() };
     if args.wait {
         return wait(&homing, dialect, &taker, &input);

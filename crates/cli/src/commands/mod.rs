@@ -27,6 +27,8 @@ mod stream;
 mod unreadable;
 mod wait;
 
+pub(crate) use open::warn_of_refused_config;
+
 use std::process::ExitCode;
 
 use crate::args::Command;

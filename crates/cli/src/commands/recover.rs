@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Homing, JobId, RecoverOptions};
+use homing::{JobId, RecoverOptions};
 use serde::Serialize;
 
+use super::open::open;
 use crate::args::RecoverArgs;
 use crate::exit::{FAILED, Failure};
 use crate::render::print_json;
@@ -27,7 +28,7 @@ struct Unrecovered<'a> {
 
 /// Recovers what can be recovered here, and says what cannot. Fails where a job could not be read or written.
 pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
-    let homing = Homing::open()?;
+    let homing = open()?;
     let report = homing.recover(RecoverOptions { assume_gone: args.assume_gone })?;
     let failures: Vec<(JobId, String)> =
         report.failed.iter().map(|(id, error)| (*id, error.to_string())).collect();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use homing::{Homing, Job, JobId, JobState, OpenOptions, Outcome, WaitFor};
 
+use super::open::open;
 use super::read::acknowledge_read;
 use super::stream::{Streamed, follow};
 use crate::args::RunArgs;
@@ -21,7 +22,7 @@ const QUICK: Duration = Duration::from_millis(200);
 pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let (wait, as_json) = (args.wait, args.json);
     let spec = args.into_spec()?;
-    let homing = Homing::open()?;
+    let homing = open()?;
     let job = homing.launch(spec)?;
     if wait.is_some() {
         // At once: whoever ends this process now is told which job keeps running.

@@ -41,6 +41,9 @@ pub(super) fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     // A home or a configuration that is wrong is told here, not by a service that will not start.
     let homing = Homing::open()?;
+    if let Some(refusal) = homing.config_refusal() {
+        return Err(homing::Error::ConfigRefused(refusal.clone()).into());
+    }
     let (service, path) = (service(&homing, &args.command)?, path_for(manager)?);
     let written = write(&path, &manager.text(&service), args.force)?;
     let start = manager.start_commands(&path);

@@ -1,14 +1,18 @@
 //! The home that is served. A server lives as long as its client, so it is opened anew when the user has changed the
 //! configuration meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use homing::{Homing, OpenOptions};
 
+use crate::commands::warn_of_refused_config;
+
 /// A home with the configuration of now. It is made by the first launch, not by the start of a server.
 pub(super) struct House {
     open: Mutex<Option<(Stamp, Arc<Homing>)>>,
+    /// Whether it was said that the configuration is not used.
+    warned: OnceLock<()>,
 }
 
 /// Tells one state of a file from another: when it was changed and how long it is.
@@ -20,7 +24,7 @@ impl House {
     /// # Errors
     /// When the home cannot be used safely, or the configuration is wrong.
     pub(super) fn open() -> homing::Result<House> {
-        let house = House { open: Mutex::default() };
+        let house = House { open: Mutex::default(), warned: OnceLock::new() };
         house.existing()?;
         Ok(house)
     }
@@ -49,9 +53,14 @@ impl House {
         let mut open_now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamped before it is read: what changes in between is noticed the next time.
         let stamp = stamp();
-        if open_now.as_ref().is_none_or(|(read, _)| *read != stamp) {
+        let was_refused = |homing: &Homing| homing.config_refusal().is_some();
+        if open_now.as_ref().is_none_or(|(read, homing)| *read != stamp || was_refused(homing)) {
             // A client that ends its server's process tree does not mean the jobs.
-            *open_now = open(OpenOptions::new().apart().recovers())?.map(|homing| (stamp, Arc::new(homing)));
+            let opened = open(OpenOptions::new().apart().recovers())?;
+            if let Some(homing) = opened.as_ref().filter(|homing| was_refused(homing)) {
+                self.warned.get_or_init(|| warn_of_refused_config(homing));
+            }
+            *open_now = opened.map(|homing| (stamp, Arc::new(homing)));
         }
         Ok(open_now.as_ref().map(|(_, homing)| Arc::clone(homing)))
     }

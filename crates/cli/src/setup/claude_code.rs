@@ -2,6 +2,8 @@
 
 use jsonc_parser::json;
 
+#[cfg(feature = "mcp")]
+use super::file::read_bounded;
 use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
 
 /// What the hook is called by that waits beside an open session.
@@ -14,7 +16,8 @@ pub(crate) fn wakes_open_sessions(places: &Places) -> bool {
     let project = places.project().join(".claude");
     let settings =
         [folder.join("settings.json"), project.join("settings.json"), project.join("settings.local.json")];
-    settings.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(WAITING)))
+    let names_it = |text: Vec<u8>| String::from_utf8_lossy(&text).contains(WAITING);
+    settings.iter().any(|path| read_bounded(path).is_ok_and(names_it))
 }
 
 pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {

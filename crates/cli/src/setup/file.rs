@@ -2,9 +2,11 @@
 //! cannot be read, and none through which a link leads elsewhere.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::ours::same_but_program;
 use super::{Action, Content, FilePlan};
@@ -12,6 +14,9 @@ use crate::exit::Failure;
 
 /// Added to the name of a file as it was before.
 const BACKUP: &str = ".before-homing";
+
+/// Longest file that is read, in bytes: harnesses keep histories in theirs.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// How often a file is looked at anew that somebody else writes at the same time.
 const TRIES: u32 = 3;
@@ -179,13 +184,28 @@ fn remove_empty_folders(path: &Path) {
 
 /// The text of a file; `None` where there is none.
 fn read(path: &Path) -> Result<Option<String>, Failure> {
-    match fs::read(path) {
+    match read_bounded(path) {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| refused(path, "is no text (UTF-8)", "homing changes nothing in it")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(cannot("read", path, &error)),
     }
+}
+
+/// The content of a regular file of at most [`MAX_BYTES`]. Does not wait for whoever writes to a pipe.
+pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2)");
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn mode_of(path: &Path) -> u32 {

@@ -288,6 +288,19 @@ fn a_file_of_another_in_our_place_is_left_alone() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
+    let servers = &stage.plan.files[0];
+    write(&servers.path, "");
+    fs::remove_file(&servers.path).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &servers.path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    for action in [Action::Show, Action::Write, Action::Undo] {
+        assert!(carry_out(servers, action).is_err());
+    }
+}
+
+#[test]
 fn lines_that_end_as_on_windows_stay_as_they_are() {
     for stage in Stage::of_all() {
         for (path, text) in stage.fill() {

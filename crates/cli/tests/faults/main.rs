@@ -2,6 +2,7 @@
 //! nothing is left behind. Built with the feature `failpoints`, which compiles in the named crash points.
 
 mod clock;
+mod config;
 mod disk;
 mod evidence;
 mod formats;

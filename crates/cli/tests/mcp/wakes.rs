@@ -1,5 +1,8 @@
 //! A job launched here is followed up like any other, and what the model is told about that is true.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use rmcp::model::{CallToolResponse, GetTaskParams, TaskStatus};
 use serde_json::json;
 use testkit::wait_until;
@@ -26,6 +29,26 @@ async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() 
     let wake = std::fs::read_to_string(&kept).expect("it is kept");
     assert!(wake.contains(&reply.id()) && wake.contains("exit code 3"), "{wake}");
     setup.wait_for_follow_up(&reply.id(), "acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_configuration_that_others_can_write_nobody_is_woken_until_it_is_mended() {
+    let setup = Setup::new();
+    setup.configure("[sinks.keep]\ncommand = [\"true\"]\n\n[[routes]]\nsink = \"keep\"\n");
+    let file = setup.home.scratch().join("homing/config.toml");
+    let set_mode = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is set");
+    set_mode(0o666);
+    // A harness whose preset would be used where nothing is configured.
+    let environment = &[("CODEX_THREAD_ID", "0199a213-81c0-7800-8aa1-bbab2a035a53")];
+    let client = Client::connect(&setup, WAYS[1], Traits { environment, ..Traits::default() }).await;
+    let command = json!({"command": "true", "run_in_background": true});
+    let reply = client.call("run_command", command.clone()).await;
+    assert!(reply.text().contains("Nobody wakes you here"), "{}", reply.text());
+    assert_eq!((&reply.document()["will_be_woken"], setup.job(&reply.id()).sink), (&json!(false), None));
+    set_mode(0o600);
+    let reply = client.call("run_command", command).await;
+    assert_eq!(reply.document()["will_be_woken"], true, "{}", reply.text());
+    wait_until("the agent is woken", || setup.follow_up(&reply.id()) == "acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]

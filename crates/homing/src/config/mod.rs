@@ -1,15 +1,17 @@
 //! `config.toml`: what a user may set. An unknown key is an error that names its line.
 
 mod monitor;
+mod private_group;
 mod routes;
 mod sinks;
+mod trust;
 
 pub use monitor::MonitorConfig;
 pub use routes::RouteConfig;
 pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
+pub use trust::ConfigRefusal;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,7 +104,8 @@ impl Config {
     /// `~/.config/homing/config.toml`. A file that does not exist is an empty one, unless `HOMING_CONFIG` names it.
     ///
     /// # Errors
-    /// When the file cannot be read, or says something that is not understood.
+    /// When the file cannot be read, or says something that is not understood; [`Error::ConfigRefused`] where somebody else
+    /// than the user or root could have written it: it names programs that are run.
     pub fn load() -> Result<Config> {
         if let Some(path) = named_config_path() {
             return Config::load_from(&path);
@@ -119,7 +122,7 @@ impl Config {
     /// As [`Config::load`].
     pub fn load_from(path: &Path) -> Result<Config> {
         let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
-        let text = std::fs::read_to_string(path).map_err(|error: io::Error| invalid(error.to_string()))?;
+        let text = trust::read_trusted(path)?;
         let mut config: Config =
             toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
         let folder = path.parent().unwrap_or(Path::new("."));

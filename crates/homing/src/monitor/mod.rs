@@ -243,8 +243,10 @@ impl Homing {
     /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
     ///
     /// # Errors
-    /// When a sink cannot be made: a file it names cannot be read, or is not safe.
+    /// When a sink cannot be made: a file it names cannot be read, or is not safe. [`Error::ConfigRefused`] where somebody
+    /// else could have written the configuration.
     pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
+        self.check_config_is_trusted()?;
         let settings = Settings::new(&self.config, self.home_path(), &options)?;
         let (bell, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
         Ok(Monitor { homing: Arc::clone(self), settings, options, bell, mailbox })

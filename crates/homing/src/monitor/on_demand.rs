@@ -93,7 +93,7 @@ impl Homing {
     }
 
     fn starts_monitors(&self) -> bool {
-        self.config.monitor.autostart && self.config_is_the_users
+        self.config.monitor.autostart && self.config_is_the_users && self.config_refusal.is_none()
     }
 }
 

@@ -60,7 +60,7 @@ class Unavailable(HomingError):
 
 
 class InvalidConfig(HomingError, ValueError):
-    """The configuration is wrong; the message names the file and the line."""
+    """The configuration is wrong, or somebody else could have written it; the message names the file."""
 
     code = "invalid_config"
 
@@ -74,6 +74,7 @@ _CLASSES: dict[str, type[HomingError]] = {
     "no_such_sink": InvalidRequest,
     "invalid_request": InvalidRequest,
     "invalid_config": InvalidConfig,
+    "config_refused": InvalidConfig,
     "secret_refused": InvalidConfig,
     "follow_up_conflict": Conflict,
     "key_taken": Conflict,

@@ -1,0 +1,69 @@
+//! Whether a group is the user's own: many systems give each user one, and let it write to what the user makes. Known from
+//! `/etc/passwd` and `/etc/group` alone: a group that only a directory service knows may have any members.
+
+use std::fs::File;
+use std::io::Read;
+
+/// Longest database that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Whether this is the primary group of the user, and of nobody else, and has no other members.
+pub(super) fn is_private_group(gid: u32) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    read("/etc/passwd")
+        .zip(read("/etc/group"))
+        .is_some_and(|(users, groups)| is_private(gid, user, &users, &groups))
+}
+
+fn read(path: &str) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// `users` as in passwd(5), `groups` as in group(5).
+fn is_private(gid: u32, user: u32, users: &str, groups: &str) -> bool {
+    let mut names = Vec::new();
+    for line in users.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, primary, ..] = fields[..] else { continue };
+        match (uid.parse() == Ok(user), primary.parse() == Ok(gid)) {
+            (true, true) => names.push(name),
+            (false, true) => return false,
+            (_, false) => {}
+        }
+    }
+    let mut is_known = false;
+    for line in groups.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [_, _, id, members] = fields[..] else { continue };
+        if id.parse() == Ok(gid) {
+            is_known = true;
+            if members.split(',').any(|member| !member.is_empty() && !names.contains(&member)) {
+                return false;
+            }
+        }
+    }
+    is_known && !names.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_private_where_nobody_else_is_in_it() {
+        let users = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:100::/:/bin/sh\n\
+                     eve:x:1002:100::/:/bin/sh\nbad line\n";
+        let groups = "root:x:0:\nann:x:1000:\nusers:x:100:\nteam:x:2000:ann,bob\n";
+        assert!(is_private(1000, 1000, users, groups));
+        assert!(is_private(1000, 1000, users, &groups.replace("ann:x:1000:", "ann:x:1000:ann")));
+        assert!(!is_private(1000, 1000, users, &groups.replace("ann:x:1000:", "ann:x:1000:ann,bob")));
+        // A group that several have as their primary one, one of a team, and one that nobody knows.
+        assert!(!is_private(100, 1001, users, groups));
+        assert!(!is_private(2000, 1000, users, groups));
+        assert!(!is_private(3000, 1000, users, groups));
+        assert!(!is_private(1000, 1000, users, "root:x:0:\n"));
+        assert!(!is_private(1000, 1001, users, groups));
+    }
+}

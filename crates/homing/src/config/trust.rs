@@ -1,0 +1,163 @@
+//! Whether the file of the configuration may be believed: it names programs that are run. It belongs to the user or to root,
+//! and nobody else can write to it, or to the folder that it is in.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use homing_core::text::grouped;
+use rustix::fs::{FileType, Mode, OFlags, Stat, fgetxattr, fstat, lstat, major, minor, open, openat};
+use rustix::io::Errno;
+
+use super::private_group::is_private_group;
+use crate::{Error, Result};
+
+/// Longest configuration that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Why a configuration is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot trust the configuration {}: {reason}", path.display())]
+pub struct ConfigRefusal {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// Who could have changed it.
+    pub reason: String,
+    /// What the user can do.
+    pub hint: String,
+}
+
+/// Reads a configuration that can be trusted. Never waits, whatever kind of file it is.
+///
+/// # Errors
+/// [`Error::ConfigRefused`] where somebody else could have written it; [`Error::InvalidConfig`] where it cannot be read, is
+/// not a regular file, is longer than 1 MiB, or is not text.
+pub(super) fn read_trusted(path: &Path) -> Result<String> {
+    let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
+    let unreadable = |error: io::Error| invalid(error.to_string());
+    let refused = |checked: &Path, found: Found| {
+        let (reason, hint) = found.in_words(checked, checked != path);
+        Error::ConfigRefused(ConfigRefusal { path: path.to_owned(), reason, hint })
+    };
+    let resolved = std::fs::canonicalize(path).map_err(unreadable)?;
+    let (Some(folder_path), Some(name)) = (resolved.parent(), resolved.file_name()) else {
+        return Err(invalid("it is not a regular file".to_owned()));
+    };
+    // Who can write to the folder of a link can let it lead elsewhere.
+    let link_folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let link_folder = std::fs::canonicalize(link_folder).map_err(unreadable)?;
+    let folder = open_folder(folder_path).map_err(|error| unreadable(error.into()))?;
+    // The file of the folder that is looked at, even if somebody renames folders meanwhile.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&folder, name, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+    let status = fstat(&file).map_err(|error| unreadable(error.into()))?;
+    if is_null_device(&status) {
+        return Ok(String::new());
+    }
+    check_folder(&folder).map_err(|found| refused(folder_path, found))?;
+    if link_folder != folder_path {
+        let folder = open_folder(&link_folder).map_err(|error| unreadable(error.into()))?;
+        check_folder(&folder).map_err(|found| refused(&link_folder, found))?;
+    }
+    let link = lstat(path).map_err(|error| unreadable(error.into()))?;
+    check_owner(&link).map_err(|found| refused(path, found))?;
+    check_owner(&status)
+        .and_then(|()| check_writers(&status, &file))
+        .map_err(|found| refused(&resolved, found))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(invalid("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(invalid(format!("it is longer than {} bytes", grouped(MAX_BYTES))));
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8 text".to_owned()))
+}
+
+fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
+    open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// `/dev/null` stands for an empty configuration, though everybody can write to it.
+fn is_null_device(status: &Stat) -> bool {
+    let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
+    is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3)
+}
+
+/// Who else could have written something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// It belongs to somebody else.
+    Owner(u32),
+    /// A group of other people can write to it.
+    Group { gid: u32, mode: u32 },
+    /// Everybody can.
+    Others { mode: u32 },
+    /// An access control list lets others write to it (acl(5)).
+    AccessList { mode: u32 },
+}
+
+impl Found {
+    /// Why it is not trusted, and what the user can do.
+    fn in_words(self, path: &Path, is_named: bool) -> (String, String) {
+        let (user, shown) = (user(), path.display());
+        let what = if is_named { format!("{shown}: ") } else { String::new() };
+        let (reason, hint) = match self {
+            Found::Owner(owner) => (
+                format!("it belongs to user {owner}, not to you (user {user}) or root"),
+                format!("look at it, then: chown {user} {shown}"),
+            ),
+            Found::Group { gid, mode } => (
+                format!("group {gid} can write to it (mode {mode:04o})"),
+                format!("look at it, then: chmod g-w {shown}"),
+            ),
+            Found::Others { mode } => (
+                format!("others can write to it (mode {mode:04o})"),
+                format!("look at it, then: chmod go-w {shown}"),
+            ),
+            Found::AccessList { mode } => (
+                format!("its access control list may let others write to it (mode {mode:04o})"),
+                format!("look at it, then: setfacl -b {shown}"),
+            ),
+        };
+        (what + &reason, hint)
+    }
+}
+
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn check_owner(status: &Stat) -> Result<(), Found> {
+    match status.st_uid {
+        0 => Ok(()),
+        owner if owner == user() => Ok(()),
+        owner => Err(Found::Owner(owner)),
+    }
+}
+
+fn check_folder(folder: &OwnedFd) -> Result<(), Found> {
+    let status = fstat(folder).map_err(|_| Found::Others { mode: 0 })?;
+    check_owner(&status)?;
+    // In a sticky folder nobody can replace a file of somebody else (inode(7)).
+    let is_sticky = status.st_mode & Mode::SVTX.as_raw_mode() != 0;
+    if is_sticky { Ok(()) } else { check_writers(&status, folder) }
+}
+
+fn check_writers(status: &Stat, file: &OwnedFd) -> Result<(), Found> {
+    let mode = status.st_mode & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(Found::Others { mode });
+    }
+    if mode & 0o020 == 0 {
+        return Ok(());
+    }
+    // With a list, the bits of the group are those of everybody that it names.
+    match fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0]) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+        Ok(_) | Err(_) => return Err(Found::AccessList { mode }),
+    }
+    if is_private_group(status.st_gid) { Ok(()) } else { Err(Found::Group { gid: status.st_gid, mode }) }
+}
