@@ -6,7 +6,7 @@ use std::path::Path;
 use homing_core::JobId;
 use homing_supervisor::find_unlinked_supervisors;
 use homing_supervisor::layout::SPEC;
-use homing_supervisor::platform::{cgroup, features};
+use homing_supervisor::platform::{cgroup, features, own_pid_namespace};
 
 use crate::Result;
 use crate::config::{Config, ConfigRefusal};
@@ -67,6 +67,7 @@ impl OpenOptions {
             check_supervisor(supervisor.as_deref()),
         ];
         checks.extend(check_features());
+        checks.extend(check_proc());
         checks.push(check_cgroup());
         checks.push(monitor_check(&config, None));
         Ok(checks)
@@ -86,6 +87,7 @@ impl Homing {
             check_supervisor(self.supervisor.as_deref()),
         ];
         checks.extend(check_features());
+        checks.extend(check_proc());
         checks.push(check_cgroup());
         checks.push(self.check_unlinked_supervisors());
         checks.push(self.check_monitor()?);
@@ -131,6 +133,7 @@ impl Homing {
             Some(damage) => Check::new("ledger", Verdict::Problem, damage)
                 .hint("move ledger.db away: it is rebuilt from the job directories"),
         });
+        checks.extend(self.check_recovery(report.unreachable.len())?);
         let running = self.with_ledger(|ledger| ledger.unfinished())?;
         let mut held = 0;
         for (id, _) in &running {
@@ -142,6 +145,35 @@ impl Homing {
             checks.push(
                 Check::new("job", Verdict::Problem, format!("{id}: {error}"))
                     .hint(format!("look at {}", self.home.jobs.path().join(id.as_str()).display())),
+            );
+        }
+        Ok(checks)
+    }
+
+    /// Jobs whose supervisor died and that nobody has recovered, and jobs that run where this process cannot see them.
+    fn check_recovery(&self, unreachable: usize) -> Result<Vec<Check>> {
+        let abandoned = self.with_ledger(|ledger| ledger.needing_recovery())?.len();
+        let mut checks = Vec::new();
+        if abandoned > 0 {
+            checks.push(
+                Check::new(
+                    "recovery",
+                    Verdict::Note,
+                    format!("{abandoned} jobs have lost their supervisor, and their processes may still run"),
+                )
+                .hint("homing recover ends them and records how the jobs ended; a running monitor does too"),
+            );
+        }
+        if unreachable > 0 {
+            checks.push(
+                Check::new(
+                    "hosts",
+                    Verdict::Note,
+                    format!(
+                        "{unreachable} jobs run on another host or in another container, if they still run"
+                    ),
+                )
+                .hint("homing recover there, or homing recover --assume-gone if that host is gone"),
             );
         }
         Ok(checks)
@@ -241,4 +273,15 @@ pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
                 )
         }
     }
+}
+
+/// In a container with the `/proc` of another pid namespace, its numbers mean other processes.
+fn check_proc() -> Option<Check> {
+    let is_foreign = own_pid_namespace().is_none();
+    is_foreign.then(|| {
+        let detail =
+            "/proc shows another pid namespace: processes of jobs are neither searched nor signalled here";
+        Check::new("proc", Verdict::Problem, detail)
+            .hint("mount proc in this container: mount -t proc proc /proc")
+    })
 }

@@ -160,3 +160,31 @@ fn processes_of_another_user_are_ended_by_root_and_named_by_others() {
     let again = setup.homing.recover(RecoverOptions::default()).expect("nothing is left to do");
     assert_eq!(again.recovered, []);
 }
+
+/// A container that shows the `/proc` of another pid namespace: its numbers mean other processes, so nothing is searched.
+#[test]
+fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_says_so() {
+    let setup = Setup::new();
+    let id = setup.launch("setsid sleep MARK & exec sleep MARK").id;
+    setup.wait_for_marked(2);
+    kill_9(setup.supervisor(id).pid);
+    wait_until("its main process went with it", || setup.home.marked().len() == 1);
+    let foreign = |args: &[&str]| {
+        let output = setup.program().args(args).env("FAILPOINTS", "foreign_proc=return").output();
+        String::from_utf8(output.expect("the program runs").stdout).expect("text")
+    };
+    assert!(foreign(&["doctor"]).contains("another pid namespace"));
+    let doctor = setup.program().arg("doctor").output().expect("the program runs");
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        doctor.contains("lost their supervisor") && !doctor.contains("another pid namespace"),
+        "{doctor}"
+    );
+    foreign(&["recover"]);
+    let job = setup.homing.get(id).expect("the job");
+    assert_eq!(job.state.finished().expect("it has finished").recovery, Some(Recovery::NotSearched));
+    assert_eq!(setup.home.marked().len(), 1);
+    let job = setup.recovered_end_of(id);
+    assert_eq!(job.state.finished().expect("it has finished").recovery, None);
+    assert_eq!(setup.home.marked(), []);
+}
