@@ -28,6 +28,9 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         // At once: whoever ends this process now is told which job keeps running.
         explain_interrupt(&[job.id]);
     }
+    if job.state == JobState::Starting {
+        warn_of_silent_supervisor(job.id);
+    }
     // Whoever stays reads the end here.
     let _attention = wait.map(|_| homing.attend(&[job.id], &job.session));
     if !did_not_start(&job) {
@@ -50,6 +53,14 @@ fn start_monitor(homing: &Homing, job: &Job) {
     }
 }
 
+/// The launch has waited for its answer in vain.
+fn warn_of_silent_supervisor(id: JobId) {
+    note_with_hint(
+        &format!("job {id} is starting: its supervisor has not answered for 10 seconds"),
+        &format!("it may be stopped, or the machine very busy; homing show {id} shows how the job goes on"),
+    );
+}
+
 /// Whether it is over and its command never ran. One that was found by its key may have been lost later.
 fn did_not_start(job: &Job) -> bool {
     matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
@@ -70,15 +81,6 @@ fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failu
             start_monitor(homing, job);
         }
         return Ok(ExitCode::from(FAILED));
-    }
-    if job.state == JobState::Starting {
-        let id = job.id;
-        note_with_hint(
-            &format!("job {id} is starting: its supervisor has not answered for 10 seconds"),
-            &format!(
-                "it may be stopped, or the machine very busy; homing show {id} shows how the job goes on"
-            ),
-        );
     }
     Ok(ExitCode::SUCCESS)
 }
