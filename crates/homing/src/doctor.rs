@@ -119,7 +119,7 @@ impl Homing {
             .collect();
         let detail = format!("{} without a job directory in this home: {}", found.len(), named.join(", "));
         Check::new("supervisors", Verdict::Problem, detail)
-            .hint("put the directory back, or end the job with `homing kill ID`")
+            .hint("put the directory back, or end the job with `homing recover`")
     }
 
     /// Looks at every job there is: the ledger is brought up to date first.

@@ -2,14 +2,15 @@
 //! besides a supervisor that signals processes of a job or writes its record, and it does so with the job's lock held.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{JobId, LeftoverFate, LostReason, Recovery};
+use homing_core::{JobId, KilledBy, LeftoverFate, LostReason, Recovery};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, ring_doorbell};
 use homing_supervisor::platform::{ProcessIdentity, Relation, RunBy, is_on_network};
 use homing_supervisor::{
     DiskError, FinishedRecord, JobLock, Record, RecordContent, Slot, SpecFile, StartedRecord, crash_point,
-    end_orphans,
+    end_orphans, find_unlinked_supervisors,
 };
 
 use crate::Result;
@@ -35,6 +36,9 @@ pub struct RecoverOptions {
 pub struct RecoverReport {
     /// Jobs whose end is recorded now, or whose processes were searched for and ended now.
     pub recovered: Vec<JobId>,
+    /// Jobs that ran on although their directory was removed or renamed away, and where that directory is or was:
+    /// their supervisor and their processes are ended now.
+    pub ended_without_directory: Vec<(JobId, PathBuf)>,
     /// Jobs that this process cannot recover, and why.
     pub left: Vec<(JobId, String)>,
     /// Jobs that could not be read or written.
@@ -54,6 +58,7 @@ pub(crate) enum Recovered {
 
 impl Homing {
     /// Recovers every job whose supervisor died: its processes are ended and named, and its end is recorded as `lost`.
+    /// Ends every job that runs on although its directory was removed or renamed away.
     /// Called by the monitor, and by hosts that live on; reading a home never does this.
     ///
     /// A job that ran in another pid namespace, such as another container, is recorded and its processes are not
@@ -75,7 +80,29 @@ impl Homing {
         let unreachable = self.full_scan()?.unreachable;
         let mut jobs = self.with_ledger(|ledger| ledger.needing_recovery())?;
         jobs.extend(unreachable);
-        self.recover_jobs(&jobs, options)
+        let mut report = self.recover_jobs(&jobs, options)?;
+        self.end_unlinked(&mut report);
+        Ok(report)
+    }
+
+    /// Ends the supervisors whose job directory is not in this home any more, with their jobs.
+    fn end_unlinked(&self, report: &mut RecoverReport) {
+        let found = find_unlinked_supervisors(&self.home.jobs);
+        for supervisor in &found {
+            // All are asked before the first is waited for. One that cannot be asked is killed below.
+            let _ = supervisor.request_end(KilledBy::Outside);
+        }
+        for supervisor in found {
+            match supervisor.end(KilledBy::Outside) {
+                Ok(_) => report.ended_without_directory.push((supervisor.job, supervisor.directory)),
+                Err(error) => {
+                    let (job, pid) = (supervisor.job, supervisor.process.pid);
+                    report
+                        .left
+                        .push((job, format!("its supervisor, process {pid}, cannot be ended: {error}")));
+                }
+            }
+        }
     }
 
     /// Recovers those of these jobs that need it, and brings the ledger up to date with them.

@@ -129,6 +129,15 @@ fn is_home_job(file: &OpenFile, job: JobId) -> bool {
 }
 
 impl UnlinkedSupervisor {
+    /// Asks the supervisor to end its job, and continues it where it was stopped. Returns at once.
+    ///
+    /// # Errors
+    /// When the supervisor cannot be signalled, or is gone.
+    pub fn request_end(&self, by: KilledBy) -> std::io::Result<()> {
+        signals::request_kill(&self.process, by)?;
+        self.process.signal(Signal::CONT)
+    }
+
     /// Ends the job and its supervisor: asks the supervisor, continues it where it was stopped, and kills it with all
     /// processes of the job where it does not do so within the job's grace time and five seconds. Returns the
     /// processes that had to be ended from outside.
@@ -144,8 +153,7 @@ impl UnlinkedSupervisor {
             .flatten()
             .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
         let patience = crate::injected_millis("unlinked_patience").unwrap_or(END_PATIENCE);
-        let asked = signals::request_kill(&self.process, by).and_then(|()| self.process.signal(Signal::CONT));
-        if asked.is_ok() && has_exited_within(&handle, grace.saturating_add(patience)) {
+        if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(patience)) {
             return Ok(Vec::new());
         }
         match self.process.signal(Signal::KILL) {

@@ -15,6 +15,7 @@ use crate::render::print_json;
 #[derive(Serialize)]
 struct RecoverDocument<'a> {
     recovered: &'a [JobId],
+    ended_without_directory: Vec<JobId>,
     left: Vec<Unrecovered<'a>>,
     failed: Vec<Unrecovered<'a>>,
 }
@@ -36,6 +37,7 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(&RecoverDocument {
             recovered: &report.recovered,
+            ended_without_directory: report.ended_without_directory.iter().map(|(id, _)| *id).collect(),
             left: unrecovered(&report.left),
             failed: unrecovered(&failures),
         })?;
@@ -45,10 +47,14 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     for id in &report.recovered {
         writeln!(stdout, "{id}  recovered")?;
     }
+    for (id, directory) in &report.ended_without_directory {
+        writeln!(stdout, "{id}  ended: it ran without its directory, {}", directory.display())?;
+    }
     for (id, reason) in report.left.iter().chain(&failures) {
         writeln!(stdout, "{id}  not recovered: {reason}")?;
     }
-    if report.recovered.is_empty() && report.left.is_empty() && failures.is_empty() {
+    let nothing_ended = report.recovered.is_empty() && report.ended_without_directory.is_empty();
+    if nothing_ended && report.left.is_empty() && failures.is_empty() {
         writeln!(stdout, "nothing to recover")?;
     }
     Ok(status)

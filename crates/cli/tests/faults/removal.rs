@@ -10,7 +10,7 @@ use homing::{JobId, KilledBy, Outcome, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wait_until;
 
-use crate::setup::{Setup, kill_9, open, outcome};
+use crate::setup::{Setup, kill_9, open, outcome, stdout};
 
 const REMOVED: Outcome = Outcome::Lost { reason: LostReason::Removed };
 
@@ -118,6 +118,28 @@ fn a_supervisor_whose_directory_was_renamed_away_is_named_and_ended() {
     assert_eq!(setup.home.marked().len(), 1, "the other job runs on");
     assert_eq!(outcome(&setup.end_of(job.id)), &REMOVED);
     setup.homing.kill(other.id, KilledBy::Operator).expect("it can be ended");
+}
+
+#[test]
+fn recover_ends_and_names_jobs_that_run_without_their_directory() {
+    let setup = Setup::new();
+    let job = setup.launch("sleep MARK & setsid sleep MARK & wait");
+    let unread = setup.launch("exec sleep MARK");
+    setup.wait_for_marked(3);
+    assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
+    signal(setup.supervisor(unread.id).pid, Signal::STOP);
+    fs::rename(directory(&setup, job.id), setup.scratch("away")).expect("it can be renamed");
+    fs::remove_dir_all(directory(&setup, unread.id)).expect("it can be removed");
+
+    let recover = setup.program().arg("recover").output().expect("the program runs");
+
+    let said = stdout(&recover);
+    for id in [job.id, unread.id] {
+        assert!(said.contains(&format!("{id}  ended: it ran without its directory")), "{said}");
+    }
+    assert_eq!(setup.home.processes(), []);
+    assert_eq!(outcome(&setup.end_of(job.id)), &REMOVED);
+    assert_eq!(stdout(&setup.program().arg("recover").output().expect("it runs")), "nothing to recover");
 }
 
 #[test]
