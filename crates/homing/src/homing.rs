@@ -1,5 +1,6 @@
 //! The door itself: an open home, and everything that can be asked of it.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -267,9 +268,41 @@ impl Homing {
     /// [`Error::NoSuchJob`] and [`Error::AmbiguousJob`].
     pub fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
         if let Some(id) = prefix.as_full_id() {
-            return if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) };
+            return self.resolve_full(id);
         }
         self.sync()?;
+        self.resolve_known(prefix)
+    }
+
+    /// The jobs that these prefixes mean, each once, in the order in which they were named, with at most one sync for all
+    /// of them.
+    ///
+    /// # Errors
+    /// As [`Homing::resolve`], for the first that means no job, or several.
+    pub fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
+        if prefixes.iter().any(|prefix| prefix.as_full_id().is_none()) {
+            self.sync()?;
+        }
+        let mut seen = HashSet::with_capacity(prefixes.len());
+        let mut ids = Vec::with_capacity(prefixes.len());
+        for prefix in prefixes {
+            let id = match prefix.as_full_id() {
+                Some(id) => self.resolve_full(id)?,
+                None => self.resolve_known(prefix)?,
+            };
+            if seen.insert(id) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn resolve_full(&self, id: JobId) -> Result<JobId> {
+        if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) }
+    }
+
+    /// The one job that was known at the last sync and whose id begins like that.
+    fn resolve_known(&self, prefix: &JobIdPrefix) -> Result<JobId> {
         let mut candidates =
             self.with_ledger(|ledger| ledger.ids_beginning_with(prefix.as_str(), MAX_CANDIDATES))?;
         match candidates.len() {
@@ -295,8 +328,11 @@ impl Homing {
         self.known(id)
     }
 
-    /// Several jobs in the order asked for, with one sync for all of them.
-    pub(crate) fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+    /// Several jobs in the order asked for, as they are now, with one sync for all of them.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`] for the first that does not exist.
+    pub fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         refuse_unsupported(self.sync()?, ids)?;
         ids.iter().map(|id| self.known(*id)).collect()
     }

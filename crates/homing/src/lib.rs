@@ -79,6 +79,7 @@ pub use homing_core::{
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
 pub use import::FinishedJob;
+pub use kill::Killing;
 pub use monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use output::{Followed, OutputFollower};
 pub use program::{SUPERVISOR_VARIABLE, supervise_if_asked};

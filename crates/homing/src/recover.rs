@@ -1,5 +1,6 @@
 //! Recovers jobs whose supervisor died: ends what is left of their processes and records their end. The only place
-//! besides a supervisor that signals processes of a job or writes its record, and it does so with the job's lock held.
+//! besides a supervisor that signals processes of a job or writes its record, and it does so with the job's lock held. The
+//! exception is `kill/last_resort.rs`, which replaces a supervisor that does nothing any more.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

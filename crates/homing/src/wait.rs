@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::Relation;
-use homing_supervisor::{Record, RecordContent};
+use homing_supervisor::platform::{Relation, RunBy};
+use homing_supervisor::{Record, RecordContent, StartedRecord};
 
 use crate::Result;
 use crate::homing::Homing;
@@ -126,15 +126,12 @@ impl Homing {
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
     pub fn is_over(&self, id: JobId) -> Result<bool> {
         // By its record alone where that says it, as it does for a job that runs.
-        if let Some(content) = quick_look(&self.home.jobs, id) {
+        if let Some(content) = record_of(&self.home.jobs, id) {
+            let here = self.here()?;
             if content.finished.valid().is_some() {
                 return Ok(true);
             }
-            let here = self.here()?;
-            if content.started.valid().is_some_and(|started| {
-                here.relation_to(&started.run_by, false) == Relation::SamePidNamespace
-                    && started.supervisor.is_running()
-            }) {
+            if content.started.valid().is_some_and(|started| runs_here(started, here)) {
                 return Ok(false);
             }
         }
@@ -147,9 +144,14 @@ impl Homing {
 }
 
 /// What the record of a job says, where there is one that can be read.
-fn quick_look(jobs: &Directory, id: JobId) -> Option<RecordContent> {
+pub(crate) fn record_of(jobs: &Directory, id: JobId) -> Option<RecordContent> {
     let directory = jobs.open_job(id).ok()?;
     Record::open_to_read(&directory).ok()??.read().ok()
+}
+
+/// Whether the supervisor of a job is a process that can be seen from `here`, and runs.
+pub(crate) fn runs_here(started: &StartedRecord, here: &RunBy) -> bool {
+    here.relation_to(&started.run_by, false) == Relation::SamePidNamespace && started.supervisor.is_running()
 }
 
 /// A wait that is under way, and holds no thread.

@@ -20,9 +20,6 @@ use crate::launch::Request;
 use crate::wakes::WakeFeed;
 use crate::watch::{Attention, Watch};
 
-/// How much longer than its grace time a job may take to end before Ctrl-C is looked for no more.
-const END_PATIENCE: Duration = Duration::from_secs(15);
-
 /// Where settings come from: a file, or with `False` from nowhere.
 #[derive(FromPyObject)]
 pub(crate) enum Settings {
@@ -195,15 +192,9 @@ impl Home {
     fn kill<'py>(&self, py: Python<'py>, id: &str, by_session: bool) -> Result<Bound<'py, PyAny>> {
         let id: JobId = id.parse()?;
         let by = if by_session { KilledBy::Session } else { KilledBy::Operator };
-        let grace = py.detach(|| {
-            self.homing.request_kill(id, by)?;
-            Ok::<_, Error>(self.homing.get(id)?.limits.grace)
-        })?;
-        let patience = Some(grace.saturating_add(END_PATIENCE));
-        interruptible(py, |interruption| {
-            self.homing.wait_unless(&[id], WaitFor::All, patience, interruption)
-        })?;
-        document(py, &py.detach(|| self.homing.kill(id, by))?)
+        let killed =
+            interruptible(py, |interruption| self.homing.kill_all_unless(&[(id, by)], interruption))?;
+        document(py, &killed[0])
     }
 
     /// At most `limit` bytes of output from the first kept offset at or behind `start`: that offset, and the bytes.

@@ -72,7 +72,8 @@ Examples:
   homing kill 3f9c
   homing kill 3f9c 81d2 --json
 
-SIGTERM, the job's grace time, SIGKILL; returns when nothing of the jobs is left. A session that \
+SIGTERM, the job's grace time, SIGKILL; returns when nothing of the jobs is left. A supervisor that \
+is stopped is continued, and one that cannot end its job is ended with it. A session that \
 ends its own job (--session, else $HOMING_SESSION, else what the agent harness exports, else \
 \"default\") is not told of it.";
 

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::Job;
+use homing::{JobId, KilledBy};
 
-use super::named::find_named;
 use super::open::open_for;
 use crate::args::KillArgs;
 use crate::exit::Failure;
@@ -15,14 +14,9 @@ use crate::render::{already_over, print_one_or_all, summary};
 pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let caller = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
-    let ids = find_named(&homing, &args.jobs.jobs)?;
-    let before: Vec<Job> = ids.iter().map(|id| homing.get(*id)).collect::<homing::Result<_>>()?;
-    // All of them are asked before one is waited for: their times of grace run side by side.
-    for job in &before {
-        homing.request_kill(job.id, job.killer(&caller))?;
-    }
-    let after: Vec<Job> =
-        before.iter().map(|job| homing.kill(job.id, job.killer(&caller))).collect::<homing::Result<_>>()?;
+    let before = homing.get_all(&homing.resolve_all(&args.jobs.jobs)?)?;
+    let jobs: Vec<(JobId, KilledBy)> = before.iter().map(|job| (job.id, job.killer(&caller))).collect();
+    let after = homing.kill_all(&jobs)?;
     if args.json {
         print_one_or_all(&after)?;
     } else {

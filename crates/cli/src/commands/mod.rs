@@ -10,7 +10,6 @@ mod man;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod monitor;
-mod named;
 mod open;
 mod output;
 mod page;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use homing::{Homing, Job, JobId};
 
-use super::named::find_named;
 use super::open::open_for;
 use crate::args::SettleArgs;
 use crate::exit::Failure;
@@ -31,7 +30,7 @@ fn settle(
     change: impl FnOnce(&Homing, &[JobId]) -> homing::Result<Vec<Job>>,
 ) -> Result<ExitCode, Failure> {
     let homing = open_for(&args.jobs.jobs)?;
-    let ids = find_named(&homing, &args.jobs.jobs)?;
+    let ids = homing.resolve_all(&args.jobs.jobs)?;
     let jobs = change(&homing, &ids)?;
     if args.json {
         print_one_or_all(&jobs)?;

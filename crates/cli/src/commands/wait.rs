@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use homing::{Job, Outcome, WaitFor, Waited};
 
-use super::named::find_named;
 use super::open::open_for;
 use super::read::acknowledge_read;
 use crate::args::WaitArgs;
@@ -17,7 +16,7 @@ use crate::render::{print_one_or_all, summary};
 pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
-    let ids = find_named(&homing, &args.jobs.jobs)?;
+    let ids = homing.resolve_all(&args.jobs.jobs)?;
     explain_interrupt(&ids);
     let attention = homing.attend(&ids, &reader);
     let wait_for = if args.any { WaitFor::Any } else { WaitFor::All };

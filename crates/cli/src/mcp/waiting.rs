@@ -1,11 +1,11 @@
 //! Waits for jobs on behalf of a request. A wait holds no thread: the kernel wakes us when a record changes, so any
 //! number of them stand side by side, and one whose client is gone ends at once.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use homing::{JobId, WaitFor, Waited, Waiting};
+use homing::{Job, JobId, KilledBy, WaitFor, Waited, Waiting};
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext};
@@ -37,7 +37,7 @@ pub(super) async fn wait(
 ) -> Result<Waited, ToolError> {
     let deadline = Instant::now() + at_most;
     let mut waiting = request.homing.begin_waiting(&ids, wait_for);
-    let changes = watch(&waiting);
+    let changes = watch(waiting.readable());
     let mut progress = request.progress.as_ref().map(|progress| progress.begin(at_most));
     loop {
         let satisfied;
@@ -55,6 +55,37 @@ pub(super) async fn wait(
     }
 }
 
+/// Ends jobs, and returns them when they are over; `grace` is the longest of their grace times.
+///
+/// # Errors
+/// [`ToolError::Cancelled`] where the client does not wait any more; the jobs were asked to end.
+pub(super) async fn kill(
+    request: &Request,
+    jobs: Vec<(JobId, KilledBy)>,
+    grace: Duration,
+) -> Result<Vec<Job>, ToolError> {
+    let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
+    let homing = Arc::clone(&request.homing);
+    let mut killing = blocking(move || homing.begin_killing(&jobs)).await;
+    let changes = watch(killing.readable());
+    let mut progress = request.progress.as_ref().map(|progress| progress.begin(grace));
+    loop {
+        let homing = Arc::clone(&request.homing);
+        let is_done;
+        (killing, is_done) =
+            blocking(move || homing.has_killed(&mut killing).map(|is_done| (killing, is_done))).await?;
+        if is_done {
+            let homing = Arc::clone(&request.homing);
+            return Ok(blocking(move || homing.get_all(&ids)).await?);
+        }
+        tokio::select! {
+            () = change(changes.as_ref()) => {}
+            () = tell_progress(&mut progress) => {}
+            () = request.cancelled() => return Err(ToolError::Cancelled),
+        }
+    }
+}
+
 async fn look(request: &Request, mut waiting: Waiting) -> homing::Result<(Waiting, bool)> {
     let homing = Arc::clone(&request.homing);
     blocking(move || homing.is_satisfied(&mut waiting).map(|satisfied| (waiting, satisfied))).await
@@ -64,8 +95,8 @@ async fn look(request: &Request, mut waiting: Waiting) -> homing::Result<(Waitin
     deprecated,
     reason = "its danger is a type that gives out other descriptors at each call; OwnedFd does not"
 )]
-fn watch(waiting: &Waiting) -> Option<AsyncFd<OwnedFd>> {
-    AsyncFd::new(waiting.readable()?.try_clone_to_owned().ok()?).ok()
+fn watch(readable: Option<BorrowedFd<'_>>) -> Option<AsyncFd<OwnedFd>> {
+    AsyncFd::new(readable?.try_clone_to_owned().ok()?).ok()
 }
 
 async fn change(changes: Option<&AsyncFd<OwnedFd>>) {

@@ -8,6 +8,7 @@ mod evidence;
 mod formats;
 mod groups;
 mod keys;
+mod killing;
 mod launcher;
 mod ledger;
 mod namespaces;

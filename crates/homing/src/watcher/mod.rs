@@ -168,6 +168,14 @@ impl Watcher {
         changed
     }
 
+    /// Sets a moment ([`uptime`](homing_supervisor::platform::clock::uptime)) at which it becomes readable in any case, or
+    /// takes it back.
+    pub(crate) fn set_alarm(&self, at: Option<Duration>) {
+        let mut watched = self.watched();
+        watched.safety.set_alarm(at);
+        self.set_timer(&watched);
+    }
+
     /// Waits until something may have changed, the time is over, or a signal was handled in this thread. Call
     /// [`Watcher::changed`] after it.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {

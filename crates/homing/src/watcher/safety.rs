@@ -28,6 +28,8 @@ const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 #[derive(Debug, Default)]
 pub(super) struct SafetyTimer {
     due: HashMap<JobId, Due>,
+    /// A moment that the caller has set.
+    alarm: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,9 +78,13 @@ impl SafetyTimer {
         self.due.remove(&id);
     }
 
+    pub(super) fn set_alarm(&mut self, at: Option<Duration>) {
+        self.alarm = at;
+    }
+
     /// Sets the timer to the first moment, or stops it.
     pub(super) fn set(&self, timer: &OwnedFd) {
-        let first = self.due.values().map(|due| due.at).min();
+        let first = self.due.values().map(|due| due.at).chain(self.alarm).min();
         // A time of zero would stop it too.
         let at = first.map_or(NEVER, |at| timespec(at.max(Duration::from_nanos(1))));
         let once = Itimerspec { it_interval: NEVER, it_value: at };

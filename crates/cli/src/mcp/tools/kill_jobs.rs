@@ -1,9 +1,5 @@
 //! `kill_jobs`: ends jobs with everything they started.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use homing::{JobId, WaitFor};
 use rmcp::model::{Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,12 +8,9 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
-use super::super::waiting::wait;
+use super::super::waiting::kill;
 use super::{define, some_jobs};
 use crate::render::{already_over, summary};
-
-/// How much longer than its grace time a job may take to end.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Which jobs.
 #[derive(Deserialize, JsonSchema)]
@@ -40,32 +33,15 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let before = blocking(move || {
-        let jobs = eyes.find_all(&named)?;
-        // All of them are asked before one is waited for: their times of grace run side by side.
-        for job in &jobs {
-            homing.request_kill(job.id, job.killer(&session))?;
-        }
-        Ok::<_, ToolError>(jobs)
-    })
-    .await?;
-    let ids: Vec<JobId> = before.iter().map(|job| job.id).collect();
+    let before = blocking(move || eyes.find_all(&named)).await?;
+    let session = &request.origin.session;
+    let jobs = before.iter().map(|job| (job.id, job.killer(session))).collect();
     let grace = before.iter().map(|job| job.limits.grace).max().unwrap_or_default();
-    // Waited for here, where it holds no thread; what is left to do then is quick.
-    wait(request, ids, WaitFor::All, grace.saturating_add(PATIENCE)).await?;
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let (text, after) = blocking(move || {
-        let mut text = String::new();
-        let mut after = Vec::with_capacity(before.len());
-        for job in before {
-            let ended = homing.kill(job.id, job.killer(&session))?;
-            let line = if job.outcome().is_some() { already_over(&ended) } else { summary(&ended) };
-            text += &format!("{line}\n");
-            after.push(ended);
-        }
-        Ok::<_, homing::Error>((text, after))
-    })
-    .await?;
+    let after = kill(request, jobs, grace).await?;
+    let lines = before.iter().zip(&after).map(|(before, after)| {
+        let line = if before.outcome().is_some() { already_over(after) } else { summary(after) };
+        format!("{line}\n")
+    });
+    let text: String = lines.collect();
     Ok(Answer::new(text.clone(), &JobsDocument { text, jobs: documents(after) }))
 }

@@ -30,10 +30,22 @@ pub struct Stat {
     pub threads: u32,
 }
 
-/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
-const EXITING: u32 = 4;
+/// `PF_EXITING` and `PF_SIGNALED` of the kernel's `include/linux/sched.h`.
+const EXITING: u32 = 0x4;
+const SIGNALED: u32 = 0x400;
 
 impl Stat {
+    /// Whether it was stopped by a signal, or by whoever traces it (ptrace(2)).
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    /// Whether a signal has killed it, or it has exited: it runs no instruction of its own any more, though it may take a
+    /// while to be gone.
+    pub fn is_doomed(&self) -> bool {
+        self.is_exiting() || self.flags & SIGNALED != 0
+    }
+
     /// Whether it is on its way to its end, or there: its files may be closed already.
     pub fn is_exiting(&self) -> bool {
         self.has_ended() || self.flags & EXITING != 0
