@@ -1,6 +1,9 @@
 //! Errors of the library as Python exceptions. The classes are in `homing/errors.py`.
 
+use std::io;
+
 use homing::Error;
+use homing::core::{CommandError, IdError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -51,7 +54,35 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = class.cast_into::<PyType>()?;
     let value = class.call1((error.to_string(),))?;
     value.setattr("code", error.code())?;
-    value.setattr("hint", error.hint())?;
+    value.setattr("hint", hint(error))?;
     value.setattr("errno", errno)?;
     Ok(PyErr::from_value(value))
+}
+
+/// What the caller can do, in Python's words where the library's own hint names commands and options.
+fn hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::NoSuchJob(_) => "Homing.list() returns the jobs there are",
+        Error::InvalidId(IdError::NotAJobId(_)) => {
+            "a job is named by its 12-character id or the beginning of it; Homing.list() returns them"
+        }
+        Error::InvalidCommand(CommandError::Empty) => "give a script, such as \"sleep 5; echo done\"",
+        Error::InvalidDirectory { .. } => "name an existing directory as cwd",
+        Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
+            "the disk is full: Homing.prune() removes old jobs"
+        }
+        Error::Ledger { source, .. } if is_full(source) => {
+            "the disk is full: Homing.prune() removes old jobs"
+        }
+        Error::NoSupervisorProgram { .. } => {
+            "install the package homing, or name the program with Homing(program=...) or HOMING_SUPERVISOR"
+        }
+        other => return other.hint(),
+    };
+    Some(hint.to_owned())
+}
+
+/// Whether SQLite found no room.
+fn is_full(error: &impl std::fmt::Display) -> bool {
+    error.to_string().contains("disk is full")
 }

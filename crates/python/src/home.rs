@@ -76,12 +76,14 @@ impl Home {
 
     fn launch<'py>(&self, py: Python<'py>, request: Request) -> Result<Bound<'py, PyAny>> {
         let spec = request.into_spec()?;
-        let job = py.detach(|| {
+        let (job, monitor) = py.detach(|| {
             let job = self.homing.launch(spec)?;
-            // Without a monitor the job runs and is recorded all the same, and `doctor` says that nobody is woken.
-            let _ = self.homing.start_monitor_if_needed(&job);
-            Ok::<_, Error>(job)
+            let monitor = self.homing.start_monitor_if_needed(&job);
+            Ok::<_, Error>((job, monitor))
         })?;
+        if let Err(error) = monitor {
+            warn_of_silence(py, &job, &error);
+        }
         document(py, &job)
     }
 
@@ -277,6 +279,20 @@ impl Home {
             }
         }
         Ok(readers)
+    }
+}
+
+/// Logs that nobody will wake the session of a job. It runs and is recorded all the same, so that this is no exception.
+fn warn_of_silence(py: Python<'_>, job: &Job, error: &Error) {
+    let message = format!(
+        "job {} runs, but no monitor could be started to wake its session: {error}; Homing.wakes() or the program's \
+         monitor delivers its result",
+        job.id
+    );
+    let warn =
+        || py.import("logging")?.call_method1("getLogger", ("homing",))?.call_method1("warning", (message,));
+    if let Err(failed) = warn() {
+        failed.write_unraisable(py, None);
     }
 }
 

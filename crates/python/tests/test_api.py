@@ -235,11 +235,14 @@ def test_errors_are_a_small_hierarchy_with_hints(homing: Homing, home: Path, tmp
             homing.launch("true", **wrong)
     with pytest.raises(InvalidRequest, match="no state"):
         homing.list(state="lost")  # type: ignore[arg-type]
-    with pytest.raises(NoSuchJob, match="homing list") as unknown:
+    with pytest.raises(NoSuchJob, match=r"Homing\.list\(\)") as unknown:
         homing.get("000000000000")
     assert isinstance(unknown.value, LookupError) and isinstance(unknown.value, HomingError)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match=r"Homing\.list\(\)") as no_id:
         homing.get("no id")
+    for told in (empty, nowhere, unknown, no_id):
+        hint = told.value.hint
+        assert hint and "--" not in hint and "homing run" not in hint and "homing list" not in hint, hint
     assert homing.list() == [], "nothing ran"
 
     open_to_all = tmp_path / "open"
@@ -250,6 +253,36 @@ def test_errors_are_a_small_hierarchy_with_hints(homing: Homing, home: Path, tmp
     (tmp_path / "wrong.toml").write_text("[monitor]\nautostrat = true\n")
     with pytest.raises(InvalidConfig, match="line 2"):
         Homing(home, config=tmp_path / "wrong.toml")
+
+
+def test_a_monitor_that_cannot_be_started_is_logged_and_fails_no_launch(
+    homing: Homing, home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "config.toml").write_text('[sinks.app]\ncommand = ["true"]\n[[routes]]\nsink = "app"\n')
+    (home / "monitor.log").mkdir()
+    job = Homing(home).launch("true")
+    assert job.wait(DEADLINE).succeeded
+    (warning,) = caplog.records
+    assert (warning.name, warning.levelname) == ("homing", "WARNING")
+    assert job.id in warning.message and "no monitor could be started" in warning.message
+
+
+def test_waiting_takes_no_thread_of_the_application(homing: Homing) -> None:
+    async def wait_beside_calls_that_block() -> list[module.Job]:
+        over, loop = threading.Event(), asyncio.get_running_loop()
+        # More than the default executor has threads.
+        blocking = [loop.run_in_executor(None, over.wait) for _ in range((os.cpu_count() or 1) + 40)]
+        try:
+            job = homing.launch("echo hello")
+            pieces = [piece.data async for piece in job.follow_async()]
+            assert b"".join(pieces) == b"hello\n"
+            return await asyncio.wait_for(homing.wait_async(job.id), DEADLINE)
+        finally:
+            over.set()
+            await asyncio.gather(*blocking)
+
+    (job,) = asyncio.run(asyncio.wait_for(wait_beside_calls_that_block(), DEADLINE))
+    assert job.succeeded
 
 
 def test_a_configuration_of_the_application_is_in_force(home: Path, tmp_path: Path) -> None:

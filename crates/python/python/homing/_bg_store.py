@@ -26,6 +26,9 @@ RETENTION_MS = 3_600_000
 
 PRUNE_EVERY_S = 60.0
 
+OLD_STORE = "bg_jobs.json"
+"""What the module of old calls its store."""
+
 LONGEST_RUNTIME_S = 1e11
 """A longer limit than this is a mistake, or means none."""
 
@@ -33,10 +36,12 @@ LONGEST_RUNTIME_S = 1e11
 class Store:
     """The jobs below one data directory. Safe from any number of threads and processes, and after a fork."""
 
-    def __init__(self, data_dir: str) -> None:
-        self._path = os.path.join(data_dir, "homing")
+    def __init__(self, old_store: str) -> None:
+        """The jobs that stand beside `old_store`, the file in which the module of old keeps its own."""
+        folder, name = os.path.split(old_store)
+        self._path = os.path.join(folder, "homing" if name == OLD_STORE else f"{name}.homing")
         self._jobs = os.path.join(self._path, "jobs")
-        self._old_store = os.path.join(data_dir, "bg_jobs.json")
+        self._old_store = old_store
         self._home: _homing.Home | None = None
         self._pid = 0
         self._take_over: TakeOver | None = None
@@ -44,14 +49,14 @@ class Store:
         self._exits_written: set[str] = set()
 
     def launch(
-        self, command: str, session_id: str, cwd: str | os.PathLike[str] | None, max_runtime_s: float
+        self, command: str, session_id: str | int, cwd: str | os.PathLike[str] | None, max_runtime_s: float
     ) -> Record:
         try:
             record = _homing.bg_launch(
                 self._opened(),
                 {
                     "command": command,
-                    "session_id": session_id,
+                    "session_id": session_name(session_id),
                     "cwd": os.fspath(cwd) if cwd else None,
                     "timeout_ms": _limit_ms(max_runtime_s),
                 },
@@ -191,6 +196,11 @@ def _in_order(records: list[Record]) -> list[Record]:
 
 def _started_at(record: Record) -> float:
     return float(record["started_at"])
+
+
+def session_name(session_id: object) -> object:
+    """The name of a session: applications number their sessions too."""
+    return str(session_id) if isinstance(session_id, int) else session_id
 
 
 def is_job_id(job_id: object) -> TypeGuard[str]:

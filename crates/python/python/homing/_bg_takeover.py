@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from . import _homing
 from ._bg_processes import end_tree, is_attended, tree_of
-from ._bg_store import is_job_id, write_private
+from ._bg_store import is_job_id, session_name, write_private
 from .errors import HomingError, InvalidRequest
 
 TYPE_CHECKING = False
@@ -149,14 +149,15 @@ class TakeOver:
         except (OSError, ValueError) as error:
             _warn(f"{self._store} is not taken over, because it cannot be read: {error}")
             return None
-        return [record for id, record in document.items() if self._is_sound(id, record)]
+        sound = [record for id, record in document.items() if self._is_sound(id, record)]
+        return [{**record, "session_id": session_name(record["session_id"])} for record in sound]
 
     def _is_sound(self, id: str, record: object) -> bool:
         sound = (
             isinstance(record, dict)
             and record.get("id") == id
             and is_job_id(id)
-            and isinstance(record.get("session_id"), str)
+            and isinstance(record.get("session_id"), (str, int))
             and isinstance(record.get("command"), str)
             and _is_time(record.get("started_at"))
         )

@@ -167,19 +167,18 @@ class Homing:
         """As `wait`, without holding up the event loop, and without a thread for each wait."""
         import asyncio
 
+        from ._threads import in_thread
         from ._waits import WaitsByLoop
 
         native, loop = self._native, asyncio.get_running_loop()
-        ids = [(await asyncio.to_thread(self.get, job)).id if isinstance(job, str) else job.id for job in jobs]
+        ids = [(await in_thread(self.get, job)).id if isinstance(job, str) else job.id for job in jobs]
         millis = None if timeout is None else to_millis(timeout)
         self._waits = self._waits or WaitsByLoop(native)
         waits = self._waits.of(loop)
-        attention = await asyncio.to_thread(native.attend, ids, acknowledge)
+        attention = await in_thread(native.attend, ids, acknowledge)
         try:
             await waits.until_over(ids, any=any, timeout=None if millis is None else millis / 1000)
-            over, documents = await asyncio.to_thread(
-                lambda: native.wait(ids, any=any, timeout_ms=0, acknowledge=acknowledge)
-            )
+            over, documents = await in_thread(native.wait, ids, any=any, timeout_ms=0, acknowledge=acknowledge)
         finally:
             attention.release()
         return self._waited(over, self._jobs(documents), millis)
@@ -200,13 +199,12 @@ class Homing:
 
     async def follow_async(self, job: Job | str, start: int = 0) -> AsyncIterator[OutputPiece]:
         """See `Job.follow_async`."""
-        import asyncio
-
+        from ._threads import in_thread
         from ._waits import until_readable
 
-        follower, goes_on = await asyncio.to_thread(self._follower, job, start), True
+        follower, goes_on = await in_thread(self._follower, job, start), True
         while goes_on:
-            piece, goes_on = await asyncio.to_thread(follower.next_now)
+            piece, goes_on = await in_thread(follower.next_now)
             if piece is not None:
                 yield OutputPiece(*piece)
             elif goes_on:

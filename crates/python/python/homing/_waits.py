@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from ._threads import in_thread
+
 if TYPE_CHECKING:
     from . import _homing
 
@@ -69,7 +71,7 @@ class LoopWaits:
         try:
             # Watch before looking: what happens in between is not missed.
             watched = self._watch is not None and self._watch.add(id)
-            while not await asyncio.to_thread(self._home.is_over, id):
+            while not await in_thread(self._home.is_over, id):
                 if watched:
                     await heard.wait()
                     heard.clear()

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from ._job import Job, job_from
 from ._seconds import to_millis
+from ._threads import in_thread
 from .errors import InvalidRequest, NoSuchJob, Unavailable
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Dispatcher:
         # Perhaps too late for this attempt; what the session knows it need not be told again.
         if answer == "delivered":
             with suppress(NoSuchJob):
-                await asyncio.to_thread(self._home.acknowledge, [job.id for job in wake.jobs])
+                await in_thread(self._home.acknowledge, [job.id for job in wake.jobs])
 
     def leave(self, stream: WakeStream) -> None:
         """Lets a stream go; with the last one the monitor stops."""

@@ -124,6 +124,39 @@ def test_a_session_lists_its_own_jobs(backend: Backend) -> None:
     assert backend.run("answer(bg_jobs.list_for_session('nobody'))") == []
 
 
+def test_no_session_lists_no_job(backend: Backend) -> None:
+    assert backend.run("over(bg_jobs.launch('true', 'a')); answer(bg_jobs.list_for_session(None))") == []
+
+
+def test_a_session_may_be_a_number(backend: Backend) -> None:
+    code = """
+    record = over(bg_jobs.launch("true", 5))
+    answer([record["id"], [one["id"] for one in bg_jobs.list_for_session(5)], bg_jobs.list_for_session(6)])
+    """
+    id, listed, others = backend.run(code)
+    assert (listed, others) == ([id], [])
+
+
+@pytest.mark.parametrize("names", [("_DATA_DIR", "_JOBS_DIR", "_STORE"), ("_JOBS_DIR", "_STORE")])
+def test_tests_of_an_application_put_the_store_elsewhere(backend: Backend, names: tuple[str, ...]) -> None:
+    code = f"""
+    places = {{"_DATA_DIR": ".", "_JOBS_DIR": "bg_jobs", "_STORE": "bg_jobs.json"}}
+    before = {{name: getattr(bg_jobs, name) for name in {names!r}}}
+    for name in before:
+        assert before[name].name == bg_jobs._DATA_DIR.joinpath(places[name]).name
+        setattr(bg_jobs, name, bg_jobs._DATA_DIR.parent / "elsewhere" / places[name])
+    record = over(bg_jobs.launch("echo hi", "s"))
+    elsewhere = [[one["id"] for one in bg_jobs.pending_followups()], bg_jobs.result_text(record)]
+    for name, value in before.items():
+        setattr(bg_jobs, name, value)
+    answer([record["id"], elsewhere, bg_jobs.refresh()])
+    """
+    id, (due, text), here = backend.run(code)
+    assert (due, here) == ([id], {})
+    assert "hi" in text
+    assert (backend.folder / "elsewhere").is_dir()
+
+
 def test_one_job_is_got_with_its_output(backend: Backend) -> None:
     record = backend.run("answer(over(bg_jobs.launch('echo one; echo two', 's')))")
     assert set(record) == KEYS | {"output"}

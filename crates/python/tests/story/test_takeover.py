@@ -52,6 +52,12 @@ def test_what_is_over_and_due_is_told(drop_in: Backend, old: OldStore) -> None:
     assert due(drop_in) == []
 
 
+def test_a_session_that_is_a_number_is_its_digits_then(drop_in: Backend, old: OldStore) -> None:
+    record = old.add(session_id=7)
+    listed = drop_in.run("answer(bg_jobs.list_for_session(7))")
+    assert [(one["id"], one["session_id"]) for one in listed] == [(record["id"], "7")]
+
+
 @pytest.mark.parametrize(
     ("ended", "words"),
     [
