@@ -61,6 +61,13 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         }
     }
     let files = plan.files.iter().map(|file| carry_out(file, action)).collect::<Result<Vec<_>, _>>()?;
+    if action == Action::Undo {
+        for (file, result) in plan.files.iter().zip(&files) {
+            let left = result.after.iter().flat_map(|text| file.content.left_in(text));
+            let note = |left| format!("left in {}: {left}; remove it there", file.path.display());
+            plan.notes.extend(left.map(note));
+        }
+    }
     if args.json {
         print_document(args, &files, &plan.notes)?;
     } else {

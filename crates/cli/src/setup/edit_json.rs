@@ -4,7 +4,7 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use serde_json::Value;
 
-use super::ours::without_path;
+use super::ours::{CHANGED, STARTS, calls_hook, without_path};
 use super::{JsonPart, Unfit};
 
 /// The text with these parts.
@@ -52,7 +52,7 @@ pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
             JsonPart::Entry { object: name, key, value } => {
                 let Some(entries) = object.object_value(name) else { continue };
                 let Some(entry) = entries.get(key) else { continue };
-                if entry.to_serde_value().is_some_and(|there| is_same(&there, value)) {
+                if entry.to_serde_value().is_some_and(|there| is_ours(&there, value)) {
                     entry.remove();
                     remove_if_empty(&object, name);
                 }
@@ -77,6 +77,41 @@ pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
         }
     }
     Ok(root.to_string())
+}
+
+/// What is left of these parts, because the user has changed it.
+pub(super) fn left_in(text: &str, parts: &[JsonPart]) -> Vec<String> {
+    let Ok((_, object)) = parse(text) else { return Vec::new() };
+    let mut left = Vec::new();
+    for part in parts {
+        match part {
+            JsonPart::Default { .. } => {}
+            JsonPart::Entry { object: name, key, .. } => {
+                if object.object_value(name).is_some_and(|entries| entries.get(key).is_some()) {
+                    left.push(format!("\"{key}\" in \"{name}\", {CHANGED}"));
+                }
+            }
+            JsonPart::Hook { event, .. } => {
+                let list = object.object_value("hooks").and_then(|hooks| hooks.array_value(event));
+                let Some(list) = list else { continue };
+                let commands = commands_in(&list).into_iter().filter(|command| calls_hook(command));
+                left.extend(commands.map(|command| format!("the hook for {event} that runs: {command}")));
+            }
+        }
+    }
+    // Two of our hooks may be for the same event.
+    left.dedup();
+    left
+}
+
+/// What the hooks of a list run, and those of its groups.
+fn commands_in(list: &CstArray) -> Vec<String> {
+    let hooks = list.elements().into_iter().flat_map(|element| match hooks_of(&element) {
+        Some(hooks) => hooks.elements(),
+        None => vec![element],
+    });
+    let command = |hook: CstNode| Some(hook.to_serde_value()?.get("command")?.as_str()?.to_owned());
+    hooks.filter_map(command).collect()
 }
 
 fn parse(text: &str) -> Result<(CstRootNode, CstObject), Unfit> {
@@ -167,6 +202,12 @@ fn remove_if_empty(object: &CstObject, key: &str) {
 /// Whether a value is ours, wherever the program lies.
 fn is_same(there: &Value, ours: &CstInputValue) -> bool {
     bare(there) == bare(&plain(ours))
+}
+
+/// Whether an entry is ours, wherever the program lies and whatever the user has added.
+fn is_ours(there: &Value, ours: &CstInputValue) -> bool {
+    let ours = plain(ours);
+    STARTS.iter().all(|key| there.get(key).map(bare) == ours.get(key).map(bare))
 }
 
 fn bare(value: &Value) -> Value {

@@ -2,7 +2,7 @@
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
-use super::ours::without_path;
+use super::ours::{CHANGED, STARTS, without_path};
 use super::{TomlPart, Unfit};
 
 /// The text with these parts.
@@ -20,7 +20,7 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
                 let tables = tables.ok_or_else(|| wrong(parent, "a table"))?;
                 match tables.get(key) {
                     None => drop(tables.insert(key, new_table(items, text.is_empty()))),
-                    Some(there) if is_same(there, items) => {
+                    Some(there) if is_ours(there, items) => {
                         if let Some(there) = tables.get_mut(key).and_then(Item::as_table_like_mut) {
                             set_program(there, items);
                         }
@@ -53,7 +53,7 @@ pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
                 let Some(tables) = document.get_mut(parent).and_then(Item::as_table_like_mut) else {
                     continue;
                 };
-                if tables.get(key).is_some_and(|there| is_same(there, items)) {
+                if tables.get(key).is_some_and(|there| is_ours(there, items)) {
                     tables.remove(key);
                     if tables.is_empty() {
                         document.remove(parent);
@@ -70,6 +70,21 @@ pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
         }
     }
     Ok(changed(text, &document))
+}
+
+/// What is left of these parts, because the user has changed it.
+pub(super) fn left_in(text: &str, parts: &[TomlPart]) -> Vec<String> {
+    let Ok(document) = parse(text) else { return Vec::new() };
+    let is_there = |parent: &str, key: &str| {
+        document.get(parent).and_then(Item::as_table_like).is_some_and(|tables| tables.contains_key(key))
+    };
+    let left = |part: &TomlPart| match part {
+        TomlPart::Table { parent, key, .. } => {
+            is_there(parent, key).then(|| format!("[{parent}.{key}], {CHANGED}"))
+        }
+        TomlPart::Item { .. } => None,
+    };
+    parts.iter().filter_map(left).collect()
 }
 
 /// The text as it was where the document says the same; otherwise with line ends like before.
@@ -97,18 +112,19 @@ fn new_table(items: &[(&'static str, Value)], is_first: bool) -> Item {
     Item::Table(table)
 }
 
-/// Whether a table is ours, wherever the program lies.
-fn is_same(there: &Item, items: &[(&'static str, Value)]) -> bool {
+/// Whether a table is ours, wherever the program lies and whatever the user has added.
+fn is_ours(there: &Item, items: &[(&'static str, Value)]) -> bool {
     let Some(there) = there.as_table_like() else { return false };
     let same = |(key, ours): &(&str, Value)| {
         there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(ours))
     };
-    there.len() == items.len() && items.iter().all(same)
+    items.iter().filter(|(key, _)| STARTS.contains(key)).all(same)
 }
 
 fn set_program(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
     for (key, ours) in items {
-        if let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
+        if STARTS.contains(key)
+            && let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
             && there.as_str().is_some_and(|text| Some(text) != ours.as_str())
         {
             *there = ours.clone();

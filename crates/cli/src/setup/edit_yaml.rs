@@ -5,7 +5,7 @@ use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::Unfit;
-use super::ours::without_path;
+use super::ours::{CHANGED, STARTS, without_path};
 
 const MAPPING: &str = "extensions";
 
@@ -26,9 +26,19 @@ pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, Un
 pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, Unfit> {
     let ours = ours(name, lines)?;
     match entry(&load(text)?, name) {
-        Some(there) if bare(&there) == bare(&ours) => cut(text, name),
+        Some(there) if is_ours(&there, &ours) => cut(text, name),
         Some(_) | None => Ok(text.to_owned()),
     }
+}
+
+/// What is left of the entry, because the user has changed it.
+pub(super) fn left_in(text: &str, name: &str) -> Option<String> {
+    entry(&load(text).ok()?, name).map(|_| format!("{name} in {MAPPING}, {CHANGED}"))
+}
+
+/// Whether an entry is ours, wherever the program lies and whatever the user has added.
+fn is_ours(there: &Yaml, ours: &Yaml) -> bool {
+    STARTS.iter().all(|key| bare(&there[*key]) == bare(&ours[*key]))
 }
 
 fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, Unfit> {

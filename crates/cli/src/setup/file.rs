@@ -121,14 +121,16 @@ fn taken_back(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Fai
     let is_as_we_left_it =
         |old: Option<&str>| content.add_to(old).is_ok_and(|left| same_but_program(&left, now));
     let was_without_us = |old: &str| content.remove_from(old).is_ok_and(|rest| rest.as_deref() == Some(old));
-    let (after, done, backup) = match kept {
-        Some(kept) if was_without_us(&kept) && is_as_we_left_it(Some(&kept)) => {
-            (Some(kept), Done::Restored, Some(backup))
+    // Of a file that was there before us a copy is kept, also of an empty object.
+    let is_nothing = |rest: &str| rest.trim().is_empty() || (rest.trim() == "{}" && kept.is_none());
+    let (after, done, backup) = match &kept {
+        Some(kept) if was_without_us(kept) && is_as_we_left_it(Some(kept)) => {
+            (Some(kept.clone()), Done::Restored, Some(backup))
         }
         None if rest.as_ref() != Some(now) && is_as_we_left_it(None) => (None, Done::Removed, None),
         Some(_) | None => match rest {
             None => (None, Done::Removed, None),
-            Some(rest) if rest != *now && rest.trim().is_empty() => (None, Done::Removed, None),
+            Some(rest) if rest != *now && is_nothing(&rest) => (None, Done::Removed, None),
             Some(rest) if rest == *now => (Some(rest), Done::Nothing, None),
             Some(rest) => (Some(rest), Done::Changed, None),
         },

@@ -194,6 +194,19 @@ impl Content {
         }
     }
 
+    /// What stands in a text after everything of ours was taken back: the user has changed it, so it is the user's.
+    pub(crate) fn left_in(&self, text: &str) -> Vec<String> {
+        match self {
+            Content::Json(parts) => edit_json::left_in(text, parts),
+            Content::Toml(parts) => edit_toml::left_in(text, parts),
+            Content::YamlExtension { name, .. } => edit_yaml::left_in(text, name).into_iter().collect(),
+            Content::Whole(_) if ours::is_our_file(text) => {
+                vec!["all of it, which is not as homing setup wrote it".to_owned()]
+            }
+            Content::Whole(_) => Vec::new(),
+        }
+    }
+
     /// What has to stand in the file, alone: to be pasted by hand.
     pub(crate) fn snippet(&self) -> String {
         self.add_to(None).unwrap_or_default()

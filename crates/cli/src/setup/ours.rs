@@ -8,6 +8,12 @@ pub(super) const MARK: &str = "Written by homing setup";
 /// The other one: a hook that calls us.
 const HOOK: &str = " hook goose";
 
+/// The keys that say what a server starts. By these an entry is ours, whatever the user has added to it or set otherwise.
+pub(super) const STARTS: [&str; 3] = ["command", "cmd", "args"];
+
+/// What is said of an entry that is left, because it starts something else.
+pub(super) const CHANGED: &str = "which does not start what homing setup wrote";
+
 /// homing, as a harness is to call it.
 #[derive(Clone, Debug)]
 pub(crate) struct Program(String);
@@ -59,6 +65,11 @@ pub(super) fn without_path(text: &str) -> String {
         None if is_homing(text) => "homing".to_owned(),
         Some(_) | None => text.to_owned(),
     }
+}
+
+/// Whether a command line of a configuration calls a hook of ours, in whatever way.
+pub(super) fn calls_hook(command: &str) -> bool {
+    command.contains("homing") && command.contains(" hook ")
 }
 
 /// Whether a file is one that we wrote.

@@ -278,6 +278,73 @@ fn what_the_user_has_made_of_our_parts_is_the_users() {
 }
 
 #[test]
+fn what_the_user_has_added_to_our_parts_goes_with_them() {
+    for (harness, scope) in HARNESSES.into_iter().flat_map(|one| [(one, Scope::User), (one, Scope::Project)])
+    {
+        let Some(stage) = Stage::new(harness, scope) else { continue };
+        for is_filled in [false, true] {
+            let before = stage.everything();
+            if is_filled {
+                stage.fill();
+            }
+            stage.carry_out(Action::Write);
+            for file in &stage.plan.files {
+                let text = fs::read_to_string(&file.path).unwrap();
+                // As docs/harnesses/codex.md recommends, and the like elsewhere.
+                let more = match file.content {
+                    Content::Toml(_) => text.replace(
+                        "[mcp_servers.homing]\n",
+                        "[mcp_servers.homing]\n# I trust it\ndefault_tools_approval_mode = \"approve\"\n",
+                    ),
+                    Content::Json(_) => {
+                        text.replace("\"homing\": {", "\"homing\": {\n      \"trust\": true,")
+                    }
+                    Content::YamlExtension { .. } => {
+                        text.replace("name: homing\n", "name: homing\n    bundled: false\n").replace(
+                            "        name: homing\n    bundled",
+                            "        name: homing\n        bundled",
+                        )
+                    }
+                    Content::Whole(_) => text,
+                };
+                write(&file.path, &more);
+            }
+            stage.carry_out(Action::Undo);
+            for file in stage.plan.files.iter().filter(|file| file.path.exists()) {
+                let text = fs::read_to_string(&file.path).unwrap();
+                assert!(!text.contains("homing") && !text.contains("trust"), "{harness:?}: {text}");
+                assert_eq!(file.content.left_in(&text), [""; 0]);
+            }
+            if !is_filled {
+                assert_eq!(stage.everything(), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_left_is_named() {
+    let left = |harness, index: usize, own: &str| {
+        let stage = Stage::new(harness, Scope::User).unwrap();
+        let file = &stage.plan.files[index];
+        write(&file.path, own);
+        assert_eq!(carry_out(file, Action::Undo).unwrap().done, Done::Nothing);
+        file.content.left_in(own)
+    };
+    let toml = "[mcp_servers.homing]\ncommand = \"ssh\"\nargs = [\"host\", \"homing\", \"mcp\"]\n";
+    assert_eq!(left(Harness::Codex, 0, toml), [format!("[mcp_servers.homing], {}", ours::CHANGED)]);
+    let json = r#"{"mcpServers": {"homing": {"command": "ssh", "args": ["host", "homing", "mcp"]}}}"#;
+    assert_eq!(left(Harness::Cursor, 0, json), [format!("\"homing\" in \"mcpServers\", {}", ours::CHANGED)]);
+    let json =
+        r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "nice homing hook codex"}]}]}}"#;
+    assert_eq!(left(Harness::Codex, 1, json), ["the hook for Stop that runs: nice homing hook codex"]);
+    let yaml = "extensions:\n  homing:\n    cmd: ssh\n    args: [\"host\"]\n";
+    assert_eq!(left(Harness::Goose, 0, yaml), [format!("homing in extensions, {}", ours::CHANGED)]);
+    let plugin = format!("// {}, and changed by me\n", ours::MARK);
+    assert_eq!(left(Harness::Opencode, 1, &plugin).len(), 1);
+}
+
+#[test]
 fn a_file_of_another_in_our_place_is_left_alone() {
     let stage = Stage::new(Harness::Opencode, Scope::User).unwrap();
     let plugin = &stage.plan.files[1];
