@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::doctor::{Check, Verdict, monitor_check};
 use crate::framing::with_nonce;
-use crate::homing::Homing;
+use crate::homing::{Homing, ListOptions};
 use crate::routes::{Addressee, Router};
 use crate::{Origin, Result};
 
@@ -95,8 +95,14 @@ impl Homing {
             }
         };
         let session = &origin.session;
-        let addressee = Addressee { session, harness: origin.harness.as_deref(), sink: None };
-        let (name, sink) = match router.sink_for(addressee) {
+        let harness = match &origin.harness {
+            Some(harness) => Some(harness.clone()),
+            None => self.harness_of(session)?,
+        };
+        let routed = Addressee { session, harness: harness.as_deref(), sink: None };
+        // Where nothing is configured, the MCP server names the preset of the harness for the jobs that it launches.
+        let preset = self.preset_unless_configured(&Origin { harness: harness.clone(), ..origin.clone() });
+        let (name, sink) = match router.sink_for(Addressee { sink: preset, ..routed }) {
             Ok(found) => found,
             Err(reason) => {
                 checks.push(
@@ -106,7 +112,15 @@ impl Homing {
                 return Ok(checks);
             }
         };
-        checks.push(Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")));
+        checks.push(match preset {
+            Some(preset) => Check::new(
+                "route",
+                Verdict::Note,
+                format!("{session} is woken through the preset {preset}, for jobs launched over MCP only"),
+            )
+            .hint(format!("agents = [\"{preset}\"] in config.toml wakes it for all of its jobs")),
+            None => Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")),
+        });
         let id = self.new_wake_id()?;
         let text = with_nonce(|nonce| {
             let options =
@@ -124,6 +138,12 @@ impl Homing {
         let delivery = sink.deliver(&wake);
         checks.push(check_delivery(&delivery, &format_duration(started.elapsed())));
         Ok(checks)
+    }
+
+    /// The harness of the newest job of a session that was launched from inside one.
+    fn harness_of(&self, session: &SessionId) -> Result<Option<String>> {
+        let options = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
+        Ok(self.list(&options)?.into_iter().find_map(|job| job.harness))
     }
 
     /// Whether a monitor is active, or will be when it is needed.

@@ -22,8 +22,8 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<homing::core::IdError> for Failed {
-    fn from(error: homing::core::IdError) -> Failed {
+impl From<IdError> for Failed {
+    fn from(error: IdError) -> Failed {
         Failed::Homing(error.into())
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::documents::steady;
-use crate::setup::Setup;
+use crate::setup::{Setup, answer};
 
 const QUIET: &str = "monitor.autostart = false\n";
 
@@ -114,4 +114,34 @@ fn a_route_is_tried_with_a_test_wake() {
     let checks = setup.run(&["doctor", "--wake", "chat-1", "--harness", "codex", "--json"]).json();
     insta::assert_json_snapshot!(steady(checks));
     assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "a harness of nobody");
+}
+
+#[test]
+fn where_nothing_is_configured_the_preset_of_the_harness_is_tried() {
+    let setup = Setup::new();
+    let refused = setup.run(&["doctor", "--wake", "chat-1"]);
+    assert!(refused.stdout.contains("✗ route    chat-1: no sink is configured\n"), "{refused:?}");
+    // The harness is named, or known from a job of the session.
+    let mut launch = setup.command(&["run", "true"]);
+    launch.env("HOMING_SESSION", "chat-2").env("HOMING_HARNESS", "codex");
+    let id = answer(launch).stdout.trim_end().to_owned();
+    setup.wait_for_end(&id);
+    for arguments in
+        [&["doctor", "--wake", "chat-1", "--harness", "codex"][..], &["doctor", "--wake", "chat-2"]]
+    {
+        let mut doctor = setup.command(arguments);
+        // So that no agent is run.
+        doctor.env("PATH", setup.home.scratch());
+        let answer = answer(doctor);
+        let expected = format!(
+            "• route     {} is woken through the preset codex, for jobs launched over MCP only\n",
+            arguments[2]
+        );
+        assert!(answer.stdout.contains(&expected), "{answer:?}");
+        assert!(answer.stdout.contains("hint: agents = [\"codex\"] in config.toml"), "{answer:?}");
+        assert!(answer.stdout.contains("delivery"), "{answer:?}");
+    }
+    setup.configure("monitor.autostart = false\n");
+    let refused = setup.run(&["doctor", "--wake", "chat-2"]);
+    assert!(refused.stdout.contains("✗ route    chat-2: no sink is configured\n"), "{refused:?}");
 }
