@@ -7,6 +7,7 @@ mod documents;
 mod excerpt;
 mod house;
 mod http;
+mod line_transport;
 mod lines;
 mod request;
 mod server;

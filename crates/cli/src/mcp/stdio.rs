@@ -4,16 +4,18 @@ use std::collections::HashMap;
 
 use rmcp::model::{ClientNotification, GetExtensions, JsonRpcMessage, RequestId};
 use rmcp::service::{QuitReason, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
-use rmcp::transport::{IntoTransport, Transport, stdio_pipes};
+use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt};
 
 use super::delivery::Delivery;
+use super::line_transport::LineTransport;
 use super::server::Server;
 use crate::exit::Failure;
 
 /// Serves the client until it closes our standard input.
 pub(super) async fn serve(server: Server) -> Result<(), Failure> {
-    let transport = Tracking { inner: stdio_pipes().into_transport(), replies: HashMap::new() };
+    let (reader, writer) = stdio_pipes();
+    let transport = Tracking { inner: LineTransport::new(reader, writer), replies: HashMap::new() };
     let service = match server.serve(transport).await {
         Ok(service) => service,
         // It came and went without a word.

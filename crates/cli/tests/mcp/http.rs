@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, Revision, Traits};
 use crate::server::{HttpServer, Setup};
@@ -134,4 +135,77 @@ fn it_listens_on_this_machine_only_unless_told_otherwise() {
     let refused = setup.command(&["--http", &address]).output().expect("it ends");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && said.contains("cannot listen on"), "{said}");
+}
+
+#[test]
+fn two_names_or_two_origins_are_refused() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let (address, right) = (server.address(), format!("Bearer {}", server.token()));
+    let own = format!("http://{address}");
+    for twice in [("Host", address.as_str()), ("Host", "evil.example"), ("Origin", own.as_str())] {
+        let mut headers =
+            vec![("Host", address.as_str()), ("Authorization", right.as_str()), ("Origin", &own)];
+        assert_eq!(ask(&server, "/mcp", &headers).0, 200);
+        headers.push(twice);
+        assert_eq!(ask(&server, "/mcp", &headers).0, 400, "{twice:?}");
+        headers.rotate_right(1);
+        assert_eq!(ask(&server, "/mcp", &headers).0, 400, "{twice:?}");
+    }
+}
+
+#[test]
+fn after_a_refusal_the_connection_is_closed() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    let head = format!("GET /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer x\r\n\r\n", server.address());
+    stream.write_all(head.as_bytes()).expect("it takes the request");
+    stream.set_read_timeout(Some(testkit::PATIENCE)).expect("it is set");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is closed, and not kept open");
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn half_sent_heads_hold_no_good_client_up() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let (address, right) = (server.address(), format!("Bearer {}", server.token()));
+    let half: Vec<TcpStream> = (0..600)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).expect("it listens");
+            // One that was closed for a newer one may say so already.
+            let _ = stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: ");
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(ask(&server, "/mcp", &[("Host", &address), ("Authorization", &right)]).0, 200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(half);
+}
+
+#[test]
+fn a_head_or_a_body_that_never_ends_is_given_up() {
+    let setup = Setup::new();
+    let server = setup.serve_http(&[]);
+    let (address, token) = (server.address(), server.token());
+    let whole_head = format!("POST /mcp HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
+    let waiting = [whole_head.clone(), format!("{whole_head}Content-Length: 1000\r\n\r\n{{")].map(|sent| {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        stream.write_all(sent.as_bytes()).expect("it takes it");
+        stream.set_read_timeout(Some(testkit::PATIENCE)).expect("it is set");
+        stream
+    });
+    let began = Instant::now();
+    let answers = waiting.map(|mut stream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is closed");
+        answer
+    });
+    assert!(answers[1].starts_with("HTTP/1.1 408"), "{answers:?}");
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }

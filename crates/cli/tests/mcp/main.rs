@@ -1,6 +1,7 @@
 //! The MCP server as its clients see it: driven by a real client over both transports and both revisions of the protocol.
 
 mod arguments;
+mod broken;
 mod client;
 mod disappearance;
 mod http;

@@ -2,6 +2,7 @@
 
 mod access;
 mod body;
+mod strangers;
 mod token;
 
 pub(super) use token::TOKEN_VARIABLE;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::delivery::Delivery;
 use super::server::Server;
@@ -30,12 +31,19 @@ use super::waiting::LONGEST_WAIT;
 use crate::exit::{Failure, note, say};
 use access::{Access, Refusal};
 use body::{Followed, Reply};
+use strangers::{Strangers, Visitor};
 
-/// Most connections at once; what comes beyond waits.
+/// Most connections of clients that have shown the token.
 const MOST_CONNECTIONS: usize = 512;
 
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a further request.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest body of a request, in bytes.
+const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// Where the protocol is spoken.
 const PATH: &str = "/mcp";
@@ -64,15 +72,16 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
         note("whoever reaches this address and has the token runs commands as you; nothing is encrypted");
     }
     let door = Arc::new(Door { access: Access::new(token), mcp: service(server, &options, address.ip()) });
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut strangers = Strangers::new(MOST_CONNECTIONS);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let door = Arc::clone(&door);
+                let (door, visitor) = (Arc::clone(&door), strangers.welcome());
                 tokio::spawn(async move {
-                    attend_to(stream, door).await;
-                    drop(place);
+                    tokio::select! {
+                        () = attend_to(stream, door, Arc::clone(&visitor)) => {}
+                        () = visitor.has_to_go() => {}
+                    }
                 });
             }
             // Too many files are open, or the client has gone again: neither is helped by asking at once.
@@ -106,10 +115,10 @@ fn service(
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
 }
 
-async fn attend_to(stream: TcpStream, door: Arc<Door>) {
+async fn attend_to(stream: TcpStream, door: Arc<Door>, visitor: Arc<Visitor>) {
     let answer = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
+        let (door, visitor) = (Arc::clone(&door), Arc::clone(&visitor));
+        async move { Ok::<_, Infallible>(door.answer(request, &visitor).await) }
     });
     // How a conversation ends is the client's affair.
     let _ = http1::Builder::new()
@@ -120,13 +129,41 @@ async fn attend_to(stream: TcpStream, door: Arc<Door>) {
 }
 
 impl Door {
-    async fn answer(&self, mut request: Request<Incoming>) -> Response<Reply> {
+    async fn answer(&self, request: Request<Incoming>, visitor: &Visitor) -> Response<Reply> {
+        // Of several, one program would believe the first and another the last.
+        for name in [hyper::header::HOST, hyper::header::ORIGIN] {
+            if request.headers().get_all(&name).iter().count() > 1 {
+                return last(plain(
+                    StatusCode::BAD_REQUEST,
+                    format!("there is more than one {name} header\n"),
+                ));
+            }
+        }
         if request.uri().path() != PATH {
-            return plain(StatusCode::NOT_FOUND, format!("the protocol is spoken at {PATH}\n"));
+            return last(plain(StatusCode::NOT_FOUND, format!("the protocol is spoken at {PATH}\n")));
         }
         if let Err(refusal) = self.access.check(request.headers()) {
-            return refuse(&refusal);
+            return last(refuse(&refusal));
         }
+        if !visitor.is_known() {
+            return last(plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "there are too many connections\n".to_owned(),
+            ));
+        }
+        let (head, body) = request.into_parts();
+        let body = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+            Ok(Ok(body)) => Full::new(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let text = format!("a request has at most {MAX_BODY_BYTES} bytes\n");
+                return last(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            Ok(Err(error)) => return last(plain(StatusCode::BAD_REQUEST, format!("{error}\n"))),
+            Err(_) => {
+                return last(plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n".to_owned()));
+            }
+        };
+        let mut request = Request::from_parts(head, body);
         let delivery = Delivery::default();
         request.extensions_mut().insert(delivery.clone());
         self.mcp.handle(request).await.map(|body| Reply::Followed(Followed::new(body, delivery)))
@@ -137,6 +174,14 @@ fn refuse(refusal: &Refusal) -> Response<Reply> {
     let mut response = plain(StatusCode::UNAUTHORIZED, format!("{}\n", refusal.message()));
     let challenge = hyper::header::HeaderValue::from_static("Bearer realm=\"homing\"");
     response.headers_mut().insert(hyper::header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// An answer after which the connection is closed.
+fn last(mut response: Response<Reply>) -> Response<Reply> {
+    response
+        .headers_mut()
+        .insert(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"));
     response
 }
 
