@@ -4,6 +4,7 @@
 
 mod bounds;
 mod crash;
+mod limits;
 mod monitors;
 mod on_demand;
 mod processes;

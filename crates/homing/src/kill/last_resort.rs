@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use homing_core::{JobId, KilledBy, LostReason, Outcome};
+use homing_core::{JobId, LostReason, Outcome};
 use homing_supervisor::layout::{Directory, RECORD, ring_doorbell};
 use homing_supervisor::platform::procfs;
 use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
@@ -18,14 +18,14 @@ use crate::{Error, Result};
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Homing {
-    /// Records that a job was killed, where nothing is recorded of its end yet, and kills its supervisor.
-    pub(super) fn end_from_outside(&self, id: JobId, started: &StartedRecord, by: KilledBy) -> Result<()> {
+    /// Records why a job ends, where nothing is recorded of its end yet, and kills its supervisor.
+    pub(super) fn end_from_outside(&self, id: JobId, started: &StartedRecord, why: Outcome) -> Result<()> {
         let supervisor = &started.supervisor;
         // Only who holds the lock writes the record. A process that is stopped does not write, and is not continued any
         // more: SIGKILL ends it where it stands.
         let stopped = supervisor.signal(Signal::STOP).is_ok() && stops(started);
         if stopped {
-            self.record_kill(id, by)?;
+            self.record_reason(id, why)?;
         }
         match supervisor.signal(Signal::KILL) {
             Ok(()) => Ok(()),
@@ -34,14 +34,14 @@ impl Homing {
         }
     }
 
-    fn record_kill(&self, id: JobId, by: KilledBy) -> Result<(), DiskError> {
+    fn record_reason(&self, id: JobId, why: Outcome) -> Result<(), DiskError> {
         let directory = self.home.jobs.open_job(id)?;
         let content = read_record(&directory)?;
         if let (Some(started), None) = (content.started.valid(), content.finished.valid())
             && started.decided.is_none()
             && started.ended.is_none()
         {
-            let decided = StartedRecord { decided: Some(Outcome::Killed { by }), ..started.clone() };
+            let decided = StartedRecord { decided: Some(why), ..started.clone() };
             open_to_update(&directory)?
                 .write_started(&decided)
                 .map_err(|error| directory.error("write", RECORD, error))?;

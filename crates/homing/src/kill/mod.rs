@@ -1,7 +1,10 @@
 //! Ends jobs on request: their supervisors are asked, and do it. All are asked before one is waited for.
 
 mod last_resort;
+mod limit;
 mod target;
+
+pub(crate) use limit::LimitKept;
 
 use std::collections::HashMap;
 use std::io;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use homing_core::{JobId, KilledBy, StateName};
+use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::platform::{Relation, is_on_network, procfs, signals};
 use homing_supervisor::{SpecFile, StartedRecord, end_orphans};
@@ -183,7 +183,7 @@ impl Homing {
                 .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_stopped())
         };
         if now >= until || (now >= stopped_until && is_stopped()) {
-            self.end_from_outside(id, started, target.by)?;
+            self.end_from_outside(id, started, Outcome::Killed { by: target.by })?;
             target.stage = Stage::SupervisorKilled { at: uptime() };
             target.look_soon();
         } else if now >= stopped_until {

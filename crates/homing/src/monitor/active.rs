@@ -57,6 +57,10 @@ pub(super) struct Active<'m> {
     pub(super) sessions: Timers<SessionId>,
     /// When jobs that are not over are to be looked at again, whether a bell rings or not.
     pub(super) jobs: Timers<JobId>,
+    /// When the limits of running jobs have to be kept, where their supervisors do not.
+    pub(super) limits: Timers<JobId>,
+    /// Jobs whose limit is over, and how long the last pause was before looking at them again.
+    pub(super) overdue: HashMap<JobId, Duration>,
     /// Jobs that could not be read when they were last looked at.
     pub(super) unreadable: HashMap<JobId, Unreadable>,
     /// Everything is to be looked at, because the kernel could not keep what it had to tell, or because that failed before.
@@ -89,6 +93,8 @@ impl<'m> Active<'m> {
             ready: SessionQueue::default(),
             sessions: Timers::default(),
             jobs: Timers::default(),
+            limits: Timers::default(),
+            overdue: HashMap::new(),
             unreadable: HashMap::new(),
             everything_is_due: true,
             housekeeping_at: Instant::now() + HOUSEKEEPING,
@@ -179,6 +185,7 @@ impl<'m> Active<'m> {
         self.read_mail();
         self.record_answers()?;
         self.hasten_freed()?;
+        self.keep_limits()?;
         self.take_in_news()?;
         self.keep_house()?;
         for session in self.sessions.take_due(Instant::now()) {
@@ -327,7 +334,7 @@ impl<'m> Active<'m> {
     /// Sleeps until something happens.
     fn wait(&self) {
         let mut next: Vec<Instant> =
-            [self.sessions.next(), self.jobs.next(), self.heartbeat_at, self.stop_at]
+            [self.sessions.next(), self.jobs.next(), self.limits.next(), self.heartbeat_at, self.stop_at]
                 .into_iter()
                 .flatten()
                 .collect();

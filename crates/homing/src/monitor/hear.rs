@@ -115,9 +115,11 @@ impl Active<'_> {
         let unfinished: HashMap<JobId, StateName> =
             self.homing.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
         let mut exhausted = false;
+        let mut running = Vec::new();
         for job in jobs {
             match unfinished.get(job) {
                 Some(state) => {
+                    running.extend((*state == StateName::Running).then_some(*job));
                     let is_new = !news.watches(*job);
                     exhausted |= news.watch(&self.homing.home, *job).is_err();
                     if is_new {
@@ -130,9 +132,12 @@ impl Active<'_> {
                 None => {
                     news.forget(*job);
                     self.jobs.set(job, None);
+                    self.limits.set(job, None);
+                    self.overdue.remove(job);
                 }
             }
         }
+        running.into_iter().for_each(|job| self.watch_limit(job));
         if exhausted {
             self.news = None;
             self.trouble(NO_WATCHES);

@@ -10,6 +10,7 @@
 //! | a sink works in a thread | `deliver.rs` |
 //! | it hears of the ends of jobs | `news.rs`, `hear.rs` |
 //! | it tries again to read a job that it could not read | `unreadable.rs` |
+//! | it keeps the limit of a job whose supervisor is stopped | `limits.rs` |
 //! | it is the only one | `lock.rs` |
 //! | it is started when it is needed | `on_demand.rs` |
 
@@ -18,6 +19,7 @@ mod deliver;
 mod event_json;
 mod events;
 mod hear;
+mod limits;
 mod lock;
 mod news;
 mod on_demand;

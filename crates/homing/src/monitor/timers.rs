@@ -29,6 +29,11 @@ impl<K: Clone + Ord + Hash> Timers<K> {
         }
     }
 
+    /// Whether a key has a moment.
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.due.contains_key(key)
+    }
+
     /// The earliest moment.
     pub(super) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(due, _)| *due)
