@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use homing_supervisor::platform::{ProcessIdentity, clock};
+use rustix::fs::OFlags;
 use rustix::param::clock_ticks_per_second;
 use serde_json::Value;
 
@@ -42,11 +44,34 @@ fn is_older(process: ProcessIdentity, file: &Path) -> bool {
 
 fn read(path: &Path) -> Option<Value> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    // Non-blocking, so that a FIFO in its place cannot hold us; it means nothing for a regular file.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    if !file.metadata().is_ok_and(|file| file.is_file()) {
+        return None;
+    }
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
 /// A number, or a text that is one.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_regular_file_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.json");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(read(&path), None);
+        assert_eq!(read(folder.path()), None);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "{\"pid\": 7}").unwrap();
+        assert_eq!(read(&path).and_then(|file| number(&file["pid"])), Some(7));
+    }
 }
