@@ -76,13 +76,16 @@ impl Ledger {
         query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
-    /// Those of these jobs that are not over, as far as the ledger knows, and what it knows of them.
+    /// Those of these jobs that are not over, as far as the ledger knows, or whose end is not recorded yet, and what it
+    /// knows of them.
     pub(crate) fn unfinished_among(&self, ids: &[JobId]) -> rusqlite::Result<Vec<(JobId, StateName)>> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
             let state = self
                 .connection
-                .prepare_cached("SELECT state FROM jobs WHERE id = ?1 AND state <> 'finished'")?
+                .prepare_cached(
+                    "SELECT state FROM jobs WHERE id = ?1 AND (state <> 'finished' OR recovery = 'not_recorded')",
+                )?
                 .query_row([id.as_str()], |row| state_name(row, 0))
                 .optional()?;
             found.extend(state.map(|state| (*id, state)));

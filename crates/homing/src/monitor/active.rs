@@ -150,8 +150,8 @@ impl<'m> Active<'m> {
     /// Finds everything that is due in the home. May be repeated.
     fn begin(&mut self) -> Result<()> {
         self.read_mail();
-        let report = self.homing.full_scan()?;
-        self.recover(&report)?;
+        let mut report = self.homing.full_scan()?;
+        self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
         self.watch_unfinished()?;
         self.take_up_what_was_in_flight()?;

@@ -30,8 +30,8 @@ impl Active<'_> {
     pub(super) fn take_in_news(&mut self) -> Result<()> {
         let mut overdue = self.jobs.take_due(Instant::now());
         let Some(news) = &self.news else {
-            let report = self.homing.sync()?;
-            self.recover(&report)?;
+            let mut report = self.homing.sync()?;
+            self.recover(&mut report)?;
             self.retry_unreadable(report.unreadable);
             return self.look_at_sessions_of(report.updated.iter().chain(&report.rung));
         };
@@ -64,8 +64,8 @@ impl Active<'_> {
     }
 
     pub(super) fn take_in(&mut self, jobs: &[JobId]) -> Result<()> {
-        let report = self.homing.sync_news(jobs)?;
-        self.recover(&report)?;
+        let mut report = self.homing.sync_news(jobs)?;
+        self.recover(&mut report)?;
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
@@ -74,15 +74,13 @@ impl Active<'_> {
     }
 
     /// Recovers the jobs whose supervisor died, before their sessions are notified: what is left of them is ended and
-    /// named.
-    pub(super) fn recover(&self, report: &SyncReport) -> Result<()> {
+    /// named. One that cannot be recovered now is tried again like one that cannot be read.
+    pub(super) fn recover(&self, report: &mut SyncReport) -> Result<()> {
         if report.abandoned.is_empty() {
             return Ok(());
         }
         let recovered = self.homing.recover_jobs(&report.abandoned, RecoverOptions::default())?;
-        for (job, error) in recovered.failed {
-            self.trouble(&format!("cannot recover job {job}: {error}"));
-        }
+        report.unreadable.extend(recovered.failed);
         Ok(())
     }
 
@@ -100,8 +98,8 @@ impl Active<'_> {
     }
 
     pub(super) fn look_at_everything(&mut self) -> Result<()> {
-        let report = self.homing.sync()?;
-        self.recover(&report)?;
+        let mut report = self.homing.sync()?;
+        self.recover(&mut report)?;
         self.watch_unfinished()?;
         self.retry_unreadable(report.unreadable);
         self.look_at_all_sessions()?;

@@ -42,7 +42,9 @@ impl Active<'_> {
     pub(super) fn retry_unreadable(&mut self, failed: Vec<(JobId, DiskError)>) {
         let now = Instant::now();
         if !self.unreadable.is_empty() {
-            let still: HashSet<JobId> = self.homing.unreadable_jobs().into_iter().map(|job| job.id).collect();
+            let mut still: HashSet<JobId> =
+                self.homing.unreadable_jobs().into_iter().map(|job| job.id).collect();
+            still.extend(failed.iter().map(|(id, _)| *id));
             self.unreadable.retain(|id, _| still.contains(id));
         }
         for (id, error) in failed {
