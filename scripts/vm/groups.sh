@@ -30,7 +30,7 @@ run() {
 mkdir $groups/root-tests $groups/user-tests /run/test/user
 chown 1000:1000 $groups/user-tests $groups/user-tests/cgroup.{procs,threads,subtree_control} /run/test/user
 for who in root user; do
-    run $who "$FAULTS" --test-threads 4 groups:: tree::
+    run $who "$FAULTS" --test-threads 4 groups:: tree:: supervisor::
 done
 
 left=$(find $groups -type d -name 'homing-????????????')

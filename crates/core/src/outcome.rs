@@ -155,12 +155,16 @@ pub enum KilledBy {
     Session,
     /// Somebody else through homing.
     Operator,
-    /// A terminating signal sent to the supervisor from outside, as at a shutdown.
+    /// A terminating signal sent to the supervisor from outside.
     Outside,
+    /// The service manager of the system or of the user (systemd), which stopped the service, the session or the scope
+    /// that the job ran in, as at a shutdown.
+    ServiceManager,
 }
 
 impl KilledBy {
-    const ALL: [KilledBy; 3] = [KilledBy::Session, KilledBy::Operator, KilledBy::Outside];
+    const ALL: [KilledBy; 4] =
+        [KilledBy::Session, KilledBy::Operator, KilledBy::Outside, KilledBy::ServiceManager];
 
     /// The name in JSON.
     pub fn as_str(self) -> &'static str {
@@ -168,6 +172,7 @@ impl KilledBy {
             KilledBy::Session => "session",
             KilledBy::Operator => "operator",
             KilledBy::Outside => "outside",
+            KilledBy::ServiceManager => "service_manager",
         }
     }
 
@@ -182,6 +187,7 @@ impl fmt::Display for KilledBy {
             KilledBy::Session => "its own session",
             KilledBy::Operator => "an operator",
             KilledBy::Outside => "a signal to its supervisor",
+            KilledBy::ServiceManager => "the service manager, which stopped the service or session it ran in",
         })
     }
 }

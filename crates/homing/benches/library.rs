@@ -180,6 +180,7 @@ impl Directories {
             output_pipe: 0,
             cgroup: None,
             decided: None,
+            service: None,
             ended: None,
         };
         record.write_started(&started).expect("a record");

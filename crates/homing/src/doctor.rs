@@ -6,12 +6,13 @@ use std::path::Path;
 use homing_core::JobId;
 use homing_supervisor::find_unlinked_supervisors;
 use homing_supervisor::layout::SPEC;
-use homing_supervisor::platform::{cgroup, features, own_pid_namespace};
+use homing_supervisor::platform::{cgroup, features, own_pid_namespace, scope};
 
 use crate::Result;
 use crate::config::{Config, ConfigRefusal};
 use crate::homing::{Homing, OpenOptions};
 use crate::program::supervisor_program;
+use crate::service_warning::ServiceWarning;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -68,7 +69,7 @@ impl OpenOptions {
         ];
         checks.extend(check_features());
         checks.extend(check_proc());
-        checks.push(check_cgroup());
+        checks.extend(check_placement());
         checks.push(monitor_check(&config, None));
         Ok(checks)
     }
@@ -88,7 +89,7 @@ impl Homing {
         ];
         checks.extend(check_features());
         checks.extend(check_proc());
-        checks.push(check_cgroup());
+        checks.extend(check_placement());
         checks.push(self.check_unlinked_supervisors());
         checks.push(self.check_monitor()?);
         match self.check_jobs() {
@@ -244,6 +245,32 @@ fn check_features() -> impl Iterator<Item = Check> {
         };
         Check::new(feature.name, verdict, feature.detail)
     })
+}
+
+/// Where jobs that are launched from here run.
+fn check_placement() -> Vec<Check> {
+    [check_cgroup()].into_iter().chain(scope::outlook().map(check_service)).collect()
+}
+
+/// Whether jobs that are launched from here outlive the unit of systemd that this process runs in.
+fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
+    match (manager, unit.ends_with(".service")) {
+        (Ok(()), _) => {
+            Check::new("service", Verdict::Ok, format!("{unit}: jobs outlive it, in scopes of their own"))
+        }
+        (Err(reason), true) => {
+            let warning = ServiceWarning { service: unit };
+            Check::new("service", Verdict::Note, format!("{warning} ({reason})")).hint(warning.hint())
+        }
+        (Err(_), false) => Check::new(
+            "service",
+            Verdict::Note,
+            format!("{unit}: jobs outlive it unless KillUserProcesses=yes (logind.conf)"),
+        )
+        .hint(
+            "loginctl enable-linger lets them outlive it in any case, each with a control group of its own",
+        ),
+    }
 }
 
 fn check_cgroup() -> Check {

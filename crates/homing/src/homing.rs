@@ -140,6 +140,7 @@ impl OpenOptions {
             recovers: self.recovers,
             ledger: Mutex::new(ledger),
             here: OnceLock::new(),
+            service: OnceLock::new(),
             supervisors: Mutex::default(),
             unreadable: Mutex::default(),
         }
@@ -194,6 +195,8 @@ pub struct Homing {
     pub(crate) recovers: bool,
     ledger: Mutex<LedgerFile>,
     here: OnceLock<RunBy>,
+    /// The service of systemd that the jobs of this process end with.
+    pub(crate) service: OnceLock<String>,
     /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
     pub(crate) supervisors: Mutex<Vec<Child>>,
     /// Jobs that could not be read when they were last looked at.

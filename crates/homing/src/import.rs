@@ -172,6 +172,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
         output_pipe: 0,
         cgroup: None,
         decided: None,
+        service: None,
         ended: None,
     }
 }

@@ -90,6 +90,7 @@ impl Homing {
         crash_point("launch/durable");
         let answer = self.await_answer(supervisor);
         let seen = self.what_became_of(prepared, answer)?;
+        self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
             // It would not be known after a power cut, so it is not launched.
             let _ = self.request_kill(id, KilledBy::Operator);

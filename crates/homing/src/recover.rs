@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use homing_core::{JobId, KilledBy, LeftoverFate, LostReason, Recovery};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, ring_doorbell};
+use homing_supervisor::platform::cgroup::remove_abandoned;
 use homing_supervisor::platform::{ProcessIdentity, Relation, RunBy, is_on_network};
 use homing_supervisor::{
     DiskError, FinishedRecord, JobLock, Record, RecordContent, Slot, SpecFile, StartedRecord, crash_point,
@@ -78,6 +79,7 @@ impl Homing {
     /// # Errors
     /// When the home or the ledger cannot be used. A single job that cannot be recovered is in the report.
     pub fn recover(&self, options: RecoverOptions) -> Result<RecoverReport> {
+        remove_abandoned();
         let unreachable = self.full_scan()?.unreachable;
         let mut jobs = self.with_ledger(|ledger| ledger.needing_recovery())?;
         jobs.extend(unreachable);
@@ -235,6 +237,7 @@ fn searchable(content: &RecordContent, here: &RunBy) -> StartedRecord {
             started_at_ms: 0,
             output_pipe: 0,
             cgroup: None,
+            service: None,
             decided: None,
             ended: None,
         },

@@ -37,12 +37,16 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     let group = started.cgroup.as_deref().and_then(|path| Cgroup::existing(path, id));
     let mut named: HashMap<ProcessIdentity, Leftover> = HashMap::new();
     let mut refused: HashSet<ProcessIdentity> = HashSet::new();
+    if let Some(group) = &group {
+        group.step_out();
+    }
     loop {
+        // Before its group is ended: what is ended is named.
+        let found = find_orphans(id, started, group.as_ref());
         if let Some(group) = &group {
             group.kill();
         }
         let mut is_done = group.as_ref().is_none_or(|group| !group.is_populated());
-        let found = find_orphans(id, started);
         for (pid, Found { stat, evidence }) in &found {
             let identity = ProcessIdentity { pid: *pid, start_ticks: stat.start_ticks };
             let is_ended = match evidence {
@@ -76,6 +80,14 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     if let Some(group) = &group {
         group.remove();
     }
+    if group.is_some() {
+        // A group is ended as a whole, with processes in it that this user may not signal.
+        for (identity, leftover) in &mut named {
+            if leftover.fate == LeftoverFate::Survived && !identity.is_alive() {
+                leftover.fate = LeftoverFate::Ended;
+            }
+        }
+    }
     let mut leftovers: Vec<Leftover> = named.into_values().collect();
     leftovers.sort_by_key(|leftover| leftover.pid);
     leftovers
@@ -86,7 +98,8 @@ fn is_refused(sent: std::io::Result<()>) -> bool {
     sent.is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
 }
 
-fn find_orphans(id: JobId, started: &StartedRecord) -> HashMap<u32, Found> {
+fn find_orphans(id: JobId, started: &StartedRecord, group: Option<&Cgroup>) -> HashMap<u32, Found> {
+    let members: HashSet<u32> = group.map(Cgroup::members).unwrap_or_default().into_iter().collect();
     let job = JobEvidence::of(id, started);
     let myself = std::process::id();
     let mut found: HashMap<u32, Found> = HashMap::new();
@@ -96,7 +109,8 @@ fn find_orphans(id: JobId, started: &StartedRecord) -> HashMap<u32, Found> {
             continue;
         }
         let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
-        let Some(evidence) = job.about(pid, &stat) else { continue };
+        let evidence = if members.contains(&pid) { Some(Evidence::Proof) } else { job.about(pid, &stat) };
+        let Some(evidence) = evidence else { continue };
         if is_spared(pid) {
             continue;
         }

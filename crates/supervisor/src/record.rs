@@ -64,6 +64,9 @@ pub struct StartedRecord {
     /// ends the tree, this is the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Outcome>,
+    /// The service of systemd whose end ends this job, where no scope of its own could be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// How the main process ended, while the rest of the tree is still being ended.
     pub ended: Option<EndedRecord>,
 }
@@ -406,6 +409,7 @@ mod tests {
             output_pipe: u64::MAX,
             cgroup: Some(format!("/sys/fs/cgroup/{}", "x".repeat(385))),
             decided: Some(Outcome::TimedOut),
+            service: Some("s".repeat(64)),
             ended: Some(EndedRecord {
                 outcome: Outcome::Signaled { signal: Signal::from_number(11) },
                 ended_at_ms: 1_795_345_201_123,

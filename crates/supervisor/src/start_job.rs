@@ -15,6 +15,7 @@ use crate::layout::{Directory, SCRIPT};
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
+use crate::platform::scope::Placement;
 use crate::platform::{ProcessIdentity, RunBy};
 use crate::record::{Record, StartedRecord};
 use crate::spec_file::SpecFile;
@@ -42,6 +43,7 @@ pub(crate) fn start_job(
     directory: &Directory,
     record: &Record,
     null: BorrowedFd<'_>,
+    placement: &Placement,
 ) -> Result<StartedJob, StartError> {
     let plan = exec_plan(spec, directory)?;
     let (output, output_writer) =
@@ -66,6 +68,7 @@ pub(crate) fn start_job(
         output_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
         decided: None,
+        service: placement.service(),
         ended: None,
     };
     // Before its group is made: whatever dies from now on, recovery knows which group to remove.

@@ -149,9 +149,9 @@ fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError
     let _ = signals.watch_removals(supervision.directory.as_fd());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    scope::enter_own(spec.id.as_str(), &format!("homing job {}{described}", spec.id));
+    let placement = scope::enter_own(spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd())?;
+    let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd(), &placement)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(Watch::new(job, signals, output, spec))
 }

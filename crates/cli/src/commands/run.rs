@@ -24,6 +24,9 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let spec = args.into_spec()?;
     let homing = open()?;
     let job = homing.launch(spec)?;
+    if let Some(warning) = homing.take_service_warning() {
+        note_with_hint(&warning.to_string(), &warning.hint());
+    }
     if wait.is_some() {
         // At once: whoever ends this process now is told which job keeps running.
         explain_interrupt(&[job.id]);

@@ -86,6 +86,30 @@ impl Cgroup {
         members.write_all(pid.to_string().as_bytes())
     }
 
+    /// The processes in it and below it.
+    pub fn members(&self) -> Vec<u32> {
+        let mut members = Vec::new();
+        let mut directories = vec![self.path.clone()];
+        while let Some(directory) = directories.pop() {
+            let list = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            members.extend(list.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+            let parts = fs::read_dir(directory).into_iter().flatten().flatten();
+            directories.extend(
+                parts.filter(|part| part.file_type().is_ok_and(|kind| kind.is_dir())).map(|part| part.path()),
+            );
+        }
+        members
+    }
+
+    /// Moves this process out of it, where it is in it: who recovers a lost job from inside must live to record its end.
+    pub fn step_out(&self) {
+        let is_inside = own_directory().is_some_and(|own| own.starts_with(&self.path));
+        if let Some(parent) = self.path.parent().filter(|_| is_inside) {
+            // Should the kernel refuse, this process ends with the job, and another one records that.
+            let _ = fs::write(parent.join("cgroup.procs"), std::process::id().to_string());
+        }
+    }
+
     /// Sends SIGKILL to every process in it and below it, at once.
     pub fn kill(&self) {
         // Should the kernel refuse, the sweep through the tree that follows does the same more slowly.

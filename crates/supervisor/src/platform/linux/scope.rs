@@ -41,11 +41,14 @@ pub enum Placement {
     },
 }
 
+/// Longest name of a service that is kept, in characters.
+const MAX_SERVICE: usize = 64;
+
 impl Placement {
-    /// The unit whose end ends this process.
-    pub fn unit(&self) -> Option<&str> {
+    /// The service whose end ends this process, as it is recorded: a long name is cut.
+    pub fn service(&self) -> Option<String> {
         match self {
-            Placement::Bound { unit, .. } => Some(unit),
+            Placement::Bound { unit, .. } => Some(unit.chars().take(MAX_SERVICE).collect()),
             Placement::Free | Placement::OwnScope => None,
         }
     }
@@ -76,12 +79,21 @@ pub fn enter_own(name: &str, description: &str) -> Placement {
     }
 }
 
-/// The unit of systemd whose end would end what is launched from here, as [`enter_own`] sees it, and whether a manager
-/// can be found that gives a job a scope of its own. For `doctor`: nothing is asked.
-pub fn outlook() -> Option<(String, bool)> {
+/// What a job that is launched from here can expect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// The service, session or scope that this process runs in.
+    pub unit: String,
+    /// Whether a manager can be reached that gives a job a scope of its own, or why not.
+    pub manager: Result<(), String>,
+}
+
+/// Where this process runs in a unit of systemd that may end what is launched from here, whether a job gets a scope of its
+/// own. Nothing is asked.
+pub fn outlook() -> Option<Outlook> {
     let cgroup = own_cgroup()?;
     let unit = unit_that_ends_us(&cgroup)?.to_owned();
-    Some((unit, find_manager(&cgroup).is_ok()))
+    Some(Outlook { unit, manager: find_manager(&cgroup).map(drop).map_err(|error| error.to_string()) })
 }
 
 /// The control group of this process, as systemd sees it: in the unified hierarchy, or in its own of version 1.

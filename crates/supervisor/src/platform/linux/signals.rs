@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use homing_core::KilledBy;
 
-use super::ProcessIdentity;
+use super::{ProcessIdentity, procfs};
 
 /// What a signal to the supervisor means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +99,17 @@ impl SignalQueue {
         let by = match (info.ssi_code, info.ssi_int) {
             (libc::SI_QUEUE, FROM_SESSION) => KilledBy::Session,
             (libc::SI_QUEUE, FROM_OPERATOR) => KilledBy::Operator,
+            _ if is_service_manager(info.ssi_pid) => KilledBy::ServiceManager,
             _ => KilledBy::Outside,
         };
         Some(Received::KillRequested(by))
     }
+}
+
+/// Whether the sender of a signal is systemd, of the system or of a user. It says why a job ended and nothing else, so a
+/// name is enough.
+fn is_service_manager(pid: u32) -> bool {
+    pid != 0 && procfs::stat(pid).is_some_and(|stat| stat.name == "systemd")
 }
 
 impl AsFd for SignalQueue {
@@ -120,7 +127,7 @@ pub fn request_kill(supervisor: &ProcessIdentity, by: KilledBy) -> io::Result<()
     let value = match by {
         KilledBy::Session => FROM_SESSION,
         KilledBy::Operator => FROM_OPERATOR,
-        KilledBy::Outside => 0,
+        KilledBy::Outside | KilledBy::ServiceManager => 0,
     };
     let info = QueuedSignal {
         signal: libc::SIGTERM,
