@@ -259,7 +259,7 @@ def test_a_monitor_that_cannot_be_started_is_logged_and_fails_no_launch(
     homing: Homing, home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "config.toml").write_text('[sinks.app]\ncommand = ["true"]\n[[routes]]\nsink = "app"\n')
-    (home / "monitor.log").mkdir()
+    (home / "monitor.lock").mkdir()
     job = Homing(home).launch("true")
     assert job.wait(DEADLINE).succeeded
     (warning,) = caplog.records

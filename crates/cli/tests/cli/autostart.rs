@@ -66,7 +66,7 @@ fn nothing_is_started_where_nobody_could_be_woken() {
 fn a_monitor_that_cannot_be_started_fails_no_launch() {
     let setup = Setup::new();
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsink = \"app\"\n");
-    std::fs::create_dir_all(setup.home.path().join("monitor.log")).unwrap();
+    std::fs::create_dir_all(setup.home.path().join("monitor.lock")).unwrap();
     let answer = setup.run(&["run", "true"]);
     assert_eq!((answer.status, answer.stdout.len()), (Some(0), 13), "{answer:?}");
     let id = answer.stdout.trim_end();
