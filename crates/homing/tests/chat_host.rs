@@ -113,7 +113,8 @@ impl Chats {
     }
 }
 
-/// Cargo builds it for `cargo test`, beside this test.
+/// Cargo builds it for `cargo test`, beside this test. For `cargo test --test chat_host` it does not, and what is there may
+/// be old.
 fn example() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let path = test.ancestors().nth(2).expect("target/debug/deps").join("examples/chat_host");
