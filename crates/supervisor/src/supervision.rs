@@ -45,7 +45,11 @@ impl Supervision {
     /// Records the end for good, and rings the doorbell. Should the doorbell not ring, because the disk is full, the
     /// next look at running jobs finds the record.
     pub(crate) fn finish(&self, finished: &FinishedRecord) -> Result<(), DiskError> {
-        let written = self.record.write_finished(finished);
+        let written =
+            self.record.write_finished(finished).map_err(|e| self.directory.error("write", RECORD, e));
+        if self.directory.lacks(RECORD) && !self.directory.lacks(SPEC) {
+            self.write_record_again(finished)?;
+        }
         crash_point("supervise/finish_synced");
         let rung = self
             .directory
@@ -53,6 +57,18 @@ impl Supervision {
             .and_then(|inbox| layout::ring_doorbell(&inbox, self.id));
         crash_point("supervise/doorbell_rung");
         self.remove_what_is_not_needed(finished);
-        written.map_err(|e| self.directory.error("write", RECORD, e)).and(rung)
+        written.and(rung)
+    }
+
+    /// Makes the record again where somebody has removed it: its content is still there, in the file that is open here.
+    /// Not before the end, or a directory that is being removed would not become empty.
+    fn write_record_again(&self, finished: &FinishedRecord) -> Result<(), DiskError> {
+        let failed = |e| self.directory.error("write", RECORD, e);
+        let content = self.record.read().map_err(|e| self.directory.error("read", RECORD, e))?;
+        let record = Record::create(&self.directory)?;
+        if let Some(started) = content.started.valid() {
+            record.write_started(started).map_err(failed)?;
+        }
+        record.write_finished(finished).map_err(failed)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use homing::core::LostReason;
-use homing::{JobId, KilledBy, Outcome, Verdict};
+use homing::{FollowUpState, JobId, KilledBy, Outcome, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wait_until;
 
@@ -229,6 +229,24 @@ fn a_supervisor_of_a_renamed_home_is_left_alone_by_the_new_home_at_its_path() {
     fs::rename(&renamed, setup.home.path()).expect("it can be renamed back");
     setup.homing.kill(job.id, KilledBy::Operator).expect("it can be ended");
     assert_eq!(outcome(&setup.end_of(job.id)), &Outcome::Killed { by: KilledBy::Operator });
+}
+
+#[test]
+fn a_job_whose_record_was_removed_is_reported_at_its_end() {
+    let setup = Setup::new();
+    let gate = setup.scratch("gate");
+    let job = setup.launch(&format!("while ! [ -e {} ]; do sleep 0.01; done; exit 7", gate.display()));
+    assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
+
+    fs::remove_file(directory(&setup, job.id).join("record")).expect("it can be removed");
+    fs::write(gate, "").expect("the job may end");
+
+    wait_until("its end is known", || {
+        setup.homing.get(job.id).is_ok_and(|job| job.outcome() == Some(&Outcome::Exited { exit_code: 7 }))
+    });
+    let job = setup.homing.get(job.id).expect("it is there");
+    assert!(job.state.finished().is_some_and(|finished| finished.started.is_some()), "{job:#?}");
+    assert_eq!(job.follow_up.state, FollowUpState::Pending);
 }
 
 #[test]
