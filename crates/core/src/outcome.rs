@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn outcomes_become_the_exit_status_a_shell_knows() {
         let statuses: Vec<u8> = every_outcome().iter().map(Outcome::as_exit_status).collect();
-        assert_eq!(statuses, [0, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125]);
+        assert_eq!(statuses, [0, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125, 125]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ class Outcome:
     """Of `signaled`: its name, such as `SIGSEGV`."""
     signal_number: int | None = None
     reason: str | None = None
-    """Of `killed`: `session`, `operator` or `outside`. Of `lost`: what is known of why."""
+    """Of `killed`: `session`, `operator`, `outside` or `service_manager`. Of `lost`: what is known of why."""
     error: str | None = None
     """Of `failed_to_start`."""
     errno: int | None = None
