@@ -14,8 +14,8 @@ use homing_supervisor::layout::{Directory, ring_doorbell};
 use homing_supervisor::output::{Drained, OutputWriter};
 use homing_supervisor::platform::{ProcessIdentity, RunBy, sync_file_system};
 use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
-use rustix::fs::{FlockOperation, OFlags, flock, renameat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{OFlags, renameat};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
@@ -23,6 +23,9 @@ use crate::homing::Homing;
 
 /// Where jobs are put together before they appear, in the home.
 const STAGE: &str = "import";
+
+/// How long another importer is waited for: it may have gigabytes to copy.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Stands where the spec of a job names the boot it was launched in: of another program's job it is not known.
 const NO_BOOT: &str = "imported";
@@ -96,8 +99,7 @@ impl Homing {
     fn stage(&self) -> Result<Directory, DiskError> {
         self.home.root.make_directory(STAGE)?;
         let stage = self.home.root.open_directory(STAGE)?;
-        retry_on_intr(|| flock(&stage, FlockOperation::LockExclusive))
-            .map_err(|error| DiskError::new("lock", stage.path(), error))?;
+        self.home.root.lock_within(&stage, STAGE, IMPORT_TIMEOUT)?;
         // Whoever left something here has died.
         for name in stage.names()? {
             let remains = stage.open_directory(&name)?;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS, result_text};
-use homing_core::{Job, JobId, OutputSize, StateName};
-use homing_supervisor::DiskError;
+use homing_core::{DEFAULT_HEAD_BYTES, Job, JobId, OutputSize, StateName};
 use homing_supervisor::output::{OutputChunk, OutputReader};
+use homing_supervisor::{DiskError, SpecFile};
 
 use crate::Result;
 use crate::framing::with_nonce;
@@ -95,7 +95,12 @@ impl Homing {
     /// The output of a job; `None` where its directory is gone and only the ledger knows it.
     fn open_output(&self, id: JobId) -> Result<Option<OutputReader>> {
         match self.home.jobs.open_job(id) {
-            Ok(directory) => Ok(Some(OutputReader::open(directory)?)),
+            Ok(directory) => {
+                // Where the spec cannot be read, nothing is known of the job but what is usual.
+                let spec = SpecFile::read(&directory).ok().flatten();
+                let head_bytes = spec.map_or(DEFAULT_HEAD_BYTES, |spec| spec.head_bytes);
+                Ok(Some(OutputReader::open(directory)?.with_head_limit(head_bytes)))
+            }
             Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => self.get(id).map(|_| None),
             Err(error) => Err(error.into()),
         }
@@ -107,7 +112,8 @@ impl Homing {
             return;
         }
         let measure = || {
-            let mut reader = OutputReader::open(self.home.jobs.open_job(job.id)?)?;
+            let mut reader =
+                OutputReader::open(self.home.jobs.open_job(job.id)?)?.with_head_limit(job.limits.head_bytes);
             let (total_bytes, kept) = (reader.end()?, reader.kept_bytes()?);
             // What was dropped is known when the job is over.
             let omitted_bytes = total_bytes.saturating_sub(kept);

@@ -5,9 +5,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use homing_core::JobId;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::DiskError;
@@ -41,6 +42,11 @@ pub const OUTPUT_TAIL: &str = "output.tail";
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
+/// A planted FIFO must not hold its opener; for a regular file the flag means nothing (open(2)).
+const NEVER_BLOCKS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// First and longest pause between two attempts to take a lock.
+const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(20));
 
 /// A directory of ours, held open.
 #[derive(Debug)]
@@ -100,13 +106,17 @@ impl Directory {
             .map_err(|e| self.error("create", name, e))
     }
 
-    /// Opens a file for writing, and makes it where it is missing.
+    /// Opens a regular file for writing, and makes it where it is missing. Never blocks.
     ///
     /// # Errors
-    /// When it is a link or cannot be opened.
+    /// When it is a link or anything else but a regular file, or cannot be opened.
     pub fn open_or_create(&self, name: &str) -> Result<OwnedFd, DiskError> {
-        openat(&self.fd, name, OFlags::WRONLY | OFlags::CREATE | SAFE, FILE_MODE)
-            .map_err(|e| self.error("open", name, e))
+        match openat(&self.fd, name, OFlags::WRONLY | OFlags::CREATE | NEVER_BLOCKS | SAFE, FILE_MODE) {
+            Ok(file) => self.regular(file, name),
+            // A FIFO that nobody reads, or a socket (open(2)).
+            Err(Errno::NXIO) => Err(self.error("open", name, not_regular())),
+            Err(error) => Err(self.error("open", name, error)),
+        }
     }
 
     /// Opens a regular file for reading; `None` where there is none.
@@ -126,19 +136,38 @@ impl Directory {
     }
 
     fn open_existing(&self, name: &str, access: OFlags) -> Result<Option<OwnedFd>, DiskError> {
-        // Non-blocking, so that a planted FIFO cannot hold us; it means nothing for a regular file.
-        match openat(&self.fd, name, access | OFlags::NONBLOCK | SAFE, Mode::empty()) {
-            Ok(fd) => {
-                let status = fstat(&fd).map_err(|e| self.error("inspect", name, e))?;
-                if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-                    let odd = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-                    return Err(self.error("open", name, odd));
-                }
-                Ok(Some(fd))
-            }
+        match openat(&self.fd, name, access | NEVER_BLOCKS | SAFE, Mode::empty()) {
+            Ok(file) => self.regular(file, name).map(Some),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NXIO) => Err(self.error("open", name, not_regular())),
             Err(error) => Err(self.error("open", name, error)),
         }
+    }
+
+    /// The file again, where it is a regular one.
+    fn regular(&self, file: OwnedFd, name: &str) -> Result<OwnedFd, DiskError> {
+        let status = fstat(&file).map_err(|e| self.error("inspect", name, e))?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::RegularFile => Ok(file),
+            _ => Err(self.error("open", name, not_regular())),
+        }
+    }
+
+    /// Reads a whole regular file of at most `limit` bytes; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Directory::open_to_read`], and where the file is longer.
+    pub fn read_bounded(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
+        let Some(file) = self.open_to_read(name)? else { return Ok(None) };
+        read_bounded(file.into(), limit).map(Some).map_err(|error| self.error("read", name, error))
+    }
+
+    /// Locks a file of this directory that is open, and waits at most `limit` for another process to let go of it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] with the path where another process holds the lock for longer.
+    pub fn lock_within(&self, file: impl AsFd, name: &str, limit: Duration) -> Result<(), DiskError> {
+        lock_within(file, limit).map_err(|error| self.error("lock", name, error))
     }
 
     /// Whether there is something of that name.
@@ -186,18 +215,53 @@ impl Directory {
     /// # Errors
     /// When it cannot be read.
     pub fn names(&self) -> Result<Vec<String>, DiskError> {
+        self.names_where(|_, _| true)
+    }
+
+    fn names_where(&self, wanted: impl Fn(&str, FileType) -> bool) -> Result<Vec<String>, DiskError> {
         let failed = |error: Errno| DiskError::new("read", &self.path, error);
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
             // A name that is no text is none of ours.
-            if let Ok(name) = entry.map_err(failed)?.file_name().to_str()
+            if let Ok(name) = entry.file_name().to_str()
                 && name != "."
                 && name != ".."
+                && wanted(name, entry.file_type())
             {
                 names.push(name.to_owned());
             }
         }
         Ok(names)
+    }
+
+    /// The names of the regular files in it, in no order. What else was planted there is left out.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn file_names(&self) -> Result<Vec<String>, DiskError> {
+        self.names_where(|name, kind| match kind {
+            // Not every file system says (readdir(3)).
+            FileType::Unknown => self.is_regular_file(name),
+            kind => kind == FileType::RegularFile,
+        })
+    }
+
+    /// Whether there is a regular file of that name. Links are not followed.
+    pub fn is_regular_file(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
+    }
+
+    /// Refuses what is no regular file, without opening it. A name that is missing is no error.
+    ///
+    /// # Errors
+    /// When it is a link or anything else but a regular file.
+    pub fn check_regular(&self, name: &str) -> Result<(), DiskError> {
+        if self.contains(name) && !self.is_regular_file(name) {
+            return Err(self.error("open", name, not_regular()));
+        }
+        Ok(())
     }
 
     /// Makes the names in it durable.
@@ -231,6 +295,51 @@ impl AsFd for Directory {
     }
 }
 
+/// Locks a file, and waits at most `limit`: flock(2) itself has no time limit.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`] where another process holds the lock for longer.
+fn lock_within(file: impl AsFd, limit: Duration) -> io::Result<()> {
+    let give_up_at = Instant::now() + limit;
+    let mut pause = LOCK_PAUSES.0;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if Instant::now() >= give_up_at => {
+                let message = format!("another process holds it; waited {limit:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(pause),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        pause = (pause * 2).min(LOCK_PAUSES.1);
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes. A sparse file that claims more is not read at all.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] where it is longer.
+pub fn read_bounded(file: std::fs::File, limit: u64) -> io::Result<Vec<u8>> {
+    let too_long = || {
+        let message = format!("it is longer than {limit} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
+    };
+    let length = file.metadata()?.len();
+    if length > limit {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // It may grow meanwhile.
+    io::Read::read_to_end(&mut io::Read::take(file, limit + 1), &mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_long()) } else { Ok(bytes) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+}
+
 /// Rings the doorbell of a job: whoever watches the inbox looks at the job. Ringing again makes a new event, because
 /// the file is opened for writing and closed (inotify(7), `IN_CLOSE_WRITE`).
 ///
@@ -238,4 +347,25 @@ impl AsFd for Directory {
 /// When the file cannot be made.
 pub fn ring_doorbell(inbox: &Directory, id: JobId) -> Result<(), DiskError> {
     inbox.open_or_create(id.as_str()).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_never_let_go_of_is_waited_for_with_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let held = directory.open_or_create("lock").unwrap();
+        directory.lock_within(&held, "lock", Duration::ZERO).unwrap();
+        let other = directory.open_or_create("lock").unwrap();
+        let begun = Instant::now();
+        let error = directory.lock_within(&other, "lock", Duration::from_millis(50)).unwrap_err();
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        assert_eq!(error.source.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains(folder.path().join("lock").to_str().unwrap()), "{error}");
+        drop(held);
+        directory.lock_within(&other, "lock", Duration::from_secs(60)).unwrap();
+    }
 }

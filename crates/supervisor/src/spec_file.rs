@@ -97,11 +97,8 @@ impl SpecFile {
     /// # Errors
     /// When it cannot be read or understood.
     pub fn read(directory: &Directory) -> Result<Option<SpecFile>, DiskError> {
-        let Some(file) = directory.open_to_read(SPEC)? else { return Ok(None) };
+        let Some(text) = directory.read_bounded(SPEC, MAX_SPEC_BYTES)? else { return Ok(None) };
         let failed = |error: std::io::Error| directory.error("read", SPEC, error);
-        let mut text = Vec::new();
-        let mut reader = std::io::Read::take(std::fs::File::from(file), MAX_SPEC_BYTES);
-        std::io::Read::read_to_end(&mut reader, &mut text).map_err(failed)?;
         match serde_json::from_slice::<SpecFile>(&text) {
             Ok(spec) if spec.schema == SpecFile::schema() => Ok(Some(spec)),
             Ok(_) => Err(DiskError::unsupported(directory.path().join(SPEC))),

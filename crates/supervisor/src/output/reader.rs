@@ -35,6 +35,8 @@ pub struct OutputReader {
     head: Option<OwnedFd>,
     tail: Option<OwnedFd>,
     directory: Directory,
+    /// Bytes of the head that are read; what a file claims beyond them was not written by a supervisor.
+    head_limit: u64,
 }
 
 impl OutputReader {
@@ -43,9 +45,15 @@ impl OutputReader {
     /// # Errors
     /// When a file of it cannot be opened.
     pub fn open(directory: Directory) -> Result<OutputReader, DiskError> {
-        let mut reader = OutputReader { head: None, tail: None, directory };
+        let mut reader = OutputReader { head: None, tail: None, directory, head_limit: u64::MAX };
         reader.open_what_is_new()?;
         Ok(reader)
+    }
+
+    /// Reads no more of the head than the job's spec allows, whatever length its file claims to have.
+    #[must_use]
+    pub fn with_head_limit(self, bytes: u64) -> OutputReader {
+        OutputReader { head_limit: bytes, ..self }
     }
 
     fn open_what_is_new(&mut self) -> Result<(), DiskError> {
@@ -152,7 +160,7 @@ impl OutputReader {
     fn head_length(&self) -> Result<u64, DiskError> {
         let Some(head) = &self.head else { return Ok(0) };
         let status = fstat(head).map_err(|e| self.failed(OUTPUT_HEAD, e))?;
-        Ok(u64::try_from(status.st_size).unwrap_or(0))
+        Ok(u64::try_from(status.st_size).unwrap_or(0).min(self.head_limit))
     }
 
     fn failed(&self, name: &str, error: Errno) -> DiskError {

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::data::Directory;
@@ -13,6 +15,9 @@ use super::said::at;
 
 /// How much of a transcript is looked through.
 const MAX_BYTES: u64 = 16 << 20;
+
+/// Longest file that holds one path, in bytes: a path has at most 4,096 (PATH_MAX in limits.h).
+const MAX_PATH_BYTES: u64 = 16 << 10;
 
 /// What is known of a session's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +47,7 @@ impl Directory {
                     return Whereabouts::Unknown;
                 };
                 let root = transcript.parent().map(|folder| folder.join(root));
-                let text = root.and_then(|root| std::fs::read_to_string(root).ok());
+                let text = root.and_then(|root| read_small(&root));
                 let directory = text.map(|text| PathBuf::from(text.trim())).filter(|path| path.is_absolute());
                 directory.map_or(Whereabouts::Somewhere, Whereabouts::In)
             }
@@ -66,10 +71,24 @@ impl Directory {
     }
 }
 
+/// A regular file that holds one path.
+fn read_small(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    open_regular(path)?.take(MAX_PATH_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Opens a file of somebody else's, and never blocks on what was planted there.
+fn open_regular(path: &Path) -> Option<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+}
+
 /// The first directory that a transcript names; the first with the folder's name, where that is given and one has it.
 fn in_transcript(path: &Path, key: &str, folder: Option<&str>) -> Option<PathBuf> {
     let mut first = None;
-    let lines = BufReader::new(File::open(path).ok()?.take(MAX_BYTES));
+    let lines = BufReader::new(open_regular(path)?.take(MAX_BYTES));
     for line in lines.split(b'\n') {
         let Ok(line) = line else { break };
         let Ok(entry) = serde_json::from_slice::<Value>(&line) else { continue };
