@@ -79,7 +79,7 @@ impl Homing {
     }
 
     fn ended_lately(&self, job: JobId) -> Option<bool> {
-        let job = self.with_ledger(|ledger| ledger.job(job)).ok()??;
+        let job = self.with_ledger(|ledger| ledger.job(job)).ok()??.ok()?;
         let ended_at = job.state.finished()?.ended_at;
         Some(self.now().saturating_since(ended_at) < PATIENCE)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use homing_core::JobId;
+use homing_core::{JobId, format_duration};
 use homing_supervisor::find_unlinked_supervisors;
 use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features, own_pid_namespace, scope};
@@ -11,8 +11,19 @@ use homing_supervisor::platform::{cgroup, features, own_pid_namespace, scope};
 use crate::Result;
 use crate::config::{Config, ConfigRefusal};
 use crate::homing::{Homing, OpenOptions};
+use crate::ledger::KeptForSession;
 use crate::program::supervisor_program;
 use crate::service_warning::ServiceWarning;
+use crate::set_aside::Depth;
+
+/// What a job takes on disk beside its output, in bytes (ext4, see docs/benchmarks.md).
+const JOB_DISK_BYTES: u64 = 12 << 10;
+
+/// Sessions that are named as waiting.
+const MAX_SESSIONS: usize = 5;
+
+/// Jobs that are named as not supported.
+const MAX_UNSUPPORTED: u32 = 20;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -92,6 +103,7 @@ impl Homing {
         checks.extend(check_placement());
         checks.push(self.check_unlinked_supervisors());
         checks.push(self.check_monitor()?);
+        checks.push(self.check_planted()?);
         match self.check_jobs() {
             Ok(more) => checks.extend(more),
             Err(error) => {
@@ -123,6 +135,79 @@ impl Homing {
             .hint("put the directory back, or end the job with `homing recover`")
     }
 
+    /// Moves what was planted in the home into its folder `set-aside`: directories, FIFOs, links and foreign files where
+    /// homing has files of its own. Says what went where. Deletes nothing.
+    ///
+    /// # Errors
+    /// When something cannot be moved.
+    pub fn fix(&self) -> Result<Vec<Check>> {
+        self.home.check_current()?;
+        let moved = self.set_planted_aside(Depth::Jobs)?;
+        Ok(moved
+            .into_iter()
+            .map(|(thing, place)| {
+                let detail = format!("{} is in {} now", thing.path.display(), place.display());
+                Check::new("set aside", Verdict::Note, detail)
+            })
+            .collect())
+    }
+
+    /// What lies in the home where it does not belong.
+    fn check_planted(&self) -> Result<Check> {
+        let planted = self.planted(Depth::Jobs)?;
+        let Some(first) = planted.first() else {
+            return Ok(Check::new("planted", Verdict::Ok, "nothing lies where homing has its files"));
+        };
+        let detail =
+            format!("{} things that are none of homing's, such as {}", planted.len(), first.path.display());
+        Ok(Check::new("planted", Verdict::Problem, detail)
+            .hint("homing doctor --fix moves them into set-aside/ in the home"))
+    }
+
+    /// How much is kept for whom because nobody took it.
+    fn check_undelivered(&self) -> Result<Option<Check>> {
+        let waiting = self.with_ledger(|ledger| ledger.undelivered(u32::MAX))?;
+        let jobs: u64 = waiting.iter().map(|session| session.jobs).sum();
+        if jobs == 0 {
+            return Ok(None);
+        }
+        let bytes = |session: &KeptForSession| session.output_bytes + session.jobs * JOB_DISK_BYTES;
+        let total: u64 = waiting.iter().map(bytes).sum();
+        let mut named: Vec<String> = waiting
+            .iter()
+            .take(MAX_SESSIONS)
+            .map(|session| {
+                let (name, jobs) = (&session.session, session.jobs);
+                format!("{name}: {jobs} jobs, {}", as_megabytes(bytes(session)))
+            })
+            .collect();
+        if waiting.len() > MAX_SESSIONS {
+            named.push(format!("{} more sessions", waiting.len() - MAX_SESSIONS));
+        }
+        let age = format_duration(self.config.retention.undelivered);
+        let detail = format!(
+            "{jobs} jobs, about {}, are kept until their sessions are told, at most {age} ({})",
+            as_megabytes(total),
+            named.join("; ")
+        );
+        Ok(Some(
+            Check::new("undelivered", Verdict::Note, detail)
+                .hint("homing follow-ups shows why; homing ack and homing drop settle them"),
+        ))
+    }
+
+    /// Jobs that a newer program wrote.
+    fn check_unsupported(&self) -> Result<Vec<Check>> {
+        let rows = self.with_ledger(|ledger| ledger.unsupported(MAX_UNSUPPORTED))?;
+        Ok(rows
+            .into_iter()
+            .map(|(id, reason)| {
+                let detail = format!("{id} was written by a newer program, and is left alone: {reason}");
+                Check::new("job", Verdict::Note, detail).hint("update this program")
+            })
+            .collect())
+    }
+
     /// Looks at every job there is: the ledger is brought up to date first.
     fn check_jobs(&self) -> Result<Vec<Check>> {
         let report = self.full_scan()?;
@@ -142,6 +227,8 @@ impl Homing {
         }
         checks.push(Check::new("running", Verdict::Ok, format!("{} jobs, {held} locks held", running.len())));
         checks.push(self.check_strays(&in_ledger)?);
+        checks.extend(self.check_undelivered()?);
+        checks.extend(self.check_unsupported()?);
         for (id, error) in report.unreadable {
             checks.push(
                 Check::new("job", Verdict::Problem, format!("{id}: {error}"))
@@ -311,4 +398,10 @@ fn check_proc() -> Option<Check> {
         Check::new("proc", Verdict::Problem, detail)
             .hint("mount proc in this container: mount -t proc proc /proc")
     })
+}
+
+/// Bytes as people read them.
+fn as_megabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
 }

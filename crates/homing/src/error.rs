@@ -69,6 +69,12 @@ pub enum Error {
         /// What the user can do.
         hint: String,
     },
+    /// The home was renamed, removed or replaced after this process opened it.
+    #[error("home {} is not the directory any more that this process opened", path.display())]
+    HomeReplaced {
+        /// The home.
+        path: PathBuf,
+    },
     /// No place for a home is known.
     #[error("no home directory: neither HOMING_HOME, XDG_STATE_HOME nor HOME is set")]
     NoHome,
@@ -127,6 +133,14 @@ pub enum Error {
         found: u32,
         /// The newest version known here.
         known: u32,
+    },
+    /// A newer homing wrote the job in a way that is not known here. It is left alone.
+    #[error("job {job} was written by a newer program: {reason}")]
+    Unsupported {
+        /// The job.
+        job: JobId,
+        /// What is not known.
+        reason: String,
     },
     /// The ledger answered with an error.
     #[error("ledger {}: {source}", path.display())]
@@ -188,6 +202,7 @@ impl Error {
             Error::KeyTaken { .. } => "key_taken",
             Error::InvalidRequest(_) => "invalid_request",
             Error::HomeRefused { .. } | Error::NoHome => "home_refused",
+            Error::HomeReplaced { .. } => "home_replaced",
             Error::InvalidConfig { .. } => "invalid_config",
             Error::ConfigRefused(_) => "config_refused",
             Error::SecretRefused { .. } => "secret_refused",
@@ -197,6 +212,7 @@ impl Error {
             }
             Error::LedgerBusy { .. } => "ledger_busy",
             Error::LedgerTooNew { .. } => "ledger_too_new",
+            Error::Unsupported { .. } => "unsupported",
             Error::Ledger { .. } => "ledger",
             Error::FollowUpConflict { .. } => "follow_up_conflict",
             Error::StillNotOver { .. } => "still_not_over",
@@ -226,6 +242,10 @@ impl Error {
                 format!("choose another key; homing show {job} shows the job that has this one")
             }
             Error::HomeRefused { hint, .. } => hint.clone(),
+            Error::HomeReplaced { .. } => {
+                "open it again (start the command or the process anew); jobs launched before are where the old one was moved to"
+                    .to_owned()
+            }
             Error::ConfigRefused(ConfigRefusal { hint, .. })
             | Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
             Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
@@ -254,6 +274,7 @@ impl Error {
                 path.display()
             ),
             Error::JobUnreadable { .. } => "homing doctor looks at every job".to_owned(),
+            Error::Unsupported { .. } => "update this program".to_owned(),
             Error::LedgerTooNew { .. } => {
                 "update this program, or set HOMING_HOME to another directory".to_owned()
             }

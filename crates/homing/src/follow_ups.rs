@@ -44,6 +44,7 @@ impl Homing {
         for (id, moved) in self.with_ledger(|ledger| ledger.move_follow_ups(ids, event, now))? {
             match moved {
                 Moved::To(_) => {}
+                Moved::Unsupported(reason) => return Err(Error::Unsupported { job: id, reason }),
                 Moved::NoSuchJob => return Err(Error::NoSuchJob(id.to_string())),
                 Moved::Refused(source) => return Err(Error::FollowUpConflict { job: id, source }),
             }

@@ -9,6 +9,7 @@ use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
 use rustix::fs::{Mode, fstat, mkdirat};
 use rustix::io::Errno;
 
+use crate::file_id::FileId;
 use crate::{Error, Result};
 
 /// Names the home.
@@ -27,6 +28,7 @@ pub struct Home {
     pub jobs: Directory,
     /// All doorbells.
     pub inbox: Directory,
+    opened: [Option<FileId>; 3],
 }
 
 impl Home {
@@ -47,7 +49,7 @@ impl Home {
         check_private(&root)?;
         let jobs = open_part(&root, JOBS)?;
         let inbox = open_part(&root, INBOX)?;
-        Ok(Home { root, jobs, inbox })
+        Ok(Home::of(root, jobs, inbox))
     }
 
     /// Opens a home that exists; `None` where it does not, or where nothing was ever launched in it. Creates no home.
@@ -67,7 +69,30 @@ impl Home {
         }
         let jobs = open_part(&root, JOBS)?;
         let inbox = open_part(&root, INBOX)?;
-        Ok(Some(Home { root, jobs, inbox }))
+        Ok(Some(Home::of(root, jobs, inbox)))
+    }
+
+    fn of(root: Directory, jobs: Directory, inbox: Directory) -> Home {
+        let opened = [&root, &jobs, &inbox].map(FileId::of_open);
+        Home { root, jobs, inbox, opened }
+    }
+
+    /// Refuses to go on where the home's path means another directory than the one that is open: jobs would be looked
+    /// for in the one, and noted in the ledger of the other. Asked once by each operation; costs three calls of statx(2).
+    ///
+    /// # Errors
+    /// [`Error::HomeReplaced`].
+    pub(crate) fn check_current(&self) -> Result<()> {
+        let now = [
+            FileId::of_resolved_path(self.root.path()),
+            FileId::of_entry(&self.root, JOBS),
+            FileId::of_entry(&self.root, INBOX),
+        ];
+        // Where the system does not tell what is open, there is nothing to compare.
+        if self.opened.iter().zip(&now).all(|(opened, now)| opened.is_none() || opened == now) {
+            return Ok(());
+        }
+        Err(Error::HomeReplaced { path: self.root.path().to_owned() })
     }
 
     /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else

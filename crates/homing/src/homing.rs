@@ -14,7 +14,7 @@ use homing_supervisor::platform::{RunBy, clock};
 
 use crate::config::{Config, ConfigRefusal};
 use crate::home::Home;
-use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem};
+use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem, UnsupportedJob};
 use crate::sync::SyncReport;
 use crate::unreadable::UnreadableJobs;
 use crate::{Error, Result};
@@ -214,6 +214,16 @@ pub struct ListOptions {
     pub limit: Option<u32>,
 }
 
+/// What [`Homing::listing`] shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The jobs that match, newest first.
+    pub jobs: Vec<Job>,
+    /// Jobs that match as far as is known, and that a newer program wrote.
+    pub unsupported: Vec<UnsupportedJob>,
+}
+
 /// Which follow-ups [`Homing::follow_ups`] shows. The default is those that are open: pending, handed off or dead.
 #[derive(Clone, Debug, Default)]
 pub struct FollowUpOptions {
@@ -348,7 +358,8 @@ impl Homing {
             self.sync_jobs(&[id])?;
             job = self.with_ledger(|ledger| ledger.job(id))?;
         }
-        let mut job = job.ok_or_else(|| self.missing(id))?;
+        let job = job.ok_or_else(|| self.missing(id))?;
+        let mut job = job.map_err(|UnsupportedJob { id, reason }| Error::Unsupported { job: id, reason })?;
         self.measure_output(&mut job);
         Ok(job)
     }
@@ -366,6 +377,15 @@ impl Homing {
     /// # Errors
     /// When the home or the ledger cannot be read.
     pub fn list(&self, options: &ListOptions) -> Result<Vec<Job>> {
+        Ok(self.listing(options)?.jobs)
+    }
+
+    /// As [`Homing::list`], and says which jobs are left out because a newer program wrote them in a way that this one
+    /// does not know.
+    ///
+    /// # Errors
+    /// As [`Homing::list`].
+    pub fn listing(&self, options: &ListOptions) -> Result<Listing> {
         let options = options.clone();
         self.jobs(JobFilter {
             session: options.session,
@@ -381,20 +401,29 @@ impl Homing {
     /// When the home or the ledger cannot be read.
     pub fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
         let options = options.clone();
-        self.jobs(JobFilter {
+        let listing = self.jobs(JobFilter {
             session: options.session,
             follow_up: options.state,
             open_follow_ups: options.state.is_none(),
             limit: options.limit,
             ..JobFilter::default()
-        })
+        })?;
+        Ok(listing.jobs)
     }
 
-    fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>> {
+    fn jobs(&self, filter: JobFilter) -> Result<Listing> {
         self.sync()?;
-        let mut jobs = self.with_ledger(|ledger| ledger.jobs(&filter))?;
-        jobs.iter_mut().for_each(|job| self.measure_output(job));
-        Ok(jobs)
+        let mut listing = Listing::default();
+        for row in self.with_ledger(|ledger| ledger.jobs(&filter))? {
+            match row {
+                Ok(mut job) => {
+                    self.measure_output(&mut job);
+                    listing.jobs.push(job);
+                }
+                Err(unsupported) => listing.unsupported.push(unsupported),
+            }
+        }
+        Ok(listing)
     }
 
     /// Works on the ledger. A damaged one is set aside, rebuilt from the job directories, and the work done again.
@@ -410,20 +439,22 @@ impl Homing {
         self.work_on_ledger(work, || Ok(()))
     }
 
-    /// Works on the ledger; where it turns out to be damaged and lies aside now, fills the new one and works on that.
+    /// Works on the ledger, unless the home was replaced; where it turns out to be damaged and lies aside now, fills the new one and works on that.
     fn work_on_ledger<T>(
         &self,
         mut work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
         fill: impl FnOnce() -> Result<()>,
     ) -> Result<T> {
+        self.home.check_current()?;
         let first = self.ledger_file().with(&self.home.root, &mut work);
         match first {
             Ok(done) => return Ok(done),
             Err(LedgerProblem::Error(error)) => return Err(error),
             Err(LedgerProblem::Damaged { .. }) => fill()?,
+            Err(LedgerProblem::Closed(_)) => {}
         }
         self.ledger_file().with(&self.home.root, &mut work).map_err(|problem| match problem {
-            LedgerProblem::Error(error) => error,
+            LedgerProblem::Error(error) | LedgerProblem::Closed(error) => error,
             LedgerProblem::Damaged { kept_as } => Error::Ledger {
                 path: kept_as,
                 source: rusqlite::Error::SqliteFailure(

@@ -52,6 +52,7 @@ impl Homing {
     /// is no job. [`Error::KeyTaken`] where the key belongs to a job that was launched with another request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.reap_supervisors();
+        self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
         let environment = checked_environment(&spec)?;
         match &spec.key {

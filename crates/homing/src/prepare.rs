@@ -107,25 +107,6 @@ impl Homing {
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
     }
 
-    /// Removes the directory of a job, unless `is_meant` says that its spec is another job's, which was launched under
-    /// the same key meanwhile.
-    pub(crate) fn remove_launch(
-        &self,
-        id: JobId,
-        is_meant: impl Fn(&SpecFile) -> bool,
-    ) -> Result<(), DiskError> {
-        let directory = match self.home.jobs.open_job(id) {
-            Ok(directory) => directory,
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        // Without a spec it is the rest of a job that was being removed.
-        if SpecFile::read(&directory)?.is_none_or(|spec| is_meant(&spec)) {
-            remove_files(&directory, &self.home.jobs, id.as_str());
-        }
-        Ok(())
-    }
-
     /// Removes a job directory, the spec first: from then on there is no job.
     pub(crate) fn remove_job_files(&self, id: JobId) {
         match self.home.jobs.open_job(id) {

@@ -63,6 +63,9 @@ impl Homing {
     /// rang, and of the others only these. Costs nothing for the jobs that just run.
     pub(crate) fn sync_news(&self, others: &[JobId]) -> Result<SyncReport> {
         self.reap_supervisors();
+        if self.with_ledger(|ledger| ledger.was_replaced())? {
+            return self.full_scan();
+        }
         let mut news = self.inbox_entries()?;
         let rung = news.len();
         news.extend(others);
@@ -103,7 +106,7 @@ impl Homing {
 
     /// The jobs that have an entry in the inbox: something happened to them that may not be in the ledger yet.
     pub(crate) fn inbox_entries(&self) -> Result<Vec<JobId>> {
-        Ok(self.home.inbox.names()?.iter().filter_map(|name| name.parse().ok()).collect())
+        Ok(self.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Looks at the jobs in `rung` and at those that the ledger has as not over, and writes down what is new.

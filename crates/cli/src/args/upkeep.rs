@@ -13,6 +13,9 @@ pub(crate) struct PruneArgs {
     /// Only jobs that ended longer ago than this [default: 7d, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) older_than: Option<Duration>,
+    /// Only says which jobs would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Prints a document with the ids of the jobs
     #[arg(long)]
     pub(crate) json: bool,
@@ -35,6 +38,9 @@ pub(crate) struct DoctorArgs {
     /// Sends a test wake to this session, and looks at nothing but how it gets there
     #[arg(long, value_name = "SESSION")]
     wake: Option<SessionId>,
+    /// First moves files, directories and FIFOs that are not homing's own into set-aside/ in the home
+    #[arg(long, conflicts_with = "wake")]
+    pub(crate) fix: bool,
     /// The agent harness that the session belongs to [default: the one the environment names for it]
     #[arg(long, value_name = "NAME", requires = "wake")]
     harness: Option<String>,

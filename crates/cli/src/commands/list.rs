@@ -8,15 +8,19 @@ use super::open::open_existing;
 use super::page::Page;
 use super::unreadable::note_unreadable;
 use crate::args::ListArgs;
-use crate::exit::{Failure, say};
+use crate::exit::{Failure, note, say};
 use crate::render::{print_job_table, print_json};
 
 /// Lists jobs.
 pub(super) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
+    let mut unsupported = Vec::new();
     let page = Page::of(args.limit, |limit| {
         let options = ListOptions { session: args.session.clone(), state: args.state, limit };
-        homing.as_ref().map_or_else(|| Ok(Vec::new()), |homing| homing.list(&options))
+        let Some(homing) = &homing else { return Ok(Vec::new()) };
+        let listing = homing.listing(&options)?;
+        unsupported = listing.unsupported;
+        Ok(listing.jobs)
     })?;
     if args.json {
         print_json(&page.jobs)?;
@@ -27,5 +31,8 @@ pub(super) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     }
     page.tell_of_more();
     homing.iter().for_each(note_unreadable);
+    for job in &unsupported {
+        note(&format!("job {} is left out, a newer program wrote it: {}", job.id, job.reason));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{JobId, PruneReport};
+use homing::{JobId, PruneOptions, PruneReport};
 use serde::Serialize;
 
 use super::open::open_existing;
 use crate::args::PruneArgs;
-use crate::exit::Failure;
+use crate::exit::{FAILED, Failure, note};
 use crate::render::print_json;
 
 /// What was removed, for programs.
@@ -16,23 +16,50 @@ use crate::render::print_json;
 struct PruneDocument<'a> {
     removed: &'a [JobId],
     kept_running: &'a [JobId],
+    failed: Vec<FailedDocument<'a>>,
+    expired: usize,
+    dry_run: bool,
 }
 
-/// Removes old jobs, and says how many.
+/// A job that is due and could not be removed.
+#[derive(Serialize)]
+struct FailedDocument<'a> {
+    job: JobId,
+    reason: &'a str,
+}
+
+/// Removes old jobs, or says which it would remove. Fails where one could not be removed.
 pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
     let report = match open_existing()? {
         Some(homing) => {
-            let older_than = args.older_than.unwrap_or(homing.config().retention.finished);
-            homing.prune(older_than)?
+            homing.prune_with(&PruneOptions { older_than: args.older_than, dry_run: args.dry_run })?
         }
         None => PruneReport::default(),
     };
+    let status = ExitCode::from(if report.failed.is_empty() { 0 } else { FAILED });
     if args.json {
-        print_json(&PruneDocument { removed: &report.removed, kept_running: &report.kept_running })?;
-        return Ok(ExitCode::SUCCESS);
+        let failed = report.failed.iter().map(|(job, reason)| FailedDocument { job: *job, reason }).collect();
+        print_json(&PruneDocument {
+            removed: &report.removed,
+            kept_running: &report.kept_running,
+            failed,
+            expired: report.expired,
+            dry_run: args.dry_run,
+        })?;
+        return Ok(status);
     }
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "removed {}", counted(report.removed.len()))?;
+    if args.dry_run {
+        report.removed.iter().try_for_each(|job| writeln!(stdout, "{job}"))?;
+        writeln!(stdout, "would remove {}", counted(report.removed.len()))?;
+    } else {
+        writeln!(stdout, "removed {}", counted(report.removed.len()))?;
+    }
+    if report.expired > 0 {
+        let verb = if args.dry_run { "would give up" } else { "gave up" };
+        let s = if report.expired == 1 { "" } else { "s" };
+        writeln!(stdout, "{verb} {} follow-up{s} that nobody took (retention.undelivered)", report.expired)?;
+    }
     if !report.kept_running.is_empty() {
         writeln!(
             stdout,
@@ -40,7 +67,10 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
             counted(report.kept_running.len())
         )?;
     }
-    Ok(ExitCode::SUCCESS)
+    for (job, reason) in &report.failed {
+        note(&format!("job {job} could not be removed, and is kept: {reason}"));
+    }
+    Ok(status)
 }
 
 fn counted(jobs: usize) -> String {

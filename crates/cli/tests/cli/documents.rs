@@ -135,7 +135,10 @@ fn what_was_pruned() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--follow-up", "never"], "true");
     let document = setup.run(&["prune", "--older-than", "0s", "--json"]).json();
-    assert_eq!(document, serde_json::json!({"removed": [id], "kept_running": []}));
+    let expected = serde_json::json!({
+        "removed": [id], "kept_running": [], "failed": [], "expired": 0, "dry_run": false
+    });
+    assert_eq!(document, expected);
 }
 
 #[test]

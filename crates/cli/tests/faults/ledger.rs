@@ -159,7 +159,7 @@ impl Damage {
             Damage::Foreign | Damage::ForeignOfOurVersion | Damage::ForeignOfAnOlderVersion => {
                 let foreign = path.with_file_name("foreign.db");
                 let version = match self {
-                    Damage::ForeignOfOurVersion => 2,
+                    Damage::ForeignOfOurVersion => 5,
                     Damage::ForeignOfAnOlderVersion => 1,
                     _ => 0,
                 };
@@ -318,7 +318,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
 
     let setup = Setup { homing: open(&home, PATIENCE), home };
     match setup.homing.list(&ListOptions::default()) {
-        Err(error @ Error::LedgerTooNew { found: 99, known: 3, .. }) => {
+        Err(error @ Error::LedgerTooNew { found: 99, known: 5, .. }) => {
             assert!(error.hint().is_some_and(|hint| hint.contains("update this program")), "{error}");
         }
         other => panic!("{other:#?}"),
@@ -334,7 +334,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     assert!(fs::read(ledger(&setup.home)).expect("the ledger") == bytes, "it was changed");
     assert_eq!(set_aside(&setup.home), [""; 0]);
 
-    connect(&setup.home).pragma_update(None, "user_version", 3).expect("a version");
+    connect(&setup.home).pragma_update(None, "user_version", 5).expect("a version");
     let jobs = all_of(&setup.homing);
     let expected: Vec<JobId> = std::iter::once(launched).chain(ids(&before)).collect();
     assert_eq!(ids(&jobs), expected, "nothing got lost meanwhile");

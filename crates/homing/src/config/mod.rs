@@ -91,11 +91,15 @@ pub struct Retention {
     /// `finished = "7d"`: how long a job is kept after its end, once nobody has to be told of it any more.
     #[serde(deserialize_with = "duration")]
     pub finished: Duration,
+    /// `undelivered = "30d"`: how long a follow-up is kept that nobody takes. After that it is dead (expired), and its job
+    /// is kept for `finished` once more.
+    #[serde(deserialize_with = "duration")]
+    pub undelivered: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { finished: Duration::from_secs(7 * 86_400) }
+        Retention { finished: Duration::from_secs(7 * 86_400), undelivered: Duration::from_secs(30 * 86_400) }
     }
 }
 

@@ -94,6 +94,7 @@ impl Homing {
     pub fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
         let mut to_look_at = killing.watcher.changed();
         if !killing.is_begun {
+            self.home.check_current()?;
             to_look_at = killing.targets.keys().copied().collect();
             killing.is_begun = true;
         }

@@ -2,31 +2,24 @@
 
 use homing_core::{JobId, Timestamp, WakeState};
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use super::Ledger;
 use super::wakes::{json, parsed, timestamp};
 use crate::wakes::{AttemptRecord, WakeRecord};
 
 impl Ledger {
-    /// All wakes that ever told of a job, the newest first.
+    /// All wakes that ever told of a job, the newest first. One in a state that a newer program knows is left out.
     pub(crate) fn wakes_of(&self, job: JobId) -> rusqlite::Result<Vec<WakeRecord>> {
         let mut query = self.connection.prepare_cached(
             "SELECT wakes.seq, wakes.id, wakes.session, wakes.sink, wakes.state, wakes.created_at, wakes.next_at,
                     wakes.last_error, wakes.job_ids, wakes.text
              FROM jobs JOIN wake_jobs ON wake_jobs.job = jobs.seq JOIN wakes ON wakes.seq = wake_jobs.wake
-             WHERE jobs.id = ?1 ORDER BY wakes.seq DESC",
+             WHERE jobs.id = ?1
+               AND wakes.state IN ('scheduled', 'in_flight', 'handed_off', 'delivered', 'dead', 'settled')
+             ORDER BY wakes.seq DESC",
         )?;
         query.query_map([job.as_str()], |row| read_wake(&self.connection, row))?.collect()
-    }
-
-    /// Forgets wakes that are over since before `before_ms` and whose jobs are all gone.
-    pub(crate) fn forget_wakes(&mut self, before_ms: i64) -> rusqlite::Result<usize> {
-        self.connection.execute(
-            "DELETE FROM wakes WHERE state IN ('delivered', 'dead', 'settled') AND since < ?1
-                AND NOT EXISTS (SELECT 1 FROM wake_jobs WHERE wake_jobs.wake = wakes.seq)",
-            params![before_ms],
-        )
     }
 }
 

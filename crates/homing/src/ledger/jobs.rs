@@ -26,12 +26,27 @@ pub(crate) struct JobFilter {
 
 /// Of attempts the wake knows that carries the follow-up; before there is one, it may be held.
 const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept, follow_ups.state,
-    coalesce(wakes.attempts, 0), coalesce(wakes.next_at, holds.until), coalesce(wakes.last_error, holds.reason)";
+    coalesce(wakes.attempts, 0), coalesce(wakes.next_at, holds.until), coalesce(wakes.last_error, holds.reason),
+    jobs.id, follow_ups.expired_at, jobs.state";
+/// Jobs that are not over, in the words of their index. A state that a newer program knows is not among them.
+pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
 const TABLES: &str = "jobs JOIN follow_ups ON follow_ups.job = jobs.seq";
 const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
     LEFT JOIN holds ON follow_ups.wake IS NULL AND follow_ups.state = 'pending'
         AND holds.session = follow_ups.session AND holds.sink = follow_ups.sink
         AND holds.harness = follow_ups.harness";
+
+/// A row of the index: a job, or what was found instead of one.
+pub(crate) type JobRow = Result<Job, UnsupportedJob>;
+
+/// A job that a newer program wrote, in a way that this one does not know. It is shown as what it is, and left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedJob {
+    /// Its id.
+    pub id: JobId,
+    /// What is not known.
+    pub reason: String,
+}
 
 impl Ledger {
     /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
@@ -41,7 +56,8 @@ impl Ledger {
         for snapshot in snapshots {
             record_one(&transaction, snapshot)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.note_highest()
     }
 
     /// Ends a job whose directory was removed before it was over.
@@ -49,7 +65,7 @@ impl Ledger {
         let transaction = self.begin()?;
         let outcome = Outcome::Lost { reason: LostReason::Removed };
         let known = transaction
-            .prepare_cached("SELECT seq, spec FROM jobs WHERE id = ?1 AND state <> 'finished'")?
+            .prepare_cached("SELECT seq, spec FROM jobs WHERE id = ?1 AND state IN ('starting', 'running')")?
             .query_row([id.as_str()], |row| {
                 Ok((row.get::<_, i64>(0)?, from_json::<SpecFile>(1, &row.get::<_, String>(1)?)?))
             })
@@ -72,7 +88,7 @@ impl Ledger {
     pub(crate) fn unfinished(&self) -> rusqlite::Result<Vec<(JobId, StateName)>> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT id, state FROM jobs WHERE state <> 'finished' ORDER BY seq")?;
+            .prepare_cached(&format!("SELECT id, state FROM jobs WHERE {UNFINISHED} ORDER BY seq"))?;
         query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
@@ -83,9 +99,9 @@ impl Ledger {
         for id in ids {
             let state = self
                 .connection
-                .prepare_cached(
-                    "SELECT state FROM jobs WHERE id = ?1 AND (state <> 'finished' OR recovery = 'not_recorded')",
-                )?
+                .prepare_cached(&format!(
+                    "SELECT state FROM jobs WHERE id = ?1 AND ({UNFINISHED} OR recovery = 'not_recorded')"
+                ))?
                 .query_row([id.as_str()], |row| state_name(row, 0))
                 .optional()?;
             found.extend(state.map(|state| (*id, state)));
@@ -107,7 +123,7 @@ impl Ledger {
     }
 
     /// One job.
-    pub(crate) fn job(&self, id: JobId) -> rusqlite::Result<Option<Job>> {
+    pub(crate) fn job(&self, id: JobId) -> rusqlite::Result<Option<JobRow>> {
         let sql = format!("SELECT {COLUMNS} FROM {TABLES} {WITH_WAKES} WHERE jobs.id = ?1");
         self.connection.prepare_cached(&sql)?.query_row([id.as_str()], read_job).optional()
     }
@@ -123,7 +139,7 @@ impl Ledger {
     }
 
     /// The newest jobs that match, newest first.
-    pub(crate) fn jobs(&self, filter: &JobFilter) -> rusqlite::Result<Vec<Job>> {
+    pub(crate) fn jobs(&self, filter: &JobFilter) -> rusqlite::Result<Vec<JobRow>> {
         let mut conditions = vec!["1".to_owned()];
         let mut values: Vec<Box<dyn rusqlite::ToSql>> = Vec::new();
         let mut condition = |text: &str, value: String| {
@@ -163,40 +179,22 @@ impl Ledger {
         let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(AsRef::as_ref).collect();
         query.query_map(&values[..], read_job)?.collect()
     }
-
-    /// Jobs that ended before `before_ms` and that nobody has to be told of any more, oldest first.
-    pub(crate) fn prunable(&self, before_ms: i64) -> rusqlite::Result<Vec<Prunable>> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT jobs.seq, jobs.id, json_extract(jobs.spec, '$.created_uptime_us'),
-                 json_extract(jobs.spec, '$.boot_id')
-             FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
-             WHERE jobs.state = 'finished' AND jobs.ended_at < ?1
-               AND follow_ups.state IN ('acknowledged', 'suppressed')
-             ORDER BY jobs.ended_at",
-        )?;
-        let read = |row: &Row<'_>| {
-            Ok(Prunable { seq: row.get(0)?, id: parsed(row, 1)?, launch: Launch::read(row, 2)? })
-        };
-        query.query_map([before_ms], read)?.collect()
-    }
-
-    /// Forgets jobs whose directories are gone.
-    pub(crate) fn forget(&mut self, jobs: &[Prunable]) -> rusqlite::Result<()> {
-        let transaction = self.begin()?;
-        for job in jobs {
-            // Not by its id: a job that was launched under the same key meanwhile has that too.
-            transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
-        }
-        transaction.commit()
-    }
 }
 
 /// A job that may be pruned.
 #[derive(Clone, Debug)]
 pub(crate) struct Prunable {
-    seq: i64,
+    pub(super) seq: i64,
+    pub(super) ended_at: i64,
     pub(crate) id: JobId,
     pub(crate) launch: Launch,
+}
+
+impl Prunable {
+    /// Its place in the order in which jobs are pruned.
+    pub(crate) fn place(&self) -> (i64, i64) {
+        (self.ended_at, self.seq)
+    }
 }
 
 /// Tells one launch from another under the same key, which has the same id.
@@ -212,8 +210,11 @@ impl Launch {
     }
 
     /// From two columns.
-    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Launch> {
-        Ok(Launch { created_uptime_us: row.get(first)?, boot_id: row.get(first + 1)? })
+    pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Launch> {
+        // A newer program's spec may have neither; then it is no launch of ours.
+        let created: Option<u64> = row.get(first)?;
+        let boot_id: Option<String> = row.get(first + 1)?;
+        Ok(Launch { created_uptime_us: created.unwrap_or(0), boot_id: boot_id.unwrap_or_default() })
     }
 }
 
@@ -226,6 +227,9 @@ fn is_indexed(state: FollowUpState) -> bool {
 }
 
 fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<()> {
+    if is_of_a_newer_program(transaction, snapshot)? {
+        return Ok(());
+    }
     let known = same_launch(transaction, snapshot)?;
     let is_corrected = match &known {
         // What is concluded once stands, until somebody records it.
@@ -313,6 +317,15 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     Ok(())
 }
 
+/// Whether the row of a job is in a state that only a newer program knows. It is that program's own.
+fn is_of_a_newer_program(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
+    let state: Option<String> = transaction
+        .prepare_cached("SELECT state FROM jobs WHERE id = ?1")?
+        .query_row([snapshot.spec.id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(state.is_some_and(|state| StateName::from_name(&state).is_none()))
+}
+
 /// Place in the ledger, state with what recovery has to do, and the end as a document.
 type KnownJob = (i64, (StateName, Option<Recovery>), Option<String>);
 
@@ -361,22 +374,48 @@ fn ended(transaction: &Transaction<'_>, seq: i64, ended_at_ms: i64) -> rusqlite:
         .map(drop)
 }
 
-fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
+fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
+    let reason = match read_supported(row) {
+        Err(InvalidColumnType(_, state, _)) => format!("its state is {state:?}"),
+        Err(FromSqlConversionFailure(_, _, error)) => error.to_string(),
+        read => return read.map(Ok),
+    };
+    Ok(Err(UnsupportedJob { id: parsed(row, 8)?, reason }))
+}
+
+/// Reads a row that this program knows all of.
+fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let spec: SpecFile = from_json(0, &row.get::<_, String>(0)?)?;
+    if spec.schema != SpecFile::schema() {
+        return Err(unsupported(0, format!("its spec is {:?}", spec.schema)));
+    }
     let snapshot = JobSnapshot {
-        spec: from_json(0, &row.get::<_, String>(0)?)?,
+        spec,
         started: optional_json(row, 1)?,
         finished: optional_json(row, 2)?,
         output_kept: row.get(3)?,
         // What the ledger knows of a job does not say who looks after it.
         supervisor: SupervisorLiveness::Alive,
     };
+    // The documents say the same, unless a newer program has more states.
+    state_name(row, 10)?;
+    let expired_at: Option<i64> = row.get(9)?;
     let follow_up = FollowUp {
         state: super::follow_ups::state(row, 4)?,
         attempts: row.get(5)?,
         next_attempt_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix_millis),
-        last_error: row.get(7)?,
+        last_error: match expired_at.map(Timestamp::from_unix_millis) {
+            Some(at) => Some(format!("expired at {at}: undelivered for too long (retention.undelivered)")),
+            None => row.get(7)?,
+        },
     };
     Ok(Job { follow_up, ..snapshot.into_job() })
+}
+
+/// A document that a newer program wrote.
+fn unsupported(column: usize, reason: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {

@@ -3,27 +3,30 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homing_supervisor::DiskError;
-use homing_supervisor::layout::Directory;
+use homing_supervisor::layout::{Directory, LEDGER};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::retry_on_intr;
 
 use super::Ledger;
+use super::scanned::ScannedFile;
+use crate::file_id::FileId;
 use crate::{Error, Result};
 
 /// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/001_initial.sql"),
     include_str!("migrations/002_wakes.sql"),
     include_str!("migrations/003_recovery.sql"),
+    include_str!("migrations/004_open_states.sql"),
     include_str!("migrations/005_delivery_routes.sql"),
 ];
+
+/// How long another process is waited for that makes, changes or sets aside the ledger.
+const GUARD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Guards making, changing and setting aside the ledger against other processes.
 const GUARD: &str = "ledger.lock";
@@ -38,9 +41,6 @@ pub(crate) struct LedgerFile {
     judged: Option<FileId>,
 }
 
-/// Device and inode: whether a path still means the file that was opened.
-type FileId = (u64, u64);
-
 impl LedgerFile {
     pub(crate) fn new(path: PathBuf, busy_timeout: Duration) -> LedgerFile {
         LedgerFile { path, busy_timeout, open: None, judged: None }
@@ -53,9 +53,19 @@ impl LedgerFile {
         root: &Directory,
         work: impl FnOnce(&mut Ledger) -> rusqlite::Result<T>,
     ) -> Result<T, LedgerProblem> {
-        // Deleted or set aside by somebody else: what we hold open is history.
-        if self.open.as_ref().is_some_and(|(_, id)| file_id(&self.path) != Some(*id)) {
-            self.open = None;
+        // Deleted, set aside or changed by another program: what we hold open is history.
+        if let Some((ledger, id)) = &self.open {
+            let is_history = FileId::of_path(&self.path) != Some(*id)
+                || match version(&ledger.connection) {
+                    Ok(version) => version != MIGRATIONS.len(),
+                    // It was waited for already.
+                    Err(error) if is_busy(&error) => return Err(self.judge(root, error)),
+                    // What is wrong with it shows when it is worked on.
+                    Err(_) => false,
+                };
+            if is_history {
+                self.open = None;
+            }
         }
         let outcome = self.opened(root).and_then(|ledger| work(ledger).map_err(Trouble::Sqlite));
         outcome.map_err(|trouble| match trouble {
@@ -67,7 +77,7 @@ impl LedgerFile {
     fn opened(&mut self, root: &Directory) -> Result<&mut Ledger, Trouble> {
         if self.open.is_none() {
             let ledger = self.open_file(root)?;
-            self.open = Some((ledger, self.judged.unwrap_or_default()));
+            self.open = Some((ledger, self.judged.ok_or_else(|| self.vanished())?));
         }
         match &mut self.open {
             Some((ledger, _)) => Ok(ledger),
@@ -76,6 +86,9 @@ impl LedgerFile {
     }
 
     fn open_file(&mut self, root: &Directory) -> Result<Ledger, Trouble> {
+        for name in [LEDGER.to_owned(), format!("{LEDGER}-wal"), format!("{LEDGER}-shm")] {
+            root.check_regular(&name)?;
+        }
         if is_unmade(&self.path) {
             let _guard = guard(root)?;
             // Another door may have made it while we waited.
@@ -93,21 +106,29 @@ impl LedgerFile {
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Ledger { connection })
+        let file = self.judged.ok_or_else(|| self.vanished())?;
+        Ok(Ledger { connection, file, scanned: ScannedFile::open(root) })
+    }
+
+    /// Somebody removed the ledger while it was being opened.
+    fn vanished(&self) -> Trouble {
+        DiskError::new("open", &self.path, io::Error::from(io::ErrorKind::NotFound)).into()
     }
 
     fn connect(&mut self, root: &Directory) -> Result<Connection, Trouble> {
-        // SQLite would follow a link that was planted here, or make the file visible to others.
-        drop(root.open_or_create(homing_supervisor::layout::LEDGER)?);
+        // SQLite would follow a link that was planted here, or make the file visible to others. What exists is not opened
+        // to find out: closing it would drop what SQLite has locked in this process (fcntl(2), F_SETLK).
+        if !root.contains(LEDGER) {
+            drop(root.open_or_create(LEDGER)?);
+        }
         // Before it is opened: should it be replaced in between, the next look finds another file and opens that.
-        self.judged = file_id(&self.path);
+        self.judged = FileId::of_path(&self.path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         // The home itself may be reached through links; only what is in it must be none.
-        let path = fs::canonicalize(root.path())
-            .map_err(|e| DiskError::new("find", root.path(), e))?
-            .join(homing_supervisor::layout::LEDGER);
+        let path =
+            fs::canonicalize(root.path()).map_err(|e| DiskError::new("find", root.path(), e))?.join(LEDGER);
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
         // Closing the last connection would otherwise copy the whole log back and delete it, at every call of a door.
@@ -139,9 +160,7 @@ impl LedgerFile {
         let known = MIGRATIONS.len();
         let found = version(connection)?;
         if found > known {
-            let as_u32 = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-            let (found, known) = (as_u32(found), as_u32(known));
-            return Err(Trouble::Other(Error::LedgerTooNew { path: self.path.clone(), found, known }));
+            return Err(Trouble::Other(self.too_new(found)));
         }
         let is_ours = if found == 0 { is_blank(connection)? } else { has_our_tables(connection)? };
         if !is_ours {
@@ -149,6 +168,8 @@ impl LedgerFile {
             return Err(Trouble::Sqlite(not_a_ledger()));
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Tables that others refer to are made anew; inside a transaction this could not be changed.
+        connection.pragma_update(None, "foreign_keys", false)?;
         let step = connection.transaction()?;
         for migration in &MIGRATIONS[found..] {
             step.execute_batch(migration)?;
@@ -158,9 +179,35 @@ impl LedgerFile {
         Ok(())
     }
 
-    /// Says what an error of SQLite means, and sets a damaged ledger aside.
+    fn too_new(&self, found: usize) -> Error {
+        let as_u32 = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (found, known) = (as_u32(found), as_u32(MIGRATIONS.len()));
+        Error::LedgerTooNew { path: self.path.clone(), found, known }
+    }
+
+    /// The version of the ledger that lies at the path now, where it is one that a newer program made. Never that of a
+    /// connection which was opened before: the file may have been changed or replaced since.
+    fn newer_version(&self, root: &Directory) -> Option<usize> {
+        let path = fs::canonicalize(root.path()).ok()?.join(LEDGER);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(path, flags).ok()?;
+        connection.busy_timeout(self.busy_timeout).ok()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
+        version(&connection).ok().filter(|found| *found > MIGRATIONS.len())
+    }
+
+    /// Says what an error of SQLite means, and sets a damaged ledger aside. What a newer program made is never judged:
+    /// what is missing there is missing on purpose.
     fn judge(&mut self, root: &Directory, error: rusqlite::Error) -> LedgerProblem {
         let path = self.path.clone();
+        if !is_busy(&error)
+            && let Some(found) = self.newer_version(root)
+        {
+            self.open = None;
+            return LedgerProblem::Error(self.too_new(found));
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 LedgerProblem::Error(Error::LedgerBusy { path, waited: self.busy_timeout })
@@ -178,6 +225,10 @@ impl LedgerFile {
             Some(ErrorCode::CannotOpen) if is_disk_full(root) => {
                 LedgerProblem::Error(DiskError::new("open", path, rustix::io::Errno::NOSPC).into())
             }
+            // Its log or its index may have been taken away under us: opened anew it may be sound.
+            Some(ErrorCode::SystemIoFailure) if self.open.take().is_some() => {
+                LedgerProblem::Closed(Error::Ledger { path, source: error })
+            }
             _ => LedgerProblem::Error(Error::Ledger { path, source: error }),
         }
     }
@@ -186,7 +237,11 @@ impl LedgerFile {
     fn set_aside(&mut self, root: &Directory) -> Result<PathBuf> {
         let _guard = guard(root)?;
         self.open = None;
-        if file_id(&self.path) == self.judged { self.rename_aside() } else { Ok(self.path.clone()) }
+        // A newer program may have changed it while we waited for the guard.
+        if let Some(found) = self.newer_version(root) {
+            return Err(self.too_new(found));
+        }
+        if FileId::of_path(&self.path) == self.judged { self.rename_aside() } else { Ok(self.path.clone()) }
     }
 
     fn rename_aside(&self) -> Result<PathBuf> {
@@ -212,6 +267,8 @@ impl LedgerFile {
 pub(crate) enum LedgerProblem {
     /// It was damaged and now lies aside; a new one has to be filled from the job directories.
     Damaged { kept_as: PathBuf },
+    /// It could not be read or written as it was open, and is opened anew the next time.
+    Closed(Error),
     /// Anything else.
     Error(Error),
 }
@@ -232,6 +289,15 @@ impl From<DiskError> for Trouble {
     fn from(error: DiskError) -> Trouble {
         Trouble::Other(error.into())
     }
+}
+
+/// Refuses to work on a ledger that another program has changed since it was opened.
+pub(super) fn check_version(connection: &Connection) -> rusqlite::Result<()> {
+    if version(connection)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA);
+    Err(rusqlite::Error::SqliteFailure(code, Some("another program has changed its version".to_owned())))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
@@ -260,6 +326,10 @@ fn not_a_ledger() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(code, Some("it is a database of something else".to_owned()))
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn is_missing_table(error: &rusqlite::Error) -> bool {
     let text = error.to_string();
     text.contains("no such table") || text.contains("no such column")
@@ -279,25 +349,23 @@ fn is_disk_full(root: &Directory) -> bool {
 
 fn guard(root: &Directory) -> Result<File, DiskError> {
     let file = File::from(root.open_or_create(GUARD)?);
-    retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-        .map_err(|e| root.error("lock", GUARD, e))?;
+    root.lock_within(&file, GUARD, GUARD_TIMEOUT)?;
     Ok(file)
 }
 
-/// Whether there is no ledger yet, or nothing is left in it: a made one has a header.
+/// Whether there is no ledger yet, or nothing is left in it: a made one has a header. What was planted in its place is
+/// none that could be made.
 fn is_unmade(path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |file| file.len() == 0)
+    fs::symlink_metadata(path).map_or_else(
+        |error| error.kind() == io::ErrorKind::NotFound,
+        |file| file.is_file() && file.len() == 0,
+    )
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn file_id(path: &Path) -> Option<FileId> {
-    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]
@@ -307,7 +375,7 @@ mod tests {
     #[test]
     fn a_ledger_of_the_first_version_keeps_what_it_says_of_follow_ups() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(homing_supervisor::layout::LEDGER);
+        let path = folder.path().join(LEDGER);
         let old = Connection::open(&path).unwrap();
         old.execute_batch(MIGRATIONS[0]).unwrap();
         old.execute_batch(

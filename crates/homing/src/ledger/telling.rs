@@ -6,6 +6,7 @@ use homing_core::text::WAKE_LIMIT_JOBS;
 use homing_core::{JobId, OpenWake, SessionId, Timestamp, WakeId};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::jobs::UNFINISHED;
 use super::wakes::{PROGRESS, TAKEN, parsed, progress, timestamp};
 use super::{Hold, Ledger};
 
@@ -122,9 +123,9 @@ impl Ledger {
 
     /// The jobs of a session that are not over, as far as the ledger knows.
     pub(crate) fn unfinished_of(&self, session: &SessionId) -> rusqlite::Result<Vec<JobId>> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT id FROM jobs WHERE state <> 'finished' AND session = ?1 ORDER BY seq")?;
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT id FROM jobs WHERE {UNFINISHED} AND session = ?1 ORDER BY seq"
+        ))?;
         query.query_map([session.as_str()], |row| parsed(row, 0))?.collect()
     }
 }

@@ -107,9 +107,10 @@ fn move_wake(
 ) -> rusqlite::Result<bool> {
     let found = connection
         .prepare_cached(&format!("SELECT seq, {PROGRESS} FROM wakes WHERE id = ?1"))?
-        .query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1)?)))
+        .query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1))))
         .optional()?;
     let Some((seq, before)) = found else { return Ok(false) };
+    let Some(before) = known(before)? else { return Ok(false) };
     let (after, follow_up) = before.after(event, context.policy, context.now, context.jitter);
     if after == before {
         return Ok(false);
@@ -294,9 +295,10 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
             "SELECT wakes.seq, {PROGRESS} FROM follow_ups JOIN wakes ON wakes.seq = follow_ups.wake
              WHERE follow_ups.job = ?1"
         ))?
-        .query_row([job], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1)?)))
+        .query_row([job], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1))))
         .optional()?;
     let Some((seq, before)) = found else { return Ok(()) };
+    let Some(before) = known(before)? else { return Ok(()) };
     if !before.state.is_open() {
         connection.prepare_cached("UPDATE follow_ups SET wake = NULL WHERE job = ?1")?.execute([job])?;
         return Ok(());
@@ -310,6 +312,14 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
         }
     }
     write_progress(connection, seq, &after)
+}
+
+/// What was read; `None` where a newer program wrote a state that this one does not know, which is left alone.
+fn known<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match read {
+        Err(rusqlite::Error::InvalidColumnType(..)) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The columns of [`progress`].

@@ -17,6 +17,7 @@ use super::unreadable::Unreadable;
 use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_PATIENCE};
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, WakeChange};
+use crate::prune::PrunePass;
 use crate::random::random_bytes;
 use crate::sinks::outlive;
 use crate::{Error, Result};
@@ -66,6 +67,8 @@ pub(super) struct Active<'m> {
     /// Everything is to be looked at, because the kernel could not keep what it had to tell, or because that failed before.
     pub(super) everything_is_due: bool,
     pub(super) housekeeping_at: Instant,
+    /// Retention that is under way.
+    pub(super) pruning: Option<PrunePass>,
     pub(super) heartbeat_at: Option<Instant>,
     /// The deliveries that are under way.
     pub(super) slots: Slots,
@@ -98,6 +101,7 @@ impl<'m> Active<'m> {
             unreadable: HashMap::new(),
             everything_is_due: true,
             housekeeping_at: Instant::now() + HOUSEKEEPING,
+            pruning: None,
             heartbeat_at: None,
             slots: Slots::default(),
             answers: Vec::new(),
@@ -157,7 +161,7 @@ impl<'m> Active<'m> {
         self.take_up_what_was_in_flight()?;
         self.look_at_all_sessions()?;
         self.everything_is_due = false;
-        Ok(())
+        self.begin_pruning_if_due()
     }
 
     /// Says what went wrong, and waits before it is tried again: longer each time. What is due stays due meanwhile.
@@ -166,7 +170,7 @@ impl<'m> Active<'m> {
     /// The same error where trying again does not help, or where somebody waits for an answer.
     fn bear(&mut self, error: Error, troubles: u32) -> Result<()> {
         let is_final = match &error {
-            Error::LedgerTooNew { .. } | Error::HomeRefused { .. } => true,
+            Error::LedgerTooNew { .. } | Error::HomeRefused { .. } | Error::HomeReplaced { .. } => true,
             _ => troubles >= MAX_TROUBLES && self.monitor.options.until == MonitorUntil::NothingDue,
         };
         if is_final {
@@ -191,7 +195,8 @@ impl<'m> Active<'m> {
         for session in self.sessions.take_due(Instant::now()) {
             self.look_again_at(session);
         }
-        self.wake_sessions()
+        self.wake_sessions()?;
+        self.prune_some()
     }
 
     fn read_mail(&mut self) {
@@ -258,7 +263,8 @@ impl<'m> Active<'m> {
         }
         self.housekeeping_at = now + HOUSEKEEPING;
         self.everything_is_due = true;
-        self.look_at_everything()
+        self.look_at_everything()?;
+        self.begin_pruning_if_due()
     }
 
     /// Takes up what a monitor before us had given to sinks: once what is left of that is gone, it is sent again.
@@ -297,7 +303,8 @@ impl<'m> Active<'m> {
             return Ok(self.told_to_stop());
         }
         self.ready_waiting();
-        if !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty() {
+        let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
+        if has_work || self.pruning.is_some() {
             return Ok(None);
         }
         match self.monitor.options.until {
@@ -339,6 +346,8 @@ impl<'m> Active<'m> {
                 .flatten()
                 .collect();
         next.push(self.housekeeping_at);
+        // What is more urgent comes first, and the rest of retention right after it.
+        next.extend(self.pruning.is_some().then(Instant::now));
         if self.news.is_none() {
             next.push(Instant::now() + FALLBACK_PAUSE);
         }

@@ -11,6 +11,7 @@
 //! | it hears of the ends of jobs | `news.rs`, `hear.rs` |
 //! | it tries again to read a job that it could not read | `unreadable.rs` |
 //! | it keeps the limit of a job whose supervisor is stopped | `limits.rs` |
+//! | it removes what is old | `retention.rs` |
 //! | it is the only one | `lock.rs` |
 //! | it is started when it is needed | `on_demand.rs` |
 
@@ -23,6 +24,7 @@ mod limits;
 mod lock;
 mod news;
 mod on_demand;
+mod retention;
 mod settings;
 mod signal;
 mod slots;

@@ -34,8 +34,8 @@ pub(super) struct Happened {
     pub(super) jobs: Vec<JobId>,
     /// The configuration was written.
     pub(super) configured: bool,
-    /// Everything has to be looked at: the kernel had more to tell than it could keep, or another ledger was put in
-    /// place of the one we know.
+    /// Everything has to be looked at: the kernel had more to tell than it could keep, another ledger was put in place
+    /// of the one we know, or the home itself was moved.
     pub(super) everything: bool,
 }
 
@@ -46,7 +46,9 @@ impl News {
     /// When the user has no inotify instance or watch left (inotify(7), `fs.inotify.max_user_instances`).
     pub(super) fn of(home: &Home, config: Option<&Path>) -> Result<News, Errno> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        let root = inotify::add_watch(&inotify, home.root.path(), WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
+        let root_flags =
+            WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+        let root = inotify::add_watch(&inotify, home.root.path(), root_flags)?;
         let inbox = inotify::add_watch(&inotify, home.root.path().join(INBOX), WatchFlags::CLOSE_WRITE)?;
         // Its folder, because editors put a new file in its place. Where there is none, a later one is not noticed.
         // A device such as /dev/null is nothing that anybody edits, and is written to all the time.
@@ -102,8 +104,9 @@ impl News {
         while let Ok(event) = reader.next() {
             happened.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             if event.wd() == self.root {
+                // What tells of the home itself has no name: it was renamed or removed.
                 happened.everything |=
-                    event.file_name().is_some_and(|made| made.to_bytes() == LEDGER.as_bytes());
+                    event.file_name().is_none_or(|made| made.to_bytes() == LEDGER.as_bytes());
                 continue;
             }
             if let Some((folder, name)) = &self.config

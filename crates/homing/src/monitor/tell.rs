@@ -89,7 +89,7 @@ impl Homing {
     ) -> Result<Option<NewWake>> {
         let mut told: Vec<(Job, OutputExcerpt)> = Vec::with_capacity(jobs.len());
         for id in jobs {
-            if let Some(job) = self.with_ledger(|ledger| ledger.job(*id))? {
+            if let Some(Ok(job)) = self.with_ledger(|ledger| ledger.job(*id))? {
                 // What cannot be read any more is no reason not to tell of the end.
                 told.push((job, self.excerpt(*id).unwrap_or_default()));
             }

@@ -1,0 +1,163 @@
+//! Things that somebody planted in a home: nothing blocks, readers pass them over, and `doctor --fix` moves them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use homing::{JobId, ListOptions, MonitorOptions, MonitorUntil, Outcome};
+use testkit::wait_until;
+
+use crate::evidence::{ids, json, names_in};
+use crate::setup::{Setup, kill_9, outcome};
+
+/// Longer than any command needs, and shorter than any lock is waited for.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+fn make_fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg("-m").arg("600").arg(path).status().expect("mkfifo(1)");
+    assert!(made.success());
+}
+
+/// Runs a command that must not block, and answers what it said.
+fn at_once(mut command: Command, what: &str) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let pid = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    match receiver.recv_timeout(AT_ONCE) {
+        Ok(output) => output.expect("it ended"),
+        Err(_) => {
+            kill_9(pid);
+            panic!("{what}: it blocks")
+        }
+    }
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
+    for (name, args) in [
+        ("ledger.lock", &["list"][..]),
+        ("ledger.db", &["list"]),
+        ("ledger.db-wal", &["list"]),
+        ("monitor.lock", &["monitor", "--once"]),
+        ("monitor.log", &["list"]),
+    ] {
+        let setup = Setup::new();
+        setup.run("exit 1");
+        let Setup { homing, home } = setup;
+        drop(homing);
+        let path = home.path().join(name);
+        if name.starts_with("ledger") {
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = fs::remove_file(home.path().join(format!("ledger.db{suffix}")));
+            }
+        }
+        let _ = fs::remove_file(&path);
+        make_fifo(&path);
+        let mut command = crate::setup::program(&home);
+        command.args(args);
+        let said = at_once(command, name);
+        if name != "monitor.log" {
+            let text = String::from_utf8_lossy(&said.stderr).into_owned();
+            assert!(text.contains(name) && text.contains("not a regular file"), "{name}: {said:?}");
+        }
+        assert!(path.exists(), "{name}: only doctor --fix moves it");
+
+        let mut doctor = crate::setup::program(&home);
+        doctor.args(["doctor", "--fix"]);
+        let said = at_once(doctor, name);
+        assert!(String::from_utf8_lossy(&said.stdout).contains("set-aside"), "{name}: {said:?}");
+        assert_eq!(names_in(&home.path().join("set-aside")), [format!("{name}.1")]);
+        let mut list = crate::setup::program(&home);
+        list.args(["list", "--json"]);
+        let listed = json(&at_once(list, name));
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{name}: {listed}");
+    }
+}
+
+#[test]
+fn what_lies_in_the_inbox_holds_up_no_reader_no_supervisor_and_no_monitor() {
+    let setup = Setup::new();
+    let go = setup.scratch("go");
+    let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
+    assert_eq!(ids(&setup.homing.list(&ListOptions::default()).expect("a list")), [id]);
+    let inbox = setup.home.path().join("inbox");
+    let _ = fs::remove_file(inbox.join(id.as_str()));
+    make_fifo(&inbox.join(id.as_str()));
+    make_fifo(&inbox.join("aaaaaaaaaaaa"));
+    fs::create_dir(inbox.join("bbbbbbbbbbbb")).expect("a directory");
+    symlink("/etc/passwd", inbox.join("cccccccccccc")).expect("a link");
+    fs::write(inbox.join("notes.txt"), "").expect("a file");
+
+    fs::write(&go, "").expect("a file");
+    assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 3 });
+    wait_until("its supervisor ends", || setup.home.processes().is_empty());
+    assert_eq!(ids(&setup.homing.list(&ListOptions::default()).expect("a list")), [id]);
+    assert_eq!(names_in(&inbox).len(), 5, "readers move nothing");
+
+    let homing = std::sync::Arc::new(crate::setup::open(&setup.home, Duration::from_secs(10)));
+    let monitor = homing.monitor(MonitorOptions::new().until(MonitorUntil::Idle)).expect("a monitor");
+    monitor.run().expect("it ends by itself");
+    assert_eq!(names_in(&inbox), [""; 0], "the monitor moves it");
+    let aside = names_in(&setup.home.path().join("set-aside"));
+    assert_eq!(aside.len(), 5, "{aside:?}");
+    assert!(aside.contains(&"inbox-notes.txt.1".to_owned()), "{aside:?}");
+}
+
+#[test]
+fn a_fifo_among_the_files_of_a_job_blocks_nobody() {
+    for name in ["lock", "record", "spec.json", "output.log", "output.tail"] {
+        let setup = Setup::new();
+        let over = setup.run("exit 1").id;
+        let other = setup.run("exit 2").id;
+        let path = setup.home.path().join("jobs").join(over.as_str()).join(name);
+        let _ = fs::remove_file(&path);
+        make_fifo(&path);
+        for args in [&["list"][..], &["show", over.as_str()], &["output", over.as_str()], &["doctor"]] {
+            let mut command = setup.program();
+            command.args(args);
+            at_once(command, name);
+        }
+        let mut prune = setup.program();
+        prune.args(["ack", over.as_str(), other.as_str()]);
+        at_once(prune, name);
+        let mut fix = setup.program();
+        fix.args(["doctor", "--fix"]);
+        at_once(fix, name);
+        assert_eq!(names_in(&setup.home.path().join("set-aside")), [format!("{over}-{name}.1")]);
+    }
+}
+
+#[test]
+fn a_file_that_claims_a_terabyte_is_not_read_whole() {
+    let setup = Setup::new();
+    let (output, spec) = (setup.run("echo hello").id, setup.run("echo hello").id);
+    let sparse = |id: JobId, name: &str| {
+        let path = setup.home.path().join("jobs").join(id.as_str()).join(name);
+        let file = File::options().write(true).open(&path).expect("the file");
+        file.set_len(1 << 40).is_ok()
+    };
+    if !sparse(output, "output.log") || !sparse(spec, "spec.json") {
+        return crate::setup::skip("this file system has no files of a terabyte");
+    }
+    for args in [
+        &["list"][..],
+        &["result", output.as_str()],
+        &["show", output.as_str(), "--json"],
+        &["output", output.as_str(), "--raw"],
+        &["show", spec.as_str()],
+        &["doctor"],
+    ] {
+        let mut command = setup.program();
+        command.args(args);
+        let said = at_once(command, &args.join(" "));
+        assert!(said.stdout.len() < 20 << 20, "{args:?}: {} bytes", said.stdout.len());
+    }
+}

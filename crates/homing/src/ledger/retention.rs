@@ -1,0 +1,145 @@
+//! What is kept for how long: which follow-ups expire, which jobs may go, and what waits for whom.
+
+use homing_core::{FollowUpEvent, JobId, SessionId};
+use homing_supervisor::SpecFile;
+use rusqlite::params;
+
+use super::follow_ups::move_on;
+use super::jobs::{Launch, Prunable};
+use super::wakes::parsed;
+use super::{Ledger, set_fact};
+
+/// Jobs that a session has not been told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptForSession {
+    pub(crate) session: SessionId,
+    pub(crate) jobs: u64,
+    /// Bytes of their output.
+    pub(crate) output_bytes: u64,
+}
+
+impl Ledger {
+    /// When jobs were pruned last, in milliseconds since the epoch.
+    pub(crate) fn pruned_at(&self) -> rusqlite::Result<Option<i64>> {
+        Ok(self.fact("pruned_at")?.and_then(|text| text.parse().ok()))
+    }
+
+    /// Notes that everything that was due has been pruned.
+    pub(crate) fn set_pruned_at(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        set_fact(&transaction, "pruned_at", &now_ms.to_string())?;
+        transaction.commit()
+    }
+
+    /// Gives up follow-ups that are undelivered since before `before_ms`, the oldest first, at most `limit` of them.
+    /// Answers how many.
+    pub(crate) fn expire(&mut self, before_ms: i64, now_ms: i64, limit: u32) -> rusqlite::Result<usize> {
+        let transaction = self.begin()?;
+        let due = transaction
+            .prepare_cached(
+                "SELECT job FROM follow_ups WHERE state IN ('pending', 'handed_off') AND due_at < ?1
+                 ORDER BY due_at LIMIT ?2",
+            )?
+            .query_map(params![before_ms, limit], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        for job in &due {
+            move_on(&transaction, *job, FollowUpEvent::GivenUp)?;
+            transaction
+                .prepare_cached("UPDATE follow_ups SET expired_at = ?2 WHERE job = ?1 AND state = 'dead'")?
+                .execute(params![job, now_ms])?;
+        }
+        transaction.commit()?;
+        Ok(due.len())
+    }
+
+    /// How many follow-ups are undelivered since before `before_ms`.
+    pub(crate) fn expirable(&self, before_ms: i64) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached(
+                "SELECT count(*) FROM follow_ups WHERE state IN ('pending', 'handed_off') AND due_at < ?1",
+            )?
+            .query_row([before_ms], |row| row.get(0))
+    }
+
+    /// Jobs that ended before `before_ms` and of which nobody has to be told, and jobs whose follow-ups expired before
+    /// that; the oldest first, from the one behind `after` on, at most `limit`.
+    pub(crate) fn prunable(
+        &self,
+        before_ms: i64,
+        after: (i64, i64),
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Prunable>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT jobs.seq, jobs.ended_at, jobs.id, json_extract(jobs.spec, '$.created_uptime_us'),
+                 json_extract(jobs.spec, '$.boot_id')
+             FROM jobs CROSS JOIN follow_ups ON follow_ups.job = jobs.seq
+             WHERE jobs.state = 'finished' AND jobs.spec ->> '$.schema' = ?5
+               AND jobs.ended_at < ?1 AND (jobs.ended_at, jobs.seq) > (?2, ?3)
+               AND (follow_ups.state IN ('acknowledged', 'suppressed')
+                    OR (follow_ups.state = 'dead' AND follow_ups.expired_at < ?1))
+             ORDER BY jobs.ended_at, jobs.seq LIMIT ?4",
+        )?;
+        query
+            .query_map(params![before_ms, after.0, after.1, limit, SpecFile::schema()], |row| {
+                Ok(Prunable {
+                    seq: row.get(0)?,
+                    ended_at: row.get(1)?,
+                    id: parsed(row, 2)?,
+                    launch: Launch::read(row, 3)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// Forgets jobs whose directories are gone.
+    pub(crate) fn forget(&mut self, jobs: &[Prunable]) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        for job in jobs {
+            // Not by its id: a job that was launched under the same key meanwhile has that too.
+            transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
+        }
+        transaction.commit()
+    }
+
+    /// Forgets wakes that are over since before `before_ms` and whose jobs are all gone.
+    pub(crate) fn forget_wakes(&mut self, before_ms: i64) -> rusqlite::Result<usize> {
+        let transaction = self.begin()?;
+        let forgotten = transaction.execute(
+            "DELETE FROM wakes WHERE state IN ('delivered', 'dead', 'settled') AND since < ?1
+                AND NOT EXISTS (SELECT 1 FROM wake_jobs WHERE wake_jobs.wake = wakes.seq)",
+            params![before_ms],
+        )?;
+        transaction.commit()?;
+        Ok(forgotten)
+    }
+
+    /// The sessions for which finished jobs are kept because they were not told of them, most output first.
+    pub(crate) fn undelivered(&self, limit: u32) -> rusqlite::Result<Vec<KeptForSession>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT follow_ups.session, count(*), sum(jobs.output_kept)
+             FROM follow_ups CROSS JOIN jobs ON jobs.seq = follow_ups.job
+             WHERE follow_ups.state IN ('pending', 'handed_off', 'dead')
+             GROUP BY follow_ups.session ORDER BY 3 DESC, 2 DESC LIMIT ?1",
+        )?;
+        query
+            .query_map([limit], |row| {
+                Ok(KeptForSession { session: parsed(row, 0)?, jobs: row.get(1)?, output_bytes: row.get(2)? })
+            })?
+            .collect()
+    }
+
+    /// The jobs that a newer program wrote in a state that this one does not know; at most `limit`.
+    pub(crate) fn unsupported(&self, limit: u32) -> rusqlite::Result<Vec<(JobId, String)>> {
+        let mut query = self.connection.prepare(
+            "SELECT jobs.id, jobs.state, follow_ups.state FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
+             WHERE jobs.state NOT IN ('starting', 'running', 'finished') OR follow_ups.state NOT IN
+                ('waiting', 'pending', 'handed_off', 'acknowledged', 'suppressed', 'dead') LIMIT ?1",
+        )?;
+        query
+            .query_map([limit], |row| {
+                let (job, follow_up): (String, String) = (row.get(1)?, row.get(2)?);
+                Ok((parsed(row, 0)?, format!("its state is {job:?}, its follow-up is {follow_up:?}")))
+            })?
+            .collect()
+    }
+}

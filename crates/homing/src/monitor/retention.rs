@@ -1,0 +1,41 @@
+//! How the active monitor applies retention: a batch at a time, between what is more urgent.
+
+use super::active::Active;
+use crate::set_aside::Depth;
+use crate::{PruneReport, Result};
+
+impl Active<'_> {
+    /// Moves planted things out of the way, and begins retention where it is due.
+    pub(super) fn begin_pruning_if_due(&mut self) -> Result<()> {
+        for (thing, place) in self.homing.set_planted_aside(Depth::Names)? {
+            self.trouble(&format!(
+                "{} is none of ours, and is in {} now",
+                thing.path.display(),
+                place.display()
+            ));
+        }
+        if self.pruning.is_none() {
+            self.pruning = self.homing.pruning_due()?;
+        }
+        Ok(())
+    }
+
+    /// Does the next batch of what was begun. What cannot be removed now is met again tomorrow.
+    pub(super) fn prune_some(&mut self) -> Result<()> {
+        let Some(mut pass) = self.pruning.take() else { return Ok(()) };
+        let mut report = PruneReport::default();
+        if !self.homing.prune_batch(&mut pass, &mut report)? {
+            self.pruning = Some(pass);
+        }
+        for (job, reason) in report.failed {
+            self.trouble(&format!("job {job} is to be removed, and stays: {reason}"));
+        }
+        if report.expired > 0 {
+            self.trouble(&format!(
+                "{} follow-ups were undelivered for too long (retention.undelivered), and are dead now",
+                report.expired
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Moves out of the way what somebody planted in a home: directories, FIFOs, links and foreign files in places where
+//! homing has files of its own. Readers pass such things over; the monitor, `recover` and `doctor --fix` move them.
+//! Nothing is deleted, and nothing that could be homing's own is touched.
+
+use std::io;
+use std::path::PathBuf;
+
+use homing_core::JobId;
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::{
+    Directory, INBOX, LEDGER, LOCK, OUTPUT_HEAD, OUTPUT_TAIL, RECORD, SCRIPT, SPEC, SPEC_NEW,
+};
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::homing::Homing;
+
+/// Where things are moved to, in the home.
+const SET_ASIDE: &str = "set-aside";
+
+/// Files of a job.
+const JOB_FILES: [&str; 7] = [SPEC, SPEC_NEW, SCRIPT, LOCK, RECORD, OUTPUT_HEAD, OUTPUT_TAIL];
+
+/// How much of a home is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The home, its inbox, and the names of its jobs.
+    Names,
+    /// Every job directory too.
+    Jobs,
+}
+
+/// Something that lies where it does not belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Planted {
+    /// The directory it lies in, below the home; a job's is named by its id.
+    folder: Folder,
+    name: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folder {
+    Root,
+    Jobs,
+    Inbox,
+    Job(JobId),
+}
+
+impl Homing {
+    /// What lies in the home where it does not belong. Changes nothing.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub(crate) fn planted(&self, depth: Depth) -> Result<Vec<Planted>, DiskError> {
+        let home = &self.home;
+        let mut found = Vec::new();
+        let mut add = |folder, directory: &Directory, name: String| {
+            let path = directory.path().join(&name);
+            found.push(Planted { folder, name, path });
+        };
+        for name in home.root.names()? {
+            if is_file_of_the_home(&name) && !home.root.is_regular_file(&name) {
+                add(Folder::Root, &home.root, name);
+            }
+        }
+        for name in home.inbox.names()? {
+            if name.parse::<JobId>().is_err() || !home.inbox.is_regular_file(&name) {
+                add(Folder::Inbox, &home.inbox, name);
+            }
+        }
+        for name in home.jobs.names()? {
+            let Ok(id) = name.parse::<JobId>() else {
+                add(Folder::Jobs, &home.jobs, name);
+                continue;
+            };
+            match home.jobs.open_job(id) {
+                Ok(directory) if depth == Depth::Jobs => {
+                    for file in JOB_FILES {
+                        if directory.contains(file) && !directory.is_regular_file(file) {
+                            add(Folder::Job(id), &directory, file.to_owned());
+                        }
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if is_no_directory(&error) => add(Folder::Jobs, &home.jobs, name),
+                // Removed meanwhile, or not to be opened now.
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Moves what was planted into `set-aside/`, and answers where each thing went.
+    ///
+    /// # Errors
+    /// When something cannot be moved. What was moved by then stays moved.
+    pub(crate) fn set_planted_aside(&self, depth: Depth) -> Result<Vec<(Planted, PathBuf)>, DiskError> {
+        let planted = self.planted(depth)?;
+        if planted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.home.root.make_directory(SET_ASIDE)?;
+        let aside = self.home.root.open_directory(SET_ASIDE)?;
+        let mut moved = Vec::with_capacity(planted.len());
+        for thing in planted {
+            if let Some(place) = self.move_aside(&thing, &aside)? {
+                moved.push((thing, place));
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Moves one thing; `None` where it is gone meanwhile.
+    fn move_aside(&self, thing: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
+        let home = &self.home;
+        let job;
+        let (from, prefix) = match thing.folder {
+            Folder::Root => (&home.root, String::new()),
+            Folder::Jobs => (&home.jobs, "jobs-".to_owned()),
+            Folder::Inbox => (&home.inbox, format!("{INBOX}-")),
+            Folder::Job(id) => {
+                job = home.jobs.open_job(id)?;
+                (&job, format!("{id}-"))
+            }
+        };
+        for number in 1.. {
+            let name = format!("{prefix}{}.{number}", thing.name);
+            match renameat_with(from, thing.name.as_str(), aside, name.as_str(), RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(Some(aside.path().join(name))),
+                Err(Errno::EXIST) => {}
+                Err(Errno::NOENT) => return Ok(None),
+                Err(error) => return Err(from.error("set aside", &thing.name, error)),
+            }
+        }
+        unreachable!("there is always a greater number")
+    }
+}
+
+/// Whether homing has a file of that name in the home itself.
+fn is_file_of_the_home(name: &str) -> bool {
+    let of_the_ledger = name.strip_prefix(LEDGER).is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm"));
+    let is_lock = name.ends_with(".lock");
+    of_the_ledger || is_lock || matches!(name, "ledger.highest" | "monitor.log")
+}
+
+/// Whether something of that name is a file or a link. O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
+fn is_no_directory(error: &DiskError) -> bool {
+    error.source.kind() == io::ErrorKind::NotADirectory
+        || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
+}
