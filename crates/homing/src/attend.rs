@@ -8,6 +8,7 @@ use homing_supervisor::SpecFile;
 use homing_supervisor::layout::{RECORD, SPEC};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Resource, getrlimit};
 
 use crate::homing::Homing;
 
@@ -44,10 +45,10 @@ impl Homing {
     }
 
     fn attention(&self, jobs: &[JobId], reader: &SessionId, name: &str) -> Attention {
-        // Where this does not work, the worst that follows is that the session is told once more.
-        Attention {
-            held: jobs.iter().filter_map(|job| Some((*job, self.lock(*job, reader, name)?))).collect(),
-        }
+        // Where this does not work, the worst that follows is that the session is told once more. So it may not use up
+        // the descriptors that the wait itself needs.
+        let held = jobs.iter().filter_map(|job| Some((*job, self.lock(*job, reader, name)?)));
+        Attention { held: held.take(most_held()).collect() }
     }
 
     fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
@@ -111,6 +112,12 @@ impl Drop for Attention {
     fn drop(&mut self) {
         self.held.iter().for_each(|(_, file)| unlock(file));
     }
+}
+
+/// How many files may be held: half of what this process may have open (getrlimit(2)).
+fn most_held() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 2).unwrap_or(usize::MAX)
 }
 
 /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.

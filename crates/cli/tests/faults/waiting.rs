@@ -6,12 +6,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use homing::core::LostReason;
-use homing::{Followed, Homing, JobId, Outcome, WaitFor};
+use homing::{Followed, Homing, JobId, KilledBy, Outcome, WaitFor};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use testkit::wait_until;
 
-use crate::setup::{Setup, kill_9, outcome, stdout};
+use crate::setup::{PROGRAM, Setup, kill_9, outcome, stdout};
 
 /// Longer than any of these waits takes on a loaded machine.
 const NOT_FOR_EVER: Duration = Duration::from_secs(20);
@@ -159,7 +159,7 @@ fn a_wait_does_not_wake_up_while_the_job_runs() {
         wait.kill().expect("it is ours");
         wait.wait().expect("it ends");
     }
-    setup.homing.kill(id, homing::KilledBy::Operator).expect("it can be ended");
+    setup.homing.kill(id, KilledBy::Operator).expect("it can be ended");
 }
 
 /// How often the threads of a process have gone to sleep (proc_pid_status(5)).
@@ -170,4 +170,17 @@ fn context_switches(pid: u32) -> u64 {
         status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
     };
     tasks.filter_map(|task| switches(task.ok()?.path())).sum()
+}
+
+#[test]
+fn a_wait_for_more_jobs_than_it_may_open_files_works() {
+    let setup = Setup::new();
+    let ids: Vec<JobId> = (0..80).map(|_| setup.launch("exec sleep MARK").id).collect();
+    let mut wait = setup.home.command("/bin/sh");
+    wait.args(["-c", "ulimit -n 64; exec \"$0\" wait --timeout 100ms \"$@\"", PROGRAM]);
+    wait.args(ids.iter().map(JobId::as_str)).env("XDG_CONFIG_HOME", setup.home.scratch());
+    let answer = wait.output().expect("it runs");
+    assert_eq!(answer.status.code(), Some(75), "{answer:?}");
+    let all: Vec<(JobId, KilledBy)> = ids.into_iter().map(|id| (id, KilledBy::Operator)).collect();
+    setup.homing.kill_all(&all).expect("they can be ended");
 }
