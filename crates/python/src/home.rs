@@ -7,7 +7,7 @@ use std::time::Duration;
 use homing::core::text::clean;
 use homing::{
     Config, Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, JobIdPrefix, KilledBy, ListOptions,
-    OpenOptions, SessionId, StateName, WaitFor, session_from_environment,
+    OpenOptions, RecoverOptions, SessionId, StateName, WaitFor, session_from_environment,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -242,6 +242,15 @@ impl Home {
         Ok(report.removed.iter().map(JobId::to_string).collect())
     }
 
+    /// The ids of the jobs that were recovered, and those that cannot be, with the reason.
+    fn recover(&self, py: Python<'_>, assume_gone: bool) -> Result<Recovered> {
+        let options = RecoverOptions { assume_gone };
+        let report = py.detach(|| self.homing.recover(options))?;
+        let failed = report.failed.into_iter().map(|(id, error)| (id, error.to_string()));
+        let left = report.left.into_iter().chain(failed).map(|(id, reason)| (id.to_string(), reason));
+        Ok((report.recovered.iter().map(JobId::to_string).collect(), left.collect()))
+    }
+
     fn doctor<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
         let checks = py.detach(|| self.homing.doctor())?;
         Ok(pythonize(py, &checks).map_err(PyErr::from)?)
@@ -257,6 +266,9 @@ impl Home {
         WakeFeed::start(&self.homing, sessions, Duration::from_millis(timeout_ms))
     }
 }
+
+/// The ids of jobs that were recovered, and those that were not, with the reason.
+type Recovered = (Vec<String>, Vec<(String, String)>);
 
 impl Home {
     /// For which jobs the caller reads the result in the name of their session, and which that is.

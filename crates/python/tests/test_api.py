@@ -462,6 +462,8 @@ def test_a_wait_hears_that_the_supervisor_was_killed(homing: Homing, home: Path)
 
     over = asyncio.run(story())
     assert over.outcome is not None and (over.outcome.kind, over.outcome.reason) == ("lost", "supervisor_died")
+    assert homing.recover() == [job.id]
+    assert homing.recover() == []
 
 
 def test_a_forked_process_opens_the_home_for_itself(homing: Homing) -> None:

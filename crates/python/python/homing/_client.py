@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Behind the method `list` of the class, `list` is that.
 import builtins
+import logging
 import os
 
 from . import _homing
@@ -238,6 +239,17 @@ class Homing:
     def prune(self, older_than: Seconds) -> builtins.list[str]:
         """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
         return self._native.prune(to_millis(older_than))
+
+    def recover(self, *, assume_gone: bool = False) -> builtins.list[str]:
+        """Ends what is left of jobs whose supervisor died, and records how they ended; returns their ids.
+
+        Reading never does this; `wakes` does it by itself. A job that cannot be recovered here is logged with the
+        reason. `assume_gone` takes jobs of other hosts for lost too: use it only if that host is gone.
+        """
+        recovered, left = self._native.recover(assume_gone)
+        for id, reason in left:
+            logging.getLogger("homing").warning("job %s is not recovered: %s", id, reason)
+        return recovered
 
     def doctor(self) -> builtins.list[dict[str, Any]]:
         """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
