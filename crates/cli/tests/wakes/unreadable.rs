@@ -86,6 +86,23 @@ fn wait_until_no_monitor(setup: &Setup) {
 }
 
 #[test]
+fn what_cannot_be_moved_aside_keeps_no_monitor_from_its_work_or_its_end() {
+    let setup = Setup::new();
+    let recorder = Recorder::new(&setup.home);
+    write_config(&setup.home, &recorder, "60s");
+    // Nothing can be moved into a file.
+    fs::write(setup.home.path().join("set-aside"), "").expect("a file");
+    fs::create_dir_all(setup.home.path().join("inbox/folder/with")).expect("a directory");
+    fs::write(setup.home.path().join("inbox/notes.txt"), "mine").expect("a file");
+    run(&setup.home, "true");
+    recorder.wait_for(1);
+    wait_until_no_monitor(&setup);
+    let log = fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
+    assert_eq!(log.matches("trouble: ").count(), 1, "{log}");
+    assert!(log.contains("/set-aside: Not a directory"), "{log}");
+}
+
+#[test]
 fn a_job_that_cannot_be_read_is_shown_and_keeps_no_monitor() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);

@@ -7,12 +7,15 @@ use crate::{PruneReport, Result};
 impl Active<'_> {
     /// Moves planted things out of the way, and begins retention where it is due.
     pub(super) fn begin_pruning_if_due(&mut self) -> Result<()> {
-        for (thing, place) in self.homing.set_planted_aside(Depth::Names)? {
-            self.trouble(&format!(
-                "{} is none of ours, and is in {} now",
-                thing.path.display(),
-                place.display()
-            ));
+        match self.homing.set_planted_aside(Depth::Names) {
+            Ok(moved) => {
+                for (thing, place) in moved {
+                    let (path, place) = (thing.path.display(), place.display());
+                    self.trouble(&format!("{path} is none of ours, and is in {place} now"));
+                }
+            }
+            // It is in nobody's way where it is: readers pass it over.
+            Err(error) => self.trouble(&error.to_string()),
         }
         if self.pruning.is_none() {
             self.pruning = self.homing.pruning_due()?;
