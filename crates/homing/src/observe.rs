@@ -47,6 +47,8 @@ pub(crate) enum SupervisorLiveness {
     Gone(LostReason),
     /// It ran where this process cannot see it: on another host, or behind a network file system.
     Unknown,
+    /// It is alive and looks after another directory: this one is a copy, made while the job ran.
+    Elsewhere,
 }
 
 /// What the caller knows about a supervisor that has not recorded anything.
@@ -197,6 +199,9 @@ pub(crate) fn liveness_without_lock(
         Slot::Empty => SupervisorLiveness::Gone(LostReason::NeverStarted),
     };
     match relation(spec, started, here, is_on_network(directory)) {
+        Relation::SamePidNamespace if started.is_some_and(|started| started.supervisor.is_running()) => {
+            SupervisorLiveness::Elsewhere
+        }
         Relation::SamePidNamespace => gone(),
         Relation::SameKernel if lock_proves || started.is_none() => gone(),
         Relation::EarlierBoot => SupervisorLiveness::Gone(LostReason::Reboot),

@@ -158,6 +158,7 @@ impl Homing {
                     SupervisorLiveness::Unknown => SupervisorLiveness::Unknown,
                     SupervisorLiveness::Alive
                     | SupervisorLiveness::MayAppear
+                    | SupervisorLiveness::Elsewhere
                     | SupervisorLiveness::Gone(_) => {
                         liveness_without_lock(&directory, &spec, &content, here, knowledge)
                     }
@@ -206,6 +207,12 @@ fn record_end(
                 "it ran on {host}, where its supervisor may be alive; run `homing recover` there, or \
                  `homing recover --assume-gone` if that host is gone"
             )));
+        }
+        SupervisorLiveness::Elsewhere => {
+            return Ok(Recovered::Left(
+                "its supervisor is alive and looks after another directory, so this one is a copy of it"
+                    .to_owned(),
+            ));
         }
         SupervisorLiveness::Gone(reason) => reason,
     };

@@ -122,8 +122,13 @@ impl Homing {
                     if seen.recovery().is_some() {
                         report.abandoned.push(id);
                     }
-                    if seen.supervisor == SupervisorLiveness::Unknown {
-                        report.unreachable.push(id);
+                    match seen.supervisor {
+                        SupervisorLiveness::Unknown | SupervisorLiveness::Elsewhere => {
+                            report.unreachable.push(id)
+                        }
+                        SupervisorLiveness::Alive
+                        | SupervisorLiveness::MayAppear
+                        | SupervisorLiveness::Gone(_) => {}
                     }
                     if unfinished.get(&id) != Some(&seen.state_name()) {
                         snapshots.push(seen);

@@ -1,8 +1,24 @@
 //! A signal that asks a command to end ends its waiting, and never the job.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
 use crate::setup::{Running, Setup};
+
+/// The same command with the signals as they are by default. In the background of a script, and below nohup(1), some are
+/// ignored, and so they would be by every program that the tests start (signal(7)).
+fn hearing_signals(inner: Command) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
 
 #[test]
 fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
@@ -10,7 +26,7 @@ fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
     let id = setup.launch("sleep MARK");
     for arguments in [&["wait", id.as_str()][..], &["output", "--follow", &id]] {
         for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-            let waiting = Running::start(setup.command(arguments));
+            let waiting = Running::start(hearing_signals(setup.command(arguments)));
             waiting.send_once_explained(signal);
             let answer = waiting.end();
             assert_eq!((answer.status, answer.stdout.as_str()), (Some(status), ""), "{answer:?}");
@@ -31,8 +47,11 @@ fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
 fn a_signal_to_a_run_that_stays_leaves_the_job_alone_and_says_its_id() {
     let setup = Setup::new();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let mut staying =
-            Running::start(setup.command(&["run", "--wait", &setup.marked("echo ready; sleep MARK")]));
+        let mut staying = Running::start(hearing_signals(setup.command(&[
+            "run",
+            "--wait",
+            &setup.marked("echo ready; sleep MARK"),
+        ])));
         staying.read_until("ready\n");
         staying.send_once_explained(signal);
         let answer = staying.end();

@@ -214,6 +214,30 @@ fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
     assert_eq!(job.follow_up.state, FollowUpState::Pending, "the session hears of the correction");
 }
 
+/// A home that was copied while a job ran names the processes of the true home's job.
+#[test]
+fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
+    let setup = Setup::new();
+    let id = setup.launch("exec sleep MARK").id;
+    setup.wait_for_marked(1);
+    let copy = setup.scratch("copy");
+    let copied = std::process::Command::new("cp").arg("-a").arg(setup.home.path()).arg(&copy).status();
+    assert!(copied.expect("cp runs").success());
+    let in_the_copy = |args: &[&str]| {
+        let output = setup.program().args(args).env("HOMING_HOME", &copy).output().expect("the program runs");
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("text")
+    };
+    assert!(in_the_copy(&["list", "--json"]).contains(r#""state":"running""#));
+    for args in [&["recover"][..], &["recover", "--assume-gone"]] {
+        let said = in_the_copy(args);
+        assert!(said.contains("not recovered") && said.contains("a copy of it"), "{said}");
+    }
+    assert_eq!(setup.home.marked().len(), 1, "the job runs on");
+    setup.homing.kill(id, homing::KilledBy::Operator).expect("it ends");
+    assert!(in_the_copy(&["wait", id.as_str()]).contains("lost"));
+    assert!(in_the_copy(&["recover"]).contains("recovered"));
+}
+
 #[test]
 fn commands_that_read_end_no_process_and_write_no_record() {
     let setup = Setup::new();

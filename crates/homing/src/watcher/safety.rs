@@ -10,7 +10,7 @@ use std::time::Duration;
 use homing_core::JobId;
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::{timespec, uptime};
-use homing_supervisor::{Record, SpecFile};
+use homing_supervisor::{JobLock, Record, SpecFile};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -107,11 +107,16 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
     match (content.started.into_valid(), content.finished.into_valid()) {
         (_, Some(_)) => Expectation::Event,
         // Its record is still open then, and will be reported when it is closed: it was watched before this look.
-        (Some(started), None) if started.supervisor.is_running() => Expectation::Event,
+        (Some(started), None) if started.supervisor.is_running() && is_held(&directory) => Expectation::Event,
         (Some(_), None) => Expectation::Nothing,
         (None, None) => match SpecFile::read(&directory) {
             Ok(Some(spec)) => Expectation::Start { deadline: start_deadline(&spec) },
             Ok(None) | Err(_) => Expectation::Nothing,
         },
     }
+}
+
+/// Whether somebody looks after the job in this directory. In a copy of a home nobody does, and nothing is reported there.
+fn is_held(directory: &Directory) -> bool {
+    JobLock::is_held(directory).unwrap_or(true)
 }
