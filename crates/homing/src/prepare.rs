@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, ring_doorbell};
-use homing_supervisor::platform::clock;
+use homing_supervisor::platform::{RunBy, clock};
 use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::homing::Homing;
@@ -68,6 +68,8 @@ impl Homing {
                 known: self.config.sink_names().into_iter().map(str::to_owned).collect(),
             });
         }
+        let failed = |error| DiskError::new("read", "/proc", error);
+        let launched_from = RunBy::this_machine().map_err(failed)?;
         Ok(SpecFile {
             schema: SpecFile::schema(),
             id,
@@ -78,8 +80,8 @@ impl Homing {
             cwd,
             created_at_ms: clock::wall_millis(),
             created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),
-            boot_id: self.here()?.boot_id.clone(),
-            launched_from: Some(self.here()?.clone()),
+            boot_id: launched_from.boot_id.clone(),
+            launched_from: Some(launched_from),
             timeout_ms: timeout.map(as_millis),
             grace_ms: as_millis(asked.grace.unwrap_or(defaults.grace)),
             head_bytes: defaults.head_bytes,

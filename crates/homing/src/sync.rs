@@ -124,7 +124,7 @@ impl Homing {
                     }
                     match seen.supervisor {
                         SupervisorLiveness::Unknown | SupervisorLiveness::Elsewhere => {
-                            report.unreachable.push(id)
+                            report.unreachable.push(id);
                         }
                         SupervisorLiveness::Alive
                         | SupervisorLiveness::MayAppear

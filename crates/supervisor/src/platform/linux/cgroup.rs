@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use homing_core::JobId;
 
-use crate::platform::{clock, scope};
+use crate::platform::{clock, procfs, scope};
 
 /// Names a delegated directory explicitly, or with `off` none at all.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
@@ -238,7 +238,7 @@ pub fn leave_foreign_job() {
 
 /// Where this process is in the unified hierarchy (cgroups(7)).
 fn own_directory() -> Option<PathBuf> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let groups = procfs::own_cgroups()?;
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
         .into_iter()

@@ -60,11 +60,19 @@ impl RunBy {
     /// # Errors
     /// When `/proc` is not there.
     pub fn this_process() -> io::Result<RunBy> {
+        Ok(RunBy { pid_namespace: own_pid_namespace(), ..RunBy::this_machine()? })
+    }
+
+    /// Describes the machine and the user of this process, and leaves out the pid namespace, which takes longer to find.
+    ///
+    /// # Errors
+    /// When `/proc` is not there.
+    pub fn this_machine() -> io::Result<RunBy> {
         Ok(RunBy {
             machine_id: machine_id(),
             host_name: host_name(),
             boot_id: clock::boot_id()?,
-            pid_namespace: own_pid_namespace(),
+            pid_namespace: None,
             uid: rustix::process::geteuid().as_raw(),
         })
     }

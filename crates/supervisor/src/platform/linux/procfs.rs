@@ -75,6 +75,20 @@ pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
     Ok(&buffer[..count])
 }
 
+/// The control groups of this process (`/proc/self/cgroup`, cgroups(7)). Read in large pieces: each launch reads it.
+pub fn own_cgroups() -> Option<String> {
+    let mut buffer = [0; 16 << 10];
+    let mut file = fs::File::open("/proc/self/cgroup").ok()?;
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer[length..]).ok()? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    String::from_utf8(buffer[..length].to_vec()).ok()
+}
+
 fn parse_stat(text: &str) -> Option<Stat> {
     // The name stands in parentheses and may hold any character, parentheses too.
     let (before, after) = text.rsplit_once(')')?;

@@ -12,6 +12,7 @@ use rustix::process::{geteuid, getpid};
 use super::cgroup::PREFIX;
 use super::clock;
 use super::dbus::{Answer, Incoming, Method, Values, greeting, read_greeting, read_message};
+use super::procfs;
 
 /// Says with `off` that no service manager is asked for a scope.
 pub const SCOPE_VARIABLE: &str = "HOMING_SCOPE";
@@ -98,7 +99,7 @@ pub fn outlook() -> Option<Outlook> {
 
 /// The control group of this process, as systemd sees it: in the unified hierarchy, or in its own of version 1.
 fn own_cgroup() -> Option<String> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let groups = procfs::own_cgroups()?;
     let of =
         |hierarchy: &str| groups.lines().find_map(|line| line.split_once(hierarchy)).map(|(_, path)| path);
     [of("0::"), of(":name=systemd:")]
