@@ -249,6 +249,12 @@ impl Homing {
         self.home.root.path()
     }
 
+    /// Whether the home's path still means the directory that is open. Where it does not, because the home was renamed or
+    /// replaced, every operation fails with [`Error::HomeReplaced`]: a host that lives on opens the home anew.
+    pub fn is_current(&self) -> bool {
+        self.home.check_current().is_ok()
+    }
+
     /// Where a job's directory is, as long as the job is kept.
     pub fn job_path(&self, id: JobId) -> PathBuf {
         self.home.jobs.path().join(id.as_str())

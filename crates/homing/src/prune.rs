@@ -75,7 +75,7 @@ impl Homing {
         if options.dry_run {
             self.sync()?;
         } else {
-            self.recover(RecoverOptions::default())?;
+            self.recover_all(RecoverOptions::default())?;
         }
         self.prune_known(options)
     }

@@ -15,11 +15,12 @@ use homing_supervisor::{
     end_orphans, find_unlinked_supervisors,
 };
 
-use crate::Result;
 use crate::homing::Homing;
 use crate::observe::{
     StartKnowledge, SupervisorLiveness, conclude, liveness_without_lock, read_record, relation,
 };
+use crate::set_aside::Depth;
+use crate::{PruneReport, Result};
 
 /// How often, and after which pause, a lock is tried that a reader may hold for a moment.
 const LOCK_TRIES: u32 = 40;
@@ -45,6 +46,10 @@ pub struct RecoverReport {
     pub left: Vec<(JobId, String)>,
     /// Jobs that could not be read or written.
     pub failed: Vec<(JobId, DiskError)>,
+    /// What lay in the home where it does not belong, and where it is now.
+    pub set_aside: Vec<(PathBuf, PathBuf)>,
+    /// Jobs that retention has removed.
+    pub pruned: Vec<JobId>,
 }
 
 /// What became of one job.
@@ -60,8 +65,8 @@ pub(crate) enum Recovered {
 
 impl Homing {
     /// Recovers every job whose supervisor died: its processes are ended and named, and its end is recorded as `lost`.
-    /// Ends every job that runs on although its directory was removed or renamed away.
-    /// Called by the monitor, and by hosts that live on; reading a home never does this.
+    /// Ends every job that runs on although its directory was removed or renamed away, moves planted files into
+    /// `set-aside/`, and applies retention where that was not done for a day. Called by the monitor, and by hosts that live on; reading a home never does this.
     ///
     /// A job that ran in another pid namespace, such as another container, is recorded and its processes are not
     /// searched for; a process in that namespace does this later. About a job of another host nothing is concluded
@@ -79,6 +84,19 @@ impl Homing {
     /// # Errors
     /// When the home or the ledger cannot be used. A single job that cannot be recovered is in the report.
     pub fn recover(&self, options: RecoverOptions) -> Result<RecoverReport> {
+        let mut report = self.recover_all(options)?;
+        let moved = self.set_planted_aside(Depth::Jobs)?;
+        report.set_aside = moved.into_iter().map(|(planted, place)| (planted.path, place)).collect();
+        if let Some(mut pass) = self.pruning_due()? {
+            let mut pruned = PruneReport::default();
+            while !self.prune_batch(&mut pass, &mut pruned)? {}
+            report.pruned = pruned.removed;
+        }
+        Ok(report)
+    }
+
+    /// As [`Homing::recover`], for jobs alone.
+    pub(crate) fn recover_all(&self, options: RecoverOptions) -> Result<RecoverReport> {
         remove_abandoned();
         let unreachable = self.full_scan()?.unreachable;
         let mut jobs = self.with_ledger(|ledger| ledger.needing_recovery())?;

@@ -1,8 +1,10 @@
 //! `homing recover`: ends what is left of jobs whose supervisor died, and records their end.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use homing::core::text::flatten;
 use homing::{JobId, RecoverOptions};
 use serde::Serialize;
 
@@ -18,6 +20,15 @@ struct RecoverDocument<'a> {
     ended_without_directory: Vec<JobId>,
     left: Vec<Unrecovered<'a>>,
     failed: Vec<Unrecovered<'a>>,
+    set_aside: Vec<Moved<'a>>,
+    pruned: &'a [JobId],
+}
+
+/// A planted file that was moved.
+#[derive(Serialize)]
+struct Moved<'a> {
+    from: &'a Path,
+    to: &'a Path,
 }
 
 /// A job that was not recovered.
@@ -40,6 +51,8 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
             ended_without_directory: report.ended_without_directory.iter().map(|(id, _)| *id).collect(),
             left: unrecovered(&report.left),
             failed: unrecovered(&failures),
+            set_aside: report.set_aside.iter().map(|(from, to)| Moved { from, to }).collect(),
+            pruned: &report.pruned,
         })?;
         return Ok(status);
     }
@@ -53,11 +66,22 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     for (id, reason) in report.left.iter().chain(&failures) {
         writeln!(stdout, "{id}  not recovered: {reason}")?;
     }
+    for (from, to) in &report.set_aside {
+        writeln!(stdout, "{} did not belong here and is in {} now", shown(from), shown(to))?;
+    }
+    if !report.pruned.is_empty() {
+        writeln!(stdout, "old jobs removed by retention: {}", report.pruned.len())?;
+    }
     let nothing_ended = report.recovered.is_empty() && report.ended_without_directory.is_empty();
-    if nothing_ended && report.left.is_empty() && failures.is_empty() {
+    if nothing_ended && report.left.is_empty() && failures.is_empty() && report.set_aside.is_empty() {
         writeln!(stdout, "nothing to recover")?;
     }
     Ok(status)
+}
+
+/// A path in one line without control characters.
+fn shown(path: &Path) -> String {
+    flatten(&path.to_string_lossy())
 }
 
 fn unrecovered(jobs: &[(JobId, String)]) -> Vec<Unrecovered<'_>> {

@@ -54,7 +54,8 @@ impl House {
         // Stamped before it is read: what changes in between is noticed the next time.
         let stamp = stamp();
         let was_refused = |homing: &Homing| homing.config_refusal().is_some();
-        if open_now.as_ref().is_none_or(|(read, homing)| *read != stamp || was_refused(homing)) {
+        let is_stale = |homing: &Homing| was_refused(homing) || !homing.is_current();
+        if open_now.as_ref().is_none_or(|(read, homing)| *read != stamp || is_stale(homing)) {
             // A client that ends its server's process tree does not mean the jobs.
             let opened = open(OpenOptions::new().apart().recovers())?;
             if let Some(homing) = opened.as_ref().filter(|homing| was_refused(homing)) {

@@ -10,7 +10,7 @@ use homing::{JobId, ListOptions, MonitorOptions, MonitorUntil, Outcome};
 use testkit::wait_until;
 
 use crate::evidence::{ids, json, names_in};
-use crate::setup::{Setup, kill_9, outcome};
+use crate::setup::{Setup, kill_9, outcome, stdout};
 
 /// Longer than any command needs, and shorter than any lock is waited for.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -38,6 +38,23 @@ fn at_once(mut command: Command, what: &str) -> Output {
             panic!("{what}: it blocks")
         }
     }
+}
+
+#[test]
+fn recover_moves_aside_what_was_planted_and_applies_retention() {
+    let setup = Setup::new();
+    let old = setup.run("true").id;
+    setup.homing.acknowledge(&[old]).expect("its session has read it");
+    let inbox = setup.home.path().join("inbox");
+    fs::create_dir(inbox.join("planted")).expect("a directory");
+    let config = setup.scratch("retention.toml");
+    fs::write(&config, "[retention]\nfinished = \"1ms\"\n").expect("a configuration");
+    let mut recover = setup.program();
+    let recovered = stdout(&recover.arg("recover").env("HOMING_CONFIG", &config).output().expect("it runs"));
+    assert!(recovered.contains("planted did not belong here"), "{recovered}");
+    assert!(recovered.contains("old jobs removed by retention: 1"), "{recovered}");
+    assert!(!inbox.join("planted").exists() && setup.home.path().join("set-aside").exists());
+    assert!(setup.homing.get(old).is_err(), "it was removed");
 }
 
 #[test]
