@@ -104,13 +104,18 @@ fn a_monitor_holds_wakes_and_does_not_abort() {
     let output = setup.confined(&["monitor", "--once", "--command", "true"]).output().unwrap();
     says(&output, 0, "cannot start a thread");
     assert_eq!(setup.job(id)["follow_up"]["state"], "pending");
-    // One that is to take over says why it cannot wait.
+    // One that is to take over says why it cannot wait, and goes on trying.
     let mut active = setup.homing(&["monitor", "--command", "true"]).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first monitor wakes", || setup.job(id)["follow_up"]["state"] == "acknowledged");
-    let output = setup.confined(&["monitor", "--command", "true"]).output().unwrap();
-    active.kill().unwrap();
-    active.wait().unwrap();
-    says(&output, 1, "thread");
+    let mut standby =
+        setup.confined(&["monitor", "--command", "true"]).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(standby.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let reason = lines.into_iter().find(|line| line.contains("thread"));
+    for monitor in [&mut active, &mut standby] {
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+    }
+    assert!(reason.is_some_and(|line| line.contains("trying again in")));
 }
 
 #[test]

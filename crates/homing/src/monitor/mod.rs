@@ -314,6 +314,10 @@ impl Monitor {
         let mut ask_at = Some(Instant::now());
         loop {
             if ask_at.is_some_and(|at| at <= Instant::now()) {
+                // Without a thread that waits, the lock is still taken once it is free.
+                if let Some(lock) = MonitorLock::try_take(home)? {
+                    return Ok(Some(lock));
+                }
                 let bell = self.bell.clone();
                 let answer = move |lock| bell.send(Message::Locked(lock));
                 ask_at = match MonitorLock::wait(home, Arc::clone(&cancelled), answer) {
