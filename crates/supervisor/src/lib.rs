@@ -38,5 +38,5 @@ pub use liveness::JobLock;
 pub use orphans::end_orphans;
 pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord};
 pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, START_TIMEOUT, Start, stand_apart, supervise, time_since_launch};
+pub use supervise::{ANSWER, START_TIMEOUT, Start, stand_apart, supervise};
 pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};

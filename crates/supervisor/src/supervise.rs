@@ -83,11 +83,11 @@ pub enum Start {
 pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long ago the job was launched, on the clock since boot, which does not jump.
-pub fn time_since_launch(spec: &SpecFile) -> Duration {
+fn time_since_launch(spec: &SpecFile) -> Duration {
     clock::uptime().saturating_sub(Duration::from_micros(spec.created_uptime_us))
 }
 
-/// Takes the lock, and waits for it: a door that looks at the job holds it for a moment. `None` where there is nothing
+/// Takes the lock, and waits for it: a reader that observes the job holds it for a moment. `None` where there is nothing
 /// to do: another supervisor, whose launcher died, has begun, or has held the lock for longer than anything should.
 fn take_unless_begun(directory: &Directory, record: &Record) -> Result<Option<JobLock>, DiskError> {
     let give_up_at = clock::monotonic() + LOCK_TIMEOUT;

@@ -35,7 +35,7 @@ const EXITING: u32 = 0x4;
 const SIGNALED: u32 = 0x400;
 
 impl Stat {
-    /// Whether it was stopped by a signal, or by whoever traces it (ptrace(2)).
+    /// Whether it was stopped by a signal, or by its tracer (ptrace(2)).
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
@@ -75,18 +75,9 @@ pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
     Ok(&buffer[..count])
 }
 
-/// The control groups of this process (`/proc/self/cgroup`, cgroups(7)). Read in large pieces: each launch reads it.
+/// The control groups of this process (`/proc/self/cgroup`, cgroups(7)).
 pub fn own_cgroups() -> Option<String> {
-    let mut buffer = [0; 16 << 10];
-    let mut file = fs::File::open("/proc/self/cgroup").ok()?;
-    let mut length = 0;
-    loop {
-        match file.read(&mut buffer[length..]).ok()? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    String::from_utf8(buffer[..length].to_vec()).ok()
+    String::from_utf8(read_at_once("/proc/self/cgroup").ok()?).ok()
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
