@@ -1,5 +1,5 @@
 //! Launches under a key: the job's id is made from session and key, and one rename decides which of several launchers
-//! makes the job. Whoever comes later finds it, and starts it where the first launcher died before it could. Starts no
+//! makes the job. A later launcher finds it, and starts it where the first launcher died before it could. Starts no
 //! process itself.
 
 use std::io;
@@ -124,7 +124,7 @@ impl Homing {
         self.await_launcher(directory, spec)
     }
 
-    /// Waits until whoever made a job has started it; where he has died, it is for this process to do.
+    /// Waits until the launcher that made a job has started it; where that one has died, this process starts it.
     fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
         let id = spec.id;
         let give_up_at = Instant::now() + OTHERS_TIME;
@@ -141,7 +141,7 @@ impl Homing {
             let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
             let is_over = Instant::now() >= give_up_at;
             if has_begun || is_over || spec.boot_id != self.here()?.boot_id {
-                // Whoever launched it may have died before this.
+                // Its launcher may have died before this.
                 ring_doorbell(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
                 return Ok(self.as_it_is_now(id)?.map(|job| Keyed::Known(Box::new(job))));

@@ -24,7 +24,7 @@ pub(crate) struct Prepared {
 }
 
 impl Homing {
-    /// Makes the job's directory with everything in it, and rings its doorbell. Nothing is durable yet.
+    /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
     pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
         let spec = self.spec_file(asked, JobId::from_random(random_bytes()?))?;
         let id = spec.id;
@@ -94,7 +94,7 @@ impl Homing {
     }
 
     /// Makes the knowledge of the job survive a power cut: its spec, and the names that lead to it. Not the record,
-    /// whose content a power cut makes obsolete, and not the doorbell: after a boot every job is looked at.
+    /// whose content a power cut makes obsolete, and not the inbox entry: after a boot every job is observed.
     pub(crate) fn make_durable(&self, directory: &Directory, written: &WrittenSpec) -> Result<(), DiskError> {
         written.sync().map_err(|e| directory.error("sync", SPEC, e))?;
         directory.sync()?;

@@ -32,7 +32,7 @@ pub struct SyncReport {
 const BATCH: usize = 1_000;
 
 impl Homing {
-    /// Brings the ledger up to date: takes in every job whose doorbell rang, and observes every job that is not finished.
+    /// Brings the ledger up to date: takes in every job that has an inbox entry, and observes every job that is not finished.
     /// A job that nobody looks after any more becomes `lost` in the ledger; its processes and its record are left to
     /// [`Homing::recover`]. Everything that reads does this first.
     ///
@@ -87,7 +87,7 @@ impl Homing {
             self.home.jobs.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         new.retain(|id| !known_ids.contains(id));
         new.extend(self.inbox_entries()?);
-        // Whoever recovered them may have died before saying so.
+        // The process that recovered them may have died before it wrote the inbox entry.
         new.extend(abandoned);
         let report = self.take_in(&new, unfinished)?;
         let boot_id = self.here()?.boot_id.clone();

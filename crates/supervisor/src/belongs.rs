@@ -21,7 +21,7 @@ pub const MONITOR_ARGUMENT: &str = "__monitor";
 /// Argument of a supervisor whose job may start later than others ([`Start::Late`](crate::Start::Late)).
 pub const LATE_ARGUMENT: &str = "late";
 
-/// Last argument of a supervisor or a monitor that is to be no child of whoever starts it.
+/// Last argument of a supervisor or a monitor that is not to be a child of the process that starts it.
 pub const APART_ARGUMENT: &str = "apart";
 
 /// The environment variable that every process of a job carries, unless it was taken away.

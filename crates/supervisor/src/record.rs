@@ -33,7 +33,7 @@ const FINISHED: SlotPlace = SlotPlace { magic: *b"HMFI", offset: 1536, size: REC
 /// Magic, format version, length, checksum: four bytes each, little-endian.
 const SLOT_HEADER: usize = 16;
 
-/// How often a slot that looks torn is read again: its writer may be at work.
+/// How often a slot that looks torn is read again: its writer may be writing.
 const TORN_READS: u32 = 5;
 
 /// Between two such reads.
@@ -258,7 +258,7 @@ impl Record {
         Record { file }
     }
 
-    /// Reads both slots. A slot that looks torn is read again a few times: its writer may be at work.
+    /// Reads both slots. A slot that looks torn is read again a few times: its writer may be writing.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -28,7 +28,7 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         note_with_hint(&warning.to_string(), &warning.hint());
     }
     if wait.is_some() {
-        // At once: whoever ends this process now is told which job keeps running.
+        // At once: a signal that ends this process now says which job keeps running.
         explain_interrupt(&[job.id]);
     }
     if job.state == JobState::Starting {

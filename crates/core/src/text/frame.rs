@@ -42,7 +42,7 @@ pub const FRAME_CHARS: usize =
 
 /// Frames a text: says what it is, and puts it between a line with `BEGIN` and one with `END` and the nonce.
 ///
-/// Nothing else in the text matters, because whoever wrote it could not know the nonce.
+/// Nothing else in the text matters, because its author could not know the nonce.
 ///
 /// # Errors
 /// [`NonceInText`] where the text holds the nonce: draw another one.

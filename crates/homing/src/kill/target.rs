@@ -187,7 +187,7 @@ impl Homing {
             target.stage = Stage::SupervisorKilled { at: uptime() };
             target.look_soon();
         } else if now >= stopped_until {
-            // It is at work. It may be stopped yet.
+            // It runs. It may be stopped yet.
             target.look_at = Some((now + Duration::from_secs(1)).min(until));
         } else {
             target.look_at = Some(stopped_until);
