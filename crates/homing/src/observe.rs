@@ -164,6 +164,28 @@ pub(crate) fn read_record(directory: &Directory) -> Result<RecordContent, DiskEr
     }
 }
 
+/// The directory of a job and what its record says, where there is one that can be read.
+pub(crate) fn record_of(jobs: &Directory, id: JobId) -> Option<(Directory, RecordContent)> {
+    let directory = jobs.open_job(id).ok()?;
+    let content = Record::open_to_read(&directory).ok()??.read().ok()?;
+    Some((directory, content))
+}
+
+/// Whether the supervisor of a job is a process that can be seen from `here`, runs, and looks after this very directory.
+/// In a copy of a home it looks after the original.
+///
+/// # Errors
+/// When the lock file cannot be opened.
+pub(crate) fn runs_here(
+    directory: &Directory,
+    started: &StartedRecord,
+    here: &RunBy,
+) -> Result<bool, DiskError> {
+    Ok(here.relation_to(&started.run_by, false) == Relation::SamePidNamespace
+        && started.supervisor.is_running()
+        && JobLock::is_held(directory)?)
+}
+
 /// Whether somebody looks after a job that has no recorded end.
 fn liveness(
     directory: &Directory,

@@ -5,13 +5,10 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId};
-use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::{Relation, RunBy};
-use homing_supervisor::{Record, RecordContent, StartedRecord};
 
 use crate::Result;
 use crate::homing::Homing;
-use crate::observe::observe;
+use crate::observe::{observe, record_of, runs_here};
 use crate::watcher::Watcher;
 
 /// Which of several jobs are waited for.
@@ -126,12 +123,13 @@ impl Homing {
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
     pub fn is_over(&self, id: JobId) -> Result<bool> {
         // By its record alone where that says it, as it does for a job that runs.
-        if let Some(content) = record_of(&self.home.jobs, id) {
-            let here = self.here()?;
+        if let Some((directory, content)) = record_of(&self.home.jobs, id) {
             if content.finished.valid().is_some() {
                 return Ok(true);
             }
-            if content.started.valid().is_some_and(|started| runs_here(started, here)) {
+            if let Some(started) = content.started.valid()
+                && runs_here(&directory, started, self.here()?)?
+            {
                 return Ok(false);
             }
         }
@@ -141,17 +139,6 @@ impl Homing {
             None => self.get(id).map(|_| true),
         }
     }
-}
-
-/// What the record of a job says, where there is one that can be read.
-pub(crate) fn record_of(jobs: &Directory, id: JobId) -> Option<RecordContent> {
-    let directory = jobs.open_job(id).ok()?;
-    Record::open_to_read(&directory).ok()??.read().ok()
-}
-
-/// Whether the supervisor of a job is a process that can be seen from `here`, and runs.
-pub(crate) fn runs_here(started: &StartedRecord, here: &RunBy) -> bool {
-    here.relation_to(&started.run_by, false) == Relation::SamePidNamespace && started.supervisor.is_running()
 }
 
 /// A wait that is under way, and holds no thread.

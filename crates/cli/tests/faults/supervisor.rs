@@ -232,7 +232,11 @@ fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
         let said = in_the_copy(args);
         assert!(said.contains("not recovered") && said.contains("a copy of it"), "{said}");
     }
+    let said = in_the_copy(&["kill", id.as_str()]);
+    assert!(said.contains("a copy of it") && said.contains("in the original home"), "{said}");
+    in_the_copy(&["wait", "--timeout", "0.1s", id.as_str()]);
     assert_eq!(setup.home.marked().len(), 1, "the job runs on");
+    assert!(setup.homing.get(id).expect("the job").outcome().is_none());
     setup.homing.kill(id, homing::KilledBy::Operator).expect("it ends");
     assert!(in_the_copy(&["wait", id.as_str()]).contains("lost"));
     assert!(in_the_copy(&["recover"]).contains("recovered"));

@@ -10,7 +10,7 @@ use homing_supervisor::{SpecFile, injected_millis};
 
 use crate::Result;
 use crate::homing::Homing;
-use crate::wait::{record_of, runs_here};
+use crate::observe::{record_of, runs_here};
 
 /// How long after the limit and the grace time a supervisor may take before the limit is kept from outside.
 const LIMIT_MARGIN: Duration = Duration::from_secs(5);
@@ -30,14 +30,13 @@ impl Homing {
     /// How long it takes until the limit of a running job has to be kept from outside, on the clock that goes on while the
     /// machine sleeps. `None` where the job has no limit, or does not run in this pid namespace.
     pub(crate) fn limit_due_in(&self, id: JobId) -> Result<Option<Duration>> {
-        let Some(directory) = self.open_job_if_there(id)? else { return Ok(None) };
+        let Some((directory, record)) = record_of(&self.home.jobs, id) else { return Ok(None) };
         let Some(spec) = SpecFile::read(&directory)? else { return Ok(None) };
         let limits = spec.limits();
-        let (Some(timeout), Some(record)) = (limits.timeout, record_of(&self.home.jobs, id)) else {
+        let (Some(timeout), Some(started)) = (limits.timeout, record.started.into_valid()) else {
             return Ok(None);
         };
-        let Some(started) = record.started.into_valid() else { return Ok(None) };
-        if !runs_here(&started, self.here()?) {
+        if !runs_here(&directory, &started, self.here()?)? {
             return Ok(None);
         }
         // The kernel counts from the boot, in ticks (proc_pid_stat(5), `starttime`).
@@ -55,12 +54,14 @@ impl Homing {
     /// # Errors
     /// When the record cannot be written, or the supervisor cannot be signalled.
     pub(crate) fn keep_limit(&self, id: JobId) -> Result<LimitKept> {
-        let Some(record) = record_of(&self.home.jobs, id) else { return Ok(LimitKept::NotNeeded) };
+        let Some((directory, record)) = record_of(&self.home.jobs, id) else {
+            return Ok(LimitKept::NotNeeded);
+        };
         let is_over = record.finished.valid().is_some();
         let Some(started) = record.started.into_valid().filter(|_| !is_over) else {
             return Ok(LimitKept::NotNeeded);
         };
-        if !runs_here(&started, self.here()?) {
+        if !runs_here(&directory, &started, self.here()?)? {
             return Ok(LimitKept::NotNeeded);
         }
         let stat = procfs::stat(started.supervisor.pid)

@@ -12,9 +12,8 @@ use rustix::process::Signal;
 
 use super::{Killing, START_TIMEOUT};
 use crate::homing::Homing;
-use crate::observe::{StartKnowledge, observe};
+use crate::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
 use crate::recover::RecoverOptions;
-use crate::wait::{record_of, runs_here};
 use crate::{Error, Result};
 
 /// How much longer than its grace time a supervisor that is stopped or traced has to end its job.
@@ -124,16 +123,22 @@ impl Homing {
     /// How far a job is; `None` where it has no directory. A job whose supervisor is gone is recovered before that.
     fn see(&self, id: JobId) -> Result<Option<Seen>> {
         // By its record alone where that says enough, as it does for a job that runs.
-        if let Some(content) = record_of(&self.home.jobs, id) {
+        if let Some((directory, content)) = record_of(&self.home.jobs, id) {
             let is_over = content.finished.valid().is_some_and(|finished| finished.recovery.is_none());
             let started = content.started.into_valid();
-            let here = self.here()?;
-            let runs = || started.as_ref().is_some_and(|started| runs_here(started, here));
-            if is_over || runs() {
+            let runs = match &started {
+                Some(started) if !is_over => runs_here(&directory, started, self.here()?)?,
+                Some(_) | None => false,
+            };
+            if is_over || runs {
                 return Ok(Some(Seen { started, is_over }));
             }
         }
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
+        if seen.supervisor == SupervisorLiveness::Elsewhere {
+            let copy = "its supervisor looks after another directory, so this one is a copy of it: kill it in the original home";
+            return Err(Error::CannotSignal { job: id, source: io::Error::other(copy) });
+        }
         if seen.recovery().is_some() {
             self.recover_job(id, StartKnowledge::MayAppear, RecoverOptions::default())?;
         }
