@@ -361,7 +361,7 @@ fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
 }
 
 fn check_cgroup() -> Check {
-    match cgroup::delegated_directory() {
+    match cgroup::delegated_directory(&cgroup::OwnGroups::read()) {
         Some(path) => {
             Check::new("cgroup", Verdict::Ok, format!("jobs get groups of their own in {}", path.display()))
         }

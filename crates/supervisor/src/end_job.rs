@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::belongs::is_spared;
 use crate::platform::cgroup::CgroupGuard;
 use crate::platform::procfs::{self, Stat};
-use crate::platform::wait::{Reaped, Wait, reap};
+use crate::platform::wait::{Reaped, Wait, has_children, reap};
 use crate::platform::{ProcessIdentity, clock};
 
 /// How long SIGKILL is repeated before a process counts as one that cannot be ended.
@@ -42,6 +42,9 @@ impl JobTree {
 
     /// The supervisors of other jobs, and the monitor, that this job started and that live on.
     pub(crate) fn spared(&self) -> Vec<(u32, Stat)> {
+        if !has_children() {
+            return Vec::new();
+        }
         let children = procfs::children(std::process::id()).into_iter();
         children
             .filter_map(|pid| Some((pid, procfs::stat(pid).filter(|stat| !stat.has_ended())?)))

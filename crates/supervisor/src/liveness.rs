@@ -37,10 +37,16 @@ impl JobLock {
     /// # Errors
     /// When the lock file cannot be opened.
     pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+        // Lock before asking: until then it was the supervisor that held it.
+        Ok(JobLock::try_lock(directory)?.filter(|_| !is_supervised(directory)))
+    }
+
+    /// Takes the lock file if nobody holds it. Where the file was removed and made again, that says nothing of who looks
+    /// after the job.
+    pub(crate) fn try_lock(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         let file = directory.open_or_create(LOCK)?;
         match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-            // Lock before asking: until then it was the supervisor that held it.
-            Ok(()) => Ok((!is_supervised(directory)).then_some(JobLock { file })),
+            Ok(()) => Ok(Some(JobLock { file })),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(directory.error("lock", LOCK, error)),
         }

@@ -15,10 +15,10 @@ use crate::layout::{Directory, SCRIPT};
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
-use crate::platform::scope::Placement;
 use crate::platform::{ProcessIdentity, RunBy};
-use crate::record::{Record, StartedRecord};
+use crate::record::StartedRecord;
 use crate::spec_file::SpecFile;
+use crate::supervision::Supervision;
 
 /// Where programs are looked for when the environment has no `PATH`, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -34,23 +34,23 @@ pub(crate) struct StartedJob {
     pub cgroup: Option<CgroupGuard>,
 }
 
-/// Starts the command of `spec`.
+/// Starts the command of `spec`, in the control group that is `planned` for it. `service` is what ends it with itself.
 ///
 /// # Errors
 /// Why it could not be started; then nothing of it ran, and no process of it is left but a zombie.
 pub(crate) fn start_job(
     spec: &SpecFile,
-    directory: &Directory,
-    record: &Record,
+    supervision: &Supervision,
     null: BorrowedFd<'_>,
-    placement: &Placement,
+    service: Option<String>,
+    planned: Option<Cgroup>,
 ) -> Result<StartedJob, StartError> {
+    let Supervision { directory, record, .. } = supervision;
     let plan = exec_plan(spec, directory)?;
     let (output, output_writer) =
         pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe for its output"))?;
     rustix::io::ioctl_fionbio(&output, true).map_err(failed("prepare the pipe for its output"))?;
     let output_pipe = fstat(&output).map_err(failed("inspect the pipe for its output"))?.st_ino;
-    let planned = Cgroup::planned(spec.id);
 
     let child =
         fork_behind_gate(&plan, null, output_writer.as_fd()).map_err(failed_io("make a process for it"))?;
@@ -68,7 +68,7 @@ pub(crate) fn start_job(
         output_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
         decided: None,
-        service: placement.service(),
+        service,
         ended: None,
     };
     // Before its group is made: whatever dies from now on, recovery knows which group to remove.

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::layout::{Directory, RECORD, SPEC};
 use crate::liveness::JobLock;
 use crate::output::OutputWriter;
-use crate::platform::cgroup::leave_foreign_job;
+use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::clock;
 use crate::platform::fork::{close_inherited_descriptors, go_on_in_a_child};
 use crate::platform::scope;
@@ -47,16 +47,12 @@ pub fn stand_apart() {
 /// # Errors
 /// When there is no such job, or its disk cannot be read.
 pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
-    detach();
+    let groups = detach();
     let directory = Directory::open(directory)?;
     let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
     let record = Record::open_to_update(&directory)?.ok_or_else(no_record)?;
-    let Some(_lock) = take_unless_begun(&directory, &record)? else { return Ok(()) };
+    let Some(_lock) = lock_unless_begun(&directory, &record)? else { return Ok(()) };
     crash_point("supervise/locked");
-    if has_begun(&directory, &record)? {
-        // Somebody gave this job up before we came, or a supervisor died: a command never runs twice.
-        return Ok(());
-    }
     let no_spec = || directory.error("open", SPEC, rustix::io::Errno::NOENT);
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
     let supervision = Supervision { id: spec.id, directory, record };
@@ -65,7 +61,7 @@ pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
         return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
     }
-    run(&supervision, &spec)
+    run(&supervision, &spec, groups)
 }
 
 /// When a job may start.
@@ -88,15 +84,21 @@ fn time_since_launch(spec: &SpecFile) -> Duration {
 }
 
 /// Takes the lock, and waits for it: a reader that observes the job holds it for a moment. `None` where there is nothing
-/// to do: another supervisor, whose launcher died, has begun, or has held the lock for longer than anything should.
-fn take_unless_begun(directory: &Directory, record: &Record) -> Result<Option<JobLock>, DiskError> {
+/// to do: somebody gave this job up before we came, or another supervisor, whose launcher died, has begun, or has held the
+/// lock for longer than anything should. A command never runs twice.
+fn lock_unless_begun(directory: &Directory, record: &Record) -> Result<Option<JobLock>, DiskError> {
     let give_up_at = clock::monotonic() + LOCK_TIMEOUT;
     let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(lock) = JobLock::try_take(directory)? {
-            return Ok(Some(lock));
+        // Lock before reading: until then another supervisor may begin.
+        let lock = JobLock::try_lock(directory)?;
+        if has_begun(directory, record)? {
+            return Ok(None);
         }
-        if has_begun(directory, record)? || clock::monotonic() >= give_up_at {
+        if lock.is_some() {
+            return Ok(lock);
+        }
+        if clock::monotonic() >= give_up_at {
             return Ok(None);
         }
         std::thread::sleep(pause);
@@ -110,8 +112,9 @@ fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> 
 }
 
 /// Leaves everything of the launcher behind: its session and terminal, its descriptors, its place as our child's heir.
+/// Returns the control groups that this process is in then.
 #[allow(unsafe_code, reason = "closing descriptors that nobody owns")]
-fn detach() {
+fn detach() -> OwnGroups {
     // SAFETY: this is the first thing the process does; nothing has been opened.
     unsafe { close_inherited_descriptors() };
     // Fails only where we lead a session already.
@@ -119,12 +122,12 @@ fn detach() {
     // Fails only on kernels before 3.4.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let _ = rustix::process::chdir("/");
-    leave_foreign_job();
+    leave_foreign_job()
 }
 
 /// Starts the job, and watches over it to its end.
-fn run(supervision: &Supervision, spec: &SpecFile) -> Result<(), DiskError> {
-    match start(supervision, spec) {
+fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
+    match start(supervision, spec, groups) {
         Ok(watch) => {
             answer_launcher();
             crash_point("supervise/answered");
@@ -139,7 +142,7 @@ fn run(supervision: &Supervision, spec: &SpecFile) -> Result<(), DiskError> {
     }
 }
 
-fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError> {
+fn start(supervision: &Supervision, spec: &SpecFile, mut groups: OwnGroups) -> Result<Watch, StartError> {
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
         errno: error.raw_os_error(),
@@ -149,9 +152,11 @@ fn start(supervision: &Supervision, spec: &SpecFile) -> Result<Watch, StartError
     let _ = signals.watch_removals(supervision.directory.as_fd());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    let placement = scope::enter_own(spec.id.as_str(), &format!("homing job {}{described}", spec.id));
+    let placement =
+        scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let job = start_job(spec, &supervision.directory, &supervision.record, null.as_fd(), &placement)?;
+    let planned = Cgroup::planned(spec.id, &groups);
+    let job = start_job(spec, supervision, null.as_fd(), placement.service(), planned)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(Watch::new(job, signals, output, spec))
 }

@@ -116,9 +116,13 @@ fn open_log(home: &Directory) -> Result<File, DiskError> {
 pub(crate) fn run_on_demand() -> Result<()> {
     // Fails only where we lead a session already.
     let _ = rustix::process::setsid();
-    leave_foreign_job();
+    let mut groups = leave_foreign_job();
     // The service that it was started from may end before it has anything to do.
-    scope::enter_own(&format!("monitor-{}", std::process::id()), "homing monitor, started on demand");
+    scope::enter_own(
+        &mut groups,
+        &format!("monitor-{}", std::process::id()),
+        "homing monitor, started on demand",
+    );
     let homing = Arc::new(OpenOptions::new().open()?);
     let clock = Arc::clone(&homing);
     let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {

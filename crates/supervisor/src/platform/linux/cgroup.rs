@@ -30,6 +30,34 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
 /// How often a group is made again that another process has removed while it was still empty.
 const CREATE_ATTEMPTS: usize = 3;
 
+/// The control groups that this process is in, as they were when they were read.
+#[derive(Clone, Debug, Default)]
+pub struct OwnGroups {
+    /// Lines as in `/proc/self/cgroup` (cgroups(7)); empty where the kernel does not show them.
+    lines: String,
+}
+
+impl OwnGroups {
+    /// Reads them.
+    pub fn read() -> OwnGroups {
+        OwnGroups { lines: procfs::own_cgroups().unwrap_or_default() }
+    }
+
+    /// The path in the hierarchy of this kind: `0::` is the unified one, `:name=systemd:` that of systemd in version 1.
+    pub(super) fn path_in(&self, hierarchy: &str) -> Option<&str> {
+        self.lines.lines().find_map(|line| line.split_once(hierarchy)).map(|(_, path)| path)
+    }
+
+    /// The directory of the unified hierarchy that this process is in.
+    fn directory(&self) -> Option<PathBuf> {
+        let own = self.lines.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+            .into_iter()
+            .map(|root| Path::new(root).join(own))
+            .find(|path| path.join("cgroup.procs").exists())
+    }
+}
+
 /// The control group of one job, as a path: it may not exist yet, or not any more.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
@@ -39,8 +67,8 @@ pub struct Cgroup {
 impl Cgroup {
     /// The group that a job will have, where the system lets us make one; `None` where it does not, which is no error.
     /// Nothing is made yet, so that its path can be recorded before it exists.
-    pub fn planned(id: JobId) -> Option<Cgroup> {
-        let path = delegated_directory()?.join(format!("{PREFIX}{id}"));
+    pub fn planned(id: JobId, own: &OwnGroups) -> Option<Cgroup> {
+        let path = delegated_directory(own)?.join(format!("{PREFIX}{id}"));
         (path.as_os_str().len() <= MAX_PATH_BYTES).then_some(Cgroup { path })
     }
 
@@ -103,7 +131,7 @@ impl Cgroup {
 
     /// Moves this process out of it, where it is in it: who recovers a lost job from inside must live to record its end.
     pub fn step_out(&self) {
-        let is_inside = own_directory().is_some_and(|own| own.starts_with(&self.path));
+        let is_inside = OwnGroups::read().directory().is_some_and(|own| own.starts_with(&self.path));
         if let Some(parent) = self.path.parent().filter(|_| is_inside) {
             // Should the kernel refuse, this process ends with the job, and another one records that.
             let _ = fs::write(parent.join("cgroup.procs"), std::process::id().to_string());
@@ -181,7 +209,7 @@ impl Drop for CgroupGuard {
 /// Removes the groups of jobs that were left behind empty in the directory that is delegated to this process: by a
 /// supervisor that was killed, or by processes that were kept and have ended since.
 pub fn remove_abandoned() {
-    let entries = delegated_directory().and_then(|directory| fs::read_dir(directory).ok());
+    let entries = delegated_directory(&OwnGroups::read()).and_then(|directory| fs::read_dir(directory).ok());
     for entry in entries.into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(job_of_group).is_some() {
             let group = Cgroup { path: entry.path() };
@@ -202,12 +230,12 @@ fn is_group_of_a_job(directory: &Path) -> bool {
 }
 
 /// The directory in which groups may be made: the one named by `HOMING_CGROUP`, or our own where it was delegated.
-pub fn delegated_directory() -> Option<PathBuf> {
+pub fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(CGROUP_VARIABLE) {
         let path = PathBuf::from(named);
         return (path.is_absolute() && path.join("cgroup.procs").exists()).then_some(path);
     }
-    let mut own = own_directory()?;
+    let mut own = own.directory()?;
     // Launched from inside a job: its group is ended with it, ours must not be.
     while is_group_of_a_job(&own) {
         own.pop();
@@ -223,27 +251,18 @@ pub fn delegated_directory() -> Option<PathBuf> {
 }
 
 /// Moves this process out of the control group of a job that it was started from: that group is ended with the job,
-/// and this process belongs to another.
-pub fn leave_foreign_job() {
-    let Some(mut directory) = own_directory() else { return };
-    if !is_group_of_a_job(&directory) {
-        return;
-    }
+/// and this process belongs to another. Returns the groups that it is in then.
+pub fn leave_foreign_job() -> OwnGroups {
+    let own = OwnGroups::read();
+    let Some(mut directory) = own.directory().filter(|directory| is_group_of_a_job(directory)) else {
+        return own;
+    };
     while is_group_of_a_job(&directory) {
         directory.pop();
     }
     // Should the kernel refuse, we end with that job, and whoever syncs next reports ours as lost.
     let _ = fs::write(directory.join("cgroup.procs"), std::process::id().to_string());
-}
-
-/// Where this process is in the unified hierarchy (cgroups(7)).
-fn own_directory() -> Option<PathBuf> {
-    let groups = procfs::own_cgroups()?;
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-        .into_iter()
-        .map(|root| Path::new(root).join(own))
-        .find(|path| path.join("cgroup.procs").exists())
+    OwnGroups::read()
 }
 
 /// Whether it was given to this user to make groups in: it belongs to the user, and so does the list of its processes.

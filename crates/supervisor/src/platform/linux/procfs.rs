@@ -77,7 +77,7 @@ pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> 
 
 /// The control groups of this process (`/proc/self/cgroup`, cgroups(7)).
 pub fn own_cgroups() -> Option<String> {
-    String::from_utf8(read_at_once("/proc/self/cgroup").ok()?).ok()
+    String::from_utf8(read_at_once("/proc/self/cgroup", 4 << 10).ok()?).ok()
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
@@ -197,7 +197,7 @@ fn environment(pid: u32) -> Vec<u8> {
     let mut without = 0;
     for _ in 0..EXEC_LOOKS {
         let task = live_task(pid);
-        let environment = read_at_once(&format!("{task}/environ")).unwrap_or_default();
+        let environment = read_at_once(&format!("{task}/environ"), 128 << 10).unwrap_or_default();
         if !environment.is_empty() {
             return environment;
         }
@@ -241,9 +241,10 @@ pub fn is_our_own() -> bool {
 }
 
 /// Reads a file of `/proc` in as few calls as possible: each shows the process as it was at one moment.
-fn read_at_once(path: &str) -> io::Result<Vec<u8>> {
+/// `expected_bytes` is how much room is made at first.
+fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
-    let mut buffer = vec![0; 128 << 10];
+    let mut buffer = vec![0; expected_bytes];
     let mut length = 0;
     loop {
         match file.read(&mut buffer[length..])? {

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use rustix::process::{geteuid, getpid};
 
-use super::cgroup::PREFIX;
+use super::cgroup::{OwnGroups, PREFIX};
 use super::clock;
 use super::dbus::{Answer, Incoming, Method, Values, greeting, read_greeting, read_message};
-use super::procfs;
 
 /// Says with `off` that no service manager is asked for a scope.
 pub const SCOPE_VARIABLE: &str = "HOMING_SCOPE";
@@ -56,12 +55,12 @@ impl Placement {
 }
 
 /// Moves this process into a scope `homing-NAME.scope` of its own, with groups below it delegated, where it stands in a
-/// service, in a login session, or in the scope of another job. Elsewhere it costs one look at `/proc/self/cgroup`. It
-/// waits at most 2 s for the manager.
+/// service, in a login session, or in the scope of another job, and reads its groups again then. It waits at most 2 s for
+/// the manager.
 ///
 /// Without the capability to do so (no manager, no right) nothing changes but the answer.
-pub fn enter_own(name: &str, description: &str) -> Placement {
-    let Some(unit) = own_cgroup().as_deref().and_then(unit_that_ends_us).map(str::to_owned) else {
+pub fn enter_own(own: &mut OwnGroups, name: &str, description: &str) -> Placement {
+    let Some(unit) = cgroup_of_unit(own).and_then(unit_that_ends_us).map(str::to_owned) else {
         return Placement::Free;
     };
     let bound = |reason: String| match unit.ends_with(".service") {
@@ -74,8 +73,11 @@ pub fn enter_own(name: &str, description: &str) -> Placement {
         return bound(format!("{SCOPE_VARIABLE} is off"));
     }
     let scope = format!("{PREFIX}{name}.scope");
-    match ask_for(&scope, &one_line(description)) {
-        Ok(()) => Placement::OwnScope,
+    match ask_for(own, &scope, &one_line(description)) {
+        Ok(moved) => {
+            *own = moved;
+            Placement::OwnScope
+        }
         Err(error) => bound(error.to_string()),
     }
 }
@@ -92,21 +94,18 @@ pub struct Outlook {
 /// Where this process runs in a unit of systemd that may end what is launched from here, whether a job gets a scope of its
 /// own. Nothing is asked.
 pub fn outlook() -> Option<Outlook> {
-    let cgroup = own_cgroup()?;
-    let unit = unit_that_ends_us(&cgroup)?.to_owned();
-    Some(Outlook { unit, manager: find_manager(&cgroup).map(drop).map_err(|error| error.to_string()) })
+    let own = OwnGroups::read();
+    let cgroup = cgroup_of_unit(&own)?;
+    let unit = unit_that_ends_us(cgroup)?.to_owned();
+    Some(Outlook { unit, manager: find_manager(cgroup).map(drop).map_err(|error| error.to_string()) })
 }
 
 /// The control group of this process, as systemd sees it: in the unified hierarchy, or in its own of version 1.
-fn own_cgroup() -> Option<String> {
-    let groups = procfs::own_cgroups()?;
-    let of =
-        |hierarchy: &str| groups.lines().find_map(|line| line.split_once(hierarchy)).map(|(_, path)| path);
-    [of("0::"), of(":name=systemd:")]
+fn cgroup_of_unit(own: &OwnGroups) -> Option<&str> {
+    ["0::", ":name=systemd:"]
         .into_iter()
-        .flatten()
+        .filter_map(|hierarchy| own.path_in(hierarchy))
         .find(|path| unit_of(path).is_some())
-        .map(str::to_owned)
 }
 
 /// The innermost service or scope of a control group; what was delegated may be divided further.
@@ -177,10 +176,10 @@ fn lingers(uid: u32) -> bool {
     users.lines().find_map(of_uid).or(named).is_some_and(|name| marks.join(name).exists())
 }
 
-/// Asks for a scope and waits until this process is in it.
-fn ask_for(scope: &str, description: &str) -> io::Result<()> {
+/// Asks for a scope and waits until this process is in it. Returns the groups that it is in then.
+fn ask_for(own: &OwnGroups, scope: &str, description: &str) -> io::Result<OwnGroups> {
     let give_up_at = clock::monotonic() + MANAGER_TIMEOUT;
-    let manager = find_manager(&own_cgroup().unwrap_or_default())?;
+    let manager = find_manager(cgroup_of_unit(own).unwrap_or_default())?;
     let mut stream = UnixStream::connect(&manager.socket)?;
     let mut request = greeting(geteuid().as_raw());
     if manager.is_bus {
@@ -194,13 +193,16 @@ fn ask_for(scope: &str, description: &str) -> io::Result<()> {
         None => {}
         Some(name) => return Err(io::Error::other(format!("the service manager refused: {name}"))),
     }
-    while own_cgroup().is_none_or(|cgroup| unit_of(&cgroup) != Some(scope)) {
+    loop {
+        let own = OwnGroups::read();
+        if cgroup_of_unit(&own).and_then(unit_of) == Some(scope) {
+            return Ok(own);
+        }
         if clock::monotonic() > give_up_at {
             return Err(io::ErrorKind::TimedOut.into());
         }
         std::thread::sleep(PAUSE);
     }
-    Ok(())
 }
 
 const HELLO_SERIAL: u32 = 1;

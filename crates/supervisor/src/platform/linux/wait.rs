@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use homing_core::{Outcome, Signal};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 /// A child that was reaped.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,12 @@ pub enum Wait {
     AllRunning,
     /// There are no children: the whole tree is gone, since an orphan becomes a child of its subreaper.
     NoChildren,
+}
+
+/// Whether this process has a child, ended or not. Reaps none.
+pub fn has_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, look), Err(Errno::CHILD))
 }
 
 /// Reaps one ended child, if there is one, without waiting.
