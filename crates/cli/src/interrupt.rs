@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 
 use homing::{JobId, MonitorHandle};
+use homing_supervisor::platform::signals::while_blocked;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -83,12 +84,15 @@ fn on_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) {
             received.forever().for_each(&mut act);
         }
     };
-    // The thread before the handler: without it nobody would hear a signal that the handler keeps from the process.
-    let waiting = std::thread::Builder::new().name("homing-signals".to_owned()).spawn(wait);
-    if waiting.is_ok()
-        && let Ok(received) = Signals::new(signals)
-    {
-        // It fails only where the thread is gone.
-        let _ = hand_over.send(received);
-    }
+    // A handler is in place a moment before signal-hook knows what to do with its signal, and loses one that comes then.
+    while_blocked(|| {
+        // The thread before the handler: without it nobody would receive a signal that the handler keeps from the process.
+        let waiting = std::thread::Builder::new().name("homing-signals".to_owned()).spawn(wait);
+        if waiting.is_ok()
+            && let Ok(received) = Signals::new(signals)
+        {
+            // It fails only where the thread is gone.
+            let _ = hand_over.send(received);
+        }
+    });
 }

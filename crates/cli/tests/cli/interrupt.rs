@@ -44,6 +44,46 @@ fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
 }
 
 #[test]
+fn a_signal_that_comes_as_soon_as_it_is_caught_is_not_lost() {
+    const SLOWLY: [&str; 9] = [
+        "strace",
+        "-D",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=rt_sigaction",
+        "-e",
+        "inject=rt_sigaction:delay_exit=30000",
+    ];
+    let works = Command::new(SLOWLY[0]).args(&SLOWLY[1..]).arg("true").output();
+    if !works.is_ok_and(|tried| tried.status.success()) {
+        return skip("strace(1) cannot be used here, and without it the moment is too short to be hit");
+    }
+    let setup = Setup::new();
+    let id = setup.launch("sleep MARK");
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let wait = hearing_signals(setup.command(&["wait", &id]));
+        let mut slow = Command::new(wait.get_program());
+        let mut arguments = wait.get_args();
+        slow.args(arguments.next()).args(SLOWLY).args(arguments);
+        slow.envs(wait.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(std::process::Stdio::null());
+        let waiting = Running::start(slow);
+        waiting.send_once_explained(signal);
+        assert_eq!(waiting.end().status, Some(status));
+    }
+    setup.kill(&id);
+}
+
+/// Says plainly that a test could not do what it is for, past the test runner's capture.
+fn skip(reason: &str) {
+    let line = format!("skipped: {reason}\n");
+    std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes())
+        .expect("standard error is open");
+}
+
+#[test]
 fn a_signal_to_a_run_that_stays_leaves_the_job_alone_and_says_its_id() {
     let setup = Setup::new();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {

@@ -1,4 +1,4 @@
-//! Signals as the supervisor receives them, one at a time from a descriptor, and as a door sends them to it.
+//! Signals as the supervisor receives them, one at a time from a descriptor, and as a front end sends them to it.
 #![allow(
     unsafe_code,
     reason = "signalfd(2), sigprocmask(2), F_NOTIFY (fcntl(2)) and pidfd_send_signal(2) with a value have no safe wrapper"
@@ -11,6 +11,23 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use homing_core::KilledBy;
 
 use super::{ProcessIdentity, procfs};
+
+/// Runs `work` while every signal is blocked in this thread and in those that `work` starts. A signal that comes meanwhile
+/// waits, and is delivered to this thread afterwards (sigprocmask(2)). Handlers are set like this: one that is in place
+/// before all of its own is ready would swallow a signal.
+pub fn while_blocked<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are live locals; `before` is initialised by the first call, which fails only for an argument that
+    // it does not have here.
+    unsafe {
+        let mut all: libc::sigset_t = mem::zeroed();
+        let mut before: libc::sigset_t = mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let done = work();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        done
+    }
+}
 
 /// What a signal to the supervisor means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
