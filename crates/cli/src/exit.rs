@@ -18,7 +18,7 @@ const NO_SUCH_JOB: u8 = 3;
 /// Several jobs could be meant.
 const AMBIGUOUS_JOB: u8 = 4;
 /// The job is not over yet: "try again later" (EX_TEMPFAIL of sysexits.h).
-pub(crate) const NOT_OVER: u8 = 75;
+pub(crate) const NOT_FINISHED: u8 = 75;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -116,14 +116,14 @@ pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
     // Where standard output takes no document, standard error is what is left.
     let takes_documents = as_json && !matches!(failure, Failure::Write(_));
     if !takes_documents || print_json(&ErrorDocument { error: body }).is_err() {
-        tell("error", &message, hint.as_deref());
+        print_message("error", &message, hint.as_deref());
     }
     status
 }
 
 /// Says on standard error what went wrong, where standard output has its answer already.
 pub(crate) fn complain(message: &str) {
-    tell("error", message, None);
+    print_message("error", message, None);
 }
 
 /// Says on standard error what happens.
@@ -134,15 +134,15 @@ pub(crate) fn say(message: &str) {
 
 /// Says something worth knowing on standard error.
 pub(crate) fn note(message: &str) {
-    tell("note", message, None);
+    print_message("note", message, None);
 }
 
 /// The same, and what can be done about it.
 pub(crate) fn note_with_hint(message: &str, hint: &str) {
-    tell("note", message, Some(hint));
+    print_message("note", message, Some(hint));
 }
 
-fn tell(kind: &str, message: &str, hint: Option<&str>) {
+fn print_message(kind: &str, message: &str, hint: Option<&str>) {
     let style = if kind == "error" { ERROR } else { HINT };
     let mut stderr = anstream::stderr().lock();
     // Messages quote paths and arguments, which may hold anything. Nobody is left to hear of a failure here.

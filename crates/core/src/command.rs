@@ -20,14 +20,7 @@ impl JobCommand {
     /// # Errors
     /// When it is blank or holds a NUL byte.
     pub fn script(text: impl Into<String>) -> Result<JobCommand, CommandError> {
-        let text = text.into();
-        if text.trim().is_empty() {
-            return Err(CommandError::Empty);
-        }
-        if text.contains('\0') {
-            return Err(CommandError::Nul);
-        }
-        Ok(JobCommand::Script(text))
+        JobCommand::Script(text.into()).checked()
     }
 
     /// A program and its arguments, passed on exactly.
@@ -35,14 +28,25 @@ impl JobCommand {
     /// # Errors
     /// When there is no program or an argument holds a NUL byte.
     pub fn argv<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Result<JobCommand, CommandError> {
-        let words: Vec<String> = words.into_iter().map(Into::into).collect();
-        if words.first().is_none_or(String::is_empty) {
-            return Err(CommandError::Empty);
+        JobCommand::Argv(words.into_iter().map(Into::into).collect()).checked()
+    }
+
+    /// The command, if it can be run.
+    ///
+    /// # Errors
+    /// When it is blank, or something in it holds a NUL byte.
+    pub fn checked(self) -> Result<JobCommand, CommandError> {
+        let (is_empty, holds_nul) = match &self {
+            JobCommand::Script(text) => (text.trim().is_empty(), text.contains('\0')),
+            JobCommand::Argv(words) => {
+                (words.first().is_none_or(String::is_empty), words.iter().any(|word| word.contains('\0')))
+            }
+        };
+        match (is_empty, holds_nul) {
+            (true, _) => Err(CommandError::Empty),
+            (_, true) => Err(CommandError::Nul),
+            (false, false) => Ok(self),
         }
-        if words.iter().any(|word| word.contains('\0')) {
-            return Err(CommandError::Nul);
-        }
-        Ok(JobCommand::Argv(words))
     }
 
     /// The command as a command line means it: one word is a script, several are an argv.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion};
 use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
 use homing_core::{JobCommand, Outcome};
-use homing_supervisor::layout::{Directory, ring_doorbell};
+use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::platform::{ProcessIdentity, RunBy, clock};
 use homing_supervisor::{FinishedRecord, Record, SpecFile, StartedRecord};
 
@@ -44,7 +44,8 @@ fn numbers_of_jobs() -> Vec<u32> {
 
 /// Until `launch` has returned: the job runs and is durable. Waiting for its end is not counted.
 fn launch(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
-    for (name, spec) in [("launch/argv", JobSpec::argv(["true"])), ("launch/script", JobSpec::script("true"))]
+    for (name, spec) in
+        [("launch/argv", Ok(JobSpec::program("true"))), ("launch/script", JobSpec::script("true"))]
     {
         let spec = spec.expect("a job");
         criterion.bench_with_input(BenchmarkId::new(name, jobs), &spec, |bencher, spec| {
@@ -187,6 +188,6 @@ impl Directories {
         let finished = FinishedRecord::bare(Outcome::Exited { exit_code: 0 }, started_at_ms);
         record.write_finished_unsynced(&finished).expect("a record");
         drop(spec.write(&directory).expect("a spec"));
-        ring_doorbell(&self.inbox, id).expect("a doorbell");
+        notify_change(&self.inbox, id).expect("a doorbell");
     }
 }

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let numbers: Vec<usize> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
     let [jobs, sessions, threads] = numbers[..] else { return Err("JOBS SESSIONS THREADS [apart]".into()) };
     let options = OpenOptions::new();
-    let homing = if apart.is_empty() { options } else { options.apart() }.open()?;
+    let homing = if apart.is_empty() { options } else { options.detached() }.open()?;
     let started = Instant::now();
     std::thread::scope(|scope| {
         let homing = &homing;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
                 scope.spawn(move || -> homing::Result<()> {
                     for number in (thread..jobs).step_by(threads) {
                         let session = format!("told-{}", number % sessions).parse()?;
-                        homing.launch(JobSpec::argv(["true"])?.session(session))?;
+                        homing.launch(JobSpec::program("true").session(session))?;
                     }
                     Ok(())
                 })

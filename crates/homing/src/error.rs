@@ -160,7 +160,7 @@ pub enum Error {
     },
     /// The job did not get where it was to go in time.
     #[error("job {job} is still {} after {waited:?}", state.as_str())]
-    StillNotOver {
+    NotFinishedInTime {
         /// The job.
         job: JobId,
         /// Where it is.
@@ -215,7 +215,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported",
             Error::Ledger { .. } => "ledger",
             Error::FollowUpConflict { .. } => "follow_up_conflict",
-            Error::StillNotOver { .. } => "still_not_over",
+            Error::NotFinishedInTime { .. } => "still_not_over",
             Error::JobUnreadable { .. } => "job_unreadable",
             Error::CannotSignal { .. } => "cannot_signal",
         }
@@ -287,7 +287,7 @@ impl Error {
             | Error::SupervisorNotStarted { .. }
             | Error::Ledger { .. }
             | Error::FollowUpConflict { .. }
-            | Error::StillNotOver { .. }
+            | Error::NotFinishedInTime { .. }
             | Error::CannotSignal { .. } => return None,
         };
         Some(hint)

@@ -1,7 +1,7 @@
 //! Acknowledging, retrying and dropping follow-ups.
 
 use homing_core::{FollowUpEvent, Job, JobId};
-use homing_supervisor::layout::ring_doorbell;
+use homing_supervisor::layout::notify_change;
 
 use crate::homing::Homing;
 use crate::ledger::Moved;
@@ -24,7 +24,7 @@ impl Homing {
         let jobs = self.move_follow_ups(ids, FollowUpEvent::Retried)?;
         // So that a monitor looks at them. Where the bell cannot ring, it finds them when it looks next.
         for id in ids {
-            let _ = ring_doorbell(&self.home.inbox, *id);
+            let _ = notify_change(&self.home.inbox, *id);
         }
         Ok(jobs)
     }

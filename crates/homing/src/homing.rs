@@ -32,7 +32,7 @@ pub struct OpenOptions {
     config: Option<Config>,
     supervisor: Option<PathBuf>,
     busy_timeout: Option<Duration>,
-    apart: bool,
+    detached: bool,
     recovers: bool,
 }
 
@@ -66,8 +66,8 @@ impl OpenOptions {
     /// hosts that live on; costs a fork of the small supervisor at each launch. Where this process is what orphans
     /// come to anyway (process 1 of a container, a subreaper), they stay children, and are reaped at the next call.
     #[must_use]
-    pub fn apart(self) -> OpenOptions {
-        OpenOptions { apart: true, ..self }
+    pub fn detached(self) -> OpenOptions {
+        OpenOptions { detached: true, ..self }
     }
 
     /// Recovers jobs whose supervisor died whenever this home is brought up to date ([`Homing::recover`]). For servers that
@@ -136,7 +136,7 @@ impl OpenOptions {
             config_refusal,
             config_is_the_users: self.config.is_none(),
             supervisor: self.supervisor,
-            apart: self.apart && !inherits_orphans(),
+            detached: self.detached && !inherits_orphans(),
             recovers: self.recovers,
             ledger: Mutex::new(ledger),
             here: OnceLock::new(),
@@ -190,7 +190,7 @@ pub struct Homing {
     pub(crate) config_is_the_users: bool,
     pub(crate) supervisor: Option<PathBuf>,
     /// Whether what this process starts is to be no child of it.
-    pub(crate) apart: bool,
+    pub(crate) detached: bool,
     /// Whether bringing it up to date recovers jobs.
     pub(crate) recovers: bool,
     ledger: Mutex<LedgerFile>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use homing_core::{
     FollowUpPolicy, JobCommand, JobId, LeftoverPolicy, Outcome, SessionId, Timestamp, as_millis,
 };
-use homing_supervisor::layout::{Directory, ring_doorbell};
+use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::output::{Drained, OutputWriter};
 use homing_supervisor::platform::{ProcessIdentity, RunBy, sync_file_system};
 use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
@@ -73,7 +73,7 @@ impl Homing {
         for job in jobs {
             if self.exists(job.id)? {
                 // Its doorbell may not have rung before a crash.
-                ring_doorbell(&self.home.inbox, job.id)?;
+                notify_change(&self.home.inbox, job.id)?;
             } else if !new.contains(&job.id) {
                 self.put_together(&stage, job)?;
                 new.push(job.id);
@@ -89,7 +89,7 @@ impl Homing {
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(error) => return Err(self.home.jobs.error("make", id.as_str(), error).into()),
             }
-            ring_doorbell(&self.home.inbox, *id)?;
+            notify_change(&self.home.inbox, *id)?;
         }
         self.home.jobs.sync()?;
         Ok(new)

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
-use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, ring_doorbell};
+use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, notify_change};
 use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
 use rustix::fs::{FlockOperation, flock, renameat};
 use rustix::io::Errno;
@@ -16,7 +16,7 @@ use crate::homing::Homing;
 use crate::observe::observe;
 use crate::prepare::{Prepared, absolute_directory, fill, remove_files};
 use crate::random::random_bytes;
-use crate::spec::{JobSpec, TimeLimit};
+use crate::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
 /// Set before what is hashed, so that no other hash of the same texts is the same.
@@ -139,17 +139,17 @@ impl Homing {
             };
             let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
             let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
-            let is_over = Instant::now() >= give_up_at;
-            if has_begun || is_over || spec.boot_id != self.here()?.boot_id {
+            let is_finished = Instant::now() >= give_up_at;
+            if has_begun || is_finished || spec.boot_id != self.here()?.boot_id {
                 // Its launcher may have died before this.
-                ring_doorbell(&self.home.inbox, id)?;
+                notify_change(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
                 return Ok(self.as_it_is_now(id)?.map(|job| Keyed::Known(Box::new(job))));
             }
             if let Some(launcher) = launcher
                 && !JobLock::is_held(&directory)?
             {
-                ring_doorbell(&self.home.inbox, id)?;
+                notify_change(&self.home.inbox, id)?;
                 let prepared = Prepared { spec, directory, record, written };
                 let to_start = ToStart { prepared, is_new: false, _launcher: launcher };
                 return Ok(Some(Keyed::ToStart(Box::new(to_start))));
@@ -193,7 +193,7 @@ impl Homing {
         crash_point("launch/published");
         let directory = staged.moved_to(&self.home.jobs, id.as_str());
         let prepared = Prepared { spec, directory, record, written };
-        if let Err(error) = ring_doorbell(&self.home.inbox, id) {
+        if let Err(error) = notify_change(&self.home.inbox, id) {
             self.withdraw(&prepared);
             return Err(error.into());
         }
@@ -252,17 +252,17 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
 /// configuration is not compared, so that a changed configuration is no other request; nor is the environment, of which
 /// nothing is written to disk.
 fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>> {
-    let same_limit = match asked.time_limit {
-        TimeLimit::Configured => true,
-        TimeLimit::None => launched.timeout_ms.is_none(),
-        TimeLimit::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
+    let same_limit = match asked.timeout {
+        Timeout::Configured => true,
+        Timeout::None => launched.timeout_ms.is_none(),
+        Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
     };
     let compared = [
         // Another pair may have the same hash.
         (launched.session == asked.session, "session"),
         (launched.key == asked.key, "key"),
         (launched.command == asked.command, "command"),
-        (launched.cwd == absolute_directory(asked.cwd.as_deref())?, "directory"),
+        (launched.cwd == absolute_directory(asked.current_dir.as_deref())?, "directory"),
         (launched.name == asked.name, "name"),
         (same_limit, "time limit"),
         (asked.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),

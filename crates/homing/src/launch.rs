@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
 use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::{APART_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
+use homing_supervisor::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -142,7 +142,7 @@ impl Homing {
     /// Remembers a process that was started, to reap it.
     pub(crate) fn keep(&self, mut started: Child) {
         // One that stands apart has left a process that ended at once.
-        if self.apart && started.wait().is_ok() {
+        if self.detached && started.wait().is_ok() {
             return;
         }
         self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(started);
@@ -161,7 +161,7 @@ impl Homing {
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
             .args((!is_new).then_some(LATE_ARGUMENT))
-            .args(self.apart_argument())
+            .args(self.detached_argument())
             // What the job launches in turn belongs to the same home, however that was named.
             .env(HOME_VARIABLE, self.home_path())
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -177,8 +177,8 @@ impl Homing {
     }
 
     /// What tells a process of ours to be no child of this one, where it is to be none.
-    pub(crate) fn apart_argument(&self) -> Option<&'static str> {
-        self.apart.then_some(APART_ARGUMENT)
+    pub(crate) fn detached_argument(&self) -> Option<&'static str> {
+        self.detached.then_some(DETACHED_ARGUMENT)
     }
 }
 

@@ -27,8 +27,9 @@
 //!
 //! Every call is synchronous, and safe from any number of threads and processes at once.
 
-mod attend;
+mod claim;
 mod config;
+mod delivery_hold;
 mod doctor;
 mod error;
 mod file_id;
@@ -56,19 +57,19 @@ mod set_aside;
 mod sinks;
 mod spec;
 mod sync;
-mod take;
 mod unreadable;
 mod wait;
 mod wakes;
 mod watch;
 mod watcher;
 
-pub use attend::Attention;
+pub use claim::Claimant;
 pub use config::{
     Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, ConfigRefusal, Defaults, MonitorConfig,
     PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
     user_config_path,
 };
+pub use delivery_hold::DeliveryHold;
 pub use doctor::{Check, Verdict};
 pub use error::{Error, Result};
 pub use framing::frame_untrusted;
@@ -92,9 +93,8 @@ pub use recover::{RecoverOptions, RecoverReport};
 pub use service_warning::ServiceWarning;
 pub use session::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use sinks::{Sink, read_secret_file};
-pub use spec::{JobSpec, TimeLimit};
+pub use spec::{JobSpec, Timeout};
 pub use sync::SyncReport;
-pub use take::Taker;
 pub use unreadable::UnreadableJob;
 pub use wait::{Interruption, WaitFor, Waited, Waiting};
 pub use wakes::{AttemptRecord, WakeRecord};

@@ -157,7 +157,7 @@ pub struct OutputFollower<H> {
     reader: Option<OutputReader>,
     watcher: Watcher,
     from: u64,
-    is_over: bool,
+    is_finished: bool,
 }
 
 /// What following an output came upon.
@@ -180,7 +180,7 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
         let watcher = Watcher::new(&homing.home, &[id]);
         watcher.add_output(id);
         let reader = homing.open_output(id)?;
-        Ok(OutputFollower { homing, id, reader, watcher, from, is_over: false })
+        Ok(OutputFollower { homing, id, reader, watcher, from, is_finished: false })
     }
 
     /// Waits for the next piece of output, at most as long as `timeout` says.
@@ -193,7 +193,7 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
             // Before looking: what has been reported so far is about what is looked at now.
             self.watcher.changed();
             // Looked at before reading: what the job wrote before its end is then there to be read.
-            self.is_over = self.is_over || self.job_is_over()?;
+            self.is_finished = self.is_finished || self.job_is_over()?;
             let chunk = match &mut self.reader {
                 Some(reader) => reader.read(self.from, Self::PIECE)?,
                 None => OutputChunk::default(),
@@ -202,7 +202,7 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
                 self.from = chunk.end();
                 return Ok(Followed::Output(chunk));
             }
-            if self.is_over {
+            if self.is_finished {
                 return Ok(Followed::Over);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -221,6 +221,6 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
     }
 
     fn job_is_over(&self) -> Result<bool> {
-        self.homing.is_over(self.id)
+        self.homing.is_finished(self.id)
     }
 }

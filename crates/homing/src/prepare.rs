@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
-use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, ring_doorbell};
+use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
 use homing_supervisor::platform::{RunBy, clock};
 use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::homing::Homing;
 use crate::random::random_bytes;
-use crate::spec::{JobSpec, TimeLimit};
+use crate::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
 /// A job that is on disk, and not yet durable.
@@ -35,7 +35,7 @@ impl Homing {
         crash_point("launch/directory_made");
         let prepared = self.home.jobs.open_job(id).and_then(|directory| {
             let (record, written) = fill(&directory, &spec)?;
-            ring_doorbell(&self.home.inbox, id)?;
+            notify_change(&self.home.inbox, id)?;
             Ok(Prepared { spec, directory, record, written })
         });
         if prepared.is_err() {
@@ -49,14 +49,18 @@ impl Homing {
     pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.config.defaults.limits();
         let asked = asked.clone();
-        let cwd = existing_directory(asked.cwd.as_deref())?;
-        let timeout = match asked.time_limit {
-            TimeLimit::Configured => defaults.timeout,
-            TimeLimit::None => None,
-            TimeLimit::After(limit) if limit.is_zero() => {
+        if asked.has_misplaced_arguments {
+            return Err(Error::InvalidRequest("a script takes no arguments: use a program".to_owned()));
+        }
+        let command = asked.command.checked()?;
+        let cwd = existing_directory(asked.current_dir.as_deref())?;
+        let timeout = match asked.timeout {
+            Timeout::Configured => defaults.timeout,
+            Timeout::None => None,
+            Timeout::After(limit) if limit.is_zero() => {
                 return Err(Error::InvalidRequest("a time limit of zero ends every job at once".to_owned()));
             }
-            TimeLimit::After(limit) => Some(limit),
+            Timeout::After(limit) => Some(limit),
         };
         if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
@@ -76,7 +80,7 @@ impl Homing {
             session: asked.session,
             key: asked.key,
             name: asked.name,
-            command: asked.command,
+            command,
             cwd,
             created_at_ms: clock::wall_millis(),
             created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),

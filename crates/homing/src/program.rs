@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use homing_supervisor::{
-    APART_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, stand_apart,
+    DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, daemonize,
 };
 
 use crate::{Error, Result};
@@ -36,8 +36,8 @@ pub fn supervise_if_asked() {
     let first = arguments.next();
     let is_ours =
         [MONITOR_ARGUMENT, SUPERVISE_ARGUMENT].iter().any(|ours| first.as_deref() == Some(OsStr::new(ours)));
-    if is_ours && std::env::args_os().next_back().as_deref() == Some(OsStr::new(APART_ARGUMENT)) {
-        stand_apart();
+    if is_ours && std::env::args_os().next_back().as_deref() == Some(OsStr::new(DETACHED_ARGUMENT)) {
+        daemonize();
     }
     if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
         HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use homing_core::{JobId, KilledBy, LeftoverFate, LostReason, Recovery};
-use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, ring_doorbell};
+use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, notify_change};
 use homing_supervisor::platform::cgroup::remove_abandoned;
 use homing_supervisor::platform::{ProcessIdentity, Relation, RunBy, is_on_network};
 use homing_supervisor::{
@@ -163,7 +163,7 @@ impl Homing {
         if content.finished.valid().is_none() && supervisor == SupervisorLiveness::Alive {
             return Ok(Recovered::NotNeeded);
         }
-        let Some(_lock) = lock_patiently(&directory)? else { return Ok(Recovered::NotNeeded) };
+        let Some(_lock) = lock_with_retries(&directory)? else { return Ok(Recovered::NotNeeded) };
         // Lock before reading: the supervisor may have finished between the look above and the lock.
         let content = read_record(&directory)?;
         let recovered = match content.finished.valid() {
@@ -186,7 +186,7 @@ impl Homing {
         };
         if recovered == Recovered::Done {
             // Where this fails, the next full scan finds the record.
-            let _ = ring_doorbell(&self.home.inbox, id);
+            let _ = notify_change(&self.home.inbox, id);
         }
         Ok(recovered)
     }
@@ -197,7 +197,7 @@ fn needs_nothing(content: &RecordContent) -> bool {
 }
 
 /// Takes the job's lock. A reader that looks whether it is held holds it for a moment, so one refusal says nothing.
-fn lock_patiently(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
     for _ in 0..LOCK_TRIES {
         if let Some(lock) = JobLock::try_take(directory)? {
             return Ok(Some(lock));

@@ -11,23 +11,26 @@ use crate::Result;
 ///
 /// ```
 /// use std::time::Duration;
-/// use homing::{JobSpec, TimeLimit};
+/// use homing::JobSpec;
 ///
 /// let spec = JobSpec::script("cargo build --release && cargo test")?
 ///     .session("chat-1".parse()?)
-///     .time_limit(TimeLimit::After(Duration::from_secs(1800)));
-/// # let _ = spec;
+///     .timeout(Duration::from_secs(1800));
+/// let exact = JobSpec::program("cargo").args(["build", "--release"]).current_dir("/tmp");
+/// # let _ = (spec, exact);
 /// # Ok::<(), homing::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     pub(crate) command: JobCommand,
+    /// Arguments were given to a script, which takes none.
+    pub(crate) has_misplaced_arguments: bool,
     pub(crate) session: SessionId,
     pub(crate) key: Option<JobKey>,
     pub(crate) name: Option<String>,
-    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) current_dir: Option<PathBuf>,
     pub(crate) environment: Vec<(String, String)>,
-    pub(crate) time_limit: TimeLimit,
+    pub(crate) timeout: Timeout,
     pub(crate) grace: Option<Duration>,
     pub(crate) leftovers: LeftoverPolicy,
     pub(crate) follow_up: FollowUpPolicy,
@@ -37,7 +40,7 @@ pub struct JobSpec {
 
 /// How long a job may run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimeLimit {
+pub enum Timeout {
     /// As long as the configuration says; an hour where it says nothing.
     #[default]
     Configured,
@@ -47,17 +50,24 @@ pub enum TimeLimit {
     After(Duration),
 }
 
+impl From<Duration> for Timeout {
+    fn from(timeout: Duration) -> Timeout {
+        Timeout::After(timeout)
+    }
+}
+
 impl JobSpec {
     /// A job that runs `command`, for the session `default`.
     pub fn new(command: JobCommand) -> JobSpec {
         JobSpec {
             command,
+            has_misplaced_arguments: false,
             session: SessionId::default_session(),
             key: None,
             name: None,
-            cwd: None,
+            current_dir: None,
             environment: Vec::new(),
-            time_limit: TimeLimit::Configured,
+            timeout: Timeout::Configured,
             grace: None,
             leftovers: LeftoverPolicy::default(),
             follow_up: FollowUpPolicy::default(),
@@ -74,12 +84,33 @@ impl JobSpec {
         Ok(JobSpec::new(JobCommand::script(text)?))
     }
 
-    /// A job that runs a program with exactly these arguments.
+    /// A job that runs a program, with exactly the arguments that [`JobSpec::arg`] and [`JobSpec::args`] add. It is looked
+    /// up in `PATH` where its name has no slash. No shell reads it.
     ///
-    /// # Errors
-    /// When there is no program or an argument holds a NUL byte.
-    pub fn argv<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Result<JobSpec> {
-        Ok(JobSpec::new(JobCommand::argv(words)?))
+    /// A program that is empty, or that holds a NUL byte, is an error of the launch.
+    pub fn program(program: impl Into<String>) -> JobSpec {
+        JobSpec::new(JobCommand::Argv(vec![program.into()]))
+    }
+
+    /// Adds an argument of a program.
+    ///
+    /// A script takes no arguments: then the launch fails.
+    #[must_use]
+    pub fn arg(self, argument: impl Into<String>) -> JobSpec {
+        self.args([argument])
+    }
+
+    /// Adds arguments of a program.
+    ///
+    /// A script takes no arguments: then the launch fails.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, arguments: I) -> JobSpec {
+        let arguments = arguments.into_iter().map(Into::into);
+        match &mut self.command {
+            JobCommand::Argv(words) => words.extend(arguments),
+            JobCommand::Script(_) => self.has_misplaced_arguments |= arguments.count() > 0,
+        }
+        self
     }
 
     /// Sets the session that hears of the end.
@@ -133,8 +164,8 @@ impl JobSpec {
 
     /// Sets the working directory; the launching process's own otherwise.
     #[must_use]
-    pub fn cwd(self, cwd: impl Into<PathBuf>) -> JobSpec {
-        JobSpec { cwd: Some(cwd.into()), ..self }
+    pub fn current_dir(self, directory: impl Into<PathBuf>) -> JobSpec {
+        JobSpec { current_dir: Some(directory.into()), ..self }
     }
 
     /// Sets an environment variable, on top of those that are inherited. Never written to disk.
@@ -144,10 +175,10 @@ impl JobSpec {
         self
     }
 
-    /// Sets how long it may run.
+    /// Sets how long it may run: a [`Duration`](std::time::Duration), or a [`Timeout`].
     #[must_use]
-    pub fn time_limit(self, time_limit: TimeLimit) -> JobSpec {
-        JobSpec { time_limit, ..self }
+    pub fn timeout(self, timeout: impl Into<Timeout>) -> JobSpec {
+        JobSpec { timeout: timeout.into(), ..self }
     }
 
     /// Sets the time between SIGTERM and SIGKILL.

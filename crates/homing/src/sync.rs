@@ -61,7 +61,7 @@ impl Homing {
 
     /// As [`Homing::sync`], for who is told by the kernel when a supervisor dies: takes in every job whose doorbell
     /// rang, and of the others only these. Costs nothing for the jobs that just run.
-    pub(crate) fn sync_news(&self, others: &[JobId]) -> Result<SyncReport> {
+    pub(crate) fn sync_changed(&self, others: &[JobId]) -> Result<SyncReport> {
         self.reap_supervisors();
         if self.with_ledger(|ledger| ledger.was_replaced())? {
             return self.full_scan();

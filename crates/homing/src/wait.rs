@@ -105,7 +105,7 @@ impl Homing {
         let to_look_at =
             if waiting.is_begun { changed } else { waiting.open.iter().copied().collect::<Vec<_>>() };
         for id in to_look_at {
-            if waiting.open.contains(&id) && self.is_over(id)? {
+            if waiting.open.contains(&id) && self.is_finished(id)? {
                 waiting.open.remove(&id);
                 waiting.watcher.remove(id);
             }
@@ -121,7 +121,7 @@ impl Homing {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
-    pub fn is_over(&self, id: JobId) -> Result<bool> {
+    pub fn is_finished(&self, id: JobId) -> Result<bool> {
         // By its record alone where that says it, as it does for a job that runs.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
             if content.finished.valid().is_some() {

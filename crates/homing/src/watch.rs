@@ -18,7 +18,7 @@ use crate::watcher::Watcher;
 /// let watch = homing.watch()?;
 /// let job = homing.launch(homing::JobSpec::script("true")?)?;
 /// watch.add(job.id)?;
-/// while !homing.is_over(job.id)? {
+/// while !homing.is_finished(job.id)? {
 ///     // … the event loop waits until `watch` is readable …
 ///     let changed = watch.changed();
 ///     assert!(changed.iter().all(|id| *id == job.id));

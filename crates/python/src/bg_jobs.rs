@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use homing::{
     Error, FinishedJob, FollowUpOptions, FollowUpState, Homing, Job, JobCommand, JobId, JobSpec, ListOptions,
-    Outcome, StateName, TimeLimit,
+    Outcome, StateName, Timeout,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -30,11 +30,11 @@ pub(crate) struct Script {
 #[pyfunction]
 pub(crate) fn bg_launch<'py>(py: Python<'py>, home: &Home, script: Script) -> Result<Bound<'py, PyDict>> {
     let limit =
-        script.timeout_ms.map_or(TimeLimit::None, |millis| TimeLimit::After(Duration::from_millis(millis)));
+        script.timeout_ms.map_or(Timeout::None, |millis| Timeout::After(Duration::from_millis(millis)));
     let command = JobCommand::script(script.command).map_err(Error::from)?;
-    let mut spec = JobSpec::new(command).session(script.session_id.parse()?).time_limit(limit);
+    let mut spec = JobSpec::new(command).session(script.session_id.parse()?).timeout(limit);
     if let Some(cwd) = script.cwd {
-        spec = spec.cwd(cwd);
+        spec = spec.current_dir(cwd);
     }
     let job = py.detach(|| home.homing.launch(spec))?;
     Ok(record(py, &home.homing, &job)?)

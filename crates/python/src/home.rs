@@ -18,7 +18,7 @@ use crate::follow::Follower;
 use crate::interruption::interruptible;
 use crate::launch::Request;
 use crate::wakes::WakeFeed;
-use crate::watch::{Attention, Watch};
+use crate::watch::{DeliveryHold, Watch};
 
 /// Where settings come from: a file, or with `False` from nowhere.
 #[derive(FromPyObject)]
@@ -43,7 +43,7 @@ impl Home {
         program: Option<PathBuf>,
         config: Option<Settings>,
     ) -> Result<Home> {
-        let mut options = OpenOptions::new().apart();
+        let mut options = OpenOptions::new().detached();
         if let Some(path) = path {
             options = options.home(path);
         }
@@ -82,7 +82,7 @@ impl Home {
             Ok::<_, Error>((job, monitor))
         })?;
         if let Err(error) = monitor {
-            warn_of_silence(py, &job, &error);
+            warn_no_sinks(py, &job, &error);
         }
         document(py, &job)
     }
@@ -147,8 +147,8 @@ impl Home {
     ) -> Result<(bool, Bound<'py, PyAny>)> {
         let ids = job_ids(&ids)?;
         let readers = self.readers(py, &ids, acknowledge)?;
-        let attention: Vec<_> =
-            readers.iter().map(|(id, reader)| self.homing.attend(&[*id], reader)).collect();
+        let hold: Vec<_> =
+            readers.iter().map(|(id, reader)| self.homing.hold_delivery(&[*id], reader)).collect();
         let wait_for = if any { WaitFor::Any } else { WaitFor::All };
         let timeout = timeout_ms.map(Duration::from_millis);
         let mut waited =
@@ -168,21 +168,28 @@ impl Home {
                 }
             }
         }
-        drop(attention);
+        drop(hold);
         Ok((waited.satisfied, documents(py, &waited.jobs)?))
     }
 
     /// Holds back the wakes of jobs whose results the caller is about to read in the name of their session.
     #[pyo3(signature = (ids, acknowledge=None))]
-    fn attend(&self, py: Python<'_>, ids: Vec<String>, acknowledge: Option<bool>) -> Result<Attention> {
+    fn hold_delivery(
+        &self,
+        py: Python<'_>,
+        ids: Vec<String>,
+        acknowledge: Option<bool>,
+    ) -> Result<DeliveryHold> {
         let readers = self.readers(py, &job_ids(&ids)?, acknowledge)?;
-        Ok(Attention::new(readers.iter().map(|(id, reader)| self.homing.attend(&[*id], reader)).collect()))
+        Ok(DeliveryHold::new(
+            readers.iter().map(|(id, reader)| self.homing.hold_delivery(&[*id], reader)).collect(),
+        ))
     }
 
     /// Whether a job is over.
-    fn is_over(&self, py: Python<'_>, id: &str) -> Result<bool> {
+    fn is_finished(&self, py: Python<'_>, id: &str) -> Result<bool> {
         let id = id.parse()?;
-        Ok(py.detach(|| self.homing.is_over(id))?)
+        Ok(py.detach(|| self.homing.is_finished(id))?)
     }
 
     /// A watch for event loops; `None` where the kernel has none to give.
@@ -295,7 +302,7 @@ impl Home {
 }
 
 /// Logs that nobody will wake the session of a job. It runs and is recorded all the same, so that this is no exception.
-fn warn_of_silence(py: Python<'_>, job: &Job, error: &Error) {
+fn warn_no_sinks(py: Python<'_>, job: &Job, error: &Error) {
     let message = format!(
         "job {} runs, but no monitor could be started to wake its session: {error}; Homing.wakes() or the program's \
          monitor delivers its result",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing::{Error, FollowUpPolicy, JobCommand, JobSpec, LeftoverPolicy, Origin, SessionId, TimeLimit};
+use homing::{Error, FollowUpPolicy, JobCommand, JobSpec, LeftoverPolicy, Origin, SessionId, Timeout};
 use pyo3::prelude::*;
 
 use crate::errors::Result;
@@ -55,7 +55,7 @@ impl Request {
             spec = spec.name(name);
         }
         if let Some(cwd) = self.cwd {
-            spec = spec.cwd(cwd);
+            spec = spec.current_dir(cwd);
         }
         for (name, value) in self.env.unwrap_or_default() {
             spec = spec.env(name, value);
@@ -76,17 +76,17 @@ impl Request {
             }
         };
         let leftovers = if self.keep_leftovers { LeftoverPolicy::Keep } else { LeftoverPolicy::Kill };
-        Ok(spec.time_limit(time_limit(self.timeout_ms)?).follow_up(follow_up).leftovers(leftovers))
+        Ok(spec.timeout(time_limit(self.timeout_ms)?).follow_up(follow_up).leftovers(leftovers))
     }
 }
 
-fn time_limit(limit: Option<Limit>) -> Result<TimeLimit> {
+fn time_limit(limit: Option<Limit>) -> Result<Timeout> {
     match limit {
-        None => Ok(TimeLimit::Configured),
-        Some(Limit::Unlimited(false)) => Ok(TimeLimit::None),
+        None => Ok(Timeout::Configured),
+        Some(Limit::Unlimited(false)) => Ok(Timeout::None),
         Some(Limit::Unlimited(true)) => {
             Err(Error::InvalidRequest("a time limit is a number of seconds, or None".to_owned()).into())
         }
-        Some(Limit::Millis(millis)) => Ok(TimeLimit::After(Duration::from_millis(millis))),
+        Some(Limit::Millis(millis)) => Ok(Timeout::After(Duration::from_millis(millis))),
     }
 }

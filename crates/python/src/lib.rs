@@ -26,7 +26,7 @@ mod _homing {
     #[pymodule_export]
     use super::wakes::{Offer, WakeFeed};
     #[pymodule_export]
-    use super::watch::{Attention, Watch};
+    use super::watch::{DeliveryHold, Watch};
 
     /// Version of the library.
     #[pymodule_export]

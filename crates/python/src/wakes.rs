@@ -18,7 +18,7 @@ use crate::errors::Result;
 const SINK: &str = "python";
 
 /// How long a monitor that is to stop waits for consumers that have not answered yet.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the thread has to say.
 enum News {
@@ -123,7 +123,7 @@ impl WakeFeed {
         let options = MonitorOptions::new()
             .sink(SINK, Consumers { queue: Arc::clone(&queue), timeout })
             .route(sessions, SINK)
-            .stop_patience(STOP_PATIENCE)
+            .stop_timeout(STOP_TIMEOUT)
             .observe(move |event| tell(&observed, event));
         let monitor = homing.monitor(options)?;
         let handle = monitor.handle();

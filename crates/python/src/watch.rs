@@ -44,18 +44,18 @@ impl Watch {
 
 /// Holds back the wakes of jobs that somebody waits for, until it is released.
 #[pyclass(frozen, module = "homing._homing")]
-pub(crate) struct Attention {
-    held: Mutex<Vec<homing::Attention>>,
+pub(crate) struct DeliveryHold {
+    held: Mutex<Vec<homing::DeliveryHold>>,
 }
 
-impl Attention {
-    pub(crate) fn new(held: Vec<homing::Attention>) -> Attention {
-        Attention { held: Mutex::new(held) }
+impl DeliveryHold {
+    pub(crate) fn new(held: Vec<homing::DeliveryHold>) -> DeliveryHold {
+        DeliveryHold { held: Mutex::new(held) }
     }
 }
 
 #[pymethods]
-impl Attention {
+impl DeliveryHold {
     fn release(&self) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

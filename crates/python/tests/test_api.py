@@ -44,7 +44,7 @@ def test_a_job_is_launched_waited_for_and_read(homing: Homing) -> None:
     job = homing.launch("echo hello; exit 3", session="chat-1", name="greeting", timeout=timedelta(minutes=5), grace=2)
     assert (job.session, job.name, job.command, job.timeout) == ("chat-1", "greeting", "echo hello; exit 3", 300.0)
     over = job.wait(DEADLINE)
-    assert over.is_over and over.succeeded is False
+    assert over.is_finished and over.succeeded is False
     assert over.outcome is not None and (over.outcome.kind, over.outcome.exit_code) == ("exited", 3)
     assert over.started_at is not None and over.ended_at is not None and over.duration is not None
     assert abs((over.created_at - before).total_seconds()) < DEADLINE
@@ -158,7 +158,7 @@ def test_a_limit_is_kept_and_none_means_none(homing: Homing) -> None:
 
 def test_a_command_that_cannot_start_is_a_job_that_is_over(homing: Homing) -> None:
     job = homing.launch(["/no/such/program"])
-    assert job.is_over and job.outcome is not None
+    assert job.is_finished and job.outcome is not None
     assert (job.outcome.kind, job.outcome.errno) == ("failed_to_start", 2)
     assert job.outcome.error is not None and "/no/such/program" in job.outcome.error
 
@@ -177,7 +177,7 @@ def test_lists_are_filtered_and_newest_first(homing: Homing) -> None:
 def test_waiting_for_several_and_for_any(homing: Homing, tmp_path: Path) -> None:
     quick, slow = homing.launch("exit 1"), homing.launch("sleep 600")
     jobs = homing.wait(slow, quick, any=True, timeout=DEADLINE)
-    assert [job.is_over for job in jobs] == [False, True]
+    assert [job.is_finished for job in jobs] == [False, True]
     with pytest.raises(StillRunning, match=slow.id) as caught:
         homing.wait(slow, quick.id, timeout=0.05)
     assert isinstance(caught.value, TimeoutError) and [job.id for job in caught.value.jobs] == [slow.id, quick.id]
@@ -435,7 +435,7 @@ def test_asyncio_waits_time_out_and_can_be_cancelled(homing: Homing) -> None:
             await homing.wait_async("000000000000")
         quick = homing.launch("exit 4")
         first, second = await homing.wait_async(job, quick.id, any=True, timeout=DEADLINE)
-        assert not first.is_over and second.outcome is not None and second.outcome.exit_code == 4
+        assert not first.is_finished and second.outcome is not None and second.outcome.exit_code == 4
         assert await homing.wait_async() == []
 
     asyncio.run(story())

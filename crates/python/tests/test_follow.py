@@ -95,7 +95,7 @@ def test_a_job_that_is_silent_costs_nothing_and_can_be_left(homing: Homing) -> N
 
 def test_what_was_not_kept_is_named(homing: Homing) -> None:
     job = homing.launch("echo first; head -c 20000000 /dev/zero | tr '\\0' x | fold -w 99; echo; echo last")
-    wait_until(lambda: job.refresh().is_over, "it is over")
+    wait_until(lambda: job.refresh().is_finished, "it is over")
     pieces = list(job.follow())
     text = "".join(piece.text for piece in pieces)
     assert text.startswith("first\nxxx") and text.endswith("\nlast\n")

@@ -15,7 +15,7 @@ use crate::platform::wait::{Reaped, Wait, has_children, reap};
 use crate::platform::{ProcessIdentity, clock};
 
 /// How long SIGKILL is repeated before a process counts as one that cannot be ended.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a round of SIGKILL waits for its effect once nothing new turns up.
 const KILL_PAUSE: Duration = Duration::from_millis(2);
@@ -85,7 +85,7 @@ impl JobTree {
     /// Kills until nothing is left, or until only processes are left that even SIGKILL does not end. Children that
     /// are reaped on the way are handed to `on_reaped`; what could not be ended is returned.
     pub(crate) fn kill_all(&self, mut on_reaped: impl FnMut(Reaped)) -> Vec<Leftover> {
-        let give_up_at = clock::monotonic() + KILL_PATIENCE;
+        let give_up_at = clock::monotonic() + KILL_TIMEOUT;
         let mut known: Vec<u32> = Vec::new();
         loop {
             if let Some(group) = &self.cgroup {

@@ -345,7 +345,7 @@ fn not_regular() -> io::Error {
 ///
 /// # Errors
 /// When the file cannot be made.
-pub fn ring_doorbell(inbox: &Directory, id: JobId) -> Result<(), DiskError> {
+pub fn notify_change(inbox: &Directory, id: JobId) -> Result<(), DiskError> {
     inbox.open_or_create(id.as_str()).map(drop)
 }
 

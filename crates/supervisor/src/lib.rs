@@ -13,12 +13,12 @@
 //! | a home is laid out | `layout.rs` |
 
 mod belongs;
-mod carriers;
-mod crash;
 mod end_job;
 mod error;
+mod failpoints;
+mod job_lock;
 pub mod layout;
-mod liveness;
+mod marked_processes;
 mod orphans;
 pub mod output;
 pub mod platform;
@@ -30,13 +30,13 @@ mod supervision;
 mod unlinked;
 mod watch;
 
-pub use belongs::{APART_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
-pub use carriers::{end_carriers, processes_carrying};
-pub use crash::{arm_crash_points, crash_point, injected_millis};
+pub use belongs::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use error::DiskError;
-pub use liveness::JobLock;
+pub use failpoints::{arm_crash_points, crash_point, injected_millis};
+pub use job_lock::JobLock;
+pub use marked_processes::{end_marked_processes, processes_carrying};
 pub use orphans::end_orphans;
 pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord};
 pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, START_TIMEOUT, Start, stand_apart, supervise};
+pub use supervise::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
 pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};

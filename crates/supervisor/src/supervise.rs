@@ -8,8 +8,8 @@ use std::time::Duration;
 use homing_core::{LostReason, Outcome, StartError};
 use rustix::fs::{Mode, OFlags};
 
+use crate::job_lock::JobLock;
 use crate::layout::{Directory, RECORD, SPEC};
-use crate::liveness::JobLock;
 use crate::output::OutputWriter;
 use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::clock;
@@ -35,7 +35,7 @@ pub const ANSWER: &[u8] = b"!";
 /// Stands apart from the process that started this one: it is nobody's child but init's. Call it first thing in a
 /// process that was started for this.
 #[allow(unsafe_code, reason = "fork(2)")]
-pub fn stand_apart() {
+pub fn daemonize() {
     // SAFETY: this is the first thing the process does; it has started no thread.
     unsafe { go_on_in_a_child() };
 }
@@ -131,7 +131,7 @@ fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<
         Ok(watch) => {
             answer_launcher();
             crash_point("supervise/answered");
-            watch.until_over(supervision)
+            watch.until_finished(supervision)
         }
         Err(error) => {
             let outcome = Outcome::FailedToStart { error };

@@ -54,7 +54,7 @@ impl Supervision {
         let rung = self
             .directory
             .open_directory(format!("../../{INBOX}"))
-            .and_then(|inbox| layout::ring_doorbell(&inbox, self.id));
+            .and_then(|inbox| layout::notify_change(&inbox, self.id));
         crash_point("supervise/doorbell_rung");
         self.remove_what_is_not_needed(finished);
         written.and(rung)

@@ -22,7 +22,7 @@ use crate::record::{Record, StartedRecord};
 use crate::spec_file::SpecFile;
 
 /// How long a supervisor has to end its job, beyond the job's grace time.
-const END_PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The grace time of a job whose spec is gone.
 const ASSUMED_GRACE: Duration = Duration::from_secs(10);
@@ -152,7 +152,7 @@ impl UnlinkedSupervisor {
             .ok()
             .flatten()
             .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
-        let patience = crate::injected_millis("unlinked_patience").unwrap_or(END_PATIENCE);
+        let patience = crate::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
         if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(patience)) {
             return Ok(Vec::new());
         }
@@ -162,7 +162,7 @@ impl UnlinkedSupervisor {
             }
             _ => {}
         }
-        has_exited_within(&handle, END_PATIENCE);
+        has_exited_within(&handle, END_TIMEOUT);
         // Pids of another pid namespace mean nothing here; its processes die with their main process at least.
         Ok(started.map_or_else(Vec::new, |started| end_orphans(self.job, &started)))
     }

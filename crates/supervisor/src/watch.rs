@@ -117,11 +117,11 @@ impl Watch {
     }
 
     /// Watches until the job is over and recorded, and nothing of it is left that was not to be kept.
-    pub(crate) fn until_over(mut self, supervision: &Supervision) -> Result<(), DiskError> {
+    pub(crate) fn until_finished(mut self, supervision: &Supervision) -> Result<(), DiskError> {
         if supervision.is_removed() {
             self.end_tree(Ending::Killed(KilledBy::Outside), supervision);
         }
-        while !self.is_over(supervision) {
+        while !self.is_finished(supervision) {
             self.wait();
         }
         self.take_last_output(supervision);
@@ -141,11 +141,11 @@ impl Watch {
     }
 
     /// Looks at everything once. Answers whether nothing more is to be waited for before the end is recorded.
-    fn is_over(&mut self, supervision: &Supervision) -> bool {
+    fn is_finished(&mut self, supervision: &Supervision) -> bool {
         self.take_output(supervision);
-        let child_ended = self.hear_signals(supervision);
+        let child_ended = self.handle_signals(supervision);
         if child_ended {
-            if self.look_at_tree() {
+            if self.reap_tree() {
                 return true;
             }
             if matches!(self.phase, Phase::Ending { .. } | Phase::EndingLeftovers { .. }) {
@@ -203,7 +203,7 @@ impl Watch {
                     Received::DirectoryChanged => {}
                 }
             }
-            if (child_ended && self.look_at_tree()) || self.pipe.is_none() {
+            if (child_ended && self.reap_tree()) || self.pipe.is_none() {
                 self.take_last_output(supervision);
                 return self.output.finish();
             }
@@ -240,7 +240,7 @@ impl Watch {
     }
 
     /// Takes all signals that have come. Answers whether a child ended.
-    fn hear_signals(&mut self, supervision: &Supervision) -> bool {
+    fn handle_signals(&mut self, supervision: &Supervision) -> bool {
         let mut child_ended = false;
         while let Some(signal) = self.signals.next() {
             let signal = match signal {
@@ -268,7 +268,7 @@ impl Watch {
     }
 
     /// Reaps what has ended. Answers whether the whole tree is gone.
-    fn look_at_tree(&mut self) -> bool {
+    fn reap_tree(&mut self) -> bool {
         let mut reaped = Vec::new();
         let is_empty = self.tree.is_empty(|child| reaped.push(child));
         reaped.into_iter().for_each(|child| self.account_for(child));

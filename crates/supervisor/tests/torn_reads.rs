@@ -32,13 +32,13 @@ fn a_reader_that_races_the_writer_sees_what_was_written_before_or_after() {
         std::fs::read(folder.path().join("record")).expect("it can be read")
     });
     let file = std::fs::OpenOptions::new().write(true).open(folder.path().join("record")).expect("it opens");
-    let (is_over, reads) = (AtomicBool::new(false), AtomicU32::new(0));
+    let (is_finished, reads) = (AtomicBool::new(false), AtomicU32::new(0));
 
     let wrong = std::thread::scope(|scope| {
         let read = || {
             let record = Record::open_to_read(&directory).expect("it opens").expect("it is there");
             let mut wrong = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_finished.load(Ordering::Relaxed) {
                 let read = record.read().expect("it can be read").finished.into_valid();
                 reads.fetch_add(1, Ordering::Relaxed);
                 if !read.as_ref().is_some_and(|read| contents.contains(read)) {
@@ -51,7 +51,7 @@ fn a_reader_that_races_the_writer_sees_what_was_written_before_or_after() {
         for number in 0..WRITES {
             file.write_all_at(&images[number % 2], 0).expect("it can be written");
         }
-        is_over.store(true, Ordering::Relaxed);
+        is_finished.store(true, Ordering::Relaxed);
         readers.map(|reader| reader.join().expect("it ends")).concat()
     });
     assert_eq!((wrong.len(), wrong.first()), (0, None), "of {reads:?} reads");

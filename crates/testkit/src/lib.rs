@@ -13,4 +13,4 @@ pub use frames::{Unframed, unframe};
 pub use home::TempHome;
 pub use proc::{Process, processes_where};
 pub use scripted_model::{Action, Asked, JOB_ID, Rule, ScriptedModel, Who};
-pub use wait::{PATIENCE, wait_until};
+pub use wait::{WAIT_TIMEOUT, wait_until};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use homing::core::parse_duration;
-use homing::{FollowUpPolicy, JobCommand, JobKey, JobSpec, LeftoverPolicy, TimeLimit};
+use homing::{FollowUpPolicy, JobCommand, JobKey, JobSpec, LeftoverPolicy, Timeout};
 
 use super::values::{Caller, assignment, time_limit};
 
@@ -28,7 +28,7 @@ pub(crate) struct RunArgs {
     env: Vec<(String, String)>,
     /// Time limit, such as 90s or 2h, or none [default: 1h, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    timeout: Option<TimeLimit>,
+    timeout: Option<Timeout>,
     /// Time between SIGTERM and SIGKILL [default: 10s, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     grace: Option<Duration>,
@@ -90,7 +90,7 @@ impl RunArgs {
         let origin = self.caller.origin()?;
         let mut spec = JobSpec::new(JobCommand::from_words(self.command)?)
             .origin(origin)
-            .time_limit(self.timeout.unwrap_or_default())
+            .timeout(self.timeout.unwrap_or_default())
             .leftovers(match self.leftovers {
                 Leftovers::Kill => LeftoverPolicy::Kill,
                 Leftovers::Keep => LeftoverPolicy::Keep,
@@ -110,7 +110,7 @@ impl RunArgs {
             spec = spec.sink(sink);
         }
         if let Some(cwd) = self.cwd {
-            spec = spec.cwd(cwd);
+            spec = spec.current_dir(cwd);
         }
         if let Some(grace) = self.grace {
             spec = spec.grace(grace);

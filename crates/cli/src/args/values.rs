@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use homing::core::{DurationError, parse_duration};
-use homing::{FollowUpState, JobIdPrefix, Origin, SessionId, StateName, TimeLimit};
+use homing::{FollowUpState, JobIdPrefix, Origin, SessionId, StateName, Timeout};
 
 /// The jobs that are meant.
 #[derive(Debug, clap::Args)]
@@ -39,10 +39,10 @@ impl Caller {
 }
 
 /// Reads `90s` or `none`.
-pub(super) fn time_limit(text: &str) -> Result<TimeLimit, DurationError> {
+pub(super) fn time_limit(text: &str) -> Result<Timeout, DurationError> {
     match text {
-        "none" => Ok(TimeLimit::None),
-        _ => parse_duration(text).map(TimeLimit::After),
+        "none" => Ok(Timeout::None),
+        _ => parse_duration(text).map(Timeout::After),
     }
 }
 

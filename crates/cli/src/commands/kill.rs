@@ -8,7 +8,7 @@ use homing::{JobId, KilledBy};
 use super::open::open_for;
 use crate::args::KillArgs;
 use crate::exit::Failure;
-use crate::render::{already_over, print_one_or_all, summary};
+use crate::render::{already_finished, print_one_or_all, summary};
 
 /// Ends jobs, and returns when they are over.
 pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
@@ -22,7 +22,7 @@ pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     } else {
         let mut stdout = io::stdout().lock();
         for (before, after) in before.iter().zip(&after) {
-            let line = if before.outcome().is_some() { already_over(after) } else { summary(after) };
+            let line = if before.outcome().is_some() { already_finished(after) } else { summary(after) };
             writeln!(stdout, "{line}")?;
         }
     }

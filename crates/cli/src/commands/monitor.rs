@@ -27,7 +27,7 @@ fn run(args: &MonitorArgs) -> Result<ExitCode, Failure> {
     let mut options = MonitorOptions::new().until(until);
     match args.command.words() {
         Some(command) => options = options.command(command)?,
-        None => warn_of_silence(homing.config()),
+        None => warn_no_sinks(homing.config()),
     }
     let supervision = Supervision::from_environment();
     // Without a watchdog to feed, an idle monitor never wakes up.
@@ -57,7 +57,7 @@ fn run(args: &MonitorArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Says so where nobody can be woken: jobs end, and stay pending.
-fn warn_of_silence(config: &Config) {
+fn warn_no_sinks(config: &Config) {
     let file = user_config_path().map_or_else(|| "config.toml".to_owned(), |path| path.display().to_string());
     if config.sink_names().is_empty() {
         note_with_hint(

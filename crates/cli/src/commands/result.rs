@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::open::open_for;
 use super::read::acknowledge_read;
 use crate::args::ResultArgs;
-use crate::exit::{Failure, NOT_OVER};
+use crate::exit::{Failure, NOT_FINISHED};
 use crate::render::print_json;
 
 /// A result for programs.
@@ -36,5 +36,5 @@ pub(super) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
         stdout.flush()?;
     }
     acknowledge_read(&homing, &reader, std::slice::from_ref(&job));
-    Ok(ExitCode::from(if job.outcome().is_some() { 0 } else { NOT_OVER }))
+    Ok(ExitCode::from(if job.outcome().is_some() { 0 } else { NOT_FINISHED }))
 }

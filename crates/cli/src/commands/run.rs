@@ -10,10 +10,10 @@ use super::open::open;
 use super::read::acknowledge_read;
 use super::stream::{Streamed, follow};
 use crate::args::RunArgs;
-use crate::exit::{FAILED, Failure, NOT_OVER, complain, note, note_with_hint, say};
+use crate::exit::{FAILED, Failure, NOT_FINISHED, complain, note, note_with_hint, say};
 use crate::interrupt::explain_interrupt;
 use crate::render::output::TextSink;
-use crate::render::{leftover_words, print_json};
+use crate::render::{leftover_text, print_json};
 
 /// How long the ledger is waited for where the answer does not depend on it.
 const QUICK: Duration = Duration::from_millis(200);
@@ -35,7 +35,7 @@ pub(super) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         warn_of_silent_supervisor(job.id);
     }
     // Whoever stays reads the end here.
-    let _attention = wait.map(|_| homing.attend(&[job.id], &job.session));
+    let _attention = wait.map(|_| homing.hold_delivery(&[job.id], &job.session));
     if !did_not_start(&job) {
         start_monitor(&homing, &job);
     }
@@ -111,7 +111,7 @@ fn stay(homing: &Homing, job: &Job, at_most: Option<Duration>) -> Result<ExitCod
     match follow(homing, id, 0, deadline, &mut TextSink::starting_at(0))? {
         Streamed::TimeIsOver => {
             say(&format!("stopped waiting; job {id} keeps running (homing wait {id} waits for it)"));
-            Ok(ExitCode::from(NOT_OVER))
+            Ok(ExitCode::from(NOT_FINISHED))
         }
         Streamed::ToTheEnd => {
             let job = homing.get(id)?;
@@ -127,14 +127,14 @@ fn wait_for_document(homing: &Homing, id: JobId, at_most: Option<Duration>) -> R
     for job in &waited.jobs {
         print_json(job)?;
     }
-    Ok(waited.jobs.first().map_or(ExitCode::from(NOT_OVER), |job| leave(homing, job)))
+    Ok(waited.jobs.first().map_or(ExitCode::from(NOT_FINISHED), |job| leave(homing, job)))
 }
 
 /// The exit status of a job, and 75 for one that is still running. A job that its session has waited for to the end is
 /// acknowledged.
 fn leave(homing: &Homing, job: &Job) -> ExitCode {
     acknowledge_read(homing, &job.session, std::slice::from_ref(job));
-    job.outcome().map_or(ExitCode::from(NOT_OVER), |outcome| ExitCode::from(outcome.as_exit_status()))
+    job.outcome().map_or(ExitCode::from(NOT_FINISHED), |outcome| ExitCode::from(outcome.as_exit_status()))
 }
 
 /// Says what a command that runs in the foreground would not leave open.
@@ -145,7 +145,7 @@ fn tell_what_output_does_not(job: &Job) {
         Some(Outcome::Exited { .. }) | None => {}
         Some(outcome) => note(&format!("job {id}: {outcome}")),
     }
-    if let Some(leftovers) = leftover_words(job) {
+    if let Some(leftovers) = leftover_text(job) {
         note(&format!("job {id} left processes behind: {leftovers}"));
     }
 }

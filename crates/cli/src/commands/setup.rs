@@ -12,7 +12,7 @@ use crate::args::SetupArgs;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
-    Action, Done, FilePlan, FileResult, Harness, Places, Program, Scope, carry_out, has_ours, route_plan,
+    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
 };
 
 /// What was set up, for programs.
@@ -38,14 +38,14 @@ struct FileDocument<'a> {
 /// Sets a harness up, shows what that would change, or takes it back.
 pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
     let (harness, scope, action) = (args.harness, args.scope, args.action());
-    let places = Places::from_environment().ok_or_else(|| refused("no home directory is known", None))?;
+    let paths = ConfigPaths::from_environment().ok_or_else(|| refused("no home directory is known", None))?;
     let program = Program::this()?;
-    let Some(mut plan) = harness.plan(scope, &places, &program) else {
+    let Some(mut plan) = harness.plan(scope, &paths, &program) else {
         let message =
             format!("{} has no configuration for one project that homing could be in", harness.name());
         return Err(refused(&message, Some("leave --scope away")));
     };
-    if action == Action::Undo && is_set_up(harness, scope.other(), &places, &program)? {
+    if action == Action::Undo && is_set_up(harness, scope.other(), &paths, &program)? {
         let other = scope.other().name();
         plan.notes = vec![format!("the route stays: {} is set up with --scope {other} too", harness.name())];
     } else {
@@ -82,8 +82,13 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Whether a harness has parts of ours in that scope.
-fn is_set_up(harness: Harness, scope: Scope, places: &Places, program: &Program) -> Result<bool, Failure> {
-    let Some(plan) = harness.plan(scope, places, program) else { return Ok(false) };
+fn is_set_up(
+    harness: Harness,
+    scope: Scope,
+    paths: &ConfigPaths,
+    program: &Program,
+) -> Result<bool, Failure> {
+    let Some(plan) = harness.plan(scope, paths, program) else { return Ok(false) };
     for file in &plan.files {
         if has_ours(file)? {
             return Ok(true);

@@ -8,7 +8,7 @@ use homing::{Job, Outcome, WaitFor, Waited};
 use super::open::open_for;
 use super::read::acknowledge_read;
 use crate::args::WaitArgs;
-use crate::exit::{FAILED, Failure, NOT_OVER};
+use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
 use crate::render::{print_one_or_all, summary};
 
@@ -18,7 +18,7 @@ pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let homing = open_for(&args.jobs.jobs)?;
     let ids = homing.resolve_all(&args.jobs.jobs)?;
     explain_interrupt(&ids);
-    let attention = homing.attend(&ids, &reader);
+    let hold = homing.hold_delivery(&ids, &reader);
     let wait_for = if args.any { WaitFor::Any } else { WaitFor::All };
     let waited = homing.wait(&ids, wait_for, args.timeout)?;
     if args.json {
@@ -30,18 +30,18 @@ pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
         }
     }
     acknowledge_read(&homing, &reader, &waited.jobs);
-    drop(attention);
+    drop(hold);
     Ok(ExitCode::from(status(&waited)))
 }
 
 /// One job's own status; of several, whether all that are over succeeded.
 fn status(waited: &Waited) -> u8 {
     if !waited.satisfied {
-        return NOT_OVER;
+        return NOT_FINISHED;
     }
     let mut outcomes = waited.jobs.iter().filter_map(Job::outcome);
     match &waited.jobs[..] {
-        [_] => outcomes.next().map_or(NOT_OVER, Outcome::as_exit_status),
+        [_] => outcomes.next().map_or(NOT_FINISHED, Outcome::as_exit_status),
         _ if outcomes.all(Outcome::succeeded) => 0,
         _ => FAILED,
     }

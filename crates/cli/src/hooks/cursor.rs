@@ -3,19 +3,19 @@
 
 use serde_json::json;
 
-use super::{Dialect, Moment, Proof, Waiting};
+use super::{HookEvent, HookProtocol, Proof, Waiting};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "cursor",
-    moments: &[("sessionStart", Moment::Start), ("stop", Moment::Stop)],
+    moments: &[("sessionStart", HookEvent::Start), ("stop", HookEvent::Stop)],
     waiting: Waiting::Never,
     proof: Proof::Transcript,
-    introduces: true,
-    answer: |_, moment, telling| match moment {
-        Moment::Stop => json!({"followup_message": telling.text}),
-        Moment::Start | Moment::Open | Moment::Prompt | Moment::Shown => json!({
-            "additional_context": telling.text,
-            "env": {"HOMING_SESSION": telling.session, "HOMING_HARNESS": "cursor"},
+    injects_session_hint: true,
+    answer: |_, event_kind, message| match event_kind {
+        HookEvent::Stop => json!({"followup_message": message.text}),
+        HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Shown => json!({
+            "additional_context": message.text,
+            "env": {"HOMING_SESSION": message.session, "HOMING_HARNESS": "cursor"},
         }),
     },
 };

@@ -1,16 +1,16 @@
 //! Gemini CLI. Looked at: 0.61. Its shell does not know which session it is in.
 
-use super::{Dialect, Moment, Proof, Waiting, block_or_add};
+use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "gemini",
     moments: &[
-        ("SessionStart", Moment::Start),
-        ("BeforeAgent", Moment::Prompt),
-        ("AfterAgent", Moment::Stop),
+        ("SessionStart", HookEvent::Start),
+        ("BeforeAgent", HookEvent::Prompt),
+        ("AfterAgent", HookEvent::Stop),
     ],
     waiting: Waiting::Never,
     proof: Proof::Transcript,
-    introduces: true,
-    answer: |event, moment, telling| block_or_add(event, moment, telling, "deny"),
+    injects_session_hint: true,
+    answer: |event, event_kind, message| block_or_add(event, event_kind, message, "deny"),
 };

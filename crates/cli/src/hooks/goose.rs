@@ -1,12 +1,12 @@
 //! goose. From its documentation, 2026; not run. Only the end of a turn can be answered.
 
-use super::{Dialect, Moment, Proof, Waiting, block_or_add};
+use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "goose",
-    moments: &[("Stop", Moment::Stop)],
+    moments: &[("Stop", HookEvent::Stop)],
     waiting: Waiting::Never,
     proof: Proof::NextStop,
-    introduces: false,
-    answer: |event, moment, telling| block_or_add(event, moment, telling, "block"),
+    injects_session_hint: false,
+    answer: |event, event_kind, message| block_or_add(event, event_kind, message, "block"),
 };

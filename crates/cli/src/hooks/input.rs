@@ -19,7 +19,7 @@ pub(crate) struct HookInput {
     /// Where the conversation is written down.
     pub(crate) transcript: Option<PathBuf>,
     /// Whether a hook has kept the agent from stopping already.
-    pub(crate) goes_on_already: bool,
+    pub(crate) stop_hook_active: bool,
     /// Whether the turn was broken off: by the user, or by an error.
     pub(crate) was_broken_off: bool,
     /// The wake that our own plugin speaks of.
@@ -45,7 +45,7 @@ pub(crate) fn read_input(from: impl Read) -> Result<HookInput, String> {
         session: session.parse().map_err(|error: homing::core::IdError| error.to_string())?,
         event: text(&["hook_event_name", "event"]).ok_or("the harness names no event")?,
         transcript: text(&["transcript_path"]).map(PathBuf::from),
-        goes_on_already: said["stop_hook_active"] == true || said["loop_count"].as_u64() > Some(0),
+        stop_hook_active: said["stop_hook_active"] == true || said["loop_count"].as_u64() > Some(0),
         was_broken_off: text(&["status"]).is_some_and(|status| status != "completed"),
         wake: text(&["wake"]),
     })
@@ -60,11 +60,11 @@ mod tests {
         let claude = r#"{"session_id":"e4c06cd5-7b9a-489f-a7bb-b49b42db6127","transcript_path":"/t.jsonl","cwd":"/w","prompt_id":"78d408ee","permission_mode":"default","hook_event_name":"Stop","stop_hook_active":true,"last_assistant_message":"LAUNCHED","background_tasks":[],"session_crons":[]}"#;
         let input = read_input(claude.as_bytes()).unwrap();
         assert_eq!(input.session.as_str(), "e4c06cd5-7b9a-489f-a7bb-b49b42db6127");
-        assert_eq!((input.event.as_str(), input.goes_on_already), ("Stop", true));
+        assert_eq!((input.event.as_str(), input.stop_hook_active), ("Stop", true));
         assert_eq!(input.transcript, Some(PathBuf::from("/t.jsonl")));
         let cursor = r#"{"conversation_id":"c","generation_id":"g","hook_event_name":"stop","status":"aborted","loop_count":0,"transcript_path":null}"#;
         let input = read_input(cursor.as_bytes()).unwrap();
-        assert!(input.was_broken_off && !input.goes_on_already && input.transcript.is_none());
+        assert!(input.was_broken_off && !input.stop_hook_active && input.transcript.is_none());
         let goose = r#"{"event":"Stop","session_id":"20261122_1","last_assistant_message":"Done."}"#;
         assert_eq!(read_input(goose.as_bytes()).unwrap().event, "Stop");
     }

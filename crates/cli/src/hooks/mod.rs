@@ -9,18 +9,18 @@ mod goose;
 mod hang_up;
 mod input;
 mod opencode;
-mod shown;
+mod seen;
 
 pub(crate) use claude_code::ENTRYPOINT as CLAUDE_CODE_ENTRYPOINT;
 pub(crate) use hang_up::end_when_nobody_listens;
 pub(crate) use input::{HookInput, read_input};
-pub(crate) use shown::is_shown;
+pub(crate) use seen::is_shown;
 
 use serde_json::Value;
 
 /// A point in the life of a session at which its harness calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum HookEvent {
     /// The session begins, or is resumed, and the agent is told how to launch jobs.
     Start,
     /// The session is open, and nobody has said anything: a hook may begin to wait.
@@ -57,62 +57,62 @@ pub(crate) enum Proof {
 
 /// How one harness speaks.
 #[derive(Debug)]
-pub(crate) struct Dialect {
+pub(crate) struct HookProtocol {
     /// The harness, by the name of its preset.
     pub(crate) name: &'static str,
     /// The events at which its hooks are called.
-    pub(crate) moments: &'static [(&'static str, Moment)],
+    pub(crate) moments: &'static [(&'static str, HookEvent)],
     /// Whether a hook may stay.
     pub(crate) waiting: Waiting,
     /// When something counts as told.
     pub(crate) proof: Proof,
     /// Whether its shell does not know which session it is in, so that the agent has to be told.
-    pub(crate) introduces: bool,
+    pub(crate) injects_session_hint: bool,
     /// What to say at an event so that the agent reads a text.
-    pub(crate) answer: fn(event: &str, moment: Moment, text: &Telling<'_>) -> Value,
+    pub(crate) answer: fn(event: &str, event_kind: HookEvent, text: &HookMessage<'_>) -> Value,
 }
 
 /// What the agent is to read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Telling<'a> {
+pub(crate) struct HookMessage<'a> {
     pub(crate) text: &'a str,
     /// The wake it is, where it is one.
     pub(crate) wake: Option<&'a str>,
     pub(crate) session: &'a str,
 }
 
-const DIALECTS: [&Dialect; 6] = [
-    &claude_code::DIALECT,
-    &codex::DIALECT,
-    &cursor::DIALECT,
-    &gemini::DIALECT,
-    &goose::DIALECT,
-    &opencode::DIALECT,
+const PROTOCOLS: [&HookProtocol; 6] = [
+    &claude_code::PROTOCOL,
+    &codex::PROTOCOL,
+    &cursor::PROTOCOL,
+    &gemini::PROTOCOL,
+    &goose::PROTOCOL,
+    &opencode::PROTOCOL,
 ];
 
-impl Dialect {
+impl HookProtocol {
     /// The one of that harness.
-    pub(crate) fn named(name: &str) -> Option<&'static Dialect> {
-        DIALECTS.into_iter().find(|dialect| dialect.name == name)
+    pub(crate) fn named(name: &str) -> Option<&'static HookProtocol> {
+        PROTOCOLS.into_iter().find(|protocol| protocol.name == name)
     }
 
     /// The names of all.
     pub(crate) fn names() -> Vec<&'static str> {
-        DIALECTS.iter().map(|dialect| dialect.name).collect()
+        PROTOCOLS.iter().map(|protocol| protocol.name).collect()
     }
 
     /// Which moment an event is; `None` for those that say nothing to us.
-    pub(crate) fn moment(&self, event: &str) -> Option<Moment> {
-        self.moments.iter().find(|(name, _)| *name == event).map(|(_, moment)| *moment)
+    pub(crate) fn event_kind(&self, event: &str) -> Option<HookEvent> {
+        self.moments.iter().find(|(name, _)| *name == event).map(|(_, event_kind)| *event_kind)
     }
 }
 
 /// The answer that Claude Code made known and others copied: a reason not to stop, or more context.
-fn block_or_add(event: &str, moment: Moment, telling: &Telling<'_>, block: &str) -> Value {
-    let text = telling.text;
-    match moment {
-        Moment::Stop => serde_json::json!({"decision": block, "reason": text}),
-        Moment::Start | Moment::Open | Moment::Prompt | Moment::Shown => {
+fn block_or_add(event: &str, event_kind: HookEvent, message: &HookMessage<'_>, block: &str) -> Value {
+    let text = message.text;
+    match event_kind {
+        HookEvent::Stop => serde_json::json!({"decision": block, "reason": text}),
+        HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Shown => {
             serde_json::json!({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}})
         }
     }
@@ -124,12 +124,12 @@ mod tests {
 
     #[test]
     fn every_harness_is_answered_in_its_own_words() {
-        let telling = Telling { text: "TEXT", wake: Some("w_1"), session: "S" };
+        let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S" };
         let mut said = String::new();
-        for dialect in DIALECTS {
-            for (event, moment) in dialect.moments {
-                let answer = (dialect.answer)(event, *moment, &telling);
-                said += &format!("{} {event}: {answer}\n", dialect.name);
+        for protocol in PROTOCOLS {
+            for (event, event_kind) in protocol.moments {
+                let answer = (protocol.answer)(event, *event_kind, &message);
+                said += &format!("{} {event}: {answer}\n", protocol.name);
             }
         }
         insta::assert_snapshot!(said, @r#"

@@ -3,13 +3,13 @@
 
 use serde_json::json;
 
-use super::{Dialect, Moment, Proof, Waiting};
+use super::{HookEvent, HookProtocol, Proof, Waiting};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "opencode",
-    moments: &[("session.idle", Moment::Stop), ("homing.shown", Moment::Shown)],
+    moments: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Shown)],
     waiting: Waiting::WhileHeard,
     proof: Proof::Said,
-    introduces: false,
-    answer: |_, _, telling| json!({"wake": telling.wake, "text": telling.text}),
+    injects_session_hint: false,
+    answer: |_, _, message| json!({"wake": message.wake, "text": message.text}),
 };

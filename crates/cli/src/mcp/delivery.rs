@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use homing::{Attention, Homing, JobId};
+use homing::{DeliveryHold, Homing, JobId};
 
 use super::blocking;
 use crate::exit::note;
@@ -25,7 +25,7 @@ pub(super) struct Reading {
     pub(super) homing: Arc<Homing>,
     pub(super) jobs: Vec<JobId>,
     /// Let go of after they are acknowledged.
-    pub(super) attention: Attention,
+    pub(super) hold: DeliveryHold,
 }
 
 impl Reading {
@@ -34,7 +34,7 @@ impl Reading {
         if let Err(error) = self.homing.acknowledge(&self.jobs) {
             note(&format!("the session will be told again: {error}"));
         }
-        drop(self.attention);
+        drop(self.hold);
     }
 }
 
@@ -55,7 +55,7 @@ impl Default for State {
 
 impl Delivery {
     /// Notes that the reply tells of these results. Where it can reach nobody any more, they stay due.
-    pub(super) fn tells_of(&self, reading: Reading) {
+    pub(super) fn acknowledge_on_delivery(&self, reading: Reading) {
         match &mut *self.state() {
             State::UnderWay(readings) => readings.push(reading),
             State::Failed => drop(reading),

@@ -1,4 +1,4 @@
-//! What programs read in an answer, and the schemas that are promised for it. A job is the document of every other door.
+//! What programs read in an answer, and the schemas that are promised for it. A job is the document of every other server.
 
 use std::borrow::Cow;
 

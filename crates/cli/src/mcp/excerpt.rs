@@ -12,7 +12,7 @@ use super::lines::{Line, Lines};
 const MOST_BYTES: u64 = 16 << 20;
 
 /// What is asked for.
-pub(super) struct Wish {
+pub(super) struct ExcerptRequest {
     pub(super) from: u64,
     /// Only so many of the last lines, from `from` on.
     pub(super) tail_lines: Option<usize>,
@@ -37,7 +37,7 @@ pub(super) struct Excerpt {
 }
 
 /// Reads what is asked for. Blocks.
-pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &Wish) -> homing::Result<Excerpt> {
+pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &ExcerptRequest) -> homing::Result<Excerpt> {
     let end = homing.output_end(job.id)?;
     let from = match wish.tail_lines {
         // Further back nobody looks for the last lines.
@@ -45,7 +45,7 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &Wish) -> homing::Result
         None => wish.from,
     };
     let mut lines = Lines::new(homing, job.id, from)?;
-    let mut page = Page { is_over: job.outcome().is_some(), wish, shown: VecDeque::new(), chars: 0 };
+    let mut page = Page { is_finished: job.outcome().is_some(), wish, shown: VecDeque::new(), chars: 0 };
     let mut excerpt = Excerpt { next: from, total_bytes: lines.end(), ..Excerpt::default() };
     while let Some(line) = lines.next()? {
         excerpt.omitted_bytes += line.omitted_before;
@@ -54,7 +54,7 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &Wish) -> homing::Result
             break;
         }
         // The rest of a line that is not done comes with its beginning the next time.
-        excerpt.next = if line.is_complete || page.is_over { line.end } else { line.start };
+        excerpt.next = if line.is_complete || page.is_finished { line.end } else { line.start };
         if wish.tail_lines.is_none() && excerpt.next.saturating_sub(from) >= MOST_BYTES {
             excerpt.more = excerpt.next < lines.end();
             break;
@@ -66,8 +66,8 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &Wish) -> homing::Result
 
 /// The lines that are shown.
 struct Page<'a> {
-    is_over: bool,
-    wish: &'a Wish,
+    is_finished: bool,
+    wish: &'a ExcerptRequest,
     shown: VecDeque<String>,
     chars: usize,
 }

@@ -1,11 +1,12 @@
 //! The door for agents that speak the Model Context Protocol: jobs as tools and as tasks, over standard input and output
 //! or over HTTP. Holds no state that matters: the truth is in the home, so a server may be killed and started anew.
 
+mod advice;
 mod answer;
 mod delivery;
 mod documents;
 mod excerpt;
-mod house;
+mod home_handle;
 mod http;
 mod line_transport;
 mod lines;
@@ -16,7 +17,6 @@ mod stdio;
 mod tasks;
 mod tools;
 mod waiting;
-mod words;
 
 pub(crate) use http::{HttpOptions, TokenSource};
 pub(crate) use sessions::SessionRule;
@@ -29,15 +29,15 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::exit::{Failure, say};
-use house::House;
+use home_handle::HomeHandle;
 use server::Server;
 
 /// How long calls that are under way may go on when the server ends.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one client on standard input and output, until it is gone.
 pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
-    let server = Server::new(House::open()?, sessions);
+    let server = Server::new(HomeHandle::open()?, sessions);
     if io::stdin().is_terminal() {
         say("waiting for an MCP client on standard input (claude mcp add homing -- homing mcp sets one up)");
     }
@@ -46,9 +46,9 @@ pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
 
 /// Serves any number of clients over HTTP, until the process is ended.
 pub(crate) fn serve_http(sessions: SessionRule, options: HttpOptions) -> Result<(), Failure> {
-    let house = House::open()?;
-    let token = options.token.read(&house)?;
-    run(http::serve(Server::new(house, sessions), options, token))
+    let home = HomeHandle::open()?;
+    let token = options.token.read(&home)?;
+    run(http::serve(Server::new(home, sessions), options, token))
 }
 
 /// Most threads for what blocks. More calls than that wait for each other.
@@ -79,12 +79,12 @@ fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
             served = &mut serving => Ended::Served(served),
             Ok(signal) = asked_to_end => {
                 // Some clients end a server in the moment after a reply. What takes longer is told again.
-                let _ = tokio::time::timeout(LAST_WORDS, delivery::all_acknowledged()).await;
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, delivery::all_acknowledged()).await;
                 Ended::Asked(signal)
             }
         }
     });
-    runtime.shutdown_timeout(LAST_WORDS);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     match ended {
         Ended::Served(served) => served,
         Ended::Asked(signal) => std::process::exit(128 + signal),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use homing::{Attention, Error, Homing, Job, JobId, JobIdPrefix, Origin};
+use homing::{DeliveryHold, Error, Homing, Job, JobId, JobIdPrefix, Origin};
 use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
@@ -45,17 +45,17 @@ impl Request {
     }
 
     /// Who looks for jobs here.
-    pub(super) fn eyes(&self) -> Eyes {
-        Eyes { homing: Arc::clone(&self.homing), origin: self.origin.clone(), sees_all: self.sees_all }
+    pub(super) fn job_scope(&self) -> JobScope {
+        JobScope { homing: Arc::clone(&self.homing), origin: self.origin.clone(), sees_all: self.sees_all }
     }
 
     /// Notes that the reply tells how these jobs ended, as far as they are over and the session's own.
-    pub(super) fn tells_of(&self, jobs: &[Job], attention: Attention) {
+    pub(super) fn acknowledge_on_delivery(&self, jobs: &[Job], hold: DeliveryHold) {
         let told = |job: &&Job| job.outcome().is_some() && job.follow_up.state.is_open();
         let own = jobs.iter().filter(told).filter(|job| job.session == self.origin.session);
         let jobs: Vec<JobId> = own.map(|job| job.id).collect();
         if !jobs.is_empty() {
-            self.delivery.tells_of(Reading { homing: Arc::clone(&self.homing), jobs, attention });
+            self.delivery.acknowledge_on_delivery(Reading { homing: Arc::clone(&self.homing), jobs, hold });
         }
     }
 }
@@ -67,13 +67,13 @@ fn delivery_of(context: &RequestContext<RoleServer>) -> Delivery {
 }
 
 /// Finds jobs, as far as a session may see them. Blocks.
-pub(super) struct Eyes {
+pub(super) struct JobScope {
     homing: Arc<Homing>,
     origin: Origin,
     sees_all: bool,
 }
 
-impl Eyes {
+impl JobScope {
     /// The job of that id, or of the only id that begins like that.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::as_millis;
-use homing::{Attention, Homing, Job, KilledBy, Outcome, StateName};
+use homing::{DeliveryHold, Homing, Job, KilledBy, Outcome, StateName};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 
 use super::answer::{ToolError, document};
@@ -31,10 +31,10 @@ pub(super) fn of(job: &Job) -> Task {
 }
 
 /// Holds back the wake for a task until its client has had time to look again.
-pub(super) fn keep_for_a_while(attention: Attention) {
+pub(super) fn keep_for_a_while(hold: DeliveryHold) {
     tokio::spawn(async move {
         tokio::time::sleep(FOLLOWED_FOR).await;
-        drop(attention);
+        drop(hold);
     });
 }
 
@@ -50,20 +50,20 @@ fn status(job: &Job) -> TaskStatus {
 /// How far a task is, with its result once there is one. Whoever gets the result has read it.
 pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<GetTaskResult, ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.eyes(), id.to_owned());
+    let (eyes, id) = (request.job_scope(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let (job, attention, task) = blocking(move || {
+    let (job, hold, task) = blocking(move || {
         let job = eyes.find(&id)?;
-        let attention = homing.attend(&[job.id], &session);
+        let hold = homing.hold_delivery(&[job.id], &session);
         let task = detailed(&homing, &job)?;
-        Ok::<_, ToolError>((job, attention, task))
+        Ok::<_, ToolError>((job, hold, task))
     })
     .await
     .map_err(refused)?;
     if job.outcome().is_none() {
-        keep_for_a_while(attention);
+        keep_for_a_while(hold);
     } else {
-        request.tells_of(&[job], attention);
+        request.acknowledge_on_delivery(&[job], hold);
     }
     Ok(GetTaskResult::new(task))
 }
@@ -89,14 +89,14 @@ fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
 /// A job never asks for anything, so there is nothing to answer.
 pub(super) async fn update(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.eyes(), id.to_owned());
+    let (eyes, id) = (request.job_scope(), id.to_owned());
     blocking(move || eyes.find(&id)).await.map(drop).map_err(refused)
 }
 
 /// Asks for the end of a task's job, and does not wait for it.
 pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.eyes(), id.to_owned());
+    let (eyes, id) = (request.job_scope(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     blocking(move || {
         let job = eyes.find(&id)?;

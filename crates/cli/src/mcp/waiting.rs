@@ -49,7 +49,7 @@ pub(super) async fn wait(
         tokio::select! {
             () = change(changes.as_ref()) => {}
             () = sleep_until(deadline) => {}
-            () = tell_progress(&mut progress) => {}
+            () = report_progress(&mut progress) => {}
             () = request.cancelled() => return Err(ToolError::Cancelled),
         }
     }
@@ -80,7 +80,7 @@ pub(super) async fn kill(
         }
         tokio::select! {
             () = change(changes.as_ref()) => {}
-            () = tell_progress(&mut progress) => {}
+            () = report_progress(&mut progress) => {}
             () = request.cancelled() => return Err(ToolError::Cancelled),
         }
     }
@@ -137,7 +137,7 @@ struct ProgressOfWait<'a> {
 }
 
 /// Tells of the progress when it is time to; never, where nobody asked.
-async fn tell_progress(progress: &mut Option<ProgressOfWait<'_>>) {
+async fn report_progress(progress: &mut Option<ProgressOfWait<'_>>) {
     let Some(progress) = progress else { return std::future::pending().await };
     progress.ticks.tick().await;
     let passed = progress.began.elapsed();

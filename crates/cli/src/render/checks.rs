@@ -4,8 +4,8 @@ use std::io::Write;
 
 use homing::{Check, Verdict};
 
-use super::style::{HINT, Tone};
-use super::words::indented;
+use super::format::indented;
+use super::style::{HINT, StatusStyle};
 use crate::exit::Failure;
 
 /// Prints one line for each check, and what can be done below it.
@@ -18,7 +18,7 @@ pub(crate) fn print_checks(checks: &[Check]) -> Result<(), Failure> {
             Verdict::Note => '•',
             Verdict::Problem => '✗',
         };
-        let style = Tone::of_verdict(check.verdict).style();
+        let style = StatusStyle::of_verdict(check.verdict).style();
         writeln!(stdout, "{style}{mark}{style:#} {:<width$}  {}", check.name, indented(&check.detail))?;
         if let Some(hint) = &check.hint {
             writeln!(stdout, "    {HINT}hint:{HINT:#} {}", indented(hint))?;

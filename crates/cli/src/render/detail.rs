@@ -7,9 +7,9 @@ use homing::core::text::{flatten, grouped, is_line_break};
 use homing::core::{Recovery, Timestamp, format_duration};
 use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
 
-use super::style::{TITLE, Tone};
+use super::format::{ago, ahead, aligned, leftover_text, now, one_line, progress};
+use super::style::{StatusStyle, TITLE};
 use super::wakes::print_wakes;
-use super::words::{ago, ahead, aligned, leftover_words, now, one_line, progress};
 use crate::exit::Failure;
 
 /// What is shown of a job.
@@ -22,14 +22,14 @@ pub(crate) struct Detail<'a> {
     pub(crate) last_lines: Vec<String>,
 }
 
-/// Prints a job: the facts in the order in which they are asked for, the attempts to tell of it, the end of its output.
+/// Prints a job: the fields in the order in which they are asked for, the attempts to tell of it, the end of its output.
 pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
     let Detail { job, directory, wakes, last_lines } = detail;
     let now = now();
     let mut stdout = anstream::stdout().lock();
-    let style = Tone::of_job(job).style();
+    let style = StatusStyle::of_job(job).style();
     writeln!(stdout, "{TITLE}Job {}{TITLE:#}  {style}{}{style:#}", job.id, progress(job, now))?;
-    for (label, value) in facts(job, directory.as_deref(), now) {
+    for (label, value) in fields(job, directory.as_deref(), now) {
         // A script of several lines stays aligned.
         for (number, line) in value.split(is_line_break).enumerate() {
             writeln!(stdout, "  {:<12} {}", if number == 0 { label } else { "" }, aligned(line))?;
@@ -45,46 +45,46 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
-fn facts(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
+fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
     let at = |time: Timestamp| format!("{time} ({})", ago(time, now));
-    let mut facts = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
+    let mut fields = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
     if let Some(name) = &job.name {
-        facts.push(("Name", one_line(name)));
+        fields.push(("Name", one_line(name)));
     }
-    facts.push(("Session", session(job)));
+    fields.push(("Session", session(job)));
     if let Some(key) = &job.key {
-        facts.push(("Key", one_line(key.as_str())));
+        fields.push(("Key", one_line(key.as_str())));
     }
     if let Some(sink) = &job.sink {
-        facts.push(("Sink", one_line(sink)));
+        fields.push(("Sink", one_line(sink)));
     }
-    facts.push(("Directory", flatten(&job.cwd.to_string_lossy())));
-    facts.push(("Launched", at(job.created_at)));
+    fields.push(("Directory", flatten(&job.cwd.to_string_lossy())));
+    fields.push(("Launched", at(job.created_at)));
     if let Some(started) = job.state.started() {
-        facts.push(("Started", format!("{}, pid {}", at(started.started_at), started.pid)));
+        fields.push(("Started", format!("{}, pid {}", at(started.started_at), started.pid)));
     }
     if let Some(finished) = job.state.finished() {
-        facts.push(("Ended", at(finished.ended_at)));
+        fields.push(("Ended", at(finished.ended_at)));
     }
-    facts.push(("Limit", limit(job, now)));
+    fields.push(("Limit", limit(job, now)));
     if let Some(cpu) = job.state.finished().and_then(|finished| finished.cpu) {
-        facts.push(("CPU time", format_duration(cpu)));
+        fields.push(("CPU time", format_duration(cpu)));
     }
     if let Some(bytes) = job.state.finished().and_then(|finished| finished.peak_memory_bytes) {
-        facts.push(("Peak memory", format!("{} KiB", grouped(bytes.div_ceil(1024)))));
+        fields.push(("Peak memory", format!("{} KiB", grouped(bytes.div_ceil(1024)))));
     }
-    facts.push(("Output", output(job)));
-    if let Some(leftovers) = leftover_words(job) {
-        facts.push(("Left behind", leftovers));
+    fields.push(("Output", output(job)));
+    if let Some(leftovers) = leftover_text(job) {
+        fields.push(("Left behind", leftovers));
     }
     if let Some(recovery) = job.state.finished().and_then(|finished| finished.recovery) {
-        facts.push(("Recovery", recovery_advice(recovery).to_owned()));
+        fields.push(("Recovery", recovery_advice(recovery).to_owned()));
     }
-    facts.push(("Follow-up", follow_up(job, now)));
+    fields.push(("Follow-up", follow_up(job, now)));
     if let Some(directory) = directory {
-        facts.push(("Files", flatten(&directory.to_string_lossy())));
+        fields.push(("Files", flatten(&directory.to_string_lossy())));
     }
-    facts
+    fields
 }
 
 fn recovery_advice(recovery: Recovery) -> &'static str {

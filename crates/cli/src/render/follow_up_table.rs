@@ -2,9 +2,9 @@
 
 use homing::Job;
 
-use super::style::Tone;
+use super::format::{ago, ahead, now, one_line, state, title};
+use super::style::StatusStyle;
 use super::table::{Cell, Notes, print_table_with_notes};
-use super::words::{ago, ahead, now, one_line, state, title};
 use crate::exit::Failure;
 
 /// Prints the follow-ups of jobs, one a line, and why the session was not told yet.
@@ -18,11 +18,11 @@ pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
             let next = follow_up.next_attempt_at.map(|next| ahead(next, now));
             [
                 Cell::new(job.id.as_str()),
-                Cell::toned(follow_up.state.as_str(), Tone::of_follow_up(follow_up.state)),
+                Cell::styled(follow_up.state.as_str(), StatusStyle::of_follow_up(follow_up.state)),
                 Cell::new(follow_up.attempts.to_string()),
                 Cell::new(next.unwrap_or_default()),
                 Cell::new(job.session.as_str()),
-                Cell::toned(state(job), Tone::of_job(job)),
+                Cell::styled(state(job), StatusStyle::of_job(job)),
                 Cell::new(ended.unwrap_or_default()),
                 Cell::new(title(job)),
             ]

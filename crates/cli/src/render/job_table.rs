@@ -3,9 +3,9 @@
 use homing::Job;
 use homing::core::format_duration;
 
-use super::style::Tone;
+use super::format::{ago, duration, now, state, title};
+use super::style::StatusStyle;
 use super::table::{Cell, print_table};
-use super::words::{ago, duration, now, state, title};
 use crate::exit::Failure;
 
 /// Prints jobs, one a line.
@@ -16,10 +16,10 @@ pub(crate) fn print_job_table(jobs: &[Job]) -> Result<(), Failure> {
         .map(|job| {
             [
                 Cell::new(job.id.as_str()),
-                Cell::toned(state(job), Tone::of_job(job)),
+                Cell::styled(state(job), StatusStyle::of_job(job)),
                 Cell::new(ago(job.created_at, now)),
                 Cell::new(duration(job, now).map(format_duration).unwrap_or_default()),
-                Cell::toned(job.follow_up.state.as_str(), Tone::of_follow_up(job.follow_up.state)),
+                Cell::styled(job.follow_up.state.as_str(), StatusStyle::of_follow_up(job.follow_up.state)),
                 Cell::new(job.session.as_str()),
                 Cell::new(title(job)),
             ]

@@ -3,6 +3,7 @@
 mod checks;
 mod detail;
 mod follow_up_table;
+mod format;
 mod job_table;
 mod json;
 mod monitor_log;
@@ -11,12 +12,11 @@ pub(crate) mod output_json;
 pub(crate) mod style;
 mod table;
 mod wakes;
-mod words;
 
 pub(crate) use checks::print_checks;
 pub(crate) use detail::{Detail, print_detail};
 pub(crate) use follow_up_table::print_follow_up_table;
+pub(crate) use format::{already_finished, follow_up_summary, indented, leftover_text, summary};
 pub(crate) use job_table::print_job_table;
 pub(crate) use json::{print_json, print_one_or_all};
 pub(crate) use monitor_log::MonitorLog;
-pub(crate) use words::{already_over, follow_up_summary, indented, leftover_words, summary};

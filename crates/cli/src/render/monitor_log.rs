@@ -6,9 +6,9 @@ use homing::core::Timestamp;
 use homing::{Delivery, MonitorEvent};
 use serde::Serialize;
 
+use super::format::now;
 use super::print_json;
-use super::style::Tone;
-use super::words::now;
+use super::style::StatusStyle;
 use crate::exit::Failure;
 
 /// Where events go.
@@ -46,7 +46,7 @@ impl MonitorLog {
         }
         let at = at.to_string();
         let at = if self.short_times { time_of_day(&at) } else { at };
-        let style = tone(event).style();
+        let style = status_style(event).style();
         let _ = writeln!(anstream::stderr().lock(), "{at} {style}{event}{style:#}");
         Ok(())
     }
@@ -58,17 +58,17 @@ fn time_of_day(at: &str) -> String {
     format!("{}Z", time.split_once('.').map_or(time, |(seconds, _)| seconds))
 }
 
-fn tone(event: &MonitorEvent) -> Tone {
+fn status_style(event: &MonitorEvent) -> StatusStyle {
     match event {
-        MonitorEvent::Sending { .. } => Tone::Active,
+        MonitorEvent::Sending { .. } => StatusStyle::Active,
         MonitorEvent::Answered { delivery, .. } => match delivery {
-            Delivery::Delivered | Delivery::HandedOff => Tone::Good,
-            Delivery::Busy { .. } => Tone::Odd,
-            Delivery::Gone { .. } | Delivery::Failed { .. } => Tone::Bad,
+            Delivery::Delivered | Delivery::HandedOff => StatusStyle::Good,
+            Delivery::Busy { .. } => StatusStyle::Odd,
+            Delivery::Gone { .. } | Delivery::Failed { .. } => StatusStyle::Bad,
         },
-        MonitorEvent::Held { .. } => Tone::Odd,
-        MonitorEvent::Trouble { .. } => Tone::Bad,
-        _ => Tone::Plain,
+        MonitorEvent::Held { .. } => StatusStyle::Odd,
+        MonitorEvent::Warning { .. } => StatusStyle::Bad,
+        _ => StatusStyle::Plain,
     }
 }
 

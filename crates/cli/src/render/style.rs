@@ -9,7 +9,7 @@ pub(super) const TITLE: Style = Style::new().bold();
 
 /// How something is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(super) enum StatusStyle {
     /// As it should be.
     Good,
     /// As it should not be.
@@ -24,48 +24,50 @@ pub(super) enum Tone {
     Quiet,
 }
 
-impl Tone {
+impl StatusStyle {
     /// How far a job is, and how it ended.
-    pub(super) fn of_job(job: &Job) -> Tone {
+    pub(super) fn of_job(job: &Job) -> StatusStyle {
         match &job.state {
-            JobState::Starting | JobState::Running(_) => Tone::Active,
+            JobState::Starting | JobState::Running(_) => StatusStyle::Active,
             JobState::Finished(finished) => match &finished.outcome {
-                Outcome::Exited { exit_code: 0 } => Tone::Good,
+                Outcome::Exited { exit_code: 0 } => StatusStyle::Good,
                 Outcome::Exited { .. } | Outcome::Signaled { .. } | Outcome::FailedToStart { .. } => {
-                    Tone::Bad
+                    StatusStyle::Bad
                 }
-                Outcome::TimedOut | Outcome::Killed { .. } | Outcome::Lost { .. } => Tone::Odd,
+                Outcome::TimedOut | Outcome::Killed { .. } | Outcome::Lost { .. } => StatusStyle::Odd,
             },
         }
     }
 
     /// Where a follow-up stands.
-    pub(super) fn of_follow_up(state: FollowUpState) -> Tone {
+    pub(super) fn of_follow_up(state: FollowUpState) -> StatusStyle {
         match state {
-            FollowUpState::Pending | FollowUpState::HandedOff => Tone::Odd,
-            FollowUpState::Dead => Tone::Bad,
-            FollowUpState::Waiting | FollowUpState::Acknowledged | FollowUpState::Suppressed => Tone::Quiet,
+            FollowUpState::Pending | FollowUpState::HandedOff => StatusStyle::Odd,
+            FollowUpState::Dead => StatusStyle::Bad,
+            FollowUpState::Waiting | FollowUpState::Acknowledged | FollowUpState::Suppressed => {
+                StatusStyle::Quiet
+            }
         }
     }
 
     /// What a check found.
-    pub(super) fn of_verdict(verdict: Verdict) -> Tone {
+    pub(super) fn of_verdict(verdict: Verdict) -> StatusStyle {
         match verdict {
-            Verdict::Ok => Tone::Good,
-            Verdict::Note => Tone::Odd,
-            Verdict::Problem => Tone::Bad,
+            Verdict::Ok => StatusStyle::Good,
+            Verdict::Note => StatusStyle::Odd,
+            Verdict::Problem => StatusStyle::Bad,
         }
     }
 
     /// How it looks; `None` where it looks like everything else.
     pub(super) fn color(self) -> Option<AnsiColor> {
         match self {
-            Tone::Good => Some(AnsiColor::Green),
-            Tone::Bad => Some(AnsiColor::Red),
-            Tone::Odd => Some(AnsiColor::Yellow),
-            Tone::Active => Some(AnsiColor::Cyan),
-            Tone::Quiet => Some(AnsiColor::BrightBlack),
-            Tone::Plain => None,
+            StatusStyle::Good => Some(AnsiColor::Green),
+            StatusStyle::Bad => Some(AnsiColor::Red),
+            StatusStyle::Odd => Some(AnsiColor::Yellow),
+            StatusStyle::Active => Some(AnsiColor::Cyan),
+            StatusStyle::Quiet => Some(AnsiColor::BrightBlack),
+            StatusStyle::Plain => None,
         }
     }
 

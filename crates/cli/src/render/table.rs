@@ -7,7 +7,7 @@ use anstyle::Ansi256Color;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Row, Width};
 
-use super::style::Tone;
+use super::style::StatusStyle;
 use crate::exit::Failure;
 
 /// A column that is no wider than this is never cut on a terminal, a wider one never wider than twice this; the last
@@ -24,16 +24,16 @@ const NOTE_MARK: &str = "  └ ";
 #[derive(Debug)]
 pub(super) struct Cell {
     text: String,
-    tone: Tone,
+    status_style: StatusStyle,
 }
 
 impl Cell {
     pub(super) fn new(text: impl Into<String>) -> Cell {
-        Cell::toned(text, Tone::Plain)
+        Cell::styled(text, StatusStyle::Plain)
     }
 
-    pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Cell {
-        Cell { text: text.into(), tone }
+    pub(super) fn styled(text: impl Into<String>, status_style: StatusStyle) -> Cell {
+        Cell { text: text.into(), status_style }
     }
 }
 
@@ -141,7 +141,7 @@ fn for_terminal<const N: usize>(
 
 fn comfy_cell(cell: &Cell) -> comfy_table::Cell {
     let text = comfy_table::Cell::new(&cell.text);
-    match cell.tone.color() {
+    match cell.status_style.color() {
         Some(color) => text.fg(Color::AnsiValue(Ansi256Color::from_ansi(color).index())),
         None => text,
     }
@@ -156,8 +156,8 @@ mod tests {
     fn rows() -> [[Cell; 3]; 2] {
         let command = "cargo test --workspace --all-features --no-fail-fast";
         [
-            [Cell::new("3f9c0a1b2c4d"), Cell::toned("exit 0", Tone::Good), Cell::new(command)],
-            [Cell::new("81d20a1b2c4d"), Cell::toned("timed out", Tone::Odd), Cell::new("true")],
+            [Cell::new("3f9c0a1b2c4d"), Cell::styled("exit 0", StatusStyle::Good), Cell::new(command)],
+            [Cell::new("81d20a1b2c4d"), Cell::styled("timed out", StatusStyle::Odd), Cell::new("true")],
         ]
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use homing::core::{Timestamp, format_duration};
 use homing::{AttemptRecord, WakeRecord, WakeState};
 
-use super::style::{TITLE, Tone};
-use super::words::{ago, ahead, one_line};
+use super::format::{ago, ahead, one_line};
+use super::style::{StatusStyle, TITLE};
 
 /// Most attempts of one wake that are shown: the last ones.
 const ATTEMPTS: usize = 12;
@@ -17,7 +17,7 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
         writeln!(out, "\n{TITLE}Wakes{TITLE:#}")?;
     }
     for wake in wakes {
-        let style = tone(wake.state).style();
+        let style = status_style(wake.state).style();
         let state = wake.state.as_str();
         write!(out, "  {}  {style}{state}{style:#}  through {}", wake.id, one_line(&wake.sink))?;
         if wake.jobs.len() > 1 {
@@ -52,12 +52,12 @@ fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
     line
 }
 
-fn tone(state: WakeState) -> Tone {
+fn status_style(state: WakeState) -> StatusStyle {
     match state {
-        WakeState::Scheduled | WakeState::HandedOff => Tone::Odd,
-        WakeState::InFlight => Tone::Active,
-        WakeState::Delivered => Tone::Good,
-        WakeState::Dead => Tone::Bad,
-        WakeState::Settled => Tone::Quiet,
+        WakeState::Scheduled | WakeState::HandedOff => StatusStyle::Odd,
+        WakeState::InFlight => StatusStyle::Active,
+        WakeState::Delivered => StatusStyle::Good,
+        WakeState::Dead => StatusStyle::Bad,
+        WakeState::Superseded => StatusStyle::Quiet,
     }
 }

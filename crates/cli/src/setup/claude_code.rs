@@ -4,33 +4,31 @@ use jsonc_parser::json;
 
 #[cfg(feature = "mcp")]
 use super::file::read_bounded;
-use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
+use super::{ConfigPaths, FilePlan, JsonPart, Plan, Program, Scope};
 
 /// What the hook is called by that waits beside an open session.
 const WAITING: &str = "hook claude-code --wait";
 
 /// Whether settings that count here have the hook that wakes an open session.
 #[cfg(feature = "mcp")]
-pub(crate) fn wakes_open_sessions(places: &Places) -> bool {
-    let folder = places.named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| places.home().join(".claude"));
-    let project = places.project().join(".claude");
+pub(crate) fn wakes_open_sessions(paths: &ConfigPaths) -> bool {
+    let folder = paths.named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| paths.home().join(".claude"));
+    let project = paths.project().join(".claude");
     let settings =
         [folder.join("settings.json"), project.join("settings.json"), project.join("settings.local.json")];
     let names_it = |text: Vec<u8>| String::from_utf8_lossy(&text).contains(WAITING);
     settings.iter().any(|path| read_bounded(path).is_ok_and(names_it))
 }
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
-    let named = places.named("CLAUDE_CONFIG_DIR");
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
+    let named = paths.named("CLAUDE_CONFIG_DIR");
     let (servers, settings) = match scope {
         Scope::User => {
-            let folder = named.clone().unwrap_or_else(|| places.home().join(".claude"));
-            let beside = named.unwrap_or_else(|| places.home().to_owned());
+            let folder = named.clone().unwrap_or_else(|| paths.home().join(".claude"));
+            let beside = named.unwrap_or_else(|| paths.home().to_owned());
             (beside.join(".claude.json"), folder.join("settings.json"))
         }
-        Scope::Project => {
-            (places.project().join(".mcp.json"), places.project().join(".claude/settings.json"))
-        }
+        Scope::Project => (paths.project().join(".mcp.json"), paths.project().join(".claude/settings.json")),
     };
     let command = program.shell("hook claude-code");
     let waiting = program.shell(WAITING);

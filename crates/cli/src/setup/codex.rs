@@ -3,16 +3,16 @@
 use jsonc_parser::json;
 use toml_edit::{Array, Value};
 
-use super::{Content, FilePlan, JsonPart, Places, Plan, Program, Scope, TomlPart};
+use super::{ConfigPaths, Content, FilePlan, JsonPart, Plan, Program, Scope, TomlPart};
 
 /// What a server that Codex starts is to have of the user's environment; it passes on little by itself.
 const PASSED_ON: [&str; 5] =
     ["HOMING_HOME", "HOMING_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CODEX_HOME"];
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
     let folder = match scope {
-        Scope::User => places.named("CODEX_HOME").unwrap_or_else(|| places.home().join(".codex")),
-        Scope::Project => places.project().join(".codex"),
+        Scope::User => paths.named("CODEX_HOME").unwrap_or_else(|| paths.home().join(".codex")),
+        Scope::Project => paths.project().join(".codex"),
     };
     let server = TomlPart::Table {
         parent: "mcp_servers",

@@ -2,12 +2,12 @@
 
 use jsonc_parser::json;
 
-use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
+use super::{ConfigPaths, FilePlan, JsonPart, Plan, Program, Scope};
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
     let folder = match scope {
-        Scope::User => places.home().join(".cursor"),
-        Scope::Project => places.project().join(".cursor"),
+        Scope::User => paths.home().join(".cursor"),
+        Scope::Project => paths.project().join(".cursor"),
     };
     let command = program.shell("hook cursor");
     let hook = |event| JsonPart::Hook {

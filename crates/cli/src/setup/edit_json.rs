@@ -4,11 +4,11 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use serde_json::Value;
 
-use super::ours::{CHANGED, STARTS, calls_hook, without_path};
-use super::{JsonPart, Unfit};
+use super::ownership::{CHANGED, STARTS, calls_hook, without_path};
+use super::{EditError, JsonPart};
 
 /// The text with these parts.
-pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
+pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
     let (root, object) = parse(text)?;
     for part in parts {
         match part {
@@ -43,7 +43,7 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
 }
 
 /// The text without these parts, as far as they are what we have added.
-pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
     let (root, object) = parse(text)?;
     for part in parts {
         match part {
@@ -114,7 +114,7 @@ fn commands_in(list: &CstArray) -> Vec<String> {
     hooks.filter_map(command).collect()
 }
 
-fn parse(text: &str) -> Result<(CstRootNode, CstObject), Unfit> {
+fn parse(text: &str) -> Result<(CstRootNode, CstObject), EditError> {
     // Comments and commas at the end are kept where they are; whether the harness likes them is not asked here.
     let options = ParseOptions {
         allow_comments: true,
@@ -125,13 +125,13 @@ fn parse(text: &str) -> Result<(CstRootNode, CstObject), Unfit> {
         allow_hexadecimal_numbers: false,
         allow_unary_plus_numbers: false,
     };
-    let root = CstRootNode::parse(text, &options).map_err(|error| Unfit(error.to_string()))?;
-    let object = root.object_value_or_create().ok_or_else(|| Unfit("it is no object".to_owned()))?;
+    let root = CstRootNode::parse(text, &options).map_err(|error| EditError(error.to_string()))?;
+    let object = root.object_value_or_create().ok_or_else(|| EditError("it is no object".to_owned()))?;
     Ok((root, object))
 }
 
-fn wrong(key: &str, wanted: &str) -> Unfit {
-    Unfit(format!("\"{key}\" is not {wanted}"))
+fn wrong(key: &str, wanted: &str) -> EditError {
+    EditError(format!("\"{key}\" is not {wanted}"))
 }
 
 fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {

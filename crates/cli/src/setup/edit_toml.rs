@@ -2,11 +2,11 @@
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
-use super::ours::{CHANGED, STARTS, without_path};
-use super::{TomlPart, Unfit};
+use super::ownership::{CHANGED, STARTS, without_path};
+use super::{EditError, TomlPart};
 
 /// The text with these parts.
-pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
+pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
     let mut document = parse(text)?;
     for part in parts {
         match part {
@@ -45,7 +45,7 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
 }
 
 /// The text without these parts, as far as they are what we have added.
-pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
     let mut document = parse(text)?;
     for part in parts {
         match part {
@@ -98,12 +98,12 @@ fn changed(text: &str, document: &DocumentMut) -> String {
     }
 }
 
-fn parse(text: &str) -> Result<DocumentMut, Unfit> {
-    text.parse().map_err(|error: toml_edit::TomlError| Unfit(error.to_string().trim_end().to_owned()))
+fn parse(text: &str) -> Result<DocumentMut, EditError> {
+    text.parse().map_err(|error: toml_edit::TomlError| EditError(error.to_string().trim_end().to_owned()))
 }
 
-fn wrong(key: &str, wanted: &str) -> Unfit {
-    Unfit(format!("{key} is not {wanted}"))
+fn wrong(key: &str, wanted: &str) -> EditError {
+    EditError(format!("{key} is not {wanted}"))
 }
 
 fn new_table(items: &[(&'static str, Value)], is_first: bool) -> Item {

@@ -4,13 +4,13 @@
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::Unfit;
-use super::ours::{CHANGED, STARTS, without_path};
+use super::EditError;
+use super::ownership::{CHANGED, STARTS, without_path};
 
 const MAPPING: &str = "extensions";
 
 /// The text with the entry.
-pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, Unfit> {
+pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
     let ours = ours(name, lines)?;
     match entry(&load(text)?, name) {
         None => insert(text, name, lines, &ours),
@@ -23,7 +23,7 @@ pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, Un
 }
 
 /// The text without the entry, where it is what we have added.
-pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
     let ours = ours(name, lines)?;
     match entry(&load(text)?, name) {
         Some(there) if is_ours(&there, &ours) => cut(text, name),
@@ -41,7 +41,7 @@ fn is_ours(there: &Yaml, ours: &Yaml) -> bool {
     STARTS.iter().all(|key| bare(&there[*key]) == bare(&ours[*key]))
 }
 
-fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, Unfit> {
+fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, EditError> {
     let mut all: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     if let Some(last) = all.last_mut().filter(|last| !last.ends_with('\n')) {
         last.push('\n');
@@ -63,7 +63,7 @@ fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<Strin
 }
 
 /// Takes the lines of an entry out.
-fn cut(text: &str, name: &str) -> Result<String, Unfit> {
+fn cut(text: &str, name: &str) -> Result<String, EditError> {
     let mut all: Vec<&str> = text.split_inclusive('\n').collect();
     let head = all.iter().position(|line| is_head(line)).ok_or_else(strange)?;
     let is_entry = |line: &&str| {
@@ -84,16 +84,16 @@ fn cut(text: &str, name: &str) -> Result<String, Unfit> {
     if is_right { Ok(changed) } else { Err(strange()) }
 }
 
-fn strange() -> Unfit {
-    Unfit(format!("\"{MAPPING}\" is written in a way that homing does not change"))
+fn strange() -> EditError {
+    EditError(format!("\"{MAPPING}\" is written in a way that homing does not change"))
 }
 
-fn load(text: &str) -> Result<Yaml, Unfit> {
-    let mut documents = YamlLoader::load_from_str(text).map_err(|error| Unfit(error.to_string()))?;
+fn load(text: &str) -> Result<Yaml, EditError> {
+    let mut documents = YamlLoader::load_from_str(text).map_err(|error| EditError(error.to_string()))?;
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), _) => Ok(Yaml::Hash(Hash::new())),
         (Some(Yaml::Hash(map)), true) => Ok(Yaml::Hash(map)),
-        (Some(_), _) => Err(Unfit("it is no mapping".to_owned())),
+        (Some(_), _) => Err(EditError("it is no mapping".to_owned())),
     }
 }
 
@@ -120,7 +120,7 @@ fn without(document: &Yaml, name: &str) -> Yaml {
     document
 }
 
-fn ours(name: &str, lines: &[String]) -> Result<Yaml, Unfit> {
+fn ours(name: &str, lines: &[String]) -> Result<Yaml, EditError> {
     let document = load(&format!("{MAPPING}:\n{}", block(name, lines, 2)))?;
     entry(&document, name).ok_or_else(strange)
 }

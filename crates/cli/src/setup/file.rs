@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::ours::same_but_program;
+use super::ownership::same_but_program;
 use super::{Action, Content, FilePlan};
 use crate::exit::Failure;
 
@@ -98,7 +98,7 @@ pub(crate) fn has_ours(plan: &FilePlan) -> Result<bool, Failure> {
 }
 
 fn added(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure> {
-    let after = plan.content.add_to(before.as_deref()).map_err(|why| unfit(plan, &why.0))?;
+    let after = plan.content.add_to(before.as_deref()).map_err(|why| edit_error(plan, &why.0))?;
     let done = match &before {
         None => Done::Made,
         Some(before) if *before == after => Done::Nothing,
@@ -114,7 +114,7 @@ fn taken_back(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Fai
         return Ok(FileResult { path, done: Done::Nothing, before, after: None, backup: None });
     };
     let content = &plan.content;
-    let rest = content.remove_from(now).map_err(|why| unfit(plan, &why.0))?;
+    let rest = content.remove_from(now).map_err(|why| edit_error(plan, &why.0))?;
     let backup = beside(&path, BACKUP);
     let kept = read(&backup)?;
     // Where nobody has changed anything since, it becomes to the letter what it was.
@@ -247,7 +247,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn unfit(plan: &FilePlan, why: &str) -> Failure {
+fn edit_error(plan: &FilePlan, why: &str) -> Failure {
     let FilePlan { path, content } = plan;
     let message = match content {
         Content::Whole(_) => format!("cannot change {}: {why}", path.display()),

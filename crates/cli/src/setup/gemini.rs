@@ -2,12 +2,12 @@
 
 use jsonc_parser::json;
 
-use super::{FilePlan, JsonPart, Places, Plan, Program, Scope};
+use super::{ConfigPaths, FilePlan, JsonPart, Plan, Program, Scope};
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
     let folder = match scope {
-        Scope::User => places.named("GEMINI_CLI_HOME").unwrap_or_else(|| places.home().to_owned()),
-        Scope::Project => places.project().to_owned(),
+        Scope::User => paths.named("GEMINI_CLI_HOME").unwrap_or_else(|| paths.home().to_owned()),
+        Scope::Project => paths.project().to_owned(),
     };
     let command = program.shell("hook gemini");
     // Its time limits are milliseconds.

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{Content, FilePlan, Places, Plan, Program, Scope, ours::MARK};
+use super::{ConfigPaths, Content, FilePlan, Plan, Program, Scope, ownership::MARK};
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Option<Plan> {
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Option<Plan> {
     if scope == Scope::Project {
         return None;
     }
-    let plugin = places.home().join(".agents/plugins/homing");
+    let plugin = paths.home().join(".agents/plugins/homing");
     let about = json!({"name": "homing", "version": "1.0.0", "description": format!("{MARK} goose")});
     let hook = json!({"type": "command", "command": program.shell("hook goose"), "timeout": 30});
     let hooks = json!({"hooks": {"Stop": [{"hooks": [hook]}]}});
@@ -29,7 +29,7 @@ pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Option<P
     Some(Plan {
         files: vec![
             FilePlan {
-                path: places.config().join("goose/config.yaml"),
+                path: paths.config().join("goose/config.yaml"),
                 content: Content::YamlExtension { name: "homing", lines: lines.into() },
             },
             whole("plugin.json", about),

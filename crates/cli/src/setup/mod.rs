@@ -3,6 +3,7 @@
 
 mod claude_code;
 mod codex;
+mod config_paths;
 mod cursor;
 mod edit_json;
 mod edit_toml;
@@ -11,16 +12,15 @@ mod file;
 mod gemini;
 mod goose;
 mod opencode;
-mod ours;
-mod places;
+mod ownership;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "mcp")]
 pub(crate) use claude_code::wakes_open_sessions;
+pub(crate) use config_paths::ConfigPaths;
 pub(crate) use file::{Done, FileResult, carry_out, has_ours};
-pub(crate) use ours::Program;
-pub(crate) use places::Places;
+pub(crate) use ownership::Program;
 
 use std::path::PathBuf;
 
@@ -139,14 +139,14 @@ impl Harness {
     }
 
     /// What has to stand where; `None` where the harness knows nothing of that scope.
-    pub(crate) fn plan(self, scope: Scope, places: &Places, program: &Program) -> Option<Plan> {
+    pub(crate) fn plan(self, scope: Scope, paths: &ConfigPaths, program: &Program) -> Option<Plan> {
         match self {
-            Harness::ClaudeCode => Some(claude_code::plan(scope, places, program)),
-            Harness::Codex => Some(codex::plan(scope, places, program)),
-            Harness::Gemini => Some(gemini::plan(scope, places, program)),
-            Harness::Opencode => Some(opencode::plan(scope, places, program)),
-            Harness::Goose => goose::plan(scope, places, program),
-            Harness::Cursor => Some(cursor::plan(scope, places, program)),
+            Harness::ClaudeCode => Some(claude_code::plan(scope, paths, program)),
+            Harness::Codex => Some(codex::plan(scope, paths, program)),
+            Harness::Gemini => Some(gemini::plan(scope, paths, program)),
+            Harness::Opencode => Some(opencode::plan(scope, paths, program)),
+            Harness::Goose => goose::plan(scope, paths, program),
+            Harness::Cursor => Some(cursor::plan(scope, paths, program)),
         }
     }
 }
@@ -165,18 +165,18 @@ impl FilePlan {
 
 /// Why a text cannot be changed: nothing is written then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unfit(pub(crate) String);
+pub(crate) struct EditError(pub(crate) String);
 
 impl Content {
     /// The text with what has to stand in it; the same text where it does. `None` is a file that is not there.
-    pub(crate) fn add_to(&self, text: Option<&str>) -> Result<String, Unfit> {
+    pub(crate) fn add_to(&self, text: Option<&str>) -> Result<String, EditError> {
         match self {
             Content::Json(parts) => edit_json::add(text.unwrap_or_default(), parts),
             Content::Toml(parts) => edit_toml::add(text.unwrap_or_default(), parts),
             Content::YamlExtension { name, lines } => edit_yaml::add(text.unwrap_or_default(), name, lines),
             Content::Whole(whole) => match text {
-                Some(text) if !ours::is_our_file(text) => {
-                    Err(Unfit("it is there already, and homing did not write it".to_owned()))
+                Some(text) if !ownership::is_our_file(text) => {
+                    Err(EditError("it is there already, and homing did not write it".to_owned()))
                 }
                 Some(_) | None => Ok(whole.clone()),
             },
@@ -184,12 +184,12 @@ impl Content {
     }
 
     /// The text without what we have added; `None` where nothing is left of the file.
-    pub(crate) fn remove_from(&self, text: &str) -> Result<Option<String>, Unfit> {
+    pub(crate) fn remove_from(&self, text: &str) -> Result<Option<String>, EditError> {
         match self {
             Content::Json(parts) => edit_json::remove(text, parts).map(Some),
             Content::Toml(parts) => edit_toml::remove(text, parts).map(Some),
             Content::YamlExtension { name, lines } => edit_yaml::remove(text, name, lines).map(Some),
-            Content::Whole(whole) if ours::same_but_program(text, whole) => Ok(None),
+            Content::Whole(whole) if ownership::same_but_program(text, whole) => Ok(None),
             Content::Whole(_) => Ok(Some(text.to_owned())),
         }
     }
@@ -200,7 +200,7 @@ impl Content {
             Content::Json(parts) => edit_json::left_in(text, parts),
             Content::Toml(parts) => edit_toml::left_in(text, parts),
             Content::YamlExtension { name, .. } => edit_yaml::left_in(text, name).into_iter().collect(),
-            Content::Whole(_) if ours::is_our_file(text) => {
+            Content::Whole(_) if ownership::is_our_file(text) => {
                 vec!["all of it, which is not as homing setup wrote it".to_owned()]
             }
             Content::Whole(_) => Vec::new(),

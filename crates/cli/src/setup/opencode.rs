@@ -2,18 +2,18 @@
 
 use jsonc_parser::json;
 
-use super::{Content, FilePlan, JsonPart, Places, Plan, Program, Scope};
+use super::{ConfigPaths, Content, FilePlan, JsonPart, Plan, Program, Scope};
 
 /// What opencode loads. The quoted name in it is the program.
 const PLUGIN: &str = include_str!("opencode_plugin.js");
 
-pub(super) fn plan(scope: Scope, places: &Places, program: &Program) -> Plan {
+pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
     let (config, plugins) = match scope {
         Scope::User => {
-            let folder = places.config().join("opencode");
+            let folder = paths.config().join("opencode");
             (folder.clone(), folder.join("plugins"))
         }
-        Scope::Project => (places.project().to_owned(), places.project().join(".opencode/plugins")),
+        Scope::Project => (paths.project().to_owned(), paths.project().join(".opencode/plugins")),
     };
     let with_comments = config.join("opencode.jsonc");
     let config = if with_comments.is_file() { with_comments } else { config.join("opencode.json") };

@@ -48,7 +48,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         // Something of the user's, so that the folder is not empty.
         write(&folder.path().join("notes.txt"), "");
-        let plan = harness.plan(scope, &Places::below(folder.path()), &Program::named(program));
+        let plan = harness.plan(scope, &ConfigPaths::below(folder.path()), &Program::named(program));
         let mut stage = Stage { folder, plan: plan? };
         stage.plan.files.push(route_plan(harness, stage.folder.path().join("config.toml")));
         Some(stage)
@@ -247,7 +247,8 @@ fn a_program_that_has_moved_is_called_where_it_is() {
         let stage = Stage::with(harness, Scope::User, "/old place/homing").unwrap();
         let filled = stage.fill();
         stage.carry_out(Action::Write);
-        let new = harness.plan(Scope::User, &Places::below(stage.folder.path()), &Program::named("homing"));
+        let new =
+            harness.plan(Scope::User, &ConfigPaths::below(stage.folder.path()), &Program::named("homing"));
         for file in &new.unwrap().files {
             let names_it = fs::read_to_string(&file.path).unwrap().contains("old place");
             let done = carry_out(file, Action::Write).unwrap().done;
@@ -332,15 +333,18 @@ fn what_is_left_is_named() {
         file.content.left_in(own)
     };
     let toml = "[mcp_servers.homing]\ncommand = \"ssh\"\nargs = [\"host\", \"homing\", \"mcp\"]\n";
-    assert_eq!(left(Harness::Codex, 0, toml), [format!("[mcp_servers.homing], {}", ours::CHANGED)]);
+    assert_eq!(left(Harness::Codex, 0, toml), [format!("[mcp_servers.homing], {}", ownership::CHANGED)]);
     let json = r#"{"mcpServers": {"homing": {"command": "ssh", "args": ["host", "homing", "mcp"]}}}"#;
-    assert_eq!(left(Harness::Cursor, 0, json), [format!("\"homing\" in \"mcpServers\", {}", ours::CHANGED)]);
+    assert_eq!(
+        left(Harness::Cursor, 0, json),
+        [format!("\"homing\" in \"mcpServers\", {}", ownership::CHANGED)]
+    );
     let json =
         r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "nice homing hook codex"}]}]}}"#;
     assert_eq!(left(Harness::Codex, 1, json), ["the hook for Stop that runs: nice homing hook codex"]);
     let yaml = "extensions:\n  homing:\n    cmd: ssh\n    args: [\"host\"]\n";
-    assert_eq!(left(Harness::Goose, 0, yaml), [format!("homing in extensions, {}", ours::CHANGED)]);
-    let plugin = format!("// {}, and changed by me\n", ours::MARK);
+    assert_eq!(left(Harness::Goose, 0, yaml), [format!("homing in extensions, {}", ownership::CHANGED)]);
+    let plugin = format!("// {}, and changed by me\n", ownership::MARK);
     assert_eq!(left(Harness::Opencode, 1, &plugin).len(), 1);
 }
 

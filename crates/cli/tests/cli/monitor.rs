@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use testkit::{PATIENCE, wait_until};
+use testkit::{WAIT_TIMEOUT, wait_until};
 
 use crate::documents::steady;
 use crate::setup::{Answer, Running, Setup, send};
@@ -188,7 +188,7 @@ fn a_service_manager_hears_how_it_is() {
     let setup = Setup::new();
     let path = setup.home.scratch().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     let heard = || {
         let mut bytes = [0; 1024];
         let length = socket.recv(&mut bytes).expect("it says something");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use homing::core::LostReason;
-use homing::{Outcome, TimeLimit};
+use homing::{Outcome, Timeout};
 use testkit::wait_until;
 
 use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, skip, stdout};
@@ -19,7 +19,7 @@ fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
         let setup = Setup::new();
         let spec = setup
             .script("exec sleep MARK")
-            .time_limit(TimeLimit::After(Duration::from_millis(500)))
+            .timeout(Timeout::After(Duration::from_millis(500)))
             // The start is seen on the true clock, everything after it on the one that jumped.
             .env("FAILPOINTS", format!("wall_clock=1*return(0)->return({jump})"));
         let job = setup.end_of(setup.launch_spec(spec).id);

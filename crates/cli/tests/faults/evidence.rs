@@ -66,10 +66,10 @@ pub(crate) fn refusal(output: &Output) -> String {
 /// Asserts that a launch in a tight spot came to a whole: refused, with nothing run and no job; or a job that is told
 /// right. The job was to write `ran` into the file `ran`.
 pub(crate) fn assert_no_half_job(launched: &Output, list: impl Fn() -> Vec<Value>, ran: &Path) {
-    let is_over = |jobs: &[Value]| jobs.iter().all(|job| job["state"] == "finished");
+    let is_finished = |jobs: &[Value]| jobs.iter().all(|job| job["state"] == "finished");
     let mut jobs = list();
     wait_until("what was launched is over", || {
-        is_over(&jobs) || {
+        is_finished(&jobs) || {
             jobs = list();
             false
         }

@@ -69,7 +69,7 @@ fn a_control_group_ends_what_a_lost_job_left_behind() {
 fn a_failed_start_gives_its_group_back() {
     let Some(grouped) = Grouped::new() else { return };
     for _ in 0..10 {
-        let spec = JobSpec::argv(["/no/such/program"]).expect("a command");
+        let spec = JobSpec::program("/no/such/program");
         let id = grouped.setup.launch_spec(spec.env("HOMING_CGROUP", grouped.group.value())).id;
         let job = grouped.setup.end_of(id);
         assert!(matches!(outcome(&job), Outcome::FailedToStart { .. }), "{job:#?}");

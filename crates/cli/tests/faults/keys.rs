@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use homing::core::LostReason;
-use homing::{Error, FollowUpState, Job, JobId, JobSpec, ListOptions, Outcome, StateName, TimeLimit};
+use homing::{Error, FollowUpState, Job, JobId, JobSpec, ListOptions, Outcome, StateName, Timeout};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wait_until;
 
@@ -79,9 +79,9 @@ fn a_key_with_another_request_is_refused() {
     setup.end_of(id);
     for (spec, difference) in [
         (keyed(&setup, "false", "k"), "command"),
-        (ask().cwd("/"), "directory"),
+        (ask().current_dir("/"), "directory"),
         (ask().name("a name"), "name"),
-        (ask().time_limit(TimeLimit::None), "time limit"),
+        (ask().timeout(Timeout::None), "time limit"),
         (ask().grace(Duration::from_secs(1)), "grace period"),
         (ask().leftovers(homing::LeftoverPolicy::Keep), "leftovers policy"),
         (ask().follow_up(homing::FollowUpPolicy::Never), "follow-up policy"),
@@ -95,7 +95,7 @@ fn a_key_with_another_request_is_refused() {
         }
     }
     // What is left to the configuration, and the environment, of which nothing is on disk, are not compared.
-    for spec in [ask().time_limit(TimeLimit::After(Duration::from_secs(3600))), ask().env("A", "b")] {
+    for spec in [ask().timeout(Timeout::After(Duration::from_secs(3600))), ask().env("A", "b")] {
         assert_eq!(setup.launch_spec(spec).id, id);
     }
     let refused = setup.program().args(["run", "--key", "k", "false"]).output().expect("it runs");

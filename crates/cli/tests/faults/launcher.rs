@@ -193,8 +193,7 @@ fn a_program_that_cannot_run_fails_to_start_with_the_reason() {
     for (program, reason, errno) in table {
         let expected = failed_to_start(&format!("cannot run {program}: {reason}"), errno);
         // A directory in PATH that may not be searched would be a reason of its own (execvp(3)).
-        let spec =
-            JobSpec::argv([program.as_str(), "argument"]).expect("a command").env("PATH", "/usr/bin:/bin");
+        let spec = JobSpec::program(program.as_str()).arg("argument").env("PATH", "/usr/bin:/bin");
         assert_fails_to_start(&setup, spec, &expected);
     }
 }
@@ -202,12 +201,11 @@ fn a_program_that_cannot_run_fails_to_start_with_the_reason() {
 #[test]
 fn an_argument_list_that_is_too_long_fails_to_start() {
     let setup = Setup::new();
-    let one_long = vec!["true".to_owned(), "x".repeat(3 << 20)];
-    let many =
-        std::iter::once("true".to_owned()).chain(std::iter::repeat_n("x".repeat(100 << 10), 100)).collect();
-    for words in [one_long, many] {
+    let one_long = vec!["x".repeat(3 << 20)];
+    let many = vec!["x".repeat(100 << 10); 100];
+    for arguments in [one_long, many] {
         let expected = failed_to_start("cannot run true: Argument list too long", 7);
-        assert_fails_to_start(&setup, JobSpec::argv(words).expect("a command"), &expected);
+        assert_fails_to_start(&setup, JobSpec::program("true").args(arguments), &expected);
     }
 }
 
@@ -272,7 +270,7 @@ fn a_working_directory_that_goes_during_the_launch_fails_to_start() {
     let setup = Setup { homing: open.open().expect("the home opens"), home };
 
     let expected = failed_to_start(&format!("cannot go to {}: No such file or directory", cwd.display()), 2);
-    assert_fails_to_start(&setup, setup.script("true").cwd(&cwd), &expected);
+    assert_fails_to_start(&setup, setup.script("true").current_dir(&cwd), &expected);
 }
 
 #[test]
@@ -518,4 +516,15 @@ fn secrets_are_in_no_file_and_in_no_argument() {
     setup.homing.acknowledge(&[first]).expect("it is over");
     assert_eq!(ids(&setup.homing.list(&ListOptions::default()).expect("a list")), [second, first]);
     look("when they are over");
+}
+
+#[test]
+fn a_script_with_arguments_and_a_program_without_a_name_are_refused() {
+    let setup = Setup::new();
+    let refused = |spec: JobSpec| setup.homing.launch(spec).expect_err("it is refused").to_string();
+    assert!(refused(setup.script("true").arg("x")).contains("a script takes no arguments"));
+    assert!(refused(JobSpec::program("")).contains("the command is empty"));
+    assert!(refused(JobSpec::program("true").arg("a\0b")).contains("NUL"));
+    let jobs = std::fs::read_dir(setup.home.path().join("jobs")).expect("a home");
+    assert_eq!(jobs.count(), 0);
 }

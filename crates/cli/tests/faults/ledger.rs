@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use homing::{Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, KilledBy, ListOptions, Outcome};
 use rusqlite::Connection;
-use testkit::{PATIENCE, TempHome, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 
 use crate::evidence::{ids, list, names_in, noise, refusal};
 use crate::setup::{Setup, open, outcome, skip, stdout};
@@ -39,7 +39,7 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
         // Nobody of homing has it open when it is locked.
         let Setup { homing, home } = setup;
         drop(homing);
-        let setup = Setup { homing: open(&home, PATIENCE), home };
+        let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
         let impatient = open(&setup.home, Duration::from_millis(50));
         let connection = connect(&setup.home);
         connection.execute_batch(lock).expect("it can be locked");
@@ -231,7 +231,7 @@ fn a_damaged_ledger_is_set_aside_and_rebuilt() {
         let damaged = fs::read(ledger(&home)).unwrap_or_default();
 
         // The follow-ups are the only thing that is not known any more: told twice is better than never.
-        let setup = Setup { homing: open(&home, PATIENCE), home };
+        let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
         assert_rebuilt(&setup, &[&setup.homing], &before, &go, &format!("{damage:?}"));
         if damage.leaves_something() {
             let kept = fs::read(setup.home.path().join("ledger.db.damaged-1"))
@@ -249,16 +249,36 @@ fn a_ledger_that_is_damaged_while_doors_hold_it_open_is_rebuilt_for_all_of_them(
         for written_back in [true, false] {
             let what = format!("{damage:?}, {}", if written_back { "in its file" } else { "in its log" });
             let (setup, before, go) = filled();
-            let other = open(&setup.home, PATIENCE);
+            let other = open(&setup.home, WAIT_TIMEOUT);
             assert_eq!(all_of(&other), before, "{what}");
             if written_back {
                 write_back_the_log(&setup.home);
             }
             damage.strike(&ledger(&setup.home));
-            let third = open(&setup.home, PATIENCE);
+            let third = open(&setup.home, WAIT_TIMEOUT);
             assert_rebuilt(&setup, &[&setup.homing, &other, &third], &before, &go, &what);
         }
     }
+}
+
+#[test]
+fn a_ledger_that_is_moved_away_while_it_is_being_opened_is_opened_again() {
+    let (setup, before, go) = filled();
+    write_back_the_log(&setup.home);
+    let aside = setup.scratch("aside");
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{}{suffix}", ledger(&setup.home).display());
+        let _ = fs::rename(file, format!("{}{suffix}", aside.display()));
+    }
+    let mut list = setup.program();
+    let list = list.args(["list", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let list = list.env("FAILPOINTS", "ledger/connect=1*sleep(1000)->off").spawn().expect("it starts");
+    wait_until("it has made a ledger", || ledger(&setup.home).exists());
+    fs::remove_file(ledger(&setup.home)).expect("it can be removed");
+    let listed = stdout(&list.wait_with_output().expect("it ends"));
+    assert!(before.iter().all(|job| listed.contains(job.id.as_str())), "{listed}");
+    fs::write(go, "").expect("a file");
+    wait_until("all have finished", || setup.home.processes().is_empty());
 }
 
 #[test]
@@ -298,7 +318,7 @@ fn a_second_damage_does_not_overwrite_what_the_first_left() {
         damaged.push(noise(length));
         fs::write(ledger(&setup.home), noise(length)).expect("it can be written");
         fs::remove_file(format!("{}-wal", ledger(&setup.home).display())).expect("its log");
-        assert_eq!(all_of(&open(&setup.home, PATIENCE)), before);
+        assert_eq!(all_of(&open(&setup.home, WAIT_TIMEOUT)), before);
     }
     assert_rebuilt(&setup, &[&setup.homing], &before, &go, "twice");
     for (number, bytes) in damaged.iter().enumerate() {
@@ -316,9 +336,9 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     drop(homing);
     let bytes = fs::read(ledger(&home)).expect("the ledger");
 
-    let setup = Setup { homing: open(&home, PATIENCE), home };
+    let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
     match setup.homing.list(&ListOptions::default()) {
-        Err(error @ Error::LedgerTooNew { found: 99, known: 5, .. }) => {
+        Err(error @ Error::LedgerTooNew { found: 99, known: 6, .. }) => {
             assert!(error.hint().is_some_and(|hint| hint.contains("update this program")), "{error}");
         }
         other => panic!("{other:#?}"),
@@ -334,7 +354,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     assert!(fs::read(ledger(&setup.home)).expect("the ledger") == bytes, "it was changed");
     assert_eq!(set_aside(&setup.home), [""; 0]);
 
-    connect(&setup.home).pragma_update(None, "user_version", 5).expect("a version");
+    connect(&setup.home).pragma_update(None, "user_version", 6).expect("a version");
     let jobs = all_of(&setup.homing);
     let expected: Vec<JobId> = std::iter::once(launched).chain(ids(&before)).collect();
     assert_eq!(ids(&jobs), expected, "nothing got lost meanwhile");
@@ -397,7 +417,7 @@ fn doors_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
             }
         };
         let threads = || {
-            let door = open(&setup.home, PATIENCE);
+            let door = open(&setup.home, WAIT_TIMEOUT);
             while !over.load(Ordering::Relaxed) {
                 door.sync().expect("it can be brought up to date");
                 door.full_scan().expect("everything can be looked at");
@@ -497,7 +517,7 @@ fn jobs_whose_rows_went_with_the_log_are_found_again() {
         let left = if cut { vec![] } else { noise(bytes.len()) };
         fs::write(&log, left).expect("it can be written");
 
-        let homing = open(&home, PATIENCE);
+        let homing = open(&home, WAIT_TIMEOUT);
         let named = homing.get(forgotten.id).expect("a job that is named is found");
         assert_eq!(named.outcome(), forgotten.outcome());
         homing.doctor().expect("the doctor looks at every job");

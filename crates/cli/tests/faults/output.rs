@@ -12,7 +12,7 @@ use homing::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
-use testkit::{PATIENCE, wait_until};
+use testkit::{WAIT_TIMEOUT, wait_until};
 
 use crate::evidence::{after, assert_no_half_job, assert_output, disk_usage, list, noise, whole_machine};
 use crate::setup::{Setup, kill_9, outcome, skip, stdout};
@@ -34,7 +34,7 @@ fn flood(flood: &str, total_bytes: u64) -> (Setup, homing::Job) {
     let directory = setup.homing.job_path(id);
     let supervisor = setup.supervisor(id).pid;
     let mut most_disk = 0;
-    let give_up_at = std::time::Instant::now() + 5 * PATIENCE;
+    let give_up_at = std::time::Instant::now() + 5 * WAIT_TIMEOUT;
     while setup.homing.output_end(id).expect("output") < total_bytes {
         most_disk = most_disk.max(disk_usage(&directory));
         assert!(std::time::Instant::now() < give_up_at, "the flood is stuck");
@@ -141,7 +141,9 @@ fn output_in_the_last_instant_is_never_lost() {
     // supervisor reading up to the last instant.
     let at_once = ["head", "-c", "65536", file].map(str::to_owned);
     let in_pieces = ["dd", &format!("if={file}"), "bs=128", "status=none"].map(str::to_owned);
-    let launch = |words: [String; 4]| setup.launch_spec(JobSpec::argv(words).expect("a command")).id;
+    let launch = |[program, arguments @ ..]: [String; 4]| {
+        setup.launch_spec(JobSpec::program(program).args(arguments)).id
+    };
     let launch_250 = || (0..125).flat_map(|_| [launch(at_once.clone()), launch(in_pieces.clone())]).collect();
     let ids: Vec<JobId> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(launch_250)).collect();
@@ -175,8 +177,8 @@ fn a_thousand_jobs_that_end_at_once_have_a_thousand_outcomes() {
     let codes: HashMap<JobId, i32> = (0..1000)
         .map(|number| {
             let code = number % 256;
-            let words = ["sh", "-c", script, barrier.to_str().expect("text"), &code.to_string()];
-            (setup.launch_spec(JobSpec::argv(words).expect("a command")).id, code)
+            let arguments = ["-c", script, barrier.to_str().expect("text"), &code.to_string()];
+            (setup.launch_spec(JobSpec::program("sh").args(arguments)).id, code)
         })
         .collect();
     let running = ListOptions { state: Some(StateName::Running), ..ListOptions::default() };
@@ -210,12 +212,12 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
     let mut seen = Vec::new();
     loop {
-        match follower.next(Some(PATIENCE)).expect("it goes on") {
+        match follower.next(Some(WAIT_TIMEOUT)).expect("it goes on") {
             Followed::Output(chunk) => {
                 assert_eq!(chunk.offset, seen.len() as u64, "nothing is missing in between");
                 seen.extend_from_slice(&chunk.bytes);
             }
-            Followed::NothingYet => panic!("waited {PATIENCE:?} in vain after {} bytes", seen.len()),
+            Followed::NothingYet => panic!("waited {WAIT_TIMEOUT:?} in vain after {} bytes", seen.len()),
             Followed::Over => break,
         }
         // The job writes more only when what it wrote before has arrived.
@@ -254,7 +256,7 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
     assert_eq!(seen, b"hello\n");
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
     assert!(is_readable(&follower));
-    assert_eq!(follower.next(Some(PATIENCE)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
 }
 
 #[test]
@@ -263,13 +265,13 @@ fn whoever_follows_a_job_that_is_lost_is_told_the_end() {
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    match follower.next(Some(PATIENCE)).expect("it goes on") {
+    match follower.next(Some(WAIT_TIMEOUT)).expect("it goes on") {
         Followed::Output(chunk) => assert_eq!(chunk.bytes, b"hello\n"),
         other => panic!("{other:?}"),
     }
     assert_eq!(follower.next(Some(Duration::ZERO)).expect("it goes on"), Followed::NothingYet);
     kill_9(setup.supervisor(id).pid);
-    assert_eq!(follower.next(Some(PATIENCE)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::SupervisorDied });
 }
 

@@ -2,7 +2,7 @@
 //! watched, and signals that were told as exit codes. Its other failures are rows of the other files.
 
 use homing::core::Signal;
-use homing::{Outcome, TimeLimit};
+use homing::{Outcome, Timeout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use testkit::wait_until;
 
@@ -48,7 +48,7 @@ fn a_signal_is_named_and_no_exit_code() {
 #[test]
 fn a_job_without_a_limit_has_none() {
     let setup = Setup::new();
-    let job = setup.launch_spec(setup.script("exec sleep MARK").time_limit(TimeLimit::None));
+    let job = setup.launch_spec(setup.script("exec sleep MARK").timeout(Timeout::None));
     assert_eq!((job.limits.timeout, job.ends_by()), (None, None));
     let ended = setup.homing.kill(job.id, homing::KilledBy::Operator).expect("it ends");
     let duration = ended.state.finished().expect("it is over").duration;

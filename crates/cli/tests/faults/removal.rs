@@ -168,18 +168,18 @@ fn a_supervisor_without_a_directory_that_does_not_answer_is_killed_with_its_job(
     let supervisor = setup.supervisor(job.id).pid;
     fs::rename(directory(&setup, job.id), setup.scratch("away")).expect("it can be renamed");
 
-    let is_over = AtomicBool::new(false);
+    let is_finished = AtomicBool::new(false);
     let killed = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_finished.load(Ordering::Relaxed) {
                 let pid = Pid::from_raw(i32::try_from(supervisor).expect("a pid")).expect("a pid");
                 let _ = kill_process(pid, Signal::STOP);
             }
         });
         let mut kill = setup.program();
-        kill.args(["kill", job.id.as_str()]).env("FAILPOINTS", "unlinked_patience=return(300)");
+        kill.args(["kill", job.id.as_str()]).env("FAILPOINTS", "unlinked_timeout=return(300)");
         let killed = kill.output();
-        is_over.store(true, Ordering::Relaxed);
+        is_finished.store(true, Ordering::Relaxed);
         killed.expect("the program runs")
     });
     assert!(killed.status.success(), "{killed:?}");

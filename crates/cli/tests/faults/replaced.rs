@@ -9,7 +9,7 @@ use homing::{
     Error, FollowUpState, Homing, JobId, JobSpec, KilledBy, ListOptions, MonitorOptions, Outcome, StateName,
 };
 use rusqlite::Connection;
-use testkit::{PATIENCE, TempHome, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 
 use crate::evidence::{ids, names_in};
 use crate::ledger::write_back_the_log;
@@ -69,7 +69,7 @@ fn jobs_that_an_older_ledger_does_not_know_are_found_again() {
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{suffix}", ledger(&setup.home).display()));
         }
-        assert_eq!(listed(&open(&setup.home, PATIENCE)), all, "{restore:?}, opened anew");
+        assert_eq!(listed(&open(&setup.home, WAIT_TIMEOUT)), all, "{restore:?}, opened anew");
         assert_eq!(listed(&setup.homing), all, "{restore:?}, under an open process");
         assert_nothing_set_aside(&setup.home);
     }
@@ -86,7 +86,7 @@ fn an_older_ledger_under_a_running_monitor_loses_no_job() {
             homing::Delivery::Delivered
         }
     }
-    let homing = Arc::new(open(&setup.home, PATIENCE));
+    let homing = Arc::new(open(&setup.home, WAIT_TIMEOUT));
     let options = MonitorOptions::new().sink("test", Told(Arc::clone(&told))).route("*", "test");
     let monitor = homing.monitor(options).expect("a monitor");
     let handle = monitor.handle();
@@ -131,7 +131,7 @@ fn a_process_with_a_stale_home_refuses_and_calls_nothing_lost() {
     let path = setup.home.path();
     let away = setup.scratch("away");
     fs::rename(&path, &away).expect("it is renamed");
-    let new = open(&setup.home, PATIENCE);
+    let new = open(&setup.home, WAIT_TIMEOUT);
     let in_new = new.launch(JobSpec::script(format!("exec sleep {}", setup.home.mark())).expect("a script"));
     let in_new = in_new.expect("a launch").id;
     assert_eq!(listed(&new), [in_new]);
@@ -162,7 +162,7 @@ fn a_process_with_a_stale_home_refuses_and_calls_nothing_lost() {
 fn a_monitor_ends_with_the_reason_when_its_home_is_renamed_away() {
     let setup = Setup::new();
     setup.run("true");
-    let homing = Arc::new(open(&setup.home, PATIENCE));
+    let homing = Arc::new(open(&setup.home, WAIT_TIMEOUT));
     let monitor = homing.monitor(MonitorOptions::new()).expect("a monitor");
     let running = std::thread::spawn(move || monitor.run());
     wait_until("it is active", || setup.homing.active_monitor().expect("a home").is_some());
@@ -179,7 +179,7 @@ fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
     // What a newer program may do while this process has the ledger open.
     connect(&setup.home)
         .execute_batch(
-            "BEGIN; ALTER TABLE follow_ups RENAME COLUMN state TO standing; ALTER TABLE facts RENAME TO notes;
+            "BEGIN; ALTER TABLE follow_ups RENAME COLUMN state TO standing; ALTER TABLE meta RENAME TO notes;
              PRAGMA user_version = 99; COMMIT",
         )
         .expect("it can be changed");
@@ -193,8 +193,8 @@ fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
     assert_nothing_set_aside(&setup.home);
     connect(&setup.home)
         .execute_batch(
-            "BEGIN; ALTER TABLE follow_ups RENAME COLUMN standing TO state; ALTER TABLE notes RENAME TO facts;
-             PRAGMA user_version = 5; COMMIT",
+            "BEGIN; ALTER TABLE follow_ups RENAME COLUMN standing TO state; ALTER TABLE notes RENAME TO meta;
+             PRAGMA user_version = 6; COMMIT",
         )
         .expect("it can be changed back");
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
@@ -239,7 +239,7 @@ fn a_row_of_a_newer_program_is_named_and_left_alone() {
         setup.homing.full_scan().expect("a scan");
         setup.homing.prune(Duration::ZERO).expect("it prunes");
         setup.homing.doctor().expect("it looks");
-        let homing = Arc::new(open(&setup.home, PATIENCE));
+        let homing = Arc::new(open(&setup.home, WAIT_TIMEOUT));
         let options = MonitorOptions::new().until(homing::MonitorUntil::Idle);
         homing.monitor(options).expect("a monitor").run().expect("it ends by itself");
         assert_eq!(row(&setup.home), before, "{change}");

@@ -9,7 +9,7 @@ use homing::{
     PruneOptions,
 };
 use rusqlite::Connection;
-use testkit::{PATIENCE, TempHome, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 
 use crate::evidence::{ids, json, names_in};
 use crate::setup::{PROGRAM, Setup, open};
@@ -27,13 +27,13 @@ fn age(home: &TempHome, days: i64) {
         .execute_batch(&format!(
             "UPDATE jobs SET ended_at = ended_at - {by};
              UPDATE follow_ups SET due_at = due_at - {by}, expired_at = expired_at - {by};
-             UPDATE facts SET value = value - {by} WHERE name = 'pruned_at';"
+             UPDATE meta SET value = value - {by} WHERE name = 'pruned_at';"
         ))
         .expect("it can be changed");
 }
 
 fn monitor_until_idle(home: &TempHome) {
-    let homing = Arc::new(open(home, PATIENCE));
+    let homing = Arc::new(open(home, WAIT_TIMEOUT));
     let monitor = homing.monitor(MonitorOptions::new().until(MonitorUntil::Idle)).expect("a monitor");
     monitor.run().expect("it ends by itself");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homing::{Config, Homing, Job, JobId, JobSpec, OpenOptions, Outcome, RecoverOptions, WaitFor};
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::{PATIENCE, Process, TempHome, wait_until};
+use testkit::{Process, TempHome, WAIT_TIMEOUT, wait_until};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_homing");
@@ -49,7 +49,7 @@ impl Setup {
     /// Waits for the end of a job.
     pub(crate) fn end_of(&self, id: JobId) -> Job {
         let mut waited =
-            self.homing.wait(&[id], WaitFor::All, Some(PATIENCE)).expect("the job can be waited for");
+            self.homing.wait(&[id], WaitFor::All, Some(WAIT_TIMEOUT)).expect("the job can be waited for");
         assert!(waited.satisfied, "still not over: {:#?}", waited.jobs);
         waited.jobs.remove(0)
     }

@@ -118,7 +118,7 @@ fn a_supervisor_killed_in_the_grace_time_leaves_the_true_reason() {
     let setup = Setup::new();
     let spec = setup
         .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
-        .time_limit(homing::TimeLimit::After(std::time::Duration::from_millis(300)))
+        .timeout(homing::Timeout::After(std::time::Duration::from_millis(300)))
         .env("FAILPOINTS", "supervise/end_decided=return");
     let id = setup.launch_spec(spec).id;
     let job = setup.recovered_end_of(id);

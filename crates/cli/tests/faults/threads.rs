@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use homing::JobId;
 use serde_json::{Value, json};
-use testkit::{PATIENCE, TempHome, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 
 use crate::setup::{PROGRAM, is_root, skip};
 
@@ -130,7 +130,7 @@ fn an_mcp_server_goes_on_with_the_threads_it_has() {
     let mut ask = |id: u32, method: &str, params: Value| {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         writeln!(input, "{message}").unwrap();
-        lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
+        lines.recv_timeout(WAIT_TIMEOUT).unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
     };
     let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
         "clientInfo": {"name": "raw", "version": "1"}});

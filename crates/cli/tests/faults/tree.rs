@@ -4,17 +4,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use homing::core::LeftoverFate;
-use homing::{KilledBy, LeftoverPolicy, Outcome, TimeLimit};
+use homing::{KilledBy, LeftoverPolicy, Outcome, Timeout};
 use testkit::wait_until;
 
 use crate::setup::{Setup, outcome, skip};
 
-const LIMIT: TimeLimit = TimeLimit::After(Duration::from_millis(300));
+const LIMIT: Timeout = Timeout::After(Duration::from_millis(300));
 
 #[test]
 fn a_limit_ends_a_job_that_was_stopped() {
     let setup = Setup::new();
-    let spec = setup.script("kill -STOP $$; sleep MARK").time_limit(LIMIT);
+    let spec = setup.script("kill -STOP $$; sleep MARK").timeout(LIMIT);
     let job = setup.end_of(setup.launch_spec(spec).id);
     assert_eq!(outcome(&job), &Outcome::TimedOut);
 }
@@ -65,7 +65,7 @@ fn what_escapes_is_gone_at_the_limit() {
         let setup = Setup::new();
         let spec = setup
             .script(&format!("{ESCAPES} sleep MARK"))
-            .time_limit(TimeLimit::After(Duration::from_secs(limit)));
+            .timeout(Timeout::After(Duration::from_secs(limit)));
         let id = setup.launch_spec(spec).id;
         let mut most = 0;
         wait_until("all five run, or the limit is reached", || {
@@ -101,7 +101,7 @@ fn what_escapes_is_gone_when_the_job_ends() {
 #[test]
 fn a_job_that_ignores_sigterm_is_killed_after_the_grace() {
     let setup = Setup::new();
-    let script = setup.script("trap '' TERM; sleep MARK; sleep MARK").time_limit(LIMIT);
+    let script = setup.script("trap '' TERM; sleep MARK; sleep MARK").timeout(LIMIT);
     let job = setup.end_of(setup.launch_spec(script.grace(Duration::from_millis(200))).id);
     assert_eq!(outcome(&job), &Outcome::TimedOut);
     assert_eq!(setup.home.marked(), []);
@@ -126,7 +126,7 @@ fn an_orphan_that_appears_while_the_tree_is_ended_is_asked_to_end_too() {
 #[test]
 fn a_job_that_exits_0_during_the_grace_has_still_timed_out() {
     let setup = Setup::new();
-    let script = setup.script("trap 'exit 0' TERM; sleep MARK & wait").time_limit(LIMIT);
+    let script = setup.script("trap 'exit 0' TERM; sleep MARK & wait").timeout(LIMIT);
     let job = setup.end_of(setup.launch_spec(script).id);
     assert_eq!(outcome(&job), &Outcome::TimedOut);
 }

@@ -44,7 +44,7 @@ fn in_an_event_loop(homing: &Homing, id: JobId) -> bool {
 fn by_a_watch(homing: &Homing, id: JobId) -> bool {
     let watch = homing.watch().expect("the kernel has a watch");
     watch.add(id).expect("the kernel has a watch");
-    while !homing.is_over(id).expect("it can be looked at") {
+    while !homing.is_finished(id).expect("it can be looked at") {
         if !becomes_readable(&watch) {
             return false;
         }

@@ -161,7 +161,7 @@ fn after_a_refusal_the_connection_is_closed() {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     let head = format!("GET /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer x\r\n\r\n", server.address());
     stream.write_all(head.as_bytes()).expect("it takes the request");
-    stream.set_read_timeout(Some(testkit::PATIENCE)).expect("it is set");
+    stream.set_read_timeout(Some(testkit::WAIT_TIMEOUT)).expect("it is set");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it is closed, and not kept open");
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");
@@ -197,7 +197,7 @@ fn a_head_or_a_body_that_never_ends_is_given_up() {
     let waiting = [whole_head.clone(), format!("{whole_head}Content-Length: 1000\r\n\r\n{{")].map(|sent| {
         let mut stream = TcpStream::connect(&address).expect("it listens");
         stream.write_all(sent.as_bytes()).expect("it takes it");
-        stream.set_read_timeout(Some(testkit::PATIENCE)).expect("it is set");
+        stream.set_read_timeout(Some(testkit::WAIT_TIMEOUT)).expect("it is set");
         stream
     });
     let began = Instant::now();

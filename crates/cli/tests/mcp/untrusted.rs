@@ -101,7 +101,7 @@ async fn a_program_that_does_not_start_writes_no_line() {
     let setup = Setup::new();
     let homing = setup.homing();
     let program = format!("/no/such\n{FORGED}\u{2028}{FORGED}");
-    let spec = homing::JobSpec::argv([program, "x".to_owned()]).expect("a command");
+    let spec = homing::JobSpec::program(program).arg("x");
     let job = homing.launch(spec).expect("it is recorded");
     let client = Client::connect(&setup, (Transport::Stdio, Revision::With2026), Traits::default()).await;
     for tool in ["get_result", "read_output"] {

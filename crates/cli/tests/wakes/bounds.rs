@@ -88,7 +88,7 @@ fn a_session_hears_of_its_jobs_in_the_order_in_which_they_ended() {
 
 #[test]
 fn what_ends_shortly_after_a_wake_is_gathered_for_the_next() {
-    let setup = Setup::with(MonitorConfig { gather: Duration::from_secs(3_600), ..quick() });
+    let setup = Setup::with(MonitorConfig { batch_window: Duration::from_secs(3_600), ..quick() });
     let monitor = setup.monitor();
     let first = setup.launch("chat", "true");
     setup.wait_for_acknowledged(&[first]);

@@ -17,7 +17,7 @@ use crate::setup::Setup;
 /// Where a monitor with a command sink can be told to die.
 const POINTS: [&str; 6] = [
     "monitor/answered",
-    "monitor/settled",
+    "monitor/superseded",
     "monitor/synced",
     "monitor/claimed",
     "sink/started",
@@ -91,7 +91,7 @@ fn launch_rounds(setup: &Setup, mut is_enough: impl FnMut() -> bool) -> Vec<(Job
 
 /// Starts one monitor after the other and kills each. `enough` is set once each of the points has killed some.
 fn kill_monitors(setup: &Setup, recorder: &Recorder, enough: &AtomicBool, over: &AtomicBool) {
-    let give_up_at = Instant::now() + 2 * testkit::PATIENCE;
+    let give_up_at = Instant::now() + 2 * testkit::WAIT_TIMEOUT;
     let mut killed: HashMap<(&str, &str), u32> = HashMap::new();
     let mut at_random = 0;
     for turn in 0.. {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use homing::core::Outcome;
-use homing::{JobId, JobSpec, TimeLimit};
+use homing::{JobId, JobSpec, Timeout};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wait_until;
 
@@ -15,7 +15,7 @@ use crate::setup::Setup;
 fn launch(setup: &Setup, limit: Duration) -> JobId {
     let script = format!("trap '' TERM; sleep {}", setup.home.mark());
     let spec = JobSpec::script(script).expect("a script").session("chat".parse().expect("a session"));
-    let spec = spec.time_limit(TimeLimit::After(limit)).grace(Duration::ZERO);
+    let spec = spec.timeout(Timeout::After(limit)).grace(Duration::ZERO);
     setup.homing.launch(spec).expect("it is launched").id
 }
 

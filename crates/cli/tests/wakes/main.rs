@@ -3,6 +3,7 @@
 //! the feature `failpoints`.
 
 mod bounds;
+mod claimed;
 mod crash;
 mod limits;
 mod monitors;
@@ -13,7 +14,6 @@ mod removed_sink;
 mod setup;
 mod slots;
 mod story;
-mod taken;
 mod trouble;
 mod unreadable;
 mod webhook;

@@ -66,7 +66,7 @@ fn an_answer_that_was_written_down_is_not_asked_for_again() {
     let (setup, recorder) = setup("60s");
     let id = setup.launch("chat", "true");
     setup.wait_for_end(&[id]);
-    MonitorProcess::start_once(&setup.home, "monitor/settled=return").crashed();
+    MonitorProcess::start_once(&setup.home, "monitor/superseded=return").crashed();
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
     tell_once(&setup.home);
     assert_eq!(recorder.count(), 1);

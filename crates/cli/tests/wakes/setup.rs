@@ -11,7 +11,7 @@ use homing::{
     Config, Delivery, FollowUpState, Homing, Job, JobId, JobSpec, MonitorConfig, MonitorEnd, MonitorHandle,
     MonitorOptions, MonitorUntil, OpenOptions, SessionId, Sink, Wake, WakeId,
 };
-use testkit::{PATIENCE, TempHome, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 
 /// The program that supervises the jobs.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_homing");
@@ -100,7 +100,7 @@ impl Sink for ScriptedSink {
             None => Delivery::Delivered,
             Some(Answer::Says(delivery)) => delivery,
             Some(Answer::AtTheGate) => {
-                let opened = self.shared.1.wait_timeout_while(script, PATIENCE, |script| !script.open);
+                let opened = self.shared.1.wait_timeout_while(script, WAIT_TIMEOUT, |script| !script.open);
                 drop(opened);
                 Delivery::Delivered
             }
@@ -140,7 +140,7 @@ pub(crate) fn gone() -> Answer {
 /// Settings that make no test wait: back-off and busy sessions come back within milliseconds.
 pub(crate) fn quick() -> MonitorConfig {
     MonitorConfig {
-        gather: Duration::ZERO,
+        batch_window: Duration::ZERO,
         retries: vec![Duration::from_millis(3); 3],
         busy_retry: Duration::from_millis(1),
         wakes_per_hour: 10_000,
@@ -190,7 +190,7 @@ impl Setup {
         MonitorOptions::new()
             .sink("scripted", self.sink.clone())
             .route("*", "scripted")
-            .stop_patience(Duration::from_secs(20))
+            .stop_timeout(Duration::from_secs(20))
     }
 
     /// Starts a monitor.
@@ -251,7 +251,7 @@ impl Setup {
     #[track_caller]
     pub(crate) fn wait_for_end(&self, ids: &[JobId]) {
         let waited =
-            self.homing.wait(ids, homing::WaitFor::All, Some(PATIENCE)).expect("they can be waited for");
+            self.homing.wait(ids, homing::WaitFor::All, Some(WAIT_TIMEOUT)).expect("they can be waited for");
         assert!(waited.satisfied);
     }
 }

@@ -165,7 +165,7 @@ fn what_is_handed_off_and_acknowledged_is_over() {
     setup.homing.acknowledge(&[id]).expect("it can be acknowledged");
     wait_until("its time is over", || {
         setup.tell_once();
-        setup.homing.wakes_of(id).expect("wakes")[0].state == WakeState::Settled
+        setup.homing.wakes_of(id).expect("wakes")[0].state == WakeState::Superseded
     });
     assert_eq!(setup.sink.received().len(), 1);
 }
@@ -183,7 +183,7 @@ fn what_the_session_has_read_itself_is_not_told() {
     assert_eq!(setup.sink.received().len(), 1, "the first attempt fails");
     setup.homing.acknowledge(&[read]).expect("it can be acknowledged");
     setup.tell_once();
-    assert_eq!(setup.homing.wakes_of(read).expect("wakes")[0].state, WakeState::Settled);
+    assert_eq!(setup.homing.wakes_of(read).expect("wakes")[0].state, WakeState::Superseded);
     assert_eq!(setup.sink.received().len(), 1);
     assert!(setup.homing.wakes_of(killed).expect("wakes").is_empty());
 }
@@ -249,15 +249,15 @@ fn a_session_that_waits_for_its_job_itself_is_not_woken_for_it() {
     let attended = setup.home.scratch().join("attended");
     let script = format!("until [ -e {} ]; do sleep 0.01; done", attended.display());
     let (read, left) = (setup.launch("chat", &script), setup.launch("chat", &script));
-    let attention = setup.homing.attend(&[read, left], &session);
-    let stranger = setup.homing.attend(&[read], &"other".parse().expect("a session"));
+    let hold = setup.homing.hold_delivery(&[read, left], &session);
+    let stranger = setup.homing.hold_delivery(&[read], &"other".parse().expect("a session"));
     std::fs::write(attended, "").expect("a file");
     setup.wait_for_end(&[read, left]);
     // The monitor knows of both ends: it tells another session of something that ended later.
     let later = setup.launch("later", "true");
     setup.wait_for_acknowledged(&[later]);
     setup.homing.acknowledge(&[read]).expect("it can be acknowledged");
-    drop((attention, stranger));
+    drop((hold, stranger));
     // What was not read after all is told.
     setup.wait_for_acknowledged(&[left]);
     let told: Vec<_> = setup.sink.received().into_iter().map(|wake| wake.jobs).collect();

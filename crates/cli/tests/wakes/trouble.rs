@@ -107,7 +107,7 @@ fn a_monitor_that_stops_finishes_the_wake_in_flight() {
 fn a_monitor_that_may_wait_no_longer_hands_the_wake_back() {
     let setup = Setup::new();
     setup.sink.answers("chat", [Answer::AtTheGate]);
-    let monitor = setup.start(setup.options().stop_patience(Duration::ZERO));
+    let monitor = setup.start(setup.options().stop_timeout(Duration::ZERO));
     let id = setup.launch("chat", "true");
     setup.sink.wait_for(1);
     assert_eq!(monitor.stop(), MonitorEnd::Stopped);

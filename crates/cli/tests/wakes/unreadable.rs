@@ -98,7 +98,7 @@ fn what_cannot_be_moved_aside_keeps_no_monitor_from_its_work_or_its_end() {
     recorder.wait_for(1);
     wait_until_no_monitor(&setup);
     let log = fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
-    assert_eq!(log.matches("trouble: ").count(), 1, "{log}");
+    assert_eq!(log.matches("warning: ").count(), 1, "{log}");
     assert!(log.contains("/set-aside: Not a directory"), "{log}");
 }
 
@@ -142,7 +142,7 @@ fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
     fs::create_dir(&ledger).expect("a directory in its place");
     fs::write(go, "").expect("a file");
     let log = || fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
-    wait_until("it has failed six times", || log().matches("trouble: ").count() >= 6);
+    wait_until("it has failed six times", || log().matches("warning: ").count() >= 6);
     fs::remove_dir(&ledger).expect("it is empty");
     fs::rename(&away, &ledger).expect("it can be moved back");
     let told = recorder.wait_for(1);

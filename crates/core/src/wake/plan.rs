@@ -12,7 +12,7 @@ pub struct SessionView {
     /// Its wakes that are not over, oldest first.
     pub open: Vec<OpenWake>,
     /// Whether jobs are due that no wake carries yet, and a sink for them is known.
-    pub has_untold: bool,
+    pub has_undelivered: bool,
     /// When its wakes of the last hour were made.
     pub made_at: Vec<Timestamp>,
 }
@@ -25,14 +25,14 @@ pub struct OpenWake {
     /// How far it is.
     pub progress: WakeProgress,
     /// Whether nobody has to be told of any of its jobs any more.
-    pub is_settled: bool,
+    pub is_superseded: bool,
 }
 
 /// How often a session may be woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Shortest time between two wakes.
-    pub gather: Duration,
+    pub batch_window: Duration,
     /// Most wakes in an hour.
     pub wakes_per_hour: u32,
 }
@@ -41,7 +41,7 @@ pub struct Pace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Close this wake: its jobs were acknowledged or dropped by other ways.
-    Settle(WakeId),
+    Supersede(WakeId),
     /// Send this one again: the time to acknowledge it is over.
     Expire(WakeId),
     /// Give this one to its sink.
@@ -61,9 +61,9 @@ pub enum Step {
 pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
     let in_state = |state: WakeState| view.open.iter().filter(move |wake| wake.progress.state == state);
     if let Some(wake) =
-        view.open.iter().find(|wake| wake.is_settled && wake.progress.state != WakeState::InFlight)
+        view.open.iter().find(|wake| wake.is_superseded && wake.progress.state != WakeState::InFlight)
     {
-        return Step::Settle(wake.id);
+        return Step::Supersede(wake.id);
     }
     if in_state(WakeState::InFlight).next().is_some() {
         return Step::Wait { until: None, held_by_budget: false };
@@ -84,7 +84,7 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
             wait(first.progress.next_at, false)
         };
     }
-    if !view.has_untold {
+    if !view.has_undelivered {
         return wait(None, false);
     }
     if let Some(free) = budget_frees_at(&view.made_at, pace.wakes_per_hour, now) {
@@ -92,7 +92,7 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
     }
     // A time ahead of us was written before the clock was set back.
     let last_made = view.made_at.iter().filter(|made| **made <= now).max();
-    match last_made.map(|made| made.saturating_add(pace.gather)) {
+    match last_made.map(|made| made.saturating_add(pace.batch_window)) {
         Some(gathered) if gathered > now => wait(Some(gathered), false),
         Some(_) | None => Step::Make,
     }
@@ -102,7 +102,7 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { gather: Duration::from_secs(1), wakes_per_hour: 3 };
+    const PACE: Pace = Pace { batch_window: Duration::from_secs(1), wakes_per_hour: 3 };
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_unix_millis(millis)
@@ -110,16 +110,16 @@ mod tests {
 
     fn wake(number: u8, state: WakeState, next_at: Option<i64>) -> OpenWake {
         let progress = WakeProgress { state, next_at: next_at.map(at), ..WakeProgress::new(at(0)) };
-        OpenWake { id: id(number), progress, is_settled: false }
+        OpenWake { id: id(number), progress, is_superseded: false }
     }
 
     fn id(number: u8) -> WakeId {
         WakeId::new(at(0), [number; 10])
     }
 
-    fn step(open: &[OpenWake], has_untold: bool, made_at: &[i64], now: i64) -> Step {
+    fn step(open: &[OpenWake], has_undelivered: bool, made_at: &[i64], now: i64) -> Step {
         let made_at = made_at.iter().copied().map(at).collect();
-        next_step(&SessionView { open: open.to_vec(), has_untold, made_at }, &PACE, at(now))
+        next_step(&SessionView { open: open.to_vec(), has_undelivered, made_at }, &PACE, at(now))
     }
 
     fn wait(until: Option<i64>) -> Step {
@@ -146,9 +146,9 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_by_other_ways_is_closed_first() {
-        let settled = OpenWake { is_settled: true, ..wake(1, WakeState::Scheduled, None) };
-        assert_eq!(step(&[settled], true, &[], 10_000), Step::Settle(id(1)));
-        let in_flight = OpenWake { is_settled: true, ..wake(1, WakeState::InFlight, None) };
+        let superseded = OpenWake { is_superseded: true, ..wake(1, WakeState::Scheduled, None) };
+        assert_eq!(step(&[superseded], true, &[], 10_000), Step::Supersede(id(1)));
+        let in_flight = OpenWake { is_superseded: true, ..wake(1, WakeState::InFlight, None) };
         assert_eq!(step(&[in_flight], true, &[], 10_000), wait(None));
     }
 

@@ -19,7 +19,7 @@ pub enum WakeState {
     /// Given up.
     Dead,
     /// Nobody has to be told any more: its jobs were acknowledged or dropped by other ways.
-    Settled,
+    Superseded,
 }
 
 /// What can happen to a wake.
@@ -36,7 +36,7 @@ pub enum WakeEvent {
     },
     /// Somebody who has the session open takes it out of the queue, to show it there. It is handed off until the agent
     /// is known to have it, for so long at most.
-    Taken {
+    Claimed {
         /// How long it may stay unconfirmed.
         acknowledge_within: Duration,
     },
@@ -47,11 +47,11 @@ pub enum WakeEvent {
     /// It was handed off, and the time to acknowledge it is over.
     NotAcknowledged,
     /// All its jobs were acknowledged or dropped by other ways.
-    Settled,
+    Superseded,
     /// Somebody asked for it to be tried now, from the beginning; or the session says that it is free.
-    Hastened {
+    RetriedNow {
         /// Whether earlier attempts are forgotten.
-        from_the_beginning: bool,
+        from_the_start: bool,
     },
 }
 
@@ -83,14 +83,14 @@ impl WakeState {
         WakeState::HandedOff,
         WakeState::Delivered,
         WakeState::Dead,
-        WakeState::Settled,
+        WakeState::Superseded,
     ];
 
     /// Whether something has still to happen.
     pub fn is_open(self) -> bool {
         match self {
             WakeState::Scheduled | WakeState::InFlight | WakeState::HandedOff => true,
-            WakeState::Delivered | WakeState::Dead | WakeState::Settled => false,
+            WakeState::Delivered | WakeState::Dead | WakeState::Superseded => false,
         }
     }
 
@@ -102,7 +102,7 @@ impl WakeState {
             WakeState::HandedOff => "handed_off",
             WakeState::Delivered => "delivered",
             WakeState::Dead => "dead",
-            WakeState::Settled => "settled",
+            WakeState::Superseded => "superseded",
         }
     }
 
@@ -151,7 +151,7 @@ impl WakeProgress {
                 self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
             }
             // One step, so that nobody else can give it to a sink in between.
-            (State::Scheduled, Event::Taken { acknowledge_within }) => self.answered(
+            (State::Scheduled, Event::Claimed { acknowledge_within }) => self.answered(
                 &Delivery::HandedOff,
                 *acknowledge_within,
                 &Circumstances { policy, now, jitter },
@@ -171,17 +171,17 @@ impl WakeProgress {
                 let error = format!("handed off, but not acknowledged within {waited}");
                 self.failed(self.attempts, error, Again::AtOnce, &Circumstances { policy, now, jitter })
             }
-            (State::Scheduled | State::HandedOff, Event::Settled) => {
-                (WakeProgress { state: State::Settled, next_at: None, since: now, ..self.clone() }, None)
+            (State::Scheduled | State::HandedOff, Event::Superseded) => {
+                (WakeProgress { state: State::Superseded, next_at: None, since: now, ..self.clone() }, None)
             }
-            (State::Scheduled, Event::Hastened { from_the_beginning: false }) => {
+            (State::Scheduled, Event::RetriedNow { from_the_start: false }) => {
                 (WakeProgress { next_at: None, since: now, ..self.clone() }, None)
             }
-            (State::Scheduled | State::HandedOff, Event::Hastened { from_the_beginning: true }) => {
+            (State::Scheduled | State::HandedOff, Event::RetriedNow { from_the_start: true }) => {
                 (WakeProgress::new(now), None)
             }
             // Its end is already known: by an answer, or because nobody has to be told any more.
-            (State::Delivered | State::Dead | State::Settled, _) => unchanged,
+            (State::Delivered | State::Dead | State::Superseded, _) => unchanged,
             (
                 State::Scheduled,
                 Event::Answered { .. } | Event::Confirmed | Event::AnswerLost | Event::NotAcknowledged,
@@ -189,19 +189,19 @@ impl WakeProgress {
             | (
                 State::InFlight,
                 Event::Started
-                | Event::Taken { .. }
+                | Event::Claimed { .. }
                 | Event::Confirmed
                 | Event::NotAcknowledged
-                | Event::Settled
-                | Event::Hastened { .. },
+                | Event::Superseded
+                | Event::RetriedNow { .. },
             )
             | (
                 State::HandedOff,
                 Event::Started
                 | Event::Answered { .. }
-                | Event::Taken { .. }
+                | Event::Claimed { .. }
                 | Event::AnswerLost
-                | Event::Hastened { from_the_beginning: false },
+                | Event::RetriedNow { from_the_start: false },
             ) => unchanged,
         }
     }

@@ -225,7 +225,7 @@ impl Host {
 fn show_trouble(event: &MonitorEvent) {
     match event {
         MonitorEvent::Answered { delivery: Delivery::Delivered, .. } => {}
-        MonitorEvent::Answered { .. } | MonitorEvent::Trouble { .. } => show("monitor", &event.to_string()),
+        MonitorEvent::Answered { .. } | MonitorEvent::Warning { .. } => show("monitor", &event.to_string()),
         _ => {}
     }
 }

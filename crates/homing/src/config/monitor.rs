@@ -19,9 +19,10 @@ pub struct MonitorConfig {
     pub concurrency: usize,
     /// `wakes_per_hour = 30`: most wakes that one session gets in an hour; what is beyond waits.
     pub wakes_per_hour: u32,
-    /// `gather = "1s"`: time between two wakes of a session, in which what ends is gathered for the second.
-    #[serde(deserialize_with = "duration")]
-    pub gather: Duration,
+    /// `batch_window = "1s"`: time between two wakes of a session, in which finished jobs are collected
+    /// for the second.
+    #[serde(alias = "gather", deserialize_with = "duration")]
+    pub batch_window: Duration,
     /// `retries = ["5s", "15s", …]`: the delay after the first failed attempt, after the second, and so on. After the
     /// last the wake is dead.
     #[serde(deserialize_with = "durations")]
@@ -38,7 +39,7 @@ impl Default for MonitorConfig {
             autostart: true,
             concurrency: 8,
             wakes_per_hour: 30,
-            gather: Duration::from_secs(1),
+            batch_window: Duration::from_secs(1),
             retries: policy.delays,
             busy_retry: policy.busy,
         }

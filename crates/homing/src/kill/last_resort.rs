@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use homing_core::{JobId, LostReason, Outcome};
-use homing_supervisor::layout::{Directory, RECORD, ring_doorbell};
+use homing_supervisor::layout::{Directory, RECORD, notify_change};
 use homing_supervisor::platform::procfs;
 use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
 use rustix::io::Errno;
@@ -68,7 +68,7 @@ impl Homing {
                 .write_finished(&finished)
                 .map_err(|error| directory.error("write", RECORD, error))?;
             // Where this fails, the next sync finds the record, since the ledger has the job as not over.
-            let _ = ring_doorbell(&self.home.inbox, id);
+            let _ = notify_change(&self.home.inbox, id);
         }
         Ok(true)
     }

@@ -57,8 +57,8 @@ impl Homing {
         let Some((directory, record)) = record_of(&self.home.jobs, id) else {
             return Ok(LimitKept::NotNeeded);
         };
-        let is_over = record.finished.valid().is_some();
-        let Some(started) = record.started.into_valid().filter(|_| !is_over) else {
+        let is_finished = record.finished.valid().is_some();
+        let Some(started) = record.started.into_valid().filter(|_| !is_finished) else {
             return Ok(LimitKept::NotNeeded);
         };
         if !runs_here(&directory, &started, self.here()?)? {

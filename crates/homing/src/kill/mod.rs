@@ -33,7 +33,7 @@ impl Homing {
     /// here; the outcome is `killed` all the same.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::StillNotOver`] where it does not end in time; [`Error::CannotSignal`] where its
+    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] where it does not end in time; [`Error::CannotSignal`] where its
     /// supervisor may not be signalled.
     pub fn kill(&self, id: JobId, by: KilledBy) -> Result<Job> {
         Ok(self.kill_all(&[(id, by)])?.remove(0))
@@ -125,7 +125,7 @@ impl Homing {
     /// Asks for a job's end, and returns at once. Of a job that is over already, what it left running is asked to end.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::StillNotOver`] where it has no supervisor yet, and gets none in time.
+    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] where it has no supervisor yet, and gets none in time.
     pub fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
         let mut killing = self.begin_killing(&[(id, by)]);
         while !self.has_killed(&mut killing)? {

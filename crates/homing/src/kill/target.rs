@@ -83,7 +83,7 @@ impl Homing {
             }
             return if self.exists(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };
         };
-        if seen.is_over && !self.is_looked_after(id)? {
+        if seen.is_finished && !self.is_looked_after(id)? {
             if let (Stage::SupervisorKilled { .. }, Some(started)) = (target.stage, &seen.started) {
                 end_orphans(id, started);
             }
@@ -100,7 +100,7 @@ impl Homing {
                     return Ok(Stage::Over);
                 }
                 if uptime() >= at + LAST_TIMEOUT {
-                    return Err(seen.not_over(id, LAST_TIMEOUT));
+                    return Err(seen.not_finished(id, LAST_TIMEOUT));
                 }
             }
             (_, None) | (Stage::Over, _) => {}
@@ -109,11 +109,11 @@ impl Homing {
             // Its start is reported, and so is the deadline for it.
             let give_up_at = target.began_at + START_TIMEOUT;
             if uptime() >= give_up_at {
-                return Err(seen.not_over(id, START_TIMEOUT));
+                return Err(seen.not_finished(id, START_TIMEOUT));
             }
             target.look_at.get_or_insert(give_up_at);
         }
-        if seen.is_over {
+        if seen.is_finished {
             // The release of its lock is not reported.
             target.look_soon();
         }
@@ -124,14 +124,14 @@ impl Homing {
     fn see(&self, id: JobId) -> Result<Option<Seen>> {
         // By its record alone where that says enough, as it does for a job that runs.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
-            let is_over = content.finished.valid().is_some_and(|finished| finished.recovery.is_none());
+            let is_finished = content.finished.valid().is_some_and(|finished| finished.recovery.is_none());
             let started = content.started.into_valid();
             let runs = match &started {
-                Some(started) if !is_over => runs_here(&directory, started, self.here()?)?,
+                Some(started) if !is_finished => runs_here(&directory, started, self.here()?)?,
                 Some(_) | None => false,
             };
-            if is_over || runs {
-                return Ok(Some(Seen { started, is_over }));
+            if is_finished || runs {
+                return Ok(Some(Seen { started, is_finished }));
             }
         }
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
@@ -142,7 +142,7 @@ impl Homing {
         if seen.recovery().is_some() {
             self.recover_job(id, StartKnowledge::MayAppear, RecoverOptions::default())?;
         }
-        Ok(Some(Seen { is_over: seen.finished.is_some(), started: seen.started }))
+        Ok(Some(Seen { is_finished: seen.finished.is_some(), started: seen.started }))
     }
 
     /// Asks the supervisor, and continues it where it is stopped.
@@ -208,16 +208,16 @@ fn stopped_timeout() -> Duration {
 /// What was seen of a job.
 struct Seen {
     started: Option<StartedRecord>,
-    is_over: bool,
+    is_finished: bool,
 }
 
 impl Seen {
-    fn not_over(&self, job: JobId, waited: Duration) -> Error {
-        let state = match (&self.started, self.is_over) {
+    fn not_finished(&self, job: JobId, waited: Duration) -> Error {
+        let state = match (&self.started, self.is_finished) {
             (_, true) => StateName::Finished,
             (Some(_), false) => StateName::Running,
             (None, false) => StateName::Starting,
         };
-        Error::StillNotOver { job, state, waited }
+        Error::NotFinishedInTime { job, state, waited }
     }
 }

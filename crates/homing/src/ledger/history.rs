@@ -16,7 +16,7 @@ impl Ledger {
                     wakes.last_error, wakes.job_ids, wakes.text
              FROM jobs JOIN wake_jobs ON wake_jobs.job = jobs.seq JOIN wakes ON wakes.seq = wake_jobs.wake
              WHERE jobs.id = ?1
-               AND wakes.state IN ('scheduled', 'in_flight', 'handed_off', 'delivered', 'dead', 'settled')
+               AND wakes.state IN ('scheduled', 'in_flight', 'handed_off', 'delivered', 'dead', 'superseded')
              ORDER BY wakes.seq DESC",
         )?;
         query.query_map([job.as_str()], |row| read_wake(&self.connection, row))?.collect()

@@ -295,8 +295,8 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
                 .execute(params![
                     seq,
                     snapshot.spec.session.as_str(),
-                    super::telling::column(snapshot.spec.sink.as_ref()),
-                    super::telling::column(snapshot.spec.harness.as_ref()),
+                    super::session_state::column(snapshot.spec.sink.as_ref()),
+                    super::session_state::column(snapshot.spec.harness.as_ref()),
                 ])?;
             seq
         }

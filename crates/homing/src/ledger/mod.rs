@@ -4,10 +4,11 @@
 mod follow_ups;
 mod history;
 mod jobs;
+mod migrations;
 mod open;
 mod retention;
 mod scanned;
-mod telling;
+mod session_state;
 mod wakes;
 
 pub(crate) use follow_ups::Moved;
@@ -15,7 +16,7 @@ pub use jobs::UnsupportedJob;
 pub(crate) use jobs::{JobFilter, Launch, Prunable};
 pub(crate) use open::{LedgerFile, LedgerProblem};
 pub(crate) use retention::KeptForSession;
-pub(crate) use telling::{RouteKey, Telling, Undelivered, oldest_of};
+pub(crate) use session_state::{RouteKey, SessionState, Undelivered, oldest_of};
 pub(crate) use wakes::{ChangeContext, Hold, NewWake, WakeChange};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -47,7 +48,7 @@ impl Ledger {
 
     /// A fact about the ledger itself.
     fn fact(&self, name: &str) -> rusqlite::Result<Option<String>> {
-        let mut query = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
         query.query_row([name], |row| row.get(0)).optional()
     }
 
@@ -60,6 +61,6 @@ impl Ledger {
 
 fn set_fact(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     let mut insert =
-        connection.prepare_cached("INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)")?;
+        connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
     insert.execute([name, value]).map(drop)
 }

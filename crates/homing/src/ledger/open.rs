@@ -6,27 +6,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use homing_supervisor::DiskError;
 use homing_supervisor::layout::{Directory, LEDGER};
+use homing_supervisor::{DiskError, crash_point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Ledger;
+use super::migrations::MIGRATIONS;
 use super::scanned::ScannedFile;
 use crate::file_id::FileId;
 use crate::{Error, Result};
 
-/// The schema, one step after the other. A ledger's `user_version` counts those it has taken.
-const MIGRATIONS: [&str; 5] = [
-    include_str!("migrations/001_initial.sql"),
-    include_str!("migrations/002_wakes.sql"),
-    include_str!("migrations/003_recovery.sql"),
-    include_str!("migrations/004_open_states.sql"),
-    include_str!("migrations/005_delivery_routes.sql"),
-];
-
 /// How long another process is waited for that makes, changes or sets aside the ledger.
 const GUARD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a ledger is opened again that another process puts aside or replaces in the same moment.
+const OPEN_ATTEMPTS: u32 = 10;
 
 /// Guards making, changing and setting aside the ledger against other processes.
 const GUARD: &str = "ledger.lock";
@@ -67,14 +62,14 @@ impl LedgerFile {
                 self.open = None;
             }
         }
-        let outcome = self.opened(root).and_then(|ledger| work(ledger).map_err(Trouble::Sqlite));
+        let outcome = self.opened(root).and_then(|ledger| work(ledger).map_err(OpenError::Sqlite));
         outcome.map_err(|trouble| match trouble {
-            Trouble::Other(error) => LedgerProblem::Error(error),
-            Trouble::Sqlite(error) => self.judge(root, error),
+            OpenError::Other(error) => LedgerProblem::Error(error),
+            OpenError::Sqlite(error) => self.judge(root, error),
         })
     }
 
-    fn opened(&mut self, root: &Directory) -> Result<&mut Ledger, Trouble> {
+    fn opened(&mut self, root: &Directory) -> Result<&mut Ledger, OpenError> {
         if self.open.is_none() {
             let ledger = self.open_file(root)?;
             self.open = Some((ledger, self.judged.ok_or_else(|| self.vanished())?));
@@ -85,7 +80,22 @@ impl LedgerFile {
         }
     }
 
-    fn open_file(&mut self, root: &Directory) -> Result<Ledger, Trouble> {
+    fn open_file(&mut self, root: &Directory) -> Result<Ledger, OpenError> {
+        for _ in 1..OPEN_ATTEMPTS {
+            match self.try_open_file(root) {
+                Err(error) if error.is_missing_file() && self.is_replaced() => {}
+                outcome => return outcome,
+            }
+        }
+        self.try_open_file(root)
+    }
+
+    /// Whether the file that was opened last, or was to be opened, is not at the path any more.
+    fn is_replaced(&self) -> bool {
+        FileId::of_path(&self.path).is_none_or(|there| Some(there) != self.judged)
+    }
+
+    fn try_open_file(&mut self, root: &Directory) -> Result<Ledger, OpenError> {
         for name in [LEDGER.to_owned(), format!("{LEDGER}-wal"), format!("{LEDGER}-shm")] {
             root.check_regular(&name)?;
         }
@@ -111,11 +121,11 @@ impl LedgerFile {
     }
 
     /// Somebody removed the ledger while it was being opened.
-    fn vanished(&self) -> Trouble {
+    fn vanished(&self) -> OpenError {
         DiskError::new("open", &self.path, io::Error::from(io::ErrorKind::NotFound)).into()
     }
 
-    fn connect(&mut self, root: &Directory) -> Result<Connection, Trouble> {
+    fn connect(&mut self, root: &Directory) -> Result<Connection, OpenError> {
         // SQLite would follow a link that was planted here, or make the file visible to others. What exists is not opened
         // to find out: closing it would drop what SQLite has locked in this process (fcntl(2), F_SETLK).
         if !root.contains(LEDGER) {
@@ -123,6 +133,7 @@ impl LedgerFile {
         }
         // Before it is opened: should it be replaced in between, the next look finds another file and opens that.
         self.judged = FileId::of_path(&self.path);
+        crash_point("ledger/connect");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -138,10 +149,10 @@ impl LedgerFile {
 
     /// Makes place for a new ledger, with the guard held. One that was emptied may still be open elsewhere, so it is
     /// not filled again; whoever has it open finds another file in its place. A log without its ledger is set aside.
-    fn clear_away_remains(&self) -> Result<(), Trouble> {
+    fn clear_away_remains(&self) -> Result<(), OpenError> {
         let log = with_suffix(&self.path, "-wal");
         if fs::symlink_metadata(log).is_ok_and(|log| log.len() > 0) {
-            return self.rename_aside().map(drop).map_err(Trouble::Other);
+            return self.rename_aside().map(drop).map_err(OpenError::Other);
         }
         for suffix in ["-wal", "-shm", ""] {
             let path = with_suffix(&self.path, suffix);
@@ -156,16 +167,16 @@ impl LedgerFile {
     }
 
     /// Brings the schema up to date, with the guard held.
-    fn migrate(&self, connection: &mut Connection) -> Result<(), Trouble> {
+    fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
         let known = MIGRATIONS.len();
         let found = version(connection)?;
         if found > known {
-            return Err(Trouble::Other(self.too_new(found)));
+            return Err(OpenError::Other(self.too_new(found)));
         }
         let is_ours = if found == 0 { is_blank(connection)? } else { has_our_tables(connection)? };
         if !is_ours {
             // Somebody else's database: ours gets its tables and its version in one step. It is not to be changed.
-            return Err(Trouble::Sqlite(not_a_ledger()));
+            return Err(OpenError::Sqlite(not_a_ledger()));
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // Tables that others refer to are made anew; inside a transaction this could not be changed.
@@ -274,20 +285,31 @@ pub(crate) enum LedgerProblem {
 }
 
 #[derive(Debug)]
-enum Trouble {
+enum OpenError {
     Sqlite(rusqlite::Error),
     Other(Error),
 }
 
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Trouble {
-        Trouble::Sqlite(error)
+impl OpenError {
+    /// Whether a file was not found. SQLite does not say why it cannot open one.
+    fn is_missing_file(&self) -> bool {
+        match self {
+            OpenError::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::CannotOpen),
+            OpenError::Other(Error::Disk(error)) => error.source.kind() == io::ErrorKind::NotFound,
+            OpenError::Other(_) => false,
+        }
     }
 }
 
-impl From<DiskError> for Trouble {
-    fn from(error: DiskError) -> Trouble {
-        Trouble::Other(error.into())
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> OpenError {
+        OpenError::Sqlite(error)
+    }
+}
+
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> OpenError {
+        OpenError::Other(error.into())
     }
 }
 
@@ -315,7 +337,7 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
 fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT count(*) = 3 FROM sqlite_schema
-         WHERE type = 'table' AND name IN ('jobs', 'follow_ups', 'facts')",
+         WHERE type = 'table' AND name IN ('jobs', 'follow_ups', 'facts', 'meta')",
         [],
         |row| row.get(0),
     )

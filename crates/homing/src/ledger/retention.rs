@@ -105,7 +105,7 @@ impl Ledger {
     pub(crate) fn forget_wakes(&mut self, before_ms: i64) -> rusqlite::Result<usize> {
         let transaction = self.begin()?;
         let forgotten = transaction.execute(
-            "DELETE FROM wakes WHERE state IN ('delivered', 'dead', 'settled') AND since < ?1
+            "DELETE FROM wakes WHERE state IN ('delivered', 'dead', 'superseded') AND since < ?1
                 AND NOT EXISTS (SELECT 1 FROM wake_jobs WHERE wake_jobs.wake = wakes.seq)",
             params![before_ms],
         )?;

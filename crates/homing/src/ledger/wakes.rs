@@ -11,11 +11,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::follow_ups::move_on;
-use super::telling::column;
+use super::session_state::column;
 use super::{Ledger, RouteKey};
 
 /// What came of an attempt in which a session was shown the wake from inside.
-pub(super) const TAKEN: &str = "taken";
+pub(super) const CLAIMED: &str = "claimed";
 
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
@@ -154,16 +154,16 @@ fn note_attempt(
     let result = match event {
         WakeEvent::Started => return start_attempt(connection, wake, number, now),
         WakeEvent::Answered { delivery, .. } => delivery.as_str(),
-        WakeEvent::Taken { .. } => {
+        WakeEvent::Claimed { .. } => {
             start_attempt(connection, wake, number, now)?;
-            TAKEN
+            CLAIMED
         }
         WakeEvent::AnswerLost => "answer_lost",
         // The attempt had its answer before.
         WakeEvent::Confirmed
         | WakeEvent::NotAcknowledged
-        | WakeEvent::Settled
-        | WakeEvent::Hastened { .. } => return Ok(()),
+        | WakeEvent::Superseded
+        | WakeEvent::RetriedNow { .. } => return Ok(()),
     };
     connection
         .prepare_cached(
@@ -242,7 +242,7 @@ fn supersede(
     sink: &str,
     context: &ChangeContext<'_>,
 ) -> rusqlite::Result<bool> {
-    let is_superseded = move_wake(connection, id, &WakeEvent::Settled, context)?;
+    let is_superseded = move_wake(connection, id, &WakeEvent::Superseded, context)?;
     if is_superseded {
         let reason = format!("the sink {sink:?} is not configured any more: another wake takes its place");
         connection
@@ -303,7 +303,7 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
         connection.prepare_cached("UPDATE follow_ups SET wake = NULL WHERE job = ?1")?.execute([job])?;
         return Ok(());
     }
-    let event = WakeEvent::Hastened { from_the_beginning: true };
+    let event = WakeEvent::RetriedNow { from_the_start: true };
     let (after, _) = before.after(&event, &RetryPolicy::default(), now, 0.5);
     if before.state == WakeState::HandedOff {
         // The other jobs of the wake go with it.

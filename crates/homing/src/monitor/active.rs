@@ -1,4 +1,4 @@
-//! The life of the active monitor: it hears what happened, brings the ledger up to date, and gives wakes to sinks.
+//! The life of the active monitor: it hears what changes, brings the ledger up to date, and gives wakes to sinks.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 use homing_core::{JobId, SessionId, WakeEvent, WakeId};
 use homing_supervisor::{DiskError, crash_point};
 
+use super::home_watcher::HomeWatcher;
 use super::lock::MonitorLock;
-use super::news::News;
+use super::mailbox::Message;
 use super::settings::Settings;
-use super::signal::Message;
 use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
 use super::unreadable::Unreadable;
-use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_PATIENCE};
+use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_TIMEOUT};
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, WakeChange};
 use crate::prune::PrunePass;
 use crate::random::random_bytes;
-use crate::sinks::outlive;
+use crate::sinks::wait_for_stale_processes;
 use crate::{Error, Result};
 
 /// How often the whole home is looked after: what is old goes, and what no bell told of is found.
-const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// What is said where the kernel has no more watches to give.
 pub(super) const NO_WATCHES: &str =
@@ -33,16 +33,16 @@ pub(super) const NO_WATCHES: &str =
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the monitor waits before it looks again at jobs that it could not take in.
-pub(super) const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long it waits after something went wrong that concerns everything; it doubles while that goes on.
-const FIRST_TROUBLE_PAUSE: Duration = Duration::from_millis(250);
+const FIRST_ERROR_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long it waits at most, where it goes wrong again and again.
-const LONGEST_TROUBLE_PAUSE: Duration = Duration::from_secs(60);
+const MAX_ERROR_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often a monitor that delivers what is due now tries again before it gives up.
-const MAX_TROUBLES: u32 = 5;
+const MAX_ERRORS: u32 = 5;
 
 /// A monitor that holds the lock.
 pub(super) struct Active<'m> {
@@ -51,7 +51,7 @@ pub(super) struct Active<'m> {
     pub(super) lock: Option<MonitorLock>,
     pub(super) settings: Settings,
     /// `None` where the kernel has no more watches to give.
-    pub(super) news: Option<News>,
+    pub(super) watcher: Option<HomeWatcher>,
     /// Sessions that are to be looked at, in their order.
     pub(super) ready: SessionQueue,
     /// When sessions are to be looked at again.
@@ -92,7 +92,7 @@ impl<'m> Active<'m> {
             lock: Some(lock),
             settings: monitor.settings.clone(),
             // Watch before looking: what happens in between is not missed.
-            news: News::of(&homing.home, homing.users_config().as_deref()).ok(),
+            watcher: HomeWatcher::of(&homing.home, homing.users_config().as_deref()).ok(),
             ready: SessionQueue::default(),
             sessions: Timers::default(),
             jobs: Timers::default(),
@@ -100,7 +100,7 @@ impl<'m> Active<'m> {
             overdue: HashMap::new(),
             unreadable: HashMap::new(),
             everything_is_due: true,
-            housekeeping_at: Instant::now() + HOUSEKEEPING,
+            housekeeping_at: Instant::now() + MAINTENANCE_INTERVAL,
             pruning: None,
             heartbeat_at: None,
             slots: Slots::default(),
@@ -113,37 +113,37 @@ impl<'m> Active<'m> {
 
     /// Works until there is a reason to end.
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
-        if self.news.is_none() {
-            self.trouble(NO_WATCHES);
+        if self.watcher.is_none() {
+            self.warn(NO_WATCHES);
         }
-        let mut troubles = 0;
+        let mut errors = 0;
         // Everything that is due is found first.
         while let Err(error) = self.begin() {
             // Where somebody waits for an answer, an error at the start is one.
             if self.monitor.options.until != MonitorUntil::Idle {
                 return Err(error);
             }
-            troubles += 1;
-            self.bear(error, troubles)?;
+            errors += 1;
+            self.pause_after(error, errors)?;
             if self.stop_at.is_some() {
                 return Ok(MonitorEnd::Stopped);
             }
         }
-        self.tell(&MonitorEvent::Active);
-        troubles = 0;
+        self.report(&MonitorEvent::Active);
+        errors = 0;
         loop {
             match self.work().and_then(|()| self.reason_to_end()) {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => {
-                    troubles = 0;
+                    errors = 0;
                     if self.ready.is_empty() || self.available_slots() == 0 {
                         self.wait();
                     }
                 }
                 Err(error) => {
-                    troubles += 1;
-                    self.bear(error, troubles)?;
-                    if let Some(end) = self.told_to_stop() {
+                    errors += 1;
+                    self.pause_after(error, errors)?;
+                    if let Some(end) = self.requested_end() {
                         return Ok(end);
                     }
                 }
@@ -158,8 +158,8 @@ impl<'m> Active<'m> {
         self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
         self.watch_unfinished()?;
-        self.take_up_what_was_in_flight()?;
-        self.look_at_all_sessions()?;
+        self.resume_in_flight()?;
+        self.queue_all_sessions()?;
         self.everything_is_due = false;
         self.begin_pruning_if_due()
     }
@@ -168,17 +168,17 @@ impl<'m> Active<'m> {
     ///
     /// # Errors
     /// The same error where trying again does not help, or where somebody waits for an answer.
-    fn bear(&mut self, error: Error, troubles: u32) -> Result<()> {
+    fn pause_after(&mut self, error: Error, errors: u32) -> Result<()> {
         let is_final = match &error {
             Error::LedgerTooNew { .. } | Error::HomeRefused { .. } | Error::HomeReplaced { .. } => true,
-            _ => troubles >= MAX_TROUBLES && self.monitor.options.until == MonitorUntil::NothingDue,
+            _ => errors >= MAX_ERRORS && self.monitor.options.until == MonitorUntil::NothingDue,
         };
         if is_final {
             return Err(error);
         }
-        self.trouble(&error.to_string());
-        let pause = FIRST_TROUBLE_PAUSE * 2u32.saturating_pow((troubles - 1).min(8));
-        self.monitor.wait(&[], Some(pause.min(LONGEST_TROUBLE_PAUSE)));
+        self.warn(&error.to_string());
+        let pause = FIRST_ERROR_PAUSE * 2u32.saturating_pow((errors - 1).min(8));
+        self.monitor.wait(&[], Some(pause.min(MAX_ERROR_PAUSE)));
         // A message ends the wait, and is taken here: none may be left that would end every wait to come.
         self.read_mail();
         Ok(())
@@ -188,12 +188,12 @@ impl<'m> Active<'m> {
     fn work(&mut self) -> Result<()> {
         self.read_mail();
         self.record_answers()?;
-        self.hasten_freed()?;
+        self.retry_freed_sessions()?;
         self.keep_limits()?;
-        self.take_in_news()?;
-        self.keep_house()?;
+        self.ingest_changes()?;
+        self.run_maintenance()?;
         for session in self.sessions.take_due(Instant::now()) {
-            self.look_again_at(session);
+            self.queue_session(session);
         }
         self.wake_sessions()?;
         self.prune_some()
@@ -211,15 +211,15 @@ impl<'m> Active<'m> {
                         took,
                     });
                     let event = WakeEvent::Answered { delivery, acknowledge_within };
-                    self.landed(wake, session, event);
+                    self.on_answer(wake, session, event);
                 }
-                Message::AnswerLost { wake, session } => self.landed(wake, session, WakeEvent::AnswerLost),
+                Message::AnswerLost { wake, session } => self.on_answer(wake, session, WakeEvent::AnswerLost),
                 Message::SessionFree(session) => drop(self.freed.insert(session)),
                 Message::Stop => {
-                    let patience = self.monitor.options.patience.unwrap_or(STOP_PATIENCE);
+                    let patience = self.monitor.options.patience.unwrap_or(STOP_TIMEOUT);
                     let patience = if self.stop_at.is_some() { Duration::ZERO } else { patience };
                     self.stop_at = Some(Instant::now() + patience);
-                    self.tell(&MonitorEvent::Stopping { in_flight: self.slots.len() });
+                    self.report(&MonitorEvent::Stopping { in_flight: self.slots.len() });
                 }
                 // It is held already; a second one is let go of.
                 Message::Locked(_) => {}
@@ -227,10 +227,10 @@ impl<'m> Active<'m> {
         }
     }
 
-    pub(super) fn landed(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
+    pub(super) fn on_answer(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
         self.slots.end(wake);
         self.answers.push(WakeChange::Moved(wake, event));
-        self.look_again_at(session);
+        self.queue_session(session);
     }
 
     /// Writes down what sinks have answered. What cannot be written now is kept for the next time.
@@ -240,8 +240,8 @@ impl<'m> Active<'m> {
         }
         self.change(&self.answers)?;
         self.answers.clear();
-        crash_point("monitor/settled");
-        self.answered.drain(..).for_each(|event| self.monitor.options.tell(&event));
+        crash_point("monitor/superseded");
+        self.answered.drain(..).for_each(|event| self.monitor.options.report(&event));
         Ok(())
     }
 
@@ -252,23 +252,23 @@ impl<'m> Active<'m> {
     }
 
     /// Now and then everything is looked at, whether a bell rang or not.
-    fn keep_house(&mut self) -> Result<()> {
+    fn run_maintenance(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.heartbeat_at.is_none_or(|due| due <= now) {
             self.heartbeat_at = self.monitor.options.heartbeat.map(|every| now + every);
-            self.tell(&MonitorEvent::Alive);
+            self.report(&MonitorEvent::Alive);
         }
         if now < self.housekeeping_at {
             return Ok(());
         }
-        self.housekeeping_at = now + HOUSEKEEPING;
+        self.housekeeping_at = now + MAINTENANCE_INTERVAL;
         self.everything_is_due = true;
-        self.look_at_everything()?;
+        self.ingest_everything()?;
         self.begin_pruning_if_due()
     }
 
     /// Takes up what a monitor before us had given to sinks: once what is left of that is gone, it is sent again.
-    fn take_up_what_was_in_flight(&mut self) -> Result<()> {
+    fn resume_in_flight(&mut self) -> Result<()> {
         let now = self.homing.now();
         for (wake, session, sink, since) in self.homing.with_ledger(|ledger| ledger.wakes_in_flight())? {
             if self.slots.has(wake) {
@@ -276,11 +276,11 @@ impl<'m> Active<'m> {
             }
             let timeout = self.settings.router.sink(&sink).map_or(Duration::ZERO, |sink| sink.timeout());
             let deadline = Instant::now() + timeout.saturating_sub(now.saturating_since(since));
-            let bell = self.monitor.bell.clone();
+            let sender = self.monitor.sender.clone();
             let of_session = session.clone();
             let wait = move || {
-                outlive(wake, deadline);
-                bell.send(Message::AnswerLost { wake, session });
+                wait_for_stale_processes(wake, deadline);
+                sender.send(Message::AnswerLost { wake, session });
             };
             std::thread::Builder::new()
                 .name("homing-outlive".to_owned())
@@ -292,15 +292,15 @@ impl<'m> Active<'m> {
     }
 
     /// Whether it was told to stop, and nothing of it is under way any more or the time for that is over.
-    fn told_to_stop(&self) -> Option<MonitorEnd> {
+    fn requested_end(&self) -> Option<MonitorEnd> {
         let is_done = self.slots.is_empty() && self.answers.is_empty();
-        let is_over = |stop_at| is_done || Instant::now() >= stop_at;
-        self.stop_at.is_some_and(is_over).then_some(MonitorEnd::Stopped)
+        let is_finished = |stop_at| is_done || Instant::now() >= stop_at;
+        self.stop_at.is_some_and(is_finished).then_some(MonitorEnd::Stopped)
     }
 
     fn reason_to_end(&mut self) -> Result<Option<MonitorEnd>> {
         if self.stop_at.is_some() {
-            return Ok(self.told_to_stop());
+            return Ok(self.requested_end());
         }
         self.ready_waiting();
         let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
@@ -348,23 +348,23 @@ impl<'m> Active<'m> {
         next.push(self.housekeeping_at);
         // What is more urgent comes first, and the rest of retention right after it.
         next.extend(self.pruning.is_some().then(Instant::now));
-        if self.news.is_none() {
+        if self.watcher.is_none() {
             next.push(Instant::now() + FALLBACK_PAUSE);
         }
         let next = next.into_iter().min().unwrap_or(self.housekeeping_at);
         let timeout = next.saturating_duration_since(Instant::now());
-        match &self.news {
-            Some(news) => self.monitor.wait(&[news.as_fd()], Some(timeout)),
+        match &self.watcher {
+            Some(watcher) => self.monitor.wait(&[watcher.as_fd()], Some(timeout)),
             None => self.monitor.wait(&[], Some(timeout)),
         }
     }
 
-    pub(super) fn tell(&self, event: &MonitorEvent) {
-        self.monitor.options.tell(event);
+    pub(super) fn report(&self, event: &MonitorEvent) {
+        self.monitor.options.report(event);
     }
 
-    pub(super) fn trouble(&self, message: &str) {
-        self.tell(&MonitorEvent::Trouble { message: message.to_owned() });
+    pub(super) fn warn(&self, message: &str) {
+        self.report(&MonitorEvent::Warning { message: message.to_owned() });
     }
 }
 

@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use homing_core::{Delivery, Wake};
 
-use super::signal::{Bell, Message};
+use super::mailbox::{MailboxSender, Message};
 use crate::sinks::Sink;
 
 /// Starts one attempt. Its answer comes as a message, whatever happens.
-pub(super) fn deliver(wake: Wake, sink: Arc<dyn Sink>, bell: &Bell) {
+pub(super) fn deliver(wake: Wake, sink: Arc<dyn Sink>, sender: &MailboxSender) {
     let answer = {
-        let (id, session, bell) = (wake.id, wake.session.clone(), bell.clone());
+        let (id, session, sender) = (wake.id, wake.session.clone(), sender.clone());
         let acknowledge_within = sink.acknowledge_within();
         let started = Instant::now();
         move |delivery: Delivery| {
             let took = started.elapsed();
-            bell.send(Message::Answered { wake: id, session, delivery, acknowledge_within, took });
+            sender.send(Message::Answered { wake: id, session, delivery, acknowledge_within, took });
         }
     };
     let refused = answer.clone();

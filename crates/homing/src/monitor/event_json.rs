@@ -36,7 +36,7 @@ impl Serialize for MonitorEvent {
                 event.serialize_entry("until", until)?;
                 event.serialize_entry("reason", reason)?;
             }
-            MonitorEvent::Trouble { message } => event.serialize_entry("message", message)?,
+            MonitorEvent::Warning { message } => event.serialize_entry("message", message)?,
             MonitorEvent::Stopping { in_flight } => event.serialize_entry("in_flight", in_flight)?,
         }
         event.end()
@@ -54,7 +54,7 @@ impl MonitorEvent {
             MonitorEvent::Sending { .. } => "sending",
             MonitorEvent::Answered { .. } => "answered",
             MonitorEvent::Held { .. } => "held",
-            MonitorEvent::Trouble { .. } => "trouble",
+            MonitorEvent::Warning { .. } => "warning",
             MonitorEvent::Stopping { .. } => "stopping",
         }
     }
@@ -86,7 +86,7 @@ mod tests {
                 until: None,
                 reason: "no sink is configured".to_owned(),
             },
-            MonitorEvent::Trouble { message: "the disk is full".to_owned() },
+            MonitorEvent::Warning { message: "the disk is full".to_owned() },
             MonitorEvent::Stopping { in_flight: 1 },
         ];
         let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
@@ -98,7 +98,7 @@ mod tests {
         {"event":"answered","wake":"w_00000000000000000000000000","session":"chat-1","result":"delivered","reason":null,"took_ms":12}
         {"event":"answered","wake":"w_00000000000000000000000000","session":"chat-1","result":"busy","reason":"a turn runs","retry_after_ms":null,"took_ms":12}
         {"event":"held","session":"chat-1","until":null,"reason":"no sink is configured"}
-        {"event":"trouble","message":"the disk is full"}
+        {"event":"warning","message":"the disk is full"}
         {"event":"stopping","in_flight":1}
         "#);
     }

@@ -55,7 +55,7 @@ pub enum MonitorEvent {
         reason: String,
     },
     /// Something went wrong that the monitor goes on in spite of.
-    Trouble {
+    Warning {
         /// What, for people.
         message: String,
     },
@@ -101,7 +101,7 @@ impl fmt::Display for MonitorEvent {
                 write!(f, "{session} is not told yet: {}", flatten(reason))?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))
             }
-            MonitorEvent::Trouble { message } => write!(f, "trouble: {}", flatten(message)),
+            MonitorEvent::Warning { message } => write!(f, "warning: {}", flatten(message)),
             MonitorEvent::Stopping { in_flight: 0 } => f.write_str("stopping"),
             MonitorEvent::Stopping { in_flight } => write!(f, "stopping; sinks still at work: {in_flight}"),
         }

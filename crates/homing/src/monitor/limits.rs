@@ -39,7 +39,7 @@ impl Active<'_> {
                 }
                 Ok(LimitKept::SupervisorKilled) => {
                     if !self.overdue.contains_key(&job) {
-                        self.trouble(&format!(
+                        self.warn(&format!(
                             "job {job} is over its time limit, and its supervisor is stopped or traced: ended from outside"
                         ));
                         self.overdue.insert(job, PAUSES.0);
@@ -48,7 +48,7 @@ impl Active<'_> {
                     PAUSES.0
                 }
                 Err(error) => {
-                    self.trouble(&format!("the time limit of job {job} cannot be kept: {error}"));
+                    self.warn(&format!("the time limit of job {job} cannot be kept: {error}"));
                     PAUSES.1
                 }
             };

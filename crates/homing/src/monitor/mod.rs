@@ -8,7 +8,7 @@
 //! | it gives wakes to sinks, many with one commit | `waking.rs` |
 //! | it decides how many are under way at once | `slots.rs` |
 //! | a sink works in a thread | `deliver.rs` |
-//! | it hears of the ends of jobs | `news.rs`, `hear.rs` |
+//! | it hears of the ends of jobs | `watcher.rs`, `hear.rs` |
 //! | it tries again to read a job that it could not read | `unreadable.rs` |
 //! | it keeps the limit of a job whose supervisor is stopped | `limits.rs` |
 //! | it removes what is old | `retention.rs` |
@@ -16,26 +16,26 @@
 //! | it is started when it is needed | `on_demand.rs` |
 
 mod active;
+mod decide;
 mod deliver;
 mod event_json;
 mod events;
-mod hear;
+mod home_watcher;
+mod ingest;
 mod limits;
 mod lock;
-mod news;
+mod mailbox;
 mod on_demand;
 mod retention;
 mod settings;
-mod signal;
 mod slots;
-mod tell;
 mod timers;
 mod unreadable;
 mod waking;
 
+pub(crate) use decide::WakeStyle;
 pub use events::MonitorEvent;
 pub(crate) use on_demand::run_on_demand;
-pub(crate) use tell::WakeStyle;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -54,12 +54,12 @@ use crate::sinks::Sink;
 use crate::{Error, Result};
 use active::Active;
 use lock::MonitorLock;
+use mailbox::{Mailbox, MailboxSender, Message, mailbox};
 use settings::Settings;
-use signal::{Bell, Mailbox, Message, mailbox};
 
 /// How long a monitor that is to stop waits for sinks at work. After that their wakes are handed back: the next
 /// monitor waits for what is left of them, and sends them again.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When a monitor that stands by asks for the lock again after that failed: at first, and at most.
 const STANDBY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -148,11 +148,11 @@ impl MonitorOptions {
 
     /// Sets how long a monitor that is to stop waits for sinks at work; 30 s otherwise.
     #[must_use]
-    pub fn stop_patience(self, patience: Duration) -> MonitorOptions {
+    pub fn stop_timeout(self, patience: Duration) -> MonitorOptions {
         MonitorOptions { patience: Some(patience), ..self }
     }
 
-    fn tell(&self, event: &MonitorEvent) {
+    fn report(&self, event: &MonitorEvent) {
         if let Some(observer) = &self.observer {
             observer(event);
         }
@@ -209,25 +209,25 @@ pub struct Monitor {
     homing: Arc<Homing>,
     settings: Settings,
     options: MonitorOptions,
-    bell: Bell,
+    sender: MailboxSender,
     mailbox: Mailbox,
 }
 
 /// A way to talk to a monitor that runs, from any thread.
 #[derive(Clone)]
 pub struct MonitorHandle {
-    bell: Bell,
+    sender: MailboxSender,
 }
 
 impl MonitorHandle {
     /// Asks it to stop: it takes up no more wakes, and waits a while for sinks at work. Asked twice, it waits no longer.
     pub fn stop(&self) {
-        self.bell.send(Message::Stop);
+        self.sender.send(Message::Stop);
     }
 
     /// Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
     pub fn session_is_free(&self, session: &SessionId) {
-        self.bell.send(Message::SessionFree(session.clone()));
+        self.sender.send(Message::SessionFree(session.clone()));
     }
 }
 
@@ -252,8 +252,8 @@ impl Homing {
     pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
         self.check_config_is_trusted()?;
         let settings = Settings::new(&self.config, self.home_path(), &options)?;
-        let (bell, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
-        Ok(Monitor { homing: Arc::clone(self), settings, options, bell, mailbox })
+        let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
+        Ok(Monitor { homing: Arc::clone(self), settings, options, sender, mailbox })
     }
 
     /// The process id of the active monitor of this home, 0 where it is not known; `None` where none is active.
@@ -280,7 +280,7 @@ pub enum MonitorEnd {
 impl Monitor {
     /// A way to talk to it while it runs.
     pub fn handle(&self) -> MonitorHandle {
-        MonitorHandle { bell: self.bell.clone() }
+        MonitorHandle { sender: self.sender.clone() }
     }
 
     /// Runs it in this thread.
@@ -307,7 +307,7 @@ impl Monitor {
             return Ok(None);
         }
         let pid = MonitorLock::holder(home)?.unwrap_or(0);
-        self.options.tell(&MonitorEvent::Standby { pid });
+        self.options.report(&MonitorEvent::Standby { pid });
         let cancelled = Arc::new(AtomicBool::new(false));
         let mut pause = STANDBY_PAUSE.0;
         // When the lock is asked for again, where that failed.
@@ -318,20 +318,20 @@ impl Monitor {
                 if let Some(lock) = MonitorLock::try_take(home)? {
                     return Ok(Some(lock));
                 }
-                let bell = self.bell.clone();
-                let answer = move |lock| bell.send(Message::Locked(lock));
+                let sender = self.sender.clone();
+                let answer = move |lock| sender.send(Message::Locked(lock));
                 ask_at = match MonitorLock::wait(home, Arc::clone(&cancelled), answer) {
                     Ok(()) => None,
-                    Err(error) => Some(self.standby_trouble(&error, &mut pause)),
+                    Err(error) => Some(self.standby_warning(&error, &mut pause)),
                 };
             }
             let left = ask_at.map(|at| at.saturating_duration_since(Instant::now()));
             self.wait(&[], self.options.heartbeat.into_iter().chain(left).min());
-            self.options.tell(&MonitorEvent::Alive);
+            self.options.report(&MonitorEvent::Alive);
             for message in self.mailbox.take() {
                 match message {
                     Message::Locked(Ok(lock)) => return Ok(Some(lock)),
-                    Message::Locked(Err(error)) => ask_at = Some(self.standby_trouble(&error, &mut pause)),
+                    Message::Locked(Err(error)) => ask_at = Some(self.standby_warning(&error, &mut pause)),
                     Message::Stop => {
                         cancelled.store(true, Ordering::Relaxed);
                         return Ok(None);
@@ -344,9 +344,9 @@ impl Monitor {
     }
 
     /// Says why the lock could not be waited for, and answers when to try again.
-    fn standby_trouble(&self, error: &DiskError, pause: &mut Duration) -> Instant {
+    fn standby_warning(&self, error: &DiskError, pause: &mut Duration) -> Instant {
         let message = format!("{error}; trying again in {}", format_duration(*pause));
-        self.options.tell(&MonitorEvent::Trouble { message });
+        self.options.report(&MonitorEvent::Warning { message });
         let next = Instant::now() + *pause;
         *pause = (*pause * 2).min(STANDBY_PAUSE.1);
         next

@@ -50,7 +50,7 @@ impl Homing {
         command
             .arg0("homing")
             .arg(MONITOR_ARGUMENT)
-            .args(self.apart_argument())
+            .args(self.detached_argument())
             .env(HOME_VARIABLE, self.home_path())
             // It belongs to no job and to no session.
             .env_remove(JOB_VARIABLE)

@@ -11,11 +11,11 @@ impl Active<'_> {
             Ok(moved) => {
                 for (thing, place) in moved {
                     let (path, place) = (thing.path.display(), place.display());
-                    self.trouble(&format!("{path} is none of ours, and is in {place} now"));
+                    self.warn(&format!("{path} is none of ours, and is in {place} now"));
                 }
             }
             // It is in nobody's way where it is: readers pass it over.
-            Err(error) => self.trouble(&error.to_string()),
+            Err(error) => self.warn(&error.to_string()),
         }
         if self.pruning.is_none() {
             self.pruning = self.homing.pruning_due()?;
@@ -31,10 +31,10 @@ impl Active<'_> {
             self.pruning = Some(pass);
         }
         for (job, reason) in report.failed {
-            self.trouble(&format!("job {job} is to be removed, and stays: {reason}"));
+            self.warn(&format!("job {job} is to be removed, and stays: {reason}"));
         }
         if report.expired > 0 {
-            self.trouble(&format!(
+            self.warn(&format!(
                 "{} follow-ups were undelivered for too long (retention.undelivered), and are dead now",
                 report.expired
             ));

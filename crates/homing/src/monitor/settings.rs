@@ -41,14 +41,14 @@ impl Settings {
             router.add_route(RouteConfig { session: None, harness: None, sink: COMMAND_SINK.to_owned() });
         }
         // Whoever asks for what is due now does not wait for more to come.
-        let gather = match options.until {
+        let batch_window = match options.until {
             MonitorUntil::NothingDue => Duration::ZERO,
-            MonitorUntil::Stopped | MonitorUntil::Idle => config.monitor.gather,
+            MonitorUntil::Stopped | MonitorUntil::Idle => config.monitor.batch_window,
         };
         Ok(Settings {
             router,
             policy: config.monitor.retry_policy(),
-            pace: Pace { gather, wakes_per_hour: config.monitor.wakes_per_hour },
+            pace: Pace { batch_window, wakes_per_hour: config.monitor.wakes_per_hour },
             concurrency: config.monitor.concurrency.max(1),
         })
     }

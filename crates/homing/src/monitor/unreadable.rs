@@ -58,7 +58,7 @@ impl Active<'_> {
             let next = is_tried.then(|| pending.unwrap_or(now + pause.min(LONGEST_PAUSE)));
             if known.is_none_or(|known| known.reason != reason) {
                 let then = if is_tried { "it is tried again" } else { "it is left alone" };
-                self.trouble(&format!("job {id} cannot be read: {reason}; {then}"));
+                self.warn(&format!("job {id} cannot be read: {reason}; {then}"));
             }
             self.jobs.set(&id, next);
             let looks = if pending.is_some() { looks } else { looks + 1 };

@@ -10,10 +10,10 @@ use homing_supervisor::crash_point;
 
 use super::MonitorEvent;
 use super::active::Active;
+use super::decide::{WakeStyle, decide};
 use super::deliver::deliver;
-use super::tell::{WakeStyle, decide};
 use crate::Result;
-use crate::ledger::{Hold, NewWake, Telling, WakeChange};
+use crate::ledger::{Hold, NewWake, SessionState, WakeChange};
 
 /// When a job that its session is about to acknowledge itself is looked at again.
 const ATTENDED_PAUSE: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ impl Active<'_> {
         let router = &self.settings.router;
         let limit_of = |sink: &str| router.sink(sink).map_or(usize::MAX, |sink| sink.concurrency());
         for session in self.slots.take_startable(limit_of, self.settings.concurrency) {
-            self.look_again_at(session);
+            self.queue_session(session);
         }
     }
 
@@ -69,7 +69,7 @@ impl Active<'_> {
                 Ok(Some(Chosen::WaitFor(sink))) => self.slots.wait_for(sink, session),
                 Ok(Some(Chosen::Make) | None) => {}
                 Err(error) => {
-                    looked_at.into_iter().for_each(|session| self.look_again_at(session));
+                    looked_at.into_iter().for_each(|session| self.queue_session(session));
                     return Err(error);
                 }
             }
@@ -80,7 +80,7 @@ impl Active<'_> {
         let made = match self.change(&changes) {
             Ok(made) => made,
             Err(error) => {
-                looked_at.into_iter().for_each(|session| self.look_again_at(session));
+                looked_at.into_iter().for_each(|session| self.queue_session(session));
                 return Err(error);
             }
         };
@@ -92,7 +92,7 @@ impl Active<'_> {
                     self.send(Outgoing { wake, sink_name: sink });
                 }
                 // Somebody has read one of the results meanwhile.
-                WakeChange::Made(new) => self.look_again_at(new.wake.session),
+                WakeChange::Made(new) => self.queue_session(new.wake.session),
                 WakeChange::Moved(id, WakeEvent::Started) if made => {
                     if let Some(position) = sending.iter().position(|outgoing| outgoing.wake.id == id) {
                         self.send(sending.swap_remove(position));
@@ -110,20 +110,20 @@ impl Active<'_> {
     /// Decides for one session, and adds what has to be changed for that.
     fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
         loop {
-            let since = self.homing.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.gather));
-            let telling = self.homing.with_ledger(|ledger| ledger.telling(session, since))?;
+            let since = self.homing.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.batch_window));
+            let state = self.homing.with_ledger(|ledger| ledger.state(session, since))?;
             // After reading: what somebody else has just written does not lie ahead.
             let now = self.homing.now();
-            if let Some(lost) = self.lost_answer(&telling) {
+            if let Some(lost) = self.lost_answer(&state) {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
             }
-            if let Some((stranded, sink)) = self.stranded(&telling) {
+            if let Some((stranded, sink)) = self.stranded(&state) {
                 self.change(&[WakeChange::SinkRemoved(stranded, sink)])?;
                 continue;
             }
-            let held_before: Vec<String> = telling.holds.values().map(|hold| hold.reason.clone()).collect();
-            let decision = decide(session, telling, &self.settings.router, &self.settings.pace, now);
+            let held_before: Vec<String> = state.holds.values().map(|hold| hold.reason.clone()).collect();
+            let decision = decide(session, state, &self.settings.router, &self.settings.pace, now);
             if let Some(holds) = decision.holds {
                 let new: BTreeMap<String, Hold> = holds
                     .values()
@@ -131,12 +131,14 @@ impl Active<'_> {
                     .map(|hold| (hold.reason.clone(), hold.clone()))
                     .collect();
                 for Hold { until, reason } in new.into_values() {
-                    self.tell(&MonitorEvent::Held { session: session.clone(), until, reason });
+                    self.report(&MonitorEvent::Held { session: session.clone(), until, reason });
                 }
                 changes.push(WakeChange::Held(session.clone(), holds));
             }
             match (decision.step, decision.undelivered) {
-                (Step::Settle(wake), _) => drop(self.change(&[WakeChange::Moved(wake, WakeEvent::Settled)])?),
+                (Step::Supersede(wake), _) => {
+                    drop(self.change(&[WakeChange::Moved(wake, WakeEvent::Superseded)])?);
+                }
                 (Step::Expire(wake), _) => {
                     drop(self.change(&[WakeChange::Moved(wake, WakeEvent::NotAcknowledged)])?);
                 }
@@ -178,14 +180,14 @@ impl Active<'_> {
     }
 
     /// A wake that is in flight by the ledger, and that no sink of ours has: a commit seemed to fail that did not.
-    fn lost_answer(&self, telling: &Telling) -> Option<WakeId> {
-        let in_flight = telling.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
+    fn lost_answer(&self, state: &SessionState) -> Option<WakeId> {
+        let in_flight = state.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
         in_flight.map(|wake| wake.id).find(|id| !self.slots.has(*id))
     }
 
     /// A wake that waits for a sink which is not there any more: its follow-ups are to be routed anew.
-    fn stranded(&self, telling: &Telling) -> Option<(WakeId, String)> {
-        telling.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
+    fn stranded(&self, state: &SessionState) -> Option<(WakeId, String)> {
+        state.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
     }
 
     /// Writes the wake that tells of these jobs, but for those whose results the session is reading itself just now.
@@ -197,7 +199,7 @@ impl Active<'_> {
     ) -> Result<Option<NewWake>> {
         let Some(sink_itself) = self.settings.router.sink(sink) else { return Ok(None) };
         let all = jobs.len();
-        jobs.retain(|job| !self.homing.is_left_to_others(*job));
+        jobs.retain(|job| !self.homing.is_reserved(*job));
         if jobs.len() < all {
             self.sessions.set(session, Some(Instant::now() + ATTENDED_PAUSE));
         }
@@ -212,9 +214,9 @@ impl Active<'_> {
         let Outgoing { wake, sink_name } = outgoing;
         let Some(sink) = self.settings.router.sink(&sink_name).map(Arc::clone) else {
             // The configuration was changed between the decision and this: the wake is routed anew.
-            return self.landed(wake.id, wake.session, WakeEvent::AnswerLost);
+            return self.on_answer(wake.id, wake.session, WakeEvent::AnswerLost);
         };
-        self.tell(&MonitorEvent::Sending {
+        self.report(&MonitorEvent::Sending {
             wake: wake.id,
             session: wake.session.clone(),
             sink: sink_name.clone(),
@@ -222,32 +224,31 @@ impl Active<'_> {
             jobs: wake.content.job_ids.len(),
         });
         self.slots.start(wake.id, wake.session.clone(), sink_name);
-        deliver(wake, sink, &self.monitor.bell);
+        deliver(wake, sink, &self.monitor.sender);
     }
 
     /// Hastens what waits for sessions that are free, once no answer of them is under way any more.
-    pub(super) fn hasten_freed(&mut self) -> Result<()> {
+    pub(super) fn retry_freed_sessions(&mut self) -> Result<()> {
         let at_work = self.slots.sessions();
-        let settled: Vec<SessionId> =
+        let freed: Vec<SessionId> =
             self.freed.iter().filter(|session| !at_work.contains(session)).cloned().collect();
-        for session in settled {
-            self.hasten(&session)?;
+        for session in freed {
+            self.retry_now(&session)?;
             self.freed.remove(&session);
-            self.look_again_at(session);
+            self.queue_session(session);
         }
         Ok(())
     }
 
     /// A session that was busy is free: what waits for it need not wait longer.
-    fn hasten(&self, session: &SessionId) -> Result<()> {
-        let telling = self
-            .homing
-            .with_ledger(|ledger| ledger.telling(session, Timestamp::from_unix_millis(i64::MAX)))?;
-        let changes: Vec<WakeChange> = telling
+    fn retry_now(&self, session: &SessionId) -> Result<()> {
+        let state =
+            self.homing.with_ledger(|ledger| ledger.state(session, Timestamp::from_unix_millis(i64::MAX)))?;
+        let changes: Vec<WakeChange> = state
             .open
             .iter()
             .filter(|wake| wake.progress.busy_answers > 0)
-            .map(|wake| WakeChange::Moved(wake.id, WakeEvent::Hastened { from_the_beginning: false }))
+            .map(|wake| WakeChange::Moved(wake.id, WakeEvent::RetriedNow { from_the_start: false }))
             .collect();
         if changes.is_empty() { Ok(()) } else { self.change(&changes).map(drop) }
     }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use homing_core::WakeId;
 use homing_supervisor::platform::ProcessIdentity;
-use homing_supervisor::{end_carriers, processes_carrying};
+use homing_supervisor::{end_marked_processes, processes_carrying};
 use rustix::process::Signal;
 
-use super::attend::ends_within;
 use super::process::GRACE;
+use super::sink_process::ends_within;
 use crate::session::WAKE_VARIABLE;
 
 /// Before looking again after a look that came to nothing.
@@ -27,11 +27,11 @@ pub(crate) fn still_at_work(wake: WakeId) -> Vec<ProcessIdentity> {
 /// later by SIGKILL. Afterwards a new attempt meets none of an old one, except for a process that hangs in the kernel.
 ///
 /// Blocks until then. Returns at once where nothing is at work, and may be repeated.
-pub(crate) fn outlive(wake: WakeId, deadline: Instant) {
-    outlive_with(wake, deadline, GRACE);
+pub(crate) fn wait_for_stale_processes(wake: WakeId, deadline: Instant) {
+    wait_for_stale_processes_with(wake, deadline, GRACE);
 }
 
-fn outlive_with(wake: WakeId, deadline: Instant, grace: Duration) {
+fn wait_for_stale_processes_with(wake: WakeId, deadline: Instant, grace: Duration) {
     if all_end_by(wake, deadline) {
         return;
     }
@@ -41,7 +41,7 @@ fn outlive_with(wake: WakeId, deadline: Instant, grace: Duration) {
         let _ = process.signal(Signal::CONT);
     }
     if !all_end_by(wake, Instant::now() + grace) {
-        let _ = end_carriers(&carried(wake));
+        let _ = end_marked_processes(&carried(wake));
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         let (wake, mut child, _end) = left_behind("echo; read line; exit 7");
         assert_eq!(still_at_work(wake).iter().map(|process| process.pid).collect::<Vec<_>>(), [child.id()]);
         let waiting = std::thread::spawn(move || {
-            outlive(wake, Instant::now() + Duration::from_secs(600));
+            wait_for_stale_processes(wake, Instant::now() + Duration::from_secs(600));
             still_at_work(wake)
         });
         // Its input ends, and so does it.
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn what_outlives_the_deadline_is_asked_to_end() {
         let (wake, mut child, _end) = left_behind("trap 'exit 8' TERM; echo; read line");
-        outlive_with(wake, Instant::now(), Duration::from_secs(600));
+        wait_for_stale_processes_with(wake, Instant::now(), Duration::from_secs(600));
         assert_eq!(still_at_work(wake), []);
         assert_eq!(child.wait().unwrap().code(), Some(8));
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_does_not_want_to_end_is_ended() {
         let (wake, mut child, _end) = left_behind("trap '' TERM; echo; exec sleep 600");
-        outlive_with(wake, Instant::now(), Duration::ZERO);
+        wait_for_stale_processes_with(wake, Instant::now(), Duration::ZERO);
         assert_eq!(still_at_work(wake), []);
         assert_eq!(child.wait().unwrap(), ExitStatus::from_raw(9));
     }

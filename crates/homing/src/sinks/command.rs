@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homing_core::{Delivery, Wake};
 
-use super::ended::{Ended, Exit};
+use super::exit::{Exit, SinkExit};
 use super::process::Program;
 use super::template::fill_template;
 use super::{Sink, SinkContext};
@@ -55,7 +55,7 @@ impl Sink for CommandSink {
 }
 
 /// What the end of a program says about the wake, by the convention of command sinks.
-pub(super) fn delivery(ended: &Ended) -> Delivery {
+pub(super) fn delivery(ended: &SinkExit) -> Delivery {
     match ended.exit {
         Exit::Code(0) => Delivery::Delivered,
         Exit::Code(BUSY) => Delivery::Busy { retry_after: None, reason: ended.last_line() },

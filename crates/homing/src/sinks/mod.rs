@@ -2,21 +2,21 @@
 //! retries: it says what came of one attempt.
 
 mod attempt;
-mod attend;
 mod command;
 mod desktop;
-mod ended;
-mod feed;
+mod exit;
 mod http;
 mod preset;
 mod process;
 mod secret_file;
+mod sink_process;
+mod stdin_writer;
 mod template;
 #[cfg(test)]
 mod testing;
 mod webhook;
 
-pub(crate) use attempt::outlive;
+pub(crate) use attempt::wait_for_stale_processes;
 pub(crate) use desktop::check_desktop;
 pub(crate) use http::check_url;
 pub(crate) use preset::{open_in, preset_format, preset_names, preset_route, unknown_preset};

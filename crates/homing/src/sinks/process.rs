@@ -10,9 +10,9 @@ use std::time::Duration;
 use homing_core::{Wake, WakeId};
 use homing_supervisor::{JOB_VARIABLE, crash_point};
 
-use super::attend::Attendance;
-use super::ended::Ended;
-use super::feed::Feed;
+use super::exit::SinkExit;
+use super::sink_process::SinkProcess;
+use super::stdin_writer::StdinWriter;
 use crate::home::HOME_VARIABLE;
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 
@@ -75,19 +75,21 @@ impl Program {
     /// # Errors
     /// When it cannot be started; the error says so and names it. Or when its end cannot be learnt, because the host
     /// reaps all its children.
-    pub(super) fn run(self) -> io::Result<Ended> {
+    pub(super) fn run(self) -> io::Result<SinkExit> {
         let name = self.argv.first().cloned().unwrap_or_default();
         let not_started = |source| because(&format!("cannot start {name}"), source);
         let mut command = self.command().map_err(not_started)?;
         // Filled before the program starts: most wakes reach it whole, even when this process dies the next moment.
-        let (reader, feed) = Feed::new(self.input).map_err(not_started)?;
+        let (reader, feed) = StdinWriter::new(self.input).map_err(not_started)?;
         command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(not_started)?;
         // Holds a copy of the reading end: without it a program that ends would not be seen to close its input.
         drop(command);
         crash_point("sink/started");
-        let attendance = Attendance::begin(child, feed, self.wake, self.timeout, self.grace)?;
-        attendance.until_over().map_err(|source| because(&format!("cannot learn how {name} ended"), source))
+        let attendance = SinkProcess::begin(child, feed, self.wake, self.timeout, self.grace)?;
+        attendance
+            .until_finished()
+            .map_err(|source| because(&format!("cannot learn how {name} ended"), source))
     }
 
     fn command(&self) -> io::Result<Command> {
@@ -130,7 +132,7 @@ mod tests {
     use homing_supervisor::platform::ProcessIdentity;
 
     use super::super::attempt::still_at_work;
-    use super::super::ended::Exit;
+    use super::super::exit::{Exit, SinkExit};
     use super::super::testing::{EndsAtDrop, wake};
     use super::*;
 
@@ -142,15 +144,15 @@ mod tests {
         (program, EndsAtDrop(wake.id))
     }
 
-    fn said(text: &str) -> Ended {
-        Ended { exit: Exit::Code(0), stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
+    fn said(text: &str) -> SinkExit {
+        SinkExit { exit: Exit::Code(0), stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
     }
 
     #[test]
     fn a_large_input_arrives_whole_and_both_outputs_come_back() {
         let (program, _end) = script("wc -c; echo aside >&2");
         let ended = Program { input: vec![b'x'; 200 << 10], ..program }.run().unwrap();
-        assert_eq!(ended, Ended { stderr: b"aside\n".to_vec(), ..said("204800\n") });
+        assert_eq!(ended, SinkExit { stderr: b"aside\n".to_vec(), ..said("204800\n") });
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use homing_core::Wake;
 
 /// What may stand in braces.
-const PLACES: [&str; 3] = ["{session}", "{wake}", "{job}"];
+const PLACEHOLDERS: [&str; 3] = ["{session}", "{wake}", "{job}"];
 
 /// Checks that a command can be started: a program, and no braces that stand for nothing.
 pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
@@ -20,7 +20,10 @@ pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
             return Err("command: an argument cannot hold a NUL".to_owned());
         }
         if let Some(place) = unknown_place(word) {
-            return Err(format!("command: {place} stands for nothing; there are {}", PLACES.join(", ")));
+            return Err(format!(
+                "command: {place} stands for nothing; there are {}",
+                PLACEHOLDERS.join(", ")
+            ));
         }
     }
     Ok(())
@@ -34,7 +37,7 @@ fn unknown_place(word: &str) -> Option<&str> {
         let name = &place[1..place.len() - 1];
         let is_a_name =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        (is_a_name && !PLACES.contains(&place)).then_some(place)
+        (is_a_name && !PLACEHOLDERS.contains(&place)).then_some(place)
     })
 }
 
@@ -61,7 +64,7 @@ fn fill_word(word: &str, wake: &Wake) -> String {
     while let Some(start) = rest.find('{') {
         filled.push_str(&rest[..start]);
         rest = &rest[start..];
-        match PLACES.iter().find(|place| rest.starts_with(**place)) {
+        match PLACEHOLDERS.iter().find(|place| rest.starts_with(**place)) {
             Some(place) => {
                 match *place {
                     "{session}" => filled.push_str(wake.session.as_str()),

@@ -1,7 +1,7 @@
 //! What the tests of sinks share: wakes that no other test has, and an end to everything that was started for them.
 
 use homing_core::{Timestamp, Wake, WakeContent, WakeId};
-use homing_supervisor::end_carriers;
+use homing_supervisor::end_marked_processes;
 
 use super::attempt::carried;
 
@@ -24,6 +24,6 @@ pub(super) struct EndsAtDrop(pub(super) WakeId);
 
 impl Drop for EndsAtDrop {
     fn drop(&mut self) {
-        end_carriers(&carried(self.0));
+        end_marked_processes(&carried(self.0));
     }
 }

@@ -45,7 +45,7 @@ def tree_of(job_id: str, leader: object) -> dict[int, Process]:
     return {}
 
 
-def is_attended(job_id: str, leader: object) -> bool:
+def is_supervised_here(job_id: str, leader: object) -> bool:
     """Whether the process lives that will write down how the job ends."""
     return isinstance(leader, int) and leader > 1 and _names(leader, f"{job_id}.sh")
 

@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager
 
 from . import _homing
-from ._bg_processes import end_tree, is_attended, tree_of
+from ._bg_processes import end_tree, is_supervised_here, tree_of
 from ._bg_store import is_job_id, session_name, write_private
 from .errors import HomingError, InvalidRequest
 
@@ -176,7 +176,7 @@ class TakeOver:
             return {**record, "ended_at": ended_at if _is_time(ended_at) else record["started_at"]}
         leader, limit = record.get("pid"), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
         # Looked at before the file: a wrapper that writes it and ends in between is not taken for dead.
-        is_attended_now = is_attended(record["id"], leader)
+        is_attended_now = is_supervised_here(record["id"], leader)
         written = self._written_exit(record, not is_attended_now)
         if written is not None:
             return {**record, "exit_code": written[0], "ended_at": written[1]}

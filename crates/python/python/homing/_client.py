@@ -176,12 +176,12 @@ class Homing:
         millis = None if timeout is None else to_millis(timeout)
         self._waits = self._waits or WaitsByLoop(native)
         waits = self._waits.of(loop)
-        attention = await in_thread(native.attend, ids, acknowledge)
+        hold = await in_thread(native.hold_delivery, ids, acknowledge)
         try:
-            await waits.until_over(ids, any=any, timeout=None if millis is None else millis / 1000)
+            await waits.until_finished(ids, any=any, timeout=None if millis is None else millis / 1000)
             over, documents = await in_thread(native.wait, ids, any=any, timeout_ms=0, acknowledge=acknowledge)
         finally:
-            attention.release()
+            hold.release()
         return self._waited(over, self._jobs(documents), millis)
 
     def output(self, job: Job | str, start: int = 0, *, limit: int = 1 << 20, tail: int | None = None) -> Output:
@@ -273,7 +273,7 @@ class Homing:
         native, asked = self._native, (sessions, to_millis(timeout))
         if asked[1] == 0:
             raise InvalidRequest("with a timeout of zero no answer is in time")
-        if self._dispatcher is None or self._dispatcher.is_over:
+        if self._dispatcher is None or self._dispatcher.is_finished:
             if self._dispatcher is not None:
                 self._dispatcher.retire()
             self._dispatcher = Dispatcher(self, native, *asked)
@@ -299,7 +299,7 @@ class Homing:
     def _waited(self, over: bool, jobs: builtins.list[Job], millis: int | None) -> builtins.list[Job]:
         if over:
             return jobs
-        named = ", ".join(job.id for job in jobs if not job.is_over)
+        named = ", ".join(job.id for job in jobs if not job.is_finished)
         raise StillRunning(f"not over after {(millis or 0) / 1000:g} s: {named}", jobs)
 
 

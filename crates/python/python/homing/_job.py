@@ -137,7 +137,7 @@ class Job:
     _homing: Homing = field(repr=False, compare=False)
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         return self.state == "finished"
 
     @property

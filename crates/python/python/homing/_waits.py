@@ -51,7 +51,7 @@ class LoopWaits:
         if self._watch is not None:
             loop.add_reader(self._watch.fileno(), self._hear)
 
-    async def until_over(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
+    async def until_finished(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
         """Returns when they are over, with `any` when one is, or when the time is."""
         waits = [asyncio.ensure_future(self._one(id)) for id in dict.fromkeys(ids)]
         if not waits:
@@ -71,7 +71,7 @@ class LoopWaits:
         try:
             # Watch before looking: what happens in between is not missed.
             watched = self._watch is not None and self._watch.add(id)
-            while not await in_thread(self._home.is_over, id):
+            while not await in_thread(self._home.is_finished, id):
                 if watched:
                     await heard.wait()
                     heard.clear()

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = 'Literal["delivered", "handed_off", "busy", "gone", "failed"]'
 
-Settled = TypeVar("Settled")
+Superseded = TypeVar("Superseded")
 
 _HANDED_BACK = "handed back: its consumer ended"
 
 _log = logging.getLogger("homing")
-_LEVELS = {"trouble": logging.WARNING, "standby": logging.WARNING, "held": logging.INFO, "answered": logging.INFO}
+_LEVELS = {"warning": logging.WARNING, "standby": logging.WARNING, "held": logging.INFO, "answered": logging.INFO}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ class Dispatcher:
         self._error: str | None = None
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether it gives out no more wakes."""
         return self._is_stopping or self._stopped.is_set() or (self._loop is not None and self._loop.is_closed())
 
@@ -180,15 +180,15 @@ class Dispatcher:
             return self._untaken.popleft()
         if self._stopped.is_set():
             return self._no_more()
-        taker: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
-        self._takers.append((stream, taker))
+        claimant: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
+        self._takers.append((stream, claimant))
         try:
-            wake = await taker
+            wake = await claimant
         except asyncio.CancelledError:
-            if taker.cancelled():
+            if claimant.cancelled():
                 with suppress(ValueError):
-                    self._takers.remove((stream, taker))
-            elif taker.done() and (wake := taker.result()) is not None:
+                    self._takers.remove((stream, claimant))
+            elif claimant.done() and (wake := claimant.result()) is not None:
                 # It came together with the cancellation: somebody else takes it.
                 self._untaken.appendleft(wake)
                 self._distribute()
@@ -219,9 +219,9 @@ class Dispatcher:
     def leave(self, stream: WakeStream) -> None:
         """Lets a stream go; with the last one the monitor stops."""
         self.streams -= 1
-        for waiting, taker in self._takers:
+        for waiting, claimant in self._takers:
             if waiting is stream:
-                self._settle(taker, None)
+                self._settle(claimant, None)
         if self.streams == 0:
             self.retire()
 
@@ -254,10 +254,10 @@ class Dispatcher:
         self._stopped.set()
         for recorded in self._unrecorded.values():
             self._settle(recorded, "lost")
-        for _, taker in self._takers:
-            self._settle(taker, None)
+        for _, claimant in self._takers:
+            self._settle(claimant, None)
 
-    def _settle(self, future: asyncio.Future[Settled], result: Settled) -> None:
+    def _settle(self, future: asyncio.Future[Superseded], result: Superseded) -> None:
         if not future.done() and not future.get_loop().is_closed():
             future.set_result(result)
 
@@ -268,9 +268,9 @@ class Dispatcher:
 
     def _distribute(self) -> None:
         while self._untaken and self._takers and not self._is_stopping:
-            _, taker = self._takers.popleft()
-            if not taker.done():
-                taker.set_result(self._untaken.popleft())
+            _, claimant = self._takers.popleft()
+            if not claimant.done():
+                claimant.set_result(self._untaken.popleft())
         if self._is_stopping:
             while self._untaken:
                 hand_back(self._untaken.popleft()._offer)

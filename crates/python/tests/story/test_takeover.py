@@ -28,7 +28,7 @@ def due(drop_in: Backend) -> list[str]:
     return [one["id"] for one in drop_in.run(DUE)]
 
 
-def is_over(drop_in: Backend, record: Record) -> Any:
+def is_finished(drop_in: Backend, record: Record) -> Any:
     """The record of a job when it is over."""
 
     def seen() -> Any:
@@ -136,7 +136,7 @@ def test_what_a_wrapper_left_is_believed_if_it_can_be_a_code(
 def test_what_runs_past_its_limit_is_ended_with_all_it_started(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"setsid sleep 3600 & {STUBBORN}", max_runtime_s=0.2)
     wait_until((drop_in.folder / "runs").exists, "the command runs")
-    seen = is_over(drop_in, record)
+    seen = is_finished(drop_in, record)
     assert (seen["exit_code"], seen.get("timed_out")) == (-1, True)
     old.wait(record)
     assert drop_in.has_no_processes(), drop_in.processes()
@@ -203,7 +203,7 @@ def test_the_old_store_stays_byte_for_byte(drop_in: Backend, old: OldStore) -> N
     drop_in.run(f"bg_jobs.mark_followed_up({runs['id']!r}); answer(None)")
     drop_in.touch("go")
     old.wait(runs)
-    assert is_over(drop_in, runs)["exit_code"] == 0
+    assert is_finished(drop_in, runs)["exit_code"] == 0
     after = files_below(drop_in.data)
     # The only one that writes there is the wrapper.
     assert after.pop(Path(runs["exit_path"])) == b"0\n"
@@ -241,7 +241,7 @@ def test_a_store_that_the_seed_made_is_taken_over(drop_in: Backend, seed: Backen
     assert look(drop_in, told)["followed_up"] is True
     assert look(drop_in, running)["status"] == "running"
     drop_in.touch("go")
-    seen = is_over(drop_in, running)
+    seen = is_finished(drop_in, running)
     assert (seen["exit_code"], seen["output"], seen["session_id"]) == (4, "late\n", "chat-2")
     assert due(drop_in) == [unfollowed["id"], running["id"]]
     assert (seed.data / "bg_jobs.json").read_bytes() == before

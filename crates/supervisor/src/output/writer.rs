@@ -43,7 +43,7 @@ pub struct OutputWriter {
 #[derive(Debug)]
 enum Head {
     /// Nothing has been written yet.
-    Unborn {
+    NotCreated {
         limit: u64,
     },
     Open {
@@ -66,7 +66,7 @@ impl OutputWriter {
     /// A writer that keeps `head_bytes` of the beginning and `tail_bytes` of the end. `null` is `/dev/null`, open for
     /// writing: where bytes go that cannot be stored.
     pub fn new(null: OwnedFd, head_bytes: u64, tail_bytes: u64) -> OutputWriter {
-        let head = if head_bytes == 0 { Head::Closed } else { Head::Unborn { limit: head_bytes } };
+        let head = if head_bytes == 0 { Head::Closed } else { Head::NotCreated { limit: head_bytes } };
         OutputWriter { null, head, tail_bytes, tail: None, total: 0, dropped: 0 }
     }
 
@@ -99,7 +99,7 @@ impl OutputWriter {
 
     /// Stores a piece in the head; `None` where the head takes no more.
     fn store_in_head(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Option<Result<u64, Errno>> {
-        if let Head::Unborn { limit } = self.head {
+        if let Head::NotCreated { limit } = self.head {
             self.head = match directory.create(OUTPUT_HEAD) {
                 Ok(file) => Head::Open { file, length: 0, limit },
                 Err(_) => Head::Closed,

@@ -37,7 +37,7 @@ use strangers::{Strangers, Visitor};
 const MOST_CONNECTIONS: usize = 512;
 
 /// How long a client may take for the head of a further request.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take for the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,15 +71,16 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
     if !address.ip().is_loopback() {
         note("whoever reaches this address and has the token runs commands as you; nothing is encrypted");
     }
-    let door = Arc::new(Door { access: Access::new(token), mcp: service(server, &options, address.ip()) });
+    let shared =
+        Arc::new(HttpServer { access: Access::new(token), mcp: service(server, &options, address.ip()) });
     let mut strangers = Strangers::new(MOST_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (door, visitor) = (Arc::clone(&door), strangers.welcome());
+                let (server, visitor) = (Arc::clone(&shared), strangers.welcome());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = attend_to(stream, door, Arc::clone(&visitor)) => {}
+                        () = serve_connection(stream, server, Arc::clone(&visitor)) => {}
                         () = visitor.has_to_go() => {}
                     }
                 });
@@ -91,7 +92,7 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
 }
 
 /// What every connection leads to.
-struct Door {
+struct HttpServer {
     access: Access,
     mcp: StreamableHttpService<Server, LocalSessionManager>,
 }
@@ -115,20 +116,20 @@ fn service(
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
 }
 
-async fn attend_to(stream: TcpStream, door: Arc<Door>, visitor: Arc<Visitor>) {
+async fn serve_connection(stream: TcpStream, server: Arc<HttpServer>, visitor: Arc<Visitor>) {
     let answer = service_fn(move |request| {
-        let (door, visitor) = (Arc::clone(&door), Arc::clone(&visitor));
-        async move { Ok::<_, Infallible>(door.answer(request, &visitor).await) }
+        let (server, visitor) = (Arc::clone(&server), Arc::clone(&visitor));
+        async move { Ok::<_, Infallible>(server.answer(request, &visitor).await) }
     });
     // How a conversation ends is the client's affair.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(CLIENT_TIMEOUT)
         .serve_connection(TokioIo::new(stream), answer)
         .await;
 }
 
-impl Door {
+impl HttpServer {
     async fn answer(&self, request: Request<Incoming>, visitor: &Visitor) -> Response<Reply> {
         // Of several, one program would believe the first and another the last.
         for name in [hyper::header::HOST, hyper::header::ORIGIN] {

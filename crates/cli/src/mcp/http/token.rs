@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use homing::read_secret_file;
 use subtle::ConstantTimeEq;
 
-use super::super::house::House;
+use super::super::home_handle::HomeHandle;
 use crate::exit::Failure;
 
 /// Holds the token where no file is to.
@@ -41,13 +41,13 @@ impl TokenSource {
     ///
     /// # Errors
     /// Where others could read the file, or the token is too short to be one.
-    pub(in crate::mcp) fn read(&self, house: &House) -> Result<Token, Failure> {
+    pub(in crate::mcp) fn read(&self, home: &HomeHandle) -> Result<Token, Failure> {
         let of_environment = || std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty());
         let (text, whence) = match self {
             TokenSource::Usual => match of_environment() {
                 Some(text) => (text, format!("in {TOKEN_VARIABLE}")),
                 // The token stands in the home, which is made for it.
-                None => from_file(&house.homing()?.home_path().join(FILE))?,
+                None => from_file(&home.homing()?.home_path().join(FILE))?,
             },
             TokenSource::File(path) => from_file(path)?,
         };

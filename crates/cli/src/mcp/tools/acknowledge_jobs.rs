@@ -11,7 +11,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
-use super::{define, settles, some_jobs};
+use super::{acknowledges, define, some_jobs};
 use crate::render::follow_up_summary;
 
 /// Which jobs.
@@ -29,12 +29,12 @@ pub(super) fn tool() -> Tool {
         "Acknowledge jobs",
         "Notes that you know how these jobs ended, so that you are not told again. wait_for_jobs and get_result do this by \
          themselves; use it after a wake that asks for it.",
-        settles(),
+        acknowledges(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
+    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
     let homing = Arc::clone(&request.homing);
     let jobs = blocking(move || {
         let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();

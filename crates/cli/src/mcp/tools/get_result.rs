@@ -7,12 +7,12 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::advice::{advice, wake};
 use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
-use super::super::words::{advice, wake};
-use super::{define, settles};
+use super::{acknowledges, define};
 
 /// Whose result.
 #[derive(Deserialize, JsonSchema)]
@@ -29,17 +29,17 @@ pub(super) fn tool() -> Tool {
         "Returns how a job ended, with the beginning and the end of its output. A job of this session that is over then \
          counts as read: you are not woken for it. Of a job that still runs, returns what there is; do not call it again \
          and again, use wait_for_jobs.",
-        settles(),
+        acknowledges(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let eyes = request.eyes();
+    let eyes = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
-    let (job, attention, text) = blocking(move || {
+    let (job, hold, text) = blocking(move || {
         // The job before its text: what is acknowledged then has been told.
         let job = eyes.find(&arguments.job_id)?;
-        let attention = homing.attend(&[job.id], &reader.session);
+        let hold = homing.hold_delivery(&[job.id], &reader.session);
         let jobs = std::slice::from_ref(&job);
         let advice = match job.outcome() {
             Some(_) => String::new(),
@@ -47,9 +47,9 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         };
         let room = RESULT_LIMIT_CHARS - advice.chars().count();
         let text = homing.result_text_within(job.id, room)? + &advice;
-        Ok::<_, ToolError>((job, attention, text))
+        Ok::<_, ToolError>((job, hold, text))
     })
     .await?;
-    request.tells_of(std::slice::from_ref(&job), attention);
+    request.acknowledge_on_delivery(std::slice::from_ref(&job), hold);
     Ok(Answer::new(text.clone(), &OneJobDocument { text, job: JobDocument(job) }))
 }

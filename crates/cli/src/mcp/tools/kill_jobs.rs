@@ -10,7 +10,7 @@ use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::kill;
 use super::{define, some_jobs};
-use crate::render::{already_over, summary};
+use crate::render::{already_finished, summary};
 
 /// Which jobs.
 #[derive(Deserialize, JsonSchema)]
@@ -32,14 +32,14 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
+    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
     let before = blocking(move || eyes.find_all(&named)).await?;
     let session = &request.origin.session;
     let jobs = before.iter().map(|job| (job.id, job.killer(session))).collect();
     let grace = before.iter().map(|job| job.limits.grace).max().unwrap_or_default();
     let after = kill(request, jobs, grace).await?;
     let lines = before.iter().zip(&after).map(|(before, after)| {
-        let line = if before.outcome().is_some() { already_over(after) } else { summary(after) };
+        let line = if before.outcome().is_some() { already_finished(after) } else { summary(after) };
         format!("{line}\n")
     });
     let text: String = lines.collect();

@@ -12,7 +12,7 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
-use super::{define, looks};
+use super::{define, read_only};
 use crate::render::summary;
 
 /// Some clients show their model the whole documents, so these are few.
@@ -62,7 +62,7 @@ pub(super) fn tool() -> Tool {
         "list_jobs",
         "List jobs",
         "Lists the jobs of this session, newest first: id, how far it is, what it is. Not for waiting: use wait_for_jobs.",
-        looks(),
+        read_only(),
     )
 }
 

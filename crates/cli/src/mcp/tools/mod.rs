@@ -128,12 +128,12 @@ fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
 }
 
 /// What only looks.
-fn looks() -> ToolAnnotations {
+fn read_only() -> ToolAnnotations {
     ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false)
 }
 
 /// What changes nothing but whether a session has been told.
-fn settles() -> ToolAnnotations {
+fn acknowledges() -> ToolAnnotations {
     ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(false)
 }
 

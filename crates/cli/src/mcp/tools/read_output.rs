@@ -9,12 +9,12 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::advice::{advice, wake};
 use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
-use super::super::excerpt::{Excerpt, Wish, excerpt};
+use super::super::excerpt::{Excerpt, ExcerptRequest, excerpt};
 use super::super::request::Request;
-use super::super::words::{advice, wake};
-use super::{define, looks};
+use super::{define, read_only};
 
 const DEFAULT_CHARS: usize = 8_000;
 const MOST_CHARS: usize = RESULT_LIMIT_CHARS;
@@ -71,13 +71,13 @@ pub(super) fn tool() -> Tool {
         "Read output",
         "Returns what a job has printed so far, running or not. Does not count as having read its result. Not for \
          waiting: do not call it again and again.",
-        looks(),
+        read_only(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (job_id, wish) = arguments.into_wish()?;
-    let eyes = request.eyes();
+    let (job_id, wish) = arguments.into_request()?;
+    let eyes = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     blocking(move || {
         let job = eyes.find(&job_id)?;
@@ -88,7 +88,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 }
 
 impl Arguments {
-    fn into_wish(self) -> Result<(String, Wish), ToolError> {
+    fn into_request(self) -> Result<(String, ExcerptRequest), ToolError> {
         let max_chars = self.max_chars.unwrap_or(DEFAULT_CHARS);
         if !(100..=MOST_CHARS).contains(&max_chars) {
             let hint = format!("give 100 to {MOST_CHARS}");
@@ -104,7 +104,7 @@ impl Arguments {
         })?;
         let from = self.cursor.unwrap_or(0);
         let max_chars = max_chars.min(RESULT_LIMIT_CHARS - AROUND_CHARS);
-        Ok((self.job_id, Wish { from, tail_lines: self.tail_lines, filter, max_chars }))
+        Ok((self.job_id, ExcerptRequest { from, tail_lines: self.tail_lines, filter, max_chars }))
     }
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::one_line;
-use homing::{Attention, Error, Homing, Job, JobSpec, Outcome, TimeLimit, WaitFor};
+use homing::{DeliveryHold, Error, Homing, Job, JobSpec, Outcome, Timeout, WaitFor};
 use rmcp::model::{CallToolResult, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::advice::{Wake, advice, still_running, wake};
 use super::super::answer::{Answer, ToolError, result};
 use super::super::documents::JobDocument;
 use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
 use super::super::waiting::wait;
-use super::super::words::{Wake, advice, goes_on, wake};
 use super::super::{blocking, tasks};
 use super::define;
 
@@ -29,7 +29,7 @@ const MOST_WAIT_MS: u64 = 600_000;
 const MOST_TIMEOUT_MS: u64 = 30 * 86_400_000;
 
 /// Longest error that is told beside an answer, in characters.
-const MOST_TROUBLE_CHARS: usize = 1_000;
+const MAX_WARNING_CHARS: usize = 1_000;
 
 /// What is run, and how long the call stays with it.
 #[derive(Deserialize, JsonSchema)]
@@ -90,13 +90,13 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     let spec = arguments.into_spec(request)?;
     let homing = Arc::clone(&request.homing);
     let launched = blocking(move || launch(&homing, spec, stays.is_some())).await?;
-    let Launched { job, attention, trouble } = launched;
+    let Launched { job, hold, trouble } = launched;
     // The job of an earlier call may be over since long.
-    let is_over = did_not_start(&job) || (has_key && job.outcome().is_some());
-    let answer = if is_over {
-        tell_result(job.clone(), attention, request).await
-    } else if let Some((at_most, attention)) = stays.zip(attention) {
-        stay(job.clone(), at_most, attention, trouble, request).await
+    let is_finished = did_not_start(&job) || (has_key && job.outcome().is_some());
+    let answer = if is_finished {
+        answer_with_result(job.clone(), hold, request).await
+    } else if let Some((at_most, hold)) = stays.zip(hold) {
+        stay(job.clone(), at_most, hold, trouble, request).await
     } else {
         return Ok(background(job, trouble, request).await);
     };
@@ -114,15 +114,15 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 async fn stay(
     job: Job,
     at_most: Duration,
-    attention: Attention,
+    hold: DeliveryHold,
     trouble: Option<String>,
     request: &Request,
 ) -> Result<Answer, ToolError> {
     let waited = wait(request, vec![job.id], WaitFor::All, at_most).await?;
     match waited.jobs.into_iter().next() {
-        Some(job) if waited.satisfied => tell_result(job, Some(attention), request).await,
+        Some(job) if waited.satisfied => answer_with_result(job, Some(hold), request).await,
         now if request.takes_tasks => {
-            tasks::keep_for_a_while(attention);
+            tasks::keep_for_a_while(hold);
             Ok(Answer::Task(tasks::of(&now.unwrap_or(job))))
         }
         now => Ok(background(now.unwrap_or(job), trouble, request).await),
@@ -155,7 +155,7 @@ impl Arguments {
                     format!("give 1 to {MOST_TIMEOUT_MS} milliseconds, or leave it out"),
                 ));
             }
-            spec = spec.time_limit(TimeLimit::After(Duration::from_millis(timeout_ms)));
+            spec = spec.timeout(Timeout::After(Duration::from_millis(timeout_ms)));
         }
         if let Some(description) = self.description.filter(|text| !text.trim().is_empty()) {
             spec = spec.name(description);
@@ -164,7 +164,7 @@ impl Arguments {
             spec = spec.key(key.parse().map_err(Error::from)?);
         }
         if let Some(cwd) = self.cwd {
-            spec = spec.cwd(cwd);
+            spec = spec.current_dir(cwd);
         }
         // Whatever a job prints, the key to a server is not to be in it.
         if std::env::var_os(TOKEN_VARIABLE).is_some() {
@@ -177,7 +177,7 @@ impl Arguments {
 /// A job that was launched.
 struct Launched {
     job: Job,
-    attention: Option<Attention>,
+    hold: Option<DeliveryHold>,
     /// Why nobody will be told of its end, though somebody should be.
     trouble: Option<String>,
 }
@@ -186,15 +186,15 @@ struct Launched {
 fn launch(homing: &Homing, spec: JobSpec, stays: bool) -> homing::Result<Launched> {
     let job = homing.launch(spec)?;
     // Whoever stays reads the end here.
-    let attention = stays.then(|| homing.attend(&[job.id], &job.session));
+    let hold = stays.then(|| homing.hold_delivery(&[job.id], &job.session));
     let mut trouble = None;
     if !did_not_start(&job)
         && let Err(error) = homing.start_monitor_if_needed(&job)
     {
-        let why = one_line(&error.to_string(), MOST_TROUBLE_CHARS);
+        let why = one_line(&error.to_string(), MAX_WARNING_CHARS);
         trouble = Some(format!("No monitor could be started to tell of its end: {why}\n"));
     }
-    Ok(Launched { job, attention, trouble })
+    Ok(Launched { job, hold, trouble })
 }
 
 fn did_not_start(job: &Job) -> bool {
@@ -202,15 +202,19 @@ fn did_not_start(job: &Job) -> bool {
 }
 
 /// The answer where the job is over.
-async fn tell_result(job: Job, attention: Option<Attention>, request: &Request) -> Result<Answer, ToolError> {
+async fn answer_with_result(
+    job: Job,
+    hold: Option<DeliveryHold>,
+    request: &Request,
+) -> Result<Answer, ToolError> {
     let homing = Arc::clone(&request.homing);
     let (session, read) = (request.origin.session.clone(), job.clone());
-    let (attention, result) = blocking(move || {
-        let attention = attention.unwrap_or_else(|| homing.attend(&[read.id], &session));
-        task_result(&homing, read).map(|result| (attention, result))
+    let (hold, result) = blocking(move || {
+        let hold = hold.unwrap_or_else(|| homing.hold_delivery(&[read.id], &session));
+        task_result(&homing, read).map(|result| (hold, result))
     })
     .await?;
-    request.tells_of(&[job], attention);
+    request.acknowledge_on_delivery(&[job], hold);
     Ok(Answer::Done(result))
 }
 
@@ -233,7 +237,7 @@ async fn background(job: Job, trouble: Option<String>, request: &Request) -> Ans
     .await;
     let wake = if trouble.is_none() { wake } else { Wake::Never };
     let advice = advice(wake, std::slice::from_ref(&job));
-    let text = format!("{}\n{advice}\n{}", goes_on(&job), trouble.unwrap_or_default());
+    let text = format!("{}\n{advice}\n{}", still_running(&job), trouble.unwrap_or_default());
     let document = Document {
         text: text.clone(),
         in_background: true,

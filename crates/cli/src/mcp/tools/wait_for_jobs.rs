@@ -9,13 +9,13 @@ use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::advice::{advice, wake};
 use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::{LONGEST_WAIT, wait};
-use super::super::words::{advice, wake};
-use super::{define, settles, some_jobs};
+use super::{acknowledges, define, some_jobs};
 use crate::render::summary;
 
 /// How long it is waited where the call does not say: most clients give up a call after a minute.
@@ -64,7 +64,7 @@ pub(super) fn tool() -> Tool {
         "Wait for jobs",
         "Waits until all jobs (or any of them) are over, and returns their results. Cheaper than polling. Jobs of this \
          session that are over then count as read: you are not woken for them. If the time is over first, the jobs go on.",
-        settles(),
+        acknowledges(),
     )
 }
 
@@ -78,18 +78,18 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         Mode::All => WaitFor::All,
         Mode::Any => WaitFor::Any,
     };
-    let (eyes, named) = (request.eyes(), some_jobs(arguments.job_ids)?);
+    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
-    let (ids, attention) = blocking(move || {
+    let (ids, hold) = blocking(move || {
         let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
-        let attention = homing.attend(&ids, &session);
-        Ok::<_, ToolError>((ids, attention))
+        let hold = homing.hold_delivery(&ids, &session);
+        Ok::<_, ToolError>((ids, hold))
     })
     .await?;
     let waited = wait(request, ids, wait_for, Duration::from_millis(at_most)).await?;
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     let (waited, text) = blocking(move || text(&homing, &waited, &reader).map(|text| (waited, text))).await?;
-    request.tells_of(&waited.jobs, attention);
+    request.acknowledge_on_delivery(&waited.jobs, hold);
     let Waited { satisfied, jobs } = waited;
     Ok(Answer::new(text.clone(), &Document { text, satisfied, jobs: documents(jobs) }))
 }
@@ -98,7 +98,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<String> {
     let (over, open): (Vec<Job>, Vec<Job>) =
         waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
-    let not_over = match open.is_empty() {
+    let not_finished = match open.is_empty() {
         true => String::new(),
         false => {
             let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
@@ -107,7 +107,7 @@ fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<Str
         }
     };
     let mut text = String::new();
-    let mut room = RESULT_LIMIT_CHARS - not_over.chars().count();
+    let mut room = RESULT_LIMIT_CHARS - not_finished.chars().count();
     for (told, job) in over.iter().enumerate() {
         // A line break stands between two jobs.
         let share = room / (over.len() - told) - 1;
@@ -118,6 +118,6 @@ fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<Str
         text += &part;
         text.push('\n');
     }
-    text += &not_over;
+    text += &not_finished;
     Ok(text.trim_end_matches('\n').to_owned() + "\n")
 }

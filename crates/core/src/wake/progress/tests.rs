@@ -95,7 +95,7 @@ fn what_nobody_acknowledges_is_sent_again() {
 
 #[test]
 fn what_no_sink_has_can_be_taken_once() {
-    let take = WakeEvent::Taken { acknowledge_within: HOUR };
+    let take = WakeEvent::Claimed { acknowledge_within: HOUR };
     let taken = WakeState::HandedOff;
     let (progress, event) = run(&[WakeEvent::Started, busy(), take.clone()]);
     assert_eq!((progress.state, progress.attempts, progress.next_at), (taken, 1, Some(at(3_610))));
@@ -122,13 +122,13 @@ fn any_event() -> impl Strategy<Value = WakeEvent> {
         busy(),
         answered(Delivery::Gone { reason: "x".repeat(2_000) }),
         failed(),
-        WakeEvent::Taken { acknowledge_within: HOUR },
+        WakeEvent::Claimed { acknowledge_within: HOUR },
         WakeEvent::Confirmed,
         WakeEvent::AnswerLost,
         WakeEvent::NotAcknowledged,
-        WakeEvent::Settled,
-        WakeEvent::Hastened { from_the_beginning: false },
-        WakeEvent::Hastened { from_the_beginning: true },
+        WakeEvent::Superseded,
+        WakeEvent::RetriedNow { from_the_start: false },
+        WakeEvent::RetriedNow { from_the_start: true },
     ])
 }
 
@@ -148,7 +148,7 @@ proptest! {
             let proved = match progress.state {
                 WakeState::InFlight => event == answered(Delivery::Delivered),
                 WakeState::HandedOff => event == WakeEvent::Confirmed,
-                WakeState::Scheduled | WakeState::Delivered | WakeState::Dead | WakeState::Settled => false,
+                WakeState::Scheduled | WakeState::Delivered | WakeState::Dead | WakeState::Superseded => false,
             };
             prop_assert_eq!(follow_up == Some(FollowUpEvent::Acknowledged), proved);
             prop_assert_eq!(

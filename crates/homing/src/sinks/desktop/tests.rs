@@ -21,7 +21,7 @@ const OBJECT: &str = "/org/freedesktop/Notifications";
 const TIMEOUT_VARIABLE: &str = "HOMING_TEST_TIMEOUT_MS";
 
 /// Longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn wake(jobs: &[serde_json::Value]) -> Wake {
     let ids = jobs.iter().map(|_| "0123456789ab".parse().unwrap()).collect();
@@ -81,10 +81,10 @@ fn the_service_gets_the_notice() {
     let service = Builder::address(bus.address.as_str()).name(SERVICE);
     let service = service.serve_at(OBJECT, FakeService { shown: sender });
     let _service = block_on(service.build()).unwrap();
-    assert_eq!(deliveries_on(&bus.address, PATIENCE), ["Delivered", "Delivered"]);
+    assert_eq!(deliveries_on(&bus.address, WAIT_TIMEOUT), ["Delivered", "Delivered"]);
     let expected = Notice::of(&two_jobs());
     for _ in 0..2 {
-        let shown: Shown = shown.recv_timeout(PATIENCE).unwrap();
+        let shown: Shown = shown.recv_timeout(WAIT_TIMEOUT).unwrap();
         assert_eq!((shown.app, shown.urgency), ("homing".to_owned(), Some(1)));
         assert_eq!(Notice { title: shown.title, body: shown.body }, expected);
     }
@@ -93,7 +93,7 @@ fn the_service_gets_the_notice() {
 #[test]
 fn without_a_service_the_attempt_fails() {
     let Some(bus) = PrivateBus::start() else { return };
-    for delivery in deliveries_on(&bus.address, PATIENCE) {
+    for delivery in deliveries_on(&bus.address, WAIT_TIMEOUT) {
         assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
         assert!(delivery.contains(SERVICE), "{delivery}");
     }
@@ -103,7 +103,7 @@ fn without_a_service_the_attempt_fails() {
 fn without_a_bus_the_attempt_fails() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix:path={}", folder.path().join("bus").display());
-    for delivery in deliveries_on(&address, PATIENCE) {
+    for delivery in deliveries_on(&address, WAIT_TIMEOUT) {
         assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
         assert!(delivery.contains("No such file"), "{delivery}");
     }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest that anything in a test may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a server does with one connection, once it has read the request.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl ScriptedServer {
         let thread = std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
                 // The connection that ends this server asks nothing.
                 let Some(asked) = read_request(&mut stream) else { return };
                 sender.send(asked).unwrap();
@@ -87,7 +87,7 @@ impl ScriptedServer {
 
     /// What it is asked next.
     pub(crate) fn next_asked(&self) -> Asked {
-        self.asked.recv_timeout(PATIENCE).expect("the server was not asked")
+        self.asked.recv_timeout(WAIT_TIMEOUT).expect("the server was not asked")
     }
 
     /// Ends it and returns what it was asked and nobody has looked at.

@@ -27,23 +27,23 @@ pub(super) struct Preset {
     /// How a session is found to be open in some process.
     pub(super) live: Option<Live>,
     /// How it is woken.
-    pub(super) way: Way,
+    pub(super) transport: Transport,
 }
 
 /// How a session is woken.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Way {
+pub(super) enum Transport {
     /// By a program.
-    Run(RunWay),
+    Run(RunTransport),
     /// By a request to its server.
-    Post(PostWay),
+    Post(PostTransport),
 }
 
 /// A program that resumes a session for one turn.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunWay {
+pub(super) struct RunTransport {
     /// `{session}` is the session; the word `{arguments}` is all those of the configuration; the word `{text}` is what the
     /// agent reads. Without that it comes on standard input.
     pub(super) argv: Vec<String>,
@@ -68,7 +68,7 @@ pub(super) struct RunWay {
 /// A request to a server that takes the wake and answers before the agent has read it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PostWay {
+pub(super) struct PostTransport {
     /// The server, where the configuration names none.
     pub(super) url: String,
     /// The parts of the path below that; `{session}` is the session.

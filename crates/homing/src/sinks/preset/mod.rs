@@ -1,13 +1,13 @@
 //! Presets: how to wake the agent harnesses that homing knows. They are data, a file each below `data/`; the code knows
 //! no harness by name.
 
+mod active_session;
 mod data;
-mod directory;
-mod live;
-mod places;
+mod harness_output;
+mod paths;
 mod post;
 mod run;
-mod said;
+mod session_dir;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +21,8 @@ use super::{Sink, SinkContext};
 use crate::config::{PresetConfig, RouteConfig};
 use crate::{Error, Result};
 
-use data::{Preset, Way};
-use places::Places;
+use data::{Preset, Transport};
+use paths::Paths;
 use post::PostSink;
 use run::RunSink;
 
@@ -92,29 +92,29 @@ pub(super) fn build(
     let Some(entry) = Entry::named(name) else { return Err(Error::InvalidRequest(unknown_preset(name))) };
     let preset = entry.preset();
     let refuse = |what: &str| Err(Error::InvalidRequest(format!("the preset {name} has no {what}")));
-    match &preset.way {
-        Way::Run(_) if config.url.is_some() => refuse("url: it is a program"),
-        Way::Run(_) if config.key_file.is_some() => refuse("key_file: it is a program"),
-        Way::Post(_) if config.program.is_some() => refuse("program: it is a server"),
-        Way::Post(_) if !config.arguments.is_empty() => refuse("arguments: it is a server"),
-        Way::Run(way) => Ok(Box::new(RunSink {
+    match &preset.transport {
+        Transport::Run(_) if config.url.is_some() => refuse("url: it is a program"),
+        Transport::Run(_) if config.key_file.is_some() => refuse("key_file: it is a program"),
+        Transport::Post(_) if config.program.is_some() => refuse("program: it is a server"),
+        Transport::Post(_) if !config.arguments.is_empty() => refuse("arguments: it is a server"),
+        Transport::Run(run) => Ok(Box::new(RunSink {
             name: entry.name,
             preset,
-            way,
+            transport: run,
             program: config.program.clone(),
             arguments: config.arguments.clone(),
             timeout,
             home: context.home.to_owned(),
-            places: Places::from_environment(),
+            paths: Paths::from_environment(),
         })),
-        Way::Post(way) => Ok(Box::new(PostSink::new(entry.name, preset, way, config, timeout)?)),
+        Transport::Post(post) => Ok(Box::new(PostSink::new(entry.name, preset, post, config, timeout)?)),
     }
 }
 
 /// The process of a harness that has a session open. `None` where there is none, or the harness does not say.
 pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
     let live = Entry::named(harness)?.preset().live.as_ref()?;
-    live::process_of(live, session, &Places::from_environment())
+    active_session::process_of(live, session, &Paths::from_environment())
 }
 
 /// What a harness itself sets for the programs that it runs, any of them.

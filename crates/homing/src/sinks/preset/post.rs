@@ -5,7 +5,7 @@ use std::time::Duration;
 use homing_core::{Delivery, Wake};
 use serde_json::Value;
 
-use super::data::{PostWay, Preset};
+use super::data::{PostTransport, Preset};
 use super::not_its_session;
 use crate::config::PresetConfig;
 use crate::sinks::Sink;
@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct PostSink {
     name: &'static str,
     preset: &'static Preset,
-    way: &'static PostWay,
+    transport: &'static PostTransport,
     client: HttpClient,
     key: Option<String>,
 }
@@ -33,15 +33,15 @@ impl PostSink {
     pub(super) fn new(
         name: &'static str,
         preset: &'static Preset,
-        way: &'static PostWay,
+        transport: &'static PostTransport,
         config: &PresetConfig,
         timeout: Duration,
     ) -> Result<PostSink> {
-        let url = HttpUrl::parse(config.url.as_deref().unwrap_or(&way.url))
+        let url = HttpUrl::parse(config.url.as_deref().unwrap_or(&transport.url))
             .map_err(|reason| Error::InvalidRequest(format!("{name}: url: {reason}")))?;
         let key = config.key_file.as_deref().map(read_secret_file).transpose()?;
         let key = key.map(|key| key.trim().to_owned());
-        Ok(PostSink { name, preset, way, client: HttpClient::new(url, timeout.min(LONGEST)), key })
+        Ok(PostSink { name, preset, transport, client: HttpClient::new(url, timeout.min(LONGEST)), key })
     }
 }
 
@@ -51,13 +51,14 @@ impl Sink for PostSink {
         if let Some(delivery) = not_its_session(self.name, self.preset, session) {
             return delivery;
         }
-        let path: Vec<String> = self.way.path.iter().map(|part| part.replace("{session}", session)).collect();
+        let path: Vec<String> =
+            self.transport.path.iter().map(|part| part.replace("{session}", session)).collect();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let mut headers = vec![("content-type", "application/json")];
         if let Some(key) = &self.key {
-            headers.push((&self.way.key_header, key));
+            headers.push((&self.transport.key_header, key));
         }
-        let mut body: Value = serde_json::from_str(&self.way.body).expect("a test reads every preset");
+        let mut body: Value = serde_json::from_str(&self.transport.body).expect("a test reads every preset");
         fill(&mut body, &wake.content.text);
         match self.client.post_below(&path, &headers, body.to_string().as_bytes()) {
             Ok(answer) => match answer.into_delivery() {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use homing_core::{Delivery, Wake};
 use serde::Deserialize;
 
-use super::data::{Directory, Preset, RunWay};
-use super::directory::Whereabouts;
-use super::live::process_of;
-use super::places::Places;
-use super::said::Said;
+use super::active_session::process_of;
+use super::data::{Directory, Preset, RunTransport};
+use super::harness_output::HarnessOutput;
+use super::paths::Paths;
+use super::session_dir::SessionDir;
 use super::{harness_settings, not_its_session};
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE};
 use crate::sinks::Sink;
-use crate::sinks::ended::{Ended, Exit};
+use crate::sinks::exit::{Exit, SinkExit};
 use crate::sinks::process::Program;
 
 /// Runs a harness for one turn.
@@ -23,7 +23,7 @@ pub(super) struct RunSink {
     /// What the preset is called.
     pub(super) name: &'static str,
     pub(super) preset: &'static Preset,
-    pub(super) way: &'static RunWay,
+    pub(super) transport: &'static RunTransport,
     /// The program, where it is not the preset's.
     pub(super) program: Option<String>,
     /// More arguments for it.
@@ -32,13 +32,13 @@ pub(super) struct RunSink {
     pub(super) timeout: Duration,
     /// Where the jobs are that the woken agent launches.
     pub(super) home: PathBuf,
-    pub(super) places: Places,
+    pub(super) paths: Paths,
 }
 
 impl RunSink {
     fn program(&self, wake: &Wake, directory: Option<PathBuf>) -> Program {
         let text = &wake.content.text;
-        let on_stdin = !self.way.argv.iter().any(|word| word == "{text}");
+        let on_stdin = !self.transport.argv.iter().any(|word| word == "{text}");
         let mut program = Program {
             directory,
             input: if on_stdin { text.clone().into_bytes() } else { Vec::new() },
@@ -55,7 +55,7 @@ impl RunSink {
     }
 
     fn argv(&self, wake: &Wake) -> Vec<String> {
-        let words = self.way.argv.iter().enumerate().flat_map(|(index, word)| match word.as_str() {
+        let words = self.transport.argv.iter().enumerate().flat_map(|(index, word)| match word.as_str() {
             _ if index == 0 => vec![self.program.clone().unwrap_or_else(|| word.clone())],
             "{arguments}" => self.arguments.clone(),
             "{text}" => vec![wake.content.text.clone()],
@@ -65,24 +65,24 @@ impl RunSink {
     }
 
     /// What came of it. `found` says whether the session was seen to exist before.
-    fn verdict(&self, ended: &Ended, wake: &Wake, found: bool) -> Delivery {
+    fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
         let name = self.name;
-        let said = Said::new(&ended.stdout, &ended.stderr);
+        let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
         let succeeded = ended.exit == Exit::Code(0);
-        let proves = |proof| said.proves(proof, wake.session.as_str());
-        if succeeded && proves(&self.way.proof) || proves(&self.way.cut_short) {
+        let proves = |proof| output.proves(proof, wake.session.as_str());
+        if succeeded && proves(&self.transport.proof) || proves(&self.transport.cut_short) {
             return Delivery::Delivered;
         }
-        if let Some(reason) = said.line_with(&self.way.busy) {
+        if let Some(reason) = output.line_with(&self.transport.busy) {
             return Delivery::Busy { retry_after: None, reason };
         }
-        if let Some(reason) = said.line_with(&self.way.gone) {
+        if let Some(reason) = output.line_with(&self.transport.gone) {
             return match found {
                 false => Delivery::Gone { reason },
                 true => Delivery::Failed { error: format!("{reason}; but there is a session of that id") },
             };
         }
-        let description = match (said.reason(&self.way.reason), ended.exit) {
+        let description = match (output.reason(&self.transport.reason), ended.exit) {
             (Some(reason), exit) => format!("{exit}: {reason}"),
             (None, _) => ended.description(),
         };
@@ -100,22 +100,21 @@ impl Sink for RunSink {
         if let Some(delivery) = not_its_session(name, self.preset, session) {
             return delivery;
         }
-        if let Some(pid) = self.preset.live.as_ref().and_then(|live| process_of(live, session, &self.places))
-        {
+        if let Some(pid) = self.preset.live.as_ref().and_then(|live| process_of(live, session, &self.paths)) {
             let reason = format!("the session is open in {name}, process {pid}");
             return Delivery::Busy { retry_after: None, reason };
         }
-        let whereabouts = self.preset.directory.as_ref().map(|directory| directory.of(session, &self.places));
-        let (directory, found) = match whereabouts {
-            Some(Whereabouts::In(directory)) => (Some(directory), true),
-            Some(Whereabouts::Somewhere | Whereabouts::Unknown)
+        let session_dir = self.preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
+        let (directory, found) = match session_dir {
+            Some(SessionDir::In(directory)) => (Some(directory), true),
+            Some(SessionDir::Somewhere | SessionDir::Unknown)
                 if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
             {
                 let error = format!("it is not known in which directory this session of {name} is");
                 return Delivery::Failed { error };
             }
-            Some(Whereabouts::Somewhere) => (launched_in(wake), true),
-            Some(Whereabouts::Unknown) | None => (launched_in(wake), false),
+            Some(SessionDir::Somewhere) => (launched_in(wake), true),
+            Some(SessionDir::Unknown) | None => (launched_in(wake), false),
         };
         match self.program(wake, directory).run() {
             Ok(ended) => self.verdict(&ended, wake, found),

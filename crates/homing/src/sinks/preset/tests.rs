@@ -49,18 +49,18 @@ impl Harness {
 
     fn deliver(&self, wake: &Wake) -> Delivery {
         let entry = Entry::named(self.name).unwrap();
-        let Way::Run(way) = &entry.preset().way else { panic!("{} is no program", self.name) };
+        let Transport::Run(way) = &entry.preset().transport else { panic!("{} is no program", self.name) };
         let home = self.folder.path().as_os_str().to_owned();
-        let places = Places::new(move |name| (name == "HOME").then(|| home.clone()));
+        let places = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
         let sink = RunSink {
             name: entry.name,
             preset: entry.preset(),
-            way,
+            transport: way,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
             timeout: Duration::from_secs(60),
             home: "/nowhere/home".into(),
-            places,
+            paths: places,
         };
         let _end = EndsAtDrop(wake.id);
         sink.deliver(wake)
@@ -84,8 +84,8 @@ fn result(is_error: bool, text: &str) -> String {
 fn every_preset_can_be_read_and_makes_sense() {
     for entry in &ENTRIES {
         let preset = entry.preset();
-        match &preset.way {
-            Way::Run(way) => {
+        match &preset.transport {
+            Transport::Run(way) => {
                 assert!(way.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
                 assert!(way.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
                 assert!(
@@ -94,7 +94,7 @@ fn every_preset_can_be_read_and_makes_sense() {
                     entry.name
                 );
             }
-            Way::Post(way) => {
+            Transport::Post(way) => {
                 assert!(way.body.contains("\"{text}\""), "{}", entry.name);
                 assert!(serde_json::from_str::<serde_json::Value>(&way.body).is_ok(), "{}", entry.name);
             }

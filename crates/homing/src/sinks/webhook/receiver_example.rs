@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::tests::{PATIENCE, secret_file, sink_with, wake};
+use super::tests::{WAIT_TIMEOUT, secret_file, sink_with, wake};
 use super::*;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -15,7 +15,7 @@ fn the_example_accepts_what_is_genuine_once_and_refuses_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let genuine = secret_file(&folder, &format!("# rotated\n{SECRET}\n"), 0o600);
     let receiver = Receiver::start(&packages, &genuine);
-    let sink = sink_with(&receiver.url, Some(genuine), PATIENCE).unwrap();
+    let sink = sink_with(&receiver.url, Some(genuine), WAIT_TIMEOUT).unwrap();
     assert_eq!(sink.deliver(&wake()), Delivery::Delivered);
     // As after a lost answer: accepted, and not told twice.
     assert_eq!(sink.deliver(&Wake { attempt: 2, ..wake() }), Delivery::Delivered);
@@ -23,10 +23,10 @@ fn the_example_accepts_what_is_genuine_once_and_refuses_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let forged = secret_file(&folder, &format!("whsec_{}\n", "A".repeat(32)), 0o600);
     for secret_file in [None, Some(forged)] {
-        let sink = sink_with(&receiver.url, secret_file, PATIENCE).unwrap();
+        let sink = sink_with(&receiver.url, secret_file, WAIT_TIMEOUT).unwrap();
         assert_eq!(sink.deliver(&wake()), Delivery::Failed { error: "HTTP 401".to_owned() });
     }
-    let elsewhere = sink_with(&receiver.url.replace("/wake", "/"), None, PATIENCE).unwrap();
+    let elsewhere = sink_with(&receiver.url.replace("/wake", "/"), None, WAIT_TIMEOUT).unwrap();
     assert_eq!(elsewhere.deliver(&wake()), Delivery::Gone { reason: "HTTP 404".to_owned() });
 
     let told = format!("--- {} for session chat-1, attempt 1\ncaf\u{e9} is \"done\"\n\n", wake().id);

@@ -16,7 +16,7 @@ use super::super::http::scripted_server::{Answer, Asked, ScriptedServer};
 use super::*;
 
 /// Long enough that no test runs into it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn wake() -> Wake {
     Wake {
@@ -47,7 +47,7 @@ pub(super) fn sink_with(url: &str, secret_file: Option<PathBuf>, timeout: Durati
 }
 
 fn sink(server: &ScriptedServer) -> WebhookSink {
-    sink_with(&server.url(), None, PATIENCE).unwrap()
+    sink_with(&server.url(), None, WAIT_TIMEOUT).unwrap()
 }
 
 /// What a server's one answer means.
@@ -84,7 +84,7 @@ fn the_request_is_what_the_specification_says() {
     assert_eq!(asked.header("webhook-id"), wake().id.to_string());
     let sent_at: i64 = asked.header("webhook-timestamp").parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    assert!((now - sent_at).abs() <= PATIENCE.as_secs() as i64);
+    assert!((now - sent_at).abs() <= WAIT_TIMEOUT.as_secs() as i64);
     assert_eq!(asked.header_values("webhook-signature"), Vec::<&str>::new());
     assert_eq!(asked.header_values("accept-encoding"), Vec::<&str>::new());
     let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -95,7 +95,7 @@ fn the_request_is_what_the_specification_says() {
 fn the_host_may_be_a_name() {
     let server = ScriptedServer::start(vec![Answer::status(204, &[], b"")]);
     let url = format!("http://localhost:{}/wake", server.address.port());
-    assert_eq!(sink_with(&url, None, PATIENCE).unwrap().deliver(&wake()), Delivery::Delivered);
+    assert_eq!(sink_with(&url, None, WAIT_TIMEOUT).unwrap().deliver(&wake()), Delivery::Delivered);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_server_that_is_too_slow_is_given_up() {
         let error = format!("no answer from {} within 300ms", server.address);
         assert_eq!(sink.deliver(&wake()), Delivery::Failed { error });
     }
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < WAIT_TIMEOUT, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn after_a_lost_answer_the_same_wake_comes_again() {
     let server = ScriptedServer::start(vec![Answer::HangUp, Answer::status(200, &[], b"")]);
     let folder = tempfile::tempdir().unwrap();
     let secret = format!("whsec_{}", "A".repeat(32));
-    let sink = sink_with(&server.url(), Some(secret_file(&folder, &secret, 0o600)), PATIENCE).unwrap();
+    let sink = sink_with(&server.url(), Some(secret_file(&folder, &secret, 0o600)), WAIT_TIMEOUT).unwrap();
     let error = format!("{} closed the connection without an answer", server.address);
     assert_eq!(sink.deliver(&wake()), Delivery::Failed { error });
     assert_eq!(sink.deliver(&Wake { attempt: 2, ..wake() }), Delivery::Delivered);
@@ -205,7 +205,7 @@ fn a_receiver_may_know_the_old_or_the_new_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = secret_file(&folder, &format!("{old}\n{new}\n"), 0o600);
     let server = ScriptedServer::start(vec![Answer::status(200, &[], b"")]);
-    let sink = sink_with(&server.url(), Some(path), PATIENCE).unwrap();
+    let sink = sink_with(&server.url(), Some(path), WAIT_TIMEOUT).unwrap();
     assert_eq!(sink.deliver(&wake()), Delivery::Delivered);
     let asked = server.next_asked();
     assert!(is_genuine(&asked, old) && is_genuine(&asked, &new));
@@ -219,7 +219,7 @@ fn nobody_listening_is_a_failure_in_clear_words() {
     let address = ScriptedServer::start(vec![]).address;
     let deliver = |scheme: &str| {
         let url = format!("{scheme}://{address}/hooks/hunter2");
-        sink_with(&url, None, PATIENCE).unwrap().deliver(&wake())
+        sink_with(&url, None, WAIT_TIMEOUT).unwrap().deliver(&wake())
     };
     let error = format!("{address} refused the connection");
     assert_eq!(deliver("http"), Delivery::Failed { error: error.clone() });
@@ -235,7 +235,7 @@ fn what_is_not_encrypted_http_is_a_failure_in_clear_words() {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    let sink = sink_with(&format!("https://{address}/"), None, PATIENCE).unwrap();
+    let sink = sink_with(&format!("https://{address}/"), None, WAIT_TIMEOUT).unwrap();
     let delivery = sink.deliver(&wake());
     let error = delivery.reason().unwrap_or_default();
     assert!(error.starts_with(&format!("no encrypted connection to {address}: ")), "{delivery:?}");
@@ -260,7 +260,7 @@ fn secrets_that_cannot_be_used_are_refused_at_once() {
         (String::new(), 0o600, "no secret"),
     ] {
         let path = secret_file(&folder, &text, mode);
-        let error = sink_with("http://127.0.0.1:1/", Some(path.clone()), PATIENCE).err().unwrap();
+        let error = sink_with("http://127.0.0.1:1/", Some(path.clone()), WAIT_TIMEOUT).err().unwrap();
         assert_eq!(error.code(), "secret_refused");
         let error = error.to_string();
         assert!(error.contains(reason) && error.contains(path.to_str().unwrap()), "{error}");
@@ -271,7 +271,7 @@ fn secrets_that_cannot_be_used_are_refused_at_once() {
 #[test]
 fn a_url_that_cannot_be_posted_to_is_refused_at_once() {
     for url in ["ftp://127.0.0.1/", "http://user:hunter2@127.0.0.1/", "127.0.0.1:7000"] {
-        let error = sink_with(url, None, PATIENCE).err().unwrap().to_string();
+        let error = sink_with(url, None, WAIT_TIMEOUT).err().unwrap().to_string();
         assert!(error.starts_with("webhook: ") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use homing_core::{
 use crate::Result;
 use crate::framing::with_nonce;
 use crate::homing::Homing;
-use crate::ledger::{Hold, NewWake, RouteKey, Telling, Undelivered, oldest_of};
+use crate::ledger::{Hold, NewWake, RouteKey, SessionState, Undelivered, oldest_of};
 use crate::random::random_bytes;
 use crate::routes::{Addressee, Router};
 
@@ -36,25 +36,25 @@ pub(crate) struct WakeStyle {
 /// Decides what is to be done for a session, by what the ledger knows of it.
 pub(super) fn decide(
     session: &SessionId,
-    telling: Telling,
+    state: SessionState,
     router: &Router,
     pace: &Pace,
     now: Timestamp,
 ) -> Decision {
     let mut holds = BTreeMap::new();
-    let undelivered = through_one_sink(session, &telling.undelivered, router, &mut holds);
+    let undelivered = through_one_sink(session, &state.undelivered, router, &mut holds);
     let view =
-        SessionView { open: telling.open, has_untold: undelivered.is_some(), made_at: telling.made_at };
+        SessionView { open: state.open, has_undelivered: undelivered.is_some(), made_at: state.made_at };
     let step = next_step(&view, pace, now);
     if let Step::Wait { until, held_by_budget: true } = &step {
         let reason = format!("held: {} wakes in the last hour (monitor.wakes_per_hour)", pace.wakes_per_hour);
-        for Undelivered { route, .. } in &telling.undelivered {
+        for Undelivered { route, .. } in &state.undelivered {
             // What has no route waits for that, and not for the budget.
             let hold = || Hold { until: *until, reason: reason.clone() };
             holds.entry(route.clone()).or_insert_with(hold);
         }
     }
-    let holds = Some(holds).filter(|holds| *holds != telling.holds);
+    let holds = Some(holds).filter(|holds| *holds != state.holds);
     Decision { step, undelivered, holds }
 }
 

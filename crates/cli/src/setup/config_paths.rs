@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Where to look.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConfigPaths {
     home: PathBuf,
     project: PathBuf,
     variables: Vec<(&'static str, OsString)>,
@@ -14,18 +14,18 @@ pub(crate) struct Places {
 /// Variables by which harnesses are told where their files are.
 const VARIABLES: [&str; 4] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME", "XDG_CONFIG_HOME"];
 
-impl Places {
+impl ConfigPaths {
     /// As the environment of this process says; `None` where there is no home directory.
-    pub(crate) fn from_environment() -> Option<Places> {
+    pub(crate) fn from_environment() -> Option<ConfigPaths> {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let home = PathBuf::from(set("HOME")?);
         let variables = VARIABLES.into_iter().filter_map(|name| Some((name, set(name)?))).collect();
-        Some(Places { home, project: std::env::current_dir().ok()?, variables })
+        Some(ConfigPaths { home, project: std::env::current_dir().ok()?, variables })
     }
 
     #[cfg(test)]
-    pub(super) fn below(folder: &Path) -> Places {
-        Places { home: folder.join("home"), project: folder.join("project"), variables: Vec::new() }
+    pub(super) fn below(folder: &Path) -> ConfigPaths {
+        ConfigPaths { home: folder.join("home"), project: folder.join("project"), variables: Vec::new() }
     }
 
     /// The user's home directory.

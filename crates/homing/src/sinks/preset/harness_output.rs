@@ -8,16 +8,17 @@ const REASON_CHARS: usize = 300;
 
 /// What a harness printed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Said {
+pub(super) struct HarnessOutput {
     objects: Vec<Value>,
     /// What is no JSON, both outputs.
     rest: String,
 }
 
-impl Said {
-    pub(super) fn new(stdout: &[u8], stderr: &[u8]) -> Said {
+impl HarnessOutput {
+    pub(super) fn new(stdout: &[u8], stderr: &[u8]) -> HarnessOutput {
         let text = String::from_utf8_lossy(stdout);
-        let mut said = Said { objects: Vec::new(), rest: String::from_utf8_lossy(stderr).into_owned() };
+        let mut said =
+            HarnessOutput { objects: Vec::new(), rest: String::from_utf8_lossy(stderr).into_owned() };
         let whole = text.find('{').zip(text.rfind('}')).and_then(|(start, end)| text.get(start..=end));
         match whole.and_then(|whole| serde_json::from_str(whole).ok()) {
             Some(object) => said.objects.push(object),
@@ -86,13 +87,13 @@ mod tests {
     #[test]
     fn one_object_has_to_have_all_of_a_proof() {
         let lines = b"noise\n{\"type\":\"a\",\"n\":{\"id\":\"s\"}}\n{\"type\":\"b\"}\n";
-        let said = Said::new(lines, b"");
+        let said = HarnessOutput::new(lines, b"");
         assert!(said.proves(&proof(json!({"type": "a", "n.id": "{session}", "is_error": false})), "s"));
         assert!(!said.proves(&proof(json!({"type": "b", "n.id": "{session}"})), "s"));
         assert!(!said.proves(&proof(json!({"type": "a", "n.id": "{session}"})), "t"));
-        let pretty = Said::new(b"Loaded.\n{\n \"session_id\": \"s\",\n \"error\": null\n}\n", b"");
+        let pretty = HarnessOutput::new(b"Loaded.\n{\n \"session_id\": \"s\",\n \"error\": null\n}\n", b"");
         assert!(pretty.proves(&proof(json!({"session_id": "s", "error": false})), "s"));
-        let failed = Said::new(b"{\"session_id\":\"s\",\"error\":{\"message\":\"no\"}}", b"");
+        let failed = HarnessOutput::new(b"{\"session_id\":\"s\",\"error\":{\"message\":\"no\"}}", b"");
         assert!(!failed.proves(&proof(json!({"session_id": "s", "error": false})), "s"));
         assert_eq!(failed.reason(&["error.message".to_owned()]).as_deref(), Some("no"));
     }
@@ -100,8 +101,8 @@ mod tests {
     #[test]
     fn what_an_agent_wrote_is_not_taken_for_the_harness() {
         let texts = ["not found".to_owned()];
-        assert_eq!(Said::new(b"{\"result\":\"Session not found\"}", b"").line_with(&texts), None);
-        let said = Said::new(b"", b"\x1b[91m\x1b[1mError: \x1b[0mSession not found\n");
+        assert_eq!(HarnessOutput::new(b"{\"result\":\"Session not found\"}", b"").line_with(&texts), None);
+        let said = HarnessOutput::new(b"", b"\x1b[91m\x1b[1mError: \x1b[0mSession not found\n");
         assert_eq!(said.line_with(&texts).as_deref(), Some("Error: Session not found"));
     }
 }

@@ -10,8 +10,8 @@ use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::data::Directory;
-use super::places::Places;
-use super::said::at;
+use super::harness_output::at;
+use super::paths::Paths;
 
 /// How much of a transcript is looked through.
 const MAX_BYTES: u64 = 16 << 20;
@@ -21,7 +21,7 @@ const MAX_PATH_BYTES: u64 = 16 << 10;
 
 /// What is known of a session's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Whereabouts {
+pub(super) enum SessionDir {
     /// The session is there, and has this directory.
     In(PathBuf),
     /// The session is there; its directory is not known.
@@ -32,34 +32,34 @@ pub(super) enum Whereabouts {
 
 impl Directory {
     /// Where a session is to be resumed.
-    pub(super) fn of(&self, session: &str, places: &Places) -> Whereabouts {
+    pub(super) fn of(&self, session: &str, paths: &Paths) -> SessionDir {
         match self {
             Directory::Transcript { files, key, folder_is_named_after_it } => {
-                let Some(transcript) = places.find(files, session).into_iter().next() else {
-                    return Whereabouts::Unknown;
+                let Some(transcript) = paths.find(files, session).into_iter().next() else {
+                    return SessionDir::Unknown;
                 };
                 let folder = transcript.parent().and_then(Path::file_name).and_then(|name| name.to_str());
                 let folder = if *folder_is_named_after_it { folder } else { None };
-                in_transcript(&transcript, key, folder).map_or(Whereabouts::Somewhere, Whereabouts::In)
+                in_transcript(&transcript, key, folder).map_or(SessionDir::Somewhere, SessionDir::In)
             }
             Directory::Beside { files, root, required: _ } => {
-                let Some(transcript) = places.find(files, session).into_iter().next() else {
-                    return Whereabouts::Unknown;
+                let Some(transcript) = paths.find(files, session).into_iter().next() else {
+                    return SessionDir::Unknown;
                 };
                 let root = transcript.parent().map(|folder| folder.join(root));
                 let text = root.and_then(|root| read_small(&root));
                 let directory = text.map(|text| PathBuf::from(text.trim())).filter(|path| path.is_absolute());
-                directory.map_or(Whereabouts::Somewhere, Whereabouts::In)
+                directory.map_or(SessionDir::Somewhere, SessionDir::In)
             }
             Directory::Database { file, query } => {
-                let Some(database) = places.find(file, session).into_iter().next() else {
-                    return Whereabouts::Unknown;
+                let Some(database) = paths.find(file, session).into_iter().next() else {
+                    return SessionDir::Unknown;
                 };
                 match in_database(&database, query, session) {
-                    Ok(Some(directory)) => Whereabouts::In(directory),
-                    Ok(None) => Whereabouts::Unknown,
+                    Ok(Some(directory)) => SessionDir::In(directory),
+                    Ok(None) => SessionDir::Unknown,
                     // Another version of it: its own word counts.
-                    Err(_) => Whereabouts::Somewhere,
+                    Err(_) => SessionDir::Somewhere,
                 }
             }
         }

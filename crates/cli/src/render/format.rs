@@ -56,7 +56,7 @@ pub(crate) fn summary(job: &Job) -> String {
 }
 
 /// The same of a job that was over before anybody asked for its end.
-pub(crate) fn already_over(job: &Job) -> String {
+pub(crate) fn already_finished(job: &Job) -> String {
     format!("{}  already over: {}  {}", job.id, progress(job, now()), title(job))
 }
 
@@ -119,7 +119,7 @@ fn in_one_unit(duration: Duration) -> String {
 }
 
 /// What became of the processes that a job left behind; `None` where there were none.
-pub(crate) fn leftover_words(job: &Job) -> Option<String> {
+pub(crate) fn leftover_text(job: &Job) -> Option<String> {
     let finished = job.state.finished().filter(|finished| !finished.leftovers.is_empty())?;
     let mut words: Vec<String> = finished
         .leftovers

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Signal, WakeId};
 use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::{crash_point, end_carriers};
+use homing_supervisor::{crash_point, end_marked_processes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, getpgid, kill_process_group, pidfd_open};
 
 use super::attempt::{carried, still_at_work};
-use super::ended::{Ended, Exit};
-use super::feed::Feed;
+use super::exit::{Exit, SinkExit};
+use super::stdin_writer::StdinWriter;
 
 /// What is kept of the output, its last bytes.
 const STDOUT_BYTES: usize = 1 << 20;
@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long SIGKILL has to take effect. A process that hangs in the kernel for longer is not waited for.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pieces of output that are taken before the clock is looked at again.
 const PIECES_AT_ONCE: usize = 16;
@@ -48,7 +48,7 @@ enum Phase {
 
 /// A program that runs, with everything that connects it to us.
 #[derive(Debug)]
-pub(super) struct Attendance {
+pub(super) struct SinkProcess {
     /// Not reaped before the very end: until then its pid, which is the name of its group, cannot become a stranger's.
     child: Child,
     pid: Pid,
@@ -58,25 +58,25 @@ pub(super) struct Attendance {
     /// `None` where the clock does not reach that far.
     deadline: Option<Instant>,
     grace: Duration,
-    feed: Feed,
+    feed: StdinWriter,
     stdout: Tail,
     stderr: Tail,
     buffer: Vec<u8>,
     phase: Phase,
 }
 
-impl Attendance {
+impl SinkProcess {
     /// Takes over a program that was just started, the leader of its own process group.
     ///
     /// # Errors
     /// When the kernel gives no handle for it; then it is ended.
     pub(super) fn begin(
         mut child: Child,
-        feed: Feed,
+        feed: StdinWriter,
         wake: WakeId,
         timeout: Duration,
         grace: Duration,
-    ) -> io::Result<Attendance> {
+    ) -> io::Result<SinkProcess> {
         let pid = Pid::from_child(&child);
         let connect = |child: &mut Child| -> io::Result<_> {
             let stdout = Tail::new(child.stdout.take().map(OwnedFd::from), STDOUT_BYTES)?;
@@ -89,7 +89,7 @@ impl Attendance {
             let _ = child.wait();
         }
         let (handle, stdout, stderr) = connected?;
-        Ok(Attendance {
+        Ok(SinkProcess {
             child,
             pid,
             handle,
@@ -109,17 +109,17 @@ impl Attendance {
     ///
     /// # Errors
     /// When its status cannot be learnt.
-    pub(super) fn until_over(mut self) -> io::Result<Ended> {
-        while !self.is_over() {
+    pub(super) fn until_finished(mut self) -> io::Result<SinkExit> {
+        while !self.is_finished() {
             self.wait();
         }
         crash_point("sink/ended");
         let exit = self.exit()?;
-        Ok(Ended { exit, stdout: self.stdout.into_bytes(), stderr: self.stderr.into_bytes() })
+        Ok(SinkExit { exit, stdout: self.stdout.into_bytes(), stderr: self.stderr.into_bytes() })
     }
 
     /// Looks at everything once. Answers whether nothing more is to be waited for.
-    fn is_over(&mut self) -> bool {
+    fn is_finished(&mut self) -> bool {
         // Asked before the last output is taken: what was written before the end is then there to be taken.
         let has_ended = self.has_ended();
         self.feed.write();
@@ -139,11 +139,11 @@ impl Attendance {
             Phase::Running => false,
             Phase::Draining { until } => now >= until || self.is_drained(),
             Phase::Ending { kill_at } => {
-                let is_over = now >= kill_at || (has_ended && still_at_work(self.wake).is_empty());
-                if is_over {
+                let is_finished = now >= kill_at || (has_ended && still_at_work(self.wake).is_empty());
+                if is_finished {
                     self.end();
                 }
-                is_over
+                is_finished
             }
         }
     }
@@ -193,8 +193,8 @@ impl Attendance {
     /// Ends the group, and whatever has left it. The jobs that were launched by it live on.
     fn end(&mut self) {
         let _ = kill_process_group(self.pid, KernelSignal::KILL);
-        let _ = end_carriers(&carried(self.wake));
-        ends_within(self.handle.as_fd(), KILL_PATIENCE);
+        let _ = end_marked_processes(&carried(self.wake));
+        ends_within(self.handle.as_fd(), KILL_TIMEOUT);
         self.stdout.take(&mut self.buffer);
         self.stderr.take(&mut self.buffer);
     }

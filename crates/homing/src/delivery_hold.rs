@@ -13,13 +13,13 @@ use rustix::process::{Resource, getrlimit};
 use crate::homing::Homing;
 
 /// How long after its end a job is held back for a session that reads it itself: whoever takes longer is told.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Says that a session reads the results of jobs itself, for as long as it is held. It is let go of when the process
 /// dies, and then the session is woken after all.
 #[derive(Debug)]
 #[must_use = "the session is woken as soon as this is dropped"]
-pub struct Attention {
+pub struct DeliveryHold {
     /// A file of each job, locked.
     held: Vec<(JobId, OwnedFd)>,
 }
@@ -33,22 +33,22 @@ impl Homing {
     /// # let folder = tempfile::tempdir()?;
     /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
     /// # let job = homing.launch(homing::JobSpec::script("true")?)?;
-    /// let attention = homing.attend(&[job.id], &job.session);
+    /// let hold = homing.hold_delivery(&[job.id], &job.session);
     /// homing.wait(&[job.id], homing::WaitFor::All, None)?;
     /// println!("{}", homing.result_text(job.id)?);
     /// homing.acknowledge(&[job.id])?;
-    /// drop(attention);
+    /// drop(hold);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn attend(&self, jobs: &[JobId], reader: &SessionId) -> Attention {
-        self.attention(jobs, reader, RECORD)
+    pub fn hold_delivery(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
+        self.hold(jobs, reader, RECORD)
     }
 
-    fn attention(&self, jobs: &[JobId], reader: &SessionId, name: &str) -> Attention {
+    fn hold(&self, jobs: &[JobId], reader: &SessionId, name: &str) -> DeliveryHold {
         // Where this does not work, the worst that follows is that the session is told once more. So it may not use up
         // the descriptors that the wait itself needs.
         let held = jobs.iter().filter_map(|job| Some((*job, self.lock(*job, reader, name)?)));
-        Attention { held: held.take(most_held()).collect() }
+        DeliveryHold { held: held.take(most_held()).collect() }
     }
 
     fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
@@ -63,9 +63,9 @@ impl Homing {
     }
 
     /// Holds back the monitor from telling `reader` of these jobs, for who will tell it himself of their ends. Unlike
-    /// [`Homing::attend`] it holds back nobody else.
-    pub(crate) fn reserve(&self, jobs: &[JobId], reader: &SessionId) -> Attention {
-        self.attention(jobs, reader, SPEC)
+    /// [`Homing::hold_delivery`] it holds back nobody else.
+    pub(crate) fn reserve(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
+        self.hold(jobs, reader, SPEC)
     }
 
     /// Whether the session of a job that has just ended is reading its result itself.
@@ -74,7 +74,7 @@ impl Homing {
     }
 
     /// Whether the monitor leaves a job that has just ended to somebody else.
-    pub(crate) fn is_left_to_others(&self, job: JobId) -> bool {
+    pub(crate) fn is_reserved(&self, job: JobId) -> bool {
         let is_theirs = self.is_locked(job, RECORD) || self.is_locked(job, SPEC);
         is_theirs && self.ended_lately(job).unwrap_or(false)
     }
@@ -82,7 +82,7 @@ impl Homing {
     fn ended_lately(&self, job: JobId) -> Option<bool> {
         let job = self.with_ledger(|ledger| ledger.job(job)).ok()??.ok()?;
         let ended_at = job.state.finished()?.ended_at;
-        Some(self.now().saturating_since(ended_at) < PATIENCE)
+        Some(self.now().saturating_since(ended_at) < READING_TIMEOUT)
     }
 
     fn is_locked(&self, job: JobId, name: &str) -> bool {
@@ -96,19 +96,19 @@ impl Homing {
     }
 }
 
-impl Attention {
+impl DeliveryHold {
     /// Whether this is for that job, among others.
     pub(crate) fn holds(&self, job: JobId) -> bool {
         self.held.iter().any(|(held, _)| *held == job)
     }
 
     /// Holds what `other` holds too.
-    pub(crate) fn add(&mut self, mut other: Attention) {
+    pub(crate) fn add(&mut self, mut other: DeliveryHold) {
         self.held.append(&mut other.held);
     }
 }
 
-impl Drop for Attention {
+impl Drop for DeliveryHold {
     fn drop(&mut self) {
         self.held.iter().for_each(|(_, file)| unlock(file));
     }

@@ -7,21 +7,21 @@ use std::time::SystemTime;
 use wildmatch::WildMatch;
 
 /// Where the files of harnesses are looked for: as the environment says.
-pub(super) struct Places {
+pub(super) struct Paths {
     variable: Box<Variables>,
 }
 
 /// The value of a variable.
 type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
-impl Places {
+impl Paths {
     /// As the environment of this process says.
-    pub(super) fn from_environment() -> Places {
-        Places::new(|name| std::env::var_os(name))
+    pub(super) fn from_environment() -> Paths {
+        Paths::new(|name| std::env::var_os(name))
     }
 
-    pub(super) fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Places {
-        Places { variable: Box::new(variable) }
+    pub(super) fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Paths {
+        Paths { variable: Box::new(variable) }
     }
 
     /// The files of that pattern, the one that was changed last first. `{session}` is the session, `{session:8}` its
@@ -103,7 +103,7 @@ mod tests {
         let other = folder.path().join("other").into_os_string();
         let with = move |set: bool| {
             let (home, other) = (home.clone(), other.clone());
-            Places::new(move |name| match name {
+            Paths::new(move |name| match name {
                 "HOME" => Some(home.clone()),
                 "AGENT_DIR" if set => Some(other.clone()),
                 _ => None,

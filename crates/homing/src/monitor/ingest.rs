@@ -7,7 +7,7 @@ use homing_core::{JobId, SessionId, StateName};
 use homing_supervisor::{crash_point, injected_millis};
 
 use super::MonitorEvent;
-use super::active::{Active, NO_WATCHES, TROUBLE_PAUSE};
+use super::active::{Active, ERROR_PAUSE, NO_WATCHES};
 use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
@@ -27,25 +27,25 @@ fn start_check() -> Duration {
 
 impl Active<'_> {
     /// Brings the ledger up to date with what the kernel told of.
-    pub(super) fn take_in_news(&mut self) -> Result<()> {
+    pub(super) fn ingest_changes(&mut self) -> Result<()> {
         let mut overdue = self.jobs.take_due(Instant::now());
-        let Some(news) = &self.news else {
+        let Some(watcher) = &self.watcher else {
             let mut report = self.homing.sync()?;
             self.recover(&mut report)?;
             self.retry_unreadable(report.unreadable);
-            return self.look_at_sessions_of(report.updated.iter().chain(&report.rung));
+            return self.queue_sessions_of(report.updated.iter().chain(&report.rung));
         };
-        let mut happened = news.take();
-        if happened.configured {
+        let mut changes = watcher.take();
+        if changes.configured {
             self.read_configuration();
         }
         // Kept until it is done: the kernel does not tell twice.
-        self.everything_is_due |= happened.everything;
+        self.everything_is_due |= changes.everything;
         if self.everything_is_due {
-            return self.look_at_everything();
+            return self.ingest_everything();
         }
         let second_look = Instant::now() + SECOND_LOOK;
-        for job in happened.jobs.drain(..) {
+        for job in changes.jobs.drain(..) {
             self.jobs.set(&job, Some(second_look));
             overdue.push(job);
         }
@@ -54,23 +54,23 @@ impl Active<'_> {
         }
         overdue.sort_unstable();
         overdue.dedup();
-        let done = self.take_in(&overdue);
+        let done = self.ingest(&overdue);
         if done.is_err() {
             // The kernel does not tell twice.
-            let again = Some(Instant::now() + TROUBLE_PAUSE);
+            let again = Some(Instant::now() + ERROR_PAUSE);
             overdue.iter().for_each(|job| self.jobs.set(job, again));
         }
         done
     }
 
-    pub(super) fn take_in(&mut self, jobs: &[JobId]) -> Result<()> {
-        let mut report = self.homing.sync_news(jobs)?;
+    pub(super) fn ingest(&mut self, jobs: &[JobId]) -> Result<()> {
+        let mut report = self.homing.sync_changed(jobs)?;
         self.recover(&mut report)?;
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
         self.retry_unreadable(report.unreadable);
-        self.look_at_sessions_of(seen.iter())
+        self.queue_sessions_of(seen.iter())
     }
 
     /// Recovers the jobs whose supervisor died, before their sessions are notified: what is left of them is ended and
@@ -90,26 +90,26 @@ impl Active<'_> {
             .and_then(|config| Settings::new(&config, self.homing.home_path(), &self.monitor.options));
         match read.and_then(|settings| {
             self.settings = settings;
-            self.look_at_all_sessions()
+            self.queue_all_sessions()
         }) {
-            Ok(()) => self.tell(&MonitorEvent::Configured),
-            Err(error) => self.trouble(&format!("the configuration was changed, and is not used: {error}")),
+            Ok(()) => self.report(&MonitorEvent::Configured),
+            Err(error) => self.warn(&format!("the configuration was changed, and is not used: {error}")),
         }
     }
 
-    pub(super) fn look_at_everything(&mut self) -> Result<()> {
+    pub(super) fn ingest_everything(&mut self) -> Result<()> {
         let mut report = self.homing.sync()?;
         self.recover(&mut report)?;
         self.watch_unfinished()?;
         self.retry_unreadable(report.unreadable);
-        self.look_at_all_sessions()?;
+        self.queue_all_sessions()?;
         self.everything_is_due = false;
         Ok(())
     }
 
     /// Watches over those of these jobs that are not over, and no longer over the others.
     pub(super) fn watch(&mut self, jobs: &[JobId]) -> Result<()> {
-        let Some(news) = &mut self.news else { return Ok(()) };
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
         let unfinished: HashMap<JobId, StateName> =
             self.homing.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
         let mut exhausted = false;
@@ -118,8 +118,8 @@ impl Active<'_> {
             match unfinished.get(job) {
                 Some(state) => {
                     running.extend((*state == StateName::Running).then_some(*job));
-                    let is_new = !news.watches(*job);
-                    exhausted |= news.watch(&self.homing.home, *job).is_err();
+                    let is_new = !watcher.watches(*job);
+                    exhausted |= watcher.watch(&self.homing.home, *job).is_err();
                     if is_new {
                         // It may have ended before it was watched.
                         self.jobs.set(job, Some(Instant::now()));
@@ -128,7 +128,7 @@ impl Active<'_> {
                     }
                 }
                 None => {
-                    news.forget(*job);
+                    watcher.forget(*job);
                     self.jobs.set(job, None);
                     self.limits.set(job, None);
                     self.overdue.remove(job);
@@ -137,8 +137,8 @@ impl Active<'_> {
         }
         running.into_iter().for_each(|job| self.watch_limit(job));
         if exhausted {
-            self.news = None;
-            self.trouble(NO_WATCHES);
+            self.watcher = None;
+            self.warn(NO_WATCHES);
         }
         Ok(())
     }
@@ -148,20 +148,20 @@ impl Active<'_> {
         self.watch(&unfinished.into_iter().map(|(job, _)| job).collect::<Vec<_>>())
     }
 
-    pub(super) fn look_at_all_sessions(&mut self) -> Result<()> {
-        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_to_tell())?;
-        sessions.into_iter().for_each(|session| self.look_again_at(session));
+    pub(super) fn queue_all_sessions(&mut self) -> Result<()> {
+        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_to_notify())?;
+        sessions.into_iter().for_each(|session| self.queue_session(session));
         Ok(())
     }
 
-    pub(super) fn look_at_sessions_of<'j>(&mut self, jobs: impl Iterator<Item = &'j JobId>) -> Result<()> {
+    pub(super) fn queue_sessions_of<'j>(&mut self, jobs: impl Iterator<Item = &'j JobId>) -> Result<()> {
         let jobs: Vec<JobId> = jobs.copied().collect();
         let sessions = self.homing.with_ledger(|ledger| ledger.sessions_of(&jobs))?;
-        sessions.into_iter().for_each(|session| self.look_again_at(session));
+        sessions.into_iter().for_each(|session| self.queue_session(session));
         Ok(())
     }
 
-    pub(super) fn look_again_at(&mut self, session: SessionId) {
+    pub(super) fn queue_session(&mut self, session: SessionId) {
         self.ready.push(session);
     }
 }

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::home::Home;
 
 /// Watches a home.
-pub(super) struct News {
+pub(super) struct HomeWatcher {
     inotify: OwnedFd,
     root: i32,
     inbox: i32,
@@ -26,9 +26,9 @@ pub(super) struct News {
     jobs: HashMap<JobId, i32>,
 }
 
-/// What happened.
+/// What changes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Happened {
+pub(super) struct Changes {
     /// Jobs whose doorbell rang, or whose record was closed. Another door may have taken them in already, and removed
     /// the doorbell.
     pub(super) jobs: Vec<JobId>,
@@ -39,12 +39,12 @@ pub(super) struct Happened {
     pub(super) everything: bool,
 }
 
-impl News {
+impl HomeWatcher {
     /// Watches the doorbells of a home, and the user's configuration where that is in force.
     ///
     /// # Errors
     /// When the user has no inotify instance or watch left (inotify(7), `fs.inotify.max_user_instances`).
-    pub(super) fn of(home: &Home, config: Option<&Path>) -> Result<News, Errno> {
+    pub(super) fn of(home: &Home, config: Option<&Path>) -> Result<HomeWatcher, Errno> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         let root_flags =
             WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
@@ -57,7 +57,7 @@ impl News {
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
             Some((inotify::add_watch(&inotify, path.parent()?, flags).ok()?, path.file_name()?.to_owned()))
         });
-        Ok(News { inotify, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
+        Ok(HomeWatcher { inotify, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
     }
 
     /// Watches over a job that is not over. What happened before is not told: look at it again after this.
@@ -97,22 +97,22 @@ impl News {
     }
 
     /// What has happened since the last call.
-    pub(super) fn take(&self) -> Happened {
-        let mut happened = Happened::default();
+    pub(super) fn take(&self) -> Changes {
+        let mut changes = Changes::default();
         let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = reader.next() {
-            happened.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            changes.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             if event.wd() == self.root {
                 // What tells of the home itself has no name: it was renamed or removed.
-                happened.everything |=
+                changes.everything |=
                     event.file_name().is_none_or(|made| made.to_bytes() == LEDGER.as_bytes());
                 continue;
             }
             if let Some((folder, name)) = &self.config
                 && event.wd() == *folder
             {
-                happened.configured |=
+                changes.configured |=
                     event.file_name().is_some_and(|written| written.to_bytes() == name.as_bytes());
                 continue;
             }
@@ -121,13 +121,13 @@ impl News {
             } else {
                 self.watches.get(&event.wd()).copied()
             };
-            happened.jobs.extend(job);
+            changes.jobs.extend(job);
         }
-        happened
+        changes
     }
 }
 
-impl AsFd for News {
+impl AsFd for HomeWatcher {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }

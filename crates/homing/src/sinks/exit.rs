@@ -7,12 +7,12 @@ use homing_core::text::{clean, flatten};
 use homing_core::{Signal, format_duration};
 
 /// How much is told of what a program said last, in characters and in lines.
-const LAST_WORDS_CHARS: usize = 300;
-const LAST_WORDS_LINES: usize = 5;
+const OUTPUT_TAIL_CHARS: usize = 300;
+const OUTPUT_TAIL_LINES: usize = 5;
 
 /// How a program ended, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct SinkExit {
     /// How.
     pub(super) exit: Exit,
     /// The last MiB of its standard output: what an agent says at the end of its turn may be long.
@@ -35,10 +35,10 @@ pub(super) enum Exit {
     },
 }
 
-impl Ended {
+impl SinkExit {
     /// How it ended and what it said last, for people: `exit status 3: no such session`.
     pub(super) fn description(&self) -> String {
-        let words = [&self.stderr, &self.stdout].map(|bytes| last_words(bytes, LAST_WORDS_LINES));
+        let words = [&self.stderr, &self.stdout].map(|bytes| output_tail(bytes, OUTPUT_TAIL_LINES));
         match words.into_iter().find(|words| !words.is_empty()) {
             Some(words) => format!("{}: {words}", self.exit),
             None => self.exit.to_string(),
@@ -47,7 +47,7 @@ impl Ended {
 
     /// The last line of its standard error, for people, or else how it ended.
     pub(super) fn last_line(&self) -> String {
-        let line = last_words(&self.stderr, 1);
+        let line = output_tail(&self.stderr, 1);
         if line.is_empty() { self.exit.to_string() } else { line }
     }
 }
@@ -63,13 +63,13 @@ impl fmt::Display for Exit {
 }
 
 /// The last lines that are not blank, in one line.
-fn last_words(bytes: &[u8], lines: usize) -> String {
+fn output_tail(bytes: &[u8], lines: usize) -> String {
     let text = clean(bytes);
     let mut last: Vec<&str> =
         text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(lines).collect();
     last.reverse();
     let words = flatten(&last.join(" | "));
-    match words.char_indices().rev().nth(LAST_WORDS_CHARS - 1) {
+    match words.char_indices().rev().nth(OUTPUT_TAIL_CHARS - 1) {
         Some((start, _)) if start > 0 => format!("…{}", &words[start..]),
         Some(_) | None => words,
     }

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use homing::{Delivery, FollowUpState, JobId, Taker, WakeState};
+use homing::{Claimant, Delivery, FollowUpState, JobId, WakeState};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use testkit::wait_until;
 
 use crate::setup::{Answer, Setup};
 
-fn taker(session: &str) -> Taker {
-    Taker { session: session.parse().expect("a session"), harness: "claude-code".to_owned() }
+fn claimant(session: &str) -> Claimant {
+    Claimant { session: session.parse().expect("a session"), harness: "claude-code".to_owned() }
 }
 
 /// How often both sides want to tell the same.
@@ -30,7 +30,9 @@ fn hook_and_monitor_tell_of_every_job_once() {
             let (homing, told, over) = (Arc::clone(&setup.homing), Arc::clone(&told), Arc::clone(&over));
             std::thread::spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    let Some(wake) = homing.take_wake(&taker("chat")).expect("it looks") else { continue };
+                    let Some(wake) = homing.claim_wake(&claimant("chat")).expect("it looks") else {
+                        continue;
+                    };
                     let mut told = told.lock().expect("nobody panics");
                     wake.content.job_ids.iter().for_each(|job| *told.entry(*job).or_default() += 1);
                     drop(told);
@@ -64,7 +66,7 @@ fn what_a_sink_has_cannot_be_taken_and_what_it_was_too_busy_for_can() {
     setup.sink.answers("chat", [Answer::AtTheGate]);
     let job = setup.launch("chat", "true");
     setup.sink.wait_for(1);
-    assert!(setup.homing.take_wake(&taker("chat")).expect("it looks").is_none());
+    assert!(setup.homing.claim_wake(&claimant("chat")).expect("it looks").is_none());
     setup.sink.open_the_gate();
     setup.wait_for_state(job, FollowUpState::Acknowledged);
 
@@ -75,18 +77,21 @@ fn what_a_sink_has_cannot_be_taken_and_what_it_was_too_busy_for_can() {
     wait_until("it was too busy", || {
         setup.homing.wakes_of(job).expect("it looks").first().is_some_and(|wake| wake.last_error.is_some())
     });
-    assert!(setup.homing.take_wake(&taker("chat")).expect("it looks").is_none(), "never another session's");
-    let wake = setup.homing.take_wake(&taker("other")).expect("it looks").expect("it is taken");
+    assert!(
+        setup.homing.claim_wake(&claimant("chat")).expect("it looks").is_none(),
+        "never another session's"
+    );
+    let wake = setup.homing.claim_wake(&claimant("other")).expect("it looks").expect("it is taken");
     assert_eq!(wake.content.job_ids, [job]);
     assert_eq!(setup.state(job), FollowUpState::HandedOff);
-    assert!(setup.homing.take_wake(&taker("other")).expect("it looks").is_none());
-    let taken = setup.homing.taken_wakes(&wake.session).expect("it looks");
+    assert!(setup.homing.claim_wake(&claimant("other")).expect("it looks").is_none());
+    let taken = setup.homing.claimed_wakes(&wake.session).expect("it looks");
     assert_eq!(taken.iter().map(|wake| wake.id).collect::<Vec<_>>(), [wake.id]);
     setup.homing.confirm_wake(&wake).expect("it is confirmed");
     let [record] = setup.homing.wakes_of(job).expect("it looks").try_into().expect("one wake");
     assert_eq!(record.state, WakeState::Delivered);
     let results: Vec<_> = record.attempts.iter().map(|attempt| attempt.result.as_deref()).collect();
-    assert_eq!(results.last(), Some(&Some("taken")));
+    assert_eq!(results.last(), Some(&Some("claimed")));
     assert_eq!(setup.state(job), FollowUpState::Acknowledged);
     monitor.stop();
 }
@@ -102,7 +107,7 @@ fn what_could_not_be_shown_is_told_by_the_monitor() {
     wait_until("it was too busy", || {
         setup.homing.wakes_of(job).expect("it looks").first().is_some_and(|wake| wake.last_error.is_some())
     });
-    let wake = setup.homing.take_wake(&taker("chat")).expect("it looks").expect("it is taken");
+    let wake = setup.homing.claim_wake(&claimant("chat")).expect("it looks").expect("it is taken");
     setup.homing.give_back(&wake).expect("it is given back");
     setup.wait_for_state(job, FollowUpState::Acknowledged);
     let received = setup.sink.received();
@@ -117,7 +122,8 @@ fn whoever_waits_gets_it_and_the_monitor_leaves_it_to_him() {
     let gate = setup.home.scratch().join("gate");
     let job = setup.launch("chat", &format!("until [ -e {} ]; do sleep 0.01; done", gate.display()));
     let homing = Arc::clone(&setup.homing);
-    let waiter = std::thread::spawn(move || homing.wait_to_take(&taker("chat"), || true).expect("it waits"));
+    let waiter =
+        std::thread::spawn(move || homing.wait_to_claim(&claimant("chat"), || true).expect("it waits"));
     let is_waited_for = || {
         let names = std::fs::read_dir(setup.home.path()).expect("a home");
         names.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("waiting-"))
@@ -127,7 +133,7 @@ fn whoever_waits_gets_it_and_the_monitor_leaves_it_to_him() {
         let spec = std::fs::File::open(&spec).expect("a job");
         flock(&spec, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
     });
-    let second = setup.homing.wait_to_take(&taker("chat"), || true).expect("it looks");
+    let second = setup.homing.wait_to_claim(&claimant("chat"), || true).expect("it looks");
     assert!(second.is_none(), "one waits for a session");
     std::fs::write(gate, "").expect("the gate opens");
     let wake = waiter.join().expect("it ends").expect("it is taken");
@@ -135,7 +141,7 @@ fn whoever_waits_gets_it_and_the_monitor_leaves_it_to_him() {
     setup.homing.confirm_wake(&wake).expect("it is confirmed");
     assert!(setup.sink.received().is_empty(), "{:?}", setup.sink.received());
     assert!(!is_waited_for(), "nothing stays behind");
-    let nothing = setup.homing.wait_to_take(&taker("chat"), || true).expect("it looks");
+    let nothing = setup.homing.wait_to_claim(&claimant("chat"), || true).expect("it looks");
     monitor.stop();
     assert!(nothing.is_none(), "without jobs there is nothing to wait for");
 }
@@ -145,7 +151,7 @@ fn what_nobody_confirms_is_told_by_the_monitor_under_the_same_id() {
     let setup = Setup::new();
     let job = setup.launch("chat", "true");
     setup.wait_for_end(&[job]);
-    let wake = setup.homing.take_wake(&taker("chat")).expect("it looks").expect("it is taken");
+    let wake = setup.homing.claim_wake(&claimant("chat")).expect("it looks").expect("it is taken");
     setup.tell_once();
     assert!(setup.sink.received().is_empty(), "its time is not over");
     // As if 15 minutes had gone by.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use homing::Wake;
 use serde::Deserialize;
 
-use super::{HookInput, Moment, Proof};
+use super::{HookEvent, HookInput, Proof};
 
 /// How much of the end of a transcript is looked through, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -19,17 +19,17 @@ const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether the agent has had that wake.
-pub(crate) fn is_shown(wake: &Wake, input: &HookInput, moment: Moment, proof: Proof) -> bool {
+pub(crate) fn is_shown(wake: &Wake, input: &HookInput, event_kind: HookEvent, proof: Proof) -> bool {
     let id = wake.id.to_string();
-    let turn_has_ended = moment == Moment::Stop && !input.was_broken_off;
+    let turn_has_ended = event_kind == HookEvent::Stop && !input.was_broken_off;
     match (proof, &input.transcript) {
         (Proof::Said, _) => input.wake.as_ref() == Some(&id),
         (Proof::NextStop, _) | (Proof::Transcript, None) => turn_has_ended,
         // One that is named and is not there may be written later, or never. Then only a turn that a hook kept going shows
         // that the hook was heard.
-        (Proof::Transcript, Some(path)) if !path.is_file() => turn_has_ended && input.goes_on_already,
+        (Proof::Transcript, Some(path)) if !path.is_file() => turn_has_ended && input.stop_hook_active,
         (Proof::Transcript, Some(path)) => {
-            let looks = if moment == Moment::Stop { LOOKS } else { 1 };
+            let looks = if event_kind == HookEvent::Stop { LOOKS } else { 1 };
             (0..looks).any(|look| {
                 if look > 0 {
                     std::thread::sleep(PAUSE);

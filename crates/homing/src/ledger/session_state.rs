@@ -7,7 +7,7 @@ use homing_core::{JobId, OpenWake, SessionId, Timestamp, WakeId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::jobs::UNFINISHED;
-use super::wakes::{PROGRESS, TAKEN, parsed, progress, timestamp};
+use super::wakes::{CLAIMED, PROGRESS, parsed, progress, timestamp};
 use super::{Hold, Ledger};
 
 /// What decides which sink delivers a job's follow-up, within a session.
@@ -44,7 +44,7 @@ pub(crate) fn oldest_of<'u>(routes: impl IntoIterator<Item = &'u Undelivered>) -
 
 /// What the ledger knows of one session.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Telling {
+pub(crate) struct SessionState {
     /// Its wakes that are not over, oldest first.
     pub(crate) open: Vec<OpenWake>,
     /// The sinks that those of them were made for which wait for an attempt.
@@ -59,7 +59,7 @@ pub(crate) struct Telling {
 
 impl Ledger {
     /// The sessions that have wakes which are not over, or jobs that no wake carries.
-    pub(crate) fn sessions_to_tell(&self) -> rusqlite::Result<Vec<SessionId>> {
+    pub(crate) fn sessions_to_notify(&self) -> rusqlite::Result<Vec<SessionId>> {
         let mut query = self.connection.prepare_cached(
             "SELECT session FROM wakes WHERE state IN ('scheduled', 'in_flight', 'handed_off')
              UNION
@@ -83,10 +83,10 @@ impl Ledger {
     }
 
     /// What has to be known to tell a session; its wakes since `made_since` count.
-    pub(crate) fn telling(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<Telling> {
+    pub(crate) fn state(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<SessionState> {
         // All at one moment: what another process makes a wake of in between would be in neither list.
         let _moment = self.connection.unchecked_transaction()?;
-        Ok(Telling {
+        Ok(SessionState {
             open: open_wakes(&self.connection, session)?,
             scheduled_for: scheduled_for(&self.connection, session)?,
             undelivered: undelivered(&self.connection, session)?,
@@ -108,7 +108,7 @@ impl Ledger {
 
     /// The wakes of a session that were taken to be shown from inside, and of which it is not known yet that the agent
     /// has them; oldest first.
-    pub(crate) fn taken_wakes(&self, session: &SessionId) -> rusqlite::Result<Vec<WakeId>> {
+    pub(crate) fn claimed_wakes(&self, session: &SessionId) -> rusqlite::Result<Vec<WakeId>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id FROM wakes
              WHERE session = ?1 AND state IN ('scheduled', 'in_flight', 'handed_off') AND state = 'handed_off'
@@ -118,7 +118,7 @@ impl Ledger {
                    WHERE attempts.wake = wakes.seq AND attempts.number = wakes.attempts AND attempts.result = ?2)
              ORDER BY seq",
         )?;
-        query.query_map([session.as_str(), TAKEN], |row| parsed(row, 0))?.collect()
+        query.query_map([session.as_str(), CLAIMED], |row| parsed(row, 0))?.collect()
     }
 
     /// The jobs of a session that are not over, as far as the ledger knows.
@@ -140,7 +140,7 @@ fn open_wakes(connection: &Connection, session: &SessionId) -> rusqlite::Result<
     connection
         .prepare_cached(&sql)?
         .query_map([session.as_str()], |row| {
-            Ok(OpenWake { id: parsed(row, 0)?, progress: progress(row, 1)?, is_settled: row.get(7)? })
+            Ok(OpenWake { id: parsed(row, 0)?, progress: progress(row, 1)?, is_superseded: row.get(7)? })
         })?
         .collect()
 }
@@ -244,7 +244,7 @@ mod tests {
 
     /// What a decision for a session with so many undelivered follow-ups reads, and how long that takes at best. One
     /// in ten names a sink.
-    fn decision(undelivered: u32) -> (Telling, Duration) {
+    fn decision(undelivered: u32) -> (SessionState, Duration) {
         let folder = tempfile::tempdir().unwrap();
         let root = Directory::open(folder.path()).unwrap();
         let mut file = LedgerFile::new(folder.path().join(LEDGER), Duration::from_secs(10));
@@ -267,13 +267,13 @@ mod tests {
             ledger.connection.execute_batch("COMMIT")?;
             let session = "chat".parse().unwrap();
             let mut best = Duration::MAX;
-            let mut telling = Telling::default();
+            let mut state = SessionState::default();
             for _ in 0..30 {
                 let started = Instant::now();
-                telling = ledger.telling(&session, Timestamp::from_unix_millis(0))?;
+                state = ledger.state(&session, Timestamp::from_unix_millis(0))?;
                 best = best.min(started.elapsed());
             }
-            Ok((telling, best))
+            Ok((state, best))
         })
         .unwrap()
     }
@@ -282,15 +282,15 @@ mod tests {
     fn a_decision_costs_no_more_where_twenty_thousand_follow_ups_are_undelivered() {
         let (few, quick) = decision(1_000);
         let (many, slow) = decision(20_000);
-        for (telling, last) in [(few, 999), (many, 19_999)] {
-            let routes: Vec<(Option<&str>, usize)> = telling
+        for (state, last) in [(few, 999), (many, 19_999)] {
+            let routes: Vec<(Option<&str>, usize)> = state
                 .undelivered
                 .iter()
                 .map(|route| (route.route.sink.as_deref(), route.jobs.len()))
                 .collect();
             assert_eq!(routes, [(None, WAKE_LIMIT_JOBS), (Some("app"), WAKE_LIMIT_JOBS)]);
             // In the order of their ends, of whatever route.
-            let jobs = oldest_of(&telling.undelivered);
+            let jobs = oldest_of(&state.undelivered);
             let expected = (0..50).map(|n| format!("{:012x}", last - n).parse().unwrap());
             assert_eq!(jobs, expected.collect::<Vec<JobId>>());
         }

@@ -13,15 +13,15 @@ use rustix::param::clock_ticks_per_second;
 use serde_json::Value;
 
 use super::data::Live;
-use super::places::{Places, modified};
-use super::said::at;
+use super::harness_output::at;
+use super::paths::{Paths, modified};
 
 /// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The process that has a session open.
-pub(super) fn process_of(live: &Live, session: &str, places: &Places) -> Option<u32> {
-    places.find(&live.files, session).iter().find_map(|path| {
+pub(super) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
+    paths.find(&live.files, session).iter().find_map(|path| {
         let said = read(path)?;
         if at(&said, &live.session)?.as_str() != Some(session) {
             return None;

@@ -15,19 +15,19 @@ const MAX_PIPE_BYTES: usize = 1 << 20;
 
 /// The rest of an input that is still to be written.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(super) struct StdinWriter {
     input: Vec<u8>,
     written: usize,
     /// Closed as soon as everything is written, or nobody reads any more.
     pipe: Option<OwnedFd>,
 }
 
-impl Feed {
+impl StdinWriter {
     /// Makes a pipe, and fills it with as much as it takes. Returns its reading end for the program.
     ///
     /// # Errors
     /// When no pipe can be made.
-    pub(super) fn new(input: Vec<u8>) -> io::Result<(OwnedFd, Feed)> {
+    pub(super) fn new(input: Vec<u8>) -> io::Result<(OwnedFd, StdinWriter)> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         // Only this end: the program expects its own to wait.
         fcntl_setfl(&writer, OFlags::NONBLOCK)?;
@@ -35,7 +35,7 @@ impl Feed {
             // Where the user has used up what pipes may hold, the pipe stays small, and is filled bit by bit.
             let _ = fcntl_setpipe_size(&writer, input.len().min(MAX_PIPE_BYTES));
         }
-        let mut feed = Feed { input, written: 0, pipe: Some(writer) };
+        let mut feed = StdinWriter { input, written: 0, pipe: Some(writer) };
         feed.write();
         Ok((reader, feed))
     }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn an_input_is_in_the_pipe_before_anybody_reads() {
         let input = vec![b'x'; 200 << 10];
-        let (reader, feed) = Feed::new(input.clone()).unwrap();
+        let (reader, feed) = StdinWriter::new(input.clone()).unwrap();
         assert!(feed.pipe().is_none());
         let mut read = Vec::new();
         File::from(reader).read_to_end(&mut read).unwrap();
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_follows_bit_by_bit_and_nobody_waits() {
         let input: Vec<u8> = (0..3u32 << 20).map(|index| index.to_le_bytes()[0]).collect();
-        let (reader, mut feed) = Feed::new(input.clone()).unwrap();
+        let (reader, mut feed) = StdinWriter::new(input.clone()).unwrap();
         let mut reader = File::from(reader);
         let mut read = Vec::new();
         let mut piece = vec![0; 1 << 16];
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_input_that_nobody_reads_is_given_up() {
-        let (reader, mut feed) = Feed::new(vec![0; 3 << 20]).unwrap();
+        let (reader, mut feed) = StdinWriter::new(vec![0; 3 << 20]).unwrap();
         assert!(feed.pipe().is_some());
         drop(reader);
         // A child that another test is about to start may hold a copy until it executes its program.

@@ -4,7 +4,7 @@ use homing::core::format_duration;
 use homing::{Homing, Job, JobState, Origin};
 
 use crate::hooks::CLAUDE_CODE_ENTRYPOINT;
-use crate::setup::{Places, wakes_open_sessions};
+use crate::setup::{ConfigPaths, wakes_open_sessions};
 
 /// Whether a session hears how its jobs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ fn sleeps_while_open(harness: &str) -> bool {
     let in_terminal = || std::env::var_os(variable).is_none_or(|entry| entry == terminal);
     match harness {
         "claude-code" => {
-            in_terminal() && !Places::from_environment().is_some_and(|places| wakes_open_sessions(&places))
+            in_terminal()
+                && !ConfigPaths::from_environment().is_some_and(|places| wakes_open_sessions(&places))
         }
         // No hook of it can, and it lets nobody else write to a thread that is open.
         harness => harness == "codex",
@@ -63,7 +64,7 @@ pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
 }
 
 /// That a job goes on, and until when.
-pub(super) fn goes_on(job: &Job) -> String {
+pub(super) fn still_running(job: &Job) -> String {
     if job.state == JobState::Starting {
         return format!("Job {} is starting; its supervisor has not answered yet.", job.id);
     }

@@ -10,7 +10,7 @@ use crate::belongs::{JOB_VARIABLE, is_spared};
 use crate::platform::{ProcessIdentity, clock, procfs};
 
 /// How long it is tried to end them.
-const PATIENCE: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two looks for what is left.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -42,8 +42,8 @@ pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
 }
 
 /// Kills the [`processes_carrying`] a variable until none is left. Returns those that even SIGKILL did not end.
-pub fn end_carriers(variable: &str) -> Vec<ProcessIdentity> {
-    let give_up_at = clock::monotonic() + PATIENCE;
+pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
+    let give_up_at = clock::monotonic() + KILL_TIMEOUT;
     loop {
         let found = processes_carrying(variable);
         if found.is_empty() || clock::monotonic() > give_up_at {
@@ -76,7 +76,7 @@ mod tests {
         let mut job = sleeper(&[carried, (JOB_VARIABLE, "000000000000")]);
         let mut stranger = sleeper(&[("HOMING_TEST_CARRIER", "another")]);
         let found = processes_carrying(&variable);
-        let survivors = end_carriers(&variable);
+        let survivors = end_marked_processes(&variable);
         let end = |child: &mut Child| {
             let lived = child.try_wait().expect("our own child can be waited for").is_none();
             let _ = child.kill();

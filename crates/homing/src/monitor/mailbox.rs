@@ -34,35 +34,35 @@ pub(super) enum Message {
 
 /// Sends messages to a monitor.
 #[derive(Clone)]
-pub(super) struct Bell {
+pub(super) struct MailboxSender {
     messages: Arc<Mutex<Sender<Message>>>,
-    ring: Arc<OwnedFd>,
+    pipe: Arc<OwnedFd>,
 }
 
 /// Where a monitor receives them.
 pub(super) struct Mailbox {
     messages: Receiver<Message>,
-    heard: OwnedFd,
+    readable: OwnedFd,
 }
 
-/// A way to talk to a monitor.
+/// Makes a mailbox, and what sends to it.
 ///
 /// # Errors
 /// When the process has no descriptor left.
-pub(super) fn mailbox() -> Result<(Bell, Mailbox), Errno> {
-    let (heard, ring) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let (sender, receiver) = channel();
-    let bell = Bell { messages: Arc::new(Mutex::new(sender)), ring: Arc::new(ring) };
-    Ok((bell, Mailbox { messages: receiver, heard }))
+pub(super) fn mailbox() -> Result<(MailboxSender, Mailbox), Errno> {
+    let (readable, pipe) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (messages, receiver) = channel();
+    let sender = MailboxSender { messages: Arc::new(Mutex::new(messages)), pipe: Arc::new(pipe) };
+    Ok((sender, Mailbox { messages: receiver, readable }))
 }
 
-impl Bell {
+impl MailboxSender {
     /// Leaves a message. Nobody may be there any more to read it.
     pub(super) fn send(&self, message: Message) {
         let sent = self.messages.lock().unwrap_or_else(PoisonError::into_inner).send(message);
         if sent.is_ok() {
-            // A full pipe rings already.
-            let _ = rustix::io::write(&*self.ring, b"!");
+            // A full pipe wakes the monitor already.
+            let _ = rustix::io::write(&*self.pipe, b"!");
         }
     }
 }
@@ -70,15 +70,15 @@ impl Bell {
 impl Mailbox {
     /// The messages that have come.
     pub(super) fn take(&self) -> Vec<Message> {
-        // Silence the bell before reading: what comes in between rings again.
+        // Empty the pipe before reading: what comes in between wakes the monitor again.
         let mut bytes = [0; 64];
-        while rustix::io::read(&self.heard, &mut bytes).is_ok_and(|count| count > 0) {}
+        while rustix::io::read(&self.readable, &mut bytes).is_ok_and(|count| count > 0) {}
         self.messages.try_iter().collect()
     }
 }
 
 impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.heard.as_fd()
+        self.readable.as_fd()
     }
 }
