@@ -525,6 +525,6 @@ fn a_script_with_arguments_and_a_program_without_a_name_are_refused() {
     assert!(refused(setup.script("true").arg("x")).contains("a script takes no arguments"));
     assert!(refused(JobSpec::program("")).contains("the command is empty"));
     assert!(refused(JobSpec::program("true").arg("a\0b")).contains("NUL"));
-    let jobs = std::fs::read_dir(setup.home.path().join("jobs")).expect("a home");
+    let jobs = fs::read_dir(setup.home.path().join("jobs")).expect("a home");
     assert_eq!(jobs.count(), 0);
 }

@@ -4,6 +4,7 @@
 use std::fs;
 
 use homing::{FollowUpState, JobId};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use testkit::{TempHome, wait_until};
 
@@ -18,14 +19,26 @@ fn limit_descriptors(pid: u32, current: Option<u64>) {
     prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).expect("its limit can be set");
 }
 
-/// The lowest limit that leaves a process so many descriptors beside those it has.
-fn limit_that_leaves(pid: u32, spare: usize) -> u64 {
+/// The descriptors that a process has.
+fn descriptors(pid: u32) -> Vec<u64> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
-    let open: Vec<u64> = entries
-        .map(|entry| {
-            entry.expect("an entry").file_name().to_str().expect("a number").parse().expect("a number")
-        })
-        .collect();
+    let numbers = entries.map(|entry| {
+        entry.expect("an entry").file_name().to_str().expect("a number").parse().expect("a number")
+    });
+    let mut open: Vec<u64> = numbers.collect();
+    open.sort_unstable();
+    open
+}
+
+/// The lowest limit that leaves an idle process so many descriptors beside those it has.
+fn limit_that_leaves(pid: u32, spare: usize) -> u64 {
+    let (mut open, mut same) = (descriptors(pid), 0);
+    wait_until("it has nothing open for a moment only", || {
+        let now = descriptors(pid);
+        same = if now == open { same + 1 } else { 0 };
+        open = now;
+        same == 100
+    });
     (0..).filter(|number| !open.contains(number)).nth(spare).expect("there is always a greater number")
 }
 
@@ -48,6 +61,7 @@ fn without_descriptors(spare: usize) {
     let monitor = MonitorProcess::start(&setup.home, "monitor/start_check=return(1)");
     let before = setup.launch("before", "true");
     recorder.wait_for(1);
+    setup.wait_for_state(before, FollowUpState::Acknowledged);
     let mut held = setup.hold();
     for n in 0..20 {
         held.launch(&format!("chat-{n}"), "true");
@@ -138,13 +152,15 @@ fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
     let id = run(&setup.home, &format!("until [ -e {} ]; do sleep 0.01; done", go.display()));
     setup.wait_for_state(id, FollowUpState::Waiting);
     let (ledger, away) = (setup.home.path().join("ledger.db"), setup.home.path().join("away.db"));
-    fs::rename(&ledger, &away).expect("it can be moved");
-    fs::create_dir(&ledger).expect("a directory in its place");
+    fs::create_dir(&away).expect("a directory");
+    // At once: a monitor that finds no ledger makes one.
+    let exchange =
+        || renameat_with(CWD, &ledger, CWD, &away, RenameFlags::EXCHANGE).expect("they change places");
+    exchange();
     fs::write(go, "").expect("a file");
     let log = || fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
     wait_until("it has failed six times", || log().matches("warning: ").count() >= 6);
-    fs::remove_dir(&ledger).expect("it is empty");
-    fs::rename(&away, &ledger).expect("it can be moved back");
+    exchange();
     let told = recorder.wait_for(1);
     assert_eq!(told[0].jobs, [id], "{}", log());
     wait_until_no_monitor(&setup);
