@@ -9,20 +9,16 @@ pub(crate) use limit::LimitKept;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use homing_core::{Job, JobId, KilledBy};
+use homing_supervisor::DiskError;
 use homing_supervisor::platform::clock::uptime;
-use homing_supervisor::{DiskError, UnlinkedSupervisor, find_unlinked_supervisors};
 
-use self::target::{Stage, Target};
+use self::target::{Stage, Target, UnlinkedSupervisors};
 use crate::homing::Homing;
 use crate::wait::Interruption;
 use crate::watcher::Watcher;
 use crate::{Error, Result};
-
-/// How long a job that is just being launched has to get a supervisor that can be asked.
-const START_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Homing {
     /// Ends a job, and returns when it is over and nothing of it is left. Of a job that is over already, what it left
@@ -83,7 +79,7 @@ impl Homing {
         let ids: Vec<JobId> = targets.keys().copied().collect();
         // Watch before looking: what happens in between is not missed.
         let watcher = Watcher::new(&self.home, &ids);
-        Killing { watcher, targets, unlinked: None, is_begun: false, error: None }
+        Killing { watcher, targets, unlinked: UnlinkedSupervisors::default(), is_begun: false, error: None }
     }
 
     /// Does what is to be done next, and answers whether all jobs are over and nothing of them is left. Blocks no longer
@@ -103,7 +99,7 @@ impl Homing {
         to_look_at.extend(killing.targets.iter().filter(|(_, target)| due(target)).map(|(id, _)| *id));
         for id in to_look_at {
             let Some(mut target) = killing.targets.remove(&id) else { continue };
-            match self.advance(id, &mut target, killing) {
+            match self.advance(id, &mut target, &mut killing.unlinked) {
                 Ok(Stage::Over) => killing.watcher.remove(id),
                 Ok(_) => drop(killing.targets.insert(id, target)),
                 Err(error) => {
@@ -153,8 +149,8 @@ pub struct Killing {
     watcher: Watcher,
     /// Those that are not over.
     targets: HashMap<JobId, Target>,
-    /// Supervisors whose job directories were removed, once they were looked for.
-    unlinked: Option<Vec<UnlinkedSupervisor>>,
+    /// Supervisors whose job directories were removed.
+    unlinked: UnlinkedSupervisors,
     is_begun: bool,
     error: Option<Error>,
 }
@@ -164,11 +160,5 @@ impl Killing {
     /// to give: then [`Homing::has_killed`] has to be called every now and then.
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.readable()
-    }
-
-    /// The supervisors of a job whose directory was removed while it ran.
-    fn unlinked_supervisors(&mut self, homing: &Homing, id: JobId) -> Vec<UnlinkedSupervisor> {
-        let all = self.unlinked.get_or_insert_with(|| find_unlinked_supervisors(&homing.home.jobs));
-        all.iter().filter(|supervisor| supervisor.job == id).cloned().collect()
     }
 }

@@ -4,17 +4,22 @@ use std::io;
 use std::time::Duration;
 
 use homing_core::{JobId, KilledBy, Outcome, StateName};
+use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::platform::{Relation, is_on_network, procfs, signals};
-use homing_supervisor::{SpecFile, StartedRecord, end_orphans};
+use homing_supervisor::{
+    SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
+};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::{Killing, START_TIMEOUT};
 use crate::homing::Homing;
 use crate::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
 use crate::recover::RecoverOptions;
 use crate::{Error, Result};
+
+/// How long a job that is just being launched has to get a supervisor that can be asked.
+const START_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How much longer than its grace time a supervisor that is stopped or traced has to end its job.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +35,18 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Pauses between two looks at what nothing reports: the release of the lock of a job that is over.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(50));
+
+/// The supervisors whose job directories are not in the home any more, searched for when they are first asked for.
+#[derive(Debug, Default)]
+pub(super) struct UnlinkedSupervisors(Option<Vec<UnlinkedSupervisor>>);
+
+impl UnlinkedSupervisors {
+    /// Those of one job.
+    fn of(&mut self, jobs: &Directory, id: JobId) -> Vec<UnlinkedSupervisor> {
+        let all = self.0.get_or_insert_with(|| find_unlinked_supervisors(jobs));
+        all.iter().filter(|supervisor| supervisor.job == id).cloned().collect()
+    }
+}
 
 /// A job that is to end.
 #[derive(Debug)]
@@ -73,12 +90,17 @@ impl Target {
 
 impl Homing {
     /// Does what is to be done next for one job.
-    pub(super) fn advance(&self, id: JobId, target: &mut Target, killing: &mut Killing) -> Result<Stage> {
+    pub(super) fn advance(
+        &self,
+        id: JobId,
+        target: &mut Target,
+        unlinked: &mut UnlinkedSupervisors,
+    ) -> Result<Stage> {
         target.look_at = None;
         let Some(seen) = self.see(id)? else {
             // Pruned or removed; a job that is over needs no killing. One that was removed while it ran may have a
             // supervisor that has not noticed.
-            for supervisor in killing.unlinked_supervisors(self, id) {
+            for supervisor in unlinked.of(&self.home.jobs, id) {
                 supervisor.end(target.by).map_err(|source| Error::CannotSignal { job: id, source })?;
             }
             return if self.exists(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };

@@ -5,7 +5,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 
 use super::Ledger;
-use super::wakes::{json, parsed, timestamp};
+use super::rows::{json, parsed, timestamp};
 use crate::wakes::{AttemptRecord, WakeRecord};
 
 impl Ledger {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Ledger;
 use super::migrations::MIGRATIONS;
-use super::scanned::ScannedFile;
+use super::scanned_file::ScannedFile;
 use crate::file_id::FileId;
 use crate::{Error, Result};
 

@@ -1,17 +1,21 @@
 //! What is still at work for an attempt whose monitor died. A program outlives the monitor that started it, and may
 //! yet do what it was started for; a second one beside it would talk to the same session at the same time.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::WakeId;
 use homing_supervisor::platform::ProcessIdentity;
+use homing_supervisor::platform::clock::timespec;
 use homing_supervisor::{end_marked_processes, processes_carrying};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::process::GRACE;
-use super::sink_process::ends_within;
 use crate::session::WAKE_VARIABLE;
+
+/// How long a program has between SIGTERM and SIGKILL once its time is over.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Before looking again after a look that came to nothing.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -60,6 +64,19 @@ fn all_end_by(wake: WakeId, deadline: Instant) -> bool {
         match oldest.open() {
             Ok(handle) => drop(ends_within(handle.as_fd(), left)),
             Err(_) => std::thread::sleep(PAUSE.min(left)),
+        }
+    }
+}
+
+/// Waits until the process of the handle has ended, at most that long. Answers whether it has.
+pub(super) fn ends_within(handle: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let deadline = Instant::now().checked_add(timeout);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], left.map(timespec).as_ref()) {
+            Ok(count) => return count > 0,
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
         }
     }
 }

@@ -10,14 +10,12 @@ use std::time::Duration;
 use homing_core::{Wake, WakeId};
 use homing_supervisor::{JOB_VARIABLE, crash_point};
 
+use super::attempt::GRACE;
 use super::exit::SinkExit;
 use super::sink_process::SinkProcess;
 use super::stdin_writer::StdinWriter;
 use crate::home::HOME_VARIABLE;
 use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
-
-/// How long a program has between SIGTERM and SIGKILL once its time is over.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// A program that is to be run for a wake, without a shell.
 #[derive(Clone, Debug)]

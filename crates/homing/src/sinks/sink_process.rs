@@ -2,7 +2,7 @@
 //! poll(2) for whatever comes next.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, getpgid, kill_process_group, pidfd_open};
 
-use super::attempt::{carried, still_at_work};
+use super::attempt::{carried, ends_within, still_at_work};
 use super::exit::{Exit, SinkExit};
 use super::stdin_writer::StdinWriter;
 
@@ -210,19 +210,6 @@ impl SinkProcess {
             (Some(code), _) => Exit::Code(code),
             (None, signal) => Exit::Signal(Signal::from_number(signal.unwrap_or_default())),
         })
-    }
-}
-
-/// Waits until the process of the handle has ended, at most that long. Answers whether it has.
-pub(super) fn ends_within(handle: BorrowedFd<'_>, patience: Duration) -> bool {
-    let deadline = Instant::now().checked_add(patience);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], left.map(timespec).as_ref()) {
-            Ok(count) => return count > 0,
-            Err(Errno::INTR) => {}
-            Err(_) => return false,
-        }
     }
 }
 
