@@ -13,12 +13,12 @@ use rustix::io::Errno;
 
 use crate::Result;
 use crate::config::Acknowledge;
+use crate::harness::WAKE_VARIABLE;
+use crate::harness::{open_in, preset_format};
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 use crate::monitor::WakeStyle;
 use crate::routes::{Addressee, sink_of};
-use crate::session::WAKE_VARIABLE;
-use crate::sinks::{open_in, preset_format};
 use crate::watcher::Watcher;
 
 /// How long what was taken may stay unconfirmed before it is told again.

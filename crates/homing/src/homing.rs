@@ -15,7 +15,7 @@ use homing_supervisor::platform::{RunBy, clock};
 use crate::config::{Config, ConfigRefusal};
 use crate::home::Home;
 use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem, UnsupportedJob};
-use crate::sync::SyncReport;
+use crate::sync_report::SyncReport;
 use crate::unreadable::UnreadableJobs;
 use crate::{Error, Result};
 

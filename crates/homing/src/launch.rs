@@ -15,13 +15,13 @@ use homing_supervisor::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SUPERVIS
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::homing::Homing;
 use crate::keyed::{Keyed, ToStart};
 use crate::observe::{JobSnapshot, StartKnowledge, SupervisorLiveness, observe};
 use crate::prepare::Prepared;
 use crate::program::supervisor_program;
 use crate::recover::RecoverOptions;
-use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::spec::JobSpec;
 use crate::{Error, HOME_VARIABLE, Result};
 

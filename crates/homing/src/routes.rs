@@ -8,7 +8,8 @@ use homing_core::{Job, SessionId};
 
 use crate::Result;
 use crate::config::{Config, RouteConfig, SinkKind};
-use crate::sinks::{Sink, SinkContext, from_config, preset_names, preset_route};
+use crate::harness::{Entry, preset_names};
+use crate::sinks::{Sink, SinkContext, from_config};
 
 /// All sinks and the routes to them.
 #[derive(Clone)]
@@ -43,6 +44,14 @@ pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<Strin
 /// The routes that `agents` stands for. They come last.
 fn agent_routes(config: &Config) -> impl Iterator<Item = RouteConfig> {
     config.agents.iter().flat_map(|agent| preset_route(agent))
+}
+
+/// The routes that `agents = ["name"]` stands for: the sessions of that harness, and those with ids that only it makes.
+pub(crate) fn preset_route(name: &str) -> Vec<RouteConfig> {
+    let route = |session, harness| RouteConfig { session, harness, sink: name.to_owned() };
+    let by_id = Entry::named(name).and_then(|entry| entry.preset().sessions.clone());
+    let by_harness = route(None, Some(name.to_owned()));
+    [by_harness].into_iter().chain(by_id.map(|sessions| route(Some(sessions), None))).collect()
 }
 
 /// Who is to be woken, as far as routes care.

@@ -175,7 +175,7 @@ impl JobSpec {
         self
     }
 
-    /// Sets how long it may run: a [`Duration`](std::time::Duration), or a [`Timeout`].
+    /// Sets how long it may run: a [`Duration`], or a [`Timeout`].
     #[must_use]
     pub fn timeout(self, timeout: impl Into<Timeout>) -> JobSpec {
         JobSpec { timeout: timeout.into(), ..self }

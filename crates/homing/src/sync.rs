@@ -3,30 +3,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use std::sync::PoisonError;
+
 use homing_core::{JobId, StateName};
 use homing_supervisor::{DiskError, crash_point};
 
 use crate::homing::Homing;
 use crate::observe::{JobSnapshot, SupervisorLiveness, observe};
 use crate::recover::RecoverOptions;
-use crate::unreadable::is_shortage;
+use crate::sync_report::SyncReport;
+use crate::unreadable::{UnreadableJob, is_shortage, may_pass};
 use crate::{Error, Result};
-
-/// What a sync found.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct SyncReport {
-    /// Jobs whose state the ledger did not know yet.
-    pub updated: Vec<JobId>,
-    /// Jobs that could not be read, and why. Their directories are left as they are.
-    pub unreadable: Vec<(JobId, DiskError)>,
-    /// Jobs whose supervisor died, and whose end nobody has recorded yet: [`Homing::recover`] does that.
-    pub abandoned: Vec<JobId>,
-    /// Jobs that run on another host, or behind a network file system, and about which nothing can be concluded here.
-    pub unreachable: Vec<JobId>,
-    /// Jobs whose doorbell rang.
-    pub(crate) rung: Vec<JobId>,
-}
 
 /// Snapshots that are written to the ledger in one transaction.
 const BATCH: usize = 1_000;
@@ -169,7 +156,7 @@ impl Homing {
 
     /// Lets the kernel forget supervisors of ours that have ended.
     pub(crate) fn reap_supervisors(&self) {
-        let mut supervisors = self.supervisors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
         // An error means that somebody else has reaped it.
         supervisors.retain_mut(|supervisor| matches!(supervisor.try_wait(), Ok(None)));
     }
@@ -186,4 +173,29 @@ fn sort_as_asked_for(snapshots: &mut [JobSnapshot]) {
     snapshots.sort_by_cached_key(|seen| {
         (boots[&seen.spec.boot_id], seen.spec.boot_id.clone(), seen.spec.created_uptime_us)
     });
+}
+
+impl Homing {
+    /// The jobs that could not be read when they were last looked at, in the order of their ids. Does not look at
+    /// anything: call it after what looked, such as [`Homing::list`] or [`Homing::get`].
+    pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
+        let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.values().cloned().collect()
+    }
+
+    /// Notes what came of looking at these jobs.
+    pub(crate) fn note_unreadable(
+        &self,
+        looked_at: impl IntoIterator<Item = JobId>,
+        failed: &[(JobId, DiskError)],
+    ) {
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unreadable.is_empty() {
+            looked_at.into_iter().for_each(|id| drop(unreadable.remove(&id)));
+        }
+        for (id, error) in failed {
+            let job = UnreadableJob { id: *id, reason: error.to_string(), may_pass: may_pass(error) };
+            unreadable.insert(*id, job);
+        }
+    }
 }

@@ -3,13 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::PoisonError;
 
 use homing_core::JobId;
 use homing_supervisor::DiskError;
 use rustix::io::Errno;
-
-use crate::homing::Homing;
 
 /// Jobs and what was wrong with them, by id.
 pub(crate) type UnreadableJobs = BTreeMap<JobId, UnreadableJob>;
@@ -24,31 +21,6 @@ pub struct UnreadableJob {
     pub reason: String,
     /// Whether looking again may help: not where a file is damaged, or was written by a newer version of this program.
     pub may_pass: bool,
-}
-
-impl Homing {
-    /// The jobs that could not be read when they were last looked at, in the order of their ids. Does not look at
-    /// anything: call it after what looked, such as [`Homing::list`] or [`Homing::get`].
-    pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
-        let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.values().cloned().collect()
-    }
-
-    /// Notes what came of looking at these jobs.
-    pub(crate) fn note_unreadable(
-        &self,
-        looked_at: impl IntoIterator<Item = JobId>,
-        failed: &[(JobId, DiskError)],
-    ) {
-        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unreadable.is_empty() {
-            looked_at.into_iter().for_each(|id| drop(unreadable.remove(&id)));
-        }
-        for (id, error) in failed {
-            let job = UnreadableJob { id: *id, reason: error.to_string(), may_pass: may_pass(error) };
-            unreadable.insert(*id, job);
-        }
-    }
 }
 
 /// Whether this process, or the machine, had too little of something: descriptors or memory.

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use homing_core::{JobId, SessionId, WakeEvent, WakeId};
 use homing_supervisor::{DiskError, crash_point};
 
+use super::events::MonitorEvent;
+use super::handle::Monitor;
 use super::home_watcher::HomeWatcher;
 use super::lock::MonitorLock;
 use super::mailbox::Message;
+use super::options::{MonitorEnd, MonitorUntil, STOP_TIMEOUT};
 use super::settings::Settings;
 use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
-use super::unreadable::Unreadable;
-use super::{Monitor, MonitorEnd, MonitorEvent, MonitorUntil, STOP_TIMEOUT};
+use super::unread_job::Unreadable;
 use crate::homing::Homing;
 use crate::ledger::{ChangeContext, WakeChange};
 use crate::prune::PrunePass;
@@ -216,7 +218,7 @@ impl<'m> Active<'m> {
                 Message::AnswerLost { wake, session } => self.on_answer(wake, session, WakeEvent::AnswerLost),
                 Message::SessionFree(session) => drop(self.freed.insert(session)),
                 Message::Stop => {
-                    let patience = self.monitor.options.patience.unwrap_or(STOP_TIMEOUT);
+                    let patience = self.monitor.options.stop_timeout.unwrap_or(STOP_TIMEOUT);
                     let patience = if self.stop_at.is_some() { Duration::ZERO } else { patience };
                     self.stop_at = Some(Instant::now() + patience);
                     self.report(&MonitorEvent::Stopping { in_flight: self.slots.len() });

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
 use crate::recover::RecoverOptions;
-use crate::sync::SyncReport;
+use crate::sync_report::SyncReport;
 
 /// When a job that a bell rang for, and that is not over, is looked at again: another door may have been looking at it
 /// at the same moment, so that it seemed to be looked after.

@@ -14,11 +14,11 @@ use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
 use rustix::fs::fstat;
 
 use super::{MonitorEvent, MonitorOptions, MonitorUntil};
+use crate::harness::preset_names;
+use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::homing::Homing;
 use crate::program::supervisor_program;
 use crate::routes::{Addressee, has_route, has_route_to_agent};
-use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
-use crate::sinks::preset_names;
 use crate::{HOME_VARIABLE, OpenOptions, Origin, Result};
 
 /// What monitors that were started on demand have to say.

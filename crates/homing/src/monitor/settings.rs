@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homing_core::{Pace, RetryPolicy};
 
-use super::{MonitorOptions, MonitorUntil};
+use super::options::{MonitorOptions, MonitorUntil};
 use crate::Result;
 use crate::config::{Config, RouteConfig};
 use crate::routes::Router;

@@ -8,6 +8,7 @@ use homing_core::JobId;
 use homing_supervisor::DiskError;
 
 use super::active::Active;
+use super::unread_job::Unreadable;
 use crate::unreadable::may_pass;
 
 /// Before the second look; it doubles up to [`LONGEST_PAUSE`].
@@ -18,24 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long trying again keeps an on-demand monitor from ending.
 const TRIED_FOR: Duration = Duration::from_secs(86_400);
-
-/// A job that could not be read.
-#[derive(Debug)]
-pub(super) struct Unreadable {
-    /// When it could not be read for the first time.
-    since: Instant,
-    looks: u32,
-    /// When it is tried again; `None` where that would not help.
-    next: Option<Instant>,
-    reason: String,
-}
-
-impl Unreadable {
-    /// Whether trying again may help.
-    pub(super) fn may_pass(&self) -> bool {
-        self.next.is_some()
-    }
-}
 
 impl Active<'_> {
     /// Looks at these jobs again later, with a pause that grows, and forgets those that could be read meanwhile.

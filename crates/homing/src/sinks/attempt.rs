@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::session::WAKE_VARIABLE;
+use crate::harness::WAKE_VARIABLE;
 
 /// How long a program has between SIGTERM and SIGKILL once its time is over.
 pub(super) const GRACE: Duration = Duration::from_secs(5);

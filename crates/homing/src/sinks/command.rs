@@ -8,8 +8,8 @@ use homing_core::{Delivery, Wake};
 
 use super::exit::{Exit, SinkExit};
 use super::process::Program;
-use super::template::fill_template;
 use super::{Sink, SinkContext};
+use crate::config::fill_template;
 use crate::config::{CommandConfig, SinkInput};
 
 /// Exit status for "try again later": `EX_TEMPFAIL` of sysexits(3).

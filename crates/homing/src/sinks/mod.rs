@@ -11,17 +11,12 @@ mod process;
 mod secret_file;
 mod sink_process;
 mod stdin_writer;
-mod template;
 #[cfg(test)]
 mod testing;
 mod webhook;
 
 pub(crate) use attempt::wait_for_stale_processes;
-pub(crate) use desktop::check_desktop;
-pub(crate) use http::check_url;
-pub(crate) use preset::{open_in, preset_format, preset_names, preset_route, unknown_preset};
 pub use secret_file::read_secret_file;
-pub(crate) use template::check_template;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,10 +26,7 @@ use homing_core::text::WakeFormat;
 use homing_core::{Delivery, Wake};
 
 use crate::Result;
-use crate::config::{Acknowledge, SinkConfig, SinkKind};
-
-/// How many attempts of one sink may be under way at once.
-pub(crate) const DEFAULT_SINK_CONCURRENCY: usize = 4;
+use crate::config::{Acknowledge, DEFAULT_SINK_CONCURRENCY, SinkConfig, SinkKind};
 
 /// A way to wake a session. A host in Rust implements this to be told in its own process.
 ///

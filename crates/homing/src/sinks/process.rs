@@ -14,8 +14,8 @@ use super::attempt::GRACE;
 use super::exit::SinkExit;
 use super::sink_process::SinkProcess;
 use super::stdin_writer::StdinWriter;
+use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::home::HOME_VARIABLE;
-use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 
 /// A program that is to be run for a wake, without a shell.
 #[derive(Clone, Debug)]

@@ -16,18 +16,6 @@ use super::Sink;
 #[cfg(not(feature = "desktop"))]
 const NOT_BUILT: &str = "this build of homing has no desktop notices";
 
-/// Checks that this build can show notices.
-///
-/// # Errors
-/// Where it cannot.
-#[cfg_attr(feature = "desktop", allow(clippy::unnecessary_wraps))]
-pub(crate) fn check_desktop() -> Result<(), String> {
-    #[cfg(feature = "desktop")]
-    return Ok(());
-    #[cfg(not(feature = "desktop"))]
-    Err(format!("desktop: {NOT_BUILT}"))
-}
-
 /// Shows each wake as a notice.
 pub(super) struct DesktopSink {
     #[cfg(feature = "desktop")]

@@ -7,10 +7,8 @@ mod resolver;
 pub(super) mod scripted_server;
 #[cfg(test)]
 mod tests;
-mod url;
 
 pub(super) use answer::HttpAnswer;
-pub(super) use url::HttpUrl;
 
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
@@ -20,6 +18,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
+use crate::config::HttpUrl;
 use resolver::HostResolver;
 
 /// Most bytes of an answer's body that are kept; what comes after is not read.
@@ -27,14 +26,6 @@ const MAX_BODY_BYTES: u64 = 4 * 1024;
 
 /// What every request calls itself.
 const USER_AGENT: &str = concat!("homing/", env!("CARGO_PKG_VERSION"));
-
-/// Checks that a URL of the configuration can be posted to.
-///
-/// # Errors
-/// What is wrong with it, without repeating it.
-pub(crate) fn check_url(url: &str) -> Result<(), String> {
-    HttpUrl::parse(url).map(drop)
-}
 
 /// A client for one server.
 pub(super) struct HttpClient {

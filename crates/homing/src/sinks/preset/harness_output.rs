@@ -3,6 +3,8 @@
 use homing_core::text::{clean, flatten};
 use serde_json::{Map, Value};
 
+use crate::harness::json::at;
+
 /// Longest reason, in characters.
 const REASON_CHARS: usize = 300;
 
@@ -67,11 +69,6 @@ impl HarnessOutput {
         let line = rest.lines().find(|line| texts.iter().any(|text| line.contains(text.as_str())))?;
         Some(flatten(line).chars().take(REASON_CHARS).collect())
     }
-}
-
-/// What stands in an object under a key; dots go into objects.
-pub(super) fn at<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
-    key.split('.').try_fold(object, |value, part| value.get(part))
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use homing_core::{Delivery, Wake};
 use serde_json::Value;
 
-use super::data::{PostTransport, Preset};
-use super::not_its_session;
+use crate::config::HttpUrl;
 use crate::config::PresetConfig;
+use crate::harness::{PostTransport, Preset, not_its_session};
 use crate::sinks::Sink;
-use crate::sinks::http::{HttpClient, HttpUrl};
+use crate::sinks::http::HttpClient;
 use crate::sinks::secret_file::read_secret_file;
 use crate::{Error, Result};
 

@@ -7,13 +7,11 @@ use std::time::Duration;
 use homing_core::{Delivery, Wake};
 use serde::Deserialize;
 
-use super::active_session::process_of;
-use super::data::{Directory, Preset, RunTransport};
 use super::harness_output::HarnessOutput;
-use super::paths::Paths;
-use super::session_dir::SessionDir;
-use super::{harness_settings, not_its_session};
-use crate::session::{HARNESS_VARIABLE, SESSION_VARIABLE};
+use crate::harness::{
+    Directory, HARNESS_VARIABLE, Paths, Preset, RunTransport, SESSION_VARIABLE, SessionDir, harness_settings,
+    not_its_session, process_of,
+};
 use crate::sinks::Sink;
 use crate::sinks::exit::{Exit, SinkExit};
 use crate::sinks::process::Program;

@@ -4,13 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use homing_core::Wake;
+use homing_core::{Delivery, Wake};
 use homing_supervisor::platform::ProcessIdentity;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::testing::{EndsAtDrop, wake};
 use super::*;
+use crate::config::RouteConfig;
+use crate::harness::{ENTRIES, preset_names};
+use crate::routes::preset_route;
 
 const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
 

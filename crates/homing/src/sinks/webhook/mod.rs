@@ -14,8 +14,9 @@ use homing_core::{Delivery, Wake};
 use homing_supervisor::crash_point;
 
 use super::Sink;
-use super::http::{HttpClient, HttpUrl};
+use super::http::HttpClient;
 use super::secret_file::{read_secret_file, refuse_secret};
+use crate::config::HttpUrl;
 use crate::config::WebhookConfig;
 use crate::{Error, Result};
 

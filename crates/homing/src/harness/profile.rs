@@ -8,32 +8,32 @@ use wildmatch::WildMatch;
 /// How the sessions of one harness are woken.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Preset {
+pub(crate) struct Preset {
     /// How the text is laid out.
     #[serde(default)]
-    pub(super) format: WakeFormat,
+    pub(crate) format: WakeFormat,
     /// What the ids of its sessions look like: `uuid`, or a pattern with `*` and `?`.
     id: Option<String>,
     /// Ids by which its sessions are known from those of any other harness: a pattern.
-    pub(super) sessions: Option<String>,
+    pub(crate) sessions: Option<String>,
     /// Whether its shell tool tells which session it belongs to, by a variable of its own.
     #[serde(default)]
-    pub(super) exports_session: bool,
+    pub(crate) exports_session: bool,
     /// What it sets for the programs it runs, besides its session.
     #[serde(default)]
-    pub(super) unset: Vec<String>,
+    pub(crate) unset: Vec<String>,
     /// How the directory of a session is found.
-    pub(super) directory: Option<Directory>,
+    pub(crate) directory: Option<Directory>,
     /// How a session is found to be open in some process.
-    pub(super) live: Option<Live>,
+    pub(crate) live: Option<Live>,
     /// How it is woken.
-    pub(super) transport: Transport,
+    pub(crate) transport: Transport,
 }
 
 /// How a session is woken.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     /// By a program.
     Run(RunTransport),
     /// By a request to its server.
@@ -43,46 +43,46 @@ pub(super) enum Transport {
 /// A program that resumes a session for one turn.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunTransport {
+pub(crate) struct RunTransport {
     /// `{session}` is the session; the word `{arguments}` is all those of the configuration; the word `{text}` is what the
     /// agent reads. Without that it comes on standard input.
-    pub(super) argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// What in its output proves that the turn ran: a JSON object that has all of one of these. Keys go into objects by
     /// dots; `{session}` is the session; `false` also fits what is not there.
-    pub(super) proof: Vec<Map<String, Value>>,
+    pub(crate) proof: Vec<Map<String, Value>>,
     /// What proves that the agent took the wake, and a limit of the operator's then ended the turn, whatever the exit
     /// status.
     #[serde(default)]
-    pub(super) cut_short: Vec<Map<String, Value>>,
+    pub(crate) cut_short: Vec<Map<String, Value>>,
     /// Where in its output it says what went wrong; the first that is there.
     #[serde(default)]
-    pub(super) reason: Vec<String>,
+    pub(crate) reason: Vec<String>,
     /// What it says of a session that it does not know.
     #[serde(default)]
-    pub(super) gone: Vec<String>,
+    pub(crate) gone: Vec<String>,
     /// What it says of a session that is open elsewhere.
     #[serde(default)]
-    pub(super) busy: Vec<String>,
+    pub(crate) busy: Vec<String>,
 }
 
 /// A request to a server that takes the wake and answers before the agent has read it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PostTransport {
+pub(crate) struct PostTransport {
     /// The server, where the configuration names none.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// The parts of the path below that; `{session}` is the session.
-    pub(super) path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// The header for the key.
-    pub(super) key_header: String,
+    pub(crate) key_header: String,
     /// JSON; `{text}` in a string is what the agent reads.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// How the directory of a session is found.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Directory {
+pub(crate) enum Directory {
     /// In the lines of its transcript.
     Transcript {
         /// The transcript.
@@ -115,20 +115,20 @@ pub(super) enum Directory {
 /// Files in which processes of the harness say which session they have open.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Live {
+pub(crate) struct Live {
     /// The files, each a JSON object.
-    pub(super) files: String,
+    pub(crate) files: String,
     /// The key of the session.
-    pub(super) session: String,
+    pub(crate) session: String,
     /// The key of the process id.
-    pub(super) pid: String,
+    pub(crate) pid: String,
     /// The key of the process's start time, in clock ticks since boot.
-    pub(super) start_ticks: String,
+    pub(crate) start_ticks: String,
 }
 
 impl Preset {
     /// Whether a session can be one of this harness.
-    pub(super) fn knows_id(&self, session: &str) -> bool {
+    pub(crate) fn knows_id(&self, session: &str) -> bool {
         match self.id.as_deref() {
             None => !session.is_empty(),
             Some("uuid") => is_uuid(session),

@@ -12,15 +12,15 @@ use rustix::fs::OFlags;
 use rustix::param::clock_ticks_per_second;
 use serde_json::Value;
 
-use super::data::Live;
-use super::harness_output::at;
+use super::json::at;
 use super::paths::{Paths, modified};
+use super::profile::Live;
 
 /// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The process that has a session open.
-pub(super) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
+pub(crate) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
     paths.find(&live.files, session).iter().find_map(|path| {
         let said = read(path)?;
         if at(&said, &live.session)?.as_str() != Some(session) {

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 use serde_json::Value;
 
-use super::data::Directory;
-use super::harness_output::at;
+use super::json::at;
 use super::paths::Paths;
+use super::profile::Directory;
 
 /// How much of a transcript is looked through.
 const MAX_BYTES: u64 = 16 << 20;
@@ -21,7 +21,7 @@ const MAX_PATH_BYTES: u64 = 16 << 10;
 
 /// What is known of a session's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SessionDir {
+pub(crate) enum SessionDir {
     /// The session is there, and has this directory.
     In(PathBuf),
     /// The session is there; its directory is not known.
@@ -32,7 +32,7 @@ pub(super) enum SessionDir {
 
 impl Directory {
     /// Where a session is to be resumed.
-    pub(super) fn of(&self, session: &str, paths: &Paths) -> SessionDir {
+    pub(crate) fn of(&self, session: &str, paths: &Paths) -> SessionDir {
         match self {
             Directory::Transcript { files, key, folder_is_named_after_it } => {
                 let Some(transcript) = paths.find(files, session).into_iter().next() else {
@@ -66,7 +66,7 @@ impl Directory {
     }
 
     /// Whether a session that was not found must not be tried.
-    pub(super) fn is_required(&self) -> bool {
+    pub(crate) fn is_required(&self) -> bool {
         matches!(self, Directory::Beside { required: true, .. })
     }
 }

@@ -62,16 +62,16 @@ impl HttpUrl {
         Ok(HttpUrl { uri })
     }
 
-    pub(super) fn as_uri(&self) -> &Uri {
+    pub(crate) fn as_uri(&self) -> &Uri {
         &self.uri
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 
     /// Whether the host is this machine, by its name or address.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         name == "localhost"
@@ -101,6 +101,14 @@ impl fmt::Debug for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpUrl({self})")
     }
+}
+
+/// Checks that a URL of the configuration can be posted to.
+///
+/// # Errors
+/// What is wrong with it, without repeating it.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    HttpUrl::parse(url).map(drop)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use wildmatch::WildMatch;
 
 /// Where the files of harnesses are looked for: as the environment says.
-pub(super) struct Paths {
+pub(crate) struct Paths {
     variable: Box<Variables>,
 }
 
@@ -16,17 +16,17 @@ type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Paths {
     /// As the environment of this process says.
-    pub(super) fn from_environment() -> Paths {
+    pub(crate) fn from_environment() -> Paths {
         Paths::new(|name| std::env::var_os(name))
     }
 
-    pub(super) fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Paths {
+    pub(crate) fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Paths {
         Paths { variable: Box::new(variable) }
     }
 
     /// The files of that pattern, the one that was changed last first. `{session}` is the session, `{session:8}` its
     /// first 8 characters, `*` any text within a name; `~/` is the home, and `${VARIABLE:-~/default}` may stand in front.
-    pub(super) fn find(&self, pattern: &str, session: &str) -> Vec<PathBuf> {
+    pub(crate) fn find(&self, pattern: &str, session: &str) -> Vec<PathBuf> {
         if session.contains(['/', '*', '?', '\0']) || matches!(session, "" | "." | "..") {
             return Vec::new();
         }
@@ -80,7 +80,7 @@ fn inside(folder: &Path, name: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
