@@ -12,7 +12,7 @@ use super::Ledger;
 use super::rows::{UNFINISHED, column, from_json, optional_json, parsed, state, state_name, to_json};
 use super::transition::move_on;
 use super::wakes::retry_wake_of;
-use crate::observe::{JobSnapshot, SupervisorLiveness};
+use crate::store::observe::{JobSnapshot, SupervisorLiveness};
 
 /// Which jobs are asked for.
 #[derive(Clone, Debug, Default)]

@@ -13,6 +13,7 @@ mod scanned;
 mod scanned_file;
 mod session_state;
 mod transition;
+mod wake_record;
 mod wakes;
 
 pub(crate) use hold::{Hold, RouteKey};
@@ -22,11 +23,12 @@ pub(crate) use open::{LedgerFile, LedgerProblem};
 pub(crate) use retention::KeptForSession;
 pub(crate) use session_state::{SessionState, Undelivered, oldest_of};
 pub(crate) use transition::Moved;
+pub use wake_record::{AttemptRecord, WakeRecord};
 pub(crate) use wakes::{ChangeContext, NewWake, WakeChange};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::file_id::FileId;
+use crate::store::file_id::FileId;
 use scanned_file::ScannedFile;
 
 /// An open ledger.
