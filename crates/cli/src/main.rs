@@ -1,6 +1,6 @@
 //! The command line of homing: parses, calls the library, renders. It holds no policy of its own.
 
-mod args;
+mod cli;
 mod commands;
 mod exit;
 mod hooks;
@@ -10,14 +10,15 @@ mod mcp;
 mod render;
 mod service;
 mod setup;
+mod values;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A supervisor is this program started anew: it must not even parse arguments.
     homing::supervise_if_asked();
-    let (wants_json, done) = match args::parse(std::env::args_os().collect()) {
-        Ok(command) => (command.wants_json(), commands::run(command)),
+    let (wants_json, done) = match cli::parse(std::env::args_os().collect()) {
+        Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),
     };
     done.unwrap_or_else(|failure| exit::report(&failure, wants_json))

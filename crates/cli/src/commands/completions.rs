@@ -3,14 +3,32 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::args::{CompletionsArgs, definition};
+use clap_complete::Shell;
+
 use crate::exit::Failure;
 
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing completions bash > ~/.local/share/bash-completion/completions/homing
+  homing completions zsh > ~/.zfunc/_homing
+  homing completions fish > ~/.config/fish/completions/homing.fish";
+
+/// For which shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
 /// Prints the completions for a shell.
-pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut definition: clap::Command,
+) -> Result<ExitCode, Failure> {
     // The generator panics where it cannot write, so it writes to memory.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut definition(), "homing", &mut script);
+    clap_complete::generate(args.shell, &mut definition, "homing", &mut script);
     let mut stdout = io::stdout().lock();
     stdout.write_all(&script)?;
     stdout.flush()?;

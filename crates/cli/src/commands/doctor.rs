@@ -3,15 +3,53 @@
 
 use std::process::ExitCode;
 
-use homing::{Homing, OpenOptions, Verdict};
+use homing::{Homing, OpenOptions, Origin, SessionId, Verdict};
 
 use super::open::open_existing;
-use crate::args::DoctorArgs;
 use crate::exit::{FAILED, Failure};
 use crate::render::{print_checks, print_json};
 
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing doctor
+  homing doctor --json
+  homing doctor --wake chat-1                     sends a test wake the way real ones go
+  homing doctor --wake 0199a-… --harness codex
+
+Exit status: 1 where there is a problem.";
+
+/// What is looked at, and how the findings are printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Sends a test wake to this session, and looks at nothing but how it gets there
+    #[arg(long, value_name = "SESSION")]
+    wake: Option<SessionId>,
+    /// First moves files, directories and FIFOs that are not homing's own into set-aside/ in the home
+    #[arg(long, conflicts_with = "wake")]
+    fix: bool,
+    /// The agent harness that the session belongs to [default: the one the environment names for it]
+    #[arg(long, value_name = "NAME", requires = "wake")]
+    harness: Option<String>,
+    /// Prints an array of checks
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl DoctorArgs {
+    /// Whom a test wake goes to, where one is to be sent.
+    ///
+    /// # Errors
+    /// When the environment names something that cannot be a session.
+    fn wake(&self) -> homing::Result<Option<Origin>> {
+        let Some(session) = &self.wake else { return Ok(None) };
+        let origin = Origin::from_environment(Some(session.clone()))?;
+        Ok(Some(Origin { harness: self.harness.clone().or(origin.harness), ..origin }))
+    }
+}
+
 /// Prints what was looked at, and fails where there is a problem.
-pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let wake = args.wake()?;
     let mut checks = Vec::new();
     if args.fix

@@ -2,17 +2,43 @@
 
 use std::process::ExitCode;
 
-use homing::{FollowUpOptions, FollowUpState, Homing, Job};
+use homing::{FollowUpOptions, FollowUpState, Homing, Job, SessionId};
 
 use super::open::open_existing;
 use super::page::Page;
 use super::unreadable::note_unreadable;
-use crate::args::FollowUpsArgs;
 use crate::exit::{Failure, note_with_hint, say};
 use crate::render::{print_follow_up_table, print_json};
+use crate::values::{Limit, follow_up_state, limit};
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing follow-ups
+  homing follow-ups --session chat-1 --json
+  homing follow-ups --state dead
+
+NOTE says why the session was not told yet. homing show JOB lists every attempt.";
+
+/// Which follow-ups are listed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FollowUpsArgs {
+    /// Only those of this session [default: all sessions]
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+    /// Only those in this state [default: those that are open: pending, handed_off and dead]
+    #[arg(long, value_name = "STATE", value_parser = follow_up_state())]
+    state: Option<FollowUpState>,
+    /// At most so many of the newest, 0 for all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = limit)]
+    limit: Limit,
+    /// Prints an array of job documents
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Lists follow-ups.
-pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
     let page = Page::of(args.limit, |limit| {
         let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit };

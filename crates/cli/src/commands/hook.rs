@@ -1,18 +1,40 @@
 //! `homing hook`: an agent harness calls, and hears what its session is to be told. Whatever goes wrong here must not
 //! disturb the agent: it is said on standard error, and the harness hears that all is well.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use homing::{Claimant, Homing, OpenOptions, Wake};
 
-use crate::args::HookArgs;
 use crate::exit::note;
 use crate::hooks::{
     CLAUDE_CODE_ENTRYPOINT, HookEvent, HookInput, HookMessage, HookProtocol, Waiting,
     end_when_nobody_listens, is_shown, read_input,
 };
+
+/// Who calls.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HookArgs {
+    /// The agent harness
+    harness: String,
+    /// Stays until a job of the session is over
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Reads the words of a call; `None` where somebody asks for help. Words that are not known are passed over: the
+/// configuration may have been written by a later version.
+pub(crate) fn parse(words: &[OsString]) -> Option<HookArgs> {
+    let is = |word: &OsString, flag: &str| word.to_str() == Some(flag);
+    if words.iter().any(|word| is(word, "--help") || is(word, "-h")) {
+        return None;
+    }
+    let mut named = words.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
+    let harness = named.next().unwrap_or_default().to_owned();
+    Some(HookArgs { harness, wait: words.iter().any(|word| is(word, "--wait")) })
+}
 
 /// What wakes an idle agent, where the hook's output does (`asyncRewake` of Claude Code).
 const WAKES: u8 = 2;
@@ -25,7 +47,7 @@ const STARTING_LOOKS: u32 = 20;
 const STARTING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers a harness.
-pub(super) fn hook(args: &HookArgs) -> ExitCode {
+pub(crate) fn hook(args: &HookArgs) -> ExitCode {
     answer(args).unwrap_or_else(|reason| {
         note(&format!("hook: {reason}"));
         ExitCode::SUCCESS

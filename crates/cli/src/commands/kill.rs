@@ -6,12 +6,35 @@ use std::process::ExitCode;
 use homing::{JobId, KilledBy};
 
 use super::open::open_for;
-use crate::args::KillArgs;
 use crate::exit::Failure;
 use crate::render::{already_finished, print_one_or_all, summary};
+use crate::values::{Caller, Jobs};
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing kill 3f9c
+  homing kill 3f9c 81d2 --json
+
+SIGTERM, the job's grace time, SIGKILL; returns when nothing of the jobs is left. A supervisor that \
+is stopped is continued, and one that cannot end its job is ended with it. A session that \
+ends its own job (--session, else $HOMING_SESSION, else what the agent harness exports, else \
+\"default\") is not told of it.";
+
+/// Which jobs are ended.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    #[command(flatten)]
+    caller: Caller,
+    /// Prints the job document, an array of them for several jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Ends jobs, and returns when they are over.
-pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let caller = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
     let before = homing.get_all(&homing.resolve_all(&args.jobs.jobs)?)?;

@@ -2,17 +2,43 @@
 
 use std::process::ExitCode;
 
-use homing::ListOptions;
+use homing::{ListOptions, SessionId, StateName};
 
 use super::open::open_existing;
 use super::page::Page;
 use super::unreadable::note_unreadable;
-use crate::args::ListArgs;
 use crate::exit::{Failure, note, say};
 use crate::render::{print_job_table, print_json};
+use crate::values::{Limit, limit, state};
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing list
+  homing list --state running
+  homing list --session chat-1 --limit 0 --json
+
+On a terminal it is a table; elsewhere the columns are separated by tabs.";
+
+/// Which jobs are listed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only jobs of this session [default: all sessions]
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+    /// Only jobs in this state
+    #[arg(long, value_name = "STATE", value_parser = state())]
+    state: Option<StateName>,
+    /// At most so many, 0 for all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = limit)]
+    limit: Limit,
+    /// Prints an array of job documents
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Lists jobs.
-pub(super) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
     let mut unsupported = Vec::new();
     let page = Page::of(args.limit, |limit| {

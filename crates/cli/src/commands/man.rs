@@ -1,19 +1,33 @@
 //! `homing man`: the manual pages.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::args::{ManArgs, definition};
 use crate::exit::Failure;
 
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing man | man -l -
+  homing man ~/.local/share/man/man1";
+
+/// Where to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Directory for one page a command [default: the first page, on standard output]
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
 /// Prints the first page, or writes one for each command to a directory.
-pub(super) fn man(args: &ManArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn man(args: &ManArgs, definition: clap::Command) -> Result<ExitCode, Failure> {
     if let Some(directory) = &args.directory {
-        clap_mangen::generate_to(definition(), directory).map_err(Failure::Write)?;
+        clap_mangen::generate_to(definition, directory).map_err(Failure::Write)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(definition()).render(&mut page)?;
+    clap_mangen::Man::new(definition).render(&mut page)?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(&page)?;
     stdout.flush()?;

@@ -5,18 +5,59 @@ use std::sync::{Arc, OnceLock};
 
 use homing::{Config, Homing, MonitorEnd, MonitorHandle, MonitorOptions, MonitorUntil, user_config_path};
 
-use super::service::{install, uninstall};
-use crate::args::{MonitorArgs, ServiceCommand};
+use super::monitor_service::ServiceCommand;
 use crate::exit::{Failure, note_with_hint, say};
 use crate::interrupt::stop_on_signals;
 use crate::render::MonitorLog;
 use crate::service::Supervision;
+use crate::values::WakeCommand;
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing monitor                                  wakes through the sinks that are configured
+  homing monitor --command ./wake                 every session through one program, without a file
+  homing monitor --command my-agent --resume {session}
+  homing monitor --once                           tells what is due, and ends
+  homing monitor install                          keeps it running, as a service of yours
+
+The program gets the wake as JSON on standard input. Exit status 0: the agent was told; 75: it is busy; \
+69: there is no such session; anything else: failed, tried again later. {session}, {wake} and {job} in \
+its words stand for the session, the wake's id and the first job's id.
+
+One monitor is active per home; a second waits and takes over. SIGTERM and Ctrl-C stop it: it takes up \
+no more wakes and waits up to 30 s for programs at work; a second signal waits for none. What was not \
+told stays due. Exit status: 0 when it was stopped.
+
+Sinks and routes: https://github.com/homing-jobs/homing/blob/main/docs/waking.md";
+
+/// How the monitor works.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(crate) struct MonitorArgs {
+    #[command(subcommand)]
+    service: Option<ServiceCommand>,
+    /// Tells what is due now, and ends
+    #[arg(long)]
+    once: bool,
+    /// Prints every event as a document, one a line, on standard output; without this, a log on standard error
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    command: WakeCommand,
+}
+
+impl MonitorArgs {
+    /// Whether the command answers in JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.service.as_ref().map_or(self.json, ServiceCommand::wants_json)
+    }
+}
 
 /// Runs a monitor, or makes it a service.
-pub(super) fn monitor(args: &MonitorArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn monitor(args: &MonitorArgs) -> Result<ExitCode, Failure> {
     match &args.service {
-        Some(ServiceCommand::Install(args)) => install(args),
-        Some(ServiceCommand::Uninstall(args)) => uninstall(args),
+        Some(command) => command.run(),
         None => run(args),
     }
 }

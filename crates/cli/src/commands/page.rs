@@ -2,8 +2,8 @@
 
 use homing::Job;
 
-use crate::args::Limit;
 use crate::exit::note;
+use crate::values::Limit;
 
 /// The newest of the jobs that match.
 pub(super) struct Page {

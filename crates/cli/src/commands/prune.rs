@@ -2,14 +2,37 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use homing::core::parse_duration;
 use homing::{JobId, PruneOptions, PruneReport};
 use serde::Serialize;
 
 use super::open::open_existing;
-use crate::args::PruneArgs;
 use crate::exit::{FAILED, Failure, note};
 use crate::render::print_json;
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing prune
+  homing prune --older-than 1d
+
+A job whose follow-up is open is never removed.";
+
+/// What is old enough to go.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// Only jobs that ended longer ago than this [default: 7d, or as configured]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+    /// Only says which jobs would be removed
+    #[arg(long)]
+    dry_run: bool,
+    /// Prints a document with the ids of the jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// What was removed, for programs.
 #[derive(Serialize)]
@@ -29,7 +52,7 @@ struct FailedDocument<'a> {
 }
 
 /// Removes old jobs, or says which it would remove. Fails where one could not be removed.
-pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
     let report = match open_existing()? {
         Some(homing) => {
             homing.prune_with(&PruneOptions { older_than: args.older_than, dry_run: args.dry_run })?

@@ -9,9 +9,27 @@ use homing::{JobId, RecoverOptions};
 use serde::Serialize;
 
 use super::open::open;
-use crate::args::RecoverArgs;
 use crate::exit::{FAILED, Failure};
 use crate::render::print_json;
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing recover
+  homing recover --assume-gone        the host that ran them is gone for good
+
+A running monitor does this by itself. Commands that read, such as list and wait, never do it.";
+
+/// What is recovered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoverArgs {
+    /// Takes jobs of other hosts for lost too, where nothing holds their lock. Use it only if that host is gone
+    #[arg(long)]
+    assume_gone: bool,
+    /// Prints a document with the ids of the jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// What was done, for programs.
 #[derive(Serialize)]
@@ -39,7 +57,7 @@ struct Unrecovered<'a> {
 }
 
 /// Recovers what can be recovered here, and says what cannot. Fails where a job could not be read or written.
-pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     let homing = open()?;
     let report = homing.recover(RecoverOptions { assume_gone: args.assume_gone })?;
     let failures: Vec<(JobId, String)> =

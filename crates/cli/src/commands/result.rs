@@ -3,14 +3,35 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Job, JobId};
+use homing::{Job, JobId, JobIdPrefix};
 use serde::Serialize;
 
+use super::acknowledge_read::acknowledge_read;
 use super::open::open_for;
-use super::read::acknowledge_read;
-use crate::args::ResultArgs;
 use crate::exit::{Failure, NOT_FINISHED};
 use crate::render::print_json;
+use crate::values::Caller;
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing result 3f9c
+  homing result 3f9c --json
+
+A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
+agent harness exports, else \"default\"). Exit status: 75 when the job is not over yet.";
+
+/// Whose result is read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResultArgs {
+    /// Id of the job, or the beginning of it
+    job: JobIdPrefix,
+    #[command(flatten)]
+    caller: Caller,
+    /// Prints a document with the text and the job
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// A result for programs.
 #[derive(Serialize)]
@@ -21,7 +42,7 @@ struct ResultDocument<'a> {
 }
 
 /// Prints a job's result.
-pub(super) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;

@@ -8,12 +8,55 @@ use homing::{CONFIG_VARIABLE, Config, user_config_path};
 use serde::Serialize;
 use similar::TextDiff;
 
-use crate::args::SetupArgs;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
     Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
 };
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing setup claude-code                        shows what would change, in which files
+  homing setup claude-code --write                changes it; a file that was there is kept beside
+  homing setup claude-code --undo                 takes it back
+  homing setup codex --scope project --write      only for the project in the current directory
+
+It adds the MCP server, hooks that tell an open session how its jobs ended, and the route by which the \
+monitor wakes one that is not open. What is there already stays as it is, comments too.
+
+What each harness can do: https://github.com/homing-jobs/homing/blob/main/docs/harnesses.md";
+
+/// Which harness, and what is done.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetupArgs {
+    /// The agent harness
+    #[arg(value_enum)]
+    harness: Harness,
+    /// Makes the changes; without this they are only shown
+    #[arg(long, conflicts_with = "undo")]
+    write: bool,
+    /// Takes back what was added, and leaves what others have changed since
+    #[arg(long)]
+    undo: bool,
+    /// For whom
+    #[arg(long, value_enum, default_value_t)]
+    scope: Scope,
+    /// Prints a document with every file and what changes in it
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl SetupArgs {
+    /// What is to be done.
+    fn action(&self) -> Action {
+        match (self.write, self.undo) {
+            (_, true) => Action::Undo,
+            (true, false) => Action::Write,
+            (false, false) => Action::Show,
+        }
+    }
+}
 
 /// What was set up, for programs.
 #[derive(Serialize)]
@@ -36,7 +79,7 @@ struct FileDocument<'a> {
 }
 
 /// Sets a harness up, shows what that would change, or takes it back.
-pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
     let (harness, scope, action) = (args.harness, args.scope, args.action());
     let paths = ConfigPaths::from_environment().ok_or_else(|| refused("no home directory is known", None))?;
     let program = Program::this()?;

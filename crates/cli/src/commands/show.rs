@@ -2,15 +2,30 @@
 
 use std::process::ExitCode;
 
-use homing::{Homing, JobId};
+use homing::{Homing, JobId, JobIdPrefix};
 
 use super::open::open_for;
 use super::stream::copy;
 use super::unreadable::note_unreadable_among;
-use crate::args::ShowArgs;
 use crate::exit::Failure;
 use crate::render::output::CollectingSink;
 use crate::render::{Detail, print_detail, print_json};
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing show 3f9c
+  homing show 3f9c --json";
+
+/// Which job is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// Id of the job, or the beginning of it
+    job: JobIdPrefix,
+    /// Prints the job document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Lines of output that are shown.
 const LINES: usize = 10;
@@ -19,7 +34,7 @@ const LINES: usize = 10;
 const BYTES: u64 = 8 * 1024;
 
 /// Shows one job.
-pub(super) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
     let job = homing.get(id)?;

@@ -2,18 +2,52 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use homing::core::parse_duration;
 use homing::{Job, Outcome, WaitFor, Waited};
 
+use super::acknowledge_read::acknowledge_read;
 use super::open::open_for;
-use super::read::acknowledge_read;
-use crate::args::WaitArgs;
 use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
 use crate::render::{print_one_or_all, summary};
+use crate::values::{Caller, Jobs};
+
+/// What the help of the command shows last.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing wait 3f9c
+  homing wait 3f9c 81d2 --timeout 10m
+  homing wait --any 3f9c 81d2 --json
+
+A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
+agent harness exports, else \"default\"); the follow-up of another session's job stays pending.
+
+Exit status for one job: its exit code; 128+n for signal n; 124 time limit reached; 125 killed, \
+lost or failed to start. For several: 0 if all that are over succeeded, else 1. 75 when --timeout \
+is over first. SIGINT, SIGTERM and SIGHUP end the wait, not the job: 128+n.";
+
+/// Which jobs are waited for, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// Waits for the first that ends, not for all of them
+    #[arg(long)]
+    any: bool,
+    /// Waits at most so long, then exits with 75
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    caller: Caller,
+    /// Prints the job document, an array of them for several jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Waits, says how the jobs are then, and exits as they did.
-pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
     let ids = homing.resolve_all(&args.jobs.jobs)?;

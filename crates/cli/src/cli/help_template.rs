@@ -1,10 +1,22 @@
 //! The first page of help: the commands in groups. clap lists subcommands in one piece only.
 
 /// What `homing --help` shows above its options.
-pub(super) fn template() -> String {
+pub(super) fn help_template() -> String {
     let lines = TEMPLATE.split_inclusive('\n');
     lines.filter(|line| cfg!(feature = "mcp") || !line.starts_with("  mcp ")).collect()
 }
+
+/// What the first page of help shows last.
+pub(super) const ROUND_TRIP: &str = "\
+The round trip:
+  $ homing run 'cargo test'            returns at once
+  3f9c0a1b2c4d
+  $ homing wait 3f9c                   exits as the job did
+  $ homing result 3f9c                 what the agent reads
+
+Jobs are named by their id or any beginning of it that is unique. Durations are 90s, 2h, 1h30m.
+Exit status: 1 failed, 2 usage, 3 no such job, 4 ambiguous job. With --json, errors are JSON too.
+homing COMMAND --help shows examples.";
 
 const TEMPLATE: &str = "\
 {about}
@@ -45,7 +57,7 @@ Options:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::definition;
+    use crate::cli::definition;
 
     #[test]
     fn every_command_is_in_the_first_page_of_help() {

@@ -5,13 +5,84 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Subcommand;
 use homing::{CONFIG_VARIABLE, HOME_VARIABLE, Homing};
 use serde::Serialize;
 
-use crate::args::{InstallArgs, UninstallArgs, WakeCommand};
 use crate::exit::{Failure, note_with_hint, say};
 use crate::render::print_json;
 use crate::service::{Manager, Removed, Service, Written, remove, write};
+use crate::values::WakeCommand;
+
+/// What the help of the command shows last.
+const INSTALL_EXAMPLES: &str = "\
+Examples:
+  homing monitor install
+  homing monitor install --command my-agent --resume {session}
+
+The service gets the PATH of now, and HOMING_HOME, HOMING_CONFIG and the XDG directories where they are \
+set. Nothing is started: the commands for that are printed.";
+
+/// What the help of the command shows last.
+const UNINSTALL_EXAMPLES: &str = "\
+Examples:
+  systemctl --user disable --now homing-monitor && homing monitor uninstall
+  homing monitor uninstall --json
+
+Stop the service first, as the first example does; otherwise it runs until it is stopped.";
+
+/// What becomes of the service.
+#[derive(Debug, Subcommand)]
+pub(super) enum ServiceCommand {
+    /// Writes a service that runs the monitor from now on: a systemd user unit, on macOS a launchd agent
+    #[command(after_help = INSTALL_EXAMPLES)]
+    Install(InstallArgs),
+    /// Removes that service
+    #[command(after_help = UNINSTALL_EXAMPLES)]
+    Uninstall(UninstallArgs),
+}
+
+impl ServiceCommand {
+    /// Whether the command answers in JSON.
+    pub(super) fn wants_json(&self) -> bool {
+        match self {
+            ServiceCommand::Install(args) => args.json,
+            ServiceCommand::Uninstall(args) => args.json,
+        }
+    }
+
+    /// Installs or removes the service.
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        match self {
+            ServiceCommand::Install(args) => install(args),
+            ServiceCommand::Uninstall(args) => uninstall(args),
+        }
+    }
+}
+
+/// What the service is like.
+#[derive(Debug, clap::Args)]
+pub(super) struct InstallArgs {
+    /// Replaces a file that homing did not write
+    #[arg(long)]
+    force: bool,
+    /// Prints a document with the file and the commands to start it with
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    command: WakeCommand,
+}
+
+/// What is removed.
+#[derive(Debug, clap::Args)]
+pub(super) struct UninstallArgs {
+    /// Removes a file that homing did not write, too
+    #[arg(long)]
+    force: bool,
+    /// Prints a document with the file and the commands to stop it with
+    #[arg(long)]
+    json: bool,
+}
 
 /// Where an installed monitor writes its log, where the service manager keeps no journal.
 const LOG: &str = "monitor.log";
@@ -37,7 +108,7 @@ struct UninstallDocument<'a> {
 }
 
 /// Writes the service, and says how it is started.
-pub(super) fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
+fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     // A home or a configuration that is wrong is told here, not by a service that will not start.
     let homing = Homing::open()?;
@@ -72,7 +143,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Removes the service, and says how it is stopped.
-pub(super) fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
+fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     let path = path_for(manager)?;
     let removed = remove(&path, args.force)?;

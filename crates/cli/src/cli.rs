@@ -1,41 +1,31 @@
-//! What can be typed, and what it means in the library's types. Everything is checked here; nothing is done.
+//! The top-level parser: reads the words of a command line into a [`Command`], and runs it.
 
-mod examples;
-mod hook;
-mod launch;
-mod look;
-#[cfg(feature = "mcp")]
-mod mcp;
-mod monitor;
+mod help_template;
 mod optional_wait;
-mod settle;
-mod setup;
-mod top;
 mod unparsed;
-mod upkeep;
-mod values;
 
-pub(crate) use hook::HookArgs;
-pub(crate) use launch::RunArgs;
-pub(crate) use look::{FollowUpsArgs, ListArgs, OutputArgs, ShowArgs};
-#[cfg(feature = "mcp")]
-pub(crate) use mcp::McpArgs;
-pub(crate) use monitor::{InstallArgs, MonitorArgs, ServiceCommand, UninstallArgs, WakeCommand};
-pub(crate) use settle::{KillArgs, ResultArgs, SettleArgs, WaitArgs};
-pub(crate) use setup::SetupArgs;
 pub(crate) use unparsed::Unparsed;
-pub(crate) use upkeep::{CompletionsArgs, DoctorArgs, ManArgs, PruneArgs, RecoverArgs};
-pub(crate) use values::Limit;
 
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
+#[cfg(feature = "mcp")]
+use crate::commands::mcp;
+use crate::commands::run::{self, RunArgs};
+use crate::commands::{
+    completions, doctor, follow_ups, hook, kill, list, man, monitor, output, prune, recover, result, setup,
+    show, wait,
+};
+use crate::exit::Failure;
 
 const ABOUT: &str = "Background jobs for AI agents. Every job comes home.";
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
-#[command(name = "homing", version, about = ABOUT, help_template = top::template(), after_help = examples::ROUND_TRIP)]
+#[command(name = "homing", version, about = ABOUT, help_template = help_template::help_template(), after_help = help_template::ROUND_TRIP)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -46,66 +36,66 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Launches a command in the background and prints the id of its job
-    #[command(after_help = examples::RUN)]
+    #[command(after_help = run::EXAMPLES)]
     Run(RunArgs),
     /// Lists jobs, newest first
-    #[command(after_help = examples::LIST)]
-    List(ListArgs),
+    #[command(after_help = list::EXAMPLES)]
+    List(list::ListArgs),
     /// Shows everything about one job
-    #[command(after_help = examples::SHOW)]
-    Show(ShowArgs),
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
     /// Prints what a job has written, or follows it
-    #[command(after_help = examples::OUTPUT)]
-    Output(OutputArgs),
+    #[command(after_help = output::EXAMPLES)]
+    Output(output::OutputArgs),
     /// Waits until jobs are over, and exits as the job did
-    #[command(after_help = examples::WAIT)]
-    Wait(WaitArgs),
+    #[command(after_help = wait::EXAMPLES)]
+    Wait(wait::WaitArgs),
     /// Prints what the agent reads about a job
-    #[command(after_help = examples::RESULT)]
-    Result(ResultArgs),
+    #[command(after_help = result::EXAMPLES)]
+    Result(result::ResultArgs),
     /// Ends jobs with every process they started
-    #[command(after_help = examples::KILL)]
-    Kill(KillArgs),
+    #[command(after_help = kill::EXAMPLES)]
+    Kill(kill::KillArgs),
     /// Lists the jobs whose session still has to be told
-    #[command(after_help = examples::FOLLOW_UPS)]
-    FollowUps(FollowUpsArgs),
+    #[command(after_help = follow_ups::EXAMPLES)]
+    FollowUps(follow_ups::FollowUpsArgs),
     /// Notes that the session was told of jobs
-    #[command(after_help = examples::ACK)]
-    Ack(SettleArgs),
+    #[command(after_help = follow_up_change::ACK_EXAMPLES)]
+    Ack(FollowUpChangeArgs),
     /// Makes follow-ups pending again
-    #[command(after_help = examples::RETRY)]
-    Retry(SettleArgs),
+    #[command(after_help = follow_up_change::RETRY_EXAMPLES)]
+    Retry(FollowUpChangeArgs),
     /// Gives follow-ups up: nobody is told
-    #[command(after_help = examples::DROP)]
-    Drop(SettleArgs),
+    #[command(after_help = follow_up_change::DROP_EXAMPLES)]
+    Drop(FollowUpChangeArgs),
     /// Wakes the sessions whose jobs are over, until it is stopped
-    #[command(after_help = examples::MONITOR)]
-    Monitor(MonitorArgs),
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(monitor::MonitorArgs),
     /// Offers jobs to agents over the Model Context Protocol
     #[cfg(feature = "mcp")]
-    #[command(after_help = examples::MCP)]
-    Mcp(McpArgs),
+    #[command(after_help = mcp::EXAMPLES)]
+    Mcp(mcp::McpArgs),
     /// Removes old jobs that nobody has to be told of
-    #[command(after_help = examples::PRUNE)]
-    Prune(PruneArgs),
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::PruneArgs),
     /// Ends what is left of jobs whose supervisor died, and records their end
-    #[command(after_help = examples::RECOVER)]
-    Recover(RecoverArgs),
+    #[command(after_help = recover::EXAMPLES)]
+    Recover(recover::RecoverArgs),
     /// Checks that everything homing rests on is as it should be
-    #[command(after_help = examples::DOCTOR)]
-    Doctor(DoctorArgs),
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
     /// Makes an agent harness know homing, or shows what that would change
-    #[command(after_help = examples::SETUP)]
-    Setup(SetupArgs),
+    #[command(after_help = setup::EXAMPLES)]
+    Setup(setup::SetupArgs),
     /// Tells a harness that calls what its session is to be told
     #[command(hide = true)]
-    Hook(HookArgs),
+    Hook(hook::HookArgs),
     /// Prints the completions for a shell
-    #[command(after_help = examples::COMPLETIONS)]
-    Completions(CompletionsArgs),
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all of them to a directory
-    #[command(after_help = examples::MAN)]
-    Man(ManArgs),
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -131,10 +121,37 @@ impl Command {
             Command::Mcp(_) => false,
         }
     }
+
+    /// Runs the command, and returns the status to exit with.
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Command::Run(args) => run::run(args),
+            Command::List(args) => list::list(&args),
+            Command::Show(args) => show::show(&args),
+            Command::Output(args) => output::output(&args),
+            Command::Wait(args) => wait::wait(&args),
+            Command::Result(args) => result::result(&args),
+            Command::Kill(args) => kill::kill(&args),
+            Command::FollowUps(args) => follow_ups::follow_ups(&args),
+            Command::Ack(args) => follow_up_change::ack(&args),
+            Command::Retry(args) => follow_up_change::retry(&args),
+            Command::Drop(args) => follow_up_change::drop(&args),
+            Command::Monitor(args) => monitor::monitor(&args),
+            #[cfg(feature = "mcp")]
+            Command::Mcp(args) => mcp::mcp(args),
+            Command::Prune(args) => prune::prune(&args),
+            Command::Recover(args) => recover::recover(&args),
+            Command::Doctor(args) => doctor::doctor(&args),
+            Command::Setup(args) => setup::setup(&args),
+            Command::Hook(args) => Ok(hook::hook(&args)),
+            Command::Completions(args) => completions::completions(&args, definition()),
+            Command::Man(args) => man::man(&args, definition()),
+        }
+    }
 }
 
 /// Everything that can be typed, for completions and manual pages.
-pub(crate) fn definition() -> clap::Command {
+fn definition() -> clap::Command {
     Cli::command()
 }
 

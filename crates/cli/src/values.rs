@@ -38,8 +38,28 @@ impl Caller {
     }
 }
 
+/// A way to wake that needs no configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WakeCommand {
+    /// Starts this program for every wake, of whatever session, with the wake as JSON on its standard input; comes last
+    #[arg(long = "command", value_name = "PROGRAM ARG", num_args = 1.., allow_hyphen_values = true)]
+    words: Option<Vec<String>>,
+}
+
+impl WakeCommand {
+    /// The program and its arguments, where one was given.
+    pub(crate) fn words(&self) -> Option<&[String]> {
+        let words = self.words.as_deref()?;
+        // All that follows is the command anyway; whoever marks its beginning means the same.
+        Some(match words {
+            [mark, rest @ ..] if mark == "--" && !rest.is_empty() => rest,
+            words => words,
+        })
+    }
+}
+
 /// Reads `90s` or `none`.
-pub(super) fn time_limit(text: &str) -> Result<Timeout, DurationError> {
+pub(crate) fn time_limit(text: &str) -> Result<Timeout, DurationError> {
     match text {
         "none" => Ok(Timeout::None),
         _ => parse_duration(text).map(Timeout::After),
@@ -47,7 +67,7 @@ pub(super) fn time_limit(text: &str) -> Result<Timeout, DurationError> {
 }
 
 /// Reads `NAME=VALUE`.
-pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Err("write it as NAME=VALUE".to_owned()),
@@ -55,7 +75,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// How many entries are listed; `None` for all.
-pub(super) fn limit(text: &str) -> Result<Limit, String> {
+pub(crate) fn limit(text: &str) -> Result<Limit, String> {
     let number: u32 = text.parse().map_err(|_| "write a number; 0 shows all".to_owned())?;
     Ok(Limit((number > 0).then_some(number)))
 }
@@ -65,13 +85,13 @@ pub(super) fn limit(text: &str) -> Result<Limit, String> {
 pub(crate) struct Limit(pub(crate) Option<u32>);
 
 /// Reads the name of a state.
-pub(super) fn state() -> impl TypedValueParser<Value = StateName> {
+pub(crate) fn state() -> impl TypedValueParser<Value = StateName> {
     let names = StateName::ALL.map(StateName::as_str);
     PossibleValuesParser::new(names).try_map(|name| StateName::from_name(&name).ok_or("no such state"))
 }
 
 /// Reads the name of a follow-up's state.
-pub(super) fn follow_up_state() -> impl TypedValueParser<Value = FollowUpState> {
+pub(crate) fn follow_up_state() -> impl TypedValueParser<Value = FollowUpState> {
     let names = FollowUpState::ALL.map(FollowUpState::as_str);
     PossibleValuesParser::new(names).try_map(|name| FollowUpState::from_name(&name).ok_or("no such state"))
 }
