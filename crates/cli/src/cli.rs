@@ -21,9 +21,9 @@ use crate::commands::{
 };
 use crate::exit::Failure;
 
-const ABOUT: &str = "Background jobs for AI agents. Every job comes home.";
+const ABOUT: &str = "Background jobs for AI agents, with results that reliably reach the agent.";
 
-/// Everything that was typed.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "homing", version, about = ABOUT, help_template = help_template::help_template(), after_help = help_template::ROUND_TRIP)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
@@ -32,74 +32,74 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// One verb of the command line.
+/// One subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Launches a command in the background and prints the id of its job
+    /// Run a command in the background and print the job id
     #[command(after_help = run::EXAMPLES)]
     Run(RunArgs),
-    /// Lists jobs, newest first
+    /// List jobs, newest first
     #[command(after_help = list::EXAMPLES)]
     List(list::ListArgs),
-    /// Shows everything about one job
+    /// Show the details of one job
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
-    /// Prints what a job has written, or follows it
+    /// Print or follow the output of a job
     #[command(after_help = output::EXAMPLES)]
     Output(output::OutputArgs),
-    /// Waits until jobs are over, and exits as the job did
+    /// Wait for jobs to finish and exit with the status of the job
     #[command(after_help = wait::EXAMPLES)]
     Wait(wait::WaitArgs),
-    /// Prints what the agent reads about a job
+    /// Print the result of a job as the agent receives it
     #[command(after_help = result::EXAMPLES)]
     Result(result::ResultArgs),
-    /// Ends jobs with every process they started
+    /// Kill jobs and all processes they started
     #[command(after_help = kill::EXAMPLES)]
     Kill(kill::KillArgs),
-    /// Lists the jobs whose session still has to be told
+    /// List jobs whose results are not acknowledged yet
     #[command(after_help = follow_ups::EXAMPLES)]
     FollowUps(follow_ups::FollowUpsArgs),
-    /// Notes that the session was told of jobs
+    /// Acknowledge results, so that they are not delivered again
     #[command(after_help = follow_up_change::ACK_EXAMPLES)]
     Ack(FollowUpChangeArgs),
-    /// Makes follow-ups pending again
+    /// Deliver results again
     #[command(after_help = follow_up_change::RETRY_EXAMPLES)]
     Retry(FollowUpChangeArgs),
-    /// Gives follow-ups up: nobody is told
+    /// Stop the delivery of results
     #[command(after_help = follow_up_change::DROP_EXAMPLES)]
     Drop(FollowUpChangeArgs),
-    /// Wakes the sessions whose jobs are over, until it is stopped
+    /// Deliver results to their sessions until stopped
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(monitor::MonitorArgs),
-    /// Offers jobs to agents over the Model Context Protocol
+    /// Serve jobs to agents over the Model Context Protocol
     #[cfg(feature = "mcp")]
     #[command(after_help = mcp::EXAMPLES)]
     Mcp(mcp::McpArgs),
-    /// Removes old jobs that nobody has to be told of
+    /// Remove old jobs whose results are acknowledged
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::PruneArgs),
-    /// Ends what is left of jobs whose supervisor died, and records their end
+    /// Clean up jobs whose supervisor died and record their outcome
     #[command(after_help = recover::EXAMPLES)]
     Recover(recover::RecoverArgs),
-    /// Checks that everything homing rests on is as it should be
+    /// Check the installation and diagnose problems
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::DoctorArgs),
-    /// Makes an agent harness know homing, or shows what that would change
+    /// Configure an agent harness for homing, or preview the changes
     #[command(after_help = setup::EXAMPLES)]
     Setup(setup::SetupArgs),
-    /// Tells a harness that calls what its session is to be told
+    /// Answer a hook of an agent harness
     #[command(hide = true)]
     Hook(hook::HookArgs),
-    /// Prints the completions for a shell
+    /// Print the completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
-    /// Prints the manual page, or writes all of them to a directory
+    /// Print the manual page, or write all pages to a directory
     #[command(after_help = man::EXAMPLES)]
     Man(man::ManArgs),
 }
 
 impl Command {
-    /// Whether the answer, an error too, is to be JSON.
+    /// Whether the command prints JSON, for errors too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
@@ -150,22 +150,22 @@ impl Command {
     }
 }
 
-/// Everything that can be typed, for completions and manual pages.
+/// The definition of the command line, which help, completions and manual pages are generated from.
 fn definition() -> clap::Command {
     Cli::command()
 }
 
-/// Reads the words of a command line, the program's name first.
+/// Parses the arguments of the process, the program name first.
 ///
 /// # Errors
-/// Where they make no sense, and where they ask for help.
+/// When the arguments are invalid, and when they ask for help or the version.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
     let words = optional_wait::join(words);
-    if let Some(run) = parse_run_alone(&words) {
+    if let Some(run) = parse_run_only(&words) {
         return Ok(Command::Run(run));
     }
-    // It is called at every end of a turn.
-    if is_verb(&words, "hook")
+    // Harnesses call hooks at the end of every turn, so the full definition is not built for them.
+    if is_command(&words, "hook")
         && let Some(hook) = hook::parse(&words[2..])
     {
         return Ok(Command::Hook(hook));
@@ -177,20 +177,20 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
         .map_err(|error| Unparsed::new(error, &words))
 }
 
-/// Reads a `run` without defining all the other verbs first, which takes as long as launching a process. What it cannot
-/// read goes the long way, which knows how to say what is wrong.
-fn parse_run_alone(words: &[OsString]) -> Option<RunArgs> {
-    if !is_verb(words, "run") {
+/// Parses `run` without building the definitions of the other commands, which takes as long as launching a process.
+/// Returns `None` when parsing fails; the full parser then produces the error.
+fn parse_run_only(words: &[OsString]) -> Option<RunArgs> {
+    if !is_command(words, "run") {
         return None;
     }
-    let matches = run_alone().try_get_matches_from(&words[1..]).ok()?;
+    let matches = run_definition().try_get_matches_from(&words[1..]).ok()?;
     RunArgs::from_arg_matches(&matches).ok()
 }
 
-fn is_verb(words: &[OsString], verb: &str) -> bool {
-    words.get(1).is_some_and(|word| word == verb)
+fn is_command(words: &[OsString], name: &str) -> bool {
+    words.get(1).is_some_and(|word| word == name)
 }
 
-fn run_alone() -> clap::Command {
+fn run_definition() -> clap::Command {
     RunArgs::augment_args(clap::Command::new("run"))
 }

@@ -1,54 +1,55 @@
-//! The first page of help: the commands in groups. clap lists subcommands in one piece only.
+//! The overview that `homing --help` shows: the commands in groups. clap can list subcommands only in one group.
 
-/// What `homing --help` shows above its options.
+/// The help template of `homing`. Leaves out commands that this build does not have.
 pub(super) fn help_template() -> String {
     let lines = TEMPLATE.split_inclusive('\n');
     lines.filter(|line| cfg!(feature = "mcp") || !line.starts_with("  mcp ")).collect()
 }
 
-/// What the first page of help shows last.
+/// The end of the overview.
 pub(super) const ROUND_TRIP: &str = "\
-The round trip:
-  $ homing run 'cargo test'            returns at once
+Quick start:
+  $ homing run 'cargo test'            returns immediately
   3f9c0a1b2c4d
-  $ homing wait 3f9c                   exits as the job did
-  $ homing result 3f9c                 what the agent reads
+  $ homing wait 3f9c                   exits with the status of the job
+  $ homing result 3f9c                 prints the result as the agent receives it
 
-Jobs are named by their id or any beginning of it that is unique. Durations are 90s, 2h, 1h30m.
-Exit status: 1 failed, 2 usage, 3 no such job, 4 ambiguous job. With --json, errors are JSON too.
-homing COMMAND --help shows examples.";
+Refer to a job by its id or a unique prefix of it. Write durations as 90s, 2h or 1h30m.
+Exit status: 1 failed, 2 usage error, 3 no such job, 4 ambiguous job id.
+With --json, errors are JSON too.
+Run homing COMMAND --help for examples.";
 
 const TEMPLATE: &str = "\
 {about}
 
 {usage-heading} {usage}
 
-Launch and look:
-  run          Launches a command in the background and prints the id of its job
-  list         Lists jobs, newest first
-  show         Shows everything about one job
-  output       Prints what a job has written, or follows it
+Run and inspect:
+  run          Run a command in the background and print the job id
+  list         List jobs, newest first
+  show         Show the details of one job
+  output       Print or follow the output of a job
 
-Hear of the end:
-  wait         Waits until jobs are over, and exits as the job did
-  result       Prints what the agent reads about a job
-  follow-ups   Lists the jobs whose session still has to be told
-  ack          Notes that the session was told of jobs
-  retry        Makes follow-ups pending again
-  drop         Gives follow-ups up: nobody is told
-  monitor      Wakes the sessions whose jobs are over, until it is stopped
+Results:
+  wait         Wait for jobs to finish and exit with the status of the job
+  result       Print the result of a job as the agent receives it
+  follow-ups   List jobs whose results are not acknowledged yet
+  ack          Acknowledge results, so that they are not delivered again
+  retry        Deliver results again
+  drop         Stop the delivery of results
+  monitor      Deliver results to their sessions until stopped
 
-End and clean up:
-  kill         Ends jobs with every process they started
-  prune        Removes old jobs that nobody has to be told of
-  recover      Ends what is left of jobs whose supervisor died, and records their end
-  doctor       Checks that everything homing rests on is as it should be
+Stop and clean up:
+  kill         Kill jobs and all processes they started
+  prune        Remove old jobs whose results are acknowledged
+  recover      Clean up jobs whose supervisor died and record their outcome
+  doctor       Check the installation and diagnose problems
 
 Set up:
-  mcp          Offers jobs to agents over the Model Context Protocol
-  setup        Makes an agent harness know homing, or shows what that would change
-  completions  Prints the completions for a shell
-  man          Prints the manual page, or writes all of them to a directory
+  mcp          Serve jobs to agents over the Model Context Protocol
+  setup        Configure an agent harness for homing, or preview the changes
+  completions  Print the completion script for a shell
+  man          Print the manual page, or write all pages to a directory
 
 Options:
 {options}{after-help}
@@ -60,7 +61,7 @@ mod tests {
     use crate::cli::definition;
 
     #[test]
-    fn every_command_is_in_the_first_page_of_help() {
+    fn the_overview_lists_every_command() {
         for command in definition()
             .get_subcommands()
             .filter(|command| command.get_name() != "help" && !command.is_hide_set())
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         definition().debug_assert();
     }
 }

@@ -1,32 +1,33 @@
-//! `run --wait` takes a duration or none. Says which it is before the parser, which could not tell the duration from
-//! the first word of the command.
+//! The optional value of `run --wait`. Joins it to the option before parsing, because clap cannot tell the duration
+//! from the first word of the command.
 
 use std::ffi::OsString;
 
 use homing::core::parse_duration;
 
-use super::{is_verb, run_alone};
+use super::{is_command, run_definition};
 
 const WAIT: &str = "--wait";
 
-/// Joins `--wait 30s` into `--wait=30s` where it is an option of `run`: the word behind it is meant as a duration if it
-/// is one, or a bare number, which the parser then refuses for want of a unit. Any other word is the command.
+/// Joins `--wait 30s` into `--wait=30s` where `--wait` is an option of `run`. The next word is the value if it is a
+/// duration, or a bare number, which the parser then rejects because it has no unit. Any other word starts the
+/// command.
 pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
-    if !is_verb(&words, "run") || !words.iter().any(|word| word == WAIT) {
+    if !is_command(&words, "run") || !words.iter().any(|word| word == WAIT) {
         return words;
     }
-    let run = run_alone();
+    let run = run_definition();
     let mut words = words.into_iter();
     let mut joined: Vec<OsString> = words.by_ref().take(2).collect();
     while let Some(word) = words.next() {
         let Some(option) = word.to_str().filter(|text| text.starts_with("--") && text.len() > 2) else {
-            // The command begins here, or the mark before it.
+            // The command starts here, or the `--` before it.
             joined.push(word);
             break;
         };
         if option == WAIT
             && let Some(duration) =
-                words.as_slice().first().and_then(|next| next.to_str()).filter(|text| is_meant(text))
+                words.as_slice().first().and_then(|next| next.to_str()).filter(|text| is_value(text))
         {
             joined.push(format!("{WAIT}={duration}").into());
             words.next();
@@ -42,11 +43,11 @@ pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
-fn is_meant(text: &str) -> bool {
+fn is_value(text: &str) -> bool {
     parse_duration(text).is_ok() || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether the word behind this option is its value.
+/// Whether the next word is the value of this option.
 fn takes_value(run: &clap::Command, option: &str) -> bool {
     run.get_arguments()
         .find(|argument| argument.get_long() == Some(option))
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_belongs_to_the_wait() {
+    fn a_duration_after_wait_is_its_value() {
         assert_eq!(joined("homing run --wait 30s make"), "homing run --wait=30s make");
         assert_eq!(
             joined("homing run --json --wait 1h30m -- make"),
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_belongs_to_nobody_else() {
+    fn the_words_of_the_command_stay_as_they_are() {
         for words in [
             "homing run --wait make -j4",
             "homing run --wait -- 30s",

@@ -1,4 +1,4 @@
-//! Words that are no command: a request for help, or a mistake, told like every other error.
+//! Arguments that do not name a command: a request for help, or a usage error, which is reported like other errors.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use homing::core::{DurationError, IdError};
 
 use crate::exit::Failure;
 
-/// What the parser says instead of a command.
+/// The answer of the parser when it does not return a command.
 #[derive(Debug)]
 pub(crate) struct Unparsed {
     error: clap::Error,
@@ -20,40 +20,40 @@ pub(crate) struct Unparsed {
 impl Unparsed {
     pub(super) fn new(error: clap::Error, words: &[OsString]) -> Unparsed {
         let verb = words.get(1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
-        // What stands behind `--` belongs to the command that is run.
+        // Words after `--` belong to the command of the job.
         let wants_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
         Unparsed { error, verb: verb.map(str::to_owned), wants_json }
     }
 
-    /// Whether the error is to be JSON.
+    /// Whether the error is printed as JSON.
     pub(crate) fn wants_json(&self) -> bool {
         self.wants_json
     }
 
-    /// Shows the help that was asked for.
+    /// Prints help or the version.
     ///
     /// # Errors
-    /// Where none was: the mistake.
+    /// The usage error, when the arguments did not ask for help.
     pub(crate) fn answer(self) -> Result<ExitCode, Failure> {
         match self.error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 self.error.print()?;
-                // clap's codes: 0, and 2 where help is shown for want of a command.
+                // clap uses 0, and 2 when it shows help because no command was given.
                 Ok(ExitCode::from(u8::try_from(self.error.exit_code()).unwrap_or(u8::MAX)))
             }
-            _ => Err(self.mistake()),
+            _ => Err(self.usage_error()),
         }
     }
 
-    fn mistake(self) -> Failure {
+    fn usage_error(self) -> Failure {
         let text = self.error.to_string();
         let mut paragraphs =
             text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
         let first = paragraphs.next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
-        // clap's other tips are about `--`, which is seldom what was meant.
+        // The other tips of clap recommend `--`, which is rarely what the user needs.
         let tip = paragraphs.find_map(|paragraph| {
             paragraph.strip_prefix("tip: ").filter(|tip| tip.contains("similar")).map(str::to_owned)
         });
@@ -67,14 +67,14 @@ impl Unparsed {
             } else {
                 ("usage", None)
             };
-        Failure::Usage { code, message, hint: Some(hint.or(tip).unwrap_or_else(|| self.where_to_look())) }
+        Failure::Usage { code, message, hint: Some(hint.or(tip).unwrap_or_else(|| self.help_hint())) }
     }
 
-    fn where_to_look(&self) -> String {
-        let known = super::definition();
-        match self.verb.as_deref().filter(|verb| known.find_subcommand(verb).is_some()) {
-            Some(verb) => format!("homing {verb} --help shows how it is used"),
-            None => "homing --help shows the commands".to_owned(),
+    fn help_hint(&self) -> String {
+        let definition = super::definition();
+        match self.verb.as_deref().filter(|verb| definition.find_subcommand(verb).is_some()) {
+            Some(verb) => format!("run homing {verb} --help for usage"),
+            None => "run homing --help to list the commands".to_owned(),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What follows from a session having read how its jobs ended: it need not be told again.
+//! Acknowledges results that a session has read, so that they are not delivered again.
 
 use homing::{Homing, Job, JobId, SessionId};
 
 use crate::exit::note;
 
-/// Acknowledges, of jobs that `reader` was just shown, those that are over and its own. Says of the others that their
-/// follow-ups stay.
+/// Acknowledges the results of finished jobs that belong to `reader`, which has just read them. Notes on standard
+/// error that the follow-ups of other sessions stay as they are.
 pub(super) fn acknowledge_read(homing: &Homing, reader: &SessionId, jobs: &[Job]) {
     let mut own: Vec<JobId> = Vec::new();
     for job in jobs.iter().filter(|job| job.outcome().is_some() && job.follow_up.state.is_open()) {
@@ -14,15 +14,16 @@ pub(super) fn acknowledge_read(homing: &Homing, reader: &SessionId, jobs: &[Job]
         } else {
             let (id, session, state) = (job.id, &job.session, job.follow_up.state);
             note(&format!(
-                "job {id} belongs to session {session}; its follow-up stays {state} (homing ack {id} acknowledges it)"
+                "job {id} belongs to session {session}; its follow-up stays {state} (run homing ack {id} to acknowledge it)"
             ));
         }
     }
     if own.is_empty() {
         return;
     }
-    // The answer is out and its status stands. The worst that follows is that the session is told once more.
+    // The answer is already printed, so this must not change the exit status. At worst, the result is delivered once
+    // more.
     if let Err(error) = homing.acknowledge(&own) {
-        note(&format!("the session will be told again: {error}"));
+        note(&format!("cannot acknowledge the result, so it will be delivered again: {error}"));
     }
 }

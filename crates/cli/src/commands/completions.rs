@@ -1,4 +1,4 @@
-//! `homing completions`: what a shell needs to complete our words.
+//! `homing completions`: prints the completion script for a shell.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,19 +14,19 @@ Examples:
   homing completions zsh > ~/.zfunc/_homing
   homing completions fish > ~/.config/fish/completions/homing.fish";
 
-/// For which shell.
+/// Which shell to complete in.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell
     shell: Shell,
 }
 
-/// Prints the completions for a shell.
+/// Prints the completion script for a shell.
 pub(crate) fn completions(
     args: &CompletionsArgs,
     mut definition: clap::Command,
 ) -> Result<ExitCode, Failure> {
-    // The generator panics where it cannot write, so it writes to memory.
+    // The generator panics on write errors, so let it write to memory.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut definition, "homing", &mut script);
     let mut stdout = io::stdout().lock();

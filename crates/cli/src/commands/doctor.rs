@@ -1,5 +1,5 @@
-//! `homing doctor`: looks whether everything is as it should be, moves planted things away with `--fix`, and tries
-//! with `--wake` whether a wake arrives.
+//! `homing doctor`: checks the installation, moves foreign files away with `--fix`, and sends a test wake with
+//! `--wake`.
 
 use std::process::ExitCode;
 
@@ -14,33 +14,33 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing doctor
   homing doctor --json
-  homing doctor --wake chat-1                     sends a test wake the way real ones go
+  homing doctor --wake chat-1                     sends a test wake to this session
   homing doctor --wake 0199a-… --harness codex
 
-Exit status: 1 where there is a problem.";
+Exit status: 1 if there is a problem.";
 
-/// What is looked at, and how the findings are printed.
+/// What to check, and how to print the findings.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// Sends a test wake to this session, and looks at nothing but how it gets there
+    /// Send a test wake to this session, and check only its delivery
     #[arg(long, value_name = "SESSION")]
     wake: Option<SessionId>,
-    /// First moves files, directories and FIFOs that are not homing's own into set-aside/ in the home
+    /// Before the checks, move foreign files, directories and FIFOs to set-aside/ in the home
     #[arg(long, conflicts_with = "wake")]
     fix: bool,
-    /// The agent harness that the session belongs to [default: the one the environment names for it]
+    /// Agent harness of the session [default: from the environment]
     #[arg(long, value_name = "NAME", requires = "wake")]
     harness: Option<String>,
-    /// Prints an array of checks
+    /// Print an array of checks
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl DoctorArgs {
-    /// Whom a test wake goes to, where one is to be sent.
+    /// The recipient of the test wake, if `--wake` is given.
     ///
     /// # Errors
-    /// When the environment names something that cannot be a session.
+    /// When the environment contains an invalid session id.
     fn wake(&self) -> homing::Result<Option<Origin>> {
         let Some(session) = &self.wake else { return Ok(None) };
         let origin = Origin::from_environment(Some(session.clone()))?;
@@ -48,7 +48,7 @@ impl DoctorArgs {
     }
 }
 
-/// Prints what was looked at, and fails where there is a problem.
+/// Prints the checks. Fails if one of them found a problem.
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let wake = args.wake()?;
     let mut checks = Vec::new();
@@ -66,6 +66,6 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     } else {
         print_checks(&checks)?;
     }
-    let there_is_a_problem = checks.iter().any(|check| check.verdict == Verdict::Problem);
-    Ok(ExitCode::from(if there_is_a_problem { FAILED } else { 0 }))
+    let has_problem = checks.iter().any(|check| check.verdict == Verdict::Problem);
+    Ok(ExitCode::from(if has_problem { FAILED } else { 0 }))
 }

@@ -1,4 +1,4 @@
-//! `homing ack`, `homing retry` and `homing drop`: what becomes of follow-ups.
+//! `homing ack`, `homing retry` and `homing drop`: change the state of follow-ups.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ Examples:
   homing ack 3f9c
   homing ack 3f9c 81d2 --json
 
-All of them, or where one is not over yet, none.";
+If one of the jobs has not finished, changes none of them.";
 
 /// What the help of `retry` shows last.
 pub(crate) const RETRY_EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Examples:
   homing retry 3f9c
   homing retry 3f9c 81d2 --json
 
-Dead and acknowledged ones too. All of them, or where one is not over yet, none.";
+Also applies to dead and acknowledged results. If one of the jobs has not finished, changes none of them.";
 
 /// What the help of `drop` shows last.
 pub(crate) const DROP_EXAMPLES: &str = "\
@@ -32,19 +32,19 @@ Examples:
   homing drop 3f9c
   homing drop 3f9c 81d2 --json
 
-Of a job that still runs too: it goes on, and nobody is told of its end.";
+A running job keeps running; its result is not delivered.";
 
-/// Whose follow-ups are acknowledged, retried or dropped.
+/// Which follow-ups to acknowledge, retry or drop.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FollowUpChangeArgs {
     #[command(flatten)]
     jobs: Jobs,
-    /// Prints the job document, an array of them for several jobs
+    /// Print the job document, or an array for several jobs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Notes that the session was told.
+/// Acknowledges results.
 pub(crate) fn ack(args: &FollowUpChangeArgs) -> Result<ExitCode, Failure> {
     change(args, Homing::acknowledge)
 }
@@ -54,7 +54,7 @@ pub(crate) fn retry(args: &FollowUpChangeArgs) -> Result<ExitCode, Failure> {
     change(args, Homing::retry)
 }
 
-/// Gives follow-ups up.
+/// Drops follow-ups, so that their results are not delivered.
 pub(crate) fn drop(args: &FollowUpChangeArgs) -> Result<ExitCode, Failure> {
     change(args, Homing::drop_follow_ups)
 }

@@ -1,4 +1,4 @@
-//! `homing kill`: ends jobs.
+//! `homing kill`: kills jobs.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,24 +16,24 @@ Examples:
   homing kill 3f9c
   homing kill 3f9c 81d2 --json
 
-SIGTERM, the job's grace time, SIGKILL; returns when nothing of the jobs is left. A supervisor that \
-is stopped is continued, and one that cannot end its job is ended with it. A session that \
-ends its own job (--session, else $HOMING_SESSION, else what the agent harness exports, else \
-\"default\") is not told of it.";
+Sends SIGTERM, waits for the grace period, then sends SIGKILL. Returns when no process of the jobs is left. \
+Continues a stopped supervisor; kills a supervisor that cannot end its job. Does not deliver the result to \
+a session that kills its own job. The session is --session, else $HOMING_SESSION, else what the agent \
+harness exports, else \"default\".";
 
-/// Which jobs are ended.
+/// Which jobs to kill.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KillArgs {
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
     caller: Caller,
-    /// Prints the job document, an array of them for several jobs
+    /// Print the job document, or an array for several jobs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Ends jobs, and returns when they are over.
+/// Kills jobs, and returns when they have finished.
 pub(crate) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let caller = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;

@@ -18,21 +18,21 @@ Examples:
   homing list --state running
   homing list --session chat-1 --limit 0 --json
 
-On a terminal it is a table; elsewhere the columns are separated by tabs.";
+Prints a table on a terminal, and tab-separated columns elsewhere.";
 
-/// Which jobs are listed.
+/// Which jobs to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Only jobs of this session [default: all sessions]
+    /// List only jobs of this session [default: all sessions]
     #[arg(long, value_name = "SESSION")]
     session: Option<SessionId>,
-    /// Only jobs in this state
+    /// List only jobs in this state
     #[arg(long, value_name = "STATE", value_parser = state())]
     state: Option<StateName>,
-    /// At most so many, 0 for all
+    /// Maximum number of jobs, 0 for all
     #[arg(long, value_name = "N", default_value = "20", value_parser = limit)]
     limit: Limit,
-    /// Prints an array of job documents
+    /// Print an array of job documents
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -51,14 +51,14 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(&page.jobs)?;
     } else if page.jobs.is_empty() {
-        say("no jobs to show (homing run launches one)");
+        say("no jobs to show (run homing run COMMAND to launch one)");
     } else {
         print_job_table(&page.jobs)?;
     }
-    page.tell_of_more();
+    page.note_omitted();
     homing.iter().for_each(note_unreadable);
     for job in &unsupported {
-        note(&format!("job {} is left out, a newer program wrote it: {}", job.id, job.reason));
+        note(&format!("job {} is not listed, because a newer version wrote it: {}", job.id, job.reason));
     }
     Ok(ExitCode::SUCCESS)
 }

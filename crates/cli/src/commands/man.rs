@@ -1,4 +1,4 @@
-//! `homing man`: the manual pages.
+//! `homing man`: prints or writes the manual pages.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ Examples:
   homing man | man -l -
   homing man ~/.local/share/man/man1";
 
-/// Where to.
+/// Where to write the pages.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// Directory for one page a command [default: the first page, on standard output]
+    /// Directory for one page per command [default: print the main page]
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
 
-/// Prints the first page, or writes one for each command to a directory.
+/// Prints the main page, or writes one page per command to a directory.
 pub(crate) fn man(args: &ManArgs, definition: clap::Command) -> Result<ExitCode, Failure> {
     if let Some(directory) = &args.directory {
         clap_mangen::generate_to(definition, directory).map_err(Failure::Write)?;

@@ -1,5 +1,5 @@
-//! One command a file, under the command's name: its arguments, and what it does with them. The other files are helpers
-//! that several commands share.
+//! One file per command, named after it, with its arguments and its execution. The other files are helpers that
+//! several commands share.
 
 mod acknowledge_read;
 pub(crate) mod completions;

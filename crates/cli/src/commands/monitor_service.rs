@@ -1,4 +1,4 @@
-//! `homing monitor install` and `homing monitor uninstall`: the monitor as a service of the user's.
+//! `homing monitor install` and `homing monitor uninstall`: the monitor as a user service.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,8 +20,8 @@ Examples:
   homing monitor install
   homing monitor install --command my-agent --resume {session}
 
-The service gets the PATH of now, and HOMING_HOME, HOMING_CONFIG and the XDG directories where they are \
-set. Nothing is started: the commands for that are printed.";
+The service uses the current PATH, and HOMING_HOME, HOMING_CONFIG and the XDG directories if they are set. \
+The command does not start the service; it prints the commands that do.";
 
 /// What the help of the command shows last.
 const UNINSTALL_EXAMPLES: &str = "\
@@ -29,21 +29,21 @@ Examples:
   systemctl --user disable --now homing-monitor && homing monitor uninstall
   homing monitor uninstall --json
 
-Stop the service first, as the first example does; otherwise it runs until it is stopped.";
+Stop the service first, as in the first example; otherwise it keeps running.";
 
-/// What becomes of the service.
+/// The service commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum ServiceCommand {
-    /// Writes a service that runs the monitor from now on: a systemd user unit, on macOS a launchd agent
+    /// Install the monitor as a user service: a systemd unit, or a launchd agent on macOS
     #[command(after_help = INSTALL_EXAMPLES)]
     Install(InstallArgs),
-    /// Removes that service
+    /// Remove the service
     #[command(after_help = UNINSTALL_EXAMPLES)]
     Uninstall(UninstallArgs),
 }
 
 impl ServiceCommand {
-    /// Whether the command answers in JSON.
+    /// Whether the command prints JSON.
     pub(super) fn wants_json(&self) -> bool {
         match self {
             ServiceCommand::Install(args) => args.json,
@@ -60,37 +60,37 @@ impl ServiceCommand {
     }
 }
 
-/// What the service is like.
+/// How to install the service.
 #[derive(Debug, clap::Args)]
 pub(super) struct InstallArgs {
-    /// Replaces a file that homing did not write
+    /// Replace a file that homing did not write
     #[arg(long)]
     force: bool,
-    /// Prints a document with the file and the commands to start it with
+    /// Print a document with the file and the commands that start the service
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     command: WakeCommand,
 }
 
-/// What is removed.
+/// How to remove the service.
 #[derive(Debug, clap::Args)]
 pub(super) struct UninstallArgs {
-    /// Removes a file that homing did not write, too
+    /// Remove the file even if homing did not write it
     #[arg(long)]
     force: bool,
-    /// Prints a document with the file and the commands to stop it with
+    /// Print a document with the file and the commands that stop the service
     #[arg(long)]
     json: bool,
 }
 
-/// Where an installed monitor writes its log, where the service manager keeps no journal.
+/// Log file of an installed monitor, for service managers that do not keep a journal.
 const LOG: &str = "monitor.log";
 
-/// Variables that decide where things are: the service needs those that are set.
-const PLACES: [&str; 2] = ["XDG_STATE_HOME", "XDG_CONFIG_HOME"];
+/// Variables that determine directories. The service gets those that are set.
+const DIRECTORY_VARIABLES: [&str; 2] = ["XDG_STATE_HOME", "XDG_CONFIG_HOME"];
 
-/// What was installed, for programs.
+/// The installed service as JSON.
 #[derive(Serialize)]
 struct InstallDocument<'a> {
     path: &'a Path,
@@ -99,7 +99,7 @@ struct InstallDocument<'a> {
     hint: Option<&'static str>,
 }
 
-/// What was removed, for programs.
+/// The removed service as JSON.
 #[derive(Serialize)]
 struct UninstallDocument<'a> {
     path: &'a Path,
@@ -107,10 +107,10 @@ struct UninstallDocument<'a> {
     stop: Vec<String>,
 }
 
-/// Writes the service, and says how it is started.
+/// Writes the service file, and prints the commands that start the service.
 fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
-    // A home or a configuration that is wrong is told here, not by a service that will not start.
+    // Report an unusable home or configuration here; a service with one would fail to start.
     let homing = Homing::open()?;
     if let Some(refusal) = homing.config_refusal() {
         return Err(homing::Error::ConfigRefused(refusal.clone()).into());
@@ -135,14 +135,14 @@ fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     }
     if args.command.words().is_none() && homing.config().sink_names().is_empty() {
         note_with_hint(
-            "no sink is configured: it will wake nobody",
-            "homing monitor install --command PROGRAM, or a sink in config.toml",
+            "no sink is configured, so the service delivers nothing",
+            "run homing monitor install --command PROGRAM, or add a sink to config.toml",
         );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes the service, and says how it is stopped.
+/// Removes the service file, and prints the commands that stop the service.
 fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     let path = path_for(manager)?;
@@ -151,7 +151,7 @@ fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
         && let Some(link) = manager.enabling_link(&path)
         && link.is_symlink()
     {
-        // It leads to nothing now. Where it stays, the service manager says so and goes on.
+        // The link is dangling now. If it stays, the service manager only logs a warning.
         let _ = std::fs::remove_file(link);
     }
     if args.json {
@@ -160,11 +160,11 @@ fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     match removed {
-        Removed::NothingThere => say(&format!("nothing to remove: there is no {}", path.display())),
+        Removed::NothingThere => say(&format!("nothing to remove: {} does not exist", path.display())),
         Removed::Removed => {
             let mut stdout = io::stdout().lock();
             writeln!(stdout, "removed {}", path.display())?;
-            writeln!(stdout, "if it still runs, stop it: {}", manager.stop_commands().join(" && "))?;
+            writeln!(stdout, "stop it if it is still running: {}", manager.stop_commands().join(" && "))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -173,52 +173,49 @@ fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
 fn path_for(manager: Manager) -> Result<PathBuf, Failure> {
     manager.path().ok_or_else(|| Failure::Refused {
         code: "service",
-        message: "no home directory is known, so there is no place for a service".to_owned(),
+        message: "cannot determine the home directory for the service file".to_owned(),
         hint: None,
     })
 }
 
-/// What the service runs: this program, as it would run from here.
+/// The service: runs this program with the environment of this process.
 fn service(homing: &Homing, command: &WakeCommand) -> Result<Service, Failure> {
     let program = this_program().map_err(Failure::Write)?;
     let mut arguments = vec!["monitor".to_owned()];
     if let Some(words) = command.words() {
         arguments.push("--command".to_owned());
-        let (program, rest) = words.split_first().expect("the parser asks for one word at least");
-        // A service does not run in the current directory.
-        let program = if program.contains('/') {
-            readable(std::path::absolute(program)?.into())?
-        } else {
-            program.clone()
-        };
+        let (program, rest) = words.split_first().expect("the parser requires at least one word");
+        // A service does not run in the current directory, so make the path absolute.
+        let program =
+            if program.contains('/') { utf8(std::path::absolute(program)?.into())? } else { program.clone() };
         arguments.push(program);
         arguments.extend_from_slice(rest);
     }
     let mut environment = Vec::new();
-    let mut take = |name: &str, value: OsString| -> Result<(), Failure> {
-        environment.push((name.to_owned(), readable(value)?));
+    let mut add = |name: &str, value: OsString| -> Result<(), Failure> {
+        environment.push((name.to_owned(), utf8(value)?));
         Ok(())
     };
-    for name in ["PATH"].into_iter().chain(PLACES) {
+    for name in ["PATH"].into_iter().chain(DIRECTORY_VARIABLES) {
         if let Some(value) = set(name) {
-            take(name, value)?;
+            add(name, value)?;
         }
     }
     if set(HOME_VARIABLE).is_some() {
-        take(HOME_VARIABLE, std::path::absolute(homing.home_path())?.into_os_string())?;
+        add(HOME_VARIABLE, std::path::absolute(homing.home_path())?.into_os_string())?;
     }
     if let Some(config) = set(CONFIG_VARIABLE) {
-        take(CONFIG_VARIABLE, std::path::absolute(config)?.into_os_string())?;
+        add(CONFIG_VARIABLE, std::path::absolute(config)?.into_os_string())?;
     }
-    let log = readable(homing.home_path().join(LOG).into_os_string())?;
-    Ok(Service { program: readable(program.into_os_string())?, arguments, environment, log })
+    let log = utf8(homing.home_path().join(LOG).into_os_string())?;
+    Ok(Service { program: utf8(program.into_os_string())?, arguments, environment, log })
 }
 
 fn set(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// This program by the path at which an update will put the next one: as `PATH` has it, where that leads here.
+/// The path of this program. Prefers a `PATH` entry that resolves to it, because updates replace that entry.
 fn this_program() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -229,11 +226,14 @@ fn this_program() -> io::Result<PathBuf> {
     Ok(in_path.unwrap_or(program))
 }
 
-/// Files of services hold text.
-fn readable(value: OsString) -> Result<String, Failure> {
+/// Service files contain only UTF-8.
+fn utf8(value: OsString) -> Result<String, Failure> {
     value.into_string().map_err(|value| Failure::Refused {
         code: "service",
-        message: format!("{} is not UTF-8, and cannot stand in a service's file", value.to_string_lossy()),
+        message: format!(
+            "{} is not valid UTF-8, so a service file cannot contain it",
+            value.to_string_lossy()
+        ),
         hint: None,
     })
 }

@@ -1,4 +1,4 @@
-//! `homing output`: what a job has written.
+//! `homing output`: prints or follows the output of a job.
 
 use std::process::ExitCode;
 
@@ -17,26 +17,26 @@ Examples:
   homing output 3f9c
   homing output 3f9c --follow
   homing output 3f9c --tail 2000
-  homing output 3f9c --from 4096 --json           goes on at the \"next\" of the last document";
+  homing output 3f9c --from 4096 --json           continue from \"next\" of the last document";
 
-/// Which part of whose output is printed, and how.
+/// Which part of the output to print, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
-    /// Id of the job, or the beginning of it
+    /// Job id, or a unique prefix of it
     job: JobIdPrefix,
-    /// Goes on until the job is over
+    /// Print new output until the job finishes
     #[arg(long)]
     follow: bool,
-    /// Begins at this byte of the output
+    /// Start at this byte offset
     #[arg(long, value_name = "OFFSET", default_value_t, hide_default_value = true)]
     from: u64,
-    /// Begins so many bytes before the end
+    /// Start this many bytes before the end
     #[arg(long, value_name = "BYTES", conflicts_with = "from")]
     tail: Option<u64>,
-    /// Prints the exact bytes; without this, control codes are removed and rewritten lines shown as they last stood
+    /// Print the exact bytes; without this, control codes are removed and rewritten lines appear in their last form
     #[arg(long)]
     raw: bool,
-    /// Prints a document with the text and the offset to go on from; with --follow, one a line
+    /// Print a document with the text and the offset to continue from; with --follow, one per line
     #[arg(long, conflicts_with = "raw")]
     pub(crate) json: bool,
 }
@@ -50,16 +50,16 @@ pub(crate) fn output(args: &OutputArgs) -> Result<ExitCode, Failure> {
         None => args.from,
     };
     match (args.raw, args.json) {
-        (true, _) => pass_on(&homing, id, from, args.follow, RawSink::starting_at(from)),
-        (false, false) => pass_on(&homing, id, from, args.follow, TextSink::starting_at(from)),
+        (true, _) => print_output(&homing, id, from, args.follow, RawSink::starting_at(from)),
+        (false, false) => print_output(&homing, id, from, args.follow, TextSink::starting_at(from)),
         (false, true) if args.follow => {
-            pass_on(&homing, id, from, true, DocumentLinesSink::new(&homing, id, from))
+            print_output(&homing, id, from, true, DocumentLinesSink::new(&homing, id, from))
         }
-        (false, true) => pass_on(&homing, id, from, false, DocumentSink::new(&homing, id, from)),
+        (false, true) => print_output(&homing, id, from, false, DocumentSink::new(&homing, id, from)),
     }
 }
 
-fn pass_on(
+fn print_output(
     homing: &Homing,
     id: JobId,
     from: u64,

@@ -1,4 +1,4 @@
-//! `homing result`: what the agent reads about a job.
+//! `homing result`: prints the result of a job as the agent receives it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,22 +18,22 @@ Examples:
   homing result 3f9c
   homing result 3f9c --json
 
-A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
-agent harness exports, else \"default\"). Exit status: 75 when the job is not over yet.";
+Acknowledges the result if the job has finished and belongs to the session: --session, else $HOMING_SESSION, \
+else what the agent harness exports, else \"default\". Exit status: 75 if the job has not finished.";
 
-/// Whose result is read.
+/// Which result to print.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResultArgs {
-    /// Id of the job, or the beginning of it
+    /// Job id, or a unique prefix of it
     job: JobIdPrefix,
     #[command(flatten)]
     caller: Caller,
-    /// Prints a document with the text and the job
+    /// Print a document with the text and the job
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// A result for programs.
+/// A result as JSON.
 #[derive(Serialize)]
 struct ResultDocument<'a> {
     id: JobId,
@@ -41,12 +41,12 @@ struct ResultDocument<'a> {
     job: &'a Job,
 }
 
-/// Prints a job's result.
+/// Prints the result of a job.
 pub(crate) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
-    // The job before its text: what is acknowledged then has been told.
+    // Read the job before its text: only a result that the text contains may be acknowledged.
     let job = homing.get(id)?;
     let text = homing.result_text(id)?;
     if args.json {

@@ -1,4 +1,4 @@
-//! `homing wait`: waits until jobs are over.
+//! `homing wait`: waits for jobs to finish.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,32 +21,32 @@ Examples:
   homing wait 3f9c 81d2 --timeout 10m
   homing wait --any 3f9c 81d2 --json
 
-A job that is over counts as told to its session (--session, else $HOMING_SESSION, else what the \
-agent harness exports, else \"default\"); the follow-up of another session's job stays pending.
+Acknowledges the results of finished jobs that belong to the session: --session, else $HOMING_SESSION, else \
+what the agent harness exports, else \"default\". Results for other sessions stay pending.
 
-Exit status for one job: its exit code; 128+n for signal n; 124 time limit reached; 125 killed, \
-lost or failed to start. For several: 0 if all that are over succeeded, else 1. 75 when --timeout \
-is over first. SIGINT, SIGTERM and SIGHUP end the wait, not the job: 128+n.";
+Exit status for one job: its exit code; 128+n for signal n; 124 timed out; 125 killed, lost or failed to \
+start. For several jobs: 0 if all finished jobs succeeded, else 1. 75 if --timeout elapses first. SIGINT, \
+SIGTERM and SIGHUP stop the wait, not the job: 128+n.";
 
-/// Which jobs are waited for, and how long.
+/// Which jobs to wait for, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     jobs: Jobs,
-    /// Waits for the first that ends, not for all of them
+    /// Return when the first job finishes, instead of all
     #[arg(long)]
     any: bool,
-    /// Waits at most so long, then exits with 75
+    /// Maximum time to wait; exits with 75 afterwards
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     caller: Caller,
-    /// Prints the job document, an array of them for several jobs
+    /// Print the job document, or an array for several jobs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Waits, says how the jobs are then, and exits as they did.
+/// Waits, prints the state of each job, and exits with their status.
 pub(crate) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
@@ -68,7 +68,7 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(status(&waited)))
 }
 
-/// One job's own status; of several, whether all that are over succeeded.
+/// The exit status of a single job; for several, whether all finished jobs succeeded.
 fn status(waited: &Waited) -> u8 {
     if !waited.satisfied {
         return NOT_FINISHED;

@@ -71,7 +71,7 @@ fn a_monitor_that_cannot_be_started_fails_no_launch() {
     assert_eq!((answer.status, answer.stdout.len()), (Some(0), 13), "{answer:?}");
     let id = answer.stdout.trim_end();
     let expected =
-        format!("homing: note: job {id} runs, and no monitor could be started to tell of its end: ");
+        format!("homing: note: cannot start a monitor to deliver the result of job {id}: ");
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
     setup.wait_for_end(id);
 }

@@ -26,7 +26,7 @@ const MISTAKES: [Mistake; 20] = [
     (&["run", "--timeout", "soon", "true"], 2, "invalid_duration", "\"soon\" is not a duration"),
     (&["run", "--wait", "30", "true"], 2, "invalid_duration", "\"30\" is not a duration"),
     (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a time limit of zero"),
-    (&["run", "--env", "NAME", "true"], 2, "usage", "write it as NAME=VALUE"),
+    (&["run", "--env", "NAME", "true"], 2, "usage", "use NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
     (&["launch", "true"], 2, "usage", "unrecognized subcommand 'launch'"),

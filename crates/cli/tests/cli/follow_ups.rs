@@ -22,7 +22,7 @@ fn another_session_may_look_and_changes_nothing() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", "chat-1"], "true");
     let note = format!(
-        "homing: note: job {id} belongs to session chat-1; its follow-up stays pending (homing ack {id} acknowledges it)\n"
+        "homing: note: job {id} belongs to session chat-1; its follow-up stays pending (run homing ack {id} to acknowledge it)\n"
     );
     for verb in ["wait", "result"] {
         let answer = setup.run_as("chat-2", &[verb, &id]);
@@ -108,5 +108,5 @@ fn follow_ups_are_listed_by_session_and_state() {
     assert_eq!(listed(&["--state", "suppressed"]), [none]);
     assert_eq!(listed(&["--state", "dead"]), Vec::<String>::new());
     let answer = setup.run(&["follow-ups", "--session", "chat-3"]);
-    assert_eq!(answer.stderr, "homing: no follow-ups to show: nobody has to be told of anything\n");
+    assert_eq!(answer.stderr, "homing: no follow-ups to show\n");
 }

@@ -54,7 +54,7 @@ fn the_first_page_of_help_is_as_agreed() {
 fn no_command_at_all_shows_the_first_page_as_an_error() {
     let answer = Setup::new().run::<&str>(&[]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""));
-    assert!(answer.stderr.contains("The round trip:"), "{answer:?}");
+    assert!(answer.stderr.contains("Quick start:"), "{answer:?}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
                 answer.stderr,
                 format!(
                     "homing: stopped waiting; job {id} keeps running\n\
-                     hint: homing output --follow {id} shows it, homing kill {id} ends it\n"
+                     hint: run homing output --follow {id} to see its output, or homing kill {id} to stop it\n"
                 )
             );
             assert_eq!(setup.job(&id)["state"], "running");

@@ -19,7 +19,7 @@ fn a_list_in_a_pipe_has_a_header_and_tabs() {
 fn an_empty_list_says_so_where_it_does_no_harm() {
     let answer = Setup::new().run(&["list"]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""));
-    assert_eq!(answer.stderr, "homing: no jobs to show (homing run launches one)\n");
+    assert_eq!(answer.stderr, "homing: no jobs to show (run homing run COMMAND to launch one)\n");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_list_is_bounded_and_says_what_it_leaves_out() {
     let answer = setup.run(&["list", "--limit", "2"]);
     assert_eq!(answer.stdout.lines().count(), 3, "{answer:?}");
     assert!(!answer.stdout.contains(&ids[0]) && answer.stdout.contains(&ids[2]), "the newest");
-    assert_eq!(answer.stderr, "homing: note: these are the newest 2; --limit 0 shows all\n");
+    assert_eq!(answer.stderr, "homing: note: showing the newest 2; use --limit 0 to show all\n");
     for limit in ["3", "0"] {
         let answer = setup.run(&["list", "--limit", limit]);
         assert_eq!((answer.stdout.lines().count(), answer.stderr.as_str()), (4, ""));

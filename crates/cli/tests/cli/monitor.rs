@@ -125,7 +125,7 @@ fn a_second_one_waits_and_takes_over() {
     let id = setup.finished("true");
     let once = setup.run(&["monitor", "--once", "--command", "false"]);
     assert_eq!((once.status, once.stdout.as_str()), (Some(0), ""));
-    assert_eq!(once.stderr, format!("homing: another monitor is active (pid {pid}): it tells what is due\n"));
+    assert_eq!(once.stderr, format!("homing: another monitor is active (pid {pid}) and delivers the results\n"));
     wait_until("the first one has told", || setup.follow_up(&id) == "acknowledged");
 
     first.send(Signal::KILL);
@@ -152,8 +152,8 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
     assert_eq!(answer.status, Some(0));
     let config = setup.home.scratch().join("homing/config.toml");
     let expected = format!(
-        "homing: note: no sink is configured: nobody will be woken, and what is due stays pending\n\
-         hint: homing monitor --command PROGRAM, or agents = [\"claude-code\"] in {}\n",
+        "homing: note: no sink is configured, so results stay pending\n\
+         hint: run homing monitor --command PROGRAM, or set agents = [\"claude-code\"] in {}\n",
         config.display()
     );
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
@@ -162,7 +162,7 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
 
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n");
     let answer = setup.run(&["monitor", "--once"]);
-    assert!(answer.stderr.starts_with("homing: note: no route leads to a sink: "), "{answer:?}");
+    assert!(answer.stderr.starts_with("homing: note: no route is configured, so only results "), "{answer:?}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn an_answer_that_cannot_be_written_is_an_error() {
             let (status, told) = to_a_full_disk(&arguments);
             assert_eq!(status, Some(1), "{arguments:?}: {told}");
             assert!(
-                told.contains("homing: error: cannot write the answer: No space left"),
+                told.contains("homing: error: cannot write the output: No space left"),
                 "{arguments:?}: {told}"
             );
         }
@@ -152,7 +152,7 @@ fn an_answer_that_cannot_be_written_is_an_error() {
         let (status, told) = to_a_full_disk(arguments);
         assert_eq!(status, Some(1), "{arguments:?}: {told}");
         assert!(
-            told.contains("homing: error: cannot write the answer: No space left"),
+            told.contains("homing: error: cannot write the output: No space left"),
             "{arguments:?}: {told}"
         );
     }

@@ -30,7 +30,7 @@ fn install_writes_a_unit_and_says_how_to_start_it() {
         format!(
             "wrote {}\n\
              start it: systemctl --user daemon-reload && systemctl --user enable --now homing-monitor\n\
-             hint: loginctl enable-linger keeps it running while you are logged out\n",
+             hint: run loginctl enable-linger to keep it running while you are logged out\n",
             path.display()
         )
     );
@@ -68,7 +68,7 @@ fn documents_for_programs() {
     let path = unit_path(&setup);
     let start = ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
     let stop = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
-    let hint = "loginctl enable-linger keeps it running while you are logged out";
+    let hint = "run loginctl enable-linger to keep it running while you are logged out";
     for replaced in [false, true] {
         let document = install(&setup, &["--json"]).json();
         assert_eq!(document, json!({"path": path, "replaced": replaced, "start": start, "hint": hint}));
@@ -89,7 +89,7 @@ fn what_somebody_else_wrote_is_left_alone() {
         assert_eq!(
             refused.stderr,
             format!(
-                "homing: error: {} was not written by homing\nhint: --force takes it all the same\n",
+                "homing: error: {} was not written by homing\nhint: use --force to replace or remove it anyway\n",
                 path.display()
             )
         );
@@ -105,7 +105,7 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
     let path = unit_path(&setup);
     let nothing = setup.run(&["monitor", "uninstall"]);
     assert_eq!((nothing.status, nothing.stdout.as_str()), (Some(0), ""));
-    assert_eq!(nothing.stderr, format!("homing: nothing to remove: there is no {}\n", path.display()));
+    assert_eq!(nothing.stderr, format!("homing: nothing to remove: {} does not exist\n", path.display()));
 
     install(&setup, &[]);
     let wants = path.parent().unwrap().join("default.target.wants");
@@ -116,7 +116,7 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
     assert_eq!(
         removed.stdout,
         format!(
-            "removed {}\nif it still runs, stop it: systemctl --user stop homing-monitor && systemctl --user daemon-reload\n",
+            "removed {}\nstop it if it is still running: systemctl --user stop homing-monitor && systemctl --user daemon-reload\n",
             path.display()
         )
     );
@@ -129,7 +129,7 @@ fn a_service_that_would_wake_nobody_says_so() {
     let installed = install(&setup, &[]);
     assert_eq!(installed.status, Some(0));
     assert!(
-        installed.stderr.starts_with("homing: note: no sink is configured: it will wake nobody\n"),
+        installed.stderr.starts_with("homing: note: no sink is configured, so the service delivers nothing\n"),
         "{installed:?}"
     );
 }

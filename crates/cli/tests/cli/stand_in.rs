@@ -268,7 +268,7 @@ fn the_route_stays_as_long_as_one_scope_needs_it() {
     run(&["--write"]);
     run(&["--write", "--scope", "project"]);
     let said = run(&["--undo", "--scope", "project"]);
-    assert!(said.contains("the route stays") && config.exists(), "{said}");
+    assert!(said.contains("keeping the route") && config.exists(), "{said}");
     run(&["--undo"]);
     assert!(!config.exists());
 }
@@ -278,7 +278,7 @@ fn what_a_harness_does_not_know_is_said() {
     let setup = Setup::new();
     let answer = setup.run(&["setup", "goose", "--scope", "project"]);
     assert_eq!(answer.status, Some(1));
-    assert!(answer.stderr.contains("goose") && answer.stderr.contains("leave --scope away"), "{answer:?}");
+    assert!(answer.stderr.contains("goose") && answer.stderr.contains("omit --scope"), "{answer:?}");
     let answer = setup.run(&["setup", "pigeon"]);
     assert_eq!(answer.status, Some(2));
     assert!(answer.stderr.contains("claude-code"), "{answer:?}");

@@ -84,7 +84,7 @@ fn killing_succeeds_when_all_are_over() {
     let answer = setup.run(&["kill", &over, &running]);
     assert_eq!(answer.status, Some(0), "{answer:?}");
     let lines: Vec<&str> = answer.stdout.lines().collect();
-    assert!(lines[0].starts_with(&format!("{over}  already over: exit code 7 after ")), "{answer:?}");
+    assert!(lines[0].starts_with(&format!("{over}  already finished: exit code 7 after ")), "{answer:?}");
     assert!(lines[1].starts_with(&format!("{running}  killed by its own session after ")), "{answer:?}");
 }
 

@@ -48,8 +48,8 @@ fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
     assert_eq!((row[1], row[2], row[7], row[8]), ("dead", "1", "true", "exit status 3: no such room"));
     assert_eq!(
         table.stderr,
-        "homing: note: what is dead is not tried any more\n\
-         hint: homing show JOB says why, homing retry JOB tries again, homing drop JOB gives it up\n"
+        "homing: note: results in state dead are not delivered again automatically\n\
+         hint: run homing show JOB for the reason, homing retry JOB to try again, or homing drop JOB to give up\n"
     );
 
     setup.configure(&format!("{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsink = \"app\"\n"));
@@ -69,8 +69,8 @@ fn what_has_no_way_is_held_and_says_so() {
     insta::assert_json_snapshot!(follow_up(&setup));
     let table = setup.run(&["follow-ups"]);
     assert!(table.stdout.ends_with("\tno route leads from this session to a sink\n"), "{table:?}");
-    assert!(table.stderr.starts_with("homing: note: no monitor is active: "), "{table:?}");
-    assert!(table.stderr.contains("\nhint: homing monitor "), "{table:?}");
+    assert!(table.stderr.starts_with("homing: note: no monitor is running, "), "{table:?}");
+    assert!(table.stderr.contains("\nhint: run homing monitor "), "{table:?}");
     setup.run(&["ack", &id]);
     assert_eq!(setup.run(&["follow-ups", "--state", "acknowledged"]).stderr, "");
 }
