@@ -70,8 +70,7 @@ fn a_monitor_that_cannot_be_started_fails_no_launch() {
     let answer = setup.run(&["run", "true"]);
     assert_eq!((answer.status, answer.stdout.len()), (Some(0), 13), "{answer:?}");
     let id = answer.stdout.trim_end();
-    let expected =
-        format!("homing: note: cannot start a monitor to deliver the result of job {id}: ");
+    let expected = format!("homing: note: cannot start a monitor to deliver the result of job {id}: ");
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
     setup.wait_for_end(id);
 }

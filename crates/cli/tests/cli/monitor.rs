@@ -125,7 +125,10 @@ fn a_second_one_waits_and_takes_over() {
     let id = setup.finished("true");
     let once = setup.run(&["monitor", "--once", "--command", "false"]);
     assert_eq!((once.status, once.stdout.as_str()), (Some(0), ""));
-    assert_eq!(once.stderr, format!("homing: another monitor is active (pid {pid}) and delivers the results\n"));
+    assert_eq!(
+        once.stderr,
+        format!("homing: another monitor is active (pid {pid}) and delivers the results\n")
+    );
     wait_until("the first one has told", || setup.follow_up(&id) == "acknowledged");
 
     first.send(Signal::KILL);
@@ -162,7 +165,10 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
 
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n");
     let answer = setup.run(&["monitor", "--once"]);
-    assert!(answer.stderr.starts_with("homing: note: no route is configured, so only results "), "{answer:?}");
+    assert!(
+        answer.stderr.starts_with("homing: note: no route is configured, so only results "),
+        "{answer:?}"
+    );
 }
 
 #[test]

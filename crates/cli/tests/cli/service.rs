@@ -129,7 +129,9 @@ fn a_service_that_would_wake_nobody_says_so() {
     let installed = install(&setup, &[]);
     assert_eq!(installed.status, Some(0));
     assert!(
-        installed.stderr.starts_with("homing: note: no sink is configured, so the service delivers nothing\n"),
+        installed
+            .stderr
+            .starts_with("homing: note: no sink is configured, so the service delivers nothing\n"),
         "{installed:?}"
     );
 }
