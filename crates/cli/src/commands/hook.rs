@@ -59,7 +59,7 @@ pub(crate) fn hook(args: &HookArgs) -> ExitCode {
 fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     let Some(protocol) = HookProtocol::named(&args.harness) else {
         let known = HookProtocol::names().join(", ");
-        return Err(format!("{:?} has no hooks; harnesses with hooks: {known}", args.harness));
+        return Err(format!("no hooks for {:?}; supported harnesses: {known}", args.harness));
     };
     let input = read_input(io::stdin().lock())?;
     let Some(event_kind) = protocol.event_kind(&input.event) else { return Ok(ExitCode::SUCCESS) };

@@ -33,7 +33,7 @@ const MISTAKES: [Mistake; 20] = [
 ];
 
 #[test]
-fn mistakes_are_told_apart_and_look_alike() {
+fn usage_errors_have_distinct_codes_and_one_format() {
     let setup = Setup::new();
     for (arguments, status, code, words) in MISTAKES {
         let told = setup.run(arguments);
@@ -54,7 +54,7 @@ fn mistakes_are_told_apart_and_look_alike() {
 }
 
 #[test]
-fn an_ambiguous_prefix_names_the_jobs_it_could_mean() {
+fn an_ambiguous_prefix_lists_the_matching_jobs() {
     let setup = Setup::new();
     // Of seventeen ids, two begin alike.
     let ids: Vec<String> = (0..17).map(|_| setup.finished("true")).collect();
@@ -71,14 +71,14 @@ fn an_ambiguous_prefix_names_the_jobs_it_could_mean() {
 }
 
 #[test]
-fn a_prefix_in_capitals_is_as_good() {
+fn a_prefix_may_be_in_upper_case() {
     let setup = Setup::new();
     let id = setup.finished("true");
     assert_eq!(setup.job(&id[..6].to_uppercase())["id"], id.as_str());
 }
 
 #[test]
-fn arguments_that_are_no_text_are_refused() {
+fn arguments_that_are_not_utf8_are_rejected() {
     let setup = Setup::new();
     let told = setup.run(&[OsStr::new("run"), OsStr::new("echo"), OsStr::from_bytes(b"\xff")]);
     assert_eq!(told.status, Some(2), "{told:?}");
@@ -86,7 +86,7 @@ fn arguments_that_are_no_text_are_refused() {
 }
 
 #[test]
-fn a_home_that_others_can_write_to_is_refused() {
+fn a_home_that_others_can_write_to_is_rejected() {
     let setup = Setup::new();
     std::fs::create_dir(setup.home.path()).unwrap();
     std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o777)).unwrap();
@@ -98,7 +98,7 @@ fn a_home_that_others_can_write_to_is_refused() {
 }
 
 #[test]
-fn an_unknown_setting_is_refused_with_its_line() {
+fn an_unknown_setting_is_rejected_with_its_line() {
     let setup = Setup::new();
     setup.file("homing/config.toml", "[defaults]\ntimeot = \"2h\"\n");
     let told = setup.run(&["run", "true"]);
@@ -108,7 +108,7 @@ fn an_unknown_setting_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_session_that_cannot_be_is_refused() {
+fn an_invalid_session_is_rejected() {
     let setup = Setup::new();
     let mut command = setup.command(&["run", "true"]);
     command.env("HOMING_SESSION", "a\nb");
@@ -117,7 +117,7 @@ fn a_session_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_ledger_of_the_future_stops_reading_and_not_launching() {
+fn a_newer_ledger_prevents_reading_but_not_launching() {
     let setup = Setup::new();
     let id = setup.finished("true");
     for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {

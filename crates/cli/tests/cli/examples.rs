@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::setup::{Setup, answer};
 
 #[test]
-fn the_command_sink_is_woken_with_what_the_agent_reads() {
+fn the_command_sink_example_delivers_the_result() {
     let setup = Setup::new();
     let program = Path::new(env!("CARGO_BIN_EXE_homing"));
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/command_sink/run.sh");
@@ -27,7 +27,7 @@ fn the_command_sink_is_woken_with_what_the_agent_reads() {
 }
 
 #[test]
-fn the_command_sink_keeps_a_wake_that_comes_again_once() {
+fn the_command_sink_example_ignores_repeated_wakes() {
     let setup = Setup::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/command_sink/wake.sh");
     let wake = |session: &str| {

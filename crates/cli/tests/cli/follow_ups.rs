@@ -3,7 +3,7 @@
 use crate::setup::Setup;
 
 #[test]
-fn a_session_that_waits_or_reads_the_result_is_told() {
+fn waiting_for_a_job_or_reading_its_result_acknowledges_it() {
     let setup = Setup::new();
     for verb in ["wait", "result"] {
         let id = setup.finished_with(&["--session", "chat-1"], "true");
@@ -18,7 +18,7 @@ fn a_session_that_waits_or_reads_the_result_is_told() {
 }
 
 #[test]
-fn another_session_may_look_and_changes_nothing() {
+fn reading_by_another_session_acknowledges_nothing() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", "chat-1"], "true");
     let note = format!(
@@ -36,7 +36,7 @@ fn another_session_may_look_and_changes_nothing() {
 }
 
 #[test]
-fn only_looking_tells_nobody() {
+fn read_only_commands_acknowledge_nothing() {
     let setup = Setup::new();
     let id = setup.finished("true");
     for looking in [&["show", &id][..], &["output", &id], &["list"], &["follow-ups"]] {
@@ -46,7 +46,7 @@ fn only_looking_tells_nobody() {
 }
 
 #[test]
-fn a_session_is_not_told_of_what_it_ended_itself() {
+fn a_session_gets_no_result_for_a_job_that_it_killed() {
     let setup = Setup::new();
     let own = setup.launch_with(&["--session", "chat-1"], "sleep MARK");
     setup.run_as("chat-1", &["kill", &own]);
@@ -77,7 +77,7 @@ fn a_follow_up_is_acknowledged_retried_and_dropped() {
 }
 
 #[test]
-fn what_is_not_over_cannot_be_acknowledged_but_dropped() {
+fn an_unfinished_job_can_be_dropped_but_not_acknowledged() {
     let setup = Setup::new();
     let (over, running) = (setup.finished("true"), setup.launch("sleep MARK"));
     for verb in ["ack", "retry"] {

@@ -1,4 +1,4 @@
-//! What a harness hears from `homing hook`, with inputs as harnesses have given them.
+//! What a harness hook_answer from `homing hook`, with inputs as harnesses have given them.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -45,9 +45,9 @@ impl Setup {
         }
     }
 
-    /// What a harness hears that must always hear that all is well.
+    /// What a harness hook_answer that must always hear that all is well.
     #[track_caller]
-    fn hears(&self, harness: &str, input: &Value) -> Value {
+    fn hook_answer(&self, harness: &str, input: &Value) -> Value {
         let answer = self.hook(&[harness], &input.to_string());
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
         match answer.stdout.as_str() {
@@ -58,55 +58,55 @@ impl Setup {
 }
 
 #[test]
-fn a_result_is_told_once_and_acknowledged_when_the_agent_has_had_it() {
+fn a_result_is_delivered_once_and_acknowledged_when_the_agent_has_received_it() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built; exit 3");
-    assert_eq!(setup.hears("claude-code", &stop("another")), Value::Null);
-    let heard = setup.hears("claude-code", &stop(SESSION));
+    assert_eq!(setup.hook_answer("claude-code", &stop("another")), Value::Null);
+    let heard = setup.hook_answer("claude-code", &stop(SESSION));
     assert_eq!(heard["decision"], "block");
     let reason = heard["reason"].as_str().expect("a reason");
     assert!(reason.contains(&id) && reason.contains("built"), "{reason}");
     assert_eq!(setup.follow_up(&id), "handed_off");
     // Another hook at the end of the same turn, where the transcript is not written yet: that proves nothing.
-    assert_eq!(setup.hears("claude-code", &stop(SESSION)), Value::Null);
+    assert_eq!(setup.hook_answer("claude-code", &stop(SESSION)), Value::Null);
     assert_eq!(setup.follow_up(&id), "handed_off");
     // The turn that it began has ended.
     let next = with(stop(SESSION), "stop_hook_active", true);
-    assert_eq!(setup.hears("claude-code", &next), Value::Null);
+    assert_eq!(setup.hook_answer("claude-code", &next), Value::Null);
     assert_eq!(setup.follow_up(&id), "acknowledged");
-    assert_eq!(setup.hears("claude-code", &stop(SESSION)), Value::Null);
+    assert_eq!(setup.hook_answer("claude-code", &stop(SESSION)), Value::Null);
 }
 
 #[test]
-fn where_there_is_a_transcript_it_proves_what_the_agent_has_had() {
+fn the_transcript_proves_what_the_agent_has_received() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built");
     let transcript = setup.file("transcript.jsonl", "{}\n");
     let input = with(stop(SESSION), "transcript_path", transcript.to_str().expect("text"));
-    let heard = setup.hears("claude-code", &input);
+    let heard = setup.hook_answer("claude-code", &input);
     let other = setup.finished_with(&["--session", SESSION], "echo other");
     // It was kept from stopping, and has not had what for: it is not kept again.
     let kept = with(input.clone(), "stop_hook_active", true);
-    assert_eq!(setup.hears("claude-code", &kept), Value::Null);
+    assert_eq!(setup.hook_answer("claude-code", &kept), Value::Null);
     assert_eq!((setup.follow_up(&id), setup.follow_up(&other)), ("handed_off".into(), "pending".into()));
     setup.file("transcript.jsonl", &format!("{}\n", json!({"message": heard["reason"]})));
-    let heard = setup.hears("claude-code", &kept);
+    let heard = setup.hook_answer("claude-code", &kept);
     assert!(heard["reason"].as_str().is_some_and(|reason| reason.contains(&other)), "{heard}");
     assert_eq!((setup.follow_up(&id), setup.follow_up(&other)), ("acknowledged".into(), "handed_off".into()));
 }
 
 #[test]
-fn what_is_never_confirmed_is_told_again_under_the_same_id() {
+fn an_unconfirmed_wake_is_delivered_again_with_the_same_id() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built");
     let transcript = setup.file("transcript.jsonl", "{}\n");
     let input = with(stop(SESSION), "transcript_path", transcript.to_str().expect("text"));
-    let first = setup.hears("claude-code", &input);
-    assert_eq!(setup.hears("claude-code", &input), Value::Null);
+    let first = setup.hook_answer("claude-code", &input);
+    assert_eq!(setup.hook_answer("claude-code", &input), Value::Null);
     // As if 15 minutes had gone by.
     let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
     ledger.execute("UPDATE wakes SET next_at = 0", []).expect("a wake");
-    assert_eq!(setup.hears("claude-code", &input), first, "to the letter");
+    assert_eq!(setup.hook_answer("claude-code", &input), first, "to the letter");
     assert_eq!(setup.follow_up(&id), "handed_off");
 }
 
@@ -114,28 +114,28 @@ fn what_is_never_confirmed_is_told_again_under_the_same_id() {
 fn what_the_user_writes_is_added_to() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built");
-    let heard = setup.hears("codex", &codex_prompt(SESSION));
+    let heard = setup.hook_answer("codex", &codex_prompt(SESSION));
     assert_eq!(heard["hookSpecificOutput"]["hookEventName"], "UserPromptSubmit");
     let context = heard["hookSpecificOutput"]["additionalContext"].as_str().expect("a text");
     assert!(context.contains(&id), "{context}");
-    assert_eq!(setup.hears("codex", &codex_prompt(SESSION)), Value::Null);
+    assert_eq!(setup.hook_answer("codex", &codex_prompt(SESSION)), Value::Null);
 }
 
 #[test]
-fn harnesses_that_are_known_from_their_documentation_are_answered_as_it_says() {
+fn answers_follow_the_documentation_of_each_harness() {
     let setup = Setup::new();
     let gemini = |event: &str| {
         json!({"session_id": SESSION, "transcript_path": "", "cwd": "/work", "hook_event_name": event,
             "timestamp": "2026-11-22T11:00:00Z", "prompt": "x", "prompt_response": "y", "stop_hook_active": false})
     };
-    let heard = setup.hears("gemini", &gemini("SessionStart"));
+    let heard = setup.hook_answer("gemini", &gemini("SessionStart"));
     let context = heard["hookSpecificOutput"]["additionalContext"].as_str().expect("a text");
     assert!(
         context.contains(&format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run")),
         "{context}"
     );
     setup.finished_with(&["--session", SESSION], "echo built");
-    let heard = setup.hears("gemini", &gemini("AfterAgent"));
+    let heard = setup.hook_answer("gemini", &gemini("AfterAgent"));
     assert!(
         heard["decision"] == "deny" && heard["reason"].as_str().is_some_and(|text| text.contains("built"))
     );
@@ -144,20 +144,24 @@ fn harnesses_that_are_known_from_their_documentation_are_answered_as_it_says() {
         json!({"conversation_id": "c-1", "generation_id": "g", "hook_event_name": event, "status": status,
             "loop_count": 0, "cursor_version": "3.7.21", "workspace_roots": ["/work"], "transcript_path": null})
     };
-    let heard = setup.hears("cursor", &cursor("sessionStart", "completed"));
+    let heard = setup.hook_answer("cursor", &cursor("sessionStart", "completed"));
     assert_eq!(heard["env"]["HOMING_SESSION"], "c-1");
     setup.finished_with(&["--session", "c-1"], "echo built");
-    assert_eq!(setup.hears("cursor", &cursor("stop", "aborted")), Value::Null, "the user has broken it off");
-    let heard = setup.hears("cursor", &cursor("stop", "completed"));
+    assert_eq!(
+        setup.hook_answer("cursor", &cursor("stop", "aborted")),
+        Value::Null,
+        "the user has broken it off"
+    );
+    let heard = setup.hook_answer("cursor", &cursor("stop", "completed"));
     assert!(heard["followup_message"].as_str().is_some_and(|text| text.contains("built")), "{heard}");
 
     let goose = json!({"event": "Stop", "session_id": "20261122_1", "last_assistant_message": "Done."});
     setup.finished_with(&["--session", "20261122_1"], "echo built");
-    assert_eq!(setup.hears("goose", &goose)["decision"], "block");
+    assert_eq!(setup.hook_answer("goose", &goose)["decision"], "block");
 }
 
 #[test]
-fn nothing_that_goes_wrong_disturbs_the_harness() {
+fn errors_do_not_disturb_the_harness() {
     let setup = Setup::new();
     let fine = stop(SESSION).to_string();
     for (arguments, input, reason) in [
@@ -180,7 +184,7 @@ fn nothing_that_goes_wrong_disturbs_the_harness() {
 }
 
 #[test]
-fn a_ledger_that_is_locked_holds_no_turn_up() {
+fn a_locked_ledger_does_not_delay_a_turn() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", SESSION], "echo built");
     let mut ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("a ledger");
@@ -190,15 +194,18 @@ fn a_ledger_that_is_locked_holds_no_turn_up() {
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
     assert!(answer.stderr.contains("ledger"), "{answer:?}");
     drop(lock);
-    assert_eq!(setup.hears("claude-code", &stop(SESSION))["decision"], "block");
+    assert_eq!(setup.hook_answer("claude-code", &stop(SESSION))["decision"], "block");
     assert_eq!(setup.follow_up(&id), "handed_off");
 }
 
 #[test]
-fn where_nothing_was_launched_nothing_is_made() {
+fn a_hook_does_not_create_a_home() {
     let setup = Setup::new();
     for event in ["Stop", "UserPromptSubmit", "SessionEnd"] {
-        assert_eq!(setup.hears("claude-code", &with(stop(SESSION), "hook_event_name", event)), Value::Null);
+        assert_eq!(
+            setup.hook_answer("claude-code", &with(stop(SESSION), "hook_event_name", event)),
+            Value::Null
+        );
     }
     let answer = setup.hook(&["claude-code", "--wait"], &stop(SESSION).to_string());
     assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(0), "", ""));
@@ -206,7 +213,7 @@ fn where_nothing_was_launched_nothing_is_made() {
 }
 
 #[test]
-fn a_hook_does_not_stay_where_it_would_be_waited_for() {
+fn a_waiting_hook_exits_where_it_would_block_the_harness() {
     let setup = Setup::new();
     let id = setup.launch_with(&["--session", SESSION], "sleep MARK");
     for entrypoint in ["sdk-cli", "cli"] {
@@ -228,7 +235,7 @@ fn a_hook_does_not_stay_where_it_would_be_waited_for() {
 }
 
 #[test]
-fn a_plugin_that_listens_hears_of_the_end_and_says_when_the_agent_has_had_it() {
+fn a_listening_plugin_receives_the_result_and_confirms_it() {
     let setup = Setup::new();
     let gate = setup.home.scratch().join("gate");
     let script = format!("until [ -e {} ]; do sleep 0.02; done; echo built", gate.display());
@@ -247,12 +254,12 @@ fn a_plugin_that_listens_hears_of_the_end_and_says_when_the_agent_has_had_it() {
     assert!(told["text"].as_str().is_some_and(|text| text.contains("built")), "{told}");
     assert_eq!(setup.follow_up(&id), "handed_off");
     let shown = json!({"hook_event_name": "homing.shown", "session_id": "ses_1", "wake": told["wake"]});
-    assert_eq!(setup.hears("opencode", &shown), Value::Null);
+    assert_eq!(setup.hook_answer("opencode", &shown), Value::Null);
     assert_eq!(setup.follow_up(&id), "acknowledged");
 }
 
 #[test]
-fn who_waits_ends_when_nobody_listens_any_more() {
+fn a_waiting_hook_exits_when_its_reader_is_gone() {
     let setup = Setup::new();
     let id = setup.launch_with(&["--session", "ses_1"], "sleep MARK");
     let mut command = setup.command(&["hook", "opencode", "--wait"]);

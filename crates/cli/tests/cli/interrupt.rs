@@ -8,7 +8,7 @@ use crate::setup::{Running, Setup};
 
 /// The same command with the signals as they are by default. In the background of a script, and below nohup(1), some are
 /// ignored, and so they would be by every program that the tests start (signal(7)).
-fn hearing_signals(inner: Command) -> Command {
+fn with_default_signals(inner: Command) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=HUP,INT,TERM").arg(inner.get_program()).args(inner.get_args());
     for (name, value) in inner.get_envs() {
@@ -21,12 +21,12 @@ fn hearing_signals(inner: Command) -> Command {
 }
 
 #[test]
-fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
+fn a_signal_ends_the_wait_but_not_the_job() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     for arguments in [&["wait", id.as_str()][..], &["output", "--follow", &id]] {
         for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-            let waiting = Running::start(hearing_signals(setup.command(arguments)));
+            let waiting = Running::start(with_default_signals(setup.command(arguments)));
             waiting.send_once_explained(signal);
             let answer = waiting.end();
             assert_eq!((answer.status, answer.stdout.as_str()), (Some(status), ""), "{answer:?}");
@@ -63,7 +63,7 @@ fn a_signal_that_comes_as_soon_as_it_is_caught_is_not_lost() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let wait = hearing_signals(setup.command(&["wait", &id]));
+        let wait = with_default_signals(setup.command(&["wait", &id]));
         let mut slow = Command::new(wait.get_program());
         let mut arguments = wait.get_args();
         slow.args(arguments.next()).args(SLOWLY).args(arguments);
@@ -84,10 +84,10 @@ fn skip(reason: &str) {
 }
 
 #[test]
-fn a_signal_to_a_run_that_stays_leaves_the_job_alone_and_says_its_id() {
+fn a_signal_ends_run_wait_but_not_the_job_and_prints_the_job_id() {
     let setup = Setup::new();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let mut staying = Running::start(hearing_signals(setup.command(&[
+        let mut staying = Running::start(with_default_signals(setup.command(&[
             "run",
             "--wait",
             &setup.marked("echo ready; sleep MARK"),

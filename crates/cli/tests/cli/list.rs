@@ -16,14 +16,14 @@ fn a_list_in_a_pipe_has_a_header_and_tabs() {
 }
 
 #[test]
-fn an_empty_list_says_so_where_it_does_no_harm() {
+fn an_empty_list_prints_a_message_to_standard_error() {
     let answer = Setup::new().run(&["list"]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""));
     assert_eq!(answer.stderr, "homing: no jobs to show (run homing run COMMAND to launch one)\n");
 }
 
 #[test]
-fn a_list_is_bounded_and_says_what_it_leaves_out() {
+fn a_list_is_limited_and_reports_omitted_jobs() {
     let setup = Setup::new();
     let ids: Vec<String> = (0..3).map(|_| setup.finished("true")).collect();
     let answer = setup.run(&["list", "--limit", "2"]);
@@ -52,7 +52,7 @@ fn jobs_are_listed_by_state_and_session() {
 }
 
 #[test]
-fn nothing_of_a_job_controls_a_terminal() {
+fn output_of_commands_contains_no_control_characters() {
     let setup = Setup::new();
     let evil = "\x1b]0;owned\x07\x1b[31mred\x1b[0m";
     let id =
@@ -114,7 +114,7 @@ fn details_are_aligned_and_complete() {
 }
 
 #[test]
-fn details_of_a_running_job_say_when_it_is_ended_at_the_latest() {
+fn details_of_a_running_job_show_its_deadline() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     let shown = setup.run(&["show", &id]).stdout;

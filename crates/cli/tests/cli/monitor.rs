@@ -35,7 +35,7 @@ fn kept(path: &Path) -> (Value, String) {
 }
 
 #[test]
-fn once_tells_what_is_due_through_a_program() {
+fn once_delivers_what_is_due_through_a_program() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", "chat-1"], "echo out; exit 3");
     let (keeper, kept_at) = setup.keeper();
@@ -75,7 +75,7 @@ fn events_are_documents_for_programs() {
 }
 
 #[test]
-fn a_job_that_ends_while_it_runs_is_told_at_once() {
+fn a_job_that_finishes_while_the_monitor_runs_is_delivered_immediately() {
     let setup = Setup::new();
     let (keeper, kept_at) = setup.keeper();
     let monitor = monitor(&setup, &["--command", "sh", &keeper]);
@@ -87,7 +87,7 @@ fn a_job_that_ends_while_it_runs_is_told_at_once() {
 }
 
 #[test]
-fn interrupting_it_is_a_clean_end() {
+fn an_interrupt_stops_the_monitor_cleanly() {
     let setup = Setup::new();
     let monitor = monitor(&setup, &["--command", "true"]);
     monitor.send_once_explained(Signal::INT);
@@ -95,7 +95,7 @@ fn interrupting_it_is_a_clean_end() {
 }
 
 #[test]
-fn stopping_waits_for_a_program_at_work_and_a_second_signal_does_not() {
+fn stopping_waits_for_a_running_program_until_a_second_signal() {
     let setup = Setup::new();
     let id = setup.finished("true");
     let at_work = setup.home.scratch().join("at-work");
@@ -115,7 +115,7 @@ fn stopping_waits_for_a_program_at_work_and_a_second_signal_does_not() {
 }
 
 #[test]
-fn a_second_one_waits_and_takes_over() {
+fn a_second_monitor_waits_and_takes_over() {
     let setup = Setup::new();
     let first = monitor(&setup, &["--command", "true"]);
     let pid = first.pid();
@@ -138,7 +138,7 @@ fn a_second_one_waits_and_takes_over() {
 }
 
 #[test]
-fn one_that_waits_can_be_stopped_too() {
+fn a_standby_monitor_can_be_stopped() {
     let setup = Setup::new();
     let first = monitor(&setup, &["--command", "true"]);
     let mut second = Running::start(setup.command(&["monitor", "--json", "--command", "true"]));
@@ -148,7 +148,7 @@ fn one_that_waits_can_be_stopped_too() {
 }
 
 #[test]
-fn without_a_sink_it_says_that_nobody_is_woken() {
+fn a_monitor_without_a_sink_or_route_prints_a_note() {
     let setup = Setup::new();
     let id = setup.finished("true");
     let answer = setup.run(&["monitor", "--once"]);
@@ -172,7 +172,7 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
 }
 
 #[test]
-fn a_command_that_is_none_is_wrong_usage() {
+fn an_invalid_command_is_a_usage_error() {
     let setup = Setup::new();
     let answer = setup.run(&["monitor", "--command", "agent", "{sesion}"]);
     assert_eq!(answer.status, Some(2), "{answer:?}");
@@ -181,7 +181,7 @@ fn a_command_that_is_none_is_wrong_usage() {
 }
 
 #[test]
-fn whoever_stops_reading_its_events_stops_it() {
+fn the_monitor_stops_when_the_reader_of_its_events_is_gone() {
     let setup = Setup::new();
     let mut monitor = monitor(&setup, &["--command", "true"]);
     monitor.close_stdout();
@@ -190,7 +190,7 @@ fn whoever_stops_reading_its_events_stops_it() {
 }
 
 #[test]
-fn a_service_manager_hears_how_it_is() {
+fn the_service_manager_is_notified() {
     let setup = Setup::new();
     let path = setup.home.scratch().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -219,7 +219,7 @@ fn a_service_manager_hears_how_it_is() {
 }
 
 #[test]
-fn a_configuration_that_is_changed_is_in_force_at_once() {
+fn a_changed_configuration_applies_immediately() {
     let setup = Setup::new();
     let (keeper, kept_at) = setup.keeper();
     setup.configure("");

@@ -20,7 +20,7 @@ fn install(setup: &Setup, arguments: &[&str]) -> Answer {
 }
 
 #[test]
-fn install_writes_a_unit_and_says_how_to_start_it() {
+fn install_writes_a_unit_and_prints_the_start_commands() {
     let setup = Setup::new();
     let path = unit_path(&setup);
     let installed = install(&setup, &["--command", "./wake", "--session={session}", "50% of $HOME"]);
@@ -45,7 +45,7 @@ fn install_writes_a_unit_and_says_how_to_start_it() {
 }
 
 #[test]
-fn systemd_has_nothing_to_say_against_the_unit() {
+fn systemd_accepts_the_unit() {
     let setup = Setup::new();
     install(&setup, &["--command", "sh", "-c", "test \"$1\" = 100% \\ ; true", "--", "{session}"]);
     let runtime = setup.home.scratch().join("runtime");
@@ -63,7 +63,7 @@ fn systemd_has_nothing_to_say_against_the_unit() {
 }
 
 #[test]
-fn documents_for_programs() {
+fn service_documents() {
     let setup = Setup::new();
     let path = unit_path(&setup);
     let start = ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
@@ -80,7 +80,7 @@ fn documents_for_programs() {
 }
 
 #[test]
-fn what_somebody_else_wrote_is_left_alone() {
+fn a_foreign_unit_is_not_changed() {
     let setup = Setup::new();
     let path = setup.file("systemd/user/homing-monitor.service", "[Service]\n");
     for verb in ["install", "uninstall"] {
@@ -124,7 +124,7 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
 }
 
 #[test]
-fn a_service_that_would_wake_nobody_says_so() {
+fn installing_a_service_without_a_sink_prints_a_note() {
     let setup = Setup::new();
     let installed = install(&setup, &[]);
     assert_eq!(installed.status, Some(0));

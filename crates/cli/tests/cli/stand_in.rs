@@ -25,7 +25,7 @@ struct Documented {
     input: fn(event: &str, round: u64) -> Value,
     /// What in the answer it gives to the agent at the start, and what it goes on with at the end of a turn.
     context: fn(&Value) -> Option<&str>,
-    goes_on_with: fn(&Value) -> Option<&str>,
+    continuation: fn(&Value) -> Option<&str>,
     /// How its MCP server stands in its configuration: a file, and what is in it.
     server: (&'static str, &'static str),
 }
@@ -42,7 +42,7 @@ const GEMINI: Documented = Documented {
             "prompt": "go", "prompt_response": "done", "stop_hook_active": round > 0})
     },
     context: |answer| answer["hookSpecificOutput"]["additionalContext"].as_str(),
-    goes_on_with: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "deny"),
+    continuation: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "deny"),
     server: (".gemini/settings.json", "/mcpServers/homing/args/0"),
 };
 
@@ -58,7 +58,7 @@ const CURSOR: Documented = Documented {
             "transcript_path": null, "session_id": "7f0e4b53-9f2c-4c1e-8f3b-1c6e0f0e5c9d", "status": "completed", "loop_count": round})
     },
     context: |answer| answer["additional_context"].as_str(),
-    goes_on_with: |answer| answer["followup_message"].as_str(),
+    continuation: |answer| answer["followup_message"].as_str(),
     server: (".cursor/mcp.json", "/mcpServers/homing/args/0"),
 };
 
@@ -70,7 +70,7 @@ const GOOSE: Documented = Documented {
     stop: "Stop",
     input: |event, _| json!({"event": event, "session_id": "20261122_7", "last_assistant_message": "Done."}),
     context: |_| None,
-    goes_on_with: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "block"),
+    continuation: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "block"),
     server: (".agents/plugins/homing/plugin.json", "/name"),
 };
 
@@ -153,7 +153,7 @@ impl StandIn<'_> {
         self.setup.wait_for_end(&id);
         for round in 0..10 {
             let Some(answer) = self.call(self.documented.stop, round) else { break };
-            let Some(next) = (self.documented.goes_on_with)(&answer) else { break };
+            let Some(next) = (self.documented.continuation)(&answer) else { break };
             read.push(next.to_owned());
         }
         assert_eq!(self.setup.follow_up(&id), "acknowledged");
@@ -168,7 +168,7 @@ fn folder_with_homing(setup: &Setup) -> PathBuf {
     bin
 }
 
-fn plays_a_session(documented: &Documented) {
+fn play_session(documented: &Documented) {
     let setup = Setup::new();
     let bin = folder_with_homing(&setup);
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("there is a path"));
@@ -186,22 +186,22 @@ fn plays_a_session(documented: &Documented) {
 }
 
 #[test]
-fn gemini_as_documented_is_told() {
-    plays_a_session(&GEMINI);
+fn gemini_receives_the_result() {
+    play_session(&GEMINI);
 }
 
 #[test]
-fn cursor_as_documented_is_told() {
-    plays_a_session(&CURSOR);
+fn cursor_receives_the_result() {
+    play_session(&CURSOR);
 }
 
 #[test]
-fn goose_as_documented_is_told() {
-    plays_a_session(&GOOSE);
+fn goose_receives_the_result() {
+    play_session(&GOOSE);
 }
 
 #[test]
-fn homing_is_named_as_it_is_found() {
+fn setup_uses_the_program_name_that_path_resolves() {
     let setup = Setup::new();
     let bin = folder_with_homing(&setup);
     let named = |path: &Path| {
@@ -220,7 +220,7 @@ fn homing_is_named_as_it_is_found() {
 }
 
 #[test]
-fn a_file_that_cannot_be_understood_stops_everything() {
+fn an_invalid_file_leaves_every_file_unchanged() {
     let setup = Setup::new();
     let broken = setup.file(".cursor/hooks.json", "{\"version\": 1,,}\n");
     let run = |more: &[&str]| {
@@ -242,7 +242,7 @@ fn a_file_that_cannot_be_understood_stops_everything() {
 }
 
 #[test]
-fn a_route_of_the_users_own_is_enough() {
+fn setup_keeps_a_route_of_the_user() {
     let setup = Setup::new();
     let own = "[sinks.mine]\npreset = \"cursor\"\n\n[[routes]]\nharness = \"cursor\"\nsink = \"mine\"\n";
     let config = setup.file("homing/config.toml", own);
@@ -274,7 +274,7 @@ fn the_route_stays_as_long_as_one_scope_needs_it() {
 }
 
 #[test]
-fn what_a_harness_does_not_know_is_said() {
+fn unsupported_arguments_are_rejected() {
     let setup = Setup::new();
     let answer = setup.run(&["setup", "goose", "--scope", "project"]);
     assert_eq!(answer.status, Some(1));

@@ -8,7 +8,7 @@ use testkit::wait_until;
 use crate::setup::{Setup, send};
 
 #[test]
-fn wait_exits_as_the_job_did() {
+fn wait_exits_with_the_status_of_the_job() {
     let setup = Setup::new();
     for (options, script, status) in [
         (&[][..], "exit 0", 0),
@@ -23,7 +23,7 @@ fn wait_exits_as_the_job_did() {
 }
 
 #[test]
-fn wait_exits_with_125_where_the_job_has_no_status_of_its_own() {
+fn wait_exits_with_125_for_a_job_without_an_exit_status() {
     let setup = Setup::new();
     let killed = setup.launch("sleep MARK");
     setup.kill(&killed);
@@ -63,7 +63,7 @@ fn any_of_several_jobs_is_enough() {
 }
 
 #[test]
-fn waiting_in_vain_exits_with_75() {
+fn an_elapsed_wait_exits_with_75() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     let answer = setup.run(&["wait", &id, "--timeout", "10ms"]);
@@ -78,7 +78,7 @@ fn waiting_in_vain_exits_with_75() {
 }
 
 #[test]
-fn killing_succeeds_when_all_are_over() {
+fn kill_succeeds_when_all_jobs_have_finished() {
     let setup = Setup::new();
     let (over, running) = (setup.finished("exit 7"), setup.launch("sleep MARK"));
     let answer = setup.run(&["kill", &over, &running]);
@@ -89,7 +89,7 @@ fn killing_succeeds_when_all_are_over() {
 }
 
 #[test]
-fn jobs_that_are_killed_together_end_side_by_side() {
+fn kill_ends_jobs_in_parallel() {
     let setup = Setup::new();
     // Each of them would use up its whole time of grace.
     let stubborn = "trap '' TERM; echo ready; while true; do sleep 0.05; done";

@@ -8,7 +8,7 @@ use crate::setup::{Setup, answer};
 const QUIET: &str = "monitor.autostart = false\n";
 
 /// A home with one job that could not be told.
-fn untold(settings: &str, script: &str) -> (Setup, String) {
+fn undelivered(settings: &str, script: &str) -> (Setup, String) {
     let setup = Setup::new();
     setup.configure(&format!(
         "{QUIET}{settings}[sinks.app]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n\
@@ -27,20 +27,20 @@ fn follow_up(setup: &Setup) -> Value {
 }
 
 #[test]
-fn what_failed_is_tried_again_later() {
-    let (setup, _) = untold("", "echo no such room >&2; exit 3");
+fn a_failed_wake_is_retried_later() {
+    let (setup, _) = undelivered("", "echo no such room >&2; exit 3");
     insta::assert_json_snapshot!(follow_up(&setup));
 }
 
 #[test]
-fn what_is_busy_is_put_off_without_using_up_an_attempt() {
-    let (setup, _) = untold("", "echo a turn runs >&2; exit 75");
+fn a_busy_session_does_not_use_up_an_attempt() {
+    let (setup, _) = undelivered("", "echo a turn runs >&2; exit 75");
     insta::assert_json_snapshot!(follow_up(&setup));
 }
 
 #[test]
-fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
-    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+fn a_wake_without_retries_left_is_dead_and_can_be_retried() {
+    let (setup, id) = undelivered("monitor.retries = []\n", "echo no such room >&2; exit 3");
     insta::assert_json_snapshot!(follow_up(&setup));
 
     let table = setup.run(&["follow-ups"]);
@@ -59,7 +59,7 @@ fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
 }
 
 #[test]
-fn what_has_no_way_is_held_and_says_so() {
+fn a_wake_without_a_route_is_held_with_a_reason() {
     let setup = Setup::new();
     setup.configure(&format!(
         "{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsession = \"chat-*\"\nsink = \"app\"\n"
@@ -76,8 +76,8 @@ fn what_has_no_way_is_held_and_says_so() {
 }
 
 #[test]
-fn a_job_shows_every_attempt_to_tell_of_it() {
-    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+fn show_lists_every_delivery_attempt() {
+    let (setup, id) = undelivered("monitor.retries = []\n", "echo no such room >&2; exit 3");
     setup.run(&["retry", &id]);
     setup.run(&["monitor", "--once"]);
     let shown = setup.run(&["show", &id]).stdout;
@@ -117,7 +117,7 @@ fn a_route_is_tried_with_a_test_wake() {
 }
 
 #[test]
-fn where_nothing_is_configured_the_preset_of_the_harness_is_tried() {
+fn doctor_uses_the_preset_of_the_harness_by_default() {
     let setup = Setup::new();
     let refused = setup.run(&["doctor", "--wake", "chat-1"]);
     assert!(refused.stdout.contains("✗ route    chat-1: no sink is configured\n"), "{refused:?}");
