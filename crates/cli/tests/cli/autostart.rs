@@ -1,4 +1,4 @@
-//! `homing run` sees to it that somebody will tell the session.
+//! `homing run` starts a monitor that delivers the result.
 
 use testkit::wait_until;
 
@@ -7,13 +7,13 @@ use crate::setup::Setup;
 fn monitor_check(setup: &Setup) -> String {
     let checks = setup.run(&["doctor", "--json"]).json();
     let mut checks = checks.as_array().into_iter().flatten();
-    let check = checks.find(|check| check["name"] == "monitor").expect("it is checked");
+    let check = checks.find(|check| check["name"] == "monitor").expect("a check of the monitor");
     check["detail"].as_str().expect("text").to_owned()
 }
 
 fn wait_until_the_monitor_has_exited(setup: &Setup) {
-    wait_until("the monitor has ended", || monitor_check(setup) == "not active; the next launch starts it");
-    wait_until("it is gone", || setup.home.processes().is_empty());
+    wait_until("the monitor has exited", || monitor_check(setup) == "not active; the next launch starts it");
+    wait_until("its process is gone", || setup.home.processes().is_empty());
 }
 
 #[test]
@@ -27,15 +27,15 @@ fn a_launch_starts_a_monitor_that_exits_by_itself() {
     let id = setup.launch_with(&["--session", "chat-1"], "sleep MARK");
     wait_until("a monitor is active", || monitor_check(&setup).starts_with("active, pid "));
     setup.run_as("chat-2", &["kill", &id]);
-    wait_until("the session was told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is delivered", || setup.follow_up(&id) == "acknowledged");
     assert!(std::fs::read_to_string(kept).unwrap().contains("HOMING_SESSION=chat-1\n"));
     wait_until_the_monitor_has_exited(&setup);
     let log = std::fs::read_to_string(setup.home.path().join("monitor.log")).unwrap();
     assert!(log.contains("Z waking chat-1 through app: 1 job ("), "{log}");
 
-    // The next one starts another.
+    // The next launch starts another monitor.
     let id = setup.launch_with(&["--session", "chat-1"], "true");
-    wait_until("the session was told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is delivered", || setup.follow_up(&id) == "acknowledged");
     wait_until_the_monitor_has_exited(&setup);
 }
 
@@ -83,7 +83,7 @@ fn a_job_can_select_its_sink() {
         "[sinks.app]\ncommand = [\"sh\", \"{keeper}\"]\n[sinks.other]\ncommand = [\"false\"]\n"
     ));
     let id = setup.launch_with(&["--sink", "app"], "true");
-    wait_until("the session was told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is delivered", || setup.follow_up(&id) == "acknowledged");
     assert!(kept.exists());
     let shown = setup.run(&["show", &id]).stdout;
     assert!(shown.contains("\n  Sink         app\n"), "{shown}");

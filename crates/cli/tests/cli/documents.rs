@@ -1,11 +1,11 @@
-//! The shapes of JSON are contracts: golden files, with what differs from run to run blotted out.
+//! The shapes of JSON documents are contracts: golden files, with values that change between runs redacted.
 
 use insta::assert_json_snapshot;
 use serde_json::Value;
 
 use crate::setup::Setup;
 
-/// Fields that are different in every run.
+/// Fields whose values change between runs.
 const CHANGING: [&str; 14] = [
     "id",
     "pid",
@@ -23,7 +23,7 @@ const CHANGING: [&str; 14] = [
     "took_ms",
 ];
 
-/// The document with the kind of value in the place of each that changes.
+/// Replaces the changing values of a document by their types.
 pub(crate) fn steady(mut document: Value) -> Value {
     redact(&mut document);
     document
@@ -104,7 +104,7 @@ fn one_job_is_a_document_and_several_are_an_array() {
         assert_eq!(setup.run(&[verb, &one, "--json"]).json()["id"], one.as_str());
         let both = setup.run(&[verb, &one, &other, "--json"]).json();
         assert_eq!((&both[0]["id"], &both[1]["id"]), (&one.clone().into(), &other.clone().into()), "{verb}");
-        // Named twice it is still one.
+        // A job named twice is still one job.
         assert_eq!(setup.run(&[verb, &one, &one, "--json"]).json()["id"], one.as_str());
     }
 }

@@ -1,4 +1,4 @@
-//! Who counts as told, and who does not.
+//! Which commands acknowledge a result.
 
 use crate::setup::Setup;
 
@@ -29,7 +29,7 @@ fn reading_by_another_session_acknowledges_nothing() {
         assert_eq!((answer.status, &answer.stderr), (Some(0), &note), "{verb}");
         assert_eq!(setup.follow_up(&id), "pending", "{verb}");
     }
-    // Nobody waits for it any more, so there is nothing to note.
+    // A dropped follow-up is not open, so no note is printed.
     setup.run(&["drop", &id]);
     assert_eq!(setup.run_as("chat-2", &["wait", &id]).stderr, "");
     assert_eq!(setup.follow_up(&id), "suppressed");
@@ -39,9 +39,9 @@ fn reading_by_another_session_acknowledges_nothing() {
 fn read_only_commands_acknowledge_nothing() {
     let setup = Setup::new();
     let id = setup.finished("true");
-    for looking in [&["show", &id][..], &["output", &id], &["list"], &["follow-ups"]] {
-        assert_eq!(setup.run(looking).status, Some(0));
-        assert_eq!(setup.follow_up(&id), "pending", "{looking:?}");
+    for arguments in [&["show", &id][..], &["output", &id], &["list"], &["follow-ups"]] {
+        assert_eq!(setup.run(arguments).status, Some(0));
+        assert_eq!(setup.follow_up(&id), "pending", "{arguments:?}");
     }
 }
 

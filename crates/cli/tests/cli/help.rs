@@ -1,4 +1,4 @@
-//! Help is a contract: golden files.
+//! Help texts are contracts: golden files.
 
 use crate::setup::Setup;
 
@@ -30,7 +30,7 @@ fn help_of_every_command_matches_its_snapshot() {
     for command in COMMANDS {
         let answer = setup.run(&[command, "--help"]);
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
-        assert!(answer.stdout.contains("Examples:\n"), "{command} teaches by example");
+        assert!(answer.stdout.contains("Examples:\n"), "{command} has examples");
         insta::assert_snapshot!(format!("help_{command}"), answer.stdout);
     }
 }

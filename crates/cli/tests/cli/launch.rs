@@ -71,7 +71,7 @@ fn leftovers_are_kept_on_request() {
     let id = setup.finished_with(&["--leftovers", "keep"], "sleep MARK & exit 0");
     assert_eq!(setup.home.marked().len(), 1);
     assert_eq!(setup.job(&id)["leftovers"][0]["name"], "sleep");
-    assert!(setup.run(&["show", &id]).stdout.contains("left running"), "it is said");
+    assert!(setup.run(&["show", &id]).stdout.contains("left running"), "show lists leftovers");
     for process in setup.home.marked() {
         send(process.pid, Signal::KILL);
     }
@@ -169,7 +169,7 @@ fn a_shell_is_run_by_its_own_name() {
     let first_argument = "IFS= read -r line < /proc/$$/cmdline; echo \"${line%%/*}\"";
     symlink("/bin/sh", folder.join("sh")).unwrap();
     assert_eq!(run(first_argument), "sh\n");
-    // BusyBox looks up what it is asked to be by that name.
+    // BusyBox selects the applet by this name.
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
     match busybox {
         Some(busybox) => {

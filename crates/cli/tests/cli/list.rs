@@ -1,4 +1,4 @@
-//! `homing list` and `homing show`, as people and pipes read them.
+//! `homing list` and `homing show`, on terminals and in pipes.
 
 use crate::setup::Setup;
 
@@ -57,7 +57,7 @@ fn output_of_commands_contains_no_control_characters() {
     let evil = "\x1b]0;owned\x07\x1b[31mred\x1b[0m";
     let id =
         setup.finished_with(&["--name", evil], &format!("# {evil}\nprintf '\\033[31mout\\033[0m\\007\\n'"));
-    for looking in [
+    for arguments in [
         &["list"][..],
         &["show", &id],
         &["output", &id],
@@ -67,10 +67,10 @@ fn output_of_commands_contains_no_control_characters() {
         &["kill", &id],
         &["ack", &id],
     ] {
-        let answer = setup.run(looking);
+        let answer = setup.run(arguments);
         let shown = answer.stdout.clone() + &answer.stderr;
-        assert!(!shown.contains(['\x1b', '\x07']), "{looking:?}: {shown:?}");
-        assert!(shown.contains("red") || shown.contains("out"), "{looking:?}: {shown:?}");
+        assert!(!shown.contains(['\x1b', '\x07']), "{arguments:?}: {shown:?}");
+        assert!(shown.contains("red") || shown.contains("out"), "{arguments:?}: {shown:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `homing monitor`: wakes sessions, and ends in good order.
+//! `homing monitor`: delivers results, and stops cleanly.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -26,10 +26,10 @@ fn stop(monitor: Running) -> Answer {
     answer
 }
 
-/// What the keeper kept: the wake, and the variables.
+/// The wake and the environment variables that the keeper stored.
 fn kept(path: &Path) -> (Value, String) {
-    wait_until("the wake has come", || path.exists());
-    let text = std::fs::read_to_string(path).expect("it can be read");
+    wait_until("the wake has arrived", || path.exists());
+    let text = std::fs::read_to_string(path).expect("a readable file");
     let (wake, variables) = text.split_once('\n').expect("two parts");
     (serde_json::from_str(wake).expect("a document"), variables.to_owned())
 }
@@ -47,7 +47,7 @@ fn once_delivers_what_is_due_through_a_program() {
     assert_eq!(wake["jobs"][0]["id"], id.as_str());
     assert!(wake["text"].as_str().unwrap().contains("exit code 3"), "{wake}");
     let home = setup.home.path();
-    // Whoever runs the tests may have set variables for them.
+    // Ignore variables that configure the tests.
     let variables: Vec<&str> = variables.lines().filter(|line| !line.starts_with("HOMING_TEST_")).collect();
     let home = format!("HOMING_HOME={}", home.display());
     assert_eq!(variables, [&home, "HOMING_SESSION=chat-1", &format!("HOMING_WAKE={wake_id}")]);
@@ -81,7 +81,7 @@ fn a_job_that_finishes_while_the_monitor_runs_is_delivered_immediately() {
     let monitor = monitor(&setup, &["--command", "sh", &keeper]);
     let id = setup.launch("echo out");
     assert_eq!(kept(&kept_at).0["jobs"][0]["id"], id.as_str());
-    wait_until("it is acknowledged", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is acknowledged", || setup.follow_up(&id) == "acknowledged");
     let answer = stop(monitor);
     assert!(answer.stdout.ends_with("\"event\":\"stopping\",\"in_flight\":0}\n"), "{answer:?}");
 }
@@ -90,7 +90,7 @@ fn a_job_that_finishes_while_the_monitor_runs_is_delivered_immediately() {
 fn an_interrupt_stops_the_monitor_cleanly() {
     let setup = Setup::new();
     let monitor = monitor(&setup, &["--command", "true"]);
-    monitor.send_once_explained(Signal::INT);
+    monitor.send_once_caught(Signal::INT);
     assert_eq!(monitor.end().status, Some(0));
 }
 
@@ -98,18 +98,18 @@ fn an_interrupt_stops_the_monitor_cleanly() {
 fn stopping_waits_for_a_running_program_until_a_second_signal() {
     let setup = Setup::new();
     let id = setup.finished("true");
-    let at_work = setup.home.scratch().join("at-work");
+    let started = setup.home.scratch().join("started");
     let script =
-        setup.marked(&format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep MARK", at_work.display()));
+        setup.marked(&format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep MARK", started.display()));
     let mut monitor = monitor(&setup, &["--command", "sh", "-c", &script]);
-    wait_until("the program is at work", || at_work.exists());
+    wait_until("the program runs", || started.exists());
     monitor.send(Signal::TERM);
     monitor.read_until("\"event\":\"stopping\",\"in_flight\":1}\n");
     monitor.send(Signal::TERM);
     assert_eq!(monitor.end().status, Some(0));
     assert_eq!(setup.follow_up(&id), "pending");
-    // It does what it was started for, monitor or not.
-    let program = std::fs::read_to_string(at_work).unwrap().trim().parse().unwrap();
+    // The program keeps running without the monitor.
+    let program = std::fs::read_to_string(started).unwrap().trim().parse().unwrap();
     assert_eq!(setup.home.marked().iter().map(|process| process.pid).collect::<Vec<_>>(), [program]);
     send(program, Signal::KILL);
 }
@@ -129,7 +129,7 @@ fn a_second_monitor_waits_and_takes_over() {
         once.stderr,
         format!("homing: another monitor is active (pid {pid}) and delivers the results\n")
     );
-    wait_until("the first one has told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the first monitor has delivered", || setup.follow_up(&id) == "acknowledged");
 
     first.send(Signal::KILL);
     assert_eq!(first.end().status, None);
@@ -195,25 +195,25 @@ fn the_service_manager_is_notified() {
     let path = setup.home.scratch().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
-    let heard = || {
+    let receive = || {
         let mut bytes = [0; 1024];
-        let length = socket.recv(&mut bytes).expect("it says something");
+        let length = socket.recv(&mut bytes).expect("a notification");
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     };
     let mut command = setup.command(&["monitor", "--command", "true"]);
     command.env("NOTIFY_SOCKET", &path);
     let monitor = Running::start(command);
-    assert_eq!(heard(), "READY=1\nSTATUS=watching\n");
+    assert_eq!(receive(), "READY=1\nSTATUS=watching\n");
     monitor.send(Signal::TERM);
-    assert_eq!(heard(), "STOPPING=1\nSTATUS=stopping\n");
+    assert_eq!(receive(), "STOPPING=1\nSTATUS=stopping\n");
     assert_eq!(monitor.end().status, Some(0));
 
     let mut command = setup.command(&["monitor", "--command", "true"]);
     command.env("NOTIFY_SOCKET", &path);
     command.env("WATCHDOG_USEC", Duration::from_millis(200).as_micros().to_string());
     let monitor = Running::start(command);
-    assert_eq!(heard(), "READY=1\nSTATUS=watching\n");
-    assert_eq!((heard(), heard()), ("WATCHDOG=1\n".to_owned(), "WATCHDOG=1\n".to_owned()));
+    assert_eq!(receive(), "READY=1\nSTATUS=watching\n");
+    assert_eq!((receive(), receive()), ("WATCHDOG=1\n".to_owned(), "WATCHDOG=1\n".to_owned()));
     monitor.send(Signal::TERM);
     assert_eq!(monitor.end().status, Some(0));
 }
@@ -225,10 +225,10 @@ fn a_changed_configuration_applies_immediately() {
     setup.configure("");
     let id = setup.finished_with(&["--session", "chat-1"], "true");
     let monitor = monitor(&setup, &[]);
-    // What cannot be understood changes nothing, and ends nothing.
+    // An invalid configuration changes nothing, and does not stop the monitor.
     setup.configure("[sinks.app]\ncomand = [\"true\"]\n");
     setup.configure(&format!("[sinks.app]\ncommand = [\"sh\", \"{keeper}\"]\n[[routes]]\nsink = \"app\"\n"));
-    wait_until("the session was told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is delivered", || setup.follow_up(&id) == "acknowledged");
     assert!(kept_at.exists());
     let answer = stop(monitor);
     assert!(answer.stdout.contains("\"event\":\"configured\""), "{answer:?}");

@@ -1,4 +1,4 @@
-//! `homing output`: whole, in parts, as it comes, and to a reader that leaves.
+//! `homing output`: complete, partial, followed, and with a closed pipe.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -42,7 +42,10 @@ fn omitted_bytes_are_reported() {
     let mut lines = text.lines().skip(4);
     let named = lines.next().unwrap().replace(',', "");
     assert_eq!(named, format!("… {omitted} bytes omitted …"));
-    assert!(text.starts_with("1\n2\n3\n4\n") && text.ends_with("\n99999\n100000\n"), "both ends are there");
+    assert!(
+        text.starts_with("1\n2\n3\n4\n") && text.ends_with("\n99999\n100000\n"),
+        "head and tail are kept"
+    );
 
     let document = setup.run(&["output", &id, "--json"]).json();
     assert_eq!((&document["text"], &document["omitted_bytes"]), (&text.into(), &omitted.into()));
@@ -140,26 +143,26 @@ fn a_write_error_is_reported() {
             if arguments.contains(&"--raw") && arguments.contains(&"--json") {
                 continue;
             }
-            let (status, told) = run_on_full_disk(&arguments);
-            assert_eq!(status, Some(1), "{arguments:?}: {told}");
+            let (status, stderr) = run_on_full_disk(&arguments);
+            assert_eq!(status, Some(1), "{arguments:?}: {stderr}");
             assert!(
-                told.contains("homing: error: cannot write the output: No space left"),
-                "{arguments:?}: {told}"
+                stderr.contains("homing: error: cannot write the output: No space left"),
+                "{arguments:?}: {stderr}"
             );
         }
     }
     for arguments in [&["completions", "bash"][..], &["man"], &["--help"], &["--version"]] {
-        let (status, told) = run_on_full_disk(arguments);
-        assert_eq!(status, Some(1), "{arguments:?}: {told}");
+        let (status, stderr) = run_on_full_disk(arguments);
+        assert_eq!(status, Some(1), "{arguments:?}: {stderr}");
         assert!(
-            told.contains("homing: error: cannot write the output: No space left"),
-            "{arguments:?}: {told}"
+            stderr.contains("homing: error: cannot write the output: No space left"),
+            "{arguments:?}: {stderr}"
         );
     }
-    // What is wrong otherwise is told where it can be.
-    let (status, told) = run_on_full_disk(&["show", "0123", "--json"]);
-    assert_eq!(status, Some(3), "{told}");
-    assert!(told.starts_with("homing: error: no job 0123"), "{told}");
+    // Other errors go to standard error if standard output cannot be written.
+    let (status, stderr) = run_on_full_disk(&["show", "0123", "--json"]);
+    assert_eq!(status, Some(3), "{stderr}");
+    assert!(stderr.starts_with("homing: error: no job 0123"), "{stderr}");
 }
 
 #[test]
@@ -169,10 +172,10 @@ fn a_launch_with_a_write_error_prints_the_job_id_to_standard_error() {
         let mut command = setup.command(arguments);
         command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
         let newest = setup.run(&["list", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
-        assert!(told.contains(&format!("note: job {newest} was launched")), "{told}");
+        assert!(stderr.contains(&format!("note: job {newest} was launched")), "{stderr}");
         setup.wait_for_end(&newest);
     }
 }

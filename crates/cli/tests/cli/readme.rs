@@ -1,4 +1,4 @@
-//! What README.md says is so.
+//! README.md is correct.
 
 use homing::Config;
 

@@ -12,7 +12,7 @@ fn unit_path(setup: &Setup) -> PathBuf {
     setup.home.scratch().join("systemd/user/homing-monitor.service")
 }
 
-/// Installs with a `PATH` of the test's own.
+/// Installs with a fixed `PATH`.
 fn install(setup: &Setup, arguments: &[&str]) -> Answer {
     let mut command = setup.command(&[&["monitor", "install"], arguments].concat());
     command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
@@ -40,7 +40,7 @@ fn install_writes_a_unit_and_prints_the_start_commands() {
         unit.replace(env!("CARGO_BIN_EXE_homing"), "/PROGRAM").replace(scratch, "/SCRATCH")
     );
     let files: Vec<_> = path.parent().unwrap().read_dir().unwrap().collect();
-    assert_eq!(files.len(), 1, "nothing is left of writing it: {files:?}");
+    assert_eq!(files.len(), 1, "no temporary file remains: {files:?}");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
 }
 
@@ -55,8 +55,8 @@ fn systemd_accepts_the_unit() {
     verify.args(["verify", "--user"]).arg(unit_path(&setup)).env("XDG_RUNTIME_DIR", runtime);
     match verify.output() {
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && !said.contains("homing-monitor"), "{said}");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !errors.contains("homing-monitor"), "{errors}");
         }
         Err(error) => eprintln!("skipped: systemd-analyze cannot be run: {error}"),
     }

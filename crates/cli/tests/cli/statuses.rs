@@ -1,4 +1,4 @@
-//! Exit statuses: those of jobs, and those of waiting.
+//! Exit statuses of jobs and of waits.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn of_several_jobs_all_must_succeed() {
     let (good, better, bad) = (setup.launch("true"), setup.launch("true"), setup.launch("exit 7"));
     assert_eq!(setup.run(&["wait", &good, &better]).status, Some(0));
     assert_eq!(setup.run(&["wait", &good, &bad]).status, Some(1));
-    assert_eq!(setup.run(&["wait", &bad, &bad]).status, Some(7), "named twice it is one job");
+    assert_eq!(setup.run(&["wait", &bad, &bad]).status, Some(7), "a job named twice is one job");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn kill_succeeds_when_all_jobs_have_finished() {
 #[test]
 fn kill_ends_jobs_in_parallel() {
     let setup = Setup::new();
-    // Each of them would use up its whole time of grace.
+    // Each of these jobs uses up its grace period.
     let stubborn = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
     let ids = [0, 1, 2].map(|_| setup.launch_with(&["--grace", "2s"], stubborn));
     for id in &ids {
@@ -100,6 +100,6 @@ fn kill_ends_jobs_in_parallel() {
     let before = Instant::now();
     let answer = setup.run(&["kill", &ids[0], &ids[1], &ids[2]]);
     assert_eq!(answer.status, Some(0), "{answer:?}");
-    // One after the other they would take six seconds.
+    // Sequential kills would take six seconds.
     assert!(before.elapsed() < Duration::from_secs(5), "took {:?}", before.elapsed());
 }

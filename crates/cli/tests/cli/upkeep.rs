@@ -1,4 +1,4 @@
-//! `prune`, `doctor`, `completions` and `man`; and that reading makes no home.
+//! `prune`, `doctor`, `completions` and `man`. Read-only commands do not create a home.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,12 +7,12 @@ use crate::setup::Setup;
 #[test]
 fn prune_removes_only_old_acknowledged_jobs() {
     let setup = Setup::new();
-    let (told, undelivered) = (setup.finished("true"), setup.finished("true"));
+    let (acknowledged, undelivered) = (setup.finished("true"), setup.finished("true"));
     let running = setup.launch("sleep MARK");
-    setup.run(&["ack", &told]);
-    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n", "seven days are not over");
+    setup.run(&["ack", &acknowledged]);
+    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n", "seven days have not passed");
     assert_eq!(setup.run(&["prune", "--older-than", "0s"]).stdout, "removed 1 job\n");
-    assert_eq!(setup.run(&["show", &told]).status, Some(3));
+    assert_eq!(setup.run(&["show", &acknowledged]).status, Some(3));
     assert_eq!(setup.job(&undelivered)["state"], "finished");
     setup.kill(&running);
 }
@@ -79,7 +79,7 @@ fn read_only_commands_do_not_create_a_home() {
     let setup = Setup::new();
     let read = |arguments: &[&str]| {
         let answer = setup.run(arguments);
-        assert!(!setup.home.path().exists(), "{arguments:?} made a home");
+        assert!(!setup.home.path().exists(), "{arguments:?} created a home");
         answer
     };
     assert_eq!(read(&["list", "--json"]).stdout, "[]\n");
@@ -91,7 +91,7 @@ fn read_only_commands_do_not_create_a_home() {
     let doctor = read(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor:?}");
     assert!(doctor.stdout.contains("does not exist yet; the first launch makes it"), "{doctor:?}");
-    // A directory that was made for it stays empty.
+    // An existing empty directory stays empty.
     std::fs::create_dir(setup.home.path()).unwrap();
     std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n");

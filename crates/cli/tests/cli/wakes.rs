@@ -1,4 +1,4 @@
-//! What is seen of wakes that did not arrive, and how a route is tried.
+//! Failed wakes, and test wakes.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::setup::{Setup, answer};
 
 const QUIET: &str = "monitor.autostart = false\n";
 
-/// A home with one job that could not be told.
+/// A home with one job whose result could not be delivered.
 fn undelivered(settings: &str, script: &str) -> (Setup, String) {
     let setup = Setup::new();
     setup.configure(&format!(
@@ -113,7 +113,7 @@ fn a_route_is_tried_with_a_test_wake() {
 
     let checks = setup.run(&["doctor", "--wake", "chat-1", "--harness", "codex", "--json"]).json();
     insta::assert_json_snapshot!(steady(checks));
-    assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "a harness of nobody");
+    assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "--harness requires --wake");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn doctor_uses_the_preset_of_the_harness_by_default() {
     let setup = Setup::new();
     let refused = setup.run(&["doctor", "--wake", "chat-1"]);
     assert!(refused.stdout.contains("✗ route    chat-1: no sink is configured\n"), "{refused:?}");
-    // The harness is named, or known from a job of the session.
+    // The harness comes from the option, or from a job of the session.
     let mut launch = setup.command(&["run", "true"]);
     launch.env("HOMING_SESSION", "chat-2").env("HOMING_HARNESS", "codex");
     let id = answer(launch).stdout.trim_end().to_owned();
@@ -130,7 +130,7 @@ fn doctor_uses_the_preset_of_the_harness_by_default() {
         [&["doctor", "--wake", "chat-1", "--harness", "codex"][..], &["doctor", "--wake", "chat-2"]]
     {
         let mut doctor = setup.command(arguments);
-        // So that no agent is run.
+        // An empty PATH, so that no agent runs.
         doctor.env("PATH", setup.home.scratch());
         let answer = answer(doctor);
         let expected = format!(
