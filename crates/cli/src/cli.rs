@@ -25,7 +25,8 @@ const ABOUT: &str = "Background jobs for AI agents, with results that reliably r
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "homing", version, about = ABOUT, help_template = help_template::help_template(), after_help = help_template::ROUND_TRIP)]
+#[command(name = "homing", version, about = ABOUT)]
+#[command(help_template = help_template::help_template(), after_help = help_template::QUICK_START)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -7,7 +7,7 @@ pub(super) fn help_template() -> String {
 }
 
 /// The end of the overview.
-pub(super) const ROUND_TRIP: &str = "\
+pub(super) const QUICK_START: &str = "\
 Quick start:
   $ homing run 'cargo test'            returns immediately
   3f9c0a1b2c4d

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::exit::Failure;
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing completions bash > ~/.local/share/bash-completion/completions/homing

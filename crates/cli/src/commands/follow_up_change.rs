@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::render::{follow_up_summary, print_one_or_all};
 use crate::values::Jobs;
 
-/// What the help of `ack` shows last.
+/// The end of the help text of `ack`.
 pub(crate) const ACK_EXAMPLES: &str = "\
 Examples:
   homing ack 3f9c
@@ -18,7 +18,7 @@ Examples:
 
 If one of the jobs has not finished, changes none of them.";
 
-/// What the help of `retry` shows last.
+/// The end of the help text of `retry`.
 pub(crate) const RETRY_EXAMPLES: &str = "\
 Examples:
   homing retry 3f9c
@@ -26,7 +26,7 @@ Examples:
 
 Also applies to dead and acknowledged results. If one of the jobs has not finished, changes none of them.";
 
-/// What the help of `drop` shows last.
+/// The end of the help text of `drop`.
 pub(crate) const DROP_EXAMPLES: &str = "\
 Examples:
   homing drop 3f9c

@@ -11,7 +11,7 @@ use crate::exit::{Failure, note_with_hint, say};
 use crate::render::{print_follow_up_table, print_json};
 use crate::values::{Limit, follow_up_state, limit};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing follow-ups

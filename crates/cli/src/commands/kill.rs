@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::render::{already_finished, print_one_or_all, summary};
 use crate::values::{Caller, Jobs};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing kill 3f9c

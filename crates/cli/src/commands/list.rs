@@ -11,7 +11,7 @@ use crate::exit::{Failure, note, say};
 use crate::render::{print_job_table, print_json};
 use crate::values::{Limit, limit, state};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing list

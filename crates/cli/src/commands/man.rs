@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::exit::Failure;
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing man | man -l -

@@ -9,7 +9,7 @@ use homing::SessionId;
 use crate::exit::Failure;
 use crate::mcp::{HttpOptions, SessionRule, TokenSource, serve_http, serve_stdio};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   claude mcp add homing -- homing mcp             adds homing to Claude Code

@@ -12,7 +12,7 @@ use crate::render::MonitorLog;
 use crate::service::Supervision;
 use crate::values::WakeCommand;
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing monitor                                  uses the configured sinks

@@ -14,7 +14,7 @@ use crate::render::print_json;
 use crate::service::{Manager, Removed, Service, Written, remove, write};
 use crate::values::WakeCommand;
 
-/// What the help of the command shows last.
+/// The end of the help text of `install`.
 const INSTALL_EXAMPLES: &str = "\
 Examples:
   homing monitor install
@@ -23,7 +23,7 @@ Examples:
 The service uses the current PATH, and HOMING_HOME, HOMING_CONFIG and the XDG directories if they are set. \
 The command does not start the service; it prints the commands that do.";
 
-/// What the help of the command shows last.
+/// The end of the help text of `uninstall`.
 const UNINSTALL_EXAMPLES: &str = "\
 Examples:
   systemctl --user disable --now homing-monitor && homing monitor uninstall

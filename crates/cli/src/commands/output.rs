@@ -11,7 +11,7 @@ use crate::interrupt::explain_interrupt;
 use crate::render::output::{OutputSink, RawSink, TextSink};
 use crate::render::output_json::{DocumentLinesSink, DocumentSink};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing output 3f9c

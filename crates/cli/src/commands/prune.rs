@@ -12,7 +12,7 @@ use super::open::open_existing;
 use crate::exit::{FAILED, Failure, note};
 use crate::render::print_json;
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing prune

@@ -12,7 +12,7 @@ use crate::exit::{Failure, NOT_FINISHED};
 use crate::render::print_json;
 use crate::values::Caller;
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing result 3f9c

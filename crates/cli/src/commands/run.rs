@@ -21,7 +21,7 @@ use crate::render::output::TextSink;
 use crate::render::{leftover_text, print_json};
 use crate::values::{Caller, assignment, timeout};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing run 'make && make test'                  one word: a shell script

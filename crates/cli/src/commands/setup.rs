@@ -14,7 +14,7 @@ use crate::setup::{
     Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
 };
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing setup claude-code                        shows the changes, file by file

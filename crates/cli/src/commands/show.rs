@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::render::output::CollectingSink;
 use crate::render::{Detail, print_detail, print_json};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing show 3f9c

@@ -14,7 +14,7 @@ use crate::interrupt::explain_interrupt;
 use crate::render::{print_one_or_all, summary};
 use crate::values::{Caller, Jobs};
 
-/// What the help of the command shows last.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing wait 3f9c

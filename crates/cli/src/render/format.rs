@@ -127,7 +127,7 @@ pub(crate) fn leftover_text(job: &Job) -> Option<String> {
         .iter()
         .map(|leftover| {
             let fate = match leftover.fate {
-                LeftoverFate::Ended => "killed",
+                LeftoverFate::Ended => "ended",
                 LeftoverFate::Kept => "left running",
                 LeftoverFate::Survived => "could not be killed",
                 LeftoverFate::Spared => "supervises another job",
