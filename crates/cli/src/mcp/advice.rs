@@ -47,18 +47,18 @@ fn sleeps_while_open(harness: &str) -> bool {
 /// What to do while these jobs run.
 pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
     let ids: Vec<String> = jobs.iter().map(|job| format!("\"{}\"", job.id)).collect();
-    let ids = ids.join(", ");
+    let ids = ids.join(",");
     match wake {
         Wake::Always => {
-            "Do not poll: you will be woken with the result. Go on with other work, or end your turn."
+            "You will be notified here with the result. Do other work or end your turn; do not wait or poll."
                 .to_owned()
         }
         Wake::OnceClosed => format!(
-            "Do not poll: you will be woken with the result, at the latest once this session is closed. Go on with \
-             other work, or end your turn. If the result is needed sooner, call wait_for_jobs with job_ids [{ids}]."
+            "You will be notified with the result, at the latest after this session is closed. Do other work or end your \
+             turn; do not poll. If the user needs the result now, call wait_for_jobs {{\"job_ids\":[{ids}]}}."
         ),
         Wake::Never => format!(
-            "Nobody wakes you here: when you need the result, call wait_for_jobs with job_ids [{ids}]. Do not poll."
+            "Nobody will notify you. Before you finish, call wait_for_jobs {{\"job_ids\":[{ids}]}}. Do not poll."
         ),
     }
 }
@@ -66,13 +66,13 @@ pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
 /// That a job goes on, and until when.
 pub(super) fn still_running(job: &Job) -> String {
     if job.state == JobState::Starting {
-        return format!("Job {} is starting; its supervisor has not answered yet.", job.id);
+        return format!("Job {} is starting; its supervisor has not responded yet.", job.id);
     }
     let limit = match (job.ends_by(), job.limits.timeout) {
         (Some(ends_by), Some(limit)) => {
-            format!(" It is ended at {ends_by} at the latest (time limit {}).", format_duration(limit))
+            format!(" It is stopped at {ends_by} at the latest ({} limit).", format_duration(limit))
         }
         (None, _) | (_, None) => String::new(),
     };
-    format!("Job {} runs in the background.{limit}", job.id)
+    format!("Job {} is running in the background.{limit}", job.id)
 }

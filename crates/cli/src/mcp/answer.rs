@@ -66,7 +66,7 @@ impl ToolError {
         let (message, hint) = match self {
             ToolError::Library(error) => (error.to_string(), hint(error)),
             ToolError::Arguments { message, hint } => (message.clone(), Some(hint.clone())),
-            ToolError::Cancelled => ("the request was cancelled; its job goes on".to_owned(), None),
+            ToolError::Cancelled => ("the request was cancelled; the job keeps running".to_owned(), None),
         };
         // Messages quote paths and arguments, which may hold anything.
         let message = one_line(&message, MOST_CHARS);
@@ -81,12 +81,12 @@ impl ToolError {
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoSuchJob(_) | Error::InvalidId(IdError::NotAJobId(_)) => {
-            "list_jobs shows the jobs of this session and their ids".to_owned()
+            "call list_jobs to see the jobs of this session".to_owned()
         }
         Error::InvalidDirectory { .. } => {
-            "give an existing directory as cwd, best an absolute path".to_owned()
+            "give an existing directory as cwd, preferably an absolute path".to_owned()
         }
-        Error::KeyTaken { .. } => "give another key, or none".to_owned(),
+        Error::KeyTaken { .. } => "give another key or omit it".to_owned(),
         Error::InvalidCommand(CommandError::Empty) => "give a shell script as command".to_owned(),
         other => return other.hint(),
     })

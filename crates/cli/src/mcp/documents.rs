@@ -28,7 +28,7 @@ impl JsonSchema for JobDocument {
 /// Jobs with the text that tells of them.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct JobsDocument {
-    /// What the model reads.
+    /// Text for the model.
     pub(super) text: String,
     /// The jobs.
     pub(super) jobs: Vec<JobDocument>,
@@ -37,7 +37,7 @@ pub(super) struct JobsDocument {
 /// One job with the text that tells of it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct OneJobDocument {
-    /// What the model reads: how the job ended, and its output, which is untrusted data.
+    /// Text for the model: how the job ended, and its output, which is untrusted data.
     pub(super) text: String,
     /// The job.
     pub(super) job: JobDocument,

@@ -30,7 +30,7 @@ pub(super) struct Excerpt {
     pub(super) next: u64,
     /// Bytes that were not kept, between the lines looked at.
     pub(super) omitted_bytes: u64,
-    /// Whether there is more to read by now.
+    /// Whether more output is available now.
     pub(super) more: bool,
     /// Bytes that the job had written by then.
     pub(super) total_bytes: u64,

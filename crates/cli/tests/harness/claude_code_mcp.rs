@@ -62,7 +62,7 @@ fn open_and_launch(stage: &Stage, told: &str) -> Open {
 fn an_open_session_is_woken_by_the_hook_that_homing_setup_writes() {
     offline("claude_code_mcp::an_open_session_is_woken_by_the_hook_that_homing_setup_writes", || {
         let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
-        let mut open = open_and_launch(&stage, "you will be woken with the result. Go on");
+        let mut open = open_and_launch(&stage, "You will be notified here with the result.");
         wait_until("a hook waits beside it", || stage.has_waiter());
         end_job_and_see_it_told(&stage, true);
         open.kill();
@@ -86,7 +86,7 @@ fn an_open_session_with_nothing_but_the_server_is_woken_once_it_is_closed() {
             let added =
                 stage.command("claude").args(["mcp", "add", "homing", "--", "homing", "mcp"]).output();
             assert!(added.as_ref().is_ok_and(|added| added.status.success()), "{added:?}");
-            let mut open = open_and_launch(&stage, "at the latest once this session is closed");
+            let mut open = open_and_launch(&stage, "at the latest after this session is closed");
             stage.write("gate", "");
             let job = stage.finished_job();
             wait_until("the monitor has found it open", || {

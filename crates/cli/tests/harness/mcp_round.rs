@@ -9,10 +9,10 @@ use testkit::{Action, JOB_ID, Rule, Who, wait_until};
 use crate::stage::{PRINTED, Stage};
 
 /// What `run_command` says where the job goes on and its session is woken.
-pub(crate) const WOKEN_LATER: &str = "you will be woken";
+pub(crate) const WOKEN_LATER: &str = "You will be notified";
 
 /// What it says where nobody does that.
-pub(crate) const WAIT_INSTEAD: &str = "Nobody wakes you here";
+pub(crate) const WAIT_INSTEAD: &str = "Nobody will notify you. Before you finish";
 
 /// Prints when there is a file of that name in the home directory.
 const JOB: &str = "until [ -e ~/gate ]; do sleep 0.05; done; echo greetings-$((40 + 2))";
@@ -32,7 +32,7 @@ pub(crate) fn launches_and_waits() -> Vec<Rule> {
     vec![
         Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
         Rule::new(Who::User, "LAUNCH", launch()),
-        Rule::new(Who::Tool, "runs in the background", call("wait_for_jobs", wait)),
+        Rule::new(Who::Tool, "is running in the background", call("wait_for_jobs", wait)),
         Rule::new(Who::Tool, PRINTED, Action::Say("READ".to_owned())),
     ]
 }

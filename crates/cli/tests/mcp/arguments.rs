@@ -32,7 +32,7 @@ async fn what_is_wrong_and_what_to_do_is_said() {
         ),
         ("read_output", json!({"job_id": "x y"}), ["\"x y\" is not a job id", "list_jobs"]),
         ("read_output", json!({"job_id": "0123456789ab"}), ["no job 0123456789ab", "list_jobs"]),
-        ("read_output", json!({"job_id": "0", "filter": "("}), ["no regular expression", "backslashes"]),
+        ("read_output", json!({"job_id": "0", "filter": "("}), ["not a regular expression", "backslashes"]),
         ("read_output", json!({"job_id": "0", "max_chars": 1}), ["max_chars is 1", "100 to 16000"]),
         ("wait_for_jobs", json!({"job_ids": []}), ["job_ids is empty", "list_jobs"]),
         (
@@ -41,7 +41,7 @@ async fn what_is_wrong_and_what_to_do_is_said() {
             ["mode: unknown variant `both`", "`all` or `any`"],
         ),
         ("list_jobs", json!({"limit": 1000}), ["limit is 1000", "1 to 50"]),
-        ("list_jobs", json!({"all_sessions": true}), ["only jobs of the own session", "--all-sessions"]),
+        ("list_jobs", json!({"all_sessions": true}), ["only the jobs of your session", "--all-sessions"]),
         ("kill_jobs", json!({"job_ids": ["0123456789ab"]}), ["no job 0123456789ab", "list_jobs"]),
     ] {
         let reply = client.call(tool, arguments.clone()).await;

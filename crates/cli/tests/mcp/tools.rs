@@ -33,12 +33,12 @@ async fn a_command_that_takes_longer_goes_on_in_the_background() {
         let reply = client.call("run_command", arguments).await;
         let id = reply.id();
         assert_eq!((reply.is_error(), &reply.document()["in_background"]), (false, &json!(true)));
-        assert!(reply.text().contains(&id) && reply.text().contains("It is ended at 20"), "{}", reply.text());
+        assert!(reply.text().contains(&id) && reply.text().contains("It is stopped at 20"), "{}", reply.text());
         assert!(reply.document()["ends_at"].is_string());
 
         let waited = client.call("wait_for_jobs", json!({"job_ids": [id], "timeout_ms": 20})).await;
         assert_eq!(waited.document()["satisfied"], false);
-        assert!(waited.text().contains("not over yet"), "{}", waited.text());
+        assert!(waited.text().contains("Timed out. Still running:"), "{}", waited.text());
         assert_eq!(setup.follow_up(&id), "waiting");
 
         std::fs::write(&gate, "").expect("the gate opens");
@@ -63,7 +63,7 @@ async fn the_first_of_several_is_waited_for_and_the_others_are_named() {
     let reply = client.call("wait_for_jobs", arguments).await;
     assert_eq!(reply.document()["satisfied"], true);
     assert_eq!(reply.document()["jobs"][1]["succeeded"], true);
-    assert!(reply.text().contains("Not over yet:"), "{}", reply.text());
+    assert!(reply.text().contains("Still running:"), "{}", reply.text());
     let ended = client.call("kill_jobs", json!({"job_ids": [slow]})).await;
     assert_eq!(ended.document()["jobs"][0]["outcome"], json!({"kind": "killed", "reason": "session"}));
     assert_eq!(setup.follow_up(&slow), "suppressed");

@@ -23,7 +23,7 @@ async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() 
     let chat = Traits { arguments: &["--session", "chat-1"], ..Traits::default() };
     let client = Client::connect(&setup, WAYS[0], chat).await;
     let reply = client.call("run_command", json!({"command": "exit 3", "run_in_background": true})).await;
-    assert!(reply.text().contains("Do not poll: you will be woken"), "{}", reply.text());
+    assert!(reply.text().contains("You will be notified here with the result"), "{}", reply.text());
     assert_eq!(reply.document()["will_be_woken"], true);
     wait_until("the agent is woken", || kept.exists());
     let wake = std::fs::read_to_string(&kept).expect("it is kept");
@@ -43,7 +43,7 @@ async fn with_a_configuration_that_others_can_write_nobody_is_woken_until_it_is_
     let client = Client::connect(&setup, WAYS[1], Traits { environment, ..Traits::default() }).await;
     let command = json!({"command": "true", "run_in_background": true});
     let reply = client.call("run_command", command.clone()).await;
-    assert!(reply.text().contains("Nobody wakes you here"), "{}", reply.text());
+    assert!(reply.text().contains("Nobody will notify you"), "{}", reply.text());
     assert_eq!((&reply.document()["will_be_woken"], setup.job(&reply.id()).sink), (&json!(false), None));
     set_mode(0o600);
     let reply = client.call("run_command", command).await;
@@ -68,7 +68,7 @@ async fn an_agent_that_nobody_can_wake_while_it_is_open_hears_when_it_is_woken()
     let reply = client.call("run_command", command.clone()).await;
     let text = reply.text();
     assert!(
-        text.contains("you will be woken with the result, at the latest once this session is closed"),
+        text.contains("You will be notified with the result, at the latest after this session is closed"),
         "{text}"
     );
     assert!(text.contains("wait_for_jobs"), "{text}");
@@ -77,7 +77,7 @@ async fn an_agent_that_nobody_can_wake_while_it_is_open_hears_when_it_is_woken()
     std::fs::create_dir(settings.parent().expect("a folder")).expect("the folder is made");
     std::fs::write(settings, r#"{"command": "homing hook claude-code --wait"}"#).expect("written");
     let reply = client.call("run_command", command).await;
-    assert!(reply.text().contains("you will be woken with the result. "), "{}", reply.text());
+    assert!(reply.text().contains("You will be notified here with the result."), "{}", reply.text());
     setup.end_all_jobs();
     setup.homing().list(&homing::ListOptions::default()).expect("a list").iter().for_each(|job| {
         setup.wait_for_end(job.id.as_str());
@@ -134,7 +134,7 @@ async fn where_nobody_wakes_it_the_agent_is_told_to_wait() {
     let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
     assert!(
-        reply.text().contains("Nobody wakes you here") && reply.text().contains("wait_for_jobs"),
+        reply.text().contains("Nobody will notify you") && reply.text().contains("wait_for_jobs"),
         "{}",
         reply.text()
     );

@@ -18,7 +18,7 @@ use crate::render::follow_up_summary;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Ids of jobs that are over, at most 20.
+    /// Ids of finished jobs, at most 20.
     #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
 }
@@ -26,9 +26,9 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "acknowledge_jobs",
-        "Acknowledge jobs",
-        "Notes that you know how these jobs ended, so that you are not told again. wait_for_jobs and get_result do this by \
-         themselves; use it after a wake that asks for it.",
+        "Acknowledge results",
+        "Mark the results of these jobs as read, so that you are not notified of them again. wait_for_jobs and get_result \
+         do this themselves; use it when a notification asks for it.",
         acknowledges(),
     )
 }

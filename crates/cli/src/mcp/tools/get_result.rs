@@ -25,10 +25,10 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, OneJobDocument>(
         "get_result",
-        "Get a result",
-        "Returns how a job ended, with the beginning and the end of its output. A job of this session that is over then \
-         counts as read: you are not woken for it. Of a job that still runs, returns what there is; do not call it again \
-         and again, use wait_for_jobs.",
+        "Get a job's result",
+        "Return how a job ended, with the beginning and the end of its output. A result of this session that is returned \
+         here is not delivered again. For a running job, returns its current state; do not call it in a loop, use \
+         wait_for_jobs.",
         acknowledges(),
     )
 }

@@ -24,9 +24,9 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "kill_jobs",
-        "End jobs",
-        "Ends jobs with every process they started (SIGTERM, a grace time, SIGKILL), and returns when nothing of them is \
-         left. You are not told again of a job that you ended yourself.",
+        "Stop jobs",
+        "Stop jobs and every process they started (SIGTERM, then SIGKILL after a grace period). Returns when no process is \
+         left. You are not notified of jobs that you stop.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(false),
     )
 }

@@ -29,11 +29,11 @@ pub(super) struct Arguments {
     /// Only jobs in this state.
     #[serde(default)]
     state: Option<State>,
-    /// At most so many of the newest. Default: 10.
+    /// At most this many of the newest jobs. Default: 10.
     #[serde(default)]
     #[schemars(range(min = 1, max = MOST))]
     limit: Option<u32>,
-    /// Jobs of all sessions; only where the server was started with --all-sessions. Default: false.
+    /// Jobs of all sessions; only if the server was started with --all-sessions. Default: false.
     #[serde(default)]
     all_sessions: bool,
 }
@@ -49,9 +49,9 @@ enum State {
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads: a line for each job.
+    /// Text for the model: one line for each job.
     text: String,
-    /// Whether there are more than are listed.
+    /// Whether there are more jobs than listed.
     more: bool,
     /// The jobs, newest first.
     jobs: Vec<JobDocument>,
@@ -61,7 +61,7 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "list_jobs",
         "List jobs",
-        "Lists the jobs of this session, newest first: id, how far it is, what it is. Not for waiting: use wait_for_jobs.",
+        "List the jobs of this session, newest first, one line each. Do not use it to wait: use wait_for_jobs.",
         read_only(),
     )
 }
@@ -69,8 +69,8 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     if arguments.all_sessions && !request.sees_all {
         return Err(ToolError::arguments(
-            "this server shows only jobs of the own session",
-            "leave out all_sessions; a person can start the server with homing mcp --all-sessions",
+            "this server shows only the jobs of your session",
+            "omit all_sessions; the user can start the server with homing mcp --all-sessions",
         ));
     }
     let limit = arguments.limit();
@@ -109,7 +109,7 @@ pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
         text.push_str("no jobs to show (run_command launches one)\n");
     }
     if more {
-        text.push_str(&format!("… these are the newest {limit}; there are more\n"));
+        text.push_str(&format!("… only the newest {limit} are listed\n"));
     }
     Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
 }

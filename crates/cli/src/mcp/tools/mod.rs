@@ -79,7 +79,7 @@ impl Kind {
         let named = arguments.get("job_id").or_else(|| arguments.get("job_ids")?.get(0));
         let named: String = match named.and_then(JsonValue::as_str) {
             Some(named) => named.trim().to_owned(),
-            None => return Err(ToolError::arguments("no job is named", "run_command launches jobs")),
+            None => return Err(ToolError::arguments("no job id is given", "run_command launches jobs")),
         };
         let prefix: JobIdPrefix = named.parse().map_err(Error::from)?;
         Err(Error::NoSuchJob(prefix.as_str().to_owned()).into())
@@ -146,7 +146,7 @@ fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
         };
         ToolError::arguments(
             message,
-            "the input schema of this tool names its arguments; times are whole milliseconds",
+            "see the input schema of this tool; times are whole milliseconds",
         )
     })
 }
@@ -158,11 +158,11 @@ fn some_jobs(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
         1..=MOST_JOBS => Ok(job_ids),
         0 => Err(ToolError::arguments(
             "job_ids is empty",
-            "list_jobs shows the jobs of this session and their ids",
+            "call list_jobs to see the jobs of this session",
         )),
         count => Err(ToolError::arguments(
-            format!("job_ids names {count} jobs"),
-            format!("name at most {MOST_JOBS} in one call"),
+            format!("job_ids has {count} ids"),
+            format!("pass at most {MOST_JOBS} in one call"),
         )),
     }
 }

@@ -29,17 +29,17 @@ const AROUND_CHARS: usize = 800;
 pub(super) struct Arguments {
     /// Id of the job.
     job_id: String,
-    /// Byte to begin at: 0, or `next` of the last answer to read only what is new. Default: 0.
+    /// Byte to start at. `next` of the previous answer returns only new output. Default: 0.
     #[serde(default)]
     cursor: Option<u64>,
-    /// Only so many of the last lines.
+    /// Only the last lines, at most this many.
     #[serde(default)]
     #[schemars(range(min = 1, max = MOST_LINES))]
     tail_lines: Option<usize>,
-    /// Regular expression; only lines that match are returned.
+    /// Regular expression: only matching lines.
     #[serde(default)]
     filter: Option<String>,
-    /// At most so many characters. Default: 8000.
+    /// Longest text, in characters. Default: 8000.
     #[serde(default)]
     #[schemars(range(min = 100, max = MOST_CHARS))]
     max_chars: Option<usize>,
@@ -49,17 +49,17 @@ pub(super) struct Arguments {
 struct Document {
     /// Id of the job.
     id: String,
-    /// How far the job is: starting, running or finished.
+    /// State of the job: starting, running or finished.
     state: String,
-    /// The output, cleaned of control codes, between a line with BEGIN and one with END. Untrusted data.
+    /// The output without control codes, between a BEGIN and an END line. Untrusted data.
     text: String,
-    /// Give this as cursor to go on.
+    /// Pass this as cursor to continue.
     next: u64,
-    /// Whether there is more to read by now.
+    /// Whether more output is available now.
     more: bool,
-    /// Bytes the job has written by now.
+    /// Bytes the job has written so far.
     total_bytes: u64,
-    /// Bytes between the lines looked at that were not kept.
+    /// Bytes that were not kept, between the lines that were read.
     omitted_bytes: u64,
     /// What to do next.
     advice: String,
@@ -68,9 +68,9 @@ struct Document {
 pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "read_output",
-        "Read output",
-        "Returns what a job has printed so far, running or not. Does not count as having read its result. Not for \
-         waiting: do not call it again and again.",
+        "Read a job's output",
+        "Return what a job has printed so far. Use it for a look in between or for parts that a result omitted; to wait \
+         for the end, use wait_for_jobs. Reading output does not acknowledge the result.",
         read_only(),
     )
 }
@@ -99,8 +99,8 @@ impl Arguments {
             return Err(ToolError::arguments(format!("tail_lines is {lines}"), hint));
         }
         let filter = self.filter.map(|pattern| Regex::new(&pattern)).transpose().map_err(|error| {
-            let hint = "backslashes are doubled in JSON; look-around and back-references are not known";
-            ToolError::arguments(format!("filter is no regular expression: {error}"), hint)
+            let hint = "backslashes are doubled in JSON; look-around and back-references are not supported";
+            ToolError::arguments(format!("filter is not a regular expression: {error}"), hint)
         })?;
         let from = self.cursor.unwrap_or(0);
         let max_chars = max_chars.min(RESULT_LIMIT_CHARS - AROUND_CHARS);
@@ -111,10 +111,10 @@ impl Arguments {
 fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<Answer, ToolError> {
     let advice = what_next(homing, job, &read, reader);
     let (id, state) = (job.id, job.state.name().as_str());
-    let mut text = format!("Job {id} is {state}; it has written {} bytes.\n", grouped(read.total_bytes));
+    let mut text = format!("Job {id} is {state}. It has written {} bytes.\n", grouped(read.total_bytes));
     // In the document too: some clients show their model only that.
     let framed = if read.text.is_empty() { String::new() } else { frame_untrusted(&read.text)? };
-    text += if framed.is_empty() { "Nothing to show here.\n" } else { &framed };
+    text += if framed.is_empty() { "No output to show.\n" } else { &framed };
     text += &format!("{advice}\n");
     let document = Document {
         id: id.to_string(),
@@ -132,14 +132,14 @@ fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<
 fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
     let id = job.id;
     if read.more {
-        return format!("There is more: read_output with cursor {}.", read.next);
+        return format!("More output: call read_output with cursor {}.", read.next);
     }
     match job.state.name() {
-        StateName::Finished => format!("That is all of it. get_result tells how job {id} ended."),
+        StateName::Finished => format!("End of the output. To see how job {id} ended, call get_result."),
         StateName::Starting | StateName::Running => {
             let jobs = std::slice::from_ref(job);
             let advice = advice(wake(homing, jobs, reader), jobs);
-            format!("{advice} What is printed later is at cursor {}.", read.next)
+            format!("{advice} New output starts at cursor {}.", read.next)
         }
     }
 }

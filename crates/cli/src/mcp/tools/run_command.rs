@@ -35,25 +35,25 @@ const MAX_WARNING_CHARS: usize = 1_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct Arguments {
-    /// Shell script to run (bash, else sh).
+    /// Shell script (bash, else sh).
     command: String,
-    /// What it is for, in a few words. Shown to people and in lists.
+    /// Purpose in a few words, shown in lists.
     #[serde(default)]
     description: Option<String>,
-    /// Makes a repeated call safe: as long as its job is kept, the same key and arguments return that job.
+    /// Makes the call repeatable: the same key and arguments return the existing job while it is kept.
     #[serde(default)]
     key: Option<String>,
-    /// Directory to run in. Default: the server's own.
+    /// Directory to run in, best an absolute path. Default: the server's.
     #[serde(default)]
     cwd: Option<PathBuf>,
-    /// Milliseconds after which the job is ended if it still runs. Default: as configured, normally 3600000 (1 hour).
+    /// Stop the job after this many ms. Default: 3600000 (1 hour) unless configured; the answer states it.
     #[serde(default)]
     #[schemars(range(min = 1, max = MOST_TIMEOUT_MS))]
     timeout_ms: Option<u64>,
-    /// Return at once and let it run in the background. Default: false.
+    /// Return at once; the job runs in the background. Default: false.
     #[serde(default)]
     run_in_background: bool,
-    /// Milliseconds to wait for the result before the job goes on in the background. Default: 30000.
+    /// How long this call waits for the result, in ms. Never stops the job. Default: 30000.
     #[serde(default)]
     #[schemars(range(max = MOST_WAIT_MS))]
     wait_ms: Option<u64>,
@@ -61,13 +61,13 @@ pub(in crate::mcp) struct Arguments {
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads.
+    /// Text for the model.
     text: String,
-    /// Whether the job goes on in the background.
+    /// Whether the job keeps running in the background.
     in_background: bool,
-    /// Whether this session is woken when the job is over, at the latest once it is closed. If not, wait for it.
+    /// Whether this session will be notified of the result, at the latest after it is closed. If not, wait for the job.
     will_be_woken: bool,
-    /// When the job is ended if it still runs then; null once it is over, or without a limit.
+    /// When the limit stops the job; null if it has finished or has no limit.
     ends_at: Option<String>,
     /// The job.
     job: JobDocument,
@@ -76,10 +76,11 @@ struct Document {
 pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "run_command",
-        "Run a command",
-        "Runs a shell command as a job that outlives this conversation. Returns its result if it ends within wait_ms; \
-         otherwise it goes on in the background, and the answer says its id, when it is ended, and what to do next. \
-         Use run_in_background for servers and long work. Never poll.",
+        "Run a command as a job",
+        "Run a shell command as a job that survives this conversation, the client and this server. Use it for builds, test \
+         suites, installs, downloads, training and servers; use your own shell for commands of a few seconds. Returns the \
+         result if the command ends within wait_ms, else the id of the running job. The answer says whether you will be \
+         notified: follow it.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
     )
 }
@@ -103,7 +104,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     match answer {
         // The job is there all the same, and its id has to be told.
         Err(error @ ToolError::Library(_)) => {
-            let trouble = format!("It could not be waited for; {}\n", error.text());
+            let trouble = format!("Cannot wait for it: {}\n", error.text());
             Ok(background(job, Some(trouble), request).await)
         }
         answer => answer,
@@ -192,7 +193,7 @@ fn launch(homing: &Homing, spec: JobSpec, stays: bool) -> homing::Result<Launche
         && let Err(error) = homing.start_monitor_if_needed(&job)
     {
         let why = one_line(&error.to_string(), MAX_WARNING_CHARS);
-        trouble = Some(format!("No monitor could be started to tell of its end: {why}\n"));
+        trouble = Some(format!("Cannot start a monitor to notify you: {why}\n"));
     }
     Ok(Launched { job, hold, trouble })
 }

@@ -30,10 +30,10 @@ pub(super) struct Arguments {
     /// Ids of the jobs, at most 20.
     #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
-    /// "all": until all of them are over. "any": until the first is. Default: all.
+    /// "all": return when all jobs have finished. "any": when the first has. Default: all.
     #[serde(default)]
     mode: Mode,
-    /// Longest time to wait, in milliseconds. Default: 50000.
+    /// Longest time to wait, in ms; the jobs continue after it. Default: 50000.
     #[serde(default)]
     #[schemars(range(max = MOST_WAIT_MS))]
     timeout_ms: Option<u64>,
@@ -50,9 +50,9 @@ enum Mode {
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads: how the jobs ended, and their output, which is untrusted data.
+    /// Text for the model: how the jobs ended, and their output, which is untrusted data.
     text: String,
-    /// Whether what was waited for has come; if not, the time was over first.
+    /// Whether the jobs finished before the timeout.
     satisfied: bool,
     /// The jobs, in the order asked for.
     jobs: Vec<JobDocument>,
@@ -62,8 +62,9 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "wait_for_jobs",
         "Wait for jobs",
-        "Waits until all jobs (or any of them) are over, and returns their results. Cheaper than polling. Jobs of this \
-         session that are over then count as read: you are not woken for them. If the time is over first, the jobs go on.",
+        "Wait until jobs finish and return how each ended, with its output. timeout_ms 0 returns the results or the \
+         current states at once. A result of this session that is returned here is not delivered again. If you will be \
+         notified and need nothing now, end your turn instead.",
         acknowledges(),
     )
 }
@@ -102,7 +103,7 @@ fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<Str
         true => String::new(),
         false => {
             let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
-            let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
+            let why = if waited.satisfied { "Still running" } else { "Timed out. Still running" };
             format!("{why}:\n{lines}{}\n", advice(wake(homing, &open, reader), &open))
         }
     };
