@@ -1,4 +1,4 @@
-//! What programs read in an answer, and the schemas that are promised for it. A job is the document of every other server.
+//! The structured content of answers, and its schemas. A job has the same document as in every other front end.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ impl JsonSchema for JobDocument {
     }
 }
 
-/// Jobs with the text that tells of them.
+/// Jobs with the text about them.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct JobsDocument {
     /// Text for the model.
@@ -34,7 +34,7 @@ pub(super) struct JobsDocument {
     pub(super) jobs: Vec<JobDocument>,
 }
 
-/// One job with the text that tells of it.
+/// One job with the text about it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct OneJobDocument {
     /// Text for the model: how the job ended, and its output, which is untrusted data.

@@ -33,7 +33,11 @@ async fn a_command_that_takes_longer_goes_on_in_the_background() {
         let reply = client.call("run_command", arguments).await;
         let id = reply.id();
         assert_eq!((reply.is_error(), &reply.document()["in_background"]), (false, &json!(true)));
-        assert!(reply.text().contains(&id) && reply.text().contains("It is stopped at 20"), "{}", reply.text());
+        assert!(
+            reply.text().contains(&id) && reply.text().contains("It is stopped at 20"),
+            "{}",
+            reply.text()
+        );
         assert!(reply.document()["ends_at"].is_string());
 
         let waited = client.call("wait_for_jobs", json!({"job_ids": [id], "timeout_ms": 20})).await;

@@ -1,4 +1,4 @@
-//! `acknowledge_jobs`: the session knows how these jobs ended.
+//! `acknowledge_jobs`: marks results as read by the session.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
-use super::{acknowledges, define, some_jobs};
+use super::{acknowledges, check_job_ids, define};
 use crate::render::follow_up_summary;
 
-/// Which jobs.
+/// The jobs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -34,10 +34,10 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
+    let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
     let homing = Arc::clone(&request.homing);
     let jobs = blocking(move || {
-        let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
+        let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         Ok::<_, ToolError>(homing.acknowledge(&ids)?)
     })
     .await?;

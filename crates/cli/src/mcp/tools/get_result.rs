@@ -1,4 +1,4 @@
-//! `get_result`: how a job ended, and what it printed.
+//! `get_result`: returns how a job ended, and its output.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
 use super::{acknowledges, define};
 
-/// Whose result.
+/// The job.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -34,11 +34,11 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let eyes = request.job_scope();
+    let scope = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     let (job, hold, text) = blocking(move || {
-        // The job before its text: what is acknowledged then has been told.
-        let job = eyes.find(&arguments.job_id)?;
+        // Read the job before its text: a result is acknowledged only if the text contains it.
+        let job = scope.find(&arguments.job_id)?;
         let hold = homing.hold_delivery(&[job.id], &reader.session);
         let jobs = std::slice::from_ref(&job);
         let advice = match job.outcome() {

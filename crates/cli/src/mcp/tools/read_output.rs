@@ -17,13 +17,13 @@ use super::super::request::Request;
 use super::{define, read_only};
 
 const DEFAULT_CHARS: usize = 8_000;
-const MOST_CHARS: usize = RESULT_LIMIT_CHARS;
-const MOST_LINES: usize = 1_000;
+const MAX_CHARS: usize = RESULT_LIMIT_CHARS;
+const MAX_LINES: usize = 1_000;
 
-/// Kept for the frame and the lines around it, in characters.
-const AROUND_CHARS: usize = 800;
+/// Reserved for the frame and the lines around it, in characters.
+const RESERVED_CHARS: usize = 800;
 
-/// Which part of whose output.
+/// The job and the part of its output.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -34,14 +34,14 @@ pub(super) struct Arguments {
     cursor: Option<u64>,
     /// Only the last lines, at most this many.
     #[serde(default)]
-    #[schemars(range(min = 1, max = MOST_LINES))]
+    #[schemars(range(min = 1, max = MAX_LINES))]
     tail_lines: Option<usize>,
     /// Regular expression: only matching lines.
     #[serde(default)]
     filter: Option<String>,
     /// Longest text, in characters. Default: 8000.
     #[serde(default)]
-    #[schemars(range(min = 100, max = MOST_CHARS))]
+    #[schemars(range(min = 100, max = MAX_CHARS))]
     max_chars: Option<usize>,
 }
 
@@ -76,12 +76,12 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (job_id, wish) = arguments.into_request()?;
-    let eyes = request.job_scope();
+    let (job_id, excerpt_request) = arguments.into_request()?;
+    let scope = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     blocking(move || {
-        let job = eyes.find(&job_id)?;
-        let read = excerpt(&homing, &job, &wish)?;
+        let job = scope.find(&job_id)?;
+        let read = excerpt(&homing, &job, &excerpt_request)?;
         answer(&homing, &job, read, &reader)
     })
     .await
@@ -90,12 +90,12 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 impl Arguments {
     fn into_request(self) -> Result<(String, ExcerptRequest), ToolError> {
         let max_chars = self.max_chars.unwrap_or(DEFAULT_CHARS);
-        if !(100..=MOST_CHARS).contains(&max_chars) {
-            let hint = format!("give 100 to {MOST_CHARS}");
+        if !(100..=MAX_CHARS).contains(&max_chars) {
+            let hint = format!("give 100 to {MAX_CHARS}");
             return Err(ToolError::arguments(format!("max_chars is {max_chars}"), hint));
         }
-        if let Some(lines) = self.tail_lines.filter(|lines| !(1..=MOST_LINES).contains(lines)) {
-            let hint = format!("give 1 to {MOST_LINES}");
+        if let Some(lines) = self.tail_lines.filter(|lines| !(1..=MAX_LINES).contains(lines)) {
+            let hint = format!("give 1 to {MAX_LINES}");
             return Err(ToolError::arguments(format!("tail_lines is {lines}"), hint));
         }
         let filter = self.filter.map(|pattern| Regex::new(&pattern)).transpose().map_err(|error| {
@@ -103,16 +103,16 @@ impl Arguments {
             ToolError::arguments(format!("filter is not a regular expression: {error}"), hint)
         })?;
         let from = self.cursor.unwrap_or(0);
-        let max_chars = max_chars.min(RESULT_LIMIT_CHARS - AROUND_CHARS);
+        let max_chars = max_chars.min(RESULT_LIMIT_CHARS - RESERVED_CHARS);
         Ok((self.job_id, ExcerptRequest { from, tail_lines: self.tail_lines, filter, max_chars }))
     }
 }
 
 fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<Answer, ToolError> {
-    let advice = what_next(homing, job, &read, reader);
+    let advice = next_step(homing, job, &read, reader);
     let (id, state) = (job.id, job.state.name().as_str());
     let mut text = format!("Job {id} is {state}. It has written {} bytes.\n", grouped(read.total_bytes));
-    // In the document too: some clients show their model only that.
+    // Frame it in the document too: some clients show their model only the document.
     let framed = if read.text.is_empty() { String::new() } else { frame_untrusted(&read.text)? };
     text += if framed.is_empty() { "No output to show.\n" } else { &framed };
     text += &format!("{advice}\n");
@@ -129,7 +129,7 @@ fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<
     Ok(Answer::new(text, &document))
 }
 
-fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
+fn next_step(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
     let id = job.id;
     if read.more {
         return format!("More output: call read_output with cursor {}.", read.next);
