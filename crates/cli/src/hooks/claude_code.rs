@@ -1,5 +1,6 @@
-//! Claude Code. Checked with 2.1.197. A hook with `asyncRewake` runs beside the session. If it exits with 2, its standard
-//! error wakes the agent. Without a terminal (`claude -p`), Claude Code waits for such a hook as for any other.
+//! Claude Code. Checked with 2.1.197. A hook with `asyncRewake` runs beside the session. If it exits with 2, its
+//! standard error wakes the agent. Without a terminal (`claude -p`), Claude Code waits for such a hook as for any
+//! other.
 
 use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 

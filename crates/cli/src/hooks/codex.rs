@@ -1,5 +1,5 @@
-//! Codex. Checked with 0.169. Its hooks follow Claude Code. Codex reads the output of an asynchronous hook only with the
-//! next message of the user, so no hook waits.
+//! Codex. Checked with 0.169. Its hooks follow Claude Code. Codex reads the output of an asynchronous hook only with
+//! the next message of the user, so no hook waits.
 
 use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 

@@ -1,5 +1,5 @@
-//! Cursor. From its documentation, 2026; not run. Its shell does not know its conversation, and a hook cannot add to a
-//! prompt of the user.
+//! Cursor. From its documentation, 2026; not run. Its shell does not know its conversation, and a hook cannot add to
+//! a prompt of the user.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! opencode. Checked with 1.18. It does not run programs as hooks. The plugin of homing calls `homing hook`, writes the
-//! message into the session, and confirms the delivery.
+//! opencode. Checked with 1.18. It does not run programs as hooks. The plugin of homing calls `homing hook`, writes
+//! the message into the session, and confirms the delivery.
 
 use serde_json::json;
 

@@ -53,8 +53,8 @@ pub(super) fn advice(wake: Wake, jobs: &[Job]) -> String {
                 .to_owned()
         }
         Wake::OnceClosed => format!(
-            "You will be notified with the result, at the latest after this session is closed. Do other work or end your \
-             turn; do not poll. If the user needs the result now, call wait_for_jobs {{\"job_ids\":[{ids}]}}."
+            "You will be notified with the result, at the latest after this session is closed. Do other work or end \
+             your turn; do not poll. If the user needs the result now, call wait_for_jobs {{\"job_ids\":[{ids}]}}."
         ),
         Wake::Never => format!(
             "Nobody will notify you. Before you finish, call wait_for_jobs {{\"job_ids\":[{ids}]}}. Do not poll."

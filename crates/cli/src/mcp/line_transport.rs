@@ -1,4 +1,5 @@
-//! JSON-RPC, one message per line. An invalid line is answered with an error, because its client may wait for a reply.
+//! JSON-RPC, one message per line. An invalid line is answered with an error, because its client may wait for a
+//! reply.
 
 use std::io;
 use std::sync::Arc;

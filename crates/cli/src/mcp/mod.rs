@@ -1,5 +1,5 @@
-//! The MCP front end: jobs as tools and as tasks, over standard input and output or over HTTP. All durable state is in the
-//! home, so a server may be killed and restarted.
+//! The MCP front end: jobs as tools and as tasks, over standard input and output or over HTTP. All durable state is
+//! in the home, so a server may be killed and restarted.
 
 mod advice;
 mod answer;
@@ -78,8 +78,8 @@ fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
         tokio::select! {
             served = &mut serving => Ended::Served(served),
             Ok(signal) = terminated => {
-                // Some clients stop a server right after a reply. A result that is not acknowledged by then is delivered
-                // again.
+                // Some clients stop a server right after a reply. A result that is not acknowledged by then is
+                // delivered again.
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, delivery::all_acknowledged()).await;
                 Ended::Signaled(signal)
             }
@@ -111,8 +111,8 @@ fn probe_threads() -> io::Result<()> {
     Ok(())
 }
 
-/// Starts two blocking threads: standard input occupies one where it cannot be polled. The runtime panics if it has none
-/// and cannot create one, so the server starts them first.
+/// Starts two blocking threads: standard input occupies one where it cannot be polled. The runtime panics if it has
+/// none and cannot create one, so the server starts them first.
 fn start_threads(runtime: &Runtime) {
     let (release, held) = mpsc::channel::<()>();
     runtime.spawn_blocking(move || held.recv());

@@ -1,5 +1,5 @@
-//! Determines the session of a request. The setting of the user comes first, then the metadata of the request, then the
-//! environment of this process: one server may serve several conversations of its client.
+//! Determines the session of a request. The setting of the user comes first, then the metadata of the request, then
+//! the environment of this process: one server may serve several conversations of its client.
 
 use homing::{Origin, SESSION_VARIABLE, SessionId};
 use rmcp::model::RequestMetaObject;
@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(origin(None, json!({"threadId": "t-1"}), "mail"), ("default".into(), None));
         let goose = json!({"agent-session-id": "20261122_1"});
         assert_eq!(origin(None, goose, "goose"), ("20261122_1".into(), Some("goose".into())));
-        let ours = json!({"homing/session": "chat-1", "agent-session-id": "x"});
-        assert_eq!(origin(None, ours, "a host"), ("chat-1".into(), None));
+        let meta = json!({"homing/session": "chat-1", "agent-session-id": "x"});
+        assert_eq!(origin(None, meta, "a host"), ("chat-1".into(), None));
     }
 
     #[test]

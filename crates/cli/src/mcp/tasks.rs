@@ -1,5 +1,5 @@
-//! The Tasks extension: a task is a job with the same id. This module keeps no state, so a task survives the server, and
-//! its client may continue with another server.
+//! The Tasks extension: a task is a job with the same id. This module keeps no state, so a task survives the server,
+//! and its client may continue with another server.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Waits for jobs on behalf of a request. A wait does not occupy a thread: the kernel reports changes of the records. Any
-//! number of waits can run at once, and a wait ends as soon as its client disconnects.
+//! Waits for jobs on behalf of a request. A wait does not occupy a thread: the kernel reports changes of the records.
+//! Any number of waits can run at once, and a wait ends as soon as its client disconnects.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;

@@ -202,14 +202,14 @@ fn remove_if_empty(object: &CstObject, key: &str) {
 }
 
 /// Whether two values are equal except for the path of the program.
-fn is_same(there: &Value, ours: &CstInputValue) -> bool {
-    bare(there) == bare(&plain(ours))
+fn is_same(there: &Value, expected: &CstInputValue) -> bool {
+    bare(there) == bare(&plain(expected))
 }
 
 /// Whether homing owns an entry: it starts the same command, whatever else the user has added.
-fn is_owned(there: &Value, ours: &CstInputValue) -> bool {
-    let ours = plain(ours);
-    STARTS.iter().all(|key| there.get(key).map(bare) == ours.get(key).map(bare))
+fn is_owned(there: &Value, expected: &CstInputValue) -> bool {
+    let expected = plain(expected);
+    STARTS.iter().all(|key| there.get(key).map(bare) == expected.get(key).map(bare))
 }
 
 fn bare(value: &Value) -> Value {

@@ -115,19 +115,19 @@ fn new_table(items: &[(&'static str, Value)], is_first: bool) -> Item {
 /// Whether homing owns a table: it starts the same command, whatever else the user has added.
 fn is_owned(there: &Item, items: &[(&'static str, Value)]) -> bool {
     let Some(there) = there.as_table_like() else { return false };
-    let same = |(key, ours): &(&str, Value)| {
-        there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(ours))
+    let same = |(key, expected): &(&str, Value)| {
+        there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(expected))
     };
     items.iter().filter(|(key, _)| STARTS.contains(key)).all(same)
 }
 
 fn set_program(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
-    for (key, ours) in items {
+    for (key, expected) in items {
         if STARTS.contains(key)
             && let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
-            && there.as_str().is_some_and(|text| Some(text) != ours.as_str())
+            && there.as_str().is_some_and(|text| Some(text) != expected.as_str())
         {
-            *there = ours.clone();
+            *there = expected.clone();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Adds an entry to the mapping `extensions` of a YAML file, and removes it. Edits lines, so that everything else stays
-//! unchanged. Parses the result again and refuses the edit if anything but the entry differs.
+//! Adds an entry to the mapping `extensions` of a YAML file, and removes it. Edits lines, so that everything else
+//! stays unchanged. Parses the result again and refuses the edit if anything but the entry differs.
 
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -11,11 +11,11 @@ const MAPPING: &str = "extensions";
 
 /// Adds the entry to the text.
 pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
-    let ours = ours(name, lines)?;
+    let expected = expected_entry(name, lines)?;
     match entry(&load(text)?, name) {
-        None => insert(text, name, lines, &ours),
-        Some(there) if bare(&there) == bare(&ours) && there != ours => {
-            insert(&cut(text, name)?, name, lines, &ours)
+        None => insert(text, name, lines, &expected),
+        Some(there) if bare(&there) == bare(&expected) && there != expected => {
+            insert(&cut(text, name)?, name, lines, &expected)
         }
         // It exists already, or the user has changed it: keep it.
         Some(_) => Ok(text.to_owned()),
@@ -24,9 +24,9 @@ pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, Ed
 
 /// Removes the entry if homing owns it.
 pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
-    let ours = ours(name, lines)?;
+    let expected = expected_entry(name, lines)?;
     match entry(&load(text)?, name) {
-        Some(there) if is_owned(&there, &ours) => cut(text, name),
+        Some(there) if is_owned(&there, &expected) => cut(text, name),
         Some(_) | None => Ok(text.to_owned()),
     }
 }
@@ -37,11 +37,11 @@ pub(super) fn left_in(text: &str, name: &str) -> Option<String> {
 }
 
 /// Whether homing owns an entry: it starts the same command, whatever else the user has added.
-fn is_owned(there: &Yaml, ours: &Yaml) -> bool {
-    STARTS.iter().all(|key| bare(&there[*key]) == bare(&ours[*key]))
+fn is_owned(there: &Yaml, expected: &Yaml) -> bool {
+    STARTS.iter().all(|key| bare(&there[*key]) == bare(&expected[*key]))
 }
 
-fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, EditError> {
+fn insert(text: &str, name: &str, lines: &[String], expected: &Yaml) -> Result<String, EditError> {
     let mut all: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     if let Some(last) = all.last_mut().filter(|last| !last.ends_with('\n')) {
         last.push('\n');
@@ -58,7 +58,7 @@ fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<Strin
     let changed = all.concat();
     let (before, after) = (load(text)?, load(&changed)?);
     let is_right =
-        entry(&after, name).as_ref() == Some(ours) && without(&after, name) == without(&before, name);
+        entry(&after, name).as_ref() == Some(expected) && without(&after, name) == without(&before, name);
     if is_right { Ok(changed) } else { Err(unsupported_layout()) }
 }
 
@@ -120,7 +120,7 @@ fn without(document: &Yaml, name: &str) -> Yaml {
     document
 }
 
-fn ours(name: &str, lines: &[String]) -> Result<Yaml, EditError> {
+fn expected_entry(name: &str, lines: &[String]) -> Result<Yaml, EditError> {
     let document = load(&format!("{MAPPING}:\n{}", block(name, lines, 2)))?;
     entry(&document, name).ok_or_else(unsupported_layout)
 }

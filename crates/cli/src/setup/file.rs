@@ -1,5 +1,5 @@
-//! Changes the files of a plan. Replaces each file atomically and keeps a backup beside it. Never replaces a file that it
-//! cannot read. Follows symbolic links and keeps them.
+//! Changes the files of a plan. Replaces each file atomically and keeps a backup beside it. Never replaces a file
+//! that it cannot read. Follows symbolic links and keeps them.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! Configures agent harnesses for homing. The required content of their files is data, one harness per file. The code that
-//! edits and restores files is shared.
+//! Configures agent harnesses for homing. The required content of their files is data, one harness per file. The code
+//! that edits and restores files is shared.
 
 mod claude_code;
 mod codex;

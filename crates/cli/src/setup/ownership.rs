@@ -8,7 +8,8 @@ pub(super) const MARK: &str = "Written by homing setup";
 /// Marks the hook file of goose: a hook that calls homing.
 const HOOK: &str = " hook goose";
 
-/// The keys that state what a server starts. They decide whether homing owns an entry, whatever else the user changed.
+/// The keys that state what a server starts. They decide whether homing owns an entry, whatever else the user
+/// changed.
 pub(super) const STARTS: [&str; 3] = ["command", "cmd", "args"];
 
 /// Describes an entry that is kept because it starts something else.

@@ -1,5 +1,5 @@
-//! Gemini CLI. It does not tell its shell which session it is in; a hook tells the agent, and the script of these tests
-//! knows it because the tests choose it.
+//! Gemini CLI. It does not tell its shell which session it is in; a hook tells the agent, and the script of these
+//! tests knows it because the tests choose it.
 
 use std::process::Output;
 

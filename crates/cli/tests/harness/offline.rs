@@ -8,7 +8,8 @@ use rustix::process::getuid;
 /// Set where the test already is in its own network.
 const INSIDE: &str = "HOMING_TEST_OFFLINE";
 
-/// Runs a test's body in a network namespace of its own, by running that one test again inside. `test` is its full name.
+/// Runs a test's body in a network namespace of its own, by running that one test again inside. `test` is its full
+/// name.
 pub(crate) fn offline(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();

@@ -1,5 +1,5 @@
-//! opencode with the tools of `homing mcp`. It tells a server nothing of its sessions, so nobody is woken, and the model
-//! is told to wait.
+//! opencode with the tools of `homing mcp`. It tells a server nothing of its sessions, so nobody is woken, and the
+//! model is told to wait.
 
 use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, launches_and_waits, turn_that_waits};
 use crate::offline::offline;

@@ -1,4 +1,5 @@
-//! What others wrote stays inside its frame or its line, and every text keeps its limit, whatever a job prints or is called.
+//! What others wrote stays inside its frame or its line, and every text keeps its limit, whatever a job prints or is
+//! called.
 
 use serde_json::{Value, json};
 use testkit::{Unframed, unframe};

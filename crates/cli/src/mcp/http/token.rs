@@ -1,4 +1,5 @@
-//! The token that clients send: from the environment, or from a file that only the user can read, created on first use.
+//! The token that clients send: from the environment, or from a file that only the user can read, created on first
+//! use.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;

@@ -27,8 +27,8 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "acknowledge_jobs",
         "Acknowledge results",
-        "Mark the results of these jobs as read, so that you are not notified of them again. wait_for_jobs and get_result \
-         do this themselves; use it when a notification asks for it.",
+        "Mark the results of these jobs as read, so that you are not notified of them again. wait_for_jobs and \
+         get_result do this themselves; use it when a notification asks for it.",
         acknowledges(),
     )
 }

@@ -26,9 +26,9 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, OneJobDocument>(
         "get_result",
         "Get a job's result",
-        "Return how a job ended, with the beginning and the end of its output. A result of this session that is returned \
-         here is not delivered again. For a running job, returns its current state; do not call it in a loop, use \
-         wait_for_jobs.",
+        "Return how a job ended, with the beginning and the end of its output. A result of this session that is \
+         returned here is not delivered again. For a running job, returns its current state; do not call it in a \
+         loop, use wait_for_jobs.",
         acknowledges(),
     )
 }

@@ -25,8 +25,8 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "kill_jobs",
         "Stop jobs",
-        "Stop jobs and every process they started (SIGTERM, then SIGKILL after a grace period). Returns when no process is \
-         left. You are not notified of jobs that you stop.",
+        "Stop jobs and every process they started (SIGTERM, then SIGKILL after a grace period). Returns when no \
+         process is left. You are not notified of jobs that you stop.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(false),
     )
 }

@@ -69,8 +69,8 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "read_output",
         "Read a job's output",
-        "Return what a job has printed so far. Use it for a look in between or for parts that a result omitted; to wait \
-         for the end, use wait_for_jobs. Reading output does not acknowledge the result.",
+        "Return what a job has printed so far. Use it for a look in between or for parts that a result omitted; to \
+         wait for the end, use wait_for_jobs. Reading output does not acknowledge the result.",
         read_only(),
     )
 }

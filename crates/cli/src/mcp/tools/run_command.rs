@@ -65,7 +65,7 @@ struct Document {
     text: String,
     /// Whether the job keeps running in the background.
     in_background: bool,
-    /// Whether this session will be notified of the result, at the latest after it is closed. If not, wait for the job.
+    /// Whether this session will be notified of the result, at the latest after it closes. If not, wait for the job.
     will_be_woken: bool,
     /// When the limit stops the job; null if it has finished or has no limit.
     ends_at: Option<String>,
@@ -77,10 +77,10 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "run_command",
         "Run a command as a job",
-        "Run a shell command as a job that survives this conversation, the client and this server. Use it for builds, test \
-         suites, installs, downloads, training and servers; use your own shell for commands of a few seconds. Returns the \
-         result if the command ends within wait_ms, else the id of the running job. The answer says whether you will be \
-         notified: follow it.",
+        "Run a shell command as a job that survives this conversation, the client and this server. Use it for \
+         builds, test suites, installs, downloads, training and servers; use your own shell for commands of a few \
+         seconds. Returns the result if the command ends within wait_ms, else the id of the running job. The answer \
+         says whether you will be notified: follow it.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
     )
 }

@@ -3,8 +3,8 @@
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-/// Removes redundant parts of an input schema: null types and defaults of optional arguments, which `required` already
-/// expresses, and integer widths.
+/// Removes redundant parts of an input schema: null types and defaults of optional arguments, which `required`
+/// already expresses, and integer widths.
 pub(super) fn plain(schema: &JsonObject) -> JsonObject {
     let mut plain = schema.clone();
     plain.remove("$schema");

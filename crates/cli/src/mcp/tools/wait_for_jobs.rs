@@ -63,8 +63,8 @@ pub(super) fn tool() -> Tool {
         "wait_for_jobs",
         "Wait for jobs",
         "Wait until jobs finish and return how each ended, with its output. timeout_ms 0 returns the results or the \
-         current states at once. A result of this session that is returned here is not delivered again. If you will be \
-         notified and need nothing now, end your turn instead.",
+         current states at once. A result of this session that is returned here is not delivered again. If you will \
+         be notified and need nothing now, end your turn instead.",
         acknowledges(),
     )
 }
