@@ -41,9 +41,9 @@ pub(super) enum ToolError {
     Library(Box<Error>),
     /// The arguments are invalid.
     Arguments {
-        /// What is wrong.
+        /// The error.
         message: String,
-        /// What to do instead.
+        /// A correction for the model.
         hint: String,
     },
     /// The client cancelled the request.

@@ -111,7 +111,7 @@ fn probe_threads() -> io::Result<()> {
     Ok(())
 }
 
-/// Starts two blocking threads: standard input occupies one where it cannot be polled. The runtime panics if it has
+/// Starts two blocking threads: standard input occupies one if it cannot be polled. The runtime panics if it has
 /// none and cannot create one, so the server starts them first.
 fn start_threads(runtime: &Runtime) {
     let (release, held) = mpsc::channel::<()>();

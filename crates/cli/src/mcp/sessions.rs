@@ -18,7 +18,7 @@ struct MetaKey {
     key: &'static str,
     /// The preset that notifies such a session.
     harness: Option<&'static str>,
-    /// The only client whose key is trusted, where the key is too common.
+    /// The only client from which the key is accepted, if other clients use the key for something else.
     client: Option<&'static str>,
 }
 

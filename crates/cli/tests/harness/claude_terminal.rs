@@ -38,8 +38,8 @@ impl Open {
     pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
-        grantpt(&terminal).expect("it is ours");
-        unlockpt(&terminal).expect("it is ours");
+        grantpt(&terminal).expect("the test owns the terminal");
+        unlockpt(&terminal).expect("the test owns the terminal");
         let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&terminal, size).expect("a terminal has a size");
         let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("text");

@@ -54,11 +54,11 @@ fn a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends() {
                 .expect("it runs");
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
-        let said = run(&["--dangerously-bypass-hook-trust"]);
-        assert!(said.contains("\"text\":\"WOKEN\""), "{said}");
+        let events = run(&["--dangerously-bypass-hook-trust"]);
+        assert!(events.contains("\"text\":\"WOKEN\""), "{events}");
         stage.assert_woken(false, "LAUNCH please");
-        let said = run(&[]);
-        assert!(!said.contains("\"text\":\"WOKEN\""), "an untrusted hook does not run: {said}");
+        let events = run(&[]);
+        assert!(!events.contains("\"text\":\"WOKEN\""), "an untrusted hook does not run: {events}");
     });
 }
 

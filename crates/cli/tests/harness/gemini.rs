@@ -40,8 +40,8 @@ fn a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends() {
         assert_eq!(Stage::document(&turn)["response"], "LAUNCHEDWOKEN", "{turn:?}");
         stage.assert_woken(false, "LAUNCH please");
         let asked = stage.model.asked();
-        let told = format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run");
-        assert!(asked[0].text.contains(&told), "the agent knows how to launch: {:#?}", asked[0]);
+        let hint = format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run");
+        assert!(asked[0].text.contains(&hint), "the agent knows how to launch: {:#?}", asked[0]);
     });
 }
 

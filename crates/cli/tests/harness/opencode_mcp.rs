@@ -16,8 +16,8 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
             stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs")
         });
         let asked = stage.model.asked();
-        let said = String::from_utf8_lossy(&turn.stdout);
-        assert!(said.contains("READ"), "{turn:?} {asked:#?}");
+        let output = String::from_utf8_lossy(&turn.stdout);
+        assert!(output.contains("READ"), "{turn:?} {asked:#?}");
         assert!(asked.iter().any(|asked| asked.text.contains(MUST_WAIT)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_delivered_again(&stage);

@@ -61,7 +61,7 @@ pub(crate) struct Client {
     meta: Option<RequestMetaObject>,
 }
 
-/// What the client receives.
+/// Receives notifications of the server.
 #[derive(Clone, Default)]
 pub(crate) struct Listener {
     pub(crate) progress: Arc<Mutex<Vec<ProgressNotificationParam>>>,

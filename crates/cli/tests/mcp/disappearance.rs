@@ -28,7 +28,7 @@ async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
         // The server is not killed: its standard input closes while it waits.
         let child = client.child.take();
         drop(client);
-        assert!(setup.job(&id).outcome().is_none(), "{way:?}: it goes on");
+        assert!(setup.job(&id).outcome().is_none(), "{way:?}: the job keeps running");
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_end(&id);
         // The abandoned wait has ended when the server answers this or exits.
@@ -37,9 +37,9 @@ async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
                 let next = Client::over_http(server, way.1, Traits::default()).await;
                 next.call("list_jobs", json!({})).await;
             }
-            None => drop(child.expect("it is ours").wait().await.expect("it ends")),
+            None => drop(child.expect("the client started it").wait().await.expect("it ends")),
         }
-        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: nobody has read it");
+        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: the session has not read it");
     }
 }
 
@@ -65,7 +65,7 @@ async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
     let id =
         client.run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display())).await;
     wait_until_waiting(&client, &id).await;
-    let mut child = client.child.take().expect("it is ours");
+    let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
     kill_process(pid, Signal::KILL).expect("it is killed");
     child.wait().await.expect("it ends");
@@ -83,10 +83,10 @@ async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
 async fn a_server_that_is_terminated_after_a_reply_acknowledges_it_first() {
     let setup = Setup::new();
     let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
-    let mut child = client.child.take().expect("it is ours");
+    let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
     let reply = client.call("run_command", json!({"command": "echo told"})).await;
-    kill_process(pid, Signal::TERM).expect("it is asked");
+    kill_process(pid, Signal::TERM).expect("it is signaled");
     let status = child.wait().await.expect("it ends");
     assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()));
     assert_eq!(setup.follow_up(&reply.id()), "acknowledged");
@@ -97,7 +97,7 @@ async fn a_server_exits_when_its_client_disconnects() {
     for revision in [Revision::With2025, Revision::With2026] {
         let setup = Setup::new();
         let mut client = Client::over_stdio(&setup, revision, Traits::default()).await;
-        let mut child = client.child.take().expect("it is ours");
+        let mut child = client.child.take().expect("the client started it");
         client.service.cancel().await.expect("it closes");
         let status = child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(0));

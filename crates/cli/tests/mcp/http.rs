@@ -44,7 +44,7 @@ fn only_requests_with_the_token_are_accepted() {
         let (status, answer) = with(wrong);
         assert_eq!(status, 401, "{wrong:?}");
         assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
-        assert!(!answer.contains(&server.token()), "it is never shown");
+        assert!(!answer.contains(&server.token()), "the token is never printed");
     }
     let (status, answer) = ask(&server, "/mcp", &[("Host", &address)]);
     assert!(status == 401 && answer.contains("Authorization: Bearer TOKEN"), "{answer}");

@@ -47,6 +47,6 @@ async fn cancelling_a_request_stops_the_wait_and_not_the_job() {
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_end(&id);
         client.call("list_jobs", json!({})).await;
-        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: nobody has read it");
+        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: the session has not read it");
     }
 }

@@ -35,7 +35,7 @@ async fn two_sessions_of_one_server_cannot_see_each_other() {
             let named = if reply.text().contains(&id) { &id[..] } else { &id[..4] };
             assert_eq!(reply.text().replace(named, "0123456789ab"), nowhere, "{tool}");
         }
-        assert!(setup.job(&id).outcome().is_none(), "nobody ended it");
+        assert!(setup.job(&id).outcome().is_none(), "it is not stopped");
         let own = one.call("kill_jobs", json!({"job_ids": [id]})).await;
         assert!(!own.is_error(), "{}", own.text());
     }

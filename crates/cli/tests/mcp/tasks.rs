@@ -61,7 +61,7 @@ async fn a_task_survives_its_server() {
     let gate = setup.home.scratch().join("gate");
     let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
     let id = begin(&client, &command).await;
-    client.child.take().expect("it is ours").kill().await.expect("it ends");
+    client.child.take().expect("the client started it").kill().await.expect("it ends");
     drop(client);
     let next = Client::connect(&setup, WAYS[3], able()).await;
     let task = next.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
@@ -103,7 +103,7 @@ async fn a_task_of_another_session_is_not_found() {
     let session = |name: &str| Traits { meta: Some(json!({"homing/session": name})), ..able() };
     let one = Client::over_http(&server, Revision::With2026, session("chat-1")).await;
     let id = begin(&one, &setup.marked("exec sleep MARK")).await;
-    // The metadata of `tasks/get` names no session here, so it is another one.
+    // The metadata of `tasks/get` contains no session here, so the request belongs to another session.
     for id in [id.as_str(), "0123456789ab", "no task"] {
         for refused in [
             one.service.get_task(GetTaskParams::new(id)).await.map(drop),
@@ -114,7 +114,7 @@ async fn a_task_of_another_session_is_not_found() {
             assert_eq!(error.code.0, -32602, "{}", error.message);
         }
     }
-    assert!(setup.job(&id).outcome().is_none(), "nobody ended it");
+    assert!(setup.job(&id).outcome().is_none(), "it is not stopped");
     setup.kill_all_jobs();
 }
 

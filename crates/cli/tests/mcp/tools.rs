@@ -71,7 +71,7 @@ async fn waiting_for_any_returns_the_first_and_lists_the_others() {
     let ended = client.call("kill_jobs", json!({"job_ids": [slow]})).await;
     assert_eq!(ended.document()["jobs"][0]["outcome"], json!({"kind": "killed", "reason": "session"}));
     assert_eq!(setup.follow_up(&slow), "suppressed");
-    assert!(setup.home.marked().is_empty(), "nothing of it is left");
+    assert!(setup.home.marked().is_empty(), "no process is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,9 +234,9 @@ async fn a_repeated_call_with_a_key_runs_the_command_once() {
 
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_follow_up(&first.id(), "pending");
-        let over = client.call("run_command", arguments).await;
-        assert_eq!((over.id(), &over.document()["in_background"]), (first.id(), &json!(false)));
-        assert!(over.text().contains("through"), "{}", over.text());
+        let repeated = client.call("run_command", arguments).await;
+        assert_eq!((repeated.id(), &repeated.document()["in_background"]), (first.id(), &json!(false)));
+        assert!(repeated.text().contains("through"), "{}", repeated.text());
         setup.wait_for_follow_up(&first.id(), "acknowledged");
         assert_eq!(std::fs::read_to_string(&file).expect("it ran"), "ran\n");
     }

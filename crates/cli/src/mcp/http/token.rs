@@ -22,7 +22,7 @@ const FILE: &str = "mcp.token";
 /// Shortest accepted token, in bytes: 128 bits in hexadecimal digits.
 const MIN_BYTES: usize = 32;
 
-/// Where the token is.
+/// The source of the token.
 #[derive(Debug)]
 pub(crate) enum TokenSource {
     /// In this file.
