@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use homing::{DeliveryHold, Homing, JobId};
 
-use super::blocking;
+use super::blocking::blocking;
 use crate::exit::note;
 
 /// Number of delivered replies in this process that are being acknowledged.

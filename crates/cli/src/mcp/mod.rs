@@ -3,6 +3,7 @@
 
 mod advice;
 mod answer;
+mod blocking;
 mod delivery;
 mod documents;
 mod excerpt;
@@ -10,6 +11,7 @@ mod home_handle;
 mod http;
 mod line_transport;
 mod lines;
+mod progress;
 mod request;
 mod server;
 mod sessions;
@@ -118,12 +120,4 @@ fn start_threads(runtime: &Runtime) {
     runtime.spawn_blocking(move || held.recv());
     runtime.spawn_blocking(|| ());
     drop(release);
-}
-
-/// Runs blocking work without blocking the protocol.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
 }

@@ -9,8 +9,8 @@ use rmcp::service::RequestContext;
 
 use super::answer::ToolError;
 use super::delivery::{Delivery, Reading};
-use super::server::Server;
-use super::waiting::Progress;
+use super::progress::Progress;
+use super::sessions::SessionRule;
 
 /// Context of the request that a tool answers.
 pub(super) struct Request {
@@ -25,9 +25,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(homing: Arc<Homing>, server: &Server, context: RequestContext<RoleServer>) -> Request {
+    pub(super) fn new(
+        homing: Arc<Homing>,
+        sessions: &SessionRule,
+        context: RequestContext<RoleServer>,
+    ) -> Request {
         let client = context.client_info().map(|client| client.name);
-        let sessions = server.sessions();
         Request {
             homing,
             origin: sessions.origin(&context.meta, client.as_deref()),

@@ -12,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
 use super::answer::respond;
-use super::blocking;
+use super::blocking::blocking;
 use super::home_handle::HomeHandle;
 use super::request::Request;
 use super::sessions::SessionRule;
@@ -48,7 +48,7 @@ impl Server {
     /// A request that may launch a job. Creates the home if it does not exist.
     async fn request(&self, context: RequestContext<RoleServer>) -> homing::Result<Request> {
         let server = self.clone();
-        blocking(move || Ok(Request::new(server.0.home.homing()?, &server, context))).await
+        blocking(move || Ok(Request::new(server.0.home.homing()?, server.sessions(), context))).await
     }
 
     /// A request about existing jobs; `None` if the home does not exist.
@@ -59,7 +59,7 @@ impl Server {
         let server = self.clone();
         blocking(move || {
             let homing = server.0.home.existing()?;
-            Ok(homing.map(|homing| Request::new(homing, &server, context)))
+            Ok(homing.map(|homing| Request::new(homing, server.sessions(), context)))
         })
         .await
     }

@@ -9,7 +9,7 @@ use homing::{DeliveryHold, Homing, Job, KilledBy, Outcome, StateName};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 
 use super::answer::{ToolError, document};
-use super::blocking;
+use super::blocking::blocking;
 use super::request::Request;
 use super::tools::task_result;
 use crate::render::summary;

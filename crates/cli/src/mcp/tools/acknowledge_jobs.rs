@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::answer::{Answer, ToolError};
-use super::super::blocking;
+use super::super::blocking::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
 use super::{acknowledges, check_job_ids, define};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::super::advice::{advice, wake};
 use super::super::answer::{Answer, ToolError};
-use super::super::blocking;
+use super::super::blocking::blocking;
 use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
 use super::{acknowledges, define};

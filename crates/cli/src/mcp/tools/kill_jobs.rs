@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::answer::{Answer, ToolError};
-use super::super::blocking;
+use super::super::blocking::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::kill;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::answer::{Answer, ToolError};
-use super::super::blocking;
+use super::super::blocking::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
 use super::{define, read_only};

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::super::advice::{Wake, advice, still_running, wake};
 use super::super::answer::{Answer, ToolError, result};
+use super::super::blocking::blocking;
 use super::super::documents::JobDocument;
 use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
+use super::super::tasks;
 use super::super::waiting::wait;
-use super::super::{blocking, tasks};
 use super::define;
 
 /// Default time to wait: most clients abandon a call after a minute.

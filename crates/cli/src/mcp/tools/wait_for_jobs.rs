@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::advice::{advice, wake};
 use super::super::answer::{Answer, ToolError};
-use super::super::blocking;
+use super::super::blocking::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::{MAX_WAIT, wait};

@@ -128,7 +128,7 @@ fn deliveries_on(address: &str, timeout: Duration) -> Vec<String> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "sinks::desktop::tests::deliver_twice",
+            "delivery::sinks::desktop::tests::deliver_twice",
             "--ignored",
             "--nocapture",
             "--test-threads=1",

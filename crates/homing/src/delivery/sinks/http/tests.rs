@@ -42,7 +42,7 @@ fn a_certificate_is_checked_against_what_the_system_trusts() {
 /// What comes of a request in a process with these variables, and no others about proxies and certificates.
 fn post_in(url: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "sinks::http::tests::post_once", "--ignored", "--nocapture"]);
+    command.args(["--exact", "delivery::sinks::http::tests::post_once", "--ignored", "--nocapture"]);
     for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }

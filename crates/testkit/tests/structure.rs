@@ -1,0 +1,181 @@
+//! Checks the structure of the sources: no file of a crate needs a file that needs it. Counted are `use` declarations and
+//! paths that begin with `crate`, `self` or `super`, in code that is not for tests; `mod` and `pub use` lines do not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module, as the names on its path; a crate's root is the empty path.
+type Module = Vec<String>;
+
+/// Which modules each module uses.
+type Graph = BTreeMap<Module, BTreeSet<Module>>;
+
+const CRATES: [&str; 6] = ["core", "supervisor", "homing", "cli", "python", "testkit"];
+
+#[test]
+fn no_files_need_each_other_in_a_circle() {
+    for name in CRATES {
+        let graph = graph(&crate_sources(name));
+        assert!(graph.len() > 3, "the sources of {name} were not found");
+        let circles = circles(&graph);
+        assert!(circles.is_empty(), "circles in crates/{name}/src: {circles:#?}");
+    }
+}
+
+#[test]
+fn a_circle_is_found() {
+    let module = |name: &str| vec![name.to_owned()];
+    let uses = |names: &[&str]| names.iter().map(|name| module(name)).collect::<BTreeSet<_>>();
+    let graph = Graph::from([
+        (module("a"), uses(&["b"])),
+        (module("b"), uses(&["c"])),
+        (module("c"), uses(&["b"])),
+        (module("d"), uses(&["a"])),
+    ]);
+    assert_eq!(circles(&graph), [["b", "c"]]);
+}
+
+#[test]
+fn paths_are_found_in_every_form() {
+    let text = "use crate::a::{b::C, d};\npub use crate::e::F;\n// crate::g::H\nfn f() { super::i::j() }\n";
+    let found: Vec<String> = paths(text).collect();
+    assert_eq!(found, ["crate::a::b::C", "crate::a::d", "super::i::j"]);
+}
+
+fn crate_sources(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).join("src")
+}
+
+fn graph(root: &Path) -> Graph {
+    let mut files = BTreeMap::new();
+    find_modules(root, &mut Vec::new(), &mut files);
+    let uses = |module: &Module, text: &str| {
+        let used = paths(text).filter_map(|path| resolve(module, &path, &files));
+        used.filter(|used| used != module).collect()
+    };
+    files.iter().map(|(module, text)| (module.clone(), uses(module, text))).collect()
+}
+
+/// Reads the modules below a directory, without their tests.
+fn find_modules(directory: &Path, path: &mut Module, files: &mut BTreeMap<Module, String>) {
+    for entry in fs::read_dir(directory).expect("a directory of sources") {
+        let entry = entry.expect("an entry").path();
+        let name = entry.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        if name == "tests" {
+            continue;
+        }
+        if entry.is_dir() {
+            path.push(name);
+            find_modules(&entry, path, files);
+            path.pop();
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&entry).expect("a source");
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+            let is_parent = ["lib", "main", "mod"].contains(&name.as_str());
+            let module = path.iter().cloned().chain((!is_parent).then_some(name)).collect();
+            files.insert(module, code);
+        }
+    }
+}
+
+/// The paths that a source uses, as they stand there.
+fn paths(text: &str) -> impl Iterator<Item = String> {
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    let mut rest = String::new();
+    for statement in code.split_inclusive(';') {
+        let start = statement.rfind("use ").filter(|at| statement[..*at].ends_with(['\n', ' ']) || *at == 0);
+        match start.map(|at| (&statement[..at], &statement[at + 4..])) {
+            Some((before, _)) if before.trim_end().ends_with("pub") || before.trim_end().ends_with(')') => {}
+            Some((before, tree)) if before.trim().is_empty() || before.ends_with('\n') => {
+                let tree: String =
+                    tree.trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
+                expand("", &tree, &mut found);
+                rest.push_str(before);
+            }
+            _ => rest.push_str(statement),
+        }
+    }
+    for start in ["crate::", "super::", "self::"] {
+        for (at, _) in rest.match_indices(start) {
+            let is_whole = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            let path: String =
+                rest[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
+            found.extend(is_whole.then(|| path.trim_end_matches(':').to_owned()));
+        }
+    }
+    found.into_iter()
+}
+
+/// Writes out a tree of `use`, such as `a::{b, c::d}`.
+fn expand(prefix: &str, tree: &str, found: &mut Vec<String>) {
+    let Some((head, body)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default().trim();
+        return found.push(format!("{prefix}{path}"));
+    };
+    let prefix = format!("{prefix}{}", head.trim());
+    let body = body.trim().strip_suffix('}').unwrap_or(body);
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in body.char_indices().chain([(body.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = body[start..at].trim();
+                if !part.is_empty() {
+                    expand(&prefix, part, found);
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The module of this crate that a path leads to; `None` where it leads out of the crate, or to the crate's root.
+fn resolve(module: &Module, path: &str, files: &BTreeMap<Module, String>) -> Option<Module> {
+    let mut parts: Vec<String> = path.split("::").map(str::to_owned).collect();
+    let mut base = match parts[0].as_str() {
+        "crate" => Vec::new(),
+        "self" | "super" => module.clone(),
+        first if files.contains_key(&[&module[..], &[first.to_owned()]].concat()) => {
+            parts.insert(0, "self".to_owned());
+            module.clone()
+        }
+        _ => return None,
+    };
+    let ups = parts.iter().take_while(|part| *part == "super").count();
+    base.truncate(base.len().checked_sub(ups)?);
+    base.extend(parts.into_iter().skip(ups.max(1)));
+    while !base.is_empty() && !files.contains_key(&base) {
+        base.pop();
+    }
+    Some(base).filter(|found| !found.is_empty())
+}
+
+/// The groups of modules that reach each other.
+fn circles(graph: &Graph) -> Vec<Vec<String>> {
+    let reach = |from: &Module| {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(module) = next.pop() {
+            for used in graph.get(module).into_iter().flatten() {
+                if reached.insert(used) {
+                    next.push(used);
+                }
+            }
+        }
+        reached
+    };
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> =
+        graph.keys().map(|module| (module, reach(module))).collect();
+    let group = |module: &Module| -> Vec<String> {
+        let others = reached[module]
+            .iter()
+            .filter(|other| reached.get(**other).is_some_and(|back| back.contains(module)));
+        others.map(|other| other.join("::")).collect()
+    };
+    let groups: BTreeSet<Vec<String>> = graph.keys().map(group).filter(|group| group.len() > 1).collect();
+    groups.into_iter().collect()
+}
