@@ -70,13 +70,13 @@ impl Outcome {
     }
 }
 
-/// For people: `exit code 1`, `killed by signal SIGSEGV`, `time limit reached`.
+/// For people: `exit code 1`, `ended by signal SIGSEGV`, `timeout reached`.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Exited { exit_code } => write!(f, "exit code {exit_code}"),
             Outcome::Signaled { signal } => write!(f, "ended by signal {signal}"),
-            Outcome::TimedOut => f.write_str("time limit reached"),
+            Outcome::TimedOut => f.write_str("timeout reached"),
             Outcome::Killed { by } => write!(f, "killed by {by}"),
             Outcome::FailedToStart { error } => write!(f, "failed to start: {error}"),
             Outcome::Lost { reason } => write!(f, "lost: {reason}"),
@@ -187,7 +187,9 @@ impl fmt::Display for KilledBy {
             KilledBy::Session => "its own session",
             KilledBy::Operator => "an operator",
             KilledBy::Outside => "a signal to its supervisor",
-            KilledBy::ServiceManager => "the service manager, which stopped the service or session it ran in",
+            KilledBy::ServiceManager => {
+                "the service manager, which stopped the service or session that the job ran in"
+            }
         })
     }
 }
@@ -228,9 +230,9 @@ impl fmt::Display for LostReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             LostReason::NeverStarted => "it never started; the command did not run",
-            LostReason::SupervisorDied => "its supervisor was killed, so nobody saw how it ended",
-            LostReason::Reboot => "the machine went down while it ran",
-            LostReason::Removed => "its records were removed from the disk before it was over",
+            LostReason::SupervisorDied => "its supervisor was killed before it recorded the outcome",
+            LostReason::Reboot => "the machine stopped while the job was running",
+            LostReason::Removed => "its directory was removed from the disk before it finished",
         })
     }
 }

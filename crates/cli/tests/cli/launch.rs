@@ -91,7 +91,7 @@ fn run_wait_reports_timeouts_and_leftovers_on_standard_error() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "--wait", "--timeout", "50ms", &setup.marked("sleep MARK")]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(124), ""));
-    assert!(answer.stderr.contains("time limit reached"), "{answer:?}");
+    assert!(answer.stderr.contains("timeout reached"), "{answer:?}");
     let answer = setup.run(&["run", "--wait", &setup.marked("sleep MARK & exit 0")]);
     assert_eq!(answer.status, Some(0));
     assert!(answer.stderr.contains("left processes behind: sleep"), "{answer:?}");
