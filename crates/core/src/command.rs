@@ -1,40 +1,40 @@
-//! What a job runs: a script for the shell, or an exact program with its arguments.
+//! The command of a job: a shell script, or a program with its arguments.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A job's command. One argument is a shell script; several are an exact argv that no shell ever parses again.
+/// The command of a job. One argument is a shell script; several are an exact argv that no shell parses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobCommand {
-    /// Run by `bash`, or by `sh` where there is no `bash`.
+    /// Run by `bash`, or by `sh` if `bash` is not installed.
     Script(String),
-    /// A program, looked up in `PATH` where its name has no slash, and its arguments.
+    /// A program and its arguments. A name without a slash is searched in `PATH`.
     Argv(Vec<String>),
 }
 
 impl JobCommand {
-    /// A script for the shell.
+    /// Creates a shell script.
     ///
     /// # Errors
-    /// When it is blank or holds a NUL byte.
+    /// If it is blank or contains a NUL byte.
     pub fn script(text: impl Into<String>) -> Result<JobCommand, CommandError> {
         JobCommand::Script(text.into()).checked()
     }
 
-    /// A program and its arguments, passed on exactly.
+    /// Creates a program with arguments, which are passed exactly.
     ///
     /// # Errors
-    /// When there is no program or an argument holds a NUL byte.
+    /// If the program is missing or an argument contains a NUL byte.
     pub fn argv<I: IntoIterator<Item = S>, S: Into<String>>(words: I) -> Result<JobCommand, CommandError> {
         JobCommand::Argv(words.into_iter().map(Into::into).collect()).checked()
     }
 
-    /// The command, if it can be run.
+    /// Returns the command if it can be run.
     ///
     /// # Errors
-    /// When it is blank, or something in it holds a NUL byte.
+    /// If it is blank or contains a NUL byte.
     pub fn checked(self) -> Result<JobCommand, CommandError> {
         let (is_empty, holds_nul) = match &self {
             JobCommand::Script(text) => (text.trim().is_empty(), text.contains('\0')),
@@ -49,7 +49,7 @@ impl JobCommand {
         }
     }
 
-    /// The command as a command line means it: one word is a script, several are an argv.
+    /// Interprets the words of a command line: one word is a script, several are an argv.
     ///
     /// # Errors
     /// As [`JobCommand::script`] and [`JobCommand::argv`].
@@ -62,7 +62,7 @@ impl JobCommand {
     }
 }
 
-/// The script itself, or the argv quoted so that a shell would read it back.
+/// The script itself, or the argv quoted for a shell.
 impl fmt::Display for JobCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,11 +78,11 @@ impl fmt::Display for JobCommand {
 /// Why a command cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// Nothing to run.
+    /// The command is empty or blank.
     #[error("the command is empty")]
     Empty,
     /// The kernel ends an argument at a NUL byte (execve(2)).
-    #[error("the command holds a NUL byte")]
+    #[error("the command contains a NUL byte")]
     Nul,
 }
 
@@ -95,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn one_word_is_a_script_and_several_are_exact() {
+    fn one_word_is_a_script_and_several_are_an_argv() {
         assert_eq!(words(&["echo $HOME"]), Ok(JobCommand::Script("echo $HOME".to_owned())));
         let exact = words(&["printf", "%s", "a b", "it's"]).unwrap();
         assert_eq!(exact.to_string(), r#"printf '%s' 'a b' "it's""#);
     }
 
     #[test]
-    fn nothing_and_nul_are_refused() {
+    fn empty_commands_and_nul_bytes_are_refused() {
         assert_eq!(words(&[]), Err(CommandError::Empty));
         assert_eq!(words(&[" \n"]), Err(CommandError::Empty));
         assert_eq!(words(&["", "x"]), Err(CommandError::Empty));

@@ -1,4 +1,4 @@
-//! The duty to tell a session about one finished job: its states, and what moves it from one to the next.
+//! Follow-ups: whether a session must still be notified of a finished job. States, events and transitions.
 
 use std::fmt;
 
@@ -6,57 +6,58 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FollowUpPolicy, KilledBy, Outcome, Timestamp};
 
-/// Where the duty to tell a session stands.
+/// The state of a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowUpState {
     /// The job has not ended yet.
     Waiting,
-    /// The session is to be told.
+    /// The job has ended; its session must be notified.
     Pending,
-    /// A sink took the message; nobody has confirmed yet that the agent read it.
+    /// A sink accepted the message. It is not confirmed yet that the agent read it.
     HandedOff,
-    /// The agent was told.
+    /// The agent was notified.
     Acknowledged,
-    /// Nobody is to be told: the session ended the job itself, or asked for no follow-up, or it was dropped.
+    /// No notification: the session killed the job itself or asked for no follow-up, or a caller dropped the
+    /// follow-up.
     Suppressed,
-    /// Given up: attempts exhausted, or the session is gone. Kept, shown, and can be retried.
+    /// Delivery was given up: all attempts failed, or the session is gone. It is kept and shown, and can be retried.
     Dead,
 }
 
-/// What can happen to a follow-up.
+/// An event of a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowUpEvent {
-    /// The job ended and its session is to hear of it.
+    /// The job ended and its session must be notified.
     Due,
-    /// The job ended and its session need not hear of it.
+    /// The job ended and its session need not be notified.
     NotDue,
     /// A sink accepted the message without proof that the agent read it.
     HandedOff,
-    /// The agent was told: a sink proved it, somebody said so, or the session read the result itself.
+    /// The agent was notified: a sink proved it, a caller acknowledged it, or the session read the result itself.
     Acknowledged,
-    /// The attempt failed, or was not confirmed in time: it is to be tried again.
+    /// The attempt failed, or was not confirmed in time. Delivery is retried.
     AttemptFailed,
-    /// No further attempt makes sense.
+    /// No further attempts are made.
     GivenUp,
-    /// Somebody asked for it to be told again.
+    /// A caller asked for another delivery.
     Retried,
-    /// Somebody asked for it not to be told.
+    /// A caller asked for no delivery.
     Dropped,
 }
 
-/// An event that a state has no answer to.
+/// An event that is invalid in the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a follow-up that is {state} cannot be {event}")]
 pub struct TransitionError {
-    /// The state it was in, and stays in.
+    /// The state, which does not change.
     pub state: FollowUpState,
-    /// What was asked of it.
+    /// The event.
     pub event: FollowUpEvent,
 }
 
 impl FollowUpState {
-    /// Every state, in the order of a follow-up's life.
+    /// Every state, in the order of the life cycle.
     pub const ALL: [FollowUpState; 6] = [
         FollowUpState::Waiting,
         FollowUpState::Pending,
@@ -66,11 +67,11 @@ impl FollowUpState {
         FollowUpState::Dead,
     ];
 
-    /// The state after `event`. Repeating what already happened changes nothing and is no error, so that every step
-    /// may run twice.
+    /// Returns the state after `event`. Repeating an event changes nothing and is not an error, so every step may run
+    /// twice.
     ///
     /// # Errors
-    /// When the event makes no sense in this state, such as acknowledging a job that still runs.
+    /// If the event is invalid in this state, such as acknowledging a job that is still running.
     pub fn after(self, event: FollowUpEvent) -> Result<FollowUpState, TransitionError> {
         use FollowUpEvent as Event;
         use FollowUpState as State;
@@ -87,7 +88,7 @@ impl FollowUpState {
                 | Event::Retried,
             ) => refused,
 
-            // The end of a job is ingested at least once; only the first time counts.
+            // The end of a job may be ingested more than once; only the first time counts.
             (
                 State::Pending | State::HandedOff | State::Acknowledged | State::Suppressed | State::Dead,
                 Event::Due | Event::NotDue,
@@ -101,7 +102,7 @@ impl FollowUpState {
             (State::Pending | State::HandedOff, Event::GivenUp) => Ok(State::Dead),
             (State::Pending | State::HandedOff, Event::Dropped) => Ok(State::Suppressed),
 
-            // A late answer of a sink does not reopen what is closed.
+            // A late answer of a sink does not reopen a closed follow-up.
             (
                 State::Acknowledged | State::Suppressed,
                 Event::HandedOff | Event::AttemptFailed | Event::GivenUp,
@@ -117,7 +118,8 @@ impl FollowUpState {
         }
     }
 
-    /// Whether somebody still has to be told, or has to look at it: such a job is never pruned.
+    /// Whether delivery is outstanding, or was given up and needs attention. Jobs with an open follow-up are never
+    /// pruned.
     pub fn is_open(self) -> bool {
         match self {
             FollowUpState::Waiting
@@ -128,7 +130,7 @@ impl FollowUpState {
         }
     }
 
-    /// The name in JSON and on the command line.
+    /// Returns the name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             FollowUpState::Waiting => "waiting",
@@ -140,7 +142,7 @@ impl FollowUpState {
         }
     }
 
-    /// The state of that name.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<FollowUpState> {
         FollowUpState::ALL.into_iter().find(|state| state.as_str() == name)
     }
@@ -159,7 +161,8 @@ impl FollowUpEvent {
         FollowUpEvent::Dropped,
     ];
 
-    /// Whether the end of a job is due to its session, by what the job asked for and by how it ended.
+    /// Returns the event for the end of a job: [`Due`](FollowUpEvent::Due) if its policy and outcome require a
+    /// follow-up.
     pub fn for_finished_job(policy: FollowUpPolicy, outcome: &Outcome) -> FollowUpEvent {
         let ended_by_its_own_session = matches!(outcome, Outcome::Killed { by: KilledBy::Session });
         let wanted = match policy {
@@ -191,16 +194,16 @@ impl fmt::Display for FollowUpEvent {
     }
 }
 
-/// A follow-up as it is shown.
+/// The follow-up of a job, as front ends show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FollowUp {
-    /// Where it stands.
+    /// Its state.
     pub state: FollowUpState,
-    /// How often delivery was tried.
+    /// Number of delivery attempts.
     pub attempts: u32,
-    /// When it is tried next, where that lies in the future.
+    /// Time of the next attempt, if it is in the future.
     pub next_attempt_at: Option<Timestamp>,
-    /// What the last failed attempt said.
+    /// Error of the last failed attempt.
     pub last_error: Option<String>,
 }
 
@@ -223,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_told_before_the_job_ended(events in prop::collection::vec(any_event(), 0..20)) {
+        fn follow_up_stays_waiting_until_the_job_ended(events in prop::collection::vec(any_event(), 0..20)) {
             let mut state = FollowUpState::Waiting;
             let mut ended = false;
             for event in events {
@@ -243,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn an_event_that_is_repeated_changes_nothing_more(
+        fn repeated_event_changes_nothing(
             before in prop::sample::select(FollowUpState::ALL.to_vec()), event in any_event()
         ) {
             if let Ok(once) = before.after(event) {
@@ -252,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_closed_is_reopened_only_on_request(
+        fn closed_follow_up_is_reopened_only_by_a_retry(
             before in prop::sample::select(vec![FollowUpState::Acknowledged, FollowUpState::Suppressed]),
             event in any_event()
         ) {
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_told_of_what_it_asked_for_and_did_not_do_itself() {
+    fn policy_and_outcome_decide_whether_a_follow_up_is_due() {
         let ok = Outcome::Exited { exit_code: 0 };
         let failed = Outcome::Exited { exit_code: 1 };
         let own_kill = Outcome::Killed { by: KilledBy::Session };

@@ -1,12 +1,12 @@
-//! Names of things: jobs, prefixes of them that people type, sessions, and the keys under which sessions launch.
+//! Ids: jobs, prefixes of job ids, sessions, and job keys.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Names one job: 12 lower-case hexadecimal digits. 48 random bits, or of a job with a [`JobKey`] 48 bits of the hash of
-/// session and key.
+/// The id of a job: 12 lower-case hexadecimal digits. They are 48 random bits or, for a job with a [`JobKey`], 48
+/// bits of the hash of session and key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobId([u8; JobId::LENGTH]);
@@ -15,7 +15,7 @@ impl JobId {
     /// Length of an id in characters.
     pub const LENGTH: usize = 12;
 
-    /// Makes an id from random bytes, or from the beginning of a hash.
+    /// Creates an id from random bytes, or from the first bytes of a hash.
     pub fn from_random(bytes: [u8; 6]) -> JobId {
         let mut digits = [0; JobId::LENGTH];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
@@ -73,17 +73,17 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// What a person types to name a job: 1 to 12 hexadecimal digits that begin its id.
+/// A job id or a prefix of one, as people type it: 1 to 12 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobIdPrefix(String);
 
 impl JobIdPrefix {
-    /// The digits, in lower case.
+    /// Returns the digits in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id itself, where the prefix is a whole id.
+    /// Returns the id if the prefix is a complete id.
     pub fn as_full_id(&self) -> Option<JobId> {
         self.0.as_bytes().try_into().ok().map(JobId)
     }
@@ -107,16 +107,17 @@ impl From<JobId> for JobIdPrefix {
     }
 }
 
-/// The agent conversation that launched a job: a string its host chooses, 1 to 256 bytes without control characters.
+/// The id of the agent session that launches jobs: a string that the host chooses, 1 to 256 bytes without control
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// Longest session id, in bytes.
+    /// Maximum length of a session id, in bytes.
     pub const MAX_BYTES: usize = 256;
 
-    /// The session of whoever does not name one.
+    /// Returns the session of callers that do not name one.
     pub fn default_session() -> SessionId {
         SessionId("default".to_owned())
     }
@@ -158,17 +159,17 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// What a host calls one launch, so that a launch that is repeated is the same job: a string that the host chooses, 1 to
-/// 256 bytes without control characters. Keys of different sessions have nothing to do with each other.
+/// An idempotency key for a launch: launches with the same key return the same job. The host chooses the string, 1 to
+/// 256 bytes without control characters. Keys of different sessions are independent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobKey(String);
 
 impl JobKey {
-    /// Longest key, in bytes.
+    /// Maximum length of a key, in bytes.
     pub const MAX_BYTES: usize = 256;
 
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -205,7 +206,7 @@ impl fmt::Display for JobKey {
     }
 }
 
-/// Why a text names nothing.
+/// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not 1 to 12 hexadecimal digits.
@@ -227,14 +228,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_survives_the_way_through_text() {
+    fn job_id_round_trips_through_text() {
         let id = JobId::from_random([0x3f, 0x9c, 0x0a, 0x1b, 0x2c, 0x4d]);
         assert_eq!(id.to_string(), "3f9c0a1b2c4d");
         assert_eq!("3F9C0A1B2C4D".parse(), Ok(id));
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn invalid_ids_are_refused() {
         for text in ["", "3f9c0a1b2c4", "3f9c0a1b2c4d0", "3f9c0a1b2c4g", "../../etc/pas"] {
             assert!(text.parse::<JobId>().is_err(), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! One job as it is known, and the document (`homing.job/1`) that every door shows of it.
+//! One job, and the document (`homing.job/1`) that every front end shows of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,90 +11,90 @@ use crate::{
     Outcome, Recovery, SessionId, Timestamp, as_millis,
 };
 
-/// One job: what was asked, how far it is, and what is owed to its session.
+/// One job: its specification, its state, and its follow-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
     /// The session that launched it.
     pub session: SessionId,
-    /// The key it was launched under, where it has one.
+    /// The key it was launched under, if any.
     pub key: Option<JobKey>,
-    /// What a person calls it.
+    /// The name that a person gave it.
     pub name: Option<String>,
-    /// What it runs.
+    /// The command.
     pub command: JobCommand,
-    /// The directory it runs in.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// When it was asked for.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Its bounds.
+    /// Its limits.
     pub limits: JobLimits,
     /// What happens to processes that outlive its main process.
     pub leftovers: LeftoverPolicy,
-    /// When its session hears of its end.
+    /// When its session is notified of its end.
     pub follow_up_policy: FollowUpPolicy,
-    /// The agent harness it was launched from, where one is known.
+    /// The agent harness it was launched from, if known.
     pub harness: Option<String>,
-    /// The sink that its session is woken through, where it names one.
+    /// The sink that its session is woken through, if the job names one.
     pub sink: Option<String>,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// How much it has written.
+    /// The amount of output.
     pub output: OutputSize,
-    /// What is owed to its session.
+    /// Its follow-up.
     pub follow_up: FollowUp,
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobState {
-    /// Asked for; no supervisor has recorded a process yet.
+    /// Created; no supervisor has recorded a process yet.
     Starting,
-    /// Its main process runs, or its end is being recorded.
+    /// Its main process is running, or its end is being recorded.
     Running(Started),
-    /// It is over.
+    /// It has finished.
     Finished(Finished),
 }
 
-/// What is known of a job once its process exists.
+/// The main process of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
     /// Process id of its main process.
     pub pid: u32,
-    /// When that process was made.
+    /// When that process was created.
     pub started_at: Timestamp,
 }
 
-/// What is known of a job that is over.
+/// The result of a finished job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     /// How it ended.
     pub outcome: Outcome,
-    /// Its process, unless it never had one.
+    /// Its process; `None` if it never had one.
     pub started: Option<Started>,
-    /// When its main process ended; where nobody saw that, when the loss was noticed.
+    /// When its main process ended. If that was not observed, when the loss was detected.
     pub ended_at: Timestamp,
-    /// From start to end on a clock that does not jump; `None` where nobody saw both.
+    /// Time from start to end on a monotonic clock; `None` if one of the two was not observed.
     pub duration: Option<Duration>,
-    /// Processor time of the whole tree, as far as it was waited for (wait4(2)).
+    /// Processor time of all processes that were reaped (wait4(2)).
     pub cpu: Option<Duration>,
     /// Largest resident memory of one of its processes, in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Processes that outlived the main process, as many as the record has room for.
+    /// Processes that outlived the main process, as many as fit the record.
     pub leftovers: Vec<Leftover>,
-    /// How many more there were.
+    /// Number of further leftovers.
     pub leftovers_omitted: u32,
-    /// What is left to do where its supervisor died; `None` where nothing is.
+    /// What recovery must still do if the supervisor died; `None` for nothing.
     pub recovery: Option<Recovery>,
 }
 
-/// How many bytes of output there are, and where they went.
+/// Number of bytes of output, and how many were not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OutputSize {
     /// Bytes the job has written.
     pub total_bytes: u64,
-    /// Bytes between the kept head and the kept tail that were overwritten by later ones.
+    /// Bytes between the kept head and the kept tail, overwritten by later output.
     pub omitted_bytes: u64,
     /// Bytes that could not be stored, because the disk was full.
     pub dropped_bytes: u64,
@@ -103,11 +103,11 @@ pub struct OutputSize {
 /// The name of a state, for filters and for display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StateName {
-    /// See [`JobState::Starting`].
+    /// [`JobState::Starting`].
     Starting,
-    /// See [`JobState::Running`].
+    /// [`JobState::Running`].
     Running,
-    /// See [`JobState::Finished`].
+    /// [`JobState::Finished`].
     Finished,
 }
 
@@ -115,7 +115,7 @@ impl StateName {
     /// Every state.
     pub const ALL: [StateName; 3] = [StateName::Starting, StateName::Running, StateName::Finished];
 
-    /// The name in JSON and on the command line.
+    /// Returns the name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             StateName::Starting => "starting",
@@ -124,14 +124,14 @@ impl StateName {
         }
     }
 
-    /// The state of that name.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<StateName> {
         StateName::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
 impl JobState {
-    /// The name of this state.
+    /// Returns the name of this state.
     pub fn name(&self) -> StateName {
         match self {
             JobState::Starting => StateName::Starting,
@@ -140,7 +140,7 @@ impl JobState {
         }
     }
 
-    /// The process, once there is one.
+    /// Returns the main process; `None` if there is none yet.
     pub fn started(&self) -> Option<Started> {
         match self {
             JobState::Starting => None,
@@ -149,7 +149,7 @@ impl JobState {
         }
     }
 
-    /// What is known of the end, once there is one.
+    /// Returns the result; `None` if the job has not finished.
     pub fn finished(&self) -> Option<&Finished> {
         match self {
             JobState::Starting | JobState::Running(_) => None,
@@ -159,17 +159,18 @@ impl JobState {
 }
 
 impl Job {
-    /// Who ends it when this session asks for that: its own session, which then need not be told, or somebody else.
+    /// Returns the origin of a kill request by `caller`: the job's own session, which is then not notified, or an
+    /// operator.
     pub fn killer(&self, caller: &SessionId) -> KilledBy {
         if self.session == *caller { KilledBy::Session } else { KilledBy::Operator }
     }
 
-    /// How it ended, once it has.
+    /// Returns the outcome; `None` if the job has not finished.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.finished().map(|finished| &finished.outcome)
     }
 
-    /// When it will be ended at the latest, while it runs and has a limit.
+    /// Returns the time at which the timeout ends the job, if it is running and has a timeout.
     pub fn ends_by(&self) -> Option<Timestamp> {
         let JobState::Running(started) = self.state else { return None };
         let timeout = i64::try_from(self.limits.timeout?.as_millis()).ok()?;
@@ -177,7 +178,7 @@ impl Job {
     }
 }
 
-/// The document `homing.job/1`. Fields are only ever added.
+/// The document `homing.job/1`. New versions may add fields but never remove or change them.
 impl Serialize for Job {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let started = self.state.started();

@@ -1,5 +1,5 @@
-//! Pure types and transitions of homing: what a job is, how it may end, what is owed to its session, and the text an
-//! agent reads about it. No I/O, no clock, no randomness: the time and the ids are handed in.
+//! Pure types and state transitions of homing: jobs, outcomes, follow-ups, wakes, and the text that agents read. No
+//! I/O, no clock and no randomness: callers pass in the time and the random bytes.
 
 mod command;
 mod follow_up;

@@ -1,17 +1,17 @@
-//! Text that others wrote, in one line: nothing in it ends the line, hides, or reorders what stands around it. For names,
-//! commands, paths and errors; output of jobs is framed (`text/frame.rs`).
+//! Puts untrusted text on one line: it cannot end the line, and cannot hide or reorder the text around it. For names,
+//! commands, paths and errors. Output of jobs is framed instead (`text/frame.rs`).
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Stands for a line break.
+/// Replaces a line break.
 const BREAK_MARK: &str = " ⏎ ";
 
-/// Stands for what was cut out of the middle.
+/// Replaces the omitted middle of a long line.
 const CUT_MARK: &str = " … ";
 
-/// Writes a text in one line. Each run of line breaks becomes ` ⏎ `, a tab a space. Control characters, colour codes, and
-/// characters that are invisible or set the direction of writing are left out.
+/// Writes a text on one line. Each run of line breaks becomes ` ⏎ `, and each tab a space. Removes control
+/// characters, colour codes, invisible characters, and characters that set the writing direction.
 pub fn flatten(text: &str) -> String {
     let mut flat = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -35,18 +35,18 @@ pub fn flatten(text: &str) -> String {
     flat.trim().to_owned()
 }
 
-/// Writes a text in one line of at most `limit` characters, cut in the middle where it is longer.
+/// Writes a text on one line of at most `limit` characters. Longer text is cut in the middle.
 pub fn one_line(text: &str, limit: usize) -> String {
     shorten(&flatten(text), limit, |_| CUT_MARK.to_owned())
 }
 
-/// Cuts a line in the middle, so that at most `limit` characters are left; `mark` stands for so many bytes.
+/// Cuts a line in the middle to at most `limit` characters. `mark` returns the text that replaces this many bytes.
 pub(crate) fn shorten(line: &str, limit: usize, mark: impl Fn(u64) -> String) -> String {
     let count = line.chars().count();
     if count <= limit {
         return line.to_owned();
     }
-    // The mark is longest for all of the bytes.
+    // The mark is longest if it replaces all bytes.
     let room = limit.saturating_sub(mark(line.len() as u64).chars().count());
     let head_end = end_of(line, room * 2 / 3);
     let tail_start = end_of(line, count - (room - room * 2 / 3));
@@ -55,12 +55,12 @@ pub(crate) fn shorten(line: &str, limit: usize, mark: impl Fn(u64) -> String) ->
     format!("{}{marked}{}", &line[..head_end], &line[tail_start..])
 }
 
-/// The offset in bytes behind so many characters.
+/// The byte offset after this many characters.
 pub(crate) fn end_of(text: &str, chars: usize) -> usize {
     text.char_indices().nth(chars).map_or(text.len(), |(offset, _)| offset)
 }
 
-/// Skips the rest of a control sequence (ECMA-48, 5.4), and nothing that a person could read.
+/// Skips the rest of a control sequence (ECMA-48, 5.4), but no readable text.
 fn skip_colour_code(chars: &mut Peekable<Chars<'_>>) {
     if chars.next_if_eq(&'[').is_some() {
         while chars.next_if(|c| matches!(c, '\x20'..='\x3f')).is_some() {}
@@ -68,13 +68,13 @@ fn skip_colour_code(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// What ends a line for somebody: terminals, Unicode (UAX #14), and Python's `splitlines`.
+/// Whether terminals, Unicode (UAX #14) or Python's `splitlines` end a line at this character.
 pub fn is_line_break(c: char) -> bool {
     matches!(c, '\n'..='\r' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// `Default_Ignorable_Code_Point` of Unicode 17 (DerivedCoreProperties.txt), which has the marks that set the direction of
-/// writing, and the interlinear annotations.
+/// `Default_Ignorable_Code_Point` of Unicode 17 (DerivedCoreProperties.txt), which includes the marks that set the
+/// writing direction, and the interlinear annotations.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_break_is_seen_and_ends_nothing() {
+    fn every_line_break_is_replaced() {
         for line_break in ["\n", "\r\n", "\r", "\x0b", "\x0c", "\u{85}", "\u{2028}", "\u{2029}", " \n\t\n "] {
             assert_eq!(flatten(&format!("cd /src{line_break}make")), "cd /src ⏎ make", "{line_break:?}");
         }
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_hidden_or_turned_around() {
+    fn invisible_and_direction_characters_are_removed() {
         assert_eq!(flatten("\x1b[1;31mred\x1b[0m \x1b]0;title\x07"), "red ]0;title");
         assert_eq!(flatten("rm -rf /\x08\x08\recho"), "rm -rf / ⏎ echo");
         assert_eq!(flatten("a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{e0041}f\u{ad}g"), "abcdefg");
     }
 
     #[test]
-    fn a_long_line_is_cut_in_its_middle() {
+    fn long_line_is_cut_in_the_middle() {
         assert_eq!(one_line("0123456789", 10), "0123456789");
         assert_eq!(one_line("0123456789x", 10), "0123 … 89x");
         assert_eq!(one_line("0123456789x", 2), " …");
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_one_line_within_its_limit(text in "(?s).{0,80}", limit in 0usize..60) {
+        fn result_is_one_line_within_its_limit(text in "(?s).{0,80}", limit in 0usize..60) {
             let line = one_line(&text, limit);
             prop_assert!(line.chars().count() <= limit, "{line:?}");
             prop_assert!(line.chars().all(|c| !c.is_control() && !is_line_break(c) && !is_invisible(c)), "{line:?}");

@@ -1,4 +1,4 @@
-//! How a job ended.
+//! Outcomes: how a job ended.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::Signal;
 use crate::one_line::flatten;
 
-/// How a job ended. What cannot be known is [`Outcome::Lost`], never guessed.
+/// How a job ended. An unknown end is [`Outcome::Lost`] and never guessed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The main process ended by itself.
@@ -16,32 +16,32 @@ pub enum Outcome {
         /// Its exit code, 0 to 255.
         exit_code: i32,
     },
-    /// A signal that was not ours ended the main process.
+    /// A signal that homing did not send ended the main process.
     Signaled {
-        /// Which one.
+        /// The signal.
         signal: Signal,
     },
-    /// The time limit was reached, whatever the main process returned afterwards.
+    /// The timeout was reached, whatever the main process returned afterwards.
     TimedOut,
-    /// Somebody asked for the end.
+    /// The job was killed on request.
     Killed {
-        /// Who asked.
+        /// The origin of the request.
         by: KilledBy,
     },
-    /// Nothing of the command ever ran.
+    /// The command never ran.
     FailedToStart {
-        /// Why.
+        /// The error.
         error: StartError,
     },
-    /// Nobody saw the end.
+    /// The end was not observed.
     Lost {
-        /// What is known of why.
+        /// The known reason.
         reason: LostReason,
     },
 }
 
 impl Outcome {
-    /// The name of the kind, as in JSON and on the command line.
+    /// Returns the name of the kind in JSON and on the command line.
     pub fn kind(&self) -> &'static str {
         match self {
             Outcome::Exited { .. } => "exited",
@@ -53,13 +53,13 @@ impl Outcome {
         }
     }
 
-    /// Whether the command did what it was asked: it ended by itself with exit code 0.
+    /// Whether the command succeeded: it ended by itself with exit code 0.
     pub fn succeeded(&self) -> bool {
         matches!(self, Outcome::Exited { exit_code: 0 })
     }
 
-    /// The exit status that stands for this outcome in a shell: the code itself, 128 + n for a signal, 124 for
-    /// `timed_out` (as timeout(1) does), 125 for `killed`, `lost` and `failed_to_start`.
+    /// Returns the exit status for this outcome: the exit code itself, 128 + n for a signal, 124 for `timed_out` (as
+    /// timeout(1) does), and 125 for `killed`, `lost` and `failed_to_start`.
     pub fn as_exit_status(&self) -> u8 {
         match self {
             Outcome::Exited { exit_code } => u8::try_from(*exit_code).unwrap_or(u8::MAX),
@@ -84,7 +84,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// `{"kind":"exited","exit_code":1}`, with `signal` and `signal_number`, `reason`, or `error` where they apply.
+/// `{"kind":"exited","exit_code":1}`, or with `signal` and `signal_number`, with `reason`, or with `error` and
+/// `errno`.
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -107,7 +108,7 @@ impl Serialize for Outcome {
     }
 }
 
-/// The same document read back, field by field, so that an unknown kind is an error and not a guess.
+/// Reads the same document field by field, so that an unknown kind is an error.
 impl<'de> Deserialize<'de> for Outcome {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Outcome, D::Error> {
         #[derive(Deserialize)]
@@ -148,17 +149,17 @@ impl<'de> Deserialize<'de> for Outcome {
     }
 }
 
-/// Who asked for a job's end.
+/// The origin of the request that killed a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KilledBy {
-    /// The session that launched the job: it knows, so it is not told again.
+    /// The session that launched the job. It is not notified, because it knows.
     Session,
-    /// Somebody else through homing.
+    /// Any other caller of homing.
     Operator,
-    /// A terminating signal sent to the supervisor from outside.
+    /// A terminating signal that another program sent to the supervisor, or the removal of the job's directory.
     Outside,
-    /// The service manager of the system or of the user (systemd), which stopped the service, the session or the scope
-    /// that the job ran in, as at a shutdown.
+    /// The service manager of the system or the user (systemd), which stopped the service, session or scope that the
+    /// job ran in, for example at shutdown.
     ServiceManager,
 }
 
@@ -194,16 +195,16 @@ impl fmt::Display for KilledBy {
     }
 }
 
-/// Why nobody saw a job's end.
+/// Why the end of a job was not observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReason {
-    /// It was asked for, but no supervisor ever ran it. The command did not run.
+    /// The job was created, but no supervisor ran it. The command did not run.
     NeverStarted,
-    /// Its supervisor was killed. What was left of the tree has been ended.
+    /// Its supervisor was killed. Recovery ends the remaining processes.
     SupervisorDied,
-    /// The machine went down. The command may have run up to that moment.
+    /// The machine stopped. The command may have run until then.
     Reboot,
-    /// Somebody removed its directory while it was not over.
+    /// The job's directory was removed before the job finished.
     Removed,
 }
 
@@ -240,52 +241,53 @@ impl fmt::Display for LostReason {
 /// Why a command could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartError {
-    /// What was tried and what the system answered, in one line.
+    /// The failed action and the error of the system, in one line.
     pub message: String,
-    /// The system's error number (errno(3)), where there is one.
+    /// The error number (errno(3)), if there is one.
     pub errno: Option<i32>,
 }
 
-/// In one line, whatever the program and its directory are called.
+/// One line, even if the program or the directory has line breaks in its name.
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&flatten(&self.message))
     }
 }
 
-/// A process of the job that lived on after its main process had ended.
+/// A process of the job that was still running after the main process had ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leftover {
     /// Its process id at that time.
     pub pid: u32,
-    /// Its name, as the kernel knows it (proc_pid_comm(5)): at most 15 bytes.
+    /// Its name in the kernel (proc_pid_comm(5)): at most 15 bytes.
     pub name: String,
-    /// What became of it.
+    /// What happened to it.
     pub fate: LeftoverFate,
 }
 
-/// What became of a leftover process.
+/// What happened to a leftover process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftoverFate {
-    /// It was ended and is gone.
+    /// It was ended.
     Ended,
-    /// It was left running because the job asked for that.
+    /// It keeps running, because the job's policy is to keep leftovers.
     Kept,
-    /// It lives: SIGKILL did not end it because it hangs inside the kernel, or this user may not signal it, or it was not
-    /// certain that it belongs to the job.
+    /// It is still running: SIGKILL did not end it because it hangs inside the kernel, or this user may not signal
+    /// it, or it is not certain that it belongs to the job.
     Survived,
-    /// It is the supervisor of another job, or the monitor, which this job started; it ends by itself.
+    /// It is the supervisor of another job or the monitor, started by this job. It ends by itself.
     Spared,
 }
 
-/// What is left to do for a job whose supervisor died.
+/// What recovery must still do for a job whose supervisor died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
-    /// Its end was concluded by a reader and is not in its record yet; its processes may still run.
+    /// A reader concluded that the job is lost, but its record does not say so yet. Its processes may still be
+    /// running.
     NotRecorded,
-    /// Its end is recorded. Its processes were not searched for, because they ran in another pid namespace.
+    /// The end is recorded, but nobody searched for its processes, because they ran in another pid namespace.
     NotSearched,
 }
 
@@ -301,7 +303,7 @@ impl Recovery {
         }
     }
 
-    /// The value of that name.
+    /// Returns the value with this name.
     pub fn from_name(name: &str) -> Option<Recovery> {
         Recovery::ALL.into_iter().find(|recovery| recovery.as_str() == name)
     }
@@ -327,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_survive_the_way_through_json() {
+    fn outcome_round_trips_through_json() {
         for outcome in every_outcome() {
             let json = serde_json::to_string(&outcome).unwrap();
             assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome, "{json}");
@@ -335,13 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_become_the_exit_status_a_shell_knows() {
+    fn outcome_maps_to_a_shell_exit_status() {
         let statuses: Vec<u8> = every_outcome().iter().map(Outcome::as_exit_status).collect();
         assert_eq!(statuses, [0, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125, 125]);
     }
 
     #[test]
-    fn the_json_of_a_signal_names_it() {
+    fn json_of_a_signal_contains_its_name() {
         let json = serde_json::to_string(&Outcome::Signaled { signal: Signal::from_number(11) }).unwrap();
         assert_eq!(json, r#"{"kind":"signaled","signal":"SIGSEGV","signal_number":11}"#);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A signal, shown by its name.
+/// A signal, displayed by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Signal(i32);
@@ -45,12 +45,12 @@ const NAMES: [&str; 31] = [
 ];
 
 impl Signal {
-    /// A signal by its number.
+    /// Creates a signal from its number.
     pub fn from_number(number: i32) -> Signal {
         Signal(number)
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn number(self) -> i32 {
         self.0
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_have_their_names() {
+    fn signals_are_displayed_by_name() {
         let names = [9, 11, 15, 31, 34, 64, 99].map(|number| Signal::from_number(number).to_string());
         let expected = ["SIGKILL", "SIGSEGV", "SIGTERM", "SIGSYS", "SIGRTMIN+0", "SIGRTMIN+30", "SIG99"];
         assert_eq!(names, expected);

@@ -1,28 +1,28 @@
-//! What may be asked of a job besides its command: limits and policies, with their defaults.
+//! Limits and policies of a job, with their defaults.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Time limit of a job that sets none.
+/// Timeout of a job that does not set one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Time between SIGTERM and SIGKILL.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-/// Bytes of output kept from its beginning.
+/// Bytes kept from the beginning of the output.
 pub const DEFAULT_HEAD_BYTES: u64 = 1 << 20;
-/// Bytes of output kept from its end.
+/// Bytes kept from the end of the output.
 pub const DEFAULT_TAIL_BYTES: u64 = 4 << 20;
 
-/// The bounds of one job.
+/// The limits of one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobLimits {
-    /// How long it may run; `None` for as long as it likes.
+    /// How long the job may run; `None` for no timeout.
     pub timeout: Option<Duration>,
-    /// How long it has between SIGTERM and SIGKILL when it is ended.
+    /// Time between SIGTERM and SIGKILL when the job is ended.
     pub grace: Duration,
-    /// Bytes of output kept from the beginning (`output.log`).
+    /// Bytes kept from the beginning of the output (`output.log`).
     pub head_bytes: u64,
-    /// Bytes of output kept from the end (`output.tail`), once the beginning is full.
+    /// Bytes kept from the end of the output (`output.tail`), once `output.log` is full.
     pub tail_bytes: u64,
 }
 
@@ -37,25 +37,25 @@ impl Default for JobLimits {
     }
 }
 
-/// What happens to processes that live on when the main process has ended.
+/// What happens to processes that are still running after the main process has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftoverPolicy {
-    /// They are ended and named in the result.
+    /// The supervisor ends them; the result names them.
     #[default]
     Kill,
-    /// They are left running and named in the result.
+    /// They keep running; the result names them.
     Keep,
 }
 
-/// When the session hears of the end.
+/// When the session is notified of the end of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowUpPolicy {
     /// Always.
     #[default]
     Always,
-    /// Only when the job did not succeed.
+    /// Only if the job did not succeed.
     Failure,
     /// Never; the result can still be read.
     Never,

@@ -1,4 +1,4 @@
-//! Points in time and lengths of time, as people and programs write them.
+//! Timestamps and durations, and their text forms.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// A time from milliseconds since the epoch; what no calendar can show is moved to the nearest that one can.
+    /// Creates a time from milliseconds since the epoch, clamped to the range that a calendar date can represent.
     pub fn from_unix_millis(millis: i64) -> Timestamp {
         let (min, max) = (jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
         Timestamp(millis.clamp(min, max))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub fn as_unix_millis(self) -> i64 {
         self.0
     }
 
-    /// Time from `earlier` until this, zero where the clock went backwards in between.
+    /// Returns the time from `earlier` to this time; zero if `earlier` is later.
     pub fn saturating_since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The time that lies `duration` after this one.
+    /// Returns the time `duration` after this time.
     pub fn saturating_add(self, duration: Duration) -> Timestamp {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_unix_millis(self.0.saturating_add(millis))
     }
 
-    /// The time that lies `duration` before this one.
+    /// Returns the time `duration` before this time.
     pub fn saturating_sub(self, duration: Duration) -> Timestamp {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_unix_millis(self.0.saturating_sub(millis))
@@ -61,13 +61,13 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Longest duration that is accepted: ten years.
+/// Maximum duration that is accepted: ten years.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// Reads a duration such as `90s`, `2h`, `1h30m`, `1.5h`, `7d` or `250ms`. A bare number has no unit and is refused.
+/// Parses a duration such as `90s`, `2h`, `1h30m`, `1.5h`, `7d` or `250ms`. A number without a unit is refused.
 ///
 /// # Errors
-/// When the text is no duration, is negative, or is longer than ten years.
+/// If the text is not a duration, or the duration is negative or longer than ten years.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let invalid = || DurationError(text.chars().take(40).collect());
     let duration = match parse_days(text) {
@@ -78,7 +78,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if duration > MAX_DURATION { Err(invalid()) } else { Ok(duration) }
 }
 
-/// Days and weeks of 24 hours each, which jiff leaves to calendars.
+/// Parses days and weeks with 24 hours a day. jiff does not, because their length depends on the calendar.
 fn parse_days(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, seconds_each) = match text.strip_suffix('d') {
@@ -109,19 +109,19 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
-/// The text is no duration.
+/// The text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a duration")]
 pub struct DurationError(String);
 
 impl DurationError {
-    /// What the user can do about it.
+    /// Returns a hint for the user.
     pub fn hint(&self) -> &'static str {
         "write a number with its unit, such as 90s, 15m, 2h, 1h30m or 7d"
     }
 }
 
-/// A length of time in whole milliseconds, the form of every `_ms` field; the longest where it would not fit.
+/// Returns whole milliseconds, the unit of every `_ms` field. Saturates.
 pub fn as_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_with_units_are_parsed() {
         let seconds = |text: &str| parse_duration(text).map(|duration| duration.as_secs_f64());
         assert_eq!(seconds("90s"), Ok(90.0));
         assert_eq!(seconds("2h"), Ok(7_200.0));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn invalid_durations_are_refused() {
         for text in
             ["", "90", "soon", "-5s", "5 parsecs", "99999999999999w", "18446744073709551615d", "200000h"]
         {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_written_in_two_units_at_most() {
+    fn durations_are_written_in_at_most_two_units() {
         let text = |millis| format_duration(Duration::from_millis(millis));
         assert_eq!(text(0), "0ms");
         assert_eq!(text(1_250), "1.2s");

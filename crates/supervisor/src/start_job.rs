@@ -173,5 +173,5 @@ fn c_strings(strings: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Ve
 
 fn c_string(string: std::ffi::OsString) -> Result<CString, StartError> {
     CString::new(string.into_vec())
-        .map_err(|_| StartError { message: "its command holds a NUL byte".to_owned(), errno: None })
+        .map_err(|_| StartError { message: "its command contains a NUL byte".to_owned(), errno: None })
 }

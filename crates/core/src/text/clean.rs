@@ -1,37 +1,38 @@
-//! Makes output readable: terminal control codes out, lines that a progress bar rewrote as they last stood. Bytes in,
-//! text out; nothing is lost but what a terminal would not show either.
+//! Converts output to readable text: removes terminal control codes, and keeps the last state of lines that a
+//! progress bar rewrites. Removes only what a terminal does not show either.
 
 use vte::{Parser, Perform};
 
-/// Cleans a stream of output piece by piece, wherever it was cut.
+/// Cleans a stream of output piece by piece. Pieces may begin and end at any byte.
 #[derive(Default)]
 pub struct Cleaner {
     parser: Parser,
     screen: Screen,
-    /// The beginning of a character whose rest has not come yet. vte 0.15 keeps such a beginning itself, and then loses
-    /// characters when the bytes after it are no UTF-8, so it is only shown whole ones.
+    /// The first bytes of a character that is not complete. vte 0.15 can buffer these itself, but loses characters if
+    /// the bytes after them are not UTF-8. So it gets complete characters only.
     unfinished: Vec<u8>,
 }
 
-/// As much of a terminal as plain text needs: the lines that are done, and the one being written.
+/// The part of a terminal that plain text needs: the complete lines, and the current line.
 #[derive(Default)]
 struct Screen {
     done: String,
     line: String,
-    /// A carriage return came: the next character that is no line feed starts the line anew.
+    /// Set by a carriage return: the next character that is not a line feed starts the line again.
     rewind: bool,
 }
 
-/// Longest line that is held back while it may still be rewritten, in bytes. A longer one is passed on as it comes.
+/// Maximum size of a line that is held because it may still be rewritten, in bytes. Longer lines are returned in
+/// parts.
 const MAX_HELD_LINE: usize = 64 * 1024;
 
 impl Cleaner {
-    /// A cleaner at the beginning of a stream.
+    /// Creates a cleaner for the beginning of a stream.
     pub fn new() -> Cleaner {
         Cleaner::default()
     }
 
-    /// Takes the next bytes and returns the text of all lines that are complete now.
+    /// Adds bytes and returns the text of all lines that are complete now.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         let mut joined = std::mem::take(&mut self.unfinished);
         let bytes = if joined.is_empty() {
@@ -46,17 +47,17 @@ impl Cleaner {
         std::mem::take(&mut self.screen.done)
     }
 
-    /// Ends the stream and returns what is left: a last line without its line feed.
+    /// Ends the stream and returns the rest: a last line without a line feed.
     pub fn finish(mut self) -> String {
         if !self.unfinished.is_empty() {
-            // A byte that is never UTF-8 stands for the character that was cut off.
+            // A byte that is never valid UTF-8 becomes the replacement character.
             self.parser.advance(&mut self.screen, b"\xff");
         }
         self.screen.done + &self.screen.line
     }
 }
 
-/// How many of the last bytes begin a UTF-8 character that is not complete.
+/// Number of bytes at the end that begin an incomplete UTF-8 character.
 fn unfinished_character(bytes: &[u8]) -> usize {
     let last_three = bytes.iter().rev().take(3);
     let Some((following, &lead)) = last_three.enumerate().find(|(_, byte)| !(0x80..0xc0).contains(*byte))
@@ -97,14 +98,14 @@ impl Perform for Screen {
             }
             b'\r' => self.rewind = true,
             b'\t' => self.print('\t'),
-            // A spinner takes its last character back.
+            // Backspace: a spinner removes its last character.
             8 => drop(self.line.pop()),
             _ => {}
         }
     }
 }
 
-/// Cleans output that is all there.
+/// Cleans complete output.
 pub fn clean(bytes: &[u8]) -> String {
     let mut cleaner = Cleaner::new();
     let mut text = cleaner.push(bytes);
@@ -119,25 +120,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_titles_and_cursor_moves_go() {
+    fn colours_titles_and_cursor_moves_are_removed() {
         assert_eq!(clean(b"\x1b[1;31merror\x1b[0m: no\x1b[K\n\x1b]0;title\x07ok\n"), "error: no\nok\n");
     }
 
     #[test]
-    fn a_progress_bar_leaves_its_last_state() {
+    fn progress_bar_keeps_its_last_state() {
         assert_eq!(clean(b"10%\r50%\r100%\ndone\r\n"), "100%\ndone\n");
         assert_eq!(clean(b"wait |\x08/\x08-\x08ok"), "wait ok");
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_as_such() {
+    fn invalid_utf8_becomes_the_replacement_character() {
         assert_eq!(clean(b"a\xffb\0c\n"), "a\u{fffd}bc\n");
         assert_eq!(clean("caf\u{e9}\n".as_bytes()), "caf\u{e9}\n");
         assert_eq!(clean(b"caf\xc3"), "caf\u{fffd}");
     }
 
     #[test]
-    fn a_line_without_end_is_not_held_for_ever() {
+    fn long_line_without_line_feed_is_returned_in_parts() {
         let mut cleaner = Cleaner::new();
         let early = cleaner.push(&[b'x'; 3 * MAX_HELD_LINE]);
         assert_eq!(early.len() + cleaner.finish().len(), 3 * MAX_HELD_LINE);
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_cut_in_two_before_bytes_that_are_no_text_is_whole() {
+    fn character_split_across_pieces_before_invalid_utf8_is_kept() {
         let mut cleaner = Cleaner::new();
         let text = cleaner.push(b"a\xc3") + &cleaner.push(b"\xa9b\xc3c") + &cleaner.finish();
         assert_eq!(text, "a\u{e9}b\u{fffd}c");
@@ -153,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_a_stream_is_cut_does_not_matter(
+        fn result_does_not_depend_on_where_a_stream_is_split(
             bytes in prop::collection::vec(prop::sample::select(b"ab\r\n\x08\x1b[3m\xc3\xa9\xff".to_vec()), 0..200),
             cut in 0usize..200,
         ) {
@@ -166,7 +167,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_controls_a_terminal_comes_through(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn text_never_contains_control_characters(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let text = clean(&bytes);
             prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "{:?}", text);
         }

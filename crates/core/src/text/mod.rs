@@ -1,4 +1,4 @@
-//! The text that people and agents read: output made readable, framed, and the result of a job.
+//! Text for people and agents: cleaned output, frames around untrusted text, results of jobs, and wakes.
 
 mod clean;
 mod frame;

@@ -1,5 +1,5 @@
-//! The text an agent reads about one job. Its size is bounded, the output of the job is framed, and each other untrusted
-//! text is one line.
+//! The text an agent reads about one job. Its size is bounded, the output of the job is framed, and each other
+//! untrusted text is one line.
 
 use std::fmt::Write;
 

@@ -1,8 +1,8 @@
-//! Output as text while it comes, piece by piece. What was not kept is named.
+//! Converts output to text while it arrives. A line states the bytes that were not kept.
 
 use super::{Cleaner, omission};
 
-/// Turns output into cleaned text, wherever it was cut into pieces; a line stands for what was not kept.
+/// Converts pieces of output to cleaned text. Pieces may begin and end at any byte; a line replaces missing bytes.
 #[derive(Default)]
 pub struct TextStream {
     cleaner: Cleaner,
@@ -12,22 +12,22 @@ pub struct TextStream {
 }
 
 impl TextStream {
-    /// Text of the output from offset `from` on, in bytes.
+    /// Starts at the offset `from` of the output, in bytes.
     pub fn starting_at(from: u64) -> TextStream {
         TextStream { next: from, ..TextStream::default() }
     }
 
-    /// The offset behind what was taken.
+    /// The offset after the last byte that was added.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// How many bytes were not there.
+    /// Number of missing bytes so far.
     pub fn omitted_bytes(&self) -> u64 {
         self.omitted_bytes
     }
 
-    /// Takes the bytes at an offset, and returns the text of the lines that are complete now.
+    /// Adds the bytes at an offset and returns the text of all lines that are complete now.
     pub fn push(&mut self, offset: u64, bytes: &[u8]) -> String {
         let mut text = String::new();
         let missing = offset.saturating_sub(self.next);
@@ -44,7 +44,7 @@ impl TextStream {
         text
     }
 
-    /// Returns the text of a last line without its end.
+    /// Returns the text of a last line without a line feed.
     pub fn finish(&mut self) -> String {
         let text = std::mem::take(&mut self.cleaner).finish();
         self.note_line_end(&text);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_kept_is_named_on_a_line_of_its_own() {
+    fn missing_bytes_are_stated_on_their_own_line() {
         let mut stream = TextStream::starting_at(0);
         let mut text = stream.push(0, b"first\ncut of");
         text += &stream.push(20_012, b"f\nlast");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn where_pieces_are_cut_does_not_show() {
+    fn result_does_not_depend_on_where_output_is_split() {
         let all = "\x1b[31mgrün\x1b[0m\n".as_bytes();
         for cut in 0..all.len() {
             let mut stream = TextStream::starting_at(5);

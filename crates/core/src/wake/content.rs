@@ -1,4 +1,4 @@
-//! What one wake says. It is written once, before the first attempt, and never changes after that.
+//! The content of a wake. It is written once, before the first attempt, and never changes.
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -7,19 +7,19 @@ use serde_json::value::RawValue;
 use super::WakeId;
 use crate::{Job, JobId, SessionId, Timestamp};
 
-/// The part of a wake that every attempt repeats to the letter.
+/// The part of a wake that is identical in every attempt.
 #[derive(Clone, Debug)]
 pub struct WakeContent {
-    /// What the agent reads.
+    /// The text for the agent.
     pub text: String,
-    /// The jobs it tells of, failures first.
+    /// The jobs in the wake, failures first.
     pub job_ids: Vec<JobId>,
-    /// Their documents (`homing.job/1`) as they were then: a JSON array in the same order.
+    /// Their documents (`homing.job/1`) at that time: a JSON array in the same order.
     pub jobs: Box<RawValue>,
 }
 
 impl WakeContent {
-    /// Freezes a text and the jobs that it tells of.
+    /// Creates the content from a text and its jobs.
     pub fn new(text: String, jobs: &[Job]) -> WakeContent {
         let json = serde_json::to_string(jobs).expect("a job's document has no part that JSON cannot hold");
         WakeContent {
@@ -30,26 +30,27 @@ impl WakeContent {
     }
 }
 
-/// One message for one session, as a sink gets it. As JSON it is the document `homing.wake/1`.
+/// One message for one session, as a sink receives it. Its JSON form is the document `homing.wake/1`.
 #[derive(Clone, Debug)]
 pub struct Wake {
-    /// Its name, the same at every attempt.
+    /// Its id, identical in every attempt.
     pub id: WakeId,
-    /// Whom it is for.
+    /// The session that receives it.
     pub session: SessionId,
-    /// Which attempt this is; the first is 1. An attempt that was put off because the session was busy does not count.
+    /// Which attempt this is; the first is 1. An attempt that was put off because the session was busy does not
+    /// count.
     pub attempt: u32,
-    /// When the content was written.
+    /// When its content was written.
     pub created_at: Timestamp,
-    /// What it says.
+    /// Its content.
     pub content: WakeContent,
 }
 
 impl Wake {
-    /// The name of its document's shape.
+    /// The schema name of its document.
     pub const SCHEMA: &str = "homing.wake/1";
 
-    /// The document, as a command sink reads it.
+    /// Returns the document that a command sink reads.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a wake has no part that JSON cannot hold")
     }

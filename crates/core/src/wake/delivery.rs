@@ -1,35 +1,36 @@
-//! What a sink may answer.
+//! The answers of a sink.
 
 use std::time::Duration;
 
-/// What came of one attempt to deliver a wake.
+/// The result of one attempt to deliver a wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// The agent took it, and the sink can prove that.
+    /// The agent received it, and the sink can prove that.
     Delivered,
-    /// It was accepted, without proof that the agent read it. It is sent again unless somebody acknowledges in time.
+    /// It was accepted, without proof that the agent read it. homing sends it again unless it is acknowledged in
+    /// time.
     HandedOff,
-    /// The session cannot take it now. Does not use up an attempt.
+    /// The session cannot receive it now. This does not count as an attempt.
     Busy {
-        /// When to try again, where the sink knows.
+        /// When to try again, if the sink knows.
         retry_after: Option<Duration>,
-        /// What keeps it, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The session exists no more: no further attempt makes sense.
+    /// The session does not exist any more. No further attempts are made.
     Gone {
-        /// How that is known, for people.
+        /// How the sink knows, for people.
         reason: String,
     },
-    /// The attempt failed; it is worth trying again.
+    /// The attempt failed. It is retried.
     Failed {
-        /// Why, for people.
+        /// The error, for people.
         error: String,
     },
 }
 
 impl Delivery {
-    /// The name in the ledger and for programs.
+    /// Returns the name in the ledger and for programs.
     pub fn as_str(&self) -> &'static str {
         match self {
             Delivery::Delivered => "delivered",
@@ -40,7 +41,7 @@ impl Delivery {
         }
     }
 
-    /// What it says for people, where it says something.
+    /// Returns the reason or error, if there is one.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Delivery::Delivered | Delivery::HandedOff => None,

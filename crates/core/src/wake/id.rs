@@ -1,4 +1,4 @@
-//! The name of a wake.
+//! Ids of wakes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use ulid::Ulid;
 
 use crate::{IdError, Timestamp};
 
-/// Names one wake for ever, the same at every attempt: `w_` and a ULID, so that ids sort by time. Receivers use it as
-/// the idempotency key.
+/// The id of a wake, identical in every attempt: `w_` and a ULID, so that ids sort by time. Receivers use it as the
+/// idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WakeId(Ulid);
@@ -17,7 +17,7 @@ pub struct WakeId(Ulid);
 const PREFIX: &str = "w_";
 
 impl WakeId {
-    /// Makes an id from the time and 80 random bits.
+    /// Creates an id from the time and 80 random bits.
     pub fn new(now: Timestamp, random: [u8; 10]) -> WakeId {
         let mut bits = [0; 16];
         bits[6..].copy_from_slice(&random);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_read_back_and_sorts_by_time() {
+    fn ids_round_trip_and_sort_by_time() {
         let early = WakeId::new(Timestamp::from_unix_millis(1_795_345_200_123), [0xff; 10]);
         let late = WakeId::new(Timestamp::from_unix_millis(1_795_345_200_124), [0; 10]);
         assert_eq!(early.to_string(), "w_01M81EKCZVZZZZZZZZZZZZZZZZ");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn invalid_ids_are_refused() {
         for text in ["", "w_", "01M8059H7VZZZZZZZZZZZZZZZZ", "w_01M8059H7VZZZZZZZZZZZZZZZ", "w_'; DROP TABLE"]
         {
             assert!(text.parse::<WakeId>().is_err(), "{text:?}");

@@ -1,5 +1,5 @@
-//! One delivery to a session: what it carries, what a sink may answer, and what follows from the answer. Nothing here
-//! delivers anything.
+//! Wakes: messages that deliver results to a session. Content, answers of sinks, state transitions, and scheduling.
+//! Does not deliver anything itself.
 
 mod content;
 mod delivery;

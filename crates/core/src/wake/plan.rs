@@ -1,63 +1,62 @@
-//! What is to be done next for one session: at most one wake in flight, in the order in which they were made, at a
-//! bounded pace.
+//! Decides the next step for one session: at most one wake in flight, in the order of creation, at a bounded rate.
 
 use std::time::Duration;
 
 use super::{WakeId, WakeProgress, WakeState, budget_frees_at};
 use crate::Timestamp;
 
-/// What is known of a session that may have to be told.
+/// The state of a session that may have undelivered results.
 #[derive(Clone, Debug, Default)]
 pub struct SessionView {
-    /// Its wakes that are not over, oldest first.
+    /// Its open wakes, oldest first.
     pub open: Vec<OpenWake>,
-    /// Whether jobs are due that no wake carries yet, and a sink for them is known.
+    /// Whether follow-ups are due that are not part of a wake yet and that have a sink.
     pub has_undelivered: bool,
-    /// When its wakes of the last hour were made.
+    /// When its wakes of the last hour were created.
     pub made_at: Vec<Timestamp>,
 }
 
-/// A wake that is not over.
+/// A wake that is not finished.
 #[derive(Clone, Debug)]
 pub struct OpenWake {
-    /// Which.
+    /// Its id.
     pub id: WakeId,
-    /// How far it is.
+    /// Its progress.
     pub progress: WakeProgress,
-    /// Whether nobody has to be told of any of its jobs any more.
+    /// Whether none of its jobs needs a notification any more.
     pub is_superseded: bool,
 }
 
 /// How often a session may be woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Shortest time between two wakes.
+    /// Minimum time between two wakes. Results that arrive meanwhile go into one wake.
     pub batch_window: Duration,
-    /// Most wakes in an hour.
+    /// Maximum number of wakes in an hour.
     pub wakes_per_hour: u32,
 }
 
-/// What is to be done next for a session.
+/// The next step for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Close this wake: its jobs were acknowledged or dropped by other ways.
+    /// Close this wake: its jobs were acknowledged or dropped outside this wake.
     Supersede(WakeId),
-    /// Send this one again: the time to acknowledge it is over.
+    /// Send this wake again: it was not acknowledged in time.
     Expire(WakeId),
-    /// Give this one to its sink.
+    /// Send this wake to its sink.
     Send(WakeId),
-    /// Make a wake of what is untold, and send it.
+    /// Create a wake from the undelivered results, and send it.
     Make,
-    /// Nothing before `until`; without a time, before something happens.
+    /// Do nothing until `until`, or until something changes.
     Wait {
-        /// When to look again.
+        /// When to check again; `None` for no time.
         until: Option<Timestamp>,
-        /// Whether the budget is what holds untold jobs.
+        /// Whether the wake budget delays undelivered results.
         held_by_budget: bool,
     },
 }
 
-/// Decides what is to be done next. Done step by step, this comes to [`Step::Wait`] in the end.
+/// Decides the next step. If callers perform each step and ask again, they always reach [`Step::Wait`].
 pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
     let in_state = |state: WakeState| view.open.iter().filter(move |wake| wake.progress.state == state);
     if let Some(wake) =
@@ -76,7 +75,7 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
         until: until.into_iter().chain(next_deadline).min(),
         held_by_budget,
     };
-    // Nothing overtakes a wake that waits for its next attempt: what ends meanwhile is gathered behind it.
+    // Nothing overtakes a wake that waits for its next attempt. Jobs that finish meanwhile go into the next wake.
     if let Some(first) = in_state(WakeState::Scheduled).next() {
         return if first.progress.is_due(now) {
             Step::Send(first.id)
@@ -90,10 +89,10 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
     if let Some(free) = budget_frees_at(&view.made_at, pace.wakes_per_hour, now) {
         return wait(Some(free), true);
     }
-    // A time ahead of us was written before the clock was set back.
+    // A time in the future was written before the clock was set back.
     let last_made = view.made_at.iter().filter(|made| **made <= now).max();
     match last_made.map(|made| made.saturating_add(pace.batch_window)) {
-        Some(gathered) if gathered > now => wait(Some(gathered), false),
+        Some(window_end) if window_end > now => wait(Some(window_end), false),
         Some(_) | None => Step::Make,
     }
 }
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wake_at_a_time_in_the_order_of_making() {
+    fn wakes_are_sent_one_at_a_time_in_order() {
         let in_flight = wake(1, WakeState::InFlight, None);
         assert_eq!(step(&[in_flight, wake(2, WakeState::Scheduled, None)], true, &[], 10_000), wait(None));
         let later = wake(1, WakeState::Scheduled, Some(20_000));
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_off_holds_nothing_up_until_its_time_is_over() {
+    fn handed_off_wake_blocks_nothing_until_it_expires() {
         let handed_off = [wake(1, WakeState::HandedOff, Some(20_000))];
         assert_eq!(step(&handed_off, true, &[], 10_000), Step::Make);
         assert_eq!(step(&handed_off, false, &[], 10_000), wait(Some(20_000)));
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_by_other_ways_is_closed_first() {
+    fn superseded_wake_is_closed_first() {
         let superseded = OpenWake { is_superseded: true, ..wake(1, WakeState::Scheduled, None) };
         assert_eq!(step(&[superseded], true, &[], 10_000), Step::Supersede(id(1)));
         let in_flight = OpenWake { is_superseded: true, ..wake(1, WakeState::InFlight, None) };
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_shortly_after_a_wake_is_gathered() {
+    fn jobs_that_finish_within_the_batch_window_wait() {
         assert_eq!(step(&[], true, &[], 10_000), Step::Make);
         assert_eq!(step(&[], true, &[9_500], 10_000), wait(Some(10_500)));
         assert_eq!(step(&[], true, &[9_500], 10_500), Step::Make);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_budget_untold_jobs_are_held() {
+    fn exhausted_budget_delays_undelivered_jobs() {
         let held = Step::Wait { until: Some(at(3_600_000)), held_by_budget: true };
         assert_eq!(step(&[], true, &[0, 10_000, 20_000], 30_000), held);
         assert_eq!(step(&[], true, &[0, 10_000, 20_000], 3_600_000), Step::Make);

@@ -1,78 +1,78 @@
-//! How far a wake is: a table of states and events with an answer to every pair.
+//! The state of a wake: a total transition table of states and events.
 
 use std::time::Duration;
 
 use super::{Delivery, RetryPolicy};
 use crate::{FollowUpEvent, Timestamp, format_duration};
 
-/// Where a wake stands.
+/// The state of a wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WakeState {
-    /// To be sent, now or later.
+    /// It waits to be sent, now or later.
     Scheduled,
-    /// A sink has it and has not answered.
+    /// A sink has it and has not answered yet.
     InFlight,
-    /// A sink took it; nobody has confirmed that the agent read it.
+    /// A sink accepted it. It is not confirmed that the agent read it.
     HandedOff,
-    /// The agent took it.
+    /// The agent received it.
     Delivered,
-    /// Given up.
+    /// Delivery was given up.
     Dead,
-    /// Nobody has to be told any more: its jobs were acknowledged or dropped by other ways.
+    /// Delivery is not needed any more: its jobs were acknowledged or dropped outside this wake.
     Superseded,
 }
 
-/// What can happen to a wake.
+/// An event of a wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WakeEvent {
-    /// It is given to a sink.
+    /// It is sent to a sink.
     Started,
-    /// The sink answered. `acknowledge_within` is how long a hand-over may stay unconfirmed.
+    /// The sink answered.
     Answered {
-        /// What it answered.
+        /// The answer.
         delivery: Delivery,
-        /// For [`Delivery::HandedOff`].
+        /// For [`Delivery::HandedOff`]: how long it may stay unconfirmed.
         acknowledge_within: Duration,
     },
-    /// Somebody who has the session open takes it out of the queue, to show it there. It is handed off until the agent
-    /// is known to have it, for so long at most.
+    /// A process that has the session open claims it from the queue, to show it there. It is handed off until receipt
+    /// by the agent is confirmed.
     Claimed {
         /// How long it may stay unconfirmed.
         acknowledge_within: Duration,
     },
-    /// It was handed off, and the agent is known to have it.
+    /// It was handed off, and receipt by the agent is confirmed.
     Confirmed,
-    /// The monitor that had given it to a sink is gone, and with it the answer.
+    /// The monitor that sent it to a sink ended before it recorded an answer.
     AnswerLost,
-    /// It was handed off, and the time to acknowledge it is over.
+    /// It was handed off, and was not acknowledged in time.
     NotAcknowledged,
-    /// All its jobs were acknowledged or dropped by other ways.
+    /// All its jobs were acknowledged or dropped outside this wake.
     Superseded,
-    /// Somebody asked for it to be tried now, from the beginning; or the session says that it is free.
+    /// A caller asked for an attempt now, or the session reports that it is idle.
     RetriedNow {
-        /// Whether earlier attempts are forgotten.
+        /// Whether to reset the number of attempts.
         from_the_start: bool,
     },
 }
 
-/// How far a wake is.
+/// The progress of a wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WakeProgress {
-    /// Where it stands.
+    /// Its state.
     pub state: WakeState,
-    /// Attempts that count.
+    /// Number of attempts that count.
     pub attempts: u32,
-    /// Busy answers since the last attempt that counted.
+    /// Number of busy answers since the last attempt that counted.
     pub busy_answers: u32,
-    /// When it is tried next, or has to be acknowledged by.
+    /// Time of the next attempt, or the deadline for its acknowledgement.
     pub next_at: Option<Timestamp>,
-    /// When `next_at` was written. The wall clock being before that means that it was set back.
+    /// When `next_at` was written. If the wall clock is earlier than this, it was set back.
     pub since: Timestamp,
-    /// Why the last attempt came to nothing.
+    /// Error of the last attempt.
     pub last_error: Option<String>,
 }
 
-/// Longest error that is kept, in characters.
+/// Maximum length of a stored error, in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
 impl WakeState {
@@ -86,7 +86,7 @@ impl WakeState {
         WakeState::Superseded,
     ];
 
-    /// Whether something has still to happen.
+    /// Whether the state is not final.
     pub fn is_open(self) -> bool {
         match self {
             WakeState::Scheduled | WakeState::InFlight | WakeState::HandedOff => true,
@@ -94,7 +94,7 @@ impl WakeState {
         }
     }
 
-    /// The name in the ledger and for programs.
+    /// Returns the name in the ledger and for programs.
     pub fn as_str(self) -> &'static str {
         match self {
             WakeState::Scheduled => "scheduled",
@@ -106,14 +106,14 @@ impl WakeState {
         }
     }
 
-    /// The state of that name.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<WakeState> {
         WakeState::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
 impl WakeProgress {
-    /// A wake that was just made.
+    /// Returns the progress of a new wake.
     pub fn new(now: Timestamp) -> WakeProgress {
         WakeProgress {
             state: WakeState::Scheduled,
@@ -125,13 +125,13 @@ impl WakeProgress {
         }
     }
 
-    /// Whether its time has come. A clock that was set back does not make it wait.
+    /// Whether `next_at` has passed. A clock that was set back does not delay it.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.next_at.is_none_or(|next| next <= now) || now < self.since
     }
 
-    /// How far it is after `event`, and what that means for the follow-ups it carries. What makes no sense in a state,
-    /// such as a second answer, changes nothing. `jitter` lies between 0 and 1.
+    /// Returns the progress after `event`, and the resulting event for its follow-ups. An event that is invalid in
+    /// the current state, such as a second answer, changes nothing. `jitter` is between 0 and 1.
     pub fn after(
         &self,
         event: &WakeEvent,
@@ -150,15 +150,16 @@ impl WakeProgress {
             (State::InFlight, Event::Answered { delivery, acknowledge_within }) => {
                 self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
             }
-            // One step, so that nobody else can give it to a sink in between.
+            // One step, so that it cannot be sent to a sink in between.
             (State::Scheduled, Event::Claimed { acknowledge_within }) => self.answered(
                 &Delivery::HandedOff,
                 *acknowledge_within,
                 &Circumstances { policy, now, jitter },
             ),
-            // Counted, so that a wake which takes its monitor down is given up at last; but tried again at once.
+            // It counts as an attempt, so that a wake that crashes the monitor is given up at some point. Retry at
+            // once.
             (State::InFlight, Event::AnswerLost) => {
-                let error = "the monitor ended before the sink had answered".to_owned();
+                let error = "the monitor ended before the sink answered".to_owned();
                 self.failed(self.attempts + 1, error, Again::AtOnce, &Circumstances { policy, now, jitter })
             }
             (State::HandedOff, Event::Confirmed) => {
@@ -180,7 +181,7 @@ impl WakeProgress {
             (State::Scheduled | State::HandedOff, Event::RetriedNow { from_the_start: true }) => {
                 (WakeProgress::new(now), None)
             }
-            // Its end is already known: by an answer, or because nobody has to be told any more.
+            // The state is final: a sink answered, or delivery is not needed any more.
             (State::Delivered | State::Dead | State::Superseded, _) => unchanged,
             (
                 State::Scheduled,
@@ -289,14 +290,14 @@ struct Circumstances<'a> {
     jitter: f64,
 }
 
-/// When what failed is tried again, if it is.
+/// When to retry a failed attempt.
 #[derive(Clone, Copy)]
 enum Again {
     AtOnce,
     AfterADelay,
 }
 
-/// An error of bounded length; a sink's words may be anything.
+/// Cuts an error to a bounded length. Text from a sink may have any size.
 fn bounded(error: String) -> String {
     match error.char_indices().nth(MAX_ERROR_CHARS) {
         Some((end, _)) => format!("{}…", &error[..end]),

@@ -1,25 +1,25 @@
-//! When a wake is tried again, and how many a session may get.
+//! Retry delays of wakes, and the budget of wakes per session.
 
 use std::time::Duration;
 
 use crate::Timestamp;
 
-/// A session's wakes are counted over this time.
+/// The wakes of a session are counted over this time.
 pub const BUDGET_WINDOW: Duration = Duration::from_secs(3_600);
 
-/// Longest time that a sink may ask to be left alone for.
+/// Maximum delay that a sink may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// How many times the first delay a busy session is left alone for at most.
+/// Maximum delay after busy answers, as a multiple of the first delay.
 const BUSY_GROWTH: u32 = 32;
 
-/// When to try again.
+/// The delays between attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The delay after the first failed attempt, after the second, and so on. One attempt more is made than there are
-    /// delays.
+    /// The delay after the first failed attempt, after the second, and so on. After the last delay there is one more
+    /// attempt.
     pub delays: Vec<Duration>,
-    /// The first delay after a busy answer that names none; it doubles up to 32 times itself.
+    /// The first delay after a busy answer without a delay of its own. It doubles, up to 32 times its length.
     pub busy: Duration,
 }
 
@@ -35,17 +35,17 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The delay after that many failed attempts; `None` when it was the last. `jitter` lies between 0 and 1 and moves
-    /// the delay by up to a fifth, so that wakes which failed together do not come back together.
+    /// Returns the delay after this many failed attempts; `None` after the last. `jitter` is between 0 and 1 and
+    /// changes the delay by up to a fifth, so that wakes that failed together are not retried together.
     pub fn delay_after(&self, failed_attempts: u32, jitter: f64) -> Option<Duration> {
         let index = usize::try_from(failed_attempts.saturating_sub(1)).ok()?;
         self.delays.get(index).map(|delay| spread(*delay, jitter))
     }
 
-    /// The delay after that many busy answers in a row.
+    /// Returns the delay after this many consecutive busy answers.
     pub fn busy_delay(&self, answers: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
         match retry_after {
-            Some(asked) => asked.min(LONGEST_RETRY_AFTER),
+            Some(requested) => requested.min(LONGEST_RETRY_AFTER),
             None => {
                 let doublings = answers.saturating_sub(1).min(BUSY_GROWTH.ilog2());
                 spread(self.busy * 2u32.pow(doublings), jitter)
@@ -58,8 +58,8 @@ fn spread(delay: Duration, jitter: f64) -> Duration {
     delay.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
 }
 
-/// When the session may get its next wake, given when its last ones were made; `None` for at once. What lies ahead of
-/// `now` was written before the clock was set back, and does not count.
+/// Returns when the session may get its next wake, given the times of its last wakes; `None` for now. Times after
+/// `now` were written before the clock was set back and do not count.
 pub fn budget_frees_at(made_at: &[Timestamp], per_hour: u32, now: Timestamp) -> Option<Timestamp> {
     let mut recent: Vec<Timestamp> = made_at
         .iter()
@@ -69,7 +69,7 @@ pub fn budget_frees_at(made_at: &[Timestamp], per_hour: u32, now: Timestamp) -> 
     recent.sort_unstable_by(|a, b| b.cmp(a));
     let allowed = usize::try_from(per_hour).unwrap_or(usize::MAX);
     match allowed.checked_sub(1) {
-        // The oldest of the last so many has to leave the window first.
+        // The oldest of the last `allowed` wakes must leave the window first.
         Some(index) => recent.get(index).map(|oldest| oldest.saturating_add(BUDGET_WINDOW)),
         None => Some(now.saturating_add(BUDGET_WINDOW)),
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_session_is_asked_ever_more_rarely_up_to_a_limit() {
+    fn busy_delays_double_up_to_a_limit() {
         let policy = RetryPolicy::default();
         let seconds = |answers| policy.busy_delay(answers, None, 0.5).as_secs();
         assert_eq!([1, 2, 3, 6, 7, 1_000].map(seconds), [2, 4, 8, 64, 64, 64]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_before_the_clock_was_set_back_does_not_hold_wakes() {
+    fn wakes_from_before_the_clock_was_set_back_do_not_count() {
         let now = Timestamp::from_unix_millis(10_000_000);
         let ahead = now.saturating_add(Duration::from_secs(80_000));
         assert_eq!(budget_frees_at(&[ahead, ahead], 1, now), None);
@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_budget_in_any_hour(
+        fn budget_is_never_exceeded_in_any_hour(
             per_hour in 1u32..6, gaps in prop::collection::vec(0u64..3_000, 1..60)
         ) {
             let mut made: Vec<Timestamp> = Vec::new();
@@ -126,7 +126,7 @@ mod tests {
         }
 
         #[test]
-        fn jitter_moves_a_delay_by_a_fifth_at_most(failed in 1u32..20, jitter in 0.0f64..1.0) {
+        fn jitter_changes_a_delay_by_at_most_a_fifth(failed in 1u32..20, jitter in 0.0f64..1.0) {
             let policy = RetryPolicy::default();
             let (delay, middle) = (policy.delay_after(failed, jitter), policy.delay_after(failed, 0.5));
             prop_assert_eq!(delay.is_some(), failed < 12);

@@ -1,4 +1,4 @@
-//! Every state has an answer to every event.
+//! Transitions of wakes.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn run(events: &[WakeEvent]) -> (WakeProgress, Option<FollowUpEvent>) {
 }
 
 #[test]
-fn what_a_sink_answers_decides_what_becomes_of_the_follow_ups() {
+fn answer_of_the_sink_decides_the_event_of_the_follow_ups() {
     let after = |delivery| {
         let (progress, event) = run(&[WakeEvent::Started, answered(delivery)]);
         (progress.state, progress.attempts, progress.next_at, event)
@@ -53,7 +53,7 @@ fn what_a_sink_answers_decides_what_becomes_of_the_follow_ups() {
 }
 
 #[test]
-fn an_hour_of_busy_answers_uses_up_no_attempt() {
+fn busy_answers_do_not_count_as_attempts() {
     let mut events = Vec::new();
     for _ in 0..1_000 {
         events.extend([WakeEvent::Started, busy()]);
@@ -64,7 +64,7 @@ fn an_hour_of_busy_answers_uses_up_no_attempt() {
 }
 
 #[test]
-fn the_twelfth_failure_is_the_last() {
+fn twelfth_failure_is_the_last() {
     let mut events = Vec::new();
     for _ in 0..11 {
         events.extend([WakeEvent::Started, failed()]);
@@ -77,7 +77,7 @@ fn the_twelfth_failure_is_the_last() {
 }
 
 #[test]
-fn a_wake_that_ends_its_monitors_is_given_up_at_last() {
+fn wake_that_crashes_monitors_is_given_up() {
     let rounds = [WakeEvent::Started, WakeEvent::AnswerLost].into_iter().cycle();
     let events: Vec<WakeEvent> = rounds.take(24).collect();
     assert_eq!(run(&events[..22]).0.state, WakeState::Scheduled);
@@ -85,7 +85,7 @@ fn a_wake_that_ends_its_monitors_is_given_up_at_last() {
 }
 
 #[test]
-fn what_nobody_acknowledges_is_sent_again() {
+fn unacknowledged_wake_is_sent_again() {
     let handed_off = [WakeEvent::Started, answered(Delivery::HandedOff)];
     let (progress, event) = run(&[&handed_off[..], &[WakeEvent::NotAcknowledged]].concat());
     assert_eq!((progress.state, progress.attempts), (WakeState::Scheduled, 1));
@@ -94,7 +94,7 @@ fn what_nobody_acknowledges_is_sent_again() {
 }
 
 #[test]
-fn what_no_sink_has_can_be_taken_once() {
+fn scheduled_wake_can_be_claimed_once() {
     let take = WakeEvent::Claimed { acknowledge_within: HOUR };
     let taken = WakeState::HandedOff;
     let (progress, event) = run(&[WakeEvent::Started, busy(), take.clone()]);
@@ -108,7 +108,7 @@ fn what_no_sink_has_can_be_taken_once() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_holds_nothing_up() {
+fn clock_that_was_set_back_delays_nothing() {
     let (progress, _) = run(&[WakeEvent::Started, failed()]);
     assert!(!progress.is_due(at(11)));
     assert!(progress.is_due(at(-86_400)));
@@ -134,7 +134,7 @@ fn any_event() -> impl Strategy<Value = WakeEvent> {
 
 proptest! {
     #[test]
-    fn what_is_over_stays_over_and_only_delivery_acknowledges(
+    fn final_states_stay_final_and_only_delivery_acknowledges(
         events in prop::collection::vec(any_event(), 0..60)
     ) {
         let policy = RetryPolicy::default();
