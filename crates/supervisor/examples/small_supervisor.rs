@@ -1,5 +1,5 @@
-//! A supervisor as a program of its own, to measure what it would save: `HOMING_SUPERVISOR` names it.
-//! `scripts/bench-peers --supervisors` compares.
+//! A supervisor as a separate, small program. `HOMING_SUPERVISOR` selects it; `scripts/bench-peers --supervisors`
+//! measures how much memory it saves.
 
 fn main() {
     let directory = std::env::args_os().nth(2);

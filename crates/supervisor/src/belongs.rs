@@ -1,5 +1,5 @@
-//! Evidence that a process is a job's, and who is spared: supervisors of other jobs and a home's monitor, which end by
-//! themselves. Only reads; an argument alone proves nothing.
+//! Evidence that a process belongs to a job, and which processes are spared: supervisors of other jobs and the
+//! monitor of a home, which end by themselves. Only reads `/proc` and records. An argument alone is not evidence.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -15,24 +15,25 @@ use crate::record::{Record, StartedRecord};
 /// First argument of a supervisor.
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";
 
-/// First argument of a monitor that was started on demand.
+/// First argument of a monitor that is started on demand.
 pub const MONITOR_ARGUMENT: &str = "__monitor";
 
-/// Argument of a supervisor whose job may start later than others ([`Start::Late`](crate::Start::Late)).
+/// Argument of a supervisor whose job may start late ([`Start::Late`](crate::Start::Late)).
 pub const LATE_ARGUMENT: &str = "late";
 
-/// Last argument of a supervisor or a monitor that is not to be a child of the process that starts it.
+/// Last argument of a supervisor or monitor that must detach from the process that starts it.
 pub const DETACHED_ARGUMENT: &str = "detached";
 
-/// The environment variable that every process of a job carries, unless it was taken away.
+/// The environment variable that every process of a job inherits, unless it was removed.
 pub const JOB_VARIABLE: &str = "HOMING_JOB";
 
-/// Names the home, for everything that homing starts.
+/// The environment variable with the path of the home, set for everything that homing starts.
 const HOME_VARIABLE: &str = "HOMING_HOME";
 
-/// Whether a process is the supervisor of a job or the active monitor of a home: neither belongs to the job that it
-/// was started from. It is believed only what the kernel or a record confirms: the record of the job names this very
-/// process as its supervisor; or the job has no process yet, and this one holds its lock; or it holds the monitor's lock.
+/// Whether a process is the supervisor of a job or the active monitor of a home. Neither belongs to the job that
+/// started it. The claim in its arguments must be confirmed: the record of the job names this process as its
+/// supervisor; or the job has no process yet and this process holds its lock; or this process holds the monitor's
+/// lock.
 pub(crate) fn is_spared(pid: u32) -> bool {
     let arguments = procfs::arguments(pid);
     match arguments.get(1).map(Vec::as_slice) {
@@ -45,7 +46,7 @@ pub(crate) fn is_spared(pid: u32) -> bool {
     }
 }
 
-/// Whether the process is the supervisor of the job in that directory.
+/// Whether the process is the supervisor of the job in this directory.
 fn supervises(pid: u32, directory: &Path) -> bool {
     let Ok(opened) = Directory::open(directory) else { return false };
     let Ok(Some(record)) = Record::open_to_read(&opened) else { return false };
@@ -62,26 +63,26 @@ fn holds_lock_in(pid: u32, directory: &Path, name: &str) -> bool {
         .is_ok_and(|file| procfs::holds_lock(pid, (file.st_dev, file.st_ino)))
 }
 
-/// How strongly a process is tied to a job.
+/// How certain it is that a process belongs to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// It is a process of the job and may be signalled.
+    /// It belongs to the job and may be signalled.
     Proof,
-    /// It may be one: it is named, and never signalled.
+    /// It may belong to the job: it is reported and never signalled.
     Suspicion,
 }
 
-/// What ties processes to one job.
+/// The evidence for the processes of one job.
 pub(crate) struct JobEvidence<'a> {
     started: &'a StartedRecord,
     /// `HOMING_JOB=ID`.
     variable: String,
-    /// Whether the session that is named after the main process can only be the job's.
+    /// Whether the session with the main process's id can only belong to the job.
     session_is_proof: bool,
 }
 
 impl<'a> JobEvidence<'a> {
-    /// The evidence for one job. Its processes must be searched in the pid namespace that it ran in.
+    /// Creates the evidence for one job. Search its processes only in the pid namespace that it ran in.
     pub(crate) fn of(id: JobId, started: &'a StartedRecord) -> JobEvidence<'a> {
         JobEvidence {
             started,
@@ -92,9 +93,10 @@ impl<'a> JobEvidence<'a> {
         }
     }
 
-    /// What ties this process to the job: it is the main process, carries the job's variable, holds its output pipe,
-    /// or is in its session. A session counts only in the same instance of the pid namespace, where its number belongs
-    /// to the recorded leader or to nobody: a number that was given anew names the session of a stranger.
+    /// Returns the evidence that this process belongs to the job: it is the main process, has the job's variable,
+    /// holds the job's output pipe, or is in the job's session. A session is proof only in the same instance of the
+    /// pid namespace, and only if its leader is the recorded main process or is gone: a reused pid is the session of
+    /// another program.
     pub(crate) fn about(&self, pid: u32, stat: &procfs::Stat) -> Option<Evidence> {
         let main = self.started.main;
         let is_proved = (pid == main.pid && stat.start_ticks == main.start_ticks)
@@ -106,12 +108,12 @@ impl<'a> JobEvidence<'a> {
         if stat.session != main.pid || stat.start_ticks < main.start_ticks {
             return None;
         }
-        let leader_is_ours =
+        let leader_is_recorded =
             procfs::stat(main.pid).is_none_or(|leader| leader.start_ticks == main.start_ticks);
-        match (leader_is_ours, self.session_is_proof) {
+        match (leader_is_recorded, self.session_is_proof) {
             (true, true) => Some(Evidence::Proof),
             (true, false) => Some(Evidence::Suspicion),
-            // The leader of this session is a stranger, and so is the session.
+            // The leader of this session is another program, so the session does not belong to the job.
             (false, _) => None,
         }
     }

@@ -1,6 +1,6 @@
-//! How a job is ended: SIGTERM to its whole tree, a grace time, SIGKILL until nothing of it is left. Processes that
-//! left its session or its process group, and orphans of orphans, belong to the tree too: the supervisor is their
-//! subreaper, so whatever loses its parent becomes its child.
+//! Ends a job: SIGTERM to the whole process tree, a grace period, then SIGKILL until no process is left. The tree
+//! includes processes that left the session or the process group, and orphans: the supervisor is a subreaper, so
+//! every orphan becomes its child.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,33 +14,33 @@ use crate::platform::procfs::{self, Stat};
 use crate::platform::wait::{Reaped, Wait, has_children, reap};
 use crate::platform::{ProcessIdentity, clock};
 
-/// How long SIGKILL is repeated before a process counts as one that cannot be ended.
+/// How long SIGKILL is repeated before the remaining processes count as survivors.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a round of SIGKILL waits for its effect once nothing new turns up.
+/// Pause between two rounds of SIGKILL while no new process appears.
 const KILL_PAUSE: Duration = Duration::from_millis(2);
 
-/// All processes of a job, as its supervisor sees them.
+/// All processes of a job, as seen by its supervisor.
 #[derive(Debug)]
 pub(crate) struct JobTree {
     cgroup: Option<CgroupGuard>,
-    /// Processes that were asked to end, by pid and start time.
-    asked: HashSet<(u32, u64)>,
+    /// Processes that received SIGTERM, by pid and start time.
+    terminated: HashSet<(u32, u64)>,
 }
 
 impl JobTree {
-    /// The tree below this process, and in its control group where there is one.
+    /// Creates the tree below this process, with its control group if there is one.
     pub(crate) fn new(cgroup: Option<CgroupGuard>) -> JobTree {
-        JobTree { cgroup, asked: HashSet::new() }
+        JobTree { cgroup, terminated: HashSet::new() }
     }
 
-    /// Every process of the job that has not ended. Jobs that this job launched are not part of it: they have
-    /// supervisors of their own and come home by themselves.
+    /// Returns every process of the job that has not ended. Jobs that this job launched are excluded: they have their
+    /// own supervisors and are reported separately.
     pub(crate) fn members(&self) -> Vec<(u32, Stat)> {
         procfs::descendants(std::process::id(), |pid| !is_spared(pid))
     }
 
-    /// The supervisors of other jobs, and the monitor, that this job started and that live on.
+    /// Returns the running supervisors of other jobs, and the monitor, that this job started.
     pub(crate) fn spared(&self) -> Vec<(u32, Stat)> {
         if !has_children() {
             return Vec::new();
@@ -49,41 +49,41 @@ impl JobTree {
         children
             .filter_map(|pid| Some((pid, procfs::stat(pid).filter(|stat| !stat.has_ended())?)))
             .filter(|(pid, _)| is_spared(*pid))
-            // The kernel knows it by the link that it was started through.
+            // In the kernel, its name is that of the link it was started through.
             .map(|(pid, stat)| (pid, Stat { name: "homing".to_owned(), ..stat }))
             .collect()
     }
 
-    /// Whether nothing of the job is left, once every child that has ended was reaped.
+    /// Reaps all children that have ended. Returns whether no process of the job is left.
     pub(crate) fn is_empty(&self, on_reaped: impl FnMut(Reaped)) -> bool {
         reap_ended(on_reaped) || only_spared_left()
     }
 
-    /// Asks every process to end. One that was stopped is continued, or it could not hear.
+    /// Sends SIGTERM to every process. Stopped processes are continued, so that they can receive it.
     pub(crate) fn terminate(&mut self) {
         for (pid, stat) in self.members() {
-            self.ask(pid, &stat);
+            self.terminate_process(pid, &stat);
         }
     }
 
-    /// Asks orphans that were not asked yet: whoever was being forked while the others were asked does not know. What
-    /// still has its parent is left alone, since it may be that one's way of cleaning up.
+    /// Sends SIGTERM to orphans that have not received it yet: a process that was forked during [`Self::terminate`]
+    /// has not. Processes whose parent is alive are left alone: the parent may have started them for its cleanup.
     pub(crate) fn terminate_new_orphans(&mut self) {
         for (pid, stat) in self.members() {
-            if stat.parent == std::process::id() && !self.asked.contains(&(pid, stat.start_ticks)) {
-                self.ask(pid, &stat);
+            if stat.parent == std::process::id() && !self.terminated.contains(&(pid, stat.start_ticks)) {
+                self.terminate_process(pid, &stat);
             }
         }
     }
 
-    fn ask(&mut self, pid: u32, stat: &Stat) {
-        self.asked.insert((pid, stat.start_ticks));
+    fn terminate_process(&mut self, pid: u32, stat: &Stat) {
+        self.terminated.insert((pid, stat.start_ticks));
         send(pid, stat, Signal::TERM);
         send(pid, stat, Signal::CONT);
     }
 
-    /// Kills until nothing is left, or until only processes are left that even SIGKILL does not end. Children that
-    /// are reaped on the way are handed to `on_reaped`; what could not be ended is returned.
+    /// Sends SIGKILL until no process is left, or for at most [`KILL_TIMEOUT`]. Calls `on_reaped` for each child that
+    /// is reaped. Returns the processes that survived.
     pub(crate) fn kill_all(&self, mut on_reaped: impl FnMut(Reaped)) -> Vec<Leftover> {
         let give_up_at = clock::monotonic() + KILL_TIMEOUT;
         let mut known: Vec<u32> = Vec::new();
@@ -101,8 +101,8 @@ impl JobTree {
             if clock::monotonic() > give_up_at {
                 return leftovers(&members, LeftoverFate::Survived);
             }
-            // As long as new processes turn up, somebody forks: then only speed helps. Otherwise the kernel is at
-            // work, and is left to it.
+            // While new processes appear, a process is forking: continue without a pause. Otherwise give the kernel
+            // time to end them.
             let pids: Vec<u32> = members.into_iter().map(|(pid, _)| pid).collect();
             if pids == known {
                 std::thread::sleep(KILL_PAUSE);
@@ -111,7 +111,7 @@ impl JobTree {
         }
     }
 
-    /// Gives the control group back, unless processes live in it that were kept, or that even SIGKILL did not end.
+    /// Removes the control group, unless processes are left in it: kept ones, or survivors of SIGKILL.
     pub(crate) fn release(&mut self) {
         match self.cgroup.take() {
             Some(group) if group.is_populated() => group.leave(),
@@ -120,7 +120,7 @@ impl JobTree {
     }
 }
 
-/// Reaps every child that has ended. Answers whether no child is left at all.
+/// Reaps every child that has ended. Returns whether no child is left.
 pub(crate) fn reap_ended(mut on_reaped: impl FnMut(Reaped)) -> bool {
     loop {
         match reap() {
@@ -131,25 +131,25 @@ pub(crate) fn reap_ended(mut on_reaped: impl FnMut(Reaped)) -> bool {
     }
 }
 
-/// Names processes for the result.
+/// Describes processes for the result.
 pub(crate) fn leftovers(members: &[(u32, Stat)], fate: LeftoverFate) -> Vec<Leftover> {
     members.iter().map(|(pid, stat)| Leftover { pid: *pid, name: stat.name.clone(), fate }).collect()
 }
 
-/// Signals a process of the tree and no other. A child of ours keeps its pid until we reap it; any other process is
-/// verified through a handle, which takes longer.
+/// Signals a process of the tree and no other. A child of this process keeps its pid until it is reaped. Any other
+/// process is verified through a pidfd, which takes longer.
 fn send(pid: u32, stat: &Stat, signal: Signal) {
     let child = (stat.parent == std::process::id()).then(|| i32::try_from(pid).ok().and_then(Pid::from_raw));
-    // A process that is gone is what we want.
+    // An error means that the process has ended, which is the goal.
     let _ = match child.flatten() {
         Some(child) => kill_process(child, signal).map_err(Into::into),
         None => ProcessIdentity { pid, start_ticks: stat.start_ticks }.signal(signal),
     };
 }
 
-/// Whether the only children left are supervisors of other jobs, which this job launched. Asked twice, because the
+/// Whether the only children left are spared: supervisors of other jobs, and the monitor. Checks twice, because the
 /// kernel's list may skip a child while another one ends.
 fn only_spared_left() -> bool {
-    let look = || procfs::children(std::process::id()).into_iter().all(is_spared);
-    look() && look()
+    let all_spared = || procfs::children(std::process::id()).into_iter().all(is_spared);
+    all_spared() && all_spared()
 }

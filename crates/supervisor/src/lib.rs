@@ -1,16 +1,16 @@
-//! The process that is a job's parent, and the disk contract it shares with its readers.
+//! The supervisor: the parent process of a job. Also the on-disk format that it shares with its readers.
 //!
-//! | to see how | read |
+//! | topic | file |
 //! |---|---|
-//! | a supervisor lives | `supervise.rs`, `watch.rs` |
-//! | a job is started | `start_job.rs`, `platform/linux/fork.rs` |
-//! | a job is ended | `end_job.rs`; when its supervisor is gone: `orphans.rs` |
-//! | a process is told to be a job's, and who is spared | `belongs.rs` |
-//! | what a woken agent left is found | `carriers.rs` |
-//! | a supervisor without a directory is found | `unlinked.rs` |
-//! | an outcome is recorded | `record.rs` |
-//! | output is bounded | `output/` |
-//! | a home is laid out | `layout.rs` |
+//! | life cycle of a supervisor | `supervise.rs`, `watch.rs` |
+//! | start of a job | `start_job.rs`, `platform/linux/fork.rs` |
+//! | end of a job | `end_job.rs`; after the death of its supervisor: `orphans.rs` |
+//! | which processes belong to a job, and which are spared | `belongs.rs` |
+//! | processes with an environment variable | `marked_processes.rs` |
+//! | supervisors whose directory was removed | `unlinked.rs` |
+//! | records of outcomes | `record.rs` |
+//! | bounded output | `output/` |
+//! | layout of a home | `layout.rs` |
 
 mod belongs;
 mod end_job;

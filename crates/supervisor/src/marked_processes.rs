@@ -1,5 +1,5 @@
-//! Finds and ends the processes that carry an environment variable. For programs that are started without a supervisor
-//! and must not outlive their time; the jobs that such a program launched are left alone.
+//! Finds and ends processes by an environment variable. For programs that run without a supervisor and must end in
+//! time. Jobs that such a program launched are left alone.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,17 +9,18 @@ use rustix::process::Signal;
 use crate::belongs::{JOB_VARIABLE, is_spared};
 use crate::platform::{ProcessIdentity, clock, procfs};
 
-/// How long it is tried to end them.
+/// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two looks for what is left.
+/// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The live processes of this user that were started with `variable` (`NAME=value`), and what descends from them.
+/// Returns the running processes of this user that were started with `variable` (`NAME=value`), and their
+/// descendants.
 ///
-/// Never among them: this process, and homing's jobs with their supervisors, known by their own `HOMING_JOB`. Not
-/// found is a process that gave up both the variable and its parents, and one whose environment the kernel hides,
-/// such as that of a set-user-ID program.
+/// Excludes this process, and all jobs of homing (they have `HOMING_JOB` in their environment) with their
+/// supervisors. Does not find a process that has left both the variable and its parents, or whose environment the
+/// kernel hides, such as a set-user-ID program.
 pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     let myself = std::process::id();
     let is_spared = |pid| pid == myself || is_spared(pid) || procfs::environment_names(pid, JOB_VARIABLE);
@@ -28,7 +29,7 @@ pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
         if !procfs::is_ours(pid) {
             continue;
         }
-        // Its start is read before its environment: should the pid change hands in between, nobody is signalled.
+        // Read the start time before the environment: if the pid is reused between the two, no process is signalled.
         let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
         if !procfs::has_environment(pid, variable) || is_spared(pid) {
             continue;
@@ -41,7 +42,7 @@ pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     found.into_iter().map(|(pid, start_ticks)| ProcessIdentity { pid, start_ticks }).collect()
 }
 
-/// Kills the [`processes_carrying`] a variable until none is left. Returns those that even SIGKILL did not end.
+/// Kills all [`processes_carrying`] a variable until none is left. Returns the processes that survived SIGKILL.
 pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
     let give_up_at = clock::monotonic() + KILL_TIMEOUT;
     loop {
@@ -50,7 +51,7 @@ pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
             return found;
         }
         for process in &found {
-            // A process that is gone is what we want.
+            // An error means that the process has ended, which is the goal.
             let _ = process.signal(Signal::KILL);
         }
         std::thread::sleep(PAUSE);
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn carriers_are_ended_and_jobs_and_strangers_live() {
+    fn marked_processes_are_ended_and_jobs_and_others_are_not() {
         let value = format!("carriers-{}", std::process::id());
         let variable = format!("HOMING_TEST_CARRIER={value}");
         let carried = ("HOMING_TEST_CARRIER", value.as_str());

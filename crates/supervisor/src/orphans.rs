@@ -1,5 +1,6 @@
-//! Ends what is left of a job whose supervisor was killed. Without a subreaper the tree has fallen apart: its processes
-//! are found by what they carry, and each is verified before it is signalled.
+//! Ends the remaining processes of a job whose supervisor was killed. Without the subreaper, the process tree is not
+//! connected any more. The processes are found by evidence (`belongs.rs`), and each is verified before it is
+//! signalled.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,25 +14,26 @@ use crate::platform::cgroup::Cgroup;
 use crate::platform::{ProcessIdentity, clock, procfs};
 use crate::record::StartedRecord;
 
-/// How long it is tried to end them.
+/// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two looks for what is left.
+/// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A process that is tied to the job.
+/// A process that may belong to the job.
 struct Found {
     stat: procfs::Stat,
     evidence: Evidence,
 }
 
-/// Ends every process that can be told to belong to the job, and returns them named. Call it only in the pid namespace
-/// that the job ran in.
+/// Ends every process that belongs to the job, and returns them. Call it only in the pid namespace that the job ran
+/// in.
 ///
-/// Found are the processes of its control group, the main process, those that carry its `HOMING_JOB` or hold its output
-/// pipe, the processes of its session, and all descendants of these. Not found, where there is no control group, is a
-/// process that gave up all of that: session, environment, output and parents. A process that this user may not signal,
-/// or whose only tie is a session that could be somebody else's, is named as survived.
+/// Finds the processes in its control group, the main process, processes that have its `HOMING_JOB` in their
+/// environment or hold its output pipe open, processes of its session, and all their descendants. Without a control
+/// group it does not find a process that has left all of these: session, environment, output and parents. Returns as
+/// [`LeftoverFate::Survived`] a process that this user may not signal, or whose only evidence is a session that may
+/// belong to another program.
 pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     let give_up_at = clock::monotonic() + KILL_TIMEOUT;
     let group = started.cgroup.as_deref().and_then(|path| Cgroup::existing(path, id));
@@ -41,7 +43,7 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
         group.step_out();
     }
     loop {
-        // Before its group is ended: what is ended is named.
+        // Search before the group is killed, so that the result lists its processes.
         let found = find_orphans(id, started, group.as_ref());
         if let Some(group) = &group {
             group.kill();
@@ -52,7 +54,7 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
             let is_ended = match evidence {
                 Evidence::Suspicion => false,
                 Evidence::Proof if refused.contains(&identity) => false,
-                // A process that is gone is what we want.
+                // An error other than EPERM means that the process has ended, which is the goal.
                 Evidence::Proof => !is_refused(identity.signal(Signal::KILL)),
             };
             if is_ended {
@@ -81,7 +83,7 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
         group.remove();
     }
     if group.is_some() {
-        // A group is ended as a whole, with processes in it that this user may not signal.
+        // The kernel kills the whole group, including processes that this user may not signal.
         for (identity, leftover) in &mut named {
             if leftover.fate == LeftoverFate::Survived && !identity.is_alive() {
                 leftover.fate = LeftoverFate::Ended;
@@ -93,7 +95,7 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     leftovers
 }
 
-/// Whether a signal was not sent because this user may not signal the process.
+/// Whether the error is EPERM: this user may not signal the process.
 fn is_refused(sent: std::io::Result<()>) -> bool {
     sent.is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
 }
@@ -104,7 +106,7 @@ fn find_orphans(id: JobId, started: &StartedRecord, group: Option<&Cgroup>) -> H
     let myself = std::process::id();
     let mut found: HashMap<u32, Found> = HashMap::new();
     for pid in procfs::all_pids() {
-        // Whoever asks may itself be part of the job; it must live to record the end.
+        // This process may itself belong to the job. It must live to record the end.
         if pid == myself {
             continue;
         }

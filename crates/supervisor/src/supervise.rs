@@ -1,5 +1,6 @@
-//! The life of a supervisor: one small process beside each job, from taking its lock to ringing its doorbell.
-//! Single-threaded, without runtime or database. It talks to its launcher through standard output, in one byte.
+//! The life cycle of a supervisor: one small process for each job. It locks the job, runs it, records the outcome,
+//! and notifies the inbox. Single-threaded, without an async runtime or a database. It answers its launcher with one
+//! byte on standard output.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -23,29 +24,29 @@ use crate::supervision::Supervision;
 use crate::watch::Watch;
 use crate::{DiskError, crash_point};
 
-/// How long the lock of a job is waited for that has not begun.
+/// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time between two looks whether it is free.
+/// Maximum time between two attempts to lock.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a supervisor tells its launcher: the record says the rest.
+/// The answer of a supervisor to its launcher. The result itself is in the record.
 pub const ANSWER: &[u8] = b"!";
 
-/// Stands apart from the process that started this one: it is nobody's child but init's. Call it first thing in a
+/// Detaches from the process that started this one, which becomes a child of init. Call it before anything else, in a
 /// process that was started for this.
 #[allow(unsafe_code, reason = "fork(2)")]
 pub fn daemonize() {
-    // SAFETY: this is the first thing the process does; it has started no thread.
+    // SAFETY: the process does this first; it has not started a thread.
     unsafe { go_on_in_a_child() };
 }
 
-/// Runs a supervisor for the job in `directory`, and returns when the job is over.
+/// Runs a supervisor for the job in `directory`, and returns when the job has finished.
 ///
 /// Call it only in a process that was started for this, before anything else is opened or started in it.
 ///
 /// # Errors
-/// When there is no such job, or its disk cannot be read.
+/// If there is no such job, or its directory cannot be read.
 pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
     let groups = detach();
     let directory = Directory::open(directory)?;
@@ -57,7 +58,7 @@ pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
     let supervision = Supervision { id: spec.id, directory, record };
     if start == Start::InTime && time_since_launch(&spec) > START_TIMEOUT {
-        // Readers conclude after this time that the command did not run; that has to stay true.
+        // After this time, readers conclude that the command did not run. That must stay true.
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
         return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
     }
@@ -69,28 +70,28 @@ pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
 pub enum Start {
     /// Within [`START_TIMEOUT`] of its launch.
     InTime,
-    /// At any time: its launcher died before it could start it, and another launcher asks for it under its key. Where
-    /// its session was told meanwhile that it never started, it is told of the correction.
+    /// At any time: its launcher died before it started the job, and another launch has the same key. If the session
+    /// was notified meanwhile that the job never started, it is notified again with the new outcome.
     Late,
 }
 
-/// How long after its launch a job may start. Readers wait a little longer than this before they conclude that it did
-/// not.
+/// How long after its launch a job may start. Readers wait a little longer before they conclude that it never
+/// started.
 pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long ago the job was launched, on the clock since boot, which does not jump.
+/// Time since the launch, on the boot-time clock, which does not jump.
 fn time_since_launch(spec: &SpecFile) -> Duration {
     clock::uptime().saturating_sub(Duration::from_micros(spec.created_uptime_us))
 }
 
-/// Takes the lock, and waits for it: a reader that observes the job holds it for a moment. `None` where there is nothing
-/// to do: somebody gave this job up before we came, or another supervisor, whose launcher died, has begun, or has held the
-/// lock for longer than anything should. A command never runs twice.
+/// Locks the job. Waits, because a reader that observes the job holds the lock briefly. Returns `None` if this
+/// supervisor must not run the job: a reader recorded it as lost, another supervisor has begun, or the lock was not
+/// released in [`LOCK_TIMEOUT`]. A command never runs twice.
 fn lock_unless_begun(directory: &Directory, record: &Record) -> Result<Option<JobLock>, DiskError> {
     let give_up_at = clock::monotonic() + LOCK_TIMEOUT;
     let mut pause = Duration::from_millis(1);
     loop {
-        // Lock before reading: until then another supervisor may begin.
+        // Lock before reading: another supervisor may begin between the two.
         let lock = JobLock::try_lock(directory)?;
         if has_begun(directory, record)? {
             return Ok(None);
@@ -111,13 +112,14 @@ fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> 
     Ok(content.started != Slot::Empty || content.finished != Slot::Empty)
 }
 
-/// Leaves everything of the launcher behind: its session and terminal, its descriptors, its place as our child's heir.
-/// Returns the control groups that this process is in then.
+/// Detaches from the launcher: its session and terminal, its descriptors, its working directory, and its control
+/// group if that belongs to a job. Becomes the subreaper of all descendants. Returns the new control groups of this
+/// process.
 #[allow(unsafe_code, reason = "closing descriptors that nobody owns")]
 fn detach() -> OwnGroups {
-    // SAFETY: this is the first thing the process does; nothing has been opened.
+    // SAFETY: the process does this first; it has not opened anything.
     unsafe { close_inherited_descriptors() };
-    // Fails only where we lead a session already.
+    // Fails only if this process already leads a session.
     let _ = rustix::process::setsid();
     // Fails only on kernels before 3.4.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
@@ -125,7 +127,7 @@ fn detach() -> OwnGroups {
     leave_foreign_job()
 }
 
-/// Starts the job, and watches over it to its end.
+/// Starts the job and supervises it until it has finished.
 fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
     match start(supervision, spec, groups) {
         Ok(watch) => {
@@ -148,7 +150,7 @@ fn start(supervision: &Supervision, spec: &SpecFile, mut groups: OwnGroups) -> R
         errno: error.raw_os_error(),
     };
     let signals = SignalQueue::open().map_err(|error| failed("cannot receive signals", error))?;
-    // Where the kernel cannot do that, `homing doctor` finds a supervisor whose directory is gone.
+    // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
     let _ = signals.watch_removals(supervision.directory.as_fd());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
@@ -165,7 +167,7 @@ fn open_null() -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Tells the launcher to look at the record, and lets go of its pipe.
+/// Tells the launcher that the record is written, and closes its pipe.
 fn answer_launcher() {
     let _ = rustix::io::write(rustix::stdio::stdout(), ANSWER);
     if let Ok(null) = open_null() {

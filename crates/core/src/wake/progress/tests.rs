@@ -95,15 +95,15 @@ fn unacknowledged_wake_is_sent_again() {
 
 #[test]
 fn scheduled_wake_can_be_claimed_once() {
-    let take = WakeEvent::Claimed { acknowledge_within: HOUR };
-    let taken = WakeState::HandedOff;
-    let (progress, event) = run(&[WakeEvent::Started, busy(), take.clone()]);
-    assert_eq!((progress.state, progress.attempts, progress.next_at), (taken, 1, Some(at(3_610))));
+    let claim = WakeEvent::Claimed { acknowledge_within: HOUR };
+    let claimed = WakeState::HandedOff;
+    let (progress, event) = run(&[WakeEvent::Started, busy(), claim.clone()]);
+    assert_eq!((progress.state, progress.attempts, progress.next_at), (claimed, 1, Some(at(3_610))));
     assert_eq!(event, Some(FollowUpEvent::HandedOff));
-    assert_eq!(run(&[WakeEvent::Started, take.clone()]).0.state, WakeState::InFlight);
-    assert_eq!(run(&[take.clone(), WakeEvent::Started]).0.state, taken);
-    assert_eq!(run(&[take.clone(), take.clone()]).1, None);
-    let (progress, event) = run(&[take, WakeEvent::Confirmed]);
+    assert_eq!(run(&[WakeEvent::Started, claim.clone()]).0.state, WakeState::InFlight);
+    assert_eq!(run(&[claim.clone(), WakeEvent::Started]).0.state, claimed);
+    assert_eq!(run(&[claim.clone(), claim.clone()]).1, None);
+    let (progress, event) = run(&[claim, WakeEvent::Confirmed]);
     assert_eq!((progress.state, event), (WakeState::Delivered, Some(FollowUpEvent::Acknowledged)));
 }
 
