@@ -1,5 +1,5 @@
-//! Names and shapes of everything in a home, and the one way to open them: relative to a directory that is already
-//! open, never through a symbolic link, never visible to others.
+//! File names in a home, and [`Directory`], which opens them safely: relative to an open directory, never through a
+//! symbolic link, and never accessible to other users.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,42 +13,42 @@ use rustix::io::Errno;
 
 use crate::DiskError;
 
-/// Directory of all jobs, in the home.
+/// Directory of all jobs, relative to the home.
 pub const JOBS: &str = "jobs";
-/// Directory of doorbells, in the home.
+/// The inbox, relative to the home: one empty file for each job that changed.
 pub const INBOX: &str = "inbox";
-/// Where jobs with a key are put together before they appear, in the home.
+/// Staging directory for jobs with a key, relative to the home.
 pub const STAGE: &str = "launching";
-/// Held by the active monitor, in the home. It holds the process id of that monitor, for people.
+/// Lock file of the active monitor, relative to the home. Contains the process id of that monitor, for people.
 pub const MONITOR_LOCK: &str = "monitor.lock";
-/// The ledger, in the home.
+/// The ledger, relative to the home.
 pub const LEDGER: &str = "ledger.db";
 
-/// What was asked; the job exists if and only if this does.
+/// The spec of a job. The job exists if and only if this file exists.
 pub const SPEC: &str = "spec.json";
-/// The spec while it is being written.
+/// Temporary name of the spec while it is written.
 pub const SPEC_NEW: &str = "spec.json.new";
-/// The script, where the command is one.
+/// The script, if the command is one.
 pub const SCRIPT: &str = "command.sh";
-/// Held by the supervisor for its whole life.
+/// Lock file of a job, locked by its supervisor until it exits.
 pub const LOCK: &str = "lock";
-/// How far the job is: two slots with checksums.
+/// The state of the job: two slots with checksums.
 pub const RECORD: &str = "record";
-/// The first bytes of output.
+/// The first bytes of the output.
 pub const OUTPUT_HEAD: &str = "output.log";
-/// A ring of the last bytes of output.
+/// A ring buffer with the last bytes of the output.
 pub const OUTPUT_TAIL: &str = "output.tail";
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
-/// A planted FIFO must not hold its opener; for a regular file the flag means nothing (open(2)).
+/// A planted FIFO must not block open(2). The flags have no effect on regular files.
 const NEVER_BLOCKS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
-/// First and longest pause between two attempts to take a lock.
+/// First and longest pause between two attempts to lock.
 const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(20));
 
-/// A directory of ours, held open.
+/// An open directory of the home.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -56,10 +56,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory by its path, which is the user's own and may lead through links.
+    /// Opens a directory by its path, which the user chose and may contain symbolic links.
     ///
     /// # Errors
-    /// When it is missing, is no directory, or cannot be opened.
+    /// If it is missing, is not a directory, or cannot be opened.
     pub fn open(path: &Path) -> Result<Directory, DiskError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| DiskError::new("open", path, e))?;
@@ -69,7 +69,7 @@ impl Directory {
     /// Opens a directory in this one.
     ///
     /// # Errors
-    /// When it is missing, is a link or no directory, or cannot be opened.
+    /// If it is missing, is a symbolic link or not a directory, or cannot be opened.
     pub fn open_directory(&self, name: impl AsRef<OsStr>) -> Result<Directory, DiskError> {
         let path = self.path.join(name.as_ref());
         let fd = openat(&self.fd, name.as_ref(), OFlags::RDONLY | OFlags::DIRECTORY | SAFE, Mode::empty())
@@ -77,7 +77,7 @@ impl Directory {
         Ok(Directory { fd, path })
     }
 
-    /// Opens the directory of one job, with this being the directory of all jobs.
+    /// Opens the directory of one job. `self` must be the directory of all jobs.
     ///
     /// # Errors
     /// As [`Directory::open_directory`].
@@ -85,10 +85,10 @@ impl Directory {
         self.open_directory(id.as_str())
     }
 
-    /// Makes a directory in this one, mode 0700. Answers whether it is new.
+    /// Creates a directory in this one, mode 0700. Returns whether it is new.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn make_directory(&self, name: &str) -> Result<bool, DiskError> {
         match mkdirat(&self.fd, name, DIRECTORY_MODE) {
             Ok(()) => Ok(true),
@@ -97,37 +97,37 @@ impl Directory {
         }
     }
 
-    /// Makes a new file, mode 0600, for reading and writing.
+    /// Creates a new file, mode 0600, for reading and writing.
     ///
     /// # Errors
-    /// When it exists already or cannot be made.
+    /// If it already exists or cannot be created.
     pub fn create(&self, name: &str) -> Result<OwnedFd, DiskError> {
         openat(&self.fd, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFE, FILE_MODE)
             .map_err(|e| self.error("create", name, e))
     }
 
-    /// Opens a regular file for writing, and makes it where it is missing. Never blocks.
+    /// Opens a regular file for writing, and creates it if it is missing. Never blocks.
     ///
     /// # Errors
-    /// When it is a link or anything else but a regular file, or cannot be opened.
+    /// If it is a symbolic link or any other non-regular file, or cannot be opened.
     pub fn open_or_create(&self, name: &str) -> Result<OwnedFd, DiskError> {
         match openat(&self.fd, name, OFlags::WRONLY | OFlags::CREATE | NEVER_BLOCKS | SAFE, FILE_MODE) {
             Ok(file) => self.regular(file, name),
-            // A FIFO that nobody reads, or a socket (open(2)).
+            // A FIFO without a reader, or a socket (open(2)).
             Err(Errno::NXIO) => Err(self.error("open", name, not_regular())),
             Err(error) => Err(self.error("open", name, error)),
         }
     }
 
-    /// Opens a regular file for reading; `None` where there is none.
+    /// Opens a regular file for reading; `None` if it is missing.
     ///
     /// # Errors
-    /// When it is a link or anything else but a regular file, or cannot be opened.
+    /// If it is a symbolic link or any other non-regular file, or cannot be opened.
     pub fn open_to_read(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
         self.open_existing(name, OFlags::RDONLY)
     }
 
-    /// Opens a regular file for reading and writing; `None` where there is none.
+    /// Opens a regular file for reading and writing; `None` if it is missing.
     ///
     /// # Errors
     /// As [`Directory::open_to_read`].
@@ -144,7 +144,7 @@ impl Directory {
         }
     }
 
-    /// The file again, where it is a regular one.
+    /// Returns the file if it is regular.
     fn regular(&self, file: OwnedFd, name: &str) -> Result<OwnedFd, DiskError> {
         let status = fstat(&file).map_err(|e| self.error("inspect", name, e))?;
         match FileType::from_raw_mode(status.st_mode) {
@@ -153,34 +153,34 @@ impl Directory {
         }
     }
 
-    /// Reads a whole regular file of at most `limit` bytes; `None` where there is none.
+    /// Reads a whole regular file of at most `limit` bytes; `None` if it is missing.
     ///
     /// # Errors
-    /// As [`Directory::open_to_read`], and where the file is longer.
+    /// As [`Directory::open_to_read`], and if the file is longer than `limit`.
     pub fn read_bounded(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
         let Some(file) = self.open_to_read(name)? else { return Ok(None) };
         read_bounded(file.into(), limit).map(Some).map_err(|error| self.error("read", name, error))
     }
 
-    /// Locks a file of this directory that is open, and waits at most `limit` for another process to let go of it.
+    /// Locks an open file of this directory. Waits at most `limit` for another process to release it.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] with the path where another process holds the lock for longer.
+    /// [`io::ErrorKind::TimedOut`] with the path if another process holds the lock for longer.
     pub fn lock_within(&self, file: impl AsFd, name: &str, limit: Duration) -> Result<(), DiskError> {
         lock_within(file, limit).map_err(|error| self.error("lock", name, error))
     }
 
-    /// Whether there is something of that name.
+    /// Whether an entry with this name exists.
     pub fn contains(&self, name: &str) -> bool {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Whether it is certain that there is nothing of that name. An error that hides it proves nothing.
+    /// Whether it is certain that no entry with this name exists. Returns false on errors.
     pub fn lacks(&self, name: &str) -> bool {
         matches!(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
     }
 
-    /// Whether this directory is still what `parent` calls by that name: it was neither moved nor removed.
+    /// Whether `name` in `parent` is still this directory: it was not moved, replaced or removed.
     pub fn is_at(&self, parent: &Directory, name: &str) -> bool {
         match (rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(&self.fd)) {
             (Ok(there), Ok(this)) => (there.st_dev, there.st_ino) == (this.st_dev, this.st_ino),
@@ -188,10 +188,10 @@ impl Directory {
         }
     }
 
-    /// Removes a file; one that is missing already is no error.
+    /// Removes a file. A missing file is not an error.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// If it cannot be removed.
     pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), DiskError> {
         match unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -199,10 +199,10 @@ impl Directory {
         }
     }
 
-    /// Removes an empty directory; one that is missing already is no error.
+    /// Removes an empty directory. A missing directory is not an error.
     ///
     /// # Errors
-    /// When it cannot be removed, or is not empty.
+    /// If it cannot be removed or is not empty.
     pub fn remove_directory(&self, name: &str) -> Result<(), DiskError> {
         match unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -210,10 +210,10 @@ impl Directory {
         }
     }
 
-    /// The names of everything in it, in no order.
+    /// Returns the names of all entries, in no particular order.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn names(&self) -> Result<Vec<String>, DiskError> {
         self.names_where(|_, _| true)
     }
@@ -223,7 +223,7 @@ impl Directory {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // A name that is no text is none of ours.
+            // homing creates only UTF-8 names.
             if let Ok(name) = entry.file_name().to_str()
                 && name != "."
                 && name != ".."
@@ -235,28 +235,28 @@ impl Directory {
         Ok(names)
     }
 
-    /// The names of the regular files in it, in no order. What else was planted there is left out.
+    /// Returns the names of the regular files in it, in no particular order. Ignores all other entries.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn file_names(&self) -> Result<Vec<String>, DiskError> {
         self.names_where(|name, kind| match kind {
-            // Not every file system says (readdir(3)).
+            // Not every file system reports the type (readdir(3)).
             FileType::Unknown => self.is_regular_file(name),
             kind => kind == FileType::RegularFile,
         })
     }
 
-    /// Whether there is a regular file of that name. Links are not followed.
+    /// Whether a regular file with this name exists. Does not follow symbolic links.
     pub fn is_regular_file(&self, name: &str) -> bool {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
     }
 
-    /// Refuses what is no regular file, without opening it. A name that is missing is no error.
+    /// Fails if the entry is not a regular file, without opening it. A missing entry is not an error.
     ///
     /// # Errors
-    /// When it is a link or anything else but a regular file.
+    /// If it is a symbolic link or any other non-regular file.
     pub fn check_regular(&self, name: &str) -> Result<(), DiskError> {
         if self.contains(name) && !self.is_regular_file(name) {
             return Err(self.error("open", name, not_regular()));
@@ -264,26 +264,26 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes the names in it durable.
+    /// Makes its entries durable (fsync(2)).
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the sync fails.
     pub fn sync(&self) -> Result<(), DiskError> {
         rustix::fs::fsync(&self.fd).map_err(|e| DiskError::new("sync", &self.path, e))
     }
 
-    /// The same open directory, after it was moved.
+    /// Returns this open directory with its new path, after it was moved.
     #[must_use]
     pub fn moved_to(self, parent: &Directory, name: &str) -> Directory {
         Directory { path: parent.path.join(name), ..self }
     }
 
-    /// Where it was opened.
+    /// Returns the path it was opened at.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// An error about something in it.
+    /// Creates an error about an entry of this directory.
     pub fn error(&self, action: &'static str, name: &str, source: impl Into<io::Error>) -> DiskError {
         DiskError::new(action, self.path.join(name), source)
     }
@@ -295,10 +295,10 @@ impl AsFd for Directory {
     }
 }
 
-/// Locks a file, and waits at most `limit`: flock(2) itself has no time limit.
+/// Locks a file and waits at most `limit`. flock(2) itself has no timeout.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`] where another process holds the lock for longer.
+/// [`io::ErrorKind::TimedOut`] if another process holds the lock for longer.
 fn lock_within(file: impl AsFd, limit: Duration) -> io::Result<()> {
     let give_up_at = Instant::now() + limit;
     let mut pause = LOCK_PAUSES.0;
@@ -306,7 +306,7 @@ fn lock_within(file: impl AsFd, limit: Duration) -> io::Result<()> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if Instant::now() >= give_up_at => {
-                let message = format!("another process holds it; waited {limit:?}");
+                let message = format!("another process holds the lock; waited {limit:?}");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             Err(Errno::WOULDBLOCK) => std::thread::sleep(pause),
@@ -317,10 +317,10 @@ fn lock_within(file: impl AsFd, limit: Duration) -> io::Result<()> {
     }
 }
 
-/// Reads a whole file of at most `limit` bytes. A sparse file that claims more is not read at all.
+/// Reads a whole file of at most `limit` bytes. A file with a larger size is not read at all, even if it is sparse.
 ///
 /// # Errors
-/// [`io::ErrorKind::FileTooLarge`] where it is longer.
+/// [`io::ErrorKind::FileTooLarge`] if it is longer.
 pub fn read_bounded(file: std::fs::File, limit: u64) -> io::Result<Vec<u8>> {
     let too_long = || {
         let message = format!("it is longer than {limit} bytes");
@@ -331,7 +331,7 @@ pub fn read_bounded(file: std::fs::File, limit: u64) -> io::Result<Vec<u8>> {
         return Err(too_long());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    // It may grow meanwhile.
+    // The file may grow meanwhile.
     io::Read::read_to_end(&mut io::Read::take(file, limit + 1), &mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_long()) } else { Ok(bytes) }
 }
@@ -340,11 +340,11 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
-/// Rings the doorbell of a job: whoever watches the inbox looks at the job. Ringing again makes a new event, because
-/// the file is opened for writing and closed (inotify(7), `IN_CLOSE_WRITE`).
+/// Notifies watchers of the inbox that a job has changed, through an empty file with the job's id. Each call is a new
+/// event, because it opens the file for writing and closes it (inotify(7), `IN_CLOSE_WRITE`).
 ///
 /// # Errors
-/// When the file cannot be made.
+/// If the file cannot be created.
 pub fn notify_change(inbox: &Directory, id: JobId) -> Result<(), DiskError> {
     inbox.open_or_create(id.as_str()).map(drop)
 }
@@ -354,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_never_let_go_of_is_waited_for_with_a_limit() {
+    fn waiting_for_a_held_lock_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();
         let held = directory.open_or_create("lock").unwrap();

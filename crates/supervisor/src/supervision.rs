@@ -1,4 +1,4 @@
-//! One job under supervision: where everything about it is, and how its end is made known.
+//! One supervised job: its directory and record, and how its end is recorded.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::layout::{self, Directory, INBOX, LOCK, RECORD, SCRIPT, SPEC};
 use crate::record::{FinishedRecord, Record};
 use crate::{DiskError, crash_point};
 
-/// How often, and after which pause, a spec must be missing before its job counts as removed: a file that is replaced
-/// is missing for a moment.
+/// How often, and at which interval, a spec must be missing before its job counts as removed. A file that is replaced
+/// may be missing briefly.
 const REMOVAL_LOOKS: u32 = 10;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
-/// One job under supervision.
+/// One supervised job.
 #[derive(Debug)]
 pub(crate) struct Supervision {
     pub(crate) id: JobId,
@@ -22,7 +22,7 @@ pub(crate) struct Supervision {
 }
 
 impl Supervision {
-    /// Whether somebody has removed the job: it exists if and only if its spec does.
+    /// Whether the job was removed. A job exists if and only if its spec exists.
     pub(crate) fn is_removed(&self) -> bool {
         for _ in 0..REMOVAL_LOOKS {
             if !self.directory.lacks(SPEC) {
@@ -33,17 +33,17 @@ impl Supervision {
         true
     }
 
-    /// Removes the script, and the lock where nothing is kept running: a finished job needs neither. Left lying they cost a
-    /// block of disk each, and go with the job.
-    fn remove_what_is_not_needed(&self, finished: &FinishedRecord) {
+    /// Removes the script, and the lock file if no process is kept. A finished job needs neither, and each takes a
+    /// disk block. If this fails, they are removed with the job.
+    fn remove_unneeded_files(&self, finished: &FinishedRecord) {
         let _ = self.directory.remove_file(SCRIPT);
         if finished.leftovers.iter().all(|leftover| leftover.fate != LeftoverFate::Kept) {
             let _ = self.directory.remove_file(LOCK);
         }
     }
 
-    /// Records the end for good, and rings the doorbell. Should the doorbell not ring, because the disk is full, the
-    /// next look at running jobs finds the record.
+    /// Records the end durably, and notifies the inbox. If the notification fails because the disk is full, the next
+    /// sync of unfinished jobs finds the record.
     pub(crate) fn finish(&self, finished: &FinishedRecord) -> Result<(), DiskError> {
         let written =
             self.record.write_finished(finished).map_err(|e| self.directory.error("write", RECORD, e));
@@ -51,17 +51,17 @@ impl Supervision {
             self.write_record_again(finished)?;
         }
         crash_point("supervise/finish_synced");
-        let rung = self
+        let notified = self
             .directory
             .open_directory(format!("../../{INBOX}"))
             .and_then(|inbox| layout::notify_change(&inbox, self.id));
-        crash_point("supervise/doorbell_rung");
-        self.remove_what_is_not_needed(finished);
-        written.and(rung)
+        crash_point("supervise/inbox_notified");
+        self.remove_unneeded_files(finished);
+        written.and(notified)
     }
 
-    /// Makes the record again where somebody has removed it: its content is still there, in the file that is open here.
-    /// Not before the end, or a directory that is being removed would not become empty.
+    /// Creates the record again if its file was removed; the open file still has its content. Only at the end of the
+    /// job: earlier, it would interfere with the removal of the directory.
     fn write_record_again(&self, finished: &FinishedRecord) -> Result<(), DiskError> {
         let failed = |e| self.directory.error("write", RECORD, e);
         let content = self.record.read().map_err(|e| self.directory.error("read", RECORD, e))?;

@@ -1,5 +1,5 @@
-//! Watches over a running job: takes its output, keeps its time limit, hears requests to end it, and sees it end.
-//! Waits in one poll(2) for whatever comes next, and for nothing else.
+//! Supervises a running job: stores its output, enforces its timeout, handles requests to end it, and records its
+//! end. One poll(2) waits for output, signals and the next deadline.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -18,41 +18,41 @@ use crate::start_job::StartedJob;
 use crate::supervision::Supervision;
 use crate::{DiskError, crash_point};
 
-/// How long processes that outlive the main process have to end by themselves: the `tee` of a pipeline needs a moment.
+/// How long processes that outlive the main process may take to end by themselves, for example the `tee` of a
+/// pipeline.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Longest time that leftovers have between SIGTERM and SIGKILL: the result waits for them.
+/// Maximum time between SIGTERM and SIGKILL for leftovers. It is short, because the result waits for them.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 
-/// More pieces than the largest pipe has pages (1 MiB, pipe(7)).
+/// More pieces than the largest pipe (1 MiB, pipe(7)) has pages.
 const MAX_LAST_PIECES: usize = 4096;
 
-/// Output that comes in one turn from a job that floods us.
+/// A job that writes this much in one iteration is flooding.
 const FLOOD_BYTES: u64 = 256 << 10;
 
-/// How long such a job is left alone to fill its pipe. Taking each piece as it comes, we would both wait for the pipe's
-/// lock more than we copy.
+/// Pause in which a flooding job fills its pipe. Without it, job and supervisor contend for the lock of the pipe.
 const FLOOD_PAUSE: Duration = Duration::from_micros(100);
 
-/// How many pieces of output are taken before signals and the clock are looked at again.
+/// Maximum number of pieces of output to store before signals and deadlines are checked again.
 const PIECES_AT_ONCE: usize = 64;
 
-/// How far the job is towards its end.
+/// The phase of a supervised job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The main process runs.
+    /// The main process is running.
     Running,
-    /// The whole tree was asked to end.
+    /// The whole tree received SIGTERM.
     Ending { why: Ending, kill_at: Duration },
-    /// The main process ended by itself; others live on and may end by themselves too.
+    /// The main process ended by itself. Other processes are still running and may end by themselves.
     Draining { until: Duration },
-    /// The leftovers were asked to end.
+    /// The leftovers received SIGTERM.
     EndingLeftovers { kill_at: Duration },
-    /// The job is recorded as over; its leftovers may live, and go on writing.
+    /// The job is recorded as finished. Its leftovers keep running and may write output.
     Keeping,
 }
 
-/// Why a job is ended before its time.
+/// Why the supervisor ends a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     TimedOut,
@@ -68,14 +68,14 @@ impl From<Ending> for Outcome {
     }
 }
 
-/// What was used by the processes that were reaped.
+/// Resource usage of the processes that were reaped.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     cpu: Duration,
     peak_memory_bytes: u64,
 }
 
-/// A job that runs, and everything that is known of it so far.
+/// A running job and its data so far.
 #[derive(Debug)]
 pub(crate) struct Watch {
     started: StartedRecord,
@@ -116,7 +116,7 @@ impl Watch {
         }
     }
 
-    /// Watches until the job is over and recorded, and nothing of it is left that was not to be kept.
+    /// Supervises until the job has finished and is recorded, and no processes are left except kept ones.
     pub(crate) fn until_finished(mut self, supervision: &Supervision) -> Result<(), DiskError> {
         if supervision.is_removed() {
             self.end_tree(Ending::Killed(KilledBy::Outside), supervision);
@@ -124,10 +124,10 @@ impl Watch {
         while !self.is_finished(supervision) {
             self.wait();
         }
-        self.take_last_output(supervision);
+        self.store_last_output(supervision);
         if self.phase != Phase::Keeping {
             self.output.finish();
-            // Before the end is recorded: nobody looks for the group of a job that is known to have finished.
+            // Before the end is recorded: recovery does not search for the group of a finished job.
             self.tree.release();
         }
         let finished = self.finished_record();
@@ -140,9 +140,9 @@ impl Watch {
         recorded
     }
 
-    /// Looks at everything once. Answers whether nothing more is to be waited for before the end is recorded.
+    /// Handles output, signals and deadlines once. Returns whether the end can be recorded now.
     fn is_finished(&mut self, supervision: &Supervision) -> bool {
-        self.take_output(supervision);
+        self.store_output(supervision);
         let child_ended = self.handle_signals(supervision);
         if child_ended {
             if self.reap_tree() {
@@ -189,11 +189,11 @@ impl Watch {
         }
     }
 
-    /// Goes on taking the output of what was kept, which would otherwise die of a broken pipe at its next word, until
-    /// it is gone, or has let go of its output, or somebody asks for its end.
+    /// Continues to store the output of kept processes, which would otherwise get SIGPIPE at their next write.
+    /// Returns when they have ended or closed their output, or on a request to end the job.
     fn serve_kept(&mut self, supervision: &Supervision) {
         loop {
-            self.take_output(supervision);
+            self.store_output(supervision);
             let mut child_ended = false;
             while let Some(signal) = self.signals.next() {
                 match signal {
@@ -204,25 +204,25 @@ impl Watch {
                 }
             }
             if (child_ended && self.reap_tree()) || self.pipe.is_none() {
-                self.take_last_output(supervision);
+                self.store_last_output(supervision);
                 return self.output.finish();
             }
             self.wait();
         }
     }
 
-    /// Asks the whole tree to end, and sets the time for SIGKILL. Why it is ended is written first: should we be killed
-    /// meanwhile, that is the outcome.
+    /// Sends SIGTERM to the whole tree and sets the time for SIGKILL. Records the reason first: if the supervisor is
+    /// killed meanwhile, the reason is the outcome.
     fn end_tree(&mut self, why: Ending, supervision: &Supervision) {
         self.started.decided = Some(why.into());
-        // Where this fails, so will the final record, and that is reported.
+        // If this fails, writing the final record fails too, and that error is reported.
         let _ = supervision.record.write_started(&self.started);
         crash_point("supervise/end_decided");
         self.phase = Phase::Ending { why, kill_at: clock::monotonic().saturating_add(self.grace) };
         self.tree.terminate();
     }
 
-    /// Asks what outlived the main process to end, and names it.
+    /// Sends SIGTERM to the processes that outlived the main process, and lists them as leftovers.
     fn end_leftovers(&mut self) {
         self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Ended);
         let kill_at = clock::monotonic() + self.grace.min(LEFTOVER_GRACE);
@@ -230,7 +230,7 @@ impl Watch {
         self.tree.terminate();
     }
 
-    /// Ends the whole tree now. What survives even that is named.
+    /// Kills the whole tree now. Lists survivors as leftovers.
     fn kill_tree(&mut self) {
         let mut reaped = Vec::new();
         let survivors = self.tree.kill_all(|child| reaped.push(child));
@@ -239,12 +239,12 @@ impl Watch {
         self.leftovers.extend(survivors);
     }
 
-    /// Takes all signals that have come. Answers whether a child ended.
+    /// Handles all pending signals. Returns whether a child ended.
     fn handle_signals(&mut self, supervision: &Supervision) -> bool {
         let mut child_ended = false;
         while let Some(signal) = self.signals.next() {
             let signal = match signal {
-                // Nobody can ask for its end any more, and nothing of it can be read.
+                // Without its directory, the job cannot be read, and cannot be killed by its id.
                 Received::DirectoryChanged if supervision.is_removed() => {
                     Received::KillRequested(KilledBy::Outside)
                 }
@@ -256,7 +256,7 @@ impl Watch {
                 (Received::KillRequested(by), Phase::Running) => {
                     self.end_tree(Ending::Killed(by), supervision);
                 }
-                // The outcome stands already; what is left need not wait.
+                // The outcome is already decided; end the leftovers now.
                 (Received::KillRequested(_), Phase::Draining { .. }) => self.end_leftovers(),
                 (
                     Received::KillRequested(_),
@@ -267,7 +267,7 @@ impl Watch {
         child_ended
     }
 
-    /// Reaps what has ended. Answers whether the whole tree is gone.
+    /// Reaps children that have ended. Returns whether the whole tree has ended.
     fn reap_tree(&mut self) -> bool {
         let mut reaped = Vec::new();
         let is_empty = self.tree.is_empty(|child| reaped.push(child));
@@ -283,7 +283,7 @@ impl Watch {
         }
     }
 
-    /// The end of the main process, now: by itself, unless it was asked to end before.
+    /// Returns the end of the main process, which is now: `by_itself`, unless the supervisor was already ending it.
     fn end_now(&self, by_itself: Outcome) -> EndedRecord {
         let outcome = match self.phase {
             Phase::Ending { why, .. } => why.into(),
@@ -295,15 +295,16 @@ impl Watch {
         EndedRecord { outcome, ended_at_ms: clock::wall_millis(), duration_ms: Some(as_millis(duration)) }
     }
 
-    /// Fixes the outcome while the rest of the tree is being ended: should we be killed meanwhile, it stands.
+    /// Records the outcome before the rest of the tree has ended, so that it is kept if the supervisor is killed
+    /// meanwhile.
     fn record_end(&mut self, supervision: &Supervision) {
         self.started.ended = self.ended.clone();
-        // Where this fails, so will the final record, and that is reported.
+        // If this fails, writing the final record fails too, and that error is reported.
         let _ = supervision.record.write_started(&self.started);
     }
 
     fn finished_record(&mut self) -> FinishedRecord {
-        // A main process that even SIGKILL did not end has no end of its own.
+        // The main process survived SIGKILL, so its end was not observed.
         let end = self.ended.take().unwrap_or_else(|| {
             self.end_now(Outcome::Signaled { signal: homing_core::Signal::from_number(9) })
         });
@@ -321,20 +322,20 @@ impl Watch {
         }
     }
 
-    /// Takes the output that is there, up to a bound.
-    fn take_output(&mut self, supervision: &Supervision) {
+    /// Stores available output, up to a bound.
+    fn store_output(&mut self, supervision: &Supervision) {
         let before = self.output.total_bytes();
-        self.take_pieces(PIECES_AT_ONCE, supervision);
+        self.store_pieces(PIECES_AT_ONCE, supervision);
         self.is_flooded = self.output.total_bytes() - before >= FLOOD_BYTES;
     }
 
-    /// Takes all the output of a job that is over: as much as its pipe can hold, in the smallest pieces. Should a
-    /// stranger have got hold of the pipe and go on writing, that is where it ends.
-    fn take_last_output(&mut self, supervision: &Supervision) {
-        self.take_pieces(MAX_LAST_PIECES, supervision);
+    /// Stores the remaining output of a finished job: at most the content of a full pipe in the smallest pieces. The
+    /// bound matters if a process outside the job has the pipe open and continues to write.
+    fn store_last_output(&mut self, supervision: &Supervision) {
+        self.store_pieces(MAX_LAST_PIECES, supervision);
     }
 
-    fn take_pieces(&mut self, count: usize, supervision: &Supervision) {
+    fn store_pieces(&mut self, count: usize, supervision: &Supervision) {
         for _ in 0..count {
             let Some(pipe) = &self.pipe else { return };
             match self.output.drain(pipe.as_fd(), &supervision.directory) {
@@ -345,7 +346,7 @@ impl Watch {
         }
     }
 
-    /// Waits for output, a signal, or the next moment at which something is due.
+    /// Waits for output, a signal, or the next deadline.
     fn wait(&self) {
         let due = match self.phase {
             Phase::Running => self.deadline,
@@ -361,7 +362,7 @@ impl Watch {
         if self.is_flooded {
             std::thread::sleep(FLOOD_PAUSE);
         }
-        // Interrupted or not, everything is looked at afterwards.
+        // The caller handles everything afterwards, even if this was interrupted.
         let _ = poll(&mut polled, timeout.as_ref());
     }
 }

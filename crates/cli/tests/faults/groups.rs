@@ -89,7 +89,7 @@ fn a_supervisor_killed_at_any_step_leaves_no_group() {
         "output_taken",
         "finish_written",
         "finish_synced",
-        "doorbell_rung",
+        "inbox_notified",
     ];
     for point in points {
         let Some(grouped) = Grouped::new() else { return };

@@ -70,7 +70,7 @@ fn a_supervisor_killed_before_the_gate_opens_runs_nothing() {
 
 #[test]
 fn a_supervisor_killed_after_the_end_was_recorded_loses_nothing() {
-    let points = ["end_recorded", "finish_written", "finish_synced", "doorbell_rung"];
+    let points = ["end_recorded", "finish_written", "finish_synced", "inbox_notified"];
     for point in points.map(|name| format!("supervise/{name}")) {
         let setup = Setup::new();
         // Something outlives the main process, so that the end is recorded before the job is over.
