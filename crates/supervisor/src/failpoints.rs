@@ -1,18 +1,18 @@
-//! Named points at which the fault tests end this process, as `kill -9` would. Without the feature `failpoints` they
-//! are nothing at all.
+//! Named points at which fault tests kill this process, as `kill -9` would. Without the feature `failpoints` they
+//! compile to nothing.
 
-/// Ends this process by SIGKILL when the fault test names this point: `FAILPOINTS="launch/spec=return"`.
+/// Kills this process if the fault test selects this point, for example `FAILPOINTS="launch/spec=return"`.
 #[inline]
 pub fn crash_point(name: &str) {
     fail::fail_point!(name, |_| crash());
     let _ = name;
 }
 
-/// Reads `FAILPOINTS` from the environment, in a build for fault tests.
+/// Reads `FAILPOINTS` from the environment in a build for fault tests.
 #[inline]
 pub fn arm_crash_points() {
     #[cfg(feature = "failpoints")]
-    // Never torn down: the process ends with the points armed.
+    // Never torn down: the points stay armed until the process ends.
     std::mem::forget(fail::FailScenario::setup());
 }
 
@@ -22,7 +22,7 @@ fn crash() {
     let _ = rustix::process::kill_process(myself, rustix::process::Signal::KILL);
 }
 
-/// A length of time that the fault tests inject under this name, in milliseconds.
+/// Returns the duration that the fault test injects under this name, in milliseconds.
 #[inline]
 pub fn injected_millis(name: &str) -> Option<std::time::Duration> {
     fail::fail_point!(name, |millis| {

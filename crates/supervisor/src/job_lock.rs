@@ -1,6 +1,6 @@
-//! Who looks after a job: whoever holds its lock. The kernel releases the lock when its holder dies, however it dies,
-//! so this never has to be guessed from a pid. A lock file that somebody has removed says nothing of its holder: then the
-//! recorded supervisor counts, if it lives and holds the job directory open.
+//! The lock of a job. Its holder supervises the job. The kernel releases the lock when the holder dies in any way, so
+//! no pid has to be trusted. If the lock file was removed, the recorded supervisor counts as the holder while it is
+//! running and has the job directory open.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +11,7 @@ use crate::DiskError;
 use crate::layout::{Directory, LOCK};
 use crate::unlinked::is_supervised;
 
-/// The right to write a job's record. Released when dropped, or when this process dies.
+/// The right to write the record of a job. Released on drop, or when this process dies.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct JobLock {
@@ -19,10 +19,10 @@ pub struct JobLock {
 }
 
 impl JobLock {
-    /// Whether somebody looks after the job now. Makes no lock file where there is none.
+    /// Whether a process holds the lock now. Does not create a missing lock file.
     ///
     /// # Errors
-    /// When the lock file cannot be opened.
+    /// If the lock file cannot be opened.
     pub fn is_held(directory: &Directory) -> Result<bool, DiskError> {
         let Some(file) = directory.open_to_read(LOCK)? else { return Ok(is_supervised(directory)) };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -32,17 +32,17 @@ impl JobLock {
         }
     }
 
-    /// Takes the lock if nobody looks after the job; `None` where somebody does.
+    /// Takes the lock; `None` if another process supervises the job.
     ///
     /// # Errors
-    /// When the lock file cannot be opened.
+    /// If the lock file cannot be opened.
     pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
-        // Lock before asking: until then it was the supervisor that held it.
+        // Lock before checking: the supervisor may release the lock between the two.
         Ok(JobLock::try_lock(directory)?.filter(|_| !is_supervised(directory)))
     }
 
-    /// Takes the lock file if nobody holds it. Where the file was removed and made again, that says nothing of who looks
-    /// after the job.
+    /// Locks the lock file if no process holds it. If the file was removed and created again, another process may
+    /// still supervise the job.
     pub(crate) fn try_lock(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         let file = directory.open_or_create(LOCK)?;
         match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
@@ -54,7 +54,8 @@ impl JobLock {
 }
 
 impl Drop for JobLock {
-    /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
+    /// Unlocks explicitly, because a child that another thread has just forked keeps a copy of the descriptor until
+    /// exec.
     fn drop(&mut self) {
         let _ = flock(&self.file, FlockOperation::Unlock);
     }

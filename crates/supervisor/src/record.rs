@@ -1,6 +1,6 @@
-//! `record`: the state of a job. Two slots of fixed place and size, each with a format version, a length and a checksum, in
-//! a file whose blocks exist before the job starts: writing an outcome needs no free disk, a torn slot is never believed,
-//! and a slot of a newer program is recognised and left alone.
+//! `record`: the state of a job. A file with two slots of fixed offset and size, each with a format version, a length
+//! and a checksum. Its blocks are allocated before the job starts, so writing an outcome needs no free disk space.
+//! Torn slots are ignored. Slots of newer versions are recognised and not overwritten.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::platform::{ProcessIdentity, RunBy};
 /// Size of the file: one block.
 pub const RECORD_BYTES: usize = 4096;
 
-/// Version of the content of both slots. A reader leaves alone what has a higher one.
+/// Format version of both slots. Readers do not interpret higher versions.
 const FORMAT_VERSION: u32 = 2;
 
-/// Where a slot lies, and what marks it. Places, sizes and the shape of the header are the same in every version.
+/// Magic, offset and size of a slot. These and the header layout are the same in every version.
 struct SlotPlace {
     magic: [u8; 4],
     offset: usize,
@@ -33,41 +33,41 @@ const FINISHED: SlotPlace = SlotPlace { magic: *b"HMFI", offset: 1536, size: REC
 /// Magic, format version, length, checksum: four bytes each, little-endian.
 const SLOT_HEADER: usize = 16;
 
-/// How often a slot that looks torn is read again: its writer may be writing.
+/// How often a torn slot is read again, because its writer may be writing.
 const TORN_READS: u32 = 5;
 
-/// Between two such reads.
+/// Pause between two such reads.
 const TORN_PAUSE: Duration = Duration::from_millis(1);
 
-/// Longest text of an error that is kept, in bytes.
+/// Maximum length of a stored error, in bytes.
 const MAX_ERROR_BYTES: usize = 400;
 
-/// Most leftover processes that are named.
+/// Maximum number of leftovers in a record.
 const MAX_LEFTOVERS: usize = 24;
 
-/// Written before the command may run.
+/// The started slot. It is written before the command may run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartedRecord {
     /// The job's main process.
     pub main: ProcessIdentity,
     /// The supervisor.
     pub supervisor: ProcessIdentity,
-    /// The machine, the boot, the pid namespace and the user that both belong to, as the supervisor saw them.
+    /// The machine, boot, pid namespace and user of both processes, as seen by the supervisor.
     pub run_by: RunBy,
-    /// When the main process was made: wall clock, milliseconds since the epoch.
+    /// When the main process was created: wall clock, milliseconds since the epoch.
     pub started_at_ms: i64,
-    /// Inode of the pipe that takes the output: whoever holds it open belongs to the job.
+    /// Inode of the output pipe. A process that has it open belongs to the job.
     pub output_pipe: u64,
-    /// The control group the tree is in, where there is one.
+    /// The control group of the process tree, if there is one.
     pub cgroup: Option<String>,
-    /// The outcome that was decided before the tree is ended: `timed_out` or `killed`. Should the supervisor die while it
-    /// ends the tree, this is the outcome.
+    /// The outcome, decided before the tree is ended: `timed_out` or `killed`. It is the outcome even if the
+    /// supervisor dies while it ends the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Outcome>,
-    /// The service of systemd whose end ends this job, where no scope of its own could be had.
+    /// The systemd service whose end also ends this job, if the job could not get its own scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// How the main process ended, while the rest of the tree is still being ended.
+    /// The end of the main process, set while the rest of the tree is still being ended.
     pub ended: Option<EndedRecord>,
 }
 
@@ -76,13 +76,13 @@ pub struct StartedRecord {
 pub struct EndedRecord {
     /// How the job ended.
     pub outcome: Outcome,
-    /// When, on the wall clock, in milliseconds since the epoch.
+    /// When it ended: wall clock, milliseconds since the epoch.
     pub ended_at_ms: i64,
-    /// From start to end in milliseconds, on a clock that does not jump; `None` where nobody saw both.
+    /// Milliseconds from start to end on a monotonic clock; `None` if one of the two was not observed.
     pub duration_ms: Option<u64>,
 }
 
-/// Written when the job is over.
+/// The finished slot. It is written when the job has finished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinishedRecord {
     /// How and when its main process ended.
@@ -94,19 +94,19 @@ pub struct FinishedRecord {
     pub peak_memory_bytes: Option<u64>,
     /// Processes that outlived the main process, as many as fit.
     pub leftovers: Vec<Leftover>,
-    /// How many more there were.
+    /// Number of further leftovers.
     pub leftovers_omitted: u32,
     /// Bytes the job has written.
     pub output_total_bytes: u64,
     /// Bytes that could not be stored.
     pub output_dropped_bytes: u64,
-    /// What is left to do where the supervisor died. On disk never [`Recovery::NotRecorded`].
+    /// What recovery must still do if the supervisor died. Never [`Recovery::NotRecorded`] on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
 }
 
 impl FinishedRecord {
-    /// The record of a job that has nothing but an end.
+    /// Creates a record with an outcome and an end time only.
     pub fn bare(outcome: Outcome, ended_at_ms: i64) -> FinishedRecord {
         FinishedRecord {
             end: EndedRecord { outcome, ended_at_ms, duration_ms: None },
@@ -120,12 +120,12 @@ impl FinishedRecord {
         }
     }
 
-    /// How long the main process ran.
+    /// Returns how long the main process ran.
     pub fn duration(&self) -> Option<Duration> {
         self.end.duration_ms.map(Duration::from_millis)
     }
 
-    /// The same record, cut so that it fits its slot and says what was cut.
+    /// Returns the record, shortened to fit its slot. Counts the leftovers that were removed.
     fn bounded(&self) -> FinishedRecord {
         let mut bounded = self.clone();
         if let Outcome::FailedToStart { error } = &mut bounded.end.outcome {
@@ -151,22 +151,22 @@ fn shortened(message: &str) -> String {
     format!("{}…", &message[..end])
 }
 
-/// What a slot of a record holds.
+/// The content of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Slot<T> {
-    /// Nothing was written yet.
+    /// The slot has not been written.
     #[default]
     Empty,
-    /// Its checksum does not fit: a write was interrupted, or the disk damaged it. It says nothing.
+    /// The checksum does not match: a write was interrupted, or the data is damaged. The content is unknown.
     Torn,
-    /// It is intact, and this program does not understand it: a newer one wrote it. Nobody here overwrites it.
+    /// The slot is intact, but was written by a newer version of homing. It must not be overwritten.
     Unsupported,
-    /// Its content.
+    /// The slot is intact.
     Valid(T),
 }
 
 impl<T> Slot<T> {
-    /// The content of a valid slot.
+    /// Returns the content of a valid slot.
     pub fn valid(&self) -> Option<&T> {
         match self {
             Slot::Valid(content) => Some(content),
@@ -174,7 +174,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// The content of a valid slot, by value.
+    /// Returns the content of a valid slot by value.
     pub fn into_valid(self) -> Option<T> {
         match self {
             Slot::Valid(content) => Some(content),
@@ -182,7 +182,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether a newer program wrote it.
+    /// Whether a newer version of homing wrote it.
     pub fn is_unsupported(&self) -> bool {
         match self {
             Slot::Unsupported => true,
@@ -198,7 +198,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordContent {
     /// The started slot.
@@ -208,7 +208,7 @@ pub struct RecordContent {
 }
 
 impl RecordContent {
-    /// Whether a newer program wrote one of its slots.
+    /// Whether a newer version of homing wrote one of its slots.
     pub fn is_unsupported(&self) -> bool {
         self.started.is_unsupported() || self.finished.is_unsupported()
     }
@@ -221,47 +221,47 @@ pub struct Record {
 }
 
 impl Record {
-    /// Makes the record of a new job, with all its blocks reserved.
+    /// Creates the record of a new job and allocates all its blocks.
     ///
     /// # Errors
-    /// When the disk is full or refuses.
+    /// If the disk is full or the write fails.
     pub fn create(directory: &Directory) -> Result<Record, DiskError> {
         let file = directory.create(RECORD)?;
-        // Zeros, not fallocate(2): the blocks are then real ones, and writing the outcome changes no metadata.
+        // Write zeros instead of fallocate(2), so that writing the outcome does not change metadata.
         rustix::io::pwrite(&file, &[0; RECORD_BYTES], 0)
             .and_then(|count| if count == RECORD_BYTES { Ok(()) } else { Err(Errno::NOSPC) })
             .map_err(|e| directory.error("reserve", RECORD, e))?;
-        // Gives the blocks their place on the disk while the rest of the job is prepared.
+        // Start allocation on disk while the rest of the job is prepared.
         crate::platform::start_writing(&file);
         Ok(Record { file })
     }
 
-    /// Opens the record of a job to write it; `None` where there is none. Only who looks after the job does that: its
-    /// being closed again tells those who watch it that the job is over, or that nobody looks after it any more.
+    /// Opens the record of a job for writing; `None` if it is missing. Only the holder of the job's lock opens it for
+    /// writing; closing it notifies watchers that the job has finished or lost its supervisor.
     ///
     /// # Errors
-    /// When it is no regular file or cannot be opened.
+    /// If it is not a regular file or cannot be opened.
     pub fn open_to_update(directory: &Directory) -> Result<Option<Record>, DiskError> {
         Ok(directory.open_to_update(RECORD)?.map(|file| Record { file }))
     }
 
-    /// Opens the record of a job to read it; `None` where there is none.
+    /// Opens the record of a job for reading; `None` if it is missing.
     ///
     /// # Errors
-    /// When it is no regular file or cannot be opened.
+    /// If it is not a regular file or cannot be opened.
     pub fn open_to_read(directory: &Directory) -> Result<Option<Record>, DiskError> {
         Ok(directory.open_to_read(RECORD)?.map(|file| Record { file }))
     }
 
-    /// A record that is open already.
+    /// Creates a record from an open file.
     pub(crate) fn from_file(file: OwnedFd) -> Record {
         Record { file }
     }
 
-    /// Reads both slots. A slot that looks torn is read again a few times: its writer may be writing.
+    /// Reads both slots. Reads torn slots again a few times, because their writer may be writing.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn read(&self) -> Result<RecordContent, Errno> {
         let mut content = self.read_once()?;
         for _ in 0..TORN_READS {
@@ -288,10 +288,10 @@ impl Record {
         Ok(decode(&bytes[..filled]))
     }
 
-    /// Writes the started slot. It outlives this process from here on; a power cut ends the job anyway.
+    /// Writes the started slot without fsync: it survives this process, and a power failure would end the job anyway.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the write fails.
     pub fn write_started(&self, started: &StartedRecord) -> Result<(), Errno> {
         self.write_slot(&STARTED, started)
     }
@@ -299,17 +299,17 @@ impl Record {
     /// Writes the finished slot and makes it durable.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the write fails.
     pub fn write_finished(&self, finished: &FinishedRecord) -> Result<(), Errno> {
         self.write_finished_unsynced(finished)?;
         crate::crash_point("supervise/finish_written");
         rustix::fs::fdatasync(&self.file)
     }
 
-    /// Writes the finished slot, which a power cut may still take away.
+    /// Writes the finished slot without fsync: a power failure may lose it.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the write fails.
     pub fn write_finished_unsynced(&self, finished: &FinishedRecord) -> Result<(), Errno> {
         self.write_slot(&FINISHED, &finished.bounded())
     }
@@ -357,11 +357,11 @@ fn decode_slot<T: DeserializeOwned>(slot: &SlotPlace, bytes: &[u8]) -> Slot<T> {
     if version > format_version() {
         return Slot::Unsupported;
     }
-    // Intact, and still not understood: a kind of outcome, say, that this program does not know.
+    // Intact but not readable: for example an unknown kind of outcome.
     serde_json::from_slice(payload).map_or(Slot::Unsupported, Slot::Valid)
 }
 
-/// The version and the payload of a slot whose checksum fits.
+/// Returns the version and the payload of a slot with a valid checksum.
 fn intact_payload<'a>(slot: &SlotPlace, bytes: &'a [u8]) -> Option<(u32, &'a [u8])> {
     let (header, rest) = bytes.split_at_checked(SLOT_HEADER)?;
     let word = |index: usize| -> Option<[u8; 4]> { header[4 * index..4 * index + 4].try_into().ok() };
@@ -372,7 +372,7 @@ fn intact_payload<'a>(slot: &SlotPlace, bytes: &'a [u8]) -> Option<(u32, &'a [u8
     is_intact.then_some((u32::from_le_bytes(version), payload))
 }
 
-/// The version that this program writes and reads; the fault tests play a newer program with another one.
+/// The version that this program writes and reads. Fault tests inject another one to simulate a newer program.
 fn format_version() -> u32 {
     fail::fail_point!("record_format", |version| {
         version.and_then(|text| text.parse().ok()).unwrap_or(FORMAT_VERSION)
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn both_slots_are_read_back() {
+    fn both_slots_round_trip() {
         let finished = finished(Outcome::Exited { exit_code: 3 });
         let content = decode(&image(&started(), &finished));
         let expected = RecordContent { started: Slot::Valid(started()), finished: Slot::Valid(finished) };
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_content_fits_and_says_what_was_cut() {
+    fn largest_content_fits_and_counts_what_was_cut() {
         let message = "\"\\\u{1}".repeat(4_000);
         let mut large = finished(Outcome::FailedToStart { error: StartError { message, errno: Some(2) } });
         let leftover = Leftover { pid: u32::MAX, name: "\u{1}".repeat(3), fate: LeftoverFate::Survived };
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_damaged_byte_is_noticed() {
+    fn every_damaged_byte_is_detected() {
         let truth = finished(Outcome::Exited { exit_code: 0 });
         let good = image(&started(), &truth);
         for index in 0..good.len() {
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_anywhere_never_says_anything_wrong() {
+    fn truncated_record_is_never_misread() {
         let truth = finished(Outcome::Lost { reason: LostReason::Reboot });
         let good = image(&started(), &truth);
         for length in 0..good.len() {
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_of_a_newer_program_is_recognised_and_not_torn() {
+    fn slot_of_a_newer_version_is_unsupported_and_not_torn() {
         let mut newer = encode(&FINISHED, &finished(Outcome::TimedOut)).unwrap();
         newer[4..8].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
         let sum = checksum(&[&newer[..4], &newer[4..8], &newer[8..12], &newer[SLOT_HEADER..]]);
@@ -490,7 +490,7 @@ mod tests {
         bytes[FINISHED.offset..FINISHED.offset + newer.len()].copy_from_slice(&newer);
         let expected = RecordContent { started: Slot::Empty, finished: Slot::Unsupported };
         assert_eq!(decode(&bytes), expected);
-        // An outcome of a kind that this program does not know.
+        // An unknown kind of outcome.
         let unknown = encode(&FINISHED, &serde_json::json!({ "outcome": { "kind": "paused" } })).unwrap();
         bytes[FINISHED.offset..FINISHED.offset + unknown.len()].copy_from_slice(&unknown);
         assert_eq!(decode(&bytes).finished, Slot::Unsupported);
@@ -498,7 +498,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..RECORD_BYTES)) {
+        fn arbitrary_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..RECORD_BYTES)) {
             let read = decode(&bytes);
             prop_assert!(matches!(read.started, Slot::Empty | Slot::Torn));
             prop_assert!(matches!(read.finished, Slot::Empty | Slot::Torn));

@@ -1,4 +1,4 @@
-//! `spec.json`: what was asked of a job, written once.
+//! `spec.json`: the specification of a job, written once.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,64 +11,64 @@ use crate::DiskError;
 use crate::layout::{Directory, SPEC, SPEC_NEW};
 use crate::platform::RunBy;
 
-/// Largest spec that is read, in bytes.
+/// Maximum size of a spec, in bytes.
 const MAX_SPEC_BYTES: u64 = 64 << 20;
 
-/// The content of `spec.json`. Fields are only ever added, with a default.
+/// The content of `spec.json`. New versions may add fields, with a default, but never remove or change them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecFile {
     /// `homing.spec/1`.
     pub schema: String,
     /// The job.
     pub id: JobId,
-    /// Who asked.
+    /// The session that launched it.
     pub session: SessionId,
-    /// The key it was launched under: its id is made from session and key.
+    /// The key it was launched under. The id is a hash of session and key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<JobKey>,
-    /// What a person calls it.
+    /// The name that a person gave it.
     pub name: Option<String>,
-    /// What it runs.
+    /// The command.
     pub command: JobCommand,
-    /// Where.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// When it was asked for: wall clock, milliseconds since the epoch.
+    /// When it was created: wall clock, milliseconds since the epoch.
     pub created_at_ms: i64,
-    /// The same moment on the clock since boot, which never jumps, in microseconds.
+    /// The same time on the boot-time clock, which never jumps, in microseconds.
     pub created_uptime_us: u64,
-    /// The boot that clock belongs to.
+    /// The boot that this clock belongs to.
     pub boot_id: String,
-    /// Where the launcher ran.
+    /// The machine, boot, pid namespace and user of the launcher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_from: Option<RunBy>,
-    /// Time limit in milliseconds; `null` for none.
+    /// Timeout in milliseconds; `null` for none.
     pub timeout_ms: Option<u64>,
     /// Time between SIGTERM and SIGKILL in milliseconds.
     pub grace_ms: u64,
-    /// Bytes kept of the output's beginning.
+    /// Bytes kept from the beginning of the output.
     pub head_bytes: u64,
-    /// Bytes kept of the output's end.
+    /// Bytes kept from the end of the output.
     pub tail_bytes: u64,
     /// What happens to processes that outlive the main process.
     pub leftovers: LeftoverPolicy,
-    /// When the session hears of the end.
+    /// When the session is notified of the end.
     pub follow_up: FollowUpPolicy,
-    /// The agent harness it was launched from, where one is known.
+    /// The agent harness it was launched from, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harness: Option<String>,
-    /// The configured sink that its session is woken through, where the job names one.
+    /// The configured sink that its session is woken through, if the job names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<String>,
 }
 
 impl SpecFile {
-    /// The schema that this program writes and reads; the fault tests play a newer program with another one.
+    /// The schema that this program writes and reads. Fault tests inject another one to simulate a newer program.
     pub fn schema() -> String {
         fail::fail_point!("spec_schema", Option::unwrap_or_default);
         "homing.spec/1".to_owned()
     }
 
-    /// The bounds it sets.
+    /// Returns its limits.
     pub fn limits(&self) -> JobLimits {
         JobLimits {
             timeout: self.timeout_ms.map(Duration::from_millis),
@@ -78,11 +78,11 @@ impl SpecFile {
         }
     }
 
-    /// Writes it in one atomic step: readers see all of it or nothing. It is durable once [`WrittenSpec::sync`] and the
-    /// directory's sync have returned.
+    /// Writes it atomically: readers see the whole file or none. It is durable once [`WrittenSpec::sync`] and the
+    /// sync of the directory have returned.
     ///
     /// # Errors
-    /// When the disk refuses; then there is no spec.
+    /// If the write fails; then there is no spec.
     pub fn write(&self, directory: &Directory) -> Result<WrittenSpec, DiskError> {
         let text = serde_json::to_vec(self).map_err(|e| directory.error("write", SPEC, e))?;
         let file = directory.create(SPEC_NEW)?;
@@ -92,10 +92,10 @@ impl SpecFile {
         Ok(WrittenSpec { file })
     }
 
-    /// Reads it; `None` where there is none, and so no job.
+    /// Reads it; `None` if it is missing, which means that the job does not exist.
     ///
     /// # Errors
-    /// When it cannot be read or understood.
+    /// If it cannot be read or parsed.
     pub fn read(directory: &Directory) -> Result<Option<SpecFile>, DiskError> {
         let Some(text) = directory.read_bounded(SPEC, MAX_SPEC_BYTES)? else { return Ok(None) };
         let failed = |error: std::io::Error| directory.error("read", SPEC, error);
@@ -112,13 +112,13 @@ impl SpecFile {
     }
 }
 
-/// All that every version of a spec has in common.
+/// The only field that all versions of a spec have in common.
 #[derive(Deserialize)]
 struct SchemaOnly {
     schema: String,
 }
 
-/// A spec that is written and not yet durable.
+/// A spec that is written but not yet durable.
 #[derive(Debug)]
 #[must_use = "the spec is durable only after sync()"]
 pub struct WrittenSpec {
@@ -126,28 +126,28 @@ pub struct WrittenSpec {
 }
 
 impl WrittenSpec {
-    /// The spec that another process has written, and may not have made durable.
+    /// Opens the spec that another process has written, which may not be durable yet.
     ///
     /// # Errors
-    /// When there is none, or it cannot be opened.
+    /// If it is missing or cannot be opened.
     pub fn by_another(directory: &Directory) -> Result<WrittenSpec, DiskError> {
         let no_spec = || directory.error("open", SPEC, Errno::NOENT);
         Ok(WrittenSpec { file: directory.open_to_read(SPEC)?.ok_or_else(no_spec)? })
     }
 
-    /// Makes its content durable.
+    /// Makes its content durable (fsync(2)).
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// If the sync fails.
     pub fn sync(&self) -> Result<(), Errno> {
         rustix::fs::fsync(&self.file)
     }
 }
 
-/// Writes all of `bytes` at the file's position.
+/// Writes all of `bytes` at the current position of the file.
 ///
 /// # Errors
-/// When the disk refuses; a part may have been written.
+/// If a write fails; some bytes may have been written.
 pub fn write_all(file: impl std::os::fd::AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(&file, bytes) {

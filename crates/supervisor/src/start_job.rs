@@ -1,5 +1,5 @@
-//! How a job is started: its command becomes a list of files to try, a process waits behind a gate, is recorded, and
-//! only then becomes the command. Nothing ever runs that was not recorded.
+//! Starts a job: resolves the command to candidate files, forks a process that waits at a gate, records it, and then
+//! lets it execute the command. A command never runs before its process is recorded.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -20,24 +20,25 @@ use crate::record::StartedRecord;
 use crate::spec_file::SpecFile;
 use crate::supervision::Supervision;
 
-/// Where programs are looked for when the environment has no `PATH`, as execvp(3) does.
+/// Search path if the environment has no `PATH`, as in execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// A job whose command is running.
 #[derive(Debug)]
 pub(crate) struct StartedJob {
-    /// What was recorded.
+    /// The started slot of its record.
     pub record: StartedRecord,
-    /// Its output; reading does not block.
+    /// Its output pipe, non-blocking.
     pub output: OwnedFd,
-    /// The control group of its tree, where there is one.
+    /// The control group of its tree, if there is one.
     pub cgroup: Option<CgroupGuard>,
 }
 
-/// Starts the command of `spec`, in the control group that is `planned` for it. `service` is what ends it with itself.
+/// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
+/// the job.
 ///
 /// # Errors
-/// Why it could not be started; then nothing of it ran, and no process of it is left but a zombie.
+/// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
 pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
@@ -71,7 +72,7 @@ pub(crate) fn start_job(
         service,
         ended: None,
     };
-    // Before its group is made: whatever dies from now on, recovery knows which group to remove.
+    // Record before the group is created: after a crash, recovery then knows which group to remove.
     record.write_started(&started).map_err(failed("record its process"))?;
     crate::crash_point("supervise/started_recorded");
     let cgroup = planned.and_then(|group| group.create_for(child.pid()).ok());
@@ -114,7 +115,7 @@ fn failed_io(action: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| start_error(action, Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// Makes all strings the child will need.
+/// Creates all strings that the child needs.
 fn exec_plan(spec: &SpecFile, directory: &Directory) -> Result<ExecPlan, StartError> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
     let (candidates, arguments) = match &spec.command {
@@ -143,7 +144,7 @@ fn exec_plan(spec: &SpecFile, directory: &Directory) -> Result<ExecPlan, StartEr
     })
 }
 
-/// These files, to be run by that name.
+/// Candidates for these files, executed with this name.
 fn candidates(name: &str, files: Vec<std::ffi::OsString>) -> Result<Vec<Candidate>, StartError> {
     files
         .into_iter()
@@ -151,7 +152,7 @@ fn candidates(name: &str, files: Vec<std::ffi::OsString>) -> Result<Vec<Candidat
         .collect()
 }
 
-/// The files that a program's name may mean, as execvp(3) looks for it.
+/// Returns the files that a program name may refer to, as in execvp(3).
 fn search_path(program: &str, path: &OsStr) -> Vec<std::ffi::OsString> {
     if program.contains('/') {
         return vec![program.into()];

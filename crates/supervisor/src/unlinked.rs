@@ -1,6 +1,5 @@
-//! Supervisors under which something was removed: their lock file, or their whole job directory. They are known by what
-//! they hold open, which no removal takes away. Without its directory a job cannot be read, waited for or killed by its
-//! id alone.
+//! Supervisors whose lock file or whole job directory was removed. They are found by their open files, which stay
+//! valid after a removal. Without its directory, a job cannot be read, waited for or killed by its id.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -21,23 +20,23 @@ use crate::platform::{ProcessIdentity, clock, procfs, signals};
 use crate::record::{Record, StartedRecord};
 use crate::spec_file::SpecFile;
 
-/// How long a supervisor has to end its job, beyond the job's grace time.
+/// How long a supervisor may take to end its job, in addition to the job's grace period.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The grace time of a job whose spec is gone.
+/// Grace period of a job whose spec is missing.
 const ASSUMED_GRACE: Duration = Duration::from_secs(10);
 
-/// How long a process may take to exit once its files are closed, and the pause between two looks.
+/// How often to check whether a process whose files are closed has exited, and the pause between two checks.
 const EXIT_LOOKS: u32 = 50;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
-/// Whether the recorded supervisor lives and still holds the job's directory open. It is then looking after the job,
-/// whatever became of the lock file; and a supervisor that has ended holds nothing.
+/// Whether the recorded supervisor is running and has the job's directory open. It then supervises the job, even if
+/// its lock file was removed.
 pub(crate) fn is_supervised(directory: &Directory) -> bool {
     let record = Record::open_to_read(directory).ok().flatten().and_then(|record| record.read().ok());
     let Some(started) = record.and_then(|content| content.started.into_valid()) else { return false };
     let Ok(held) = fstat(directory) else { return false };
-    // A pid of another boot is another process.
+    // After a reboot, the pid belongs to another process.
     if clock::boot_id().is_ok_and(|boot_id| boot_id != started.run_by.boot_id) {
         return false;
     }
@@ -48,33 +47,33 @@ pub(crate) fn is_supervised(directory: &Directory) -> bool {
         }
         match open_files(pid) {
             Ok(files) => return files.iter().any(|file| file.identity() == Some((held.st_dev, held.st_ino))),
-            // Another user's, whose files cannot be seen.
+            // The process belongs to another user, whose open files are hidden.
             Err(_) if !procfs::is_ours(pid) => return true,
-            // The kernel hides the files of a process in its exit, which takes a moment.
+            // The kernel hides the open files of an exiting process. Wait until it has exited.
             Err(_) => std::thread::sleep(EXIT_PAUSE),
         }
     }
     started.supervisor.is_alive()
 }
 
-/// A supervisor that runs, and whose job directory is not in its home any more.
+/// A running supervisor whose job directory is not in its home any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlinkedSupervisor {
     /// Its job.
     pub job: JobId,
     /// The process.
     pub process: ProcessIdentity,
-    /// Where the job directory is now; where it was, if it was removed.
+    /// Path of the job directory now; its last path if it was removed.
     pub directory: PathBuf,
     link: PathBuf,
 }
 
-/// Finds this user's supervisors of jobs in `jobs` (a home's directory of all jobs) whose own directory was removed or
-/// renamed away. Reads `/proc` only; never signals a process.
+/// Finds this user's supervisors of jobs in `jobs` (the directory of all jobs of a home) whose job directory was
+/// removed or moved away. Reads `/proc` only; never signals a process.
 ///
-/// A supervisor counts if it holds its job's directory open, and that directory was in `jobs` itself; or if it was
-/// started at the path of `jobs`, in this mount namespace, and its directory is in no home now. So a home that was
-/// renamed while another took its path keeps its supervisors.
+/// A supervisor is included if its open job directory was in `jobs`. It is also included if it was started with the
+/// path of `jobs` in this mount namespace and its directory is not in any home now. So supervisors of a renamed home
+/// are not reported for another home at the old path.
 pub fn find_unlinked_supervisors(jobs: &Directory) -> Vec<UnlinkedSupervisor> {
     procfs::all_pids().into_iter().filter_map(|pid| unlinked_supervisor(jobs, pid)).collect()
 }
@@ -93,14 +92,14 @@ fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor>
     if named.is_some() && directories.iter().any(|directory| directory.identity() == named) {
         return None;
     }
-    // The job directory is the first that a supervisor opens, and it holds no other but for a moment.
+    // A supervisor opens its job directory first, and other directories only briefly.
     let held = directories.into_iter().next()?;
     let was_in_jobs = held.identity_of("..") == Some((here.st_dev, here.st_ino));
     let is_ours = was_in_jobs
         || (shares_namespace(pid, "mnt")
             && started_at.parent().and_then(identity) == Some((here.st_dev, here.st_ino))
             && !is_home_job(&held, job));
-    // Last, so that what was read is of this process.
+    // Check liveness last: it proves that all data above is from this process.
     (is_ours && process.is_alive()).then(|| UnlinkedSupervisor {
         job,
         process,
@@ -109,7 +108,7 @@ fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor>
     })
 }
 
-/// The job directory and the job that a process was started to supervise; `None` where it is no supervisor.
+/// Returns the job directory and the job in a supervisor's arguments; `None` if the process is not a supervisor.
 fn supervisor_arguments(pid: u32) -> Option<(PathBuf, JobId)> {
     let mut arguments = procfs::arguments(pid).into_iter().skip(1);
     if arguments.next()? != SUPERVISE_ARGUMENT.as_bytes() {
@@ -120,7 +119,7 @@ fn supervisor_arguments(pid: u32) -> Option<(PathBuf, JobId)> {
     Some((directory, job))
 }
 
-/// Whether an open directory is that of the job in some home.
+/// Whether an open directory is the directory of this job in any home.
 fn is_home_job(file: &OpenFile, job: JobId) -> bool {
     let Some(identity) = file.identity() else { return false };
     file.name.parent().and_then(Path::file_name).is_some_and(|name| name.as_bytes() == JOBS.as_bytes())
@@ -129,21 +128,21 @@ fn is_home_job(file: &OpenFile, job: JobId) -> bool {
 }
 
 impl UnlinkedSupervisor {
-    /// Asks the supervisor to end its job, and continues it where it was stopped. Returns at once.
+    /// Asks the supervisor to end its job, and continues it if it is stopped. Returns immediately.
     ///
     /// # Errors
-    /// When the supervisor cannot be signalled, or is gone.
+    /// If the supervisor cannot be signalled or has ended.
     pub fn request_end(&self, by: KilledBy) -> std::io::Result<()> {
         signals::request_kill(&self.process, by)?;
         self.process.signal(Signal::CONT)
     }
 
-    /// Ends the job and its supervisor: asks the supervisor, continues it where it was stopped, and kills it with all
-    /// processes of the job where it does not do so within the job's grace time and five seconds. Returns the
-    /// processes that had to be ended from outside.
+    /// Ends the job and its supervisor. Asks the supervisor first, and continues it if it is stopped. If it does not
+    /// end within the job's grace period and five seconds, kills it and all processes of the job. Returns the
+    /// processes that were ended in this way.
     ///
     /// # Errors
-    /// When the supervisor can neither be asked nor be killed.
+    /// If the supervisor can neither be asked nor killed.
     pub fn end(&self, by: KilledBy) -> std::io::Result<Vec<Leftover>> {
         let Ok(handle) = self.process.open() else { return Ok(Vec::new()) };
         let started = self.started_record();
@@ -152,8 +151,8 @@ impl UnlinkedSupervisor {
             .ok()
             .flatten()
             .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
-        let patience = crate::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
-        if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(patience)) {
+        let timeout = crate::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
+        if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(timeout)) {
             return Ok(Vec::new());
         }
         match self.process.signal(Signal::KILL) {
@@ -163,11 +162,11 @@ impl UnlinkedSupervisor {
             _ => {}
         }
         has_exited_within(&handle, END_TIMEOUT);
-        // Pids of another pid namespace mean nothing here; its processes die with their main process at least.
+        // Pids of another pid namespace are not valid here. The kernel ends at least the main process.
         Ok(started.map_or_else(Vec::new, |started| end_orphans(self.job, &started)))
     }
 
-    /// What the supervisor has recorded, read through its own descriptor where the file was removed.
+    /// Reads the started slot through the supervisor's own descriptor, because the file may have been removed.
     fn started_record(&self) -> Option<StartedRecord> {
         if !shares_namespace(self.process.pid, "pid") {
             return None;
@@ -180,9 +179,9 @@ impl UnlinkedSupervisor {
     }
 }
 
-/// Waits until the process behind a pidfd has ended. Answers whether it has.
-fn has_exited_within(handle: &OwnedFd, patience: Duration) -> bool {
-    let give_up_at = clock::monotonic().saturating_add(patience);
+/// Waits until the process of a pidfd has ended. Returns whether it has.
+fn has_exited_within(handle: &OwnedFd, timeout: Duration) -> bool {
+    let give_up_at = clock::monotonic().saturating_add(timeout);
     loop {
         let left = clock::timespec(give_up_at.saturating_sub(clock::monotonic()));
         match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {

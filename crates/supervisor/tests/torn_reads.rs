@@ -1,5 +1,5 @@
-//! A record is read while it is written: the reader sees the content before or after, and never takes half of each for
-//! an empty slot.
+//! Reads a record while it is written: the reader sees the old or the new content, and never misreads a torn slot as
+//! empty.
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use homing_supervisor::{FinishedRecord, Record};
 /// How often the record is written: enough for torn reads on a machine with two processors.
 const WRITES: usize = 300_000;
 
-/// A record whose text is the longer the more leftovers it names.
+/// A record whose size grows with the number of leftovers.
 fn finished(exit_code: i32, leftovers: u32) -> FinishedRecord {
     let leftover = |pid| Leftover { pid, name: format!("left-{pid}"), fate: LeftoverFate::Ended };
     FinishedRecord {
@@ -21,12 +21,12 @@ fn finished(exit_code: i32, leftovers: u32) -> FinishedRecord {
 }
 
 #[test]
-fn a_reader_that_races_the_writer_sees_what_was_written_before_or_after() {
+fn reader_that_races_the_writer_sees_old_or_new_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let directory = Directory::open(folder.path()).expect("it opens");
     let contents = [finished(1, 0), finished(2, 20)];
     let record = Record::create(&directory).expect("a record");
-    // The file as it is with each content: written as a whole, it is written faster and torn more often.
+    // The file image for each content: whole images are written faster, so reads are torn more often.
     let images = contents.each_ref().map(|content| {
         record.write_finished_unsynced(content).expect("it can be written");
         std::fs::read(folder.path().join("record")).expect("it can be read")
