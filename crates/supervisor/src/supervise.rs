@@ -14,7 +14,7 @@ use crate::layout::{Directory, RECORD, SPEC};
 use crate::output::OutputWriter;
 use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::clock;
-use crate::platform::fork::{close_inherited_descriptors, go_on_in_a_child};
+use crate::platform::fork::{close_inherited_descriptors, continue_in_child};
 use crate::platform::scope;
 use crate::platform::signals::SignalQueue;
 use crate::record::{FinishedRecord, Record, Slot};
@@ -38,7 +38,7 @@ pub const ANSWER: &[u8] = b"!";
 #[allow(unsafe_code, reason = "fork(2)")]
 pub fn daemonize() {
     // SAFETY: the process does this first; it has not started a thread.
-    unsafe { go_on_in_a_child() };
+    unsafe { continue_in_child() };
 }
 
 /// Runs a supervisor for the job in `directory`, and returns when the job has finished.

@@ -1,5 +1,5 @@
-//! A job's output on disk, bounded for any flood: the first bytes in `output.log`, the last bytes in the ring
-//! `output.tail`. Every byte the job wrote has an absolute offset, counted from 0, whether it was kept or not.
+//! The output of a job on disk, with bounded size: the first bytes in `output.log`, the last bytes in the ring buffer
+//! `output.tail`. Every byte of output has an absolute offset, counted from 0, even if it was not kept.
 
 mod reader;
 mod ring;

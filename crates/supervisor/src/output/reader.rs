@@ -1,4 +1,4 @@
-//! Reads a job's output while it is being written, from any offset, and says what is not there any more.
+//! Reads the output of a job from any offset, also while it is being written. Reports gaps.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -9,21 +9,21 @@ use super::ring::RingHeader;
 use crate::DiskError;
 use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
 
-/// How often a header that was just being written is read again.
+/// How often a torn header is read again.
 const HEADER_ATTEMPTS: usize = 100;
 
-/// Bytes of output, and where they lie.
+/// Bytes of output and their offset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputChunk {
-    /// The absolute offset of the first byte. Where it lies behind the offset that was asked for, what lies between
-    /// was not kept.
+    /// The absolute offset of the first byte. If it is greater than the requested offset, the bytes between were not
+    /// kept.
     pub offset: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
 }
 
 impl OutputChunk {
-    /// The offset to go on from.
+    /// Returns the offset of the next read.
     pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }
@@ -35,29 +35,29 @@ pub struct OutputReader {
     head: Option<OwnedFd>,
     tail: Option<OwnedFd>,
     directory: Directory,
-    /// Bytes of the head that are read; what a file claims beyond them was not written by a supervisor.
+    /// Maximum number of bytes to read from the head. A supervisor never writes more.
     head_limit: u64,
 }
 
 impl OutputReader {
-    /// Opens the output of a job. What does not exist yet is looked for again at each read.
+    /// Opens the output of a job. Each read checks again for files that do not exist yet.
     ///
     /// # Errors
-    /// When a file of it cannot be opened.
+    /// If one of its files cannot be opened.
     pub fn open(directory: Directory) -> Result<OutputReader, DiskError> {
         let mut reader = OutputReader { head: None, tail: None, directory, head_limit: u64::MAX };
-        reader.open_what_is_new()?;
+        reader.open_new_files()?;
         Ok(reader)
     }
 
-    /// Reads no more of the head than the job's spec allows, whatever length its file claims to have.
+    /// Limits the head to the size that the job's spec allows, even if its file is larger.
     #[must_use]
     pub fn with_head_limit(self, bytes: u64) -> OutputReader {
         OutputReader { head_limit: bytes, ..self }
     }
 
-    fn open_what_is_new(&mut self) -> Result<(), DiskError> {
-        // The ring first: once it is there, the head will not grow any more.
+    fn open_new_files(&mut self) -> Result<(), DiskError> {
+        // The ring first: once it exists, the head does not grow any more.
         if self.tail.is_none() {
             self.tail = self.open_output(OUTPUT_TAIL)?;
         }
@@ -67,8 +67,8 @@ impl OutputReader {
         Ok(())
     }
 
-    /// Opens a file of the output. A link or the like that was planted there is none: the writer did without, and what
-    /// it stored elsewhere can be read all the same.
+    /// Opens a file of the output. Ignores a planted symbolic link or other non-regular file, as the writer does, so
+    /// that the other file stays readable.
     fn open_output(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
         match self.directory.open_to_read(name) {
             Err(error) if is_planted(&error) => Ok(None),
@@ -76,37 +76,37 @@ impl OutputReader {
         }
     }
 
-    /// The offset behind the last byte that is there.
+    /// Returns the offset after the last byte.
     ///
     /// # Errors
-    /// When the files cannot be read.
+    /// If the files cannot be read.
     pub fn end(&mut self) -> Result<u64, DiskError> {
-        self.open_what_is_new()?;
+        self.open_new_files()?;
         match self.ring()? {
             Some(ring) => Ok(ring.committed),
             None => self.head_length(),
         }
     }
 
-    /// How many bytes are there, head and ring together.
+    /// Returns the number of kept bytes, in head and ring.
     ///
     /// # Errors
-    /// When the files cannot be read.
+    /// If the files cannot be read.
     pub fn kept_bytes(&mut self) -> Result<u64, DiskError> {
-        self.open_what_is_new()?;
+        self.open_new_files()?;
         let ring = self.ring()?;
         let head = self.head_length()?;
         Ok(head + ring.map_or(0, |ring| ring.committed - ring.readable_from().max(head).min(ring.committed)))
     }
 
-    /// Reads at most `limit` bytes from the first offset at or behind `from` that is there. No bytes means that there
-    /// are none yet, or none any more. The bytes are of one piece: a gap ends a chunk.
+    /// Reads at most `limit` bytes from the first kept offset at or after `from`. An empty chunk means that there is
+    /// no kept output at or after `from`, at least not yet. The bytes are contiguous: a gap ends the chunk.
     ///
     /// # Errors
-    /// When the files cannot be read.
+    /// If the files cannot be read.
     pub fn read(&mut self, from: u64, limit: usize) -> Result<OutputChunk, DiskError> {
-        self.open_what_is_new()?;
-        // The ring before the head's length: see `open_what_is_new`.
+        self.open_new_files()?;
+        // The ring before the head's length: see `open_new_files`.
         let ring = self.ring()?;
         let head_length = self.head_length()?;
         if let Some(head) = &self.head
@@ -144,7 +144,7 @@ impl OutputReader {
             }
             bytes.append(&mut read);
         }
-        // What the writer may have overwritten meanwhile is not what we think it is.
+        // Discard bytes that the writer may have overwritten meanwhile.
         let now = read_header(tail)?.unwrap_or(ring);
         let stale = usize::try_from(now.readable_from().saturating_sub(start)).unwrap_or(usize::MAX);
         let stale = stale.min(bytes.len());
@@ -168,7 +168,7 @@ impl OutputReader {
     }
 }
 
-/// Whether something was there, but no regular file.
+/// Whether the entry exists but is not a regular file.
 fn is_planted(error: &DiskError) -> bool {
     error.source.kind() == std::io::ErrorKind::InvalidInput
         || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
@@ -208,7 +208,7 @@ mod tests {
     use super::super::{Drained, OutputWriter};
     use super::*;
 
-    /// A writer with its pipe, and a reader of the same directory.
+    /// A writer with its pipe, and a reader for the same directory.
     struct Both {
         writer: OutputWriter,
         reader: OutputReader,
@@ -252,7 +252,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_byte_that_is_read_is_the_one_that_was_written(
+        fn bytes_read_equal_bytes_written(
             head in 0u64..3_000,
             tail in 1u64..9_000,
             pieces in prop::collection::vec(1usize..5_000, 0..12),
@@ -290,22 +290,22 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_noticed_wherever_the_output_stands() {
+    fn closed_pipe_is_detected_at_any_output_size() {
         for size in [0, 10, 5_000] {
             let mut both = both(100, 1_000);
             both.write(&vec![b'x'; size]);
             let (_, other) = pipe_with(PipeFlags::CLOEXEC).unwrap();
             drop(std::mem::replace(&mut both.input, other));
-            // A child that another test has just forked holds a copy of our end until it executes.
+            // A child that another test has just forked keeps a copy of the write end until exec.
             let give_up_at = Instant::now() + Duration::from_secs(60);
             while both.writer.drain(both.pipe.as_fd(), &both.directory) != Drained::Closed {
-                assert!(Instant::now() < give_up_at, "not noticed after {size} bytes");
+                assert!(Instant::now() < give_up_at, "not detected after {size} bytes");
             }
         }
     }
 
     #[test]
-    fn a_reader_in_step_with_the_writer_misses_nothing() {
+    fn reader_that_keeps_up_gets_every_byte() {
         let mut both = both(1_000, 1 << 20);
         let mut seen = Vec::new();
         for round in 0..200u32 {

@@ -1,47 +1,47 @@
-//! The layout of `output.tail`: a header that says which bytes are there, then a ring of them.
+//! The layout of `output.tail`: a header that states which bytes are present, then a ring buffer.
 
 use std::os::fd::AsFd;
 
 use rustix::io::{Errno, pread, pwrite};
 
-/// Where the ring itself begins in the file.
+/// File offset of the ring buffer.
 pub(super) const RING_START: u64 = 4096;
 
-/// Most bytes that one write into the ring takes. The header reserves that much ahead, so that one header write after
-/// each piece of data is enough.
+/// Maximum size of one write to the ring. The header reserves this much in advance, so one header write after each
+/// piece of data is enough.
 pub(super) const MAX_PIECE: u64 = 256 << 10;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"HMTAIL01");
 const HEADER_BYTES: usize = 6 * 8;
 
-/// Which bytes of the output the ring holds. All offsets are absolute.
+/// The bytes of output that the ring contains. All offsets are absolute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RingHeader {
     /// Size of the ring in bytes.
     pub(super) capacity: u64,
-    /// The offset that lies at the ring's first byte.
+    /// The output offset of the first byte of the ring.
     pub(super) origin: u64,
-    /// No byte before this offset is in the ring.
+    /// The ring does not contain bytes before this offset.
     pub(super) valid_from: u64,
-    /// Every byte before this offset, as far back as the ring reaches, is in it.
+    /// The ring contains the bytes before this offset, up to its capacity.
     pub(super) committed: u64,
-    /// Bytes up to this offset may be in the course of being written, over those one capacity before them.
+    /// A write up to this offset may be in progress. It overwrites the bytes one capacity earlier.
     pub(super) reserved: u64,
 }
 
 impl RingHeader {
-    /// The first offset that can be read for certain.
+    /// Returns the first offset that is safe to read.
     pub(super) fn readable_from(&self) -> u64 {
         self.valid_from.max(self.reserved.saturating_sub(self.capacity)).min(self.committed)
     }
 
-    /// Where in the file an offset lies, and how many bytes follow it before the ring wraps.
+    /// Returns the file offset of an output offset, and the number of bytes until the ring wraps.
     pub(super) fn place(&self, offset: u64) -> (u64, u64) {
         let position = (offset - self.origin) % self.capacity;
         (RING_START + position, self.capacity - position)
     }
 
-    /// Writes the header. It lies within one page, so that a reader sees it whole or is told by the checksum.
+    /// Writes the header. A reader detects a torn header by its checksum.
     pub(super) fn write(&self, file: impl AsFd) -> Result<(), Errno> {
         let words = [MAGIC, self.capacity, self.origin, self.valid_from, self.committed, self.reserved];
         let mut bytes = [0; HEADER_BYTES + 4];
@@ -53,7 +53,7 @@ impl RingHeader {
         pwrite(file, &bytes, 0).and_then(|count| if count == bytes.len() { Ok(()) } else { Err(Errno::IO) })
     }
 
-    /// Reads the header; `None` where there is no intact one.
+    /// Reads the header; `None` if it is not intact.
     pub(super) fn read(file: impl AsFd) -> Result<Option<RingHeader>, Errno> {
         let mut bytes = [0; HEADER_BYTES + 4];
         if pread(file, &mut bytes, 0)? != bytes.len() {

@@ -1,5 +1,5 @@
-//! Takes what the job writes out of its pipe and into the bounded files. A full disk never stops the job: the pipe is
-//! drained all the same, and what could not be stored is counted.
+//! Moves the output of a job from its pipe to the bounded files. A full disk never blocks the job: the pipe is still
+//! drained, and the bytes that could not be stored are counted.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,20 +11,20 @@ use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 use super::ring::{MAX_PIECE, RING_START, RingHeader};
 use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
 
-/// Smallest ring that is worth having, in bytes.
+/// Minimum size of a ring, in bytes.
 const MIN_RING_BYTES: u64 = 64 << 10;
 
-/// Size of the pipe of a job that writes much: what an ordinary user may have (`fs.pipe-max-size`, pipe(7)).
+/// Pipe size for jobs with much output: the limit for ordinary users (`fs.pipe-max-size`, pipe(7)).
 const FLOOD_PIPE_BYTES: usize = 1 << 20;
 
-/// What became of one look into the pipe.
+/// The result of one read from the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// Some bytes were taken.
+    /// Some bytes were read.
     Data,
-    /// There is nothing now.
+    /// The pipe is empty.
     Empty,
-    /// Nobody can write any more.
+    /// All write ends are closed.
     Closed,
 }
 
@@ -39,10 +39,10 @@ pub struct OutputWriter {
     dropped: u64,
 }
 
-/// The file of the first bytes.
+/// The file with the first bytes.
 #[derive(Debug)]
 enum Head {
-    /// Nothing has been written yet.
+    /// The file does not exist yet.
     NotCreated {
         limit: u64,
     },
@@ -51,11 +51,11 @@ enum Head {
         length: u64,
         limit: u64,
     },
-    /// It is full, or the disk was: what comes now goes into the ring.
+    /// The file or the disk is full. Further output goes to the ring.
     Closed,
 }
 
-/// The ring of the last bytes.
+/// The ring with the last bytes.
 #[derive(Debug)]
 struct Tail {
     file: OwnedFd,
@@ -63,24 +63,24 @@ struct Tail {
 }
 
 impl OutputWriter {
-    /// A writer that keeps `head_bytes` of the beginning and `tail_bytes` of the end. `null` is `/dev/null`, open for
-    /// writing: where bytes go that cannot be stored.
+    /// Creates a writer that keeps `head_bytes` of the beginning and `tail_bytes` of the end. `null` is `/dev/null`,
+    /// open for writing; it receives the bytes that cannot be stored.
     pub fn new(null: OwnedFd, head_bytes: u64, tail_bytes: u64) -> OutputWriter {
         let head = if head_bytes == 0 { Head::Closed } else { Head::NotCreated { limit: head_bytes } };
         OutputWriter { null, head, tail_bytes, tail: None, total: 0, dropped: 0 }
     }
 
-    /// Bytes that came out of the pipe so far.
+    /// Returns the number of bytes read from the pipe so far.
     pub fn total_bytes(&self) -> u64 {
         self.total
     }
 
-    /// Bytes that could not be stored so far.
+    /// Returns the number of bytes that could not be stored so far.
     pub fn dropped_bytes(&self) -> u64 {
         self.dropped
     }
 
-    /// Takes one piece out of the pipe, which must not block, and stores it.
+    /// Reads one piece from the pipe and stores it. The pipe must be non-blocking.
     pub fn drain(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Drained {
         let stored = match self.store_in_head(pipe, directory) {
             Some(result) => result,
@@ -97,7 +97,7 @@ impl OutputWriter {
         }
     }
 
-    /// Stores a piece in the head; `None` where the head takes no more.
+    /// Stores a piece in the head; `None` if the head is closed.
     fn store_in_head(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Option<Result<u64, Errno>> {
         if let Head::NotCreated { limit } = self.head {
             self.head = match directory.create(OUTPUT_HEAD) {
@@ -123,14 +123,14 @@ impl OutputWriter {
 
     fn store_in_tail(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Result<u64, Errno> {
         if self.tail.is_none() {
-            // A job that ends just where its head is full needs no ring.
+            // A job whose output exactly fills the head does not need a ring.
             match readiness(pipe) {
                 Drained::Data => {}
                 Drained::Empty => return Err(Errno::AGAIN),
                 Drained::Closed => return Ok(0),
             }
             self.tail = Tail::create(directory, self.tail_bytes, self.total);
-            // A job that writes this much writes more: a larger pipe means fewer switches between it and us.
+            // This job writes much: a larger pipe means fewer context switches.
             let _ = fcntl_setpipe_size(pipe, FLOOD_PIPE_BYTES);
         }
         match &mut self.tail {
@@ -139,7 +139,7 @@ impl OutputWriter {
         }
     }
 
-    /// Takes a piece out of the pipe and gives it up.
+    /// Reads a piece from the pipe and discards it.
     fn drop_piece(&mut self, pipe: BorrowedFd<'_>) -> Drained {
         let flags = SpliceFlags::NONBLOCK;
         match splice(pipe, None, &self.null, None, MAX_PIECE as usize, flags) {
@@ -156,8 +156,7 @@ impl OutputWriter {
         }
     }
 
-    /// Counts bytes that whoever fills this has left out, as if they had been overwritten. Nothing goes into the head
-    /// after that.
+    /// Counts bytes that the source of the output omitted, as if they had been overwritten. Closes the head.
     pub fn leave_out(&mut self, bytes: u64) {
         self.total += bytes;
         self.head = Head::Closed;
@@ -166,8 +165,7 @@ impl OutputWriter {
         }
     }
 
-    /// Ends the output: readers are told that nothing is in the course of being written, and a ring that was not
-    /// filled gives its rest back.
+    /// Ends the output: marks in the header that no write is in progress, and frees the unused part of the ring.
     pub fn finish(&mut self) {
         if let Some(tail) = &mut self.tail {
             tail.finish();
@@ -176,8 +174,8 @@ impl OutputWriter {
 }
 
 impl Tail {
-    /// Makes the ring with all its blocks, so that no later write can find the disk full; a smaller one where there
-    /// is no room for a whole one, none where there is no room at all.
+    /// Creates the ring and allocates all its blocks, so that later writes cannot fail on a full disk. Creates a
+    /// smaller ring if the disk is nearly full; returns `None` if it is full.
     fn create(directory: &Directory, wanted: u64, offset: u64) -> Option<Tail> {
         let file = match directory.open_to_update(OUTPUT_TAIL) {
             Ok(Some(file)) => file,
@@ -187,7 +185,7 @@ impl Tail {
         let mut capacity = wanted;
         while capacity > 0 {
             match fallocate(&file, FallocateFlags::empty(), 0, RING_START + capacity) {
-                // A file system that cannot reserve is written to as it comes.
+                // A file system without fallocate(2) allocates on write.
                 Ok(()) | Err(Errno::OPNOTSUPP) => {
                     let header = RingHeader {
                         capacity,
@@ -220,7 +218,7 @@ impl Tail {
         Ok(count)
     }
 
-    /// Goes on at a later offset: what lies between was lost.
+    /// Continues at a later offset. The bytes between are lost.
     fn skip_to(&mut self, offset: u64) {
         self.header.valid_from = offset;
         self.header.committed = offset;
@@ -238,8 +236,8 @@ impl Tail {
     }
 }
 
-/// Moves at most `limit` bytes from the pipe to a place in a file, inside the kernel where it can, and without
-/// waiting. 0 means that the pipe is closed.
+/// Moves at most `limit` bytes from the pipe to `position` in a file, without blocking, and inside the kernel if
+/// possible. 0 means that the pipe is closed.
 fn move_bytes(pipe: BorrowedFd<'_>, file: BorrowedFd<'_>, position: u64, limit: u64) -> Result<u64, Errno> {
     let limit = usize::try_from(limit.min(MAX_PIECE)).unwrap_or(usize::MAX);
     let mut offset = position;
@@ -265,7 +263,7 @@ fn copy_bytes(pipe: BorrowedFd<'_>, file: BorrowedFd<'_>, position: u64, limit: 
     Ok(count as u64)
 }
 
-/// What is in the pipe, without taking it.
+/// Checks the state of the pipe without reading from it.
 fn readiness(pipe: BorrowedFd<'_>) -> Drained {
     let mut polled = [PollFd::from_borrowed_fd(pipe, PollFlags::IN)];
     match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {

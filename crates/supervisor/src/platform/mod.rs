@@ -1,4 +1,4 @@
-//! What differs between systems. The rest of the code knows no `cfg`.
+//! Platform-specific code. No other module uses `cfg(target_os)`.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -7,4 +7,4 @@ mod linux;
 pub use linux::*;
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("homing runs on Linux only so far: another system needs a file beside platform/linux");
+compile_error!("homing supports Linux only; another system needs its own module beside platform/linux");

@@ -1,5 +1,5 @@
-//! Control groups (version 2): where a directory was delegated to this user, a job's tree gets a group of its own,
-//! which the kernel ends as a whole (`cgroup.kill`, Linux 5.14).
+//! Control groups (version 2). If a directory is delegated to this user, the process tree of each job gets its own
+//! group, which the kernel can kill as a whole (`cgroup.kill`, Linux 5.14).
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,43 +12,43 @@ use homing_core::JobId;
 
 use crate::platform::{clock, procfs, scope};
 
-/// Names a delegated directory explicitly, or with `off` none at all.
+/// The environment variable with the path of a delegated directory, or `off` for no groups.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
 
-/// What the names of our groups and scopes begin with.
+/// Prefix of the names of homing's groups and scopes.
 pub(super) const PREFIX: &str = "homing-";
 
-/// Longest path that is used: it has to fit the record.
+/// Maximum length of a path, so that it fits the record.
 const MAX_PATH_BYTES: usize = 400;
 
-/// How long a removal waits for processes that are ending.
+/// How long a removal waits for exiting processes.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Between two attempts to remove a group.
+/// Pause between two attempts to remove a group.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
 
-/// How often a group is made again that another process has removed while it was still empty.
+/// How often to create a group again that another process removed while it was empty.
 const CREATE_ATTEMPTS: usize = 3;
 
-/// The control groups that this process is in, as they were when they were read.
+/// A snapshot of the control groups that this process is in.
 #[derive(Clone, Debug, Default)]
 pub struct OwnGroups {
-    /// Lines as in `/proc/self/cgroup` (cgroups(7)); empty where the kernel does not show them.
+    /// The lines of `/proc/self/cgroup` (cgroups(7)); empty if it cannot be read.
     lines: String,
 }
 
 impl OwnGroups {
-    /// Reads them.
+    /// Reads the control groups of this process.
     pub fn read() -> OwnGroups {
         OwnGroups { lines: procfs::own_cgroups().unwrap_or_default() }
     }
 
-    /// The path in the hierarchy of this kind: `0::` is the unified one, `:name=systemd:` that of systemd in version 1.
+    /// Returns the path in a hierarchy: `0::` is the unified one, `:name=systemd:` is that of systemd in version 1.
     pub(super) fn path_in(&self, hierarchy: &str) -> Option<&str> {
         self.lines.lines().find_map(|line| line.split_once(hierarchy)).map(|(_, path)| path)
     }
 
-    /// The directory of the unified hierarchy that this process is in.
+    /// Returns the directory of this process in the unified hierarchy.
     fn directory(&self) -> Option<PathBuf> {
         let own = self.lines.lines().find_map(|line| line.strip_prefix("0::/"))?;
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
@@ -58,36 +58,36 @@ impl OwnGroups {
     }
 }
 
-/// The control group of one job, as a path: it may not exist yet, or not any more.
+/// The path of the control group of one job. The group may not exist.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
     path: PathBuf,
 }
 
 impl Cgroup {
-    /// The group that a job will have, where the system lets us make one; `None` where it does not, which is no error.
-    /// Nothing is made yet, so that its path can be recorded before it exists.
+    /// Returns the future group of a job; `None` if the system does not allow groups, which is not an error. Does not
+    /// create the group, so that its path can be recorded first.
     pub fn planned(id: JobId, own: &OwnGroups) -> Option<Cgroup> {
         let path = delegated_directory(own)?.join(format!("{PREFIX}{id}"));
         (path.as_os_str().len() <= MAX_PATH_BYTES).then_some(Cgroup { path })
     }
 
-    /// The group of a job as its record names it, if it still exists.
+    /// Returns the recorded group of a job if it still exists.
     pub fn existing(path: &str, id: JobId) -> Option<Cgroup> {
         let path = PathBuf::from(path);
         let is_ours = path.file_name().is_some_and(|name| name == format!("{PREFIX}{id}").as_str());
         (is_ours && path.join("cgroup.kill").exists()).then_some(Cgroup { path })
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes it, and moves a process into it.
+    /// Creates it and moves a process into it.
     ///
     /// # Errors
-    /// When the kernel refuses, or cannot end a group as a whole: then there is no group.
+    /// If the kernel refuses, or does not support `cgroup.kill`. Then there is no group.
     pub fn create_for(&self, pid: u32) -> io::Result<CgroupGuard> {
         let mut attempt = 1;
         loop {
@@ -98,7 +98,7 @@ impl Cgroup {
             let group = CgroupGuard { group: self.clone() };
             match group.adopt(pid) {
                 Ok(()) => return Ok(group),
-                // Recovery in another process takes an empty group for one that was left behind.
+                // Recovery in another process may have removed the group as an abandoned one.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < CREATE_ATTEMPTS => {
                     attempt += 1;
                 }
@@ -109,12 +109,12 @@ impl Cgroup {
 
     fn adopt(&self, pid: u32) -> io::Result<()> {
         fs::metadata(self.path.join("cgroup.kill"))?;
-        // Not fs::write, which asks to make the file: EACCES then, and not ENOENT, where the group was removed.
+        // Not fs::write, which tries to create the file: if the group was removed, it fails with EACCES, not ENOENT.
         let mut members = fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?;
         members.write_all(pid.to_string().as_bytes())
     }
 
-    /// The processes in it and below it.
+    /// Returns the processes in it and below it.
     pub fn members(&self) -> Vec<u32> {
         let mut members = Vec::new();
         let mut directories = vec![self.path.clone()];
@@ -129,28 +129,29 @@ impl Cgroup {
         members
     }
 
-    /// Moves this process out of it, where it is in it: who recovers a lost job from inside must live to record its end.
+    /// Moves this process out of the group if it is inside. A process that recovers a lost job must not be killed
+    /// with it.
     pub fn step_out(&self) {
         let is_inside = OwnGroups::read().directory().is_some_and(|own| own.starts_with(&self.path));
         if let Some(parent) = self.path.parent().filter(|_| is_inside) {
-            // Should the kernel refuse, this process ends with the job, and another one records that.
+            // If the kernel refuses, this process is killed with the job, and another process records the end.
             let _ = fs::write(parent.join("cgroup.procs"), std::process::id().to_string());
         }
     }
 
-    /// Sends SIGKILL to every process in it and below it, at once.
+    /// Sends SIGKILL to every process in it and below it, atomically.
     pub fn kill(&self) {
-        // Should the kernel refuse, the sweep through the tree that follows does the same more slowly.
+        // If the kernel refuses, the caller signals the processes one by one.
         let _ = fs::write(self.path.join("cgroup.kill"), "1");
     }
 
-    /// Whether a process is in it or below it (cgroup.events, cgroups(7)).
+    /// Whether it contains processes, directly or below it (cgroup.events, cgroups(7)).
     pub fn is_populated(&self) -> bool {
         fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
     }
 
-    /// Removes it, and the groups that the job has made below it. Waits up to 1 s for processes that are ending; what
-    /// still holds processes then stays, and [`remove_abandoned`] takes it later.
+    /// Removes it, and the groups that the job has created below it. Waits up to 1 s for exiting processes. A group
+    /// that still contains processes then stays, and [`remove_abandoned`] removes it later.
     pub fn remove(&self) {
         let give_up_at = clock::monotonic() + REMOVAL_TIMEOUT;
         while is_busy(&remove_with_parts(&self.path)) && clock::monotonic() < give_up_at {
@@ -163,7 +164,7 @@ fn is_busy(removed: &io::Result<()>) -> bool {
     removed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
 }
 
-/// Removes a group from its leaves up: a group with groups below it is busy (cgroups(7)).
+/// Removes a group, children first: a group with child groups is busy (cgroups(7)).
 fn remove_with_parts(path: &Path) -> io::Result<()> {
     match fs::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
@@ -179,14 +180,14 @@ fn remove_with_parts(path: &Path) -> io::Result<()> {
     fs::remove_dir(path)
 }
 
-/// The control group of a job that this process has made. Dropping it removes the group, on every path.
+/// A control group that this process has created. Removes the group on drop.
 #[derive(Debug)]
 pub struct CgroupGuard {
     group: Cgroup,
 }
 
 impl CgroupGuard {
-    /// Leaves the group to the processes that were kept in it; [`remove_abandoned`] takes it once they have ended.
+    /// Leaves the group to its kept processes; [`remove_abandoned`] removes it after they have ended.
     pub fn leave(self) {
         std::mem::forget(self);
     }
@@ -206,8 +207,8 @@ impl Drop for CgroupGuard {
     }
 }
 
-/// Removes the groups of jobs that were left behind empty in the directory that is delegated to this process: by a
-/// supervisor that was killed, or by processes that were kept and have ended since.
+/// Removes empty groups of jobs in the delegated directory of this process. They are left by killed supervisors, or
+/// by kept processes that have ended since.
 pub fn remove_abandoned() {
     let entries = delegated_directory(&OwnGroups::read()).and_then(|directory| fs::read_dir(directory).ok());
     for entry in entries.into_iter().flatten().flatten() {
@@ -220,7 +221,7 @@ pub fn remove_abandoned() {
     }
 }
 
-/// The job that a group of this name belongs to.
+/// Returns the job that a group with this name belongs to.
 fn job_of_group(name: &str) -> Option<JobId> {
     name.strip_prefix(PREFIX)?.parse().ok()
 }
@@ -229,29 +230,30 @@ fn is_group_of_a_job(directory: &Path) -> bool {
     directory.file_name().and_then(|name| name.to_str()).and_then(job_of_group).is_some()
 }
 
-/// The directory in which groups may be made: the one named by `HOMING_CGROUP`, or our own where it was delegated.
+/// Returns the directory for new groups: the value of `HOMING_CGROUP`, or the group of this process if it is
+/// delegated.
 pub fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(CGROUP_VARIABLE) {
         let path = PathBuf::from(named);
         return (path.is_absolute() && path.join("cgroup.procs").exists()).then_some(path);
     }
     let mut own = own.directory()?;
-    // Launched from inside a job: its group is ended with it, ours must not be.
+    // If this process runs inside a job, do not use the job's group: it is killed with the job.
     while is_group_of_a_job(&own) {
         own.pop();
     }
     if scope::is_own_scope(&own) {
         return Some(own);
     }
-    // Everything belongs to the superuser, so that says nothing; it names a directory where it wants groups.
+    // Root owns every group, so ownership does not imply delegation. Root must set the variable.
     if rustix::process::geteuid().is_root() {
         return None;
     }
     is_delegated(&own).then_some(own)
 }
 
-/// Moves this process out of the control group of a job that it was started from: that group is ended with the job,
-/// and this process belongs to another. Returns the groups that it is in then.
+/// Moves this process out of the control group of another job, if it was started from one: that group is killed with
+/// its job. Returns the new groups of this process.
 pub fn leave_foreign_job() -> OwnGroups {
     let own = OwnGroups::read();
     let Some(mut directory) = own.directory().filter(|directory| is_group_of_a_job(directory)) else {
@@ -260,12 +262,12 @@ pub fn leave_foreign_job() -> OwnGroups {
     while is_group_of_a_job(&directory) {
         directory.pop();
     }
-    // Should the kernel refuse, we end with that job, and whoever syncs next reports ours as lost.
+    // If the kernel refuses, this process is killed with that job, and the next sync reports its job as lost.
     let _ = fs::write(directory.join("cgroup.procs"), std::process::id().to_string());
     OwnGroups::read()
 }
 
-/// Whether it was given to this user to make groups in: it belongs to the user, and so does the list of its processes.
+/// Whether it is delegated to this user: the user owns it and its process list.
 fn is_delegated(path: &Path) -> bool {
     let user = rustix::process::geteuid();
     let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user.as_raw());

@@ -1,18 +1,18 @@
-//! The few D-Bus messages that are needed to ask a service manager something, in the wire format of the D-Bus
-//! specification ("Message Protocol", "Authentication Protocol"). By hand, because a supervisor has one thread and forks:
-//! libraries for D-Bus bring an executor with threads of its own. No sockets here.
+//! The D-Bus messages for calls to a service manager, in the wire format of the D-Bus specification ("Message
+//! Protocol", "Authentication Protocol"). Written by hand, because a supervisor has one thread and forks, and D-Bus
+//! libraries need an executor with threads. Does not use sockets.
 
-/// Marks the byte order of a message: this machine's own.
+/// Byte order mark of a message: the byte order of this machine.
 const BYTE_ORDER: u8 = if cfg!(target_endian = "little") { b'l' } else { b'B' };
 
-/// Longest message that is read, in bytes. Answers are far shorter.
+/// Maximum size of a received message, in bytes. Replies are much shorter.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
 const ERROR: u8 = 3;
 
-/// Codes of header fields.
+/// Header field codes.
 const PATH: u8 = 1;
 const INTERFACE: u8 = 2;
 const MEMBER: u8 = 3;
@@ -40,7 +40,7 @@ impl Values {
         self.u32(u32::from(value))
     }
 
-    /// A string or an object path. Callers see to it that it holds no NUL.
+    /// A string or an object path. It must not contain a NUL byte.
     pub(super) fn string(&mut self, value: &str) -> &mut Values {
         self.u32(length(value.len()));
         self.0.extend(value.as_bytes());
@@ -48,7 +48,7 @@ impl Values {
         self
     }
 
-    /// The type of what follows; with that it is a variant.
+    /// A signature. Followed by a value of this type, it is a variant.
     pub(super) fn signature(&mut self, value: &str) -> &mut Values {
         self.0.push(u8::try_from(value.len()).expect("our own signatures are short"));
         self.0.extend(value.as_bytes());
@@ -56,13 +56,13 @@ impl Values {
         self
     }
 
-    /// The beginning of a structure.
+    /// Begins a structure.
     pub(super) fn structure(&mut self) -> &mut Values {
         self.align(8);
         self
     }
 
-    /// An array of elements with that alignment.
+    /// An array of elements with this alignment.
     pub(super) fn array(&mut self, alignment: usize, elements: impl FnOnce(&mut Values)) -> &mut Values {
         self.u32(0);
         let length_at = self.0.len() - 4;
@@ -94,19 +94,19 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("our own messages are short")
 }
 
-/// A method to be called.
+/// A D-Bus method.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method<'a> {
     pub destination: &'a str,
     pub path: &'a str,
     pub interface: &'a str,
     pub member: &'a str,
-    /// The types of its arguments.
+    /// The signature of its arguments.
     pub signature: &'a str,
 }
 
 impl Method<'_> {
-    /// The message that calls it.
+    /// Returns the message that calls it.
     pub(super) fn call(&self, serial: u32, arguments: &Values) -> Vec<u8> {
         let mut message = Values(vec![BYTE_ORDER, METHOD_CALL, 0, 1]);
         message.u32(length(arguments.0.len())).u32(serial);
@@ -125,13 +125,13 @@ impl Method<'_> {
     }
 }
 
-/// What a client says first: who it is, and that messages follow. Nothing is waited for in between.
+/// Returns the authentication of a client, pipelined with `BEGIN`: it does not wait for the server in between.
 pub(super) fn greeting(uid: u32) -> Vec<u8> {
     let digits: String = uid.to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
     format!("\0AUTH EXTERNAL {digits}\r\nBEGIN\r\n").into_bytes()
 }
 
-/// An answer to one of our calls.
+/// A reply to a method call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub serial: u32,
@@ -139,20 +139,20 @@ pub(super) struct Answer {
     pub error: Option<String>,
 }
 
-/// What the bytes begin with that have come.
+/// The first message in the received bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     /// More bytes are needed.
     Incomplete,
-    /// A line of the greeting, or a message that answers nothing, of so many bytes.
+    /// A line of the authentication, or a message that is not a reply, with its size in bytes.
     Other(usize),
-    /// An answer, of so many bytes.
+    /// A reply, with its size in bytes.
     Answer(Answer, usize),
-    /// Nothing that can be understood.
+    /// Invalid data.
     Broken,
 }
 
-/// Reads what has come from the other side, which first answers the greeting in one line.
+/// Parses the one-line answer of the server to the authentication.
 pub(super) fn read_greeting(bytes: &[u8]) -> Incoming {
     match bytes.windows(2).position(|end| end == b"\r\n") {
         Some(end) if bytes.starts_with(b"OK ") => Incoming::Other(end + 2),
@@ -162,7 +162,7 @@ pub(super) fn read_greeting(bytes: &[u8]) -> Incoming {
     }
 }
 
-/// Reads one message.
+/// Parses one message.
 pub(super) fn read_message(bytes: &[u8]) -> Incoming {
     let Some(fixed) = bytes.first_chunk::<16>() else { return Incoming::Incomplete };
     if fixed[0] != BYTE_ORDER || fixed[3] != 1 {
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         self.text(length)
     }
 
-    /// A header field; the types of those that there are are strings, object paths, signatures and numbers.
+    /// Reads a header field. The specification defines strings, object paths, signatures and numbers.
     fn field(&mut self) -> Option<(u8, Field<'a>)> {
         self.at = self.at.next_multiple_of(8);
         let code = self.take(1)?[0];
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_what_the_specification_says() {
+    fn call_matches_the_specification() {
         let method = Method { destination: "a.b", path: "/", interface: "a.b", member: "C", signature: "u" };
         let mut arguments = Values::default();
         arguments.u32(7);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_is_said_in_hexadecimal_digits() {
+    fn authentication_sends_the_uid_in_hexadecimal() {
         assert_eq!(greeting(1000), b"\0AUTH EXTERNAL 31303030\r\nBEGIN\r\n");
         assert_eq!(read_greeting(b"OK 0123456789abcdef\r\nl"), Incoming::Other(21));
         assert_eq!(read_greeting(b"OK 0123"), Incoming::Incomplete);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_and_errors_are_told_apart_from_what_else_comes() {
+    fn replies_and_errors_are_distinguished_from_other_messages() {
         let good = answer(METHOD_RETURN, None);
         let read = read_message(&[good.as_slice(), b"more"].concat());
         assert_eq!(read, Incoming::Answer(Answer { serial: 2, error: None }, good.len()));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_whatever_make_it_fail() {
+    fn arbitrary_bytes_are_parsed_without_panic() {
         let good = answer(ERROR, Some("a.Error"));
         for length in 0..good.len() {
             assert_eq!(read_message(&good[..length]), Incoming::Incomplete, "{length} bytes");

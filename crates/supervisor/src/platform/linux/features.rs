@@ -1,21 +1,21 @@
-//! Which of the kernel's features are there.
+//! Detects kernel features.
 
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-/// Something of the kernel that homing uses.
+/// A kernel feature that homing uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is there.
+    /// Whether the kernel has it.
     pub available: bool,
-    /// Whether nothing works without it.
+    /// Whether homing requires it.
     pub required: bool,
-    /// What it is used for.
+    /// The benefit of the feature.
     pub detail: &'static str,
 }
 
-/// Looks for all of them.
+/// Checks all features.
 pub fn look() -> Vec<Feature> {
     let pidfd = pidfd_open(getpid(), PidfdFlags::empty()).is_ok();
     let subreaper = rustix::process::child_subreaper().is_ok();
@@ -24,10 +24,10 @@ pub fn look() -> Vec<Feature> {
     let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).is_ok();
     let feature = |name, available, required, detail| Feature { name, available, required, detail };
     vec![
-        feature("pidfd", pidfd, true, "a signal never reaches a stranger"),
-        feature("subreaper", subreaper, true, "no process leaves its job's tree"),
-        feature("procfs", procfs, true, "processes are told apart by their start time"),
-        feature("children list", children, false, "finds a job's processes without a scan of all"),
-        feature("inotify", inotify, false, "waits without asking again and again"),
+        feature("pidfd", pidfd, true, "signals never reach an unrelated process"),
+        feature("subreaper", subreaper, true, "processes cannot leave the tree of their job"),
+        feature("procfs", procfs, true, "processes are identified by pid and start time"),
+        feature("children list", children, false, "finds the processes of a job without a full scan"),
+        feature("inotify", inotify, false, "waits without polling"),
     ]
 }

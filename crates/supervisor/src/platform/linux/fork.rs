@@ -1,4 +1,5 @@
-//! Makes the job's main process: a fork that waits behind a gate until it is recorded, and then becomes the command.
+//! Creates the main process of a job: a forked child that waits at a gate until it is recorded, and then executes the
+//! command.
 #![allow(unsafe_code, reason = "fork(2) and what a child may call before execve(2)")]
 
 use std::ffi::CString;
@@ -10,23 +11,23 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-/// Closes every descriptor but standard input, output and error: what the launching host had open is none of ours,
-/// and holding a pipe of it open could make the host wait for us.
+/// Closes every descriptor except standard input, output and error. An inherited pipe that stays open could block the
+/// launching host.
 ///
 /// # Safety
-/// Only before this process has opened anything itself.
+/// Only before this process has opened a file itself.
 pub unsafe fn close_inherited_descriptors() {
-    // SAFETY: the caller vouches that nobody owns a descriptor above 2.
+    // SAFETY: the caller guarantees that no descriptor above 2 is owned.
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
 }
 
-/// Goes on in a child and ends this process, so that whoever started it has nothing left to reap. Where the system has
-/// no process to give, this one ends all the same: its job would find none either.
+/// Forks, continues in the child and exits in the parent, so that the starter reaps the parent at once. If the fork
+/// fails, exits too: the job could not fork either.
 ///
 /// # Safety
 /// Only while this process has one thread.
-pub unsafe fn go_on_in_a_child() {
-    // SAFETY: the caller vouches that no other thread holds a lock; _exit(2) runs nothing of this program any more.
+pub unsafe fn continue_in_child() {
+    // SAFETY: the caller guarantees that there is no other thread; _exit(2) runs no further code of this program.
     unsafe {
         match libc::fork() {
             0 => {}
@@ -35,38 +36,38 @@ pub unsafe fn go_on_in_a_child() {
     }
 }
 
-/// Everything the child needs, made before the fork: the child must not allocate.
+/// The data for the child. It is created before the fork, because the child must not allocate.
 #[derive(Debug)]
 pub struct ExecPlan {
-    /// Files to try in turn, as `PATH` lists them.
+    /// Files to try, in the order of `PATH`.
     pub candidates: Vec<Candidate>,
     /// The arguments after the program's name.
     pub arguments: Vec<CString>,
     /// The environment, as `NAME=value`.
     pub environment: Vec<CString>,
-    /// The directory to run in.
+    /// The working directory.
     pub cwd: CString,
 }
 
-/// A file to execute, and the name by which it is run. Programs such as BusyBox are what their name says.
+/// A file to execute, and its `argv[0]`. Programs such as BusyBox depend on their name.
 #[derive(Debug)]
 pub struct Candidate {
     /// The file.
     pub file: CString,
-    /// Its first argument, `argv[0]`.
+    /// Its `argv[0]`.
     pub name: CString,
 }
 
-/// Where in the child the start failed.
+/// The step that failed in the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartStep {
-    /// Going to the working directory.
+    /// Change to the working directory.
     ChangeDirectory,
-    /// Becoming the program.
+    /// Execute the program.
     Execute,
 }
 
-/// A child that waits behind its gate. Dropping this closes the gate: the child ends without running anything.
+/// A child that waits at its gate. Dropping this closes the gate: the child exits without executing the command.
 #[derive(Debug)]
 #[must_use = "open() lets the child run"]
 pub struct GatedChild {
@@ -75,11 +76,11 @@ pub struct GatedChild {
     report: OwnedFd,
 }
 
-/// Forks a child that waits. It has a session of its own, default signals, `/dev/null` as input, `output` as output
-/// and errors, no other descriptor, and is killed when this process dies.
+/// Forks a child that waits at a gate. It has its own session, default signal handlers, `/dev/null` as standard
+/// input, and `output` as standard output and error. The kernel kills it when this process dies.
 ///
 /// # Errors
-/// When there is no process or descriptor left.
+/// If the limit of processes or descriptors is reached.
 pub fn fork_behind_gate(
     plan: &ExecPlan,
     null: BorrowedFd<'_>,
@@ -101,10 +102,10 @@ pub fn fork_behind_gate(
         report: report_write.as_raw_fd(),
     };
     // SAFETY: this process is single-threaded, and the child calls only async-signal-safe functions on memory that
-    // was made before the fork.
+    // was allocated before the fork.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        // SAFETY: we are the child.
+        // SAFETY: this is the child.
         0 => unsafe { child.run() },
         pid => Ok(GatedChild { pid: pid.unsigned_abs(), gate: gate_write, report: report_read }),
     }
@@ -116,10 +117,10 @@ impl GatedChild {
         self.pid
     }
 
-    /// Opens the gate and waits until the child is the command, or has failed to become it and is reaped.
+    /// Opens the gate and waits until the child has executed the command, or has failed and is reaped.
     ///
     /// # Errors
-    /// The step that failed in the child and its error.
+    /// The step that failed in the child, and its error.
     pub fn open(self) -> Result<(), (StartStep, Errno)> {
         let _ = rustix::io::write(&self.gate, b"go");
         drop(self.gate);
@@ -133,12 +134,12 @@ impl GatedChild {
                 Err(_) => break,
             }
         }
-        // The pipe closes without a word when the program has taken over (close-on-exec), or when the child was
-        // killed before it could; then its exit status tells.
+        // The pipe closes without a report if the program was executed (close-on-exec), or if the child was killed
+        // before. In the second case, its wait status has the reason.
         if filled < report.len() {
             return Ok(());
         }
-        // Reaped here: its control group is to be removed, and it ends only after it has reported.
+        // Reap it here: it exits after its report, and its control group can be removed only then.
         let child = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         while waitpid(child, WaitOptions::empty()).is_err_and(|error| error == Errno::INTR) {}
         let word = |index: usize| i32::from_ne_bytes([0, 1, 2, 3].map(|byte| report[index + byte]));
@@ -151,17 +152,17 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// All arguments: those that come first, where a null pointer keeps a place free, and those of the plan.
+/// Returns `first`, in which a null pointer is a placeholder, followed by the arguments of the plan.
 fn argument_pointers(first: &[*const libc::c_char], arguments: &[CString]) -> Vec<*const libc::c_char> {
     first.iter().copied().chain(pointers(arguments)).collect()
 }
 
 struct Child<'a> {
     plan: &'a ExecPlan,
-    /// With a free place for the program's name.
+    /// With a placeholder for the program's name.
     arguments: Vec<*const libc::c_char>,
     environment: &'a [*const libc::c_char],
-    /// For `sh FILE ARGUMENT...`, with a free place for the file.
+    /// For `sh FILE ARGUMENT...`, with a placeholder for the file.
     shell_arguments: Vec<*const libc::c_char>,
     parent: u32,
     null: RawFd,
@@ -172,23 +173,23 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    /// The child's whole life until it is the command.
+    /// Runs the child until it executes the command.
     ///
     /// # Safety
     /// Only in a child just forked from a single-threaded process.
     unsafe fn run(mut self) -> ! {
-        // SAFETY: every call is async-signal-safe (signal-safety(7)) or a plain system call; every pointer is to
-        // memory that lives in the plan until execve.
+        // SAFETY: every call is async-signal-safe (signal-safety(7)) or a plain system call; every pointer refers to
+        // memory of the plan, which lives until execve.
         unsafe {
-            // The write end must not be open here, or the end of the parent would not be seen.
+            // Close the write end here, or the read below would not detect the death of the parent.
             libc::close(self.gate_writer);
             libc::setsid();
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             if libc::getppid().unsigned_abs() != self.parent {
                 libc::_exit(127);
             }
-            // Past the C library, which refuses to touch two signals of its own, and whose posix_spawn(3) has made us
-            // ignore them. A kernel's struct sigaction of zeros: SIG_DFL, no flags, no mask.
+            // Use the system call: the C library refuses to change two signals of its own, which its posix_spawn(3)
+            // has set to ignored. A zeroed kernel struct sigaction means SIG_DFL, no flags, no mask.
             let default = [0u64; 4];
             for signal in 1..=64 {
                 libc::syscall(
@@ -208,7 +209,7 @@ impl Child<'_> {
                 match libc::read(self.gate, (&raw mut byte).cast(), 1) {
                     1 => break,
                     -1 if *libc::__errno_location() == libc::EINTR => {}
-                    // The parent is gone: nothing runs that was not recorded.
+                    // The parent has ended: exit, because the process may not be recorded.
                     _ => libc::_exit(127),
                 }
             }
@@ -225,7 +226,7 @@ impl Child<'_> {
                 self.arguments[0] = self.plan.candidates[index].name.as_ptr();
                 libc::execve(file, self.arguments.as_ptr(), self.environment.as_ptr());
                 match *libc::__errno_location() {
-                    // A script without `#!` is for the shell, as execvp(3) has it.
+                    // A script without `#!` is run by the shell, as in execvp(3).
                     libc::ENOEXEC => {
                         self.shell_arguments[1] = file;
                         let shell = c"/bin/sh".as_ptr();
@@ -233,7 +234,7 @@ impl Child<'_> {
                         failure = *libc::__errno_location();
                         break;
                     }
-                    // As execvp(3): go on searching, but remember that there was one.
+                    // As in execvp(3): continue the search, but remember the error.
                     libc::EACCES => failure = libc::EACCES,
                     libc::ENOENT | libc::ENOTDIR => {}
                     other => {
@@ -246,13 +247,13 @@ impl Child<'_> {
         }
     }
 
-    /// Reports what failed and ends the child.
+    /// Reports the failed step and exits the child.
     ///
     /// # Safety
     /// As [`Child::run`].
     unsafe fn fail(&self, step: i32, errno: i32) -> ! {
         let words = [step, errno];
-        // SAFETY: the buffer is a live local of the length given.
+        // SAFETY: the buffer is a live local of the given length.
         unsafe {
             libc::write(self.report, words.as_ptr().cast(), size_of_val(&words));
             libc::_exit(127)

@@ -1,5 +1,5 @@
-//! Which machine, which boot of it, which pid namespace and which user a process runs in, and what may be concluded
-//! about one from another. Only reads.
+//! The machine, boot, pid namespace and user of a process, and what a process in one of them can conclude about
+//! another. Only reads.
 
 use std::fs;
 use std::io;
@@ -10,47 +10,47 @@ use serde::{Deserialize, Serialize};
 
 use super::{clock, procfs};
 
-/// Where the machine id stands (machine-id(5)); the second place is D-Bus's own.
+/// Files with the machine id (machine-id(5)); the second one is from D-Bus.
 const MACHINE_ID_FILES: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
-/// Longest machine id and host name that are kept, in bytes: `HOST_NAME_MAX` is 64 (gethostname(2)).
+/// Maximum length of a stored machine id or host name, in bytes: `HOST_NAME_MAX` is 64 (gethostname(2)).
 const MAX_NAME_BYTES: usize = 64;
 
-/// One instance of a pid namespace (pid_namespaces(7)). The kernel gives an inode number again once a namespace is
-/// gone, so the start of its first process belongs to its name.
+/// Identifies an instance of a pid namespace (pid_namespaces(7)). The kernel reuses inode numbers of namespaces, so
+/// the start time of its first process is part of the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PidNamespace {
     /// Inode of `/proc/self/ns/pid`.
     pub inode: u64,
-    /// Start time of its process 1 in clock ticks since boot; `None` where that process is hidden.
+    /// Start time of its process 1 in clock ticks since boot; `None` if that process is hidden.
     pub init_start_ticks: Option<u64>,
 }
 
-/// Who ran a job: the machine, its boot, the pid namespace and the user.
+/// The environment that a job ran in: machine, boot, pid namespace and user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunBy {
-    /// The machine id (machine-id(5)); `None` where the system has none, as many containers do not.
+    /// The machine id (machine-id(5)); `None` if the system has none, like many containers.
     pub machine_id: Option<String>,
     /// The host name (uname(2)).
     pub host_name: String,
-    /// The boot (random(4)).
+    /// The boot id (random(4)).
     pub boot_id: String,
-    /// The pid namespace; `None` where `/proc` does not show this process's own.
+    /// The pid namespace; `None` if `/proc` shows another one.
     pub pid_namespace: Option<PidNamespace>,
     /// The effective user id.
     pub uid: u32,
 }
 
-/// How the place where a job ran relates to this process's place.
+/// How the environment of a job relates to the environment of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// The same boot of the same kernel, and the same pid namespace: processes can be searched and signalled.
+    /// Same boot and same pid namespace: processes can be found and signalled.
     SamePidNamespace,
-    /// The same boot of the same kernel, in another pid namespace: locks are known, processes are not.
+    /// Same boot, but another pid namespace: locks work, processes are not visible.
     SameKernel,
-    /// The same machine, which has booted since.
+    /// Same machine, but an earlier boot.
     EarlierBoot,
-    /// Another machine, or one that cannot be told from another: nothing can be concluded here.
+    /// Another machine, or possibly another one: nothing can be concluded.
     OtherHost,
 }
 
@@ -58,15 +58,15 @@ impl RunBy {
     /// Describes this process.
     ///
     /// # Errors
-    /// When `/proc` is not there.
+    /// If `/proc` is not available.
     pub fn this_process() -> io::Result<RunBy> {
         Ok(RunBy { pid_namespace: own_pid_namespace(), ..RunBy::this_machine()? })
     }
 
-    /// Describes the machine and the user of this process, and leaves out the pid namespace, which takes longer to find.
+    /// Describes machine, boot and user of this process, without the pid namespace, which takes longer to read.
     ///
     /// # Errors
-    /// When `/proc` is not there.
+    /// If `/proc` is not available.
     pub fn this_machine() -> io::Result<RunBy> {
         Ok(RunBy {
             machine_id: machine_id(),
@@ -77,8 +77,8 @@ impl RunBy {
         })
     }
 
-    /// How the place of `other` relates to this one. On a network file system, which other machines can use at the same
-    /// time, machines count as the same only where their names agree too.
+    /// Returns how `other` relates to this environment. On a network file system, which several machines can use at
+    /// the same time, machines count as the same only if their host names match too.
     pub fn relation_to(&self, other: &RunBy, on_network: bool) -> Relation {
         if self.boot_id == other.boot_id {
             return match (self.pid_namespace, other.pid_namespace) {
@@ -112,7 +112,7 @@ fn bounded(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(MAX_NAME_BYTES).collect()
 }
 
-/// The pid namespace of this process; `None` where `/proc` belongs to another one, whose numbers mean other processes.
+/// Returns the pid namespace of this process; `None` if `/proc` shows another one, in which pids have other meanings.
 pub fn own_pid_namespace() -> Option<PidNamespace> {
     if !procfs::is_our_own() {
         return None;
@@ -121,8 +121,9 @@ pub fn own_pid_namespace() -> Option<PidNamespace> {
     Some(PidNamespace { inode, init_start_ticks: procfs::stat(1).map(|init| init.start_ticks) })
 }
 
-/// Whether an open file or directory is on a file system that other machines, or another kernel, may use at the same
-/// time. There a lock is a hint (flock(2), NFS details). FUSE counts as one: it may be sshfs or a shared folder.
+/// Whether an open file or directory is on a file system that other machines or kernels may use at the same time. On
+/// such file systems, locks are not reliable (flock(2), NFS details). FUSE is included, because it may be sshfs or a
+/// shared folder.
 pub fn is_on_network(file: impl AsFd) -> bool {
     fail::fail_point!("network_file_system", |_| true);
     // f_type as in statfs(2) and linux/magic.h.
@@ -151,7 +152,7 @@ pub fn is_on_network(file: impl AsFd) -> bool {
 mod tests {
     use super::*;
 
-    fn place() -> RunBy {
+    fn environment() -> RunBy {
         RunBy {
             machine_id: Some("a".to_owned()),
             host_name: "box".to_owned(),
@@ -162,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn places_are_told_apart() {
-        let here = place();
+    fn relations_between_environments_are_detected() {
+        let here = environment();
         let restarted = PidNamespace { inode: 7, init_start_ticks: Some(2) };
-        let container = RunBy { pid_namespace: Some(restarted), machine_id: None, ..place() };
-        let rebooted = RunBy { boot_id: "2".to_owned(), ..place() };
-        let renamed = RunBy { boot_id: "2".to_owned(), host_name: "other".to_owned(), ..place() };
-        let elsewhere = RunBy { boot_id: "2".to_owned(), machine_id: Some("b".to_owned()), ..place() };
-        let hidden = RunBy { pid_namespace: None, ..place() };
+        let container = RunBy { pid_namespace: Some(restarted), machine_id: None, ..environment() };
+        let rebooted = RunBy { boot_id: "2".to_owned(), ..environment() };
+        let renamed = RunBy { boot_id: "2".to_owned(), host_name: "other".to_owned(), ..environment() };
+        let elsewhere = RunBy { boot_id: "2".to_owned(), machine_id: Some("b".to_owned()), ..environment() };
+        let hidden = RunBy { pid_namespace: None, ..environment() };
         let relations = [&here, &container, &hidden, &rebooted, &renamed, &elsewhere]
             .map(|other| [false, true].map(|on_network| here.relation_to(other, on_network)));
         use Relation::*;
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_in_its_own_place() {
+    fn this_process_is_in_its_own_pid_namespace() {
         let here = RunBy::this_process().unwrap();
         assert_eq!(here.relation_to(&here, true), Relation::SamePidNamespace);
     }

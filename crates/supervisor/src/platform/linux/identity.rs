@@ -1,4 +1,4 @@
-//! Who a process is. A pid alone is never believed: the kernel gives it to a stranger once its owner is gone.
+//! The identity of a process. A pid alone is not enough: the kernel reuses it after the process has ended.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::procfs;
 
-/// One process of one boot: its pid and the time it started.
+/// Identifies a process within one boot: pid and start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Process id.
@@ -18,31 +18,31 @@ pub struct ProcessIdentity {
 }
 
 impl ProcessIdentity {
-    /// The process that has this pid now; `None` where there is none.
+    /// Returns the process that has this pid now; `None` if there is none.
     pub fn of(pid: u32) -> Option<ProcessIdentity> {
         procfs::stat(pid).map(|stat| ProcessIdentity { pid, start_ticks: stat.start_ticks })
     }
 
-    /// This process.
+    /// Returns the identity of this process.
     pub fn of_this_process() -> Option<ProcessIdentity> {
         ProcessIdentity::of(std::process::id())
     }
 
-    /// Whether this very process still exists and has not ended (a zombie has).
+    /// Whether this exact process exists and has not ended. A zombie has ended.
     pub fn is_alive(&self) -> bool {
         procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.has_ended())
     }
 
-    /// Whether this very process still exists and has not begun to end: the files that it keeps open are open.
+    /// Whether this exact process exists and has not begun to exit, so its files are still open.
     pub fn is_running(&self) -> bool {
         procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_exiting())
     }
 
-    /// Opens a handle that can never come to mean another process. The handle is opened first and the identity
-    /// verified after, so there is no moment in which the pid could change hands.
+    /// Opens a pidfd, which never refers to another process. Verifies the identity after opening, so a reused pid is
+    /// detected.
     ///
     /// # Errors
-    /// `ESRCH` where this process is gone.
+    /// `ESRCH` if this process has ended.
     pub fn open(&self) -> io::Result<OwnedFd> {
         let gone = || io::Error::from(rustix::io::Errno::SRCH);
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
@@ -50,10 +50,10 @@ impl ProcessIdentity {
         if self.is_alive() { Ok(handle) } else { Err(gone()) }
     }
 
-    /// Sends a signal to this process and to no other.
+    /// Sends a signal to this process, never to another one.
     ///
     /// # Errors
-    /// `ESRCH` where it is gone.
+    /// `ESRCH` if it has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(self.open()?, signal)?)
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_knows_itself_and_no_other_with_its_pid() {
+    fn identity_does_not_match_another_start_time() {
         let me = ProcessIdentity::of_this_process().expect("this process is in /proc");
         assert!(me.is_alive());
         let stranger = ProcessIdentity { start_ticks: me.start_ticks + 1, ..me };

@@ -1,5 +1,5 @@
-//! The files that another process holds open, as the kernel's own links to them: they lead to a file that has been
-//! renamed or removed, too (proc_pid_fd(5)).
+//! The open files of another process, as links in `/proc`. The links work even if a file was renamed or removed
+//! (proc_pid_fd(5)).
 
 use std::fs;
 use std::io;
@@ -7,49 +7,49 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the kernel appends to the name of a file that was removed.
+/// The suffix that the kernel appends to the name of a removed file.
 const DELETED: &[u8] = b" (deleted)";
 
 /// One open file of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenFile {
     link: PathBuf,
-    /// Where the file is now, or where it was when it was removed.
+    /// Current path of the file; its last path if it was removed.
     pub name: PathBuf,
 }
 
 impl OpenFile {
-    /// The link, which can be opened like the file itself while the process holds it.
+    /// Returns the link. It can be opened like the file while the process has the file open.
     pub fn link(&self) -> &Path {
         &self.link
     }
 
-    /// Device and inode of the file; `None` where the process has closed it.
+    /// Returns device and inode of the file; `None` if the process has closed it.
     pub fn identity(&self) -> Option<(u64, u64)> {
         identity(&self.link)
     }
 
-    /// Device and inode of what `relative` leads to from this open directory. `..` is the directory that it is in, or
-    /// was in when it was removed.
+    /// Returns device and inode of the path `relative` to this open directory. `..` is its parent, even after a
+    /// removal.
     pub fn identity_of(&self, relative: &str) -> Option<(u64, u64)> {
         identity(&self.link.join(relative))
     }
 }
 
-/// Device and inode of what is at `path`, through links.
+/// Returns device and inode of the file at `path`. Follows symbolic links.
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// The open files of a process that have a name in the file system: no pipes and no sockets.
+/// Returns the open files of a process that have a path, so no pipes and no sockets.
 ///
 /// # Errors
-/// When the process is gone, or belongs to another user.
+/// If the process has ended or belongs to another user.
 pub fn open_files(pid: u32) -> io::Result<Vec<OpenFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let link = entry?.path();
-        // Closed meanwhile.
+        // The process has closed it meanwhile.
         let Ok(target) = fs::read_link(&link) else { continue };
         let bytes = target.as_os_str().as_bytes();
         let name = bytes.strip_suffix(DELETED).unwrap_or(bytes);
@@ -60,7 +60,7 @@ pub fn open_files(pid: u32) -> io::Result<Vec<OpenFile>> {
     Ok(files)
 }
 
-/// Whether a process sees the same namespace of this kind (`mnt`, `pid`, …; namespaces(7)) as this one.
+/// Whether a process is in the same namespace of this kind (`mnt`, `pid`, …; namespaces(7)) as this process.
 pub fn shares_namespace(pid: u32, kind: &str) -> bool {
     let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
     let ours = fs::read_link(format!("/proc/self/ns/{kind}"));

@@ -1,4 +1,4 @@
-//! Reads `/proc`: who is whose child, and what a process is.
+//! Reads `/proc`: process trees and the properties of processes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,26 +7,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// How often, and after which pause, a process in the middle of an execve(2) is looked at again.
+/// How often, and at which interval, to read a process again that is executing execve(2).
 const EXEC_LOOKS: u32 = 200;
 const EXEC_PAUSE: Duration = Duration::from_millis(1);
 
-/// What `/proc/PID/stat` tells of a process (proc_pid_stat(5)).
+/// The fields of `/proc/PID/stat` (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Its name: at most 15 bytes.
+    /// Name: at most 15 bytes.
     pub name: String,
-    /// Its state: `R`, `S`, `D`, `T`, `Z`, `X`, …
+    /// State: `R`, `S`, `D`, `T`, `Z`, `X`, …
     pub state: char,
-    /// Its parent.
+    /// Pid of the parent.
     pub parent: u32,
-    /// Its session (setsid(2)).
+    /// Session id (setsid(2)).
     pub session: u32,
-    /// When it started, in clock ticks since boot.
+    /// Start time in clock ticks since boot.
     pub start_ticks: u64,
-    /// What the kernel notes about it (`PF_*` in its sources).
+    /// Kernel flags (`PF_*` in its sources).
     pub flags: u32,
-    /// How many of its threads exist; the first one counts until it is reaped.
+    /// Number of threads. The first thread counts until the process is reaped.
     pub threads: u32,
 }
 
@@ -35,53 +35,52 @@ const EXITING: u32 = 0x4;
 const SIGNALED: u32 = 0x400;
 
 impl Stat {
-    /// Whether it was stopped by a signal, or by its tracer (ptrace(2)).
+    /// Whether a signal or a tracer (ptrace(2)) has stopped it.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
 
-    /// Whether a signal has killed it, or it has exited: it runs no instruction of its own any more, though it may take a
-    /// while to be gone.
+    /// Whether it was killed by a signal or is exiting. It does not execute user code any more, but may still exist
+    /// for a while.
     pub fn is_doomed(&self) -> bool {
         self.is_exiting() || self.flags & SIGNALED != 0
     }
 
-    /// Whether it is on its way to its end, or there: its files may be closed already.
+    /// Whether it is exiting or has ended. Its files may be closed already.
     pub fn is_exiting(&self) -> bool {
         self.has_ended() || self.flags & EXITING != 0
     }
 
-    /// Whether it has ended and only waits to be reaped. A process whose first thread has ended while others run reads as
-    /// a zombie too (pthread_exit(3) in `main`), and has not ended.
+    /// Whether it has ended and waits to be reaped. A process whose first thread has ended while others run also has
+    /// the zombie state (pthread_exit(3) in `main`), but has not ended.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X') && self.threads < 2
     }
 }
 
-/// Looks a process up; `None` where it is gone.
+/// Reads the status of a process; `None` if it does not exist.
 pub fn stat(pid: u32) -> Option<Stat> {
     let mut buffer = [0; 1024];
     let bytes = read_short(&format!("/proc/{pid}/stat"), &mut buffer).ok()?;
     parse_stat(&String::from_utf8_lossy(bytes))
 }
 
-/// Reads a file that the kernel makes up and that is known to be short, in one call: it is not asked for its size,
-/// which it does not have.
+/// Reads a short virtual file in one call. Does not ask for its size, because virtual files do not have one.
 ///
 /// # Errors
-/// When it cannot be opened or read.
+/// If it cannot be opened or read.
 pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let count = fs::File::open(path)?.read(buffer)?;
     Ok(&buffer[..count])
 }
 
-/// The control groups of this process (`/proc/self/cgroup`, cgroups(7)).
+/// Returns the control groups of this process (`/proc/self/cgroup`, cgroups(7)).
 pub fn own_cgroups() -> Option<String> {
     String::from_utf8(read_at_once("/proc/self/cgroup", 4 << 10).ok()?).ok()
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
-    // The name stands in parentheses and may hold any character, parentheses too.
+    // The name is in parentheses and may contain any character, including parentheses.
     let (before, after) = text.rsplit_once(')')?;
     let (_, name) = before.split_once('(')?;
     let mut fields = after.split_ascii_whitespace();
@@ -94,7 +93,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     Some(Stat { name: name.to_owned(), state, parent, session, start_ticks, flags, threads })
 }
 
-/// Children of this process, by the kernel's own list; `None` where the kernel keeps none (`CONFIG_PROC_CHILDREN`).
+/// Returns the children of a process from the kernel's list; `None` if there is no list (`CONFIG_PROC_CHILDREN`).
 fn listed_children(pid: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
@@ -104,15 +103,16 @@ fn listed_children(pid: u32) -> Option<Vec<u32>> {
     Some(children)
 }
 
-/// The children of a process, ended ones included. While one ends, another may be skipped (proc_tid_children(5)).
+/// Returns the children of a process, including ended ones. While one ends, another may be skipped
+/// (proc_tid_children(5)).
 pub fn children(pid: u32) -> Vec<u32> {
     listed_children(pid).unwrap_or_else(|| children_by_scan().remove(&pid).unwrap_or_default())
 }
 
-/// Whether this process descends from that one.
+/// Whether this process descends from `ancestor`.
 pub fn descends_from(ancestor: u32) -> bool {
     let mut pid = std::process::id();
-    // Bounded, because the answers come one after the other while processes end and ids are given anew.
+    // Bounded, because processes may end and pids may be reused between two reads.
     for _ in 0..64 {
         match stat(pid).map(|stat| stat.parent) {
             Some(parent) if parent == ancestor => return true,
@@ -123,8 +123,8 @@ pub fn descends_from(ancestor: u32) -> bool {
     false
 }
 
-/// Every process that descends from `root`, `root` left out. Where `enter` says no, neither that process nor what
-/// descends from it is listed. Zombies are passed over: they have ended.
+/// Returns all descendants of `root`, without `root`. If `enter` returns false, the process and its descendants are
+/// skipped. Zombies are skipped too, because they have ended.
 pub fn descendants(root: u32, enter: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
     let mut found = Vec::new();
     let (mut to_visit, by_parent) = match listed_children(root) {
@@ -158,7 +158,7 @@ fn children_by_scan() -> HashMap<u32, Vec<u32>> {
     map
 }
 
-/// Every process on the machine that can be seen.
+/// Returns all visible processes.
 pub fn all_pids() -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
@@ -175,12 +175,12 @@ pub fn has_environment(pid: u32, variable: &str) -> bool {
     any_variable(pid, |entry| entry == variable.as_bytes())
 }
 
-/// Whether the process was started with an environment variable of this name, whatever its value.
+/// Whether the process was started with an environment variable of this name.
 pub fn environment_names(pid: u32, name: &str) -> bool {
     any_variable(pid, |entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
-/// The value of an environment variable that the process was started with.
+/// Returns the value of an environment variable that the process was started with.
 pub fn variable(pid: u32, name: &str) -> Option<Vec<u8>> {
     let environment = environment(pid);
     let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
@@ -191,8 +191,8 @@ fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     environment(pid).split(|&byte| byte == 0).any(is_it)
 }
 
-/// The environment the process was started with. In the middle of an execve(2) the kernel shows none, nor arguments,
-/// for a process that has both the next moment: that moment is waited for.
+/// Returns the environment that the process was started with. During execve(2), the kernel briefly shows neither
+/// environment nor arguments, so this waits until execve(2) has finished.
 fn environment(pid: u32) -> Vec<u8> {
     let mut without = 0;
     for _ in 0..EXEC_LOOKS {
@@ -201,13 +201,13 @@ fn environment(pid: u32) -> Vec<u8> {
         if !environment.is_empty() {
             return environment;
         }
-        // A thread of the kernel has neither as well, but no program either.
+        // A kernel thread has neither too, but it has no program.
         let has_program = || fs::read_link(format!("{task}/exe")).is_ok();
         if arguments(pid) == [b""] && has_program() {
             std::thread::sleep(EXEC_PAUSE);
             continue;
         }
-        // Believed only when seen again: the execve may have come to its end between the two reads.
+        // Confirm with further reads: execve may have finished between the two reads.
         without += 1;
         if without == 3 {
             break;
@@ -216,8 +216,8 @@ fn environment(pid: u32) -> Vec<u8> {
     Vec::new()
 }
 
-/// Where the kernel shows what a process has open and was started with: its own directory, or where its first thread has
-/// ended, the directory of another thread (proc_pid_task(5)).
+/// Returns the `/proc` directory with the open files and the environment of a process: its own directory or, if its
+/// first thread has ended, that of another thread (proc_pid_task(5)).
 fn live_task(pid: u32) -> String {
     let process = format!("/proc/{pid}");
     let first_has_ended = stat(pid).is_some_and(|stat| matches!(stat.state, 'Z' | 'X') && stat.threads > 1);
@@ -232,16 +232,16 @@ fn live_task(pid: u32) -> String {
     other.map_or(process.clone(), |name| format!("{process}/task/{name}"))
 }
 
-/// Whether `/proc` shows the pid namespace of this process. In a container that has another one mounted there, its
-/// numbers mean other processes.
+/// Whether `/proc` shows the pid namespace of this process. A container may mount the `/proc` of another namespace,
+/// in which pids have other meanings.
 pub fn is_our_own() -> bool {
     fail::fail_point!("foreign_proc", |_| false);
     let own = fs::read_link("/proc/self").ok();
     own.and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
 }
 
-/// Reads a file of `/proc` in as few calls as possible: each shows the process as it was at one moment.
-/// `expected_bytes` is how much room is made at first.
+/// Reads a file of `/proc` in as few calls as possible, because each call returns a separate snapshot.
+/// `expected_bytes` is the initial size of the buffer.
 fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
     let mut buffer = vec![0; expected_bytes];
@@ -259,7 +259,7 @@ fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Whether the process holds the pipe of that inode open.
+/// Whether the process has the pipe with this inode open.
 pub fn holds_pipe(pid: u32, inode: u64) -> bool {
     let wanted = format!("pipe:[{inode}]");
     let Ok(entries) = fs::read_dir(format!("{}/fd", live_task(pid))) else { return false };
@@ -268,8 +268,8 @@ pub fn holds_pipe(pid: u32, inode: u64) -> bool {
     })
 }
 
-/// Whether the process has taken an exclusive lock (flock(2)) on the file with this device and inode, and still holds it:
-/// what the kernel says of each of its descriptors (`lock:` in proc_pid_fdinfo(5)).
+/// Whether the process holds an exclusive lock (flock(2)) on the file with this device and inode, according to
+/// `lock:` in proc_pid_fdinfo(5).
 pub fn holds_lock(pid: u32, (device, inode): (u64, u64)) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     let is_the_file = |path: &std::path::Path| {
@@ -281,7 +281,8 @@ pub fn holds_lock(pid: u32, (device, inode): (u64, u64)) -> bool {
     })
 }
 
-/// Whether a line such as `lock:  1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF` names an exclusive lock of the process.
+/// Whether a line such as `lock:  1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF` is an exclusive lock of the
+/// process.
 fn is_lock_of(line: &str, pid: u32) -> bool {
     let Some(lock) = line.strip_prefix("lock:") else { return false };
     let mut words = lock.split_ascii_whitespace().skip(1);
@@ -290,7 +291,7 @@ fn is_lock_of(line: &str, pid: u32) -> bool {
         && words.next().and_then(|holder| holder.parse().ok()) == Some(pid)
 }
 
-/// The arguments the process was started with.
+/// Returns the arguments that the process was started with.
 pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
     let Ok(bytes) = fs::read(format!("{}/cmdline", live_task(pid))) else { return Vec::new() };
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
@@ -302,14 +303,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_descends_from_its_parent_and_not_from_itself() {
+    fn process_descends_from_its_parent_and_not_from_itself() {
         let this = std::process::id();
         assert!(descends_from(stat(this).unwrap().parent));
         assert!(!descends_from(this));
     }
 
     #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
+    fn name_with_parentheses_is_parsed() {
         let line = "12 (a) b (c)) S 7 12 99 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 8 0 5555 1 2 3";
         let expected = Stat {
             name: "a) b (c)".to_owned(),
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_find_children_agree() {
+    fn kernel_list_and_scan_find_the_same_child() {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep starts");
         let me = std::process::id();
         let listed = descendants(me, |_| true).into_iter().any(|(pid, _)| pid == child.id());
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_found_in_the_middle_of_an_exec_too() {
+    fn environment_is_found_during_execve() {
         let mut child = std::process::Command::new("sh")
             .args([
                 "-c",

@@ -1,5 +1,6 @@
-//! A scope of its own, for a process that was started inside a service of systemd: the end of that service would end this
-//! process too (`KillMode=control-group`, systemd.kill(5)). Which manager is asked, and how; the messages are in `dbus.rs`.
+//! Moves a process into its own systemd scope if it was started inside a service: the end of the service would also
+//! kill this process (`KillMode=control-group`, systemd.kill(5)). Selects the service manager and calls it; `dbus.rs`
+//! has the messages.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,39 +14,39 @@ use super::cgroup::{OwnGroups, PREFIX};
 use super::clock;
 use super::dbus::{Answer, Incoming, Method, Values, greeting, read_greeting, read_message};
 
-/// Says with `off` that no service manager is asked for a scope.
+/// The environment variable that disables scopes with `off`.
 pub const SCOPE_VARIABLE: &str = "HOMING_SCOPE";
 
-/// How long a service manager has to answer and to act: while it reloads its configuration it does neither.
+/// Timeout for the service manager to answer and act. It does neither while it reloads its configuration.
 const MANAGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between two looks whether it has moved this process: it answers before it does so.
+/// Pause between two checks whether it has moved this process. It answers before it does.
 const PAUSE: Duration = Duration::from_micros(250);
 
-/// Longest description, in characters.
+/// Maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 120;
 
-/// Where a process stands among the units of systemd.
+/// The systemd unit of a process, if its end ends the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// Nothing that ends takes it with it.
+    /// No unit whose end would end the process.
     Free,
-    /// In a scope that was made for it just now.
+    /// A new scope for this process.
     OwnScope,
-    /// In a unit whose end ends it, and no manager gave it a scope.
+    /// A unit whose end ends the process, because it could not get a scope.
     Bound {
         /// The unit's name, such as `chat.service`.
         unit: String,
-        /// Why there is no scope.
+        /// Why it has no scope.
         reason: String,
     },
 }
 
-/// Longest name of a service that is kept, in characters.
+/// Maximum length of a recorded service name, in characters.
 const MAX_SERVICE: usize = 64;
 
 impl Placement {
-    /// The service whose end ends this process, as it is recorded: a long name is cut.
+    /// Returns the service whose end ends this process, for the record. A long name is cut.
     pub fn service(&self) -> Option<String> {
         match self {
             Placement::Bound { unit, .. } => Some(unit.chars().take(MAX_SERVICE).collect()),
@@ -54,19 +55,18 @@ impl Placement {
     }
 }
 
-/// Moves this process into a scope `homing-NAME.scope` of its own, with groups below it delegated, where it stands in a
-/// service, in a login session, or in the scope of another job, and reads its groups again then. It waits at most 2 s for
-/// the manager.
+/// Moves this process into its own scope `homing-NAME.scope`, with delegation, if it is in a service, in a login
+/// session, or in the scope of another job. Then reads its groups again. Waits at most 2 s for the manager.
 ///
-/// Without the capability to do so (no manager, no right) nothing changes but the answer.
+/// If this is not possible (no manager, no permission), changes nothing and returns the reason.
 pub fn enter_own(own: &mut OwnGroups, name: &str, description: &str) -> Placement {
     let Some(unit) = cgroup_of_unit(own).and_then(unit_that_ends_us).map(str::to_owned) else {
         return Placement::Free;
     };
     let bound = |reason: String| match unit.ends_with(".service") {
         true => Placement::Bound { unit: unit.clone(), reason },
-        // The end of a login session ends what runs in it only where the administrator wants that
-        // (`KillUserProcesses=`, logind.conf(5)); a scope of ours ends with its last process.
+        // The end of a login session ends its processes only if the administrator configures it
+        // (`KillUserProcesses=`, logind.conf(5)). A scope of homing ends with its last process.
         false => Placement::Free,
     };
     if std::env::var_os(SCOPE_VARIABLE).is_some_and(|value| value == "off") {
@@ -82,17 +82,17 @@ pub fn enter_own(own: &mut OwnGroups, name: &str, description: &str) -> Placemen
     }
 }
 
-/// What a job that is launched from here can expect.
+/// The prediction for a job that this process launches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outlook {
     /// The service, session or scope that this process runs in.
     pub unit: String,
-    /// Whether a manager can be reached that gives a job a scope of its own, or why not.
+    /// Whether a service manager that can create a scope is reachable, or why not.
     pub manager: Result<(), String>,
 }
 
-/// Where this process runs in a unit of systemd that may end what is launched from here, whether a job gets a scope of its
-/// own. Nothing is asked.
+/// Predicts whether a job gets its own scope, if this process runs in a systemd unit that may end the job. Does not
+/// call the service manager.
 pub fn outlook() -> Option<Outlook> {
     let own = OwnGroups::read();
     let cgroup = cgroup_of_unit(&own)?;
@@ -100,7 +100,7 @@ pub fn outlook() -> Option<Outlook> {
     Some(Outlook { unit, manager: find_manager(cgroup).map(drop).map_err(|error| error.to_string()) })
 }
 
-/// The control group of this process, as systemd sees it: in the unified hierarchy, or in its own of version 1.
+/// Returns the control group of this process in systemd's hierarchy: the unified one, or `name=systemd` in version 1.
 fn cgroup_of_unit(own: &OwnGroups) -> Option<&str> {
     ["0::", ":name=systemd:"]
         .into_iter()
@@ -108,18 +108,18 @@ fn cgroup_of_unit(own: &OwnGroups) -> Option<&str> {
         .find(|path| unit_of(path).is_some())
 }
 
-/// The innermost service or scope of a control group; what was delegated may be divided further.
+/// Returns the innermost service or scope of a control group. A delegated group may have further child groups.
 fn unit_of(cgroup: &str) -> Option<&str> {
     cgroup.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))
 }
 
-/// That unit, where its end is none of our business: a service, a login session, or the scope of another job.
+/// Returns the unit if its end must not end this process: a service, a login session, or the scope of another job.
 fn unit_that_ends_us(cgroup: &str) -> Option<&str> {
     unit_of(cgroup)
         .filter(|unit| unit.ends_with(".service") || unit.starts_with("session-") || unit.starts_with(PREFIX))
 }
 
-/// Whether a directory in `/sys/fs/cgroup` is that of a scope that [`enter_own`] has made.
+/// Whether a directory in `/sys/fs/cgroup` belongs to a scope that [`enter_own`] has created.
 pub(super) fn is_own_scope(directory: &Path) -> bool {
     let name = directory.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".scope"))
@@ -132,11 +132,11 @@ struct Manager {
     is_bus: bool,
 }
 
-/// The manager that gives this user scopes: that of the system to root, that of the user to anybody else. Its own socket
-/// is faster than the bus, and is there without one.
+/// Finds the service manager that creates scopes for this user: that of the system for root, that of the user for
+/// others. Its private socket is faster than the bus and does not require one.
 ///
-/// The user's manager ends with the user's last login session, and all its scopes with it, unless the user lingers
-/// (loginctl(1)). So it is asked by what runs below it already, and otherwise only where the user lingers.
+/// The user's manager ends with the last login session of the user, with all its scopes, unless lingering is enabled
+/// (loginctl(1)). So only processes that already run below it use it, or any process if lingering is enabled.
 fn find_manager(cgroup: &str) -> io::Result<Manager> {
     let uid = geteuid();
     let is_below_user_manager = cgroup.contains(&format!("/user@{}.service/", uid.as_raw()));
@@ -145,7 +145,7 @@ fn find_manager(cgroup: &str) -> io::Result<Manager> {
     } else if !is_below_user_manager && !lingers(uid.as_raw()) {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
-            "this user has no service manager that stays (loginctl enable-linger)",
+            "the service manager of this user ends at logout (run loginctl enable-linger)",
         ));
     } else {
         let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -158,11 +158,11 @@ fn find_manager(cgroup: &str) -> io::Result<Manager> {
     };
     let found: Option<(PathBuf, bool)> = candidates.into_iter().find(|(socket, _)| socket.exists());
     let (socket, is_bus) =
-        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no service manager can be reached"))?;
+        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no service manager is reachable"))?;
     Ok(Manager { socket, is_bus })
 }
 
-/// Whether the user's manager runs without a login session.
+/// Whether lingering is enabled: the user's manager runs without a login session.
 fn lingers(uid: u32) -> bool {
     let marks = Path::new("/var/lib/systemd/linger");
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -171,12 +171,12 @@ fn lingers(uid: u32) -> bool {
         let name = fields.next()?;
         (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
     };
-    // Users who are not in that file, but in a directory of the network, are named by their login.
+    // Users of a network directory are not in this file: use the login name.
     let named = std::env::var("LOGNAME").ok().filter(|name| !name.contains('/') && !name.is_empty());
     users.lines().find_map(of_uid).or(named).is_some_and(|name| marks.join(name).exists())
 }
 
-/// Asks for a scope and waits until this process is in it. Returns the groups that it is in then.
+/// Requests a scope and waits until this process is in it. Returns its new groups.
 fn ask_for(own: &OwnGroups, scope: &str, description: &str) -> io::Result<OwnGroups> {
     let give_up_at = clock::monotonic() + MANAGER_TIMEOUT;
     let manager = find_manager(cgroup_of_unit(own).unwrap_or_default())?;
@@ -225,7 +225,7 @@ const START_TRANSIENT_UNIT: Method<'_> = Method {
     signature: "ssa(sv)a(sa(sv))",
 };
 
-/// Name, mode, properties, and auxiliary units, of which there are none.
+/// The arguments: name, mode, properties, and an empty list of auxiliary units.
 fn scope_arguments(scope: &str, description: &str, pid: u32) -> Values {
     let mut arguments = Values::default();
     arguments.string(scope).string("fail");
@@ -235,14 +235,14 @@ fn scope_arguments(scope: &str, description: &str, pid: u32) -> Values {
             pids.u32(pid);
         });
         properties.structure().string("Delegate").signature("b").bool(true);
-        // One that failed would otherwise stay in the list of units.
+        // Otherwise a failed scope would stay in the list of units.
         properties.structure().string("CollectMode").signature("s").string("inactive-or-failed");
     });
     arguments.array(8, |_| {});
     arguments
 }
 
-/// Reads until the answer to the request is there.
+/// Reads until the reply to the request arrives.
 fn await_answer(stream: &mut UnixStream, give_up_at: Duration) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let mut is_greeted = false;
@@ -276,7 +276,7 @@ fn await_answer(stream: &mut UnixStream, give_up_at: Duration) -> io::Result<Ans
     }
 }
 
-/// What people read in the list of units: one line, without control characters.
+/// Returns a description for the list of units: one line, without control characters.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DESCRIPTION).collect()
 }
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unit_whose_end_ends_us_is_found() {
+    fn unit_whose_end_ends_this_process_is_found() {
         let unit = |cgroup| unit_that_ends_us(cgroup);
         assert_eq!(unit("/system.slice/chat.service"), Some("chat.service"));
         assert_eq!(unit("/system.slice/chat.service/payload/part"), Some("chat.service"));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_are_what_systemd_takes() {
+    fn arguments_match_the_signature_of_systemd() {
         use zbus::Variant;
         use zbus::wire::{NATIVE_ENDIAN, serialized::Context, to_bytes};
         let properties = vec![
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_one_line() {
+    fn description_is_one_line() {
         assert_eq!(one_line("a\nb\0c"), "a b c");
         assert_eq!(one_line(&"é".repeat(500)).chars().count(), MAX_DESCRIPTION);
     }

@@ -1,4 +1,4 @@
-//! Signals as the supervisor receives them, one at a time from a descriptor, and as a front end sends them to it.
+//! Signals that a supervisor receives from a descriptor, and the signal with which a process asks it to end its job.
 #![allow(
     unsafe_code,
     reason = "signalfd(2), sigprocmask(2), F_NOTIFY (fcntl(2)) and pidfd_send_signal(2) with a value have no safe wrapper"
@@ -12,12 +12,12 @@ use homing_core::KilledBy;
 
 use super::{ProcessIdentity, procfs};
 
-/// Runs `work` while every signal is blocked in this thread and in those that `work` starts. A signal that comes meanwhile
-/// waits, and is delivered to this thread afterwards (sigprocmask(2)). Handlers are set like this: one that is in place
-/// before all of its own is ready would swallow a signal.
+/// Runs `work` while every signal is blocked in this thread and in threads that `work` starts. A signal that arrives
+/// meanwhile is pending and is delivered to this thread afterwards (sigprocmask(2)). Install handlers in this way: a
+/// handler that runs before its data is ready would lose the signal.
 pub fn while_blocked<T>(work: impl FnOnce() -> T) -> T {
-    // SAFETY: the sets are live locals; `before` is initialised by the first call, which fails only for an argument that
-    // it does not have here.
+    // SAFETY: the sets are live locals; the first call initialises `before`, because it can only fail with an invalid
+    // `how` argument.
     unsafe {
         let mut all: libc::sigset_t = mem::zeroed();
         let mut before: libc::sigset_t = mem::zeroed();
@@ -29,46 +29,46 @@ pub fn while_blocked<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// What a signal to the supervisor means.
+/// The meaning of a signal to the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A child ended, or was handed to us.
+    /// A child ended.
     ChildEnded,
-    /// Somebody wants the job to end.
+    /// A request to end the job.
     KillRequested(KilledBy),
-    /// Something was removed from the watched directory, or renamed.
+    /// A file was removed or renamed in the watched directory.
     DirectoryChanged,
 }
 
-/// Values that travel with SIGTERM and say who asks. Any other value, or none, is somebody outside.
+/// Values sent with SIGTERM that identify the origin of a request. Any other value, or none, is `KilledBy::Outside`.
 const FROM_SESSION: i32 = 0x686f_0001;
 const FROM_OPERATOR: i32 = 0x686f_0002;
 
-/// Events of a directory for `F_NOTIFY` (`linux/fcntl.h`): a name in it was removed or renamed; and again each time.
+/// Events for `F_NOTIFY` (`linux/fcntl.h`): a name in the directory was removed or renamed, reported every time.
 const DN_DELETE: libc::c_uint = 0x0000_0008;
 const DN_MULTISHOT: libc::c_uint = 0x8000_0000;
 
-/// All signals of this process, blocked, and readable from a descriptor.
+/// The blocked signals of this process, readable from a descriptor.
 #[derive(Debug)]
 pub struct SignalQueue {
     fd: OwnedFd,
 }
 
 impl SignalQueue {
-    /// Blocks every signal of the calling thread and opens the queue. Those that are not read from it, such as
+    /// Blocks every signal of the calling thread and opens the queue. Signals that it does not return, such as
     /// SIGHUP, SIGINT, SIGPIPE and SIGXFSZ, have no effect any more.
     ///
     /// # Errors
-    /// When the process has no descriptor left.
+    /// If the limit of descriptors is reached.
     pub fn open() -> io::Result<SignalQueue> {
-        // SAFETY: the sets are live locals which sigfillset and sigemptyset initialise before any other use; signalfd
-        // returns a new descriptor that nobody else owns.
+        // SAFETY: the sets are live locals, which sigfillset and sigemptyset initialise before any other use;
+        // signalfd returns a new descriptor without another owner.
         unsafe {
             let mut all: libc::sigset_t = mem::zeroed();
             libc::sigfillset(&mut all);
             libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
-            // A launcher that ignores it hands that down, and the kernel would then reap our children itself and tell
-            // nobody how they ended (sigaction(2)). Other ignored signals are queued all the same while blocked.
+            // An ignored SIGCHLD is inherited, and then the kernel reaps the children and discards their status
+            // (sigaction(2)). Other ignored signals are still queued while they are blocked.
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             let mut wanted: libc::sigset_t = mem::zeroed();
             libc::sigemptyset(&mut wanted);
@@ -83,22 +83,22 @@ impl SignalQueue {
         }
     }
 
-    /// Asks the kernel to queue [`Received::DirectoryChanged`] when a name in `directory` is removed or renamed, as long
-    /// as that descriptor is open (dnotify). It costs no inotify instance, of which a user has few (inotify(7)), and no
-    /// further descriptor. Not reported: the removal and the renaming of the directory itself.
+    /// Asks the kernel to queue [`Received::DirectoryChanged`] when a name in `directory` is removed or renamed, as
+    /// long as this descriptor is open (dnotify). Unlike inotify, this needs no instance, of which a user has few
+    /// (inotify(7)), and no further descriptor. It does not report the removal or renaming of the directory itself.
     ///
     /// # Errors
-    /// `EINVAL` where the kernel was built without dnotify.
+    /// `EINVAL` if the kernel was built without dnotify.
     pub fn watch_removals(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
-        // SAFETY: the descriptor is open for the length of the call; the kernel takes an integer, and sends SIGIO,
-        // which `open` has blocked, to this process alone.
+        // SAFETY: the descriptor is open during the call; the argument is an integer, and the kernel sends SIGIO,
+        // which `open` has blocked, to this process only.
         let result = unsafe { libc::fcntl(directory.as_raw_fd(), libc::F_NOTIFY, DN_DELETE | DN_MULTISHOT) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Takes the next signal; `None` when there is none.
+    /// Returns the next signal; `None` if none is pending.
     pub fn next(&self) -> Option<Received> {
-        // SAFETY: signalfd_siginfo is plain data for which any bytes are valid; the buffer is as long as we say.
+        // SAFETY: signalfd_siginfo is plain data for which any bytes are valid; the buffer has the given size.
         let info = unsafe {
             let mut info: libc::signalfd_siginfo = mem::zeroed();
             let size = size_of_val(&info);
@@ -123,8 +123,8 @@ impl SignalQueue {
     }
 }
 
-/// Whether the sender of a signal is systemd, of the system or of a user. It says why a job ended and nothing else, so a
-/// name is enough.
+/// Whether the sender of a signal is the systemd instance of the system or of a user. This only selects the reason in
+/// the outcome, so checking the name is enough.
 fn is_service_manager(pid: u32) -> bool {
     pid != 0 && procfs::stat(pid).is_some_and(|stat| stat.name == "systemd")
 }
@@ -135,10 +135,10 @@ impl AsFd for SignalQueue {
     }
 }
 
-/// Asks a supervisor to end its job, and says who asks.
+/// Asks a supervisor to end its job, with the origin of the request.
 ///
 /// # Errors
-/// `ESRCH` where the supervisor is gone.
+/// `ESRCH` if the supervisor has ended.
 pub fn request_kill(supervisor: &ProcessIdentity, by: KilledBy) -> io::Result<()> {
     let handle = supervisor.open()?;
     let value = match by {
@@ -164,7 +164,7 @@ pub fn request_kill(supervisor: &ProcessIdentity, by: KilledBy) -> io::Result<()
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// `siginfo_t` of a queued signal, as the kernel lays it out on 64-bit systems.
+/// `siginfo_t` of a queued signal, in the kernel's layout on 64-bit systems.
 #[repr(C)]
 struct QueuedSignal {
     signal: i32,

@@ -1,4 +1,4 @@
-//! Reaps children, with what they used.
+//! Reaps children and reads their resource usage.
 #![allow(
     unsafe_code,
     reason = "wait4(2), the only call that tells a child's resource use, has no safe wrapper"
@@ -17,18 +17,18 @@ pub struct Reaped {
     pub pid: u32,
     /// How it ended.
     pub end: ProcessEnd,
-    /// Processor time of it and of the descendants it waited for.
+    /// Processor time of the child and of the descendants that it waited for.
     pub cpu: Duration,
-    /// Largest resident memory among them, in bytes.
+    /// Largest resident memory of one of them, in bytes.
     pub peak_memory_bytes: u64,
 }
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEnd {
-    /// By itself, with this code.
+    /// It exited with this code.
     Exited(i32),
-    /// By this signal.
+    /// This signal ended it.
     Signaled(i32),
 }
 
@@ -41,28 +41,28 @@ impl From<ProcessEnd> for Outcome {
     }
 }
 
-/// What a look for ended children found.
+/// The result of [`reap`].
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {
-    /// One ended and was reaped.
+    /// One child had ended and was reaped.
     Reaped(Reaped),
-    /// There are children, and none has ended.
+    /// There are children, but none has ended.
     AllRunning,
-    /// There are no children: the whole tree is gone, since an orphan becomes a child of its subreaper.
+    /// There are no children. The whole tree has ended, because orphans become children of the subreaper.
     NoChildren,
 }
 
-/// Whether this process has a child, ended or not. Reaps none.
+/// Whether this process has children, running or ended. Does not reap.
 pub fn has_children() -> bool {
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    !matches!(waitid(WaitId::All, look), Err(Errno::CHILD))
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
-/// Reaps one ended child, if there is one, without waiting.
+/// Reaps one ended child, if any. Does not block.
 pub fn reap() -> Wait {
     loop {
         let mut status = 0;
-        // SAFETY: both pointers are to live locals of the right types; an all-zero rusage is a valid one.
+        // SAFETY: both pointers refer to live locals of the right types; an all-zero rusage is valid.
         let (pid, usage) = unsafe {
             let mut usage: libc::rusage = std::mem::zeroed();
             (libc::wait4(-1, &mut status, libc::WNOHANG, &mut usage), usage)
@@ -71,7 +71,7 @@ pub fn reap() -> Wait {
             0 => return Wait::AllRunning,
             -1 => match std::io::Error::last_os_error().raw_os_error() {
                 Some(libc::EINTR) => {}
-                // ECHILD is the only other error that WNOHANG and a valid option leave possible.
+                // With valid options, ECHILD is the only other error.
                 _ => return Wait::NoChildren,
             },
             pid => {
