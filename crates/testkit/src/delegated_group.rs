@@ -1,5 +1,5 @@
-//! A control group (version 2) for one test, in which jobs get groups of their own. When it goes, it proves that no job
-//! has left its group behind.
+//! A control group (version 2) for one test, in which each job gets its own group. On drop, it checks that no group
+//! of a job remains.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long groups have to go.
-const GOING: Duration = Duration::from_secs(10);
+/// How long the removal of groups may take.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -19,8 +19,8 @@ pub struct DelegatedGroup {
 }
 
 impl DelegatedGroup {
-    /// Makes one where this user may: root anywhere, anybody else in a group that was delegated, such as a scope of
-    /// systemd with `Delegate=yes`. `None` where the system has no control groups of version 2 for us.
+    /// Creates one: for root anywhere, for other users in a delegated group, such as a systemd scope with
+    /// `Delegate=yes`. `None` if the system has no usable control groups of version 2.
     pub fn make() -> Option<DelegatedGroup> {
         let parent = parent()?;
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -30,17 +30,17 @@ impl DelegatedGroup {
         group.path.join("cgroup.kill").exists().then_some(group)
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its directory, as the value of an environment variable.
+    /// Returns its directory as the value of an environment variable.
     pub fn value(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 
-    /// The groups in it, by name.
+    /// Returns the names of the groups in it.
     pub fn groups(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().filter_map(Result::ok);
         entries
@@ -66,7 +66,8 @@ fn parent() -> Option<PathBuf> {
 
 impl Drop for DelegatedGroup {
     fn drop(&mut self) {
-        let give_up_at = Instant::now() + if std::thread::panicking() { Duration::ZERO } else { GOING };
+        let give_up_at =
+            Instant::now() + if std::thread::panicking() { Duration::ZERO } else { REMOVAL_TIMEOUT };
         while !self.groups().is_empty() && Instant::now() < give_up_at {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,20 +1,20 @@
-//! Takes a text for an agent apart: what its frames hold, and what stands outside of them.
+//! Splits a text for an agent into the content of its frames and the text outside them.
 
-/// A text for an agent, taken apart.
+/// The parts of a text for an agent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unframed {
-    /// What stands outside of the frames, the sentence before each included.
+    /// The text outside the frames, including the sentence before each frame.
     pub outside: String,
-    /// What stands inside of them, one after the other.
+    /// The content of the frames, concatenated.
     pub inside: String,
-    /// What ends them, in their order.
+    /// The nonces of the frames, in order.
     pub nonces: Vec<String>,
 }
 
-/// Takes a text apart by its frames.
+/// Splits a text by its frames.
 ///
 /// # Panics
-/// Unless each frame that is opened outside of a frame is closed once, and its nonce stands nowhere else.
+/// Panics unless each frame is closed exactly once and its nonce does not occur elsewhere.
 #[track_caller]
 pub fn unframe(text: &str) -> Unframed {
     let mut unframed = Unframed { outside: String::new(), inside: String::new(), nonces: Vec::new() };
@@ -39,7 +39,7 @@ pub fn unframe(text: &str) -> Unframed {
     unframed
 }
 
-/// The nonce of a line that opens a frame.
+/// Returns the nonce of a line that opens a frame.
 fn nonce(line: &str) -> Option<&str> {
     let nonce = line.strip_prefix("----- BEGIN ")?.strip_suffix(" -----\n")?;
     (nonce.len() == 16 && nonce.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(nonce)

@@ -1,4 +1,4 @@
-//! A home for one test. When it goes, it proves that no process of the test lives on.
+//! A home for one test. On drop, it checks that no process of the test survives.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,11 +10,10 @@ use tempfile::TempDir;
 
 use crate::{Process, processes_where};
 
-/// How long processes that are being ended have to go.
-const GOING: Duration = Duration::from_secs(30);
+/// How long processes of a test may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the environment of the tests may say, and the tests must not hear: they may run in a job, in an agent, or as a
-/// service.
+/// Variables that tests must not inherit from their environment, which may be a job, an agent, or a service.
 const OUTER_VARIABLES: [&str; 12] = [
     "HOMING_JOB",
     "HOMING_SESSION",
@@ -32,10 +31,10 @@ const OUTER_VARIABLES: [&str; 12] = [
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A fresh home in a temporary directory, which does not exist yet: homing makes it.
+/// The path of a new home in a temporary directory. homing creates the home itself.
 ///
-/// When it is dropped, it waits until no process belongs to it any more: none that names its path in an argument or in
-/// `HOMING_HOME`, and none that carries its [mark](TempHome::mark). If one stays, it is ended, and the test fails.
+/// On drop, it waits until no process belongs to it: none with its path in an argument or in `HOMING_HOME`, and none
+/// with its [mark](TempHome::mark). It kills processes that remain, and the test fails.
 #[derive(Debug)]
 pub struct TempHome {
     folder: TempDir,
@@ -43,43 +42,43 @@ pub struct TempHome {
 }
 
 impl TempHome {
-    /// Makes one.
+    /// Creates one.
     ///
     /// # Panics
-    /// When there is no place for temporary files.
-    #[expect(clippy::new_without_default, reason = "it does things")]
+    /// If a temporary directory cannot be created.
+    #[expect(clippy::new_without_default, reason = "it creates a directory")]
     pub fn new() -> TempHome {
         TempHome::under(&std::env::temp_dir())
     }
 
-    /// Makes one below `parent`, such as a small file system of its own.
+    /// Creates one below `parent`, for example on a small file system.
     ///
     /// # Panics
-    /// When nothing can be made there.
+    /// If the directory cannot be created.
     pub fn under(parent: &Path) -> TempHome {
         let folder =
             tempfile::Builder::new().prefix("homing-test-").tempdir_in(parent).expect("a temporary folder");
-        // Seconds that no test waits for, with a fraction that no other test has.
+        // More seconds than any test waits, with a fraction that is unique to this test.
         let mark = format!("86400.{}{:04}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         TempHome { folder, mark }
     }
 
-    /// Where the home is.
+    /// Returns the path of the home.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
-    /// A folder beside the home, for files of the test.
+    /// Returns the directory that contains the home, for files of the test.
     pub fn scratch(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A number of seconds that is this test's own: `sleep MARK` is found wherever it hides.
+    /// Returns a number of seconds that is unique to this test, so that a `sleep MARK` process can be found.
     pub fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// A program that knows this home, and nothing of what the tests run in.
+    /// Creates a command with this home and without the outer variables of the test environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for name in OUTER_VARIABLES {
@@ -89,7 +88,7 @@ impl TempHome {
         command
     }
 
-    /// The processes that belong to this test and live now, supervisors included.
+    /// Returns the running processes of this test, including supervisors.
     pub fn processes(&self) -> Vec<Process> {
         let path = self.folder.path().to_string_lossy().into_owned();
         let variable = format!("HOMING_HOME={}", self.path().display());
@@ -101,7 +100,7 @@ impl TempHome {
         })
     }
 
-    /// Those of them that carry the mark.
+    /// Returns the running processes with the mark.
     pub fn marked(&self) -> Vec<Process> {
         self.processes().into_iter().filter(|process| process.command_line.contains(&self.mark)).collect()
     }
@@ -109,7 +108,7 @@ impl TempHome {
 
 impl Drop for TempHome {
     fn drop(&mut self) {
-        let give_up_at = Instant::now() + if std::thread::panicking() { Duration::ZERO } else { GOING };
+        let give_up_at = Instant::now() + if std::thread::panicking() { Duration::ZERO } else { END_TIMEOUT };
         let mut survivors = self.processes();
         while !survivors.is_empty() && Instant::now() < give_up_at {
             std::thread::sleep(Duration::from_millis(5));

@@ -1,5 +1,5 @@
-//! What the tests share: a home of their own that proves at its end that nothing survived, waiting for conditions, texts
-//! taken apart by their frames, and a model for agent harnesses that follows a script.
+//! Shared test utilities: a temporary home that checks for surviving processes on drop, waiting for conditions,
+//! splitting of framed texts, and a scripted model for agent harnesses.
 
 mod delegated_group;
 mod frames;

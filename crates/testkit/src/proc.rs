@@ -1,8 +1,8 @@
-//! Looks through `/proc` without any code of homing: what proves it must not depend on it.
+//! Searches `/proc` without code of homing, so that tests do not depend on the code they test.
 
 use std::fs;
 
-/// A process that was found.
+/// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its process id.
@@ -13,7 +13,7 @@ pub struct Process {
     pub environment: Vec<String>,
 }
 
-/// Every process that has not ended and that `wanted` says yes to.
+/// Returns all processes that have not ended and for which `wanted` returns true.
 pub fn processes_where(wanted: impl Fn(&Process) -> bool) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries

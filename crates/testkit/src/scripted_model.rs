@@ -1,5 +1,5 @@
-//! A model that follows a script, so that real agent harnesses can be driven without any network. It speaks Anthropic
-//! Messages, OpenAI Responses, OpenAI Chat Completions and Gemini, streaming or not, and keeps what it was asked.
+//! A model that follows a script, to test real agent harnesses without a network. It implements Anthropic Messages,
+//! OpenAI Responses, OpenAI Chat Completions and Gemini, with and without streaming, and records its requests.
 
 mod answer;
 mod http;
@@ -15,66 +15,66 @@ use serde_json::{Value, json};
 use answer::Api;
 use request::Request;
 
-/// One rule of the script; the first that fits decides. What fits none is answered with "ok".
+/// One rule of the script. The first matching rule applies; without one, the answer is "ok".
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Rule {
-    /// Text in the newest message.
+    /// Text that the newest message must contain.
     #[serde(rename = "if")]
     pub contains: String,
-    /// Whom that message has to come from; anybody without this.
+    /// Required sender of that message; `None` for any sender.
     pub who: Option<Who>,
-    /// What the model does then.
+    /// The action of the model.
     #[serde(flatten)]
     pub action: Action,
 }
 
-/// Whom a message comes from.
+/// The sender of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
-    /// The user, or whoever writes in that place.
+    /// The user, or another sender with the user role.
     User,
     /// A tool that the model called.
     Tool,
 }
 
-/// What the model does.
+/// The action of the model.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Calls the harness's own shell tool.
+    /// Calls the shell tool of the harness.
     Shell(String),
-    /// Calls a tool of a server by the server's own name for it.
+    /// Calls a tool of an MCP server.
     Call {
-        /// The tool, without what harnesses put before its name.
+        /// The name of the tool, without the prefix of the harness.
         tool: String,
-        /// What it takes; [`JOB_ID`] in it stands for the id in the newest message, behind the word `Job`.
+        /// Its arguments. [`JOB_ID`] is replaced with the id that follows the word `Job` in the newest message.
         arguments: Value,
     },
-    /// Answers, which ends the turn.
+    /// Answers with text, which ends the turn.
     Say(String),
 }
 
 impl Rule {
-    /// What the model does when a message from `who` contains that text.
+    /// Creates a rule: if a message from `who` contains this text, the model performs `action`.
     pub fn new(who: Who, contains: &str, action: Action) -> Rule {
         Rule { contains: contains.to_owned(), who: Some(who), action }
     }
 }
 
-/// Stands for the id of a job in [`Action::Call`].
+/// Placeholder for the id of a job in [`Action::Call`].
 pub const JOB_ID: &str = "JOB_ID";
 
-/// What the model was asked once.
+/// One request to the model.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asked {
-    /// Whom the newest message came from.
+    /// The sender of the newest message.
     pub who: Option<Who>,
-    /// That message.
+    /// The newest message.
     pub text: String,
     /// All messages of the conversation, as JSON.
     pub conversation: String,
-    /// The names of the tools that it could call.
+    /// The names of the available tools.
     pub tools: Vec<String>,
 }
 
@@ -86,10 +86,10 @@ pub struct ScriptedModel {
 }
 
 impl ScriptedModel {
-    /// Starts one on a free port of this machine's loopback.
+    /// Starts a model on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When it cannot listen there.
+    /// If it cannot listen there.
     pub fn start(rules: Vec<Rule>) -> io::Result<ScriptedModel> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let model = ScriptedModel { address: listener.local_addr()?, asked: Arc::default() };
@@ -97,19 +97,19 @@ impl ScriptedModel {
         std::thread::spawn(move || {
             for connection in listener.incoming().filter_map(Result::ok) {
                 let (asked, rules) = (Arc::clone(&asked), Arc::clone(&rules));
-                // A harness that goes away in the middle is nobody's concern here.
+                // Ignore errors: a harness may close the connection at any time.
                 std::thread::spawn(move || drop(serve(connection, &rules, &asked)));
             }
         });
         Ok(model)
     }
 
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// Returns its address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked so far, titles and other requests without tools left out.
+    /// Returns the requests so far, except requests without tools, such as those for titles.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.asked).clone()
     }
@@ -119,7 +119,7 @@ fn lock(asked: &Mutex<Vec<Asked>>) -> MutexGuard<'_, Vec<Asked>> {
     asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers one connection until the other side closes it.
+/// Serves one connection until the client closes it.
 fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> io::Result<()> {
     let mut writer = connection.try_clone()?;
     let mut reader = BufReader::new(connection);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn it_speaks_three_languages_and_keeps_what_it_was_asked() {
+    fn three_apis_are_answered_and_requests_are_recorded() {
         let rules = vec![
             Rule::new(Who::User, "GO", Action::Shell("echo 1".to_owned())),
             Rule::new(Who::Tool, "1", Action::Say("DONE".to_owned())),

@@ -1,18 +1,18 @@
-//! Waiting for conditions: never for a guessed time.
+//! Waits for conditions instead of sleeping for a guessed time.
 
 use std::time::{Duration, Instant};
 
-/// How long a condition has before its test fails. Long, because machines are slow and noisy; nobody waits for it
-/// unless something is wrong.
+/// How long to wait for a condition before the test fails. Long, because machines may be slow; only failing tests
+/// wait this long.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// When it does not hold within [`WAIT_TIMEOUT`].
+/// If it does not hold within [`WAIT_TIMEOUT`].
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up_at = Instant::now() + WAIT_TIMEOUT;

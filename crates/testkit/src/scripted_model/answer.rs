@@ -1,4 +1,4 @@
-//! How each API says an answer, whole or as a stream of events.
+//! Encodes an answer for each API, as one document or as a stream of events.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use super::request::Answer;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// An API that harnesses speak.
+/// A model API.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Api {
     Messages,
@@ -31,12 +31,12 @@ impl Api {
         apis.into_iter().find(|(end, _)| path.ends_with(end)).map(|(_, api)| api)
     }
 
-    /// Whether the address alone asks for a stream.
+    /// Whether the path alone requests a stream.
     pub(super) fn always_streams(self) -> bool {
         matches!(self, Api::StreamGenerateContent)
     }
 
-    /// The answer as one document.
+    /// Encodes the answer as one document.
     pub(super) fn whole(self, answer: &Answer, model: &str) -> Value {
         match self {
             Api::Messages => message(answer, model),
@@ -46,7 +46,7 @@ impl Api {
         }
     }
 
-    /// The answer as events.
+    /// Encodes the answer as events.
     pub(super) fn stream(self, answer: &Answer, model: &str) -> String {
         match self {
             Api::Messages => message_events(answer, model),
@@ -61,7 +61,7 @@ fn id(prefix: &str) -> String {
     format!("{prefix}_{:020}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Events with their kind on a line of its own and in the data too.
+/// Encodes events, with their kind both on the `event` line and in the data.
 fn events(list: Vec<(&str, Value)>) -> String {
     let mut text = String::new();
     for (number, (kind, mut data)) in list.into_iter().enumerate() {

@@ -1,22 +1,22 @@
-//! As much of HTTP/1.1 as the clients of harnesses use.
+//! The subset of HTTP/1.1 that harnesses use.
 
 use std::io::{self, BufRead, Read, Write};
 
 use serde_json::Value;
 
-/// Longest body that is read, in bytes: a long conversation with all its tools.
+/// Maximum size of a request body, in bytes: a long conversation with all tools.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 
-/// A request.
+/// An HTTP request.
 pub(super) struct HttpRequest {
     pub(super) method: String,
-    /// Without the query.
+    /// The path without the query.
     pub(super) path: String,
-    /// `None` where it is no JSON.
+    /// The body; `None` if it is not JSON.
     pub(super) body: Option<Value>,
 }
 
-/// Reads a request; `None` when there are no more.
+/// Reads a request; `None` at the end of the connection.
 pub(super) fn read(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<Option<HttpRequest>> {
     let first = line(reader)?;
     let mut words = first.split_whitespace();
@@ -55,7 +55,7 @@ fn line(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// Writes an answer; only its head where `head_only`.
+/// Writes a response; without the body if `head_only`.
 pub(super) fn write(writer: &mut impl Write, kind: &str, body: &str, head_only: bool) -> io::Result<()> {
     let length = body.len();
     write!(writer, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n")?;

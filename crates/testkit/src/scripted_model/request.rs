@@ -1,4 +1,4 @@
-//! What a harness asks: its newest message and its tools, whichever API it speaks.
+//! Parses the request of a harness in any API: the newest message and the tools.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,22 @@ use serde_json::{Map, Value, json};
 
 use super::{Action, Asked, JOB_ID, Rule, Who};
 
-/// Names of shell tools, in the order in which they are taken.
+/// Names of shell tools, in the order of preference.
 const SHELLS: [&str; 7] =
     ["Bash", "bash", "exec_command", "shell_command", "run_shell_command", "shell", "local_shell"];
 
-/// A request, as far as the script cares.
+/// The parts of a request that the script uses.
 pub(super) struct Request {
     who: Option<Who>,
     text: String,
     conversation: String,
-    /// The properties of each tool.
+    /// The tools, each with its input properties.
     tools: Map<String, Value>,
-    /// The namespace of those tools that have one.
+    /// The namespaces of tools that have one.
     namespaces: HashMap<String, Value>,
 }
 
-/// What the model answers.
+/// The answer of the model.
 pub(super) enum Answer {
     Say(String),
     Call {
@@ -75,7 +75,7 @@ impl Request {
         Asked { who: self.who, text: self.text, conversation: self.conversation, tools }
     }
 
-    /// What the script says to that.
+    /// Returns the answer according to the script.
     pub(super) fn decide(&self, rules: &[Rule]) -> Answer {
         let fits = |rule: &&Rule| {
             self.has_tools()
@@ -90,7 +90,7 @@ impl Request {
         }
     }
 
-    /// Calls a tool of a server, whatever the harness puts before its name.
+    /// Calls a tool of an MCP server, with any prefix that the harness adds to its name.
     fn call(&self, tool: &str, arguments: &Value) -> Answer {
         let is_meant = |name: &&String| {
             name.strip_suffix(tool).is_some_and(|before| !before.ends_with(char::is_alphanumeric))
@@ -106,7 +106,7 @@ impl Request {
         }
     }
 
-    /// The arguments, with the id of the job that the newest message names.
+    /// Replaces the placeholder in the arguments with the job id in the newest message.
     fn filled_in(&self, arguments: &Value) -> Value {
         let behind = self.text.split_once("Job ").map_or("", |(_, behind)| behind);
         let id = behind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -138,7 +138,7 @@ impl Request {
     }
 }
 
-/// Whom a message comes from and what it says; `None` for the model's own.
+/// Returns sender and text of a message; `None` for messages of the model.
 fn sender_and_text(message: &Value) -> Option<(Who, String)> {
     let kind = message["type"].as_str().unwrap_or_default();
     if matches!(kind, "function_call_output" | "custom_tool_call_output") {
