@@ -26,7 +26,7 @@ pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     let is_spared = |pid| pid == myself || is_spared(pid) || procfs::environment_names(pid, JOB_VARIABLE);
     let mut found = HashMap::new();
     for pid in procfs::all_pids() {
-        if !procfs::is_ours(pid) {
+        if !procfs::is_own_user(pid) {
             continue;
         }
         // Read the start time before the environment: if the pid is reused between the two, no process is signalled.

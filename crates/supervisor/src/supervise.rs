@@ -115,7 +115,7 @@ fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> 
 /// Detaches from the launcher: its session and terminal, its descriptors, its working directory, and its control
 /// group if that belongs to a job. Becomes the subreaper of all descendants. Returns the new control groups of this
 /// process.
-#[allow(unsafe_code, reason = "closing descriptors that nobody owns")]
+#[allow(unsafe_code, reason = "closes descriptors without owners")]
 fn detach() -> OwnGroups {
     // SAFETY: the process does this first; it has not opened anything.
     unsafe { close_inherited_descriptors() };

@@ -10,7 +10,7 @@ use crate::{DiskError, crash_point};
 
 /// How often, and at which interval, a spec must be missing before its job counts as removed. A file that is replaced
 /// may be missing briefly.
-const REMOVAL_LOOKS: u32 = 10;
+const REMOVAL_CHECKS: u32 = 10;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// One supervised job.
@@ -24,7 +24,7 @@ pub(crate) struct Supervision {
 impl Supervision {
     /// Whether the job was removed. A job exists if and only if its spec exists.
     pub(crate) fn is_removed(&self) -> bool {
-        for _ in 0..REMOVAL_LOOKS {
+        for _ in 0..REMOVAL_CHECKS {
             if !self.directory.lacks(SPEC) {
                 return false;
             }

@@ -27,7 +27,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 const ASSUMED_GRACE: Duration = Duration::from_secs(10);
 
 /// How often to check whether a process whose files are closed has exited, and the pause between two checks.
-const EXIT_LOOKS: u32 = 50;
+const EXIT_CHECKS: u32 = 50;
 const EXIT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether the recorded supervisor is running and has the job's directory open. It then supervises the job, even if
@@ -41,14 +41,14 @@ pub(crate) fn is_supervised(directory: &Directory) -> bool {
         return false;
     }
     let pid = started.supervisor.pid;
-    for _ in 0..EXIT_LOOKS {
+    for _ in 0..EXIT_CHECKS {
         if !started.supervisor.is_alive() {
             return false;
         }
         match open_files(pid) {
             Ok(files) => return files.iter().any(|file| file.identity() == Some((held.st_dev, held.st_ino))),
             // The process belongs to another user, whose open files are hidden.
-            Err(_) if !procfs::is_ours(pid) => return true,
+            Err(_) if !procfs::is_own_user(pid) => return true,
             // The kernel hides the open files of an exiting process. Wait until it has exited.
             Err(_) => std::thread::sleep(EXIT_PAUSE),
         }
@@ -80,7 +80,7 @@ pub fn find_unlinked_supervisors(jobs: &Directory) -> Vec<UnlinkedSupervisor> {
 
 fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor> {
     let (started_at, job) = supervisor_arguments(pid)?;
-    if !procfs::is_ours(pid) {
+    if !procfs::is_own_user(pid) {
         return None;
     }
     let process = ProcessIdentity::of(pid)?;
@@ -95,12 +95,12 @@ fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor>
     // A supervisor opens its job directory first, and other directories only briefly.
     let held = directories.into_iter().next()?;
     let was_in_jobs = held.identity_of("..") == Some((here.st_dev, here.st_ino));
-    let is_ours = was_in_jobs
+    let belongs_to_home = was_in_jobs
         || (shares_namespace(pid, "mnt")
             && started_at.parent().and_then(identity) == Some((here.st_dev, here.st_ino))
             && !is_home_job(&held, job));
     // Check liveness last: it proves that all data above is from this process.
-    (is_ours && process.is_alive()).then(|| UnlinkedSupervisor {
+    (belongs_to_home && process.is_alive()).then(|| UnlinkedSupervisor {
         job,
         process,
         directory: held.name.clone(),

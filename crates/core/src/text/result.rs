@@ -309,8 +309,8 @@ pub(super) mod tests {
     }
 
     /// Whether homing writes each of these lines about a job.
-    pub(in crate::text) fn only_our_lines(outside: &str) -> bool {
-        let ours = [
+    pub(in crate::text) fn only_homing_lines(outside: &str) -> bool {
+        let prefixes = [
             "Background job 3f9c0a1b2c4d ",
             "Command: ",
             "Name: ",
@@ -324,7 +324,9 @@ pub(super) mod tests {
         ];
         let dropped = "bytes of output could not be stored because the disk was full.";
         outside.split(is_line_break).all(|line| {
-            line.is_empty() || line.ends_with(dropped) || ours.iter().any(|begin| line.starts_with(begin))
+            line.is_empty()
+                || line.ends_with(dropped)
+                || prefixes.iter().any(|prefix| line.starts_with(prefix))
         })
     }
 
@@ -340,12 +342,12 @@ pub(super) mod tests {
             let excerpt = OutputExcerpt { head: head.into(), skipped_bytes, tail: tail.into() };
             if let Ok(text) = result_text(&job, &excerpt, limit, NONCE) {
                 let outside = outside(&text, NONCE);
-                prop_assert!(only_our_lines(&outside), "{text}");
+                prop_assert!(only_homing_lines(&outside), "{text}");
             }
         }
 
         #[test]
-        fn the_result_stays_within_its_limit(
+        fn result_stays_within_its_limit(
             job in hostile_job(),
             head in prop::collection::vec(any::<u8>(), 0..3_000),
             tail in prop::collection::vec(any::<u8>(), 0..3_000),

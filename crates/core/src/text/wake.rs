@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::text::UNTRUSTED;
     use crate::text::frame::tests::{NONCE, hostile_text, outside};
-    use crate::text::result::tests::{hostile_job, job, only_our_lines, whole};
+    use crate::text::result::tests::{hostile_job, job, only_homing_lines, whole};
     use crate::{JobCommand, Timestamp};
 
     fn options(format: WakeFormat, needs_acknowledgement: bool) -> WakeTextOptions {
@@ -314,9 +314,9 @@ mod tests {
                 let about: String = outside
                     .split_inclusive('\n')
                     .filter(|line| !["homing: ", "This message is from homing", "Acknowledge this", "To read more of"]
-                        .iter().any(|ours| line.starts_with(ours)))
+                        .iter().any(|prefix| line.starts_with(prefix)))
                     .collect();
-                prop_assert!(only_our_lines(&about), "{text}");
+                prop_assert!(only_homing_lines(&about), "{text}");
                 prop_assert!(outside.lines().filter(|line| *line == UNTRUSTED).count() <= jobs.len(), "{text}");
             }
             if let Ok(text) = wake_text(&jobs, &options(WakeFormat::TaskNotification, needs_acknowledgement)) {
@@ -330,7 +330,7 @@ mod tests {
         }
 
         #[test]
-        fn a_wake_stays_within_its_limit(jobs in hostile_jobs(), needs_acknowledgement in any::<bool>()) {
+        fn wake_stays_within_its_limit(jobs in hostile_jobs(), needs_acknowledgement in any::<bool>()) {
             for format in [WakeFormat::Plain, WakeFormat::TaskNotification] {
                 let Ok(text) = wake_text(&jobs, &options(format, needs_acknowledgement)) else { continue };
                 prop_assert!(text.chars().count() <= RESULT_LIMIT_CHARS, "{} characters", text.chars().count());
@@ -338,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn a_wake_of_many_jobs_stays_within_its_limit(
+        fn wake_of_many_jobs_stays_within_its_limit(
             count in 1usize..=WAKE_LIMIT_JOBS,
             output in "[<&>a\n-]{0,3000}",
             command in "[<&a ]{1,3000}x",

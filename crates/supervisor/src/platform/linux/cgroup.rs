@@ -75,8 +75,8 @@ impl Cgroup {
     /// Returns the recorded group of a job if it still exists.
     pub fn existing(path: &str, id: JobId) -> Option<Cgroup> {
         let path = PathBuf::from(path);
-        let is_ours = path.file_name().is_some_and(|name| name == format!("{PREFIX}{id}").as_str());
-        (is_ours && path.join("cgroup.kill").exists()).then_some(Cgroup { path })
+        let is_group_of_job = path.file_name().is_some_and(|name| name == format!("{PREFIX}{id}").as_str());
+        (is_group_of_job && path.join("cgroup.kill").exists()).then_some(Cgroup { path })
     }
 
     /// Returns its directory.

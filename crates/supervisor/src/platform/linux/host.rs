@@ -82,7 +82,7 @@ impl RunBy {
     pub fn relation_to(&self, other: &RunBy, on_network: bool) -> Relation {
         if self.boot_id == other.boot_id {
             return match (self.pid_namespace, other.pid_namespace) {
-                (Some(ours), Some(theirs)) if ours == theirs => Relation::SamePidNamespace,
+                (Some(own), Some(other)) if own == other => Relation::SamePidNamespace,
                 _ => Relation::SameKernel,
             };
         }
@@ -114,7 +114,7 @@ fn bounded(name: &str) -> String {
 
 /// Returns the pid namespace of this process; `None` if `/proc` shows another one, in which pids have other meanings.
 pub fn own_pid_namespace() -> Option<PidNamespace> {
-    if !procfs::is_our_own() {
+    if !procfs::shows_own_pid_namespace() {
         return None;
     }
     let inode = fs::metadata("/proc/self/ns/pid").ok()?.ino();

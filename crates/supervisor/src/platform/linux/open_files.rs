@@ -62,7 +62,7 @@ pub fn open_files(pid: u32) -> io::Result<Vec<OpenFile>> {
 
 /// Whether a process is in the same namespace of this kind (`mnt`, `pid`, …; namespaces(7)) as this process.
 pub fn shares_namespace(pid: u32, kind: &str) -> bool {
-    let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
-    let ours = fs::read_link(format!("/proc/self/ns/{kind}"));
-    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours)
+    let other = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+    let own = fs::read_link(format!("/proc/self/ns/{kind}"));
+    matches!((other, own), (Ok(other), Ok(own)) if other == own)
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// How often, and at which interval, to read a process again that is executing execve(2).
-const EXEC_LOOKS: u32 = 200;
+const EXEC_READS: u32 = 200;
 const EXEC_PAUSE: Duration = Duration::from_millis(1);
 
 /// The fields of `/proc/PID/stat` (proc_pid_stat(5)).
@@ -165,7 +165,7 @@ pub fn all_pids() -> Vec<u32> {
 }
 
 /// Whether the process belongs to this user.
-pub fn is_ours(pid: u32) -> bool {
+pub fn is_own_user(pid: u32) -> bool {
     fs::metadata(format!("/proc/{pid}"))
         .is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
 }
@@ -195,7 +195,7 @@ fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
 /// environment nor arguments, so this waits until execve(2) has finished.
 fn environment(pid: u32) -> Vec<u8> {
     let mut without = 0;
-    for _ in 0..EXEC_LOOKS {
+    for _ in 0..EXEC_READS {
         let task = live_task(pid);
         let environment = read_at_once(&format!("{task}/environ"), 128 << 10).unwrap_or_default();
         if !environment.is_empty() {
@@ -234,7 +234,7 @@ fn live_task(pid: u32) -> String {
 
 /// Whether `/proc` shows the pid namespace of this process. A container may mount the `/proc` of another namespace,
 /// in which pids have other meanings.
-pub fn is_our_own() -> bool {
+pub fn shows_own_pid_namespace() -> bool {
     fail::fail_point!("foreign_proc", |_| false);
     let own = fs::read_link("/proc/self").ok();
     own.and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())

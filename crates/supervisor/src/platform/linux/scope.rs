@@ -315,8 +315,8 @@ mod tests {
         let none: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let arguments = ("homing-0123456789ab.scope", "fail", properties, none);
         let wanted = to_bytes(Context::new(NATIVE_ENDIAN, 0), &arguments).expect("it can be written");
-        let ours = scope_arguments("homing-0123456789ab.scope", "homing job: it's é", 4242);
-        assert_eq!(ours.bytes(), &wanted[..]);
+        let actual = scope_arguments("homing-0123456789ab.scope", "homing job: it's é", 4242);
+        assert_eq!(actual.bytes(), &wanted[..]);
     }
 
     #[test]
