@@ -33,8 +33,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The answer of a supervisor to its launcher. The result itself is in the record.
 pub const ANSWER: &[u8] = b"!";
 
-/// Detaches from the process that started this one, which becomes a child of init. Call it before anything else, in a
-/// process that was started for this.
+/// Daemonizes: continues in a child and exits in the parent, so that init adopts the child. Call it before anything
+/// else, in a process that was started for this.
 #[allow(unsafe_code, reason = "fork(2)")]
 pub fn daemonize() {
     // SAFETY: the process does this first; it has not started a thread.

@@ -14,7 +14,7 @@ pub struct Unframed {
 /// Splits a text by its frames.
 ///
 /// # Panics
-/// Panics unless each frame is closed exactly once and its nonce does not occur elsewhere.
+/// If a frame is not closed exactly once, or its nonce occurs elsewhere.
 #[track_caller]
 pub fn unframe(text: &str) -> Unframed {
     let mut unframed = Unframed { outside: String::new(), inside: String::new(), nonces: Vec::new() };

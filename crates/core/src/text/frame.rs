@@ -82,7 +82,7 @@ pub(super) mod tests {
     /// The part of a text that is outside its frames.
     ///
     /// # Panics
-    /// Panics unless every frame is closed exactly once, by its nonce.
+    /// If a frame is not closed exactly once, by its nonce.
     pub(in crate::text) fn outside(text: &str, nonce: FrameNonce) -> String {
         let (begin, end) = (format!("----- BEGIN {nonce} -----"), format!("----- END {nonce} -----"));
         let mut outside = String::new();

@@ -77,7 +77,8 @@ pub struct GatedChild {
 }
 
 /// Forks a child that waits at a gate. It has its own session, default signal handlers, `/dev/null` as standard
-/// input, and `output` as standard output and error. The kernel kills it when this process dies.
+/// input, `output` as standard output and error, and no other descriptors after execve. The kernel kills it when this
+/// process dies.
 ///
 /// # Errors
 /// If the limit of processes or descriptors is reached.
