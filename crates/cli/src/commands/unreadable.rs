@@ -18,12 +18,11 @@ pub(super) fn note_unreadable_among(homing: &Homing, filter: impl Fn(JobId) -> b
     jobs.retain(|job| filter(job.id));
     for job in jobs.iter().take(MAX_NAMED) {
         let message = format!("job {} cannot be read: {}", job.id, job.reason);
-        match job.may_pass {
-            true => note_with_hint(&message, "the monitor tries again; run homing doctor to check all jobs"),
-            false => {
-                note_with_hint(&message, "homing does not change it; run homing doctor to check all jobs")
-            }
-        }
+        let hint = match job.may_pass {
+            true => "the monitor tries again; run homing doctor to check all jobs",
+            false => "homing does not change it; run homing doctor to check all jobs",
+        };
+        note_with_hint(&message, hint);
     }
     if let Some(more @ 1..) = jobs.len().checked_sub(MAX_NAMED) {
         note(&format!("{more} more jobs cannot be read"));
