@@ -165,7 +165,7 @@ fn errors_do_not_disturb_the_harness() {
     let setup = Setup::new();
     let fine = stop(SESSION).to_string();
     for (arguments, input, reason) in [
-        (vec!["claude-code"], "no JSON", "no JSON"),
+        (vec!["claude-code"], "no JSON", "is not JSON"),
         (vec!["claude-code"], "{}", "no session"),
         (vec!["pigeon"], fine.as_str(), "no hooks for \"pigeon\""),
         (vec![], fine.as_str(), "no hooks for"),

@@ -80,7 +80,7 @@ fn a_job_with_kept_leftovers_is_told_when_its_main_process_ends() {
         .leftovers(LeftoverPolicy::Keep);
     let id = setup.homing.launch(spec).expect("it is launched").id;
     let received = setup.sink.wait_for(1);
-    assert!(received[0].text.contains("left running"), "{received:#?}");
+    assert!(received[0].text.contains("still running"), "{received:#?}");
     setup.homing.kill(id, homing::KilledBy::Operator).expect("what it kept can be ended");
     monitor.stop();
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Asked, JOB_ID, Rule, Who};
+use super::rule::{Action, Asked, JOB_ID, Rule, Who};
 
 /// Names of shell tools, in the order of preference.
 const SHELLS: [&str; 7] =
