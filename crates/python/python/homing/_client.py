@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._wakes import Dispatcher, WakeStream
 
 CONFIGURED: Final = "configured"
-"""As the configuration says, and without one as README.md lists the defaults."""
+"""Read the configuration of the user; without one, use the defaults that docs/configuration.md lists."""
 
 
 class Homing:
