@@ -239,7 +239,7 @@ def test_waiting_for_a_wake_with_a_time_limit_again_and_again_keeps_nothing(home
             for _ in range(200):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(anext(stream), 0.001)
-            assert len(stream._dispatcher._takers) <= 1
+            assert len(stream._dispatcher._claimants) <= 1
             job = await asyncio.to_thread(over, homing)
             await (await anext(stream)).acknowledge()
             assert told(homing, job)
