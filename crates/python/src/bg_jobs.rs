@@ -26,7 +26,8 @@ pub(crate) struct Script {
     timeout_ms: Option<u64>,
 }
 
-/// Launches a script for a session of the host. It does not belong to an agent harness, whatever the environment says.
+/// Launches a script for a session of the host. It does not belong to an agent harness, whatever the environment
+/// says.
 #[pyfunction]
 pub(crate) fn bg_launch<'py>(py: Python<'py>, home: &Home, script: Script) -> Result<Bound<'py, PyDict>> {
     let limit =

@@ -64,8 +64,8 @@ impl Follower {
         self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter lock.
-    /// A signal handler that raises ends the wait.
+    /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter
+    /// lock. A signal handler that raises ends the wait.
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<Piece<'py>>> {
         loop {
             match self.take(py)? {

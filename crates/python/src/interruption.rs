@@ -1,6 +1,6 @@
 //! Lets a Python signal handler end a wait without polling. Python writes to a pipe when a signal arrives
-//! (`signal.set_wakeup_fd`), in whichever thread. Handlers run in the main thread only, so waits in other threads are not
-//! interrupted, as in the rest of Python.
+//! (`signal.set_wakeup_fd`), in whichever thread. Handlers run in the main thread only, so waits in other threads are
+//! not interrupted, as in the rest of Python.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -83,8 +83,8 @@ struct SignalPipe {
 }
 
 impl SignalPipe {
-    /// Creates the pipe and registers it. `None` outside the main thread, where Python refuses it, and if the process has no
-    /// descriptor left. Then only a signal that interrupts this thread ends a wait.
+    /// Creates the pipe and registers it. `None` outside the main thread, where Python refuses it, and if the process
+    /// has no descriptor left. Then only a signal that interrupts this thread ends a wait.
     fn open(py: Python<'_>) -> Option<SignalPipe> {
         let (readable, writable) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         let previous = set_wakeup_fd(py, writable.as_raw_fd()).ok()?;

@@ -1,8 +1,8 @@
-//! The extension `homing._homing`: the library as Python objects, without policy. The modules in `python/homing` are the
-//! public interface.
+//! The extension `homing._homing`: the library as Python objects, without policy. The modules in `python/homing` are
+//! the public interface.
 //!
-//! Threads of this crate never call into Python. They put messages into a queue and make a descriptor readable, so the
-//! interpreter can exit at any time.
+//! Threads of this crate never call into Python. They put messages into a queue and make a descriptor readable, so
+//! the interpreter can exit at any time.
 
 mod bg_jobs;
 mod errors;

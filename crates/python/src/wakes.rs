@@ -1,5 +1,5 @@
-//! Wakes for consumers in Python. A monitor runs in its own thread and puts messages into a queue. A descriptor is readable
-//! while the queue has messages. The thread never calls into Python.
+//! Wakes for consumers in Python. A monitor runs in its own thread and puts messages into a queue. A descriptor is
+//! readable while the queue has messages. The thread never calls into Python.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
