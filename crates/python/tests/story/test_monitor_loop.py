@@ -1,4 +1,4 @@
-"""The monitor loop of the examples, with an agent that writes down what it is told."""
+"""The monitor loop of the examples, with an agent that stores the texts it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from story.backend import Backend
 
 MONITOR_LOOP = Path(__file__).resolve().parents[4] / "examples" / "python" / "monitor_loop.py"
 
-# Exits as the file `exit-SESSION` says, and notes every attempt; each note is one file, so that none is half.
+# Exits with the status in the file `exit-SESSION` and stores every attempt in its own file, so that none is incomplete.
 AGENT = """
 import json, os, sys, uuid
 session, text = os.environ["HOMING_SESSION"], sys.stdin.read()
@@ -54,13 +54,13 @@ class Loop:
         )
 
     def kill(self) -> str:
-        """Ends it as a crash does. Returns what it said on standard error."""
+        """Kills it, like a crash. Returns its standard error."""
         assert self._process is not None
         self._process.kill()
         return self._process.communicate(timeout=DEADLINE)[1].decode()
 
     def answer_with(self, session: str, status: int | None) -> None:
-        """Has the agent of a session exit with a status from now on; `None` is as if nothing had been said."""
+        """Sets the exit status of the agent of a session; `None` resets it."""
         path = self.notes / f"exit-{session}"
         if status is None:
             path.unlink()
@@ -70,7 +70,7 @@ class Loop:
         new.rename(path)
 
     def told(self, session: str | None = None) -> Told:
-        """What agents were told: session, text and the status that they exited with."""
+        """The attempts of all agents: session, text and exit status."""
         notes: Told = [tuple(json.loads(note.read_text())) for note in self.notes.glob("*.note")]
         return [note for note in notes if session in (None, note[0])]
 
@@ -87,12 +87,12 @@ def loop(drop_in: Backend) -> Iterator[Loop]:
 
 
 def launch(loop: Loop, session: str, command: str = "true") -> str:
-    """Launches a job. Its result says what session it is for."""
+    """Launches a job whose output names its session."""
     code = f"answer(bg_jobs.launch('echo for {session}.; {command}', {session!r})['id'])"
     return str(loop.backend.run(code))
 
 
-def test_every_session_is_told_of_its_jobs_once(loop: Loop) -> None:
+def test_every_session_is_notified_once(loop: Loop) -> None:
     for number in range(6):
         launch(loop, f"chat-{number % 3}", f"exit {number}")
     wait_until(lambda: len(loop.told()) == 6 and loop.due() == 0, "all are told")
@@ -105,7 +105,7 @@ def test_every_session_is_told_of_its_jobs_once(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("status", [75, 1], ids=["busy", "failing"])
-def test_an_agent_that_cannot_now_is_told_later_and_holds_up_nobody(loop: Loop, status: int) -> None:
+def test_a_busy_agent_is_notified_later_and_delays_no_other(loop: Loop, status: int) -> None:
     loop.answer_with("chat-1", status)
     launch(loop, "chat-1")
     wait_until(lambda: len(loop.told("chat-1")) >= 2, "it is tried again")
@@ -117,7 +117,7 @@ def test_an_agent_that_cannot_now_is_told_later_and_holds_up_nobody(loop: Loop, 
     assert Counter(one for _, _, one in loop.told("chat-1"))[0] == 1
 
 
-def test_a_session_that_is_gone_is_not_told_again(loop: Loop) -> None:
+def test_a_session_that_is_gone_is_not_notified_again(loop: Loop) -> None:
     loop.answer_with("chat-1", 69)
     launch(loop, "chat-1")
     wait_until(lambda: loop.told("chat-1"), "the agent is asked")
@@ -132,7 +132,7 @@ def test_a_failing_agent_is_reported(loop: Loop) -> None:
     assert f"job {id}: the agent failed with 3" in loop.kill()
 
 
-def test_a_loop_that_is_killed_again_and_again_loses_nothing(loop: Loop) -> None:
+def test_a_loop_that_is_killed_repeatedly_loses_nothing(loop: Loop) -> None:
     code = """
     for number in range(30):
         session = f"chat-{number % 7}"
@@ -147,7 +147,7 @@ def test_a_loop_that_is_killed_again_and_again_loses_nothing(loop: Loop) -> None
         loop.start()
 
     def heard() -> list[tuple[str, str]]:
-        # An agent whose loop died before it said anything has heard nothing.
+        # An agent without an exit status died with its loop and does not count.
         return [(session, text) for session, text, _ in loop.told() if text]
 
     # The agent of a loop that was killed may still be writing.
