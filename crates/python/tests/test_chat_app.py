@@ -152,7 +152,7 @@ def test_a_server_that_is_killed_repeatedly_loses_and_repeats_nothing(
         server.start()
     transcripts = {}
     for session in sessions:
-        all_told(jobs, session)
+        all_notified(jobs, session)
         transcripts[session] = server.transcript(session)
     print(f"{rounds} rounds, {sum(accepted.values())} jobs, sessions were killed after {interrupted}")
 
@@ -160,8 +160,8 @@ def test_a_server_that_is_killed_repeatedly_loses_and_repeats_nothing(
         said = "".join(str(sender)[0] for sender in senders(transcript))
         assert re.fullmatch("(pcra|wa)*", said), f"{session}: every message is answered once: {said}"
         launched = jobs.list(session=session)
-        told = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
-        assert told == {job.id: 1 for job in launched}, f"{session}: each job is told exactly once"
+        delivered = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
+        assert delivered == {job.id: 1 for job in launched}, f"{session}: each job is delivered exactly once"
         calls = Counter(f"call-{message.id}" for message in transcript if message.is_from("call"))
         assert calls == Counter(job.key for job in launched), f"{session}: each call launched one job"
         assert len(calls) == accepted[session], f"{session}: each message that was accepted is there"
@@ -175,12 +175,12 @@ def last_senders(database: Path) -> list[str]:
         return [sender for (sender,) in connection.execute(last)]
 
 
-def all_told(jobs: Homing, session: str) -> None:
-    def are_told() -> bool:
+def all_notified(jobs: Homing, session: str) -> None:
+    def are_notified() -> bool:
         launched: list[Job] = jobs.list(session=session)
         return all(job.follow_up.state == "acknowledged" for job in launched)
 
-    wait_until(are_told, f"{session} was told of everything")
+    wait_until(are_notified, f"{session} was notified of everything")
 
 
 def test_a_deleted_session_is_not_woken(server: Server, jobs: Homing, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_two_sessions_never_see_each_others_results(server: Server, jobs: Homing
     for session in sessions:
         server.transcript(session)
         assert len(jobs.list(session=session)) == 4
-        all_told(jobs, session)
+        all_notified(jobs, session)
     for session, name in sessions.items():
         transcript = server.transcript(session)
         other = "pear" if name == "apple" else "apple"
