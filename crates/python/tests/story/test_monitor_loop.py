@@ -33,7 +33,7 @@ os.rename(f"{note}.new", f"{note}.note")
 sys.exit(status)
 """
 
-Told = list[tuple[str, str, int]]
+Attempts = list[tuple[str, str, int]]
 
 
 class Loop:
@@ -69,9 +69,9 @@ class Loop:
         new.write_text(str(status))
         new.rename(path)
 
-    def attempts(self, session: str | None = None) -> Told:
+    def attempts(self, session: str | None = None) -> Attempts:
         """The attempts of all agents: session, text and exit status."""
-        notes: Told = [tuple(json.loads(note.read_text())) for note in self.notes.glob("*.note")]
+        notes: Attempts = [tuple(json.loads(note.read_text())) for note in self.notes.glob("*.note")]
         return [note for note in notes if session in (None, note[0])]
 
     def due(self) -> int:
@@ -147,14 +147,14 @@ def test_a_loop_that_is_killed_repeatedly_loses_nothing(loop: Loop) -> None:
         loop.start()
 
     def completed() -> list[tuple[str, str]]:
-        # An agent without an exit status died with its loop and does not count.
+        # An attempt without a text died with its loop and does not count.
         return [(session, text) for session, text, _ in loop.attempts() if text]
 
     # The agent of a loop that was killed may still be writing.
     wait_until(lambda: len({text for _, text in completed()}) == 30, "all 30 are notified")
     for number in range(30):
         session = f"chat-{number % 7}"
-        told = [one for one, text in completed() if text.endswith(f"Output:\nfor {session}. number {number}.\n")]
+        statuses = [one for one, text in completed() if text.endswith(f"Output:\nfor {session}. number {number}.\n")]
         # Perhaps twice: where the loop died between the agent's turn and the mark.
-        assert told and set(told) == {session}
+        assert statuses and set(statuses) == {session}
     assert all(f"for {session}. " in text for session, text in completed())
