@@ -107,5 +107,5 @@ def test_omitted_output_is_named(homing: Homing) -> None:
 def test_following_an_unknown_job_is_an_error(homing: Homing) -> None:
     with pytest.raises(NoSuchJob):
         homing.follow("00000000")
-    with pytest.raises(InvalidRequest, match="not negative"):
+    with pytest.raises(InvalidRequest, match="not be negative"):
         homing.launch("true").follow(-1)
