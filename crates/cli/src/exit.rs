@@ -1,4 +1,4 @@
-//! What a command ends with: its exit status, and how an error is told. Decides nothing about jobs.
+//! Exit statuses, and how errors and notes are printed. Contains no rules about jobs.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,41 +11,41 @@ use crate::render::{indented, print_json};
 
 /// The operation failed.
 pub(crate) const FAILED: u8 = 1;
-/// What was asked makes no sense.
+/// The arguments are invalid.
 const USAGE: u8 = 2;
-/// There is no such job.
+/// The job does not exist.
 const NO_SUCH_JOB: u8 = 3;
-/// Several jobs could be meant.
+/// The id prefix matches several jobs.
 const AMBIGUOUS_JOB: u8 = 4;
-/// The job is not over yet: "try again later" (EX_TEMPFAIL of sysexits.h).
+/// The job has not finished: "try again later" (EX_TEMPFAIL of sysexits.h).
 pub(crate) const NOT_FINISHED: u8 = 75;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library says so.
+    /// An error of the library.
     Library(Box<Error>),
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     Usage {
-        /// A name for programs.
+        /// Error code for programs.
         code: &'static str,
         /// What is wrong.
         message: String,
         /// What the user can do.
         hint: Option<String>,
     },
-    /// It was not done, for a reason that is no error of the library.
+    /// The command refused to act, for a reason outside the library.
     Refused {
-        /// A name for programs.
+        /// Error code for programs.
         code: &'static str,
         /// What is wrong.
         message: String,
         /// What the user can do.
         hint: Option<String>,
     },
-    /// What was to be written could not be.
+    /// Writing the output failed.
     Write(io::Error),
-    /// Whoever read standard output has had enough, as in `homing list | head -1`.
+    /// The reader closed standard output, as in `homing list | head -1`.
     ReaderGone,
 }
 
@@ -88,7 +88,7 @@ fn status_of(error: &Error) -> u8 {
     }
 }
 
-/// A failure for programs.
+/// An error as JSON.
 #[derive(Serialize)]
 struct ErrorDocument<'a> {
     error: ErrorBody<'a>,
@@ -101,7 +101,7 @@ struct ErrorBody<'a> {
     hint: Option<&'a str>,
 }
 
-/// Tells of a failure, and returns the status to exit with.
+/// Prints a failure, and returns the exit status.
 pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
     let status = ExitCode::from(failure.status());
     let (code, message, hint) = match failure {
@@ -109,35 +109,35 @@ pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
         Failure::Usage { code, message, hint } | Failure::Refused { code, message, hint } => {
             (*code, message.clone(), hint.clone())
         }
-        Failure::Write(error) => ("write", format!("cannot write the answer: {error}"), None),
+        Failure::Write(error) => ("write", format!("cannot write the output: {error}"), None),
         Failure::ReaderGone => return status,
     };
     let body = ErrorBody { code, message: &message, hint: hint.as_deref() };
-    // Where standard output takes no document, standard error is what is left.
-    let takes_documents = as_json && !matches!(failure, Failure::Write(_));
-    if !takes_documents || print_json(&ErrorDocument { error: body }).is_err() {
+    // If standard output cannot be written, fall back to standard error.
+    let can_print_json = as_json && !matches!(failure, Failure::Write(_));
+    if !can_print_json || print_json(&ErrorDocument { error: body }).is_err() {
         print_message("error", &message, hint.as_deref());
     }
     status
 }
 
-/// Says on standard error what went wrong, where standard output has its answer already.
-pub(crate) fn complain(message: &str) {
+/// Prints an error on standard error, in addition to the output of the command.
+pub(crate) fn print_error(message: &str) {
     print_message("error", message, None);
 }
 
-/// Says on standard error what happens.
+/// Prints a message on standard error.
 pub(crate) fn say(message: &str) {
-    // Nobody is left to hear of a failure here.
+    // A failure to write to standard error cannot be reported.
     let _ = writeln!(anstream::stderr().lock(), "homing: {message}");
 }
 
-/// Says something worth knowing on standard error.
+/// Prints a note on standard error.
 pub(crate) fn note(message: &str) {
     print_message("note", message, None);
 }
 
-/// The same, and what can be done about it.
+/// Prints a note with a hint on standard error.
 pub(crate) fn note_with_hint(message: &str, hint: &str) {
     print_message("note", message, Some(hint));
 }
@@ -145,7 +145,8 @@ pub(crate) fn note_with_hint(message: &str, hint: &str) {
 fn print_message(kind: &str, message: &str, hint: Option<&str>) {
     let style = if kind == "error" { ERROR } else { HINT };
     let mut stderr = anstream::stderr().lock();
-    // Messages quote paths and arguments, which may hold anything. Nobody is left to hear of a failure here.
+    // Messages quote paths and arguments, which may contain control characters. A failure to write to standard error
+    // cannot be reported.
     let _ = writeln!(stderr, "homing: {style}{kind}:{style:#} {}", indented(message));
     if let Some(hint) = hint {
         let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {}", indented(hint));

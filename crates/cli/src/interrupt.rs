@@ -1,5 +1,5 @@
-//! Signals that ask a command to end. While a command waits, they end the waiting, never the job, and the command says so;
-//! a monitor is stopped in good order.
+//! Handles signals that ask a command to end. They stop a wait, never the job, and the command prints that the job
+//! keeps running. They stop a monitor cleanly.
 
 use std::io::{IsTerminal, Write};
 
@@ -8,22 +8,22 @@ use homing_supervisor::platform::signals::while_blocked;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Exit status of a process that ended because of a signal, as shells show it: 128 + its number.
+/// Base of the exit status of a process ended by a signal, as shells report it: 128 + signal number.
 const SIGNAL_STATUS: i32 = 128;
 
-/// From now on, lets Ctrl-C, SIGTERM and SIGHUP end this process with a sentence about the jobs it waited for. A signal that
+/// Makes Ctrl-C, SIGTERM and SIGHUP end this process with a message that names the jobs it waits for. A signal that
 /// the caller ignores (`nohup`, a background command of a script) stays ignored.
 pub(crate) fn explain_interrupt(jobs: &[JobId]) {
     let (what, hint) = match jobs {
         [id] => (
             format!("job {id} keeps running"),
-            format!("homing output --follow {id} shows it, homing kill {id} ends it"),
+            format!("run homing output --follow {id} to see its output, or homing kill {id} to stop it"),
         ),
         ids => {
             let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
             (
                 format!("jobs {} keep running", names.join(", ")),
-                "homing list shows them, homing kill JOB ends one".to_owned(),
+                "run homing list to see them, or homing kill JOB to stop one".to_owned(),
             )
         }
     };
@@ -32,7 +32,7 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
     signals.retain(|signal| ignored & (1 << (signal - 1)) == 0);
     on_signals(&signals, move |signal| {
         let mut stderr = std::io::stderr().lock();
-        // A terminal has just shown ^C. Where the terminal is gone (SIGHUP), nobody is left to hear of a failure to write.
+        // The terminal has just printed ^C. After SIGHUP the terminal is gone, so ignore write errors.
         let line_end = if signal == SIGINT && stderr.is_terminal() { "\n" } else { "" };
         let _ = writeln!(stderr, "{line_end}homing: stopped waiting; {what}");
         let _ = writeln!(stderr, "hint: {hint}");
@@ -40,8 +40,8 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
     });
 }
 
-/// The signals that this process ignores, as a set of bits: signal n is bit n - 1 (`SigIgn`, proc_pid_status(5)). Empty
-/// where the kernel does not say.
+/// The signals that this process ignores, as a bit set: signal n is bit n - 1 (`SigIgn`, proc_pid_status(5)). Empty
+/// if the kernel does not provide it.
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status
@@ -50,8 +50,8 @@ fn ignored_signals() -> u64 {
         .unwrap_or_default()
 }
 
-/// From now on, SIGTERM and Ctrl-C stop a monitor: the first waits for sinks at work, the second does not, and the
-/// third ends this process whatever it does.
+/// Makes SIGTERM and Ctrl-C stop a monitor. After the first signal the monitor waits for running sinks, after the
+/// second it does not; the third ends this process immediately.
 pub(crate) fn stop_on_signals(monitor: MonitorHandle) {
     let mut received = 0;
     on_signals(&[SIGINT, SIGTERM], move |signal| {
@@ -63,36 +63,38 @@ pub(crate) fn stop_on_signals(monitor: MonitorHandle) {
     });
 }
 
-/// From now on, SIGTERM and Ctrl-C are told to whoever waits for this, once; the second ends this process.
+/// Returns a receiver that yields the first SIGTERM or Ctrl-C. The second signal ends this process.
 #[cfg(feature = "mcp")]
 pub(crate) fn first_signal() -> tokio::sync::oneshot::Receiver<i32> {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let mut tell = Some(tell);
-    on_signals(&[SIGINT, SIGTERM], move |signal| match tell.take() {
-        // Where nobody waits any more, the process is ending.
-        Some(tell) => drop(tell.send(signal)),
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let mut sender = Some(sender);
+    on_signals(&[SIGINT, SIGTERM], move |signal| match sender.take() {
+        // If the receiver is gone, the process is already ending.
+        Some(sender) => drop(sender.send(signal)),
         None => std::process::exit(SIGNAL_STATUS + signal),
     });
-    told
+    receiver
 }
 
-/// Where no handler can be set or no thread be made, signals do what they do to any process.
+/// Calls `act` for each of these signals. If no handler or thread can be created, the signals keep their default
+/// effect.
 fn on_signals(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) {
-    let (hand_over, handed_over) = std::sync::mpsc::sync_channel::<Signals>(1);
+    let (signals_sender, signals_receiver) = std::sync::mpsc::sync_channel::<Signals>(1);
     let wait = move || {
-        if let Ok(mut received) = handed_over.recv() {
+        if let Ok(mut received) = signals_receiver.recv() {
             received.forever().for_each(&mut act);
         }
     };
-    // A handler is in place a moment before signal-hook knows what to do with its signal, and loses one that comes then.
+    // signal-hook installs its handler just before it registers the action, and loses a signal that arrives in
+    // between.
     while_blocked(|| {
-        // The thread before the handler: without it nobody would receive a signal that the handler keeps from the process.
+        // Start the thread before the handler: without a thread, a caught signal would have no effect.
         let waiting = std::thread::Builder::new().name("homing-signals".to_owned()).spawn(wait);
         if waiting.is_ok()
             && let Ok(received) = Signals::new(signals)
         {
-            // It fails only where the thread is gone.
-            let _ = hand_over.send(received);
+            // This fails only if the thread is gone.
+            let _ = signals_sender.send(received);
         }
     });
 }

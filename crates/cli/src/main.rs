@@ -1,6 +1,6 @@
-//! The command line of homing: parses, calls the library, renders. It holds no policy of its own.
+//! The command line of homing: parses arguments, calls the library and renders the answers. Contains no policy.
 
-mod args;
+mod cli;
 mod commands;
 mod exit;
 mod hooks;
@@ -10,15 +10,16 @@ mod mcp;
 mod render;
 mod service;
 mod setup;
+mod values;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A supervisor is this program started anew: it must not even parse arguments.
+    // Supervisors run this program too, and must not parse its arguments.
     homing::supervise_if_asked();
-    let (wants_json, done) = match args::parse(std::env::args_os().collect()) {
-        Ok(command) => (command.wants_json(), commands::run(command)),
+    let (wants_json, result) = match cli::parse(std::env::args_os().collect()) {
+        Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),
     };
-    done.unwrap_or_else(|failure| exit::report(&failure, wants_json))
+    result.unwrap_or_else(|failure| exit::report(&failure, wants_json))
 }

@@ -1,7 +1,7 @@
 //! Launches many jobs from one process, as a host does, and says how long that took. For measuring; see
 //! `scripts/bench-monitor`.
 //!
-//!     launch_many JOBS SESSIONS THREADS [apart]
+//!     launch_many JOBS SESSIONS THREADS [detached]
 
 use std::time::Instant;
 
@@ -9,12 +9,14 @@ use homing::{JobSpec, OpenOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     homing::supervise_if_asked();
-    let (apart, numbers): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|word| word == "apart");
+    let (detached, numbers): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word == "detached");
     let numbers: Vec<usize> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
-    let [jobs, sessions, threads] = numbers[..] else { return Err("JOBS SESSIONS THREADS [apart]".into()) };
+    let [jobs, sessions, threads] = numbers[..] else {
+        return Err("JOBS SESSIONS THREADS [detached]".into());
+    };
     let options = OpenOptions::new();
-    let homing = if apart.is_empty() { options } else { options.detached() }.open()?;
+    let homing = if detached.is_empty() { options } else { options.detached() }.open()?;
     let started = Instant::now();
     std::thread::scope(|scope| {
         let homing = &homing;

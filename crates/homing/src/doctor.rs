@@ -12,9 +12,9 @@ use crate::Result;
 use crate::config::{Config, ConfigRefusal};
 use crate::homing::{Homing, OpenOptions};
 use crate::ledger::KeptForSession;
-use crate::program::supervisor_program;
-use crate::service_warning::ServiceWarning;
-use crate::set_aside::Depth;
+use crate::store::program::supervisor_program;
+use crate::store::service_warning::ServiceWarning;
+use crate::store::set_aside::Depth;
 
 /// What a job takes on disk beside its output, in bytes (ext4, see docs/benchmarks.md).
 const JOB_DISK_BYTES: u64 = 12 << 10;

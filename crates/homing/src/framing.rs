@@ -3,7 +3,7 @@
 use homing_core::text::{FrameNonce, NonceInText, frame};
 
 use crate::Result;
-use crate::random::random_bytes;
+use crate::store::random::random_bytes;
 
 /// Writes a text with a nonce that it does not hold.
 ///

@@ -13,10 +13,10 @@ use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::{RunBy, clock};
 
 use crate::config::{Config, ConfigRefusal};
-use crate::home::Home;
+use crate::index::report::SyncReport;
+use crate::index::unreadable::UnreadableJobs;
 use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem, UnsupportedJob};
-use crate::sync::SyncReport;
-use crate::unreadable::UnreadableJobs;
+use crate::store::home::Home;
 use crate::{Error, Result};
 
 /// How long a locked ledger is waited for.

@@ -27,53 +27,33 @@
 //!
 //! Every call is synchronous, and safe from any number of threads and processes at once.
 
-mod claim;
 mod config;
-mod delivery_hold;
+mod delivery;
 mod doctor;
+mod entry;
 mod error;
-mod file_id;
-mod follow_ups;
 mod framing;
-mod home;
+mod harness;
 mod homing;
-mod import;
-mod keyed;
-mod kill;
-mod launch;
+mod index;
 mod ledger;
-mod monitor;
-mod observe;
-mod output;
-mod prepare;
-mod program;
-mod prune;
-mod random;
-mod recover;
-mod routes;
-mod service_warning;
-mod session;
-mod set_aside;
-mod sinks;
-mod spec;
-mod sync;
-mod unreadable;
-mod wait;
-mod wakes;
-mod watch;
-mod watcher;
+mod process;
+mod store;
 
-pub use claim::Claimant;
 pub use config::{
     Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, ConfigRefusal, Defaults, MonitorConfig,
     PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
     user_config_path,
 };
-pub use delivery_hold::DeliveryHold;
+pub use delivery::claim::Claimant;
+pub use delivery::hold::DeliveryHold;
+pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
+pub use delivery::sinks::{Sink, read_secret_file};
 pub use doctor::{Check, Verdict};
+pub use entry::supervise_if_asked;
 pub use error::{Error, Result};
 pub use framing::frame_untrusted;
-pub use home::{HOME_VARIABLE, Home};
+pub use harness::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use homing::{FollowUpOptions, Homing, ListOptions, Listing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
@@ -82,20 +62,17 @@ pub use homing_core::{
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
-pub use import::FinishedJob;
-pub use kill::Killing;
-pub use ledger::UnsupportedJob;
-pub use monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
-pub use output::{Followed, OutputFollower};
-pub use program::{SUPERVISOR_VARIABLE, supervise_if_asked};
-pub use prune::{PruneOptions, PruneReport};
-pub use recover::{RecoverOptions, RecoverReport};
-pub use service_warning::ServiceWarning;
-pub use session::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
-pub use sinks::{Sink, read_secret_file};
-pub use spec::{JobSpec, Timeout};
-pub use sync::SyncReport;
-pub use unreadable::UnreadableJob;
-pub use wait::{Interruption, WaitFor, Waited, Waiting};
-pub use wakes::{AttemptRecord, WakeRecord};
-pub use watch::JobWatch;
+pub use index::import::FinishedJob;
+pub use index::prune::{PruneOptions, PruneReport};
+pub use index::recover::{RecoverOptions, RecoverReport};
+pub use index::report::SyncReport;
+pub use index::unreadable::UnreadableJob;
+pub use ledger::{AttemptRecord, UnsupportedJob, WakeRecord};
+pub use store::home::{HOME_VARIABLE, Home};
+pub use store::kill::Killing;
+pub use store::output::{Followed, OutputFollower};
+pub use store::program::SUPERVISOR_VARIABLE;
+pub use store::service_warning::ServiceWarning;
+pub use store::spec::{JobSpec, Timeout};
+pub use store::wait::{Interruption, WaitFor, Waited, Waiting};
+pub use store::watch::JobWatch;

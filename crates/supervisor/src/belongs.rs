@@ -22,7 +22,7 @@ pub const MONITOR_ARGUMENT: &str = "__monitor";
 pub const LATE_ARGUMENT: &str = "late";
 
 /// Last argument of a supervisor or a monitor that is not to be a child of the process that starts it.
-pub const DETACHED_ARGUMENT: &str = "apart";
+pub const DETACHED_ARGUMENT: &str = "detached";
 
 /// The environment variable that every process of a job carries, unless it was taken away.
 pub const JOB_VARIABLE: &str = "HOMING_JOB";

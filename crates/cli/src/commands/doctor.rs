@@ -1,17 +1,55 @@
-//! `homing doctor`: looks whether everything is as it should be, moves planted things away with `--fix`, and tries
-//! with `--wake` whether a wake arrives.
+//! `homing doctor`: checks the installation, moves foreign files away with `--fix`, and sends a test wake with
+//! `--wake`.
 
 use std::process::ExitCode;
 
-use homing::{Homing, OpenOptions, Verdict};
+use homing::{Homing, OpenOptions, Origin, SessionId, Verdict};
 
 use super::open::open_existing;
-use crate::args::DoctorArgs;
 use crate::exit::{FAILED, Failure};
 use crate::render::{print_checks, print_json};
 
-/// Prints what was looked at, and fails where there is a problem.
-pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing doctor
+  homing doctor --json
+  homing doctor --wake chat-1                     sends a test wake to this session
+  homing doctor --wake 0199a-… --harness codex
+
+Exit status: 1 if there is a problem.";
+
+/// What to check, and how to print the findings.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Send a test wake to this session, and check only its delivery
+    #[arg(long, value_name = "SESSION")]
+    wake: Option<SessionId>,
+    /// Before the checks, move foreign files, directories and FIFOs to set-aside/ in the home
+    #[arg(long, conflicts_with = "wake")]
+    fix: bool,
+    /// Agent harness of the session [default: from the environment]
+    #[arg(long, value_name = "NAME", requires = "wake")]
+    harness: Option<String>,
+    /// Print an array of checks
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl DoctorArgs {
+    /// The recipient of the test wake, if `--wake` is given.
+    ///
+    /// # Errors
+    /// When the environment contains an invalid session id.
+    fn wake(&self) -> homing::Result<Option<Origin>> {
+        let Some(session) = &self.wake else { return Ok(None) };
+        let origin = Origin::from_environment(Some(session.clone()))?;
+        Ok(Some(Origin { harness: self.harness.clone().or(origin.harness), ..origin }))
+    }
+}
+
+/// Prints the checks. Fails if one of them found a problem.
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let wake = args.wake()?;
     let mut checks = Vec::new();
     if args.fix
@@ -28,6 +66,6 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     } else {
         print_checks(&checks)?;
     }
-    let there_is_a_problem = checks.iter().any(|check| check.verdict == Verdict::Problem);
-    Ok(ExitCode::from(if there_is_a_problem { FAILED } else { 0 }))
+    let has_problem = checks.iter().any(|check| check.verdict == Verdict::Problem);
+    Ok(ExitCode::from(if has_problem { FAILED } else { 0 }))
 }

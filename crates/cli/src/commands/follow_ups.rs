@@ -1,18 +1,44 @@
-//! `homing follow-ups`: the jobs whose session still has to be told.
+//! `homing follow-ups`: lists the jobs whose results are not acknowledged yet.
 
 use std::process::ExitCode;
 
-use homing::{FollowUpOptions, FollowUpState, Homing, Job};
+use homing::{FollowUpOptions, FollowUpState, Homing, Job, SessionId};
 
 use super::open::open_existing;
 use super::page::Page;
 use super::unreadable::note_unreadable;
-use crate::args::FollowUpsArgs;
 use crate::exit::{Failure, note_with_hint, say};
 use crate::render::{print_follow_up_table, print_json};
+use crate::values::{Limit, follow_up_state, limit};
+
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing follow-ups
+  homing follow-ups --session chat-1 --json
+  homing follow-ups --state dead
+
+NOTE gives the reason why the result is not delivered yet. homing show JOB lists every attempt.";
+
+/// Which follow-ups to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FollowUpsArgs {
+    /// List only follow-ups of this session [default: all sessions]
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+    /// List only follow-ups in this state [default: pending, handed_off and dead]
+    #[arg(long, value_name = "STATE", value_parser = follow_up_state())]
+    state: Option<FollowUpState>,
+    /// Maximum number of follow-ups, 0 for all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = limit)]
+    limit: Limit,
+    /// Print an array of job documents
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Lists follow-ups.
-pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
     let page = Page::of(args.limit, |limit| {
         let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit };
@@ -21,31 +47,31 @@ pub(super) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(&page.jobs)?;
     } else if page.jobs.is_empty() {
-        say("no follow-ups to show: nobody has to be told of anything");
+        say("no follow-ups to show");
     } else {
         print_follow_up_table(&page.jobs)?;
     }
-    page.tell_of_more();
+    page.note_omitted();
     homing.iter().for_each(note_unreadable);
     if let Some(homing) = homing.filter(|_| !args.json) {
-        say_what_can_be_done(&homing, &page.jobs)?;
+        print_advice(&homing, &page.jobs)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says below the table why nothing happens, where nothing does.
-fn say_what_can_be_done(homing: &Homing, jobs: &[Job]) -> Result<(), Failure> {
+/// Explains below the table why results are not delivered, and what the user can do.
+fn print_advice(homing: &Homing, jobs: &[Job]) -> Result<(), Failure> {
     let has = |state| jobs.iter().any(|job| job.follow_up.state == state);
     if has(FollowUpState::Pending) && homing.active_monitor()?.is_none() {
         note_with_hint(
-            "no monitor is active: what is pending stays so until one is, or until it is read or acknowledged",
-            "homing monitor wakes the sessions; homing result JOB reads, homing ack JOB acknowledges",
+            "no monitor is running, so pending results are not delivered",
+            "run homing monitor to deliver them, homing result JOB to read one, or homing ack JOB to acknowledge it",
         );
     }
     if has(FollowUpState::Dead) {
         note_with_hint(
-            "what is dead is not tried any more",
-            "homing show JOB says why, homing retry JOB tries again, homing drop JOB gives it up",
+            "results in state dead are not delivered again automatically",
+            "run homing show JOB for the reason, homing retry JOB to try again, or homing drop JOB to give up",
         );
     }
     Ok(())

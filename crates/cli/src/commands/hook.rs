@@ -1,51 +1,74 @@
-//! `homing hook`: an agent harness calls, and hears what its session is to be told. Whatever goes wrong here must not
-//! disturb the agent: it is said on standard error, and the harness hears that all is well.
+//! `homing hook`: answers a hook of an agent harness with the results of its session. Errors must not disturb the
+//! agent: they go to standard error, and the hook still succeeds. That includes usage errors, because for a harness
+//! exit status 2 means that the agent must not stop.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use homing::{Claimant, Homing, OpenOptions, Wake};
 
-use crate::args::HookArgs;
 use crate::exit::note;
 use crate::hooks::{
     CLAUDE_CODE_ENTRYPOINT, HookEvent, HookInput, HookMessage, HookProtocol, Waiting,
     end_when_nobody_listens, is_shown, read_input,
 };
 
-/// What wakes an idle agent, where the hook's output does (`asyncRewake` of Claude Code).
-const WAKES: u8 = 2;
+/// Which harness calls, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HookArgs {
+    /// Agent harness
+    harness: String,
+    /// Wait until a job of the session finishes
+    #[arg(long)]
+    wait: bool,
+}
 
-/// How long a ledger that somebody else has locked is waited for.
+/// Parses the arguments of a call; `None` if they ask for help. Ignores unknown arguments, because a later version
+/// may have written the configuration of the harness.
+pub(crate) fn parse(words: &[OsString]) -> Option<HookArgs> {
+    let is = |word: &OsString, flag: &str| word.to_str() == Some(flag);
+    if words.iter().any(|word| is(word, "--help") || is(word, "-h")) {
+        return None;
+    }
+    let mut positional = words.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
+    let harness = positional.next().unwrap_or_default().to_owned();
+    Some(HookArgs { harness, wait: words.iter().any(|word| is(word, "--wait")) })
+}
+
+/// Exit status that makes Claude Code wake an idle agent with the output of the hook (`asyncRewake`).
+const REWAKE: u8 = 2;
+
+/// Busy timeout of the ledger.
 const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often, and with what pause, a harness that is just starting is asked which session it has open.
-const STARTING_LOOKS: u32 = 20;
-const STARTING_PAUSE: Duration = Duration::from_millis(100);
+/// Number and interval of the checks for the open session while a harness starts.
+const STARTUP_CHECKS: u32 = 20;
+const STARTUP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Answers a harness.
-pub(super) fn hook(args: &HookArgs) -> ExitCode {
+/// Answers a hook.
+pub(crate) fn hook(args: &HookArgs) -> ExitCode {
     answer(args).unwrap_or_else(|reason| {
         note(&format!("hook: {reason}"));
         ExitCode::SUCCESS
     })
 }
 
-/// What there is to say. An error is why nothing is said.
+/// Writes the answer. An error is the reason why nothing was written.
 fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     let Some(protocol) = HookProtocol::named(&args.harness) else {
         let known = HookProtocol::names().join(", ");
-        return Err(format!("there are no hooks for {:?}; there are for {known}", args.harness));
+        return Err(format!("no hooks for {:?}; supported harnesses: {known}", args.harness));
     };
     let input = read_input(io::stdin().lock())?;
     let Some(event_kind) = protocol.event_kind(&input.event) else { return Ok(ExitCode::SUCCESS) };
     if event_kind == HookEvent::Start {
         return introduce(protocol, &input);
     }
-    // The agent's turn ends only after us.
+    // The turn of the agent does not end before this hook returns, so wait only briefly.
     let options = OpenOptions::new().busy_timeout(LEDGER_TIMEOUT);
-    // Where nothing was ever launched, there is nothing to say, and nothing is made either.
+    // Without a home there are no jobs; do not create one.
     let Some(homing) = options.open_existing().map_err(|error| error.to_string())? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -57,7 +80,7 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
         return wait(&homing, protocol, &claimant, &input);
     }
     let all_shown = confirm_shown(&homing, protocol, &input, event_kind)?;
-    // Who was kept from stopping and has not had what it was kept for, is not kept again.
+    // Do not block the agent again if it was blocked before and the result still did not reach it.
     let is_stuck = input.stop_hook_active && !all_shown;
     if matches!(event_kind, HookEvent::Open | HookEvent::Shown) || input.was_broken_off || is_stuck {
         return Ok(ExitCode::SUCCESS);
@@ -65,12 +88,12 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     let Some(wake) = homing.claim_wake(&claimant).map_err(|error| error.to_string())? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let text = say(protocol, &input, event_kind, &wake);
-    show(&homing, &wake, &text, io::stdout())?;
+    let text = format_answer(protocol, &input, event_kind, &wake);
+    write_wake(&homing, &wake, &text, io::stdout())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Confirms what the agent has had since it was taken; answers whether that is all of it.
+/// Confirms the claimed wakes that the agent has received. Returns whether it has received all of them.
 fn confirm_shown(
     homing: &Homing,
     protocol: &HookProtocol,
@@ -88,7 +111,7 @@ fn confirm_shown(
     Ok(all_shown)
 }
 
-/// Waits beside the session until a job of it is over.
+/// Waits in the background of the session until one of its jobs finishes.
 fn wait(
     homing: &Homing,
     protocol: &HookProtocol,
@@ -96,25 +119,25 @@ fn wait(
     input: &HookInput,
 ) -> Result<ExitCode, String> {
     let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
-    let may_stay = match protocol.waiting {
+    let may_wait = match protocol.waiting {
         Waiting::Never => false,
         Waiting::WhileHeard => true,
         Waiting::WhileOpenInTerminal => std::env::var_os(variable).is_some_and(|entry| entry == terminal),
     };
-    if !may_stay {
+    if !may_wait {
         return Ok(ExitCode::SUCCESS);
     }
-    end_when_nobody_listens().map_err(|error| format!("cannot make a thread: {error}"))?;
+    end_when_nobody_listens().map_err(|error| format!("cannot start a thread: {error}"))?;
     let may_claim = || protocol.waiting == Waiting::WhileHeard || homing.is_open_here(claimant);
-    // A harness that is just starting says a little later which session it has open.
-    let looks = if protocol.event_kind(&input.event) == Some(HookEvent::Open) { STARTING_LOOKS } else { 1 };
-    let is_time = (0..looks).any(|look| {
-        if look > 0 {
-            std::thread::sleep(STARTING_PAUSE);
+    // A starting harness reports its open session a little later.
+    let checks = if protocol.event_kind(&input.event) == Some(HookEvent::Open) { STARTUP_CHECKS } else { 1 };
+    let is_open = (0..checks).any(|check| {
+        if check > 0 {
+            std::thread::sleep(STARTUP_INTERVAL);
         }
         may_claim()
     });
-    if !is_time {
+    if !is_open {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(wake) = homing.wait_to_claim(claimant, may_claim).map_err(|error| error.to_string())? else {
@@ -122,41 +145,41 @@ fn wait(
     };
     match protocol.waiting {
         Waiting::WhileOpenInTerminal => {
-            show(homing, &wake, &wake.content.text, io::stderr())?;
-            Ok(ExitCode::from(WAKES))
+            write_wake(homing, &wake, &wake.content.text, io::stderr())?;
+            Ok(ExitCode::from(REWAKE))
         }
         Waiting::Never | Waiting::WhileHeard => {
-            show(homing, &wake, &say(protocol, input, HookEvent::Stop, &wake), io::stdout())?;
+            write_wake(homing, &wake, &format_answer(protocol, input, HookEvent::Stop, &wake), io::stdout())?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn say(protocol: &HookProtocol, input: &HookInput, event_kind: HookEvent, wake: &Wake) -> String {
+fn format_answer(protocol: &HookProtocol, input: &HookInput, event_kind: HookEvent, wake: &Wake) -> String {
     let (id, session) = (wake.id.to_string(), input.session.as_str());
     let message = HookMessage { text: &wake.content.text, wake: Some(&id), session };
     (protocol.answer)(&input.event, event_kind, &message).to_string()
 }
 
-/// Gives a wake to the harness; where that fails, back.
-fn show(homing: &Homing, wake: &Wake, text: &str, mut to: impl Write) -> Result<(), String> {
+/// Writes a wake to the harness. On failure, releases the wake.
+fn write_wake(homing: &Homing, wake: &Wake, text: &str, mut to: impl Write) -> Result<(), String> {
     let written = writeln!(to, "{text}").and_then(|()| to.flush());
     written.map_err(|error| {
-        // Otherwise it is told again after a while.
+        // If this fails too, the wake is delivered again after its lease expires.
         let _ = homing.give_back(wake);
-        format!("nobody listens: {error}")
+        format!("cannot write to the harness: {error}")
     })
 }
 
-/// Tells the agent how to launch jobs, where its shell does not know which session it is in.
+/// Explains to the agent how to launch jobs, if the harness does not export the session to its shell.
 fn introduce(protocol: &HookProtocol, input: &HookInput) -> Result<ExitCode, String> {
     let session = input.session.as_str();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if protocol.injects_session_hint && session.chars().all(is_plain) {
         let name = protocol.name;
         let text = format!(
-            "For commands that take long: HOMING_SESSION={session} HOMING_HARNESS={name} homing run 'COMMAND' \
-             runs one in the background, returns at once, and you are told how it ended."
+            "To run a long command in the background: HOMING_SESSION={session} HOMING_HARNESS={name} \
+             homing run 'COMMAND'. It returns immediately, and you receive the result when the command finishes."
         );
         let answer = (protocol.answer)(
             &input.event,

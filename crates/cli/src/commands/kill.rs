@@ -1,4 +1,4 @@
-//! `homing kill`: ends jobs.
+//! `homing kill`: kills jobs.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,12 +6,35 @@ use std::process::ExitCode;
 use homing::{JobId, KilledBy};
 
 use super::open::open_for;
-use crate::args::KillArgs;
 use crate::exit::Failure;
 use crate::render::{already_finished, print_one_or_all, summary};
+use crate::values::{Caller, Jobs};
 
-/// Ends jobs, and returns when they are over.
-pub(super) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing kill 3f9c
+  homing kill 3f9c 81d2 --json
+
+Sends SIGTERM, waits for the grace period, then sends SIGKILL. Returns when no process of the jobs is left. \
+Continues a stopped supervisor; kills a supervisor that cannot end its job. Does not deliver the result to \
+a session that kills its own job. The session is --session, else $HOMING_SESSION, else what the agent \
+harness exports, else \"default\".";
+
+/// Which jobs to kill.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    #[command(flatten)]
+    caller: Caller,
+    /// Print the job document, or an array for several jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Kills jobs, and returns when they have finished.
+pub(crate) fn kill(args: &KillArgs) -> Result<ExitCode, Failure> {
     let caller = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
     let before = homing.get_all(&homing.resolve_all(&args.jobs.jobs)?)?;

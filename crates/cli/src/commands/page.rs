@@ -1,19 +1,19 @@
-//! Lists are bounded, and say so where something was left out.
+//! Limits lists, and reports omitted entries.
 
 use homing::Job;
 
-use crate::args::Limit;
 use crate::exit::note;
+use crate::values::Limit;
 
-/// The newest of the jobs that match.
+/// The newest matching jobs.
 pub(super) struct Page {
     /// Newest first.
     pub(super) jobs: Vec<Job>,
-    there_are_more: bool,
+    has_more: bool,
 }
 
 impl Page {
-    /// Takes at most `limit` of what `list` finds, which is asked for one more to know whether there are more.
+    /// At most `limit` jobs from `list`, which is called with one more to learn whether there are more.
     pub(super) fn of(
         limit: Limit,
         list: impl FnOnce(Option<u32>) -> homing::Result<Vec<Job>>,
@@ -21,15 +21,15 @@ impl Page {
         let Limit(limit) = limit;
         let mut jobs = list(limit.map(|limit| limit.saturating_add(1)))?;
         let shown = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let there_are_more = jobs.len() > shown;
+        let has_more = jobs.len() > shown;
         jobs.truncate(shown);
-        Ok(Page { jobs, there_are_more })
+        Ok(Page { jobs, has_more })
     }
 
-    /// Says on standard error that something was left out.
-    pub(super) fn tell_of_more(&self) {
-        if self.there_are_more {
-            note(&format!("these are the newest {}; --limit 0 shows all", self.jobs.len()));
+    /// Reports omitted jobs on standard error.
+    pub(super) fn note_omitted(&self) {
+        if self.has_more {
+            note(&format!("showing the newest {}; use --limit 0 to show all", self.jobs.len()));
         }
     }
 }

@@ -1,17 +1,40 @@
-//! `homing prune`: removes what is over and told.
+//! `homing prune`: removes old jobs that have finished and are acknowledged.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use homing::core::parse_duration;
 use homing::{JobId, PruneOptions, PruneReport};
 use serde::Serialize;
 
 use super::open::open_existing;
-use crate::args::PruneArgs;
 use crate::exit::{FAILED, Failure, note};
 use crate::render::print_json;
 
-/// What was removed, for programs.
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing prune
+  homing prune --older-than 1d
+
+Never removes a job whose follow-up is open (pending, handed_off or dead).";
+
+/// Which jobs to remove.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// Remove only jobs that ended longer ago than this [default: 7d, or as configured]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+    /// Print which jobs would be removed, without removing them
+    #[arg(long)]
+    dry_run: bool,
+    /// Print a document with the job ids
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The removed jobs as JSON.
 #[derive(Serialize)]
 struct PruneDocument<'a> {
     removed: &'a [JobId],
@@ -21,15 +44,15 @@ struct PruneDocument<'a> {
     dry_run: bool,
 }
 
-/// A job that is due and could not be removed.
+/// A job that could not be removed.
 #[derive(Serialize)]
 struct FailedDocument<'a> {
     job: JobId,
     reason: &'a str,
 }
 
-/// Removes old jobs, or says which it would remove. Fails where one could not be removed.
-pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
+/// Removes old jobs, or lists those it would remove. Fails if a job could not be removed.
+pub(crate) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
     let report = match open_existing()? {
         Some(homing) => {
             homing.prune_with(&PruneOptions { older_than: args.older_than, dry_run: args.dry_run })?
@@ -56,19 +79,15 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Failure> {
         writeln!(stdout, "removed {}", counted(report.removed.len()))?;
     }
     if report.expired > 0 {
-        let verb = if args.dry_run { "would give up" } else { "gave up" };
+        let verb = if args.dry_run { "would drop" } else { "dropped" };
         let s = if report.expired == 1 { "" } else { "s" };
-        writeln!(stdout, "{verb} {} follow-up{s} that nobody took (retention.undelivered)", report.expired)?;
+        writeln!(stdout, "{verb} {} undelivered follow-up{s} (retention.undelivered)", report.expired)?;
     }
     if !report.kept_running.is_empty() {
-        writeln!(
-            stdout,
-            "kept {} with processes that were left running",
-            counted(report.kept_running.len())
-        )?;
+        writeln!(stdout, "kept {} with running processes", counted(report.kept_running.len()))?;
     }
     for (job, reason) in &report.failed {
-        note(&format!("job {job} could not be removed, and is kept: {reason}"));
+        note(&format!("cannot remove job {job}: {reason}"));
     }
     Ok(status)
 }

@@ -1,4 +1,4 @@
-//! `homing recover`: ends what is left of jobs whose supervisor died, and records their end.
+//! `homing recover`: cleans up jobs whose supervisor died, and records their outcome.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,11 +9,29 @@ use homing::{JobId, RecoverOptions};
 use serde::Serialize;
 
 use super::open::open;
-use crate::args::RecoverArgs;
 use crate::exit::{FAILED, Failure};
 use crate::render::print_json;
 
-/// What was done, for programs.
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing recover
+  homing recover --assume-gone        if the host that ran the jobs is gone forever
+
+A running monitor does this automatically. Commands that only read, such as list and wait, never do it.";
+
+/// Which jobs to recover.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoverArgs {
+    /// Also record jobs of other hosts as lost if no process holds their lock. Use it only if that host is gone
+    #[arg(long)]
+    assume_gone: bool,
+    /// Print a document with the job ids
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The result of the recovery as JSON.
 #[derive(Serialize)]
 struct RecoverDocument<'a> {
     recovered: &'a [JobId],
@@ -24,7 +42,7 @@ struct RecoverDocument<'a> {
     pruned: &'a [JobId],
 }
 
-/// A planted file that was moved.
+/// A foreign file that was moved away.
 #[derive(Serialize)]
 struct Moved<'a> {
     from: &'a Path,
@@ -38,8 +56,8 @@ struct Unrecovered<'a> {
     reason: &'a str,
 }
 
-/// Recovers what can be recovered here, and says what cannot. Fails where a job could not be read or written.
-pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
+/// Recovers jobs of this host, and reports those it cannot recover. Fails if a job could not be read or written.
+pub(crate) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     let homing = open()?;
     let report = homing.recover(RecoverOptions { assume_gone: args.assume_gone })?;
     let failures: Vec<(JobId, String)> =
@@ -61,13 +79,13 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
         writeln!(stdout, "{id}  recovered")?;
     }
     for (id, directory) in &report.ended_without_directory {
-        writeln!(stdout, "{id}  ended: it ran without its directory, {}", directory.display())?;
+        writeln!(stdout, "{id}  killed: its directory {} is missing", directory.display())?;
     }
     for (id, reason) in report.left.iter().chain(&failures) {
         writeln!(stdout, "{id}  not recovered: {reason}")?;
     }
     for (from, to) in &report.set_aside {
-        writeln!(stdout, "{} did not belong here and is in {} now", shown(from), shown(to))?;
+        writeln!(stdout, "moved foreign file {} to {}", shown(from), shown(to))?;
     }
     if !report.pruned.is_empty() {
         writeln!(stdout, "old jobs removed by retention: {}", report.pruned.len())?;
@@ -79,7 +97,7 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode, Failure> {
     Ok(status)
 }
 
-/// A path in one line without control characters.
+/// A path on one line, without control characters.
 fn shown(path: &Path) -> String {
     flatten(&path.to_string_lossy())
 }

@@ -1,18 +1,39 @@
-//! `homing result`: what the agent reads about a job.
+//! `homing result`: prints the result of a job as the agent receives it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Job, JobId};
+use homing::{Job, JobId, JobIdPrefix};
 use serde::Serialize;
 
+use super::acknowledge_read::acknowledge_read;
 use super::open::open_for;
-use super::read::acknowledge_read;
-use crate::args::ResultArgs;
 use crate::exit::{Failure, NOT_FINISHED};
 use crate::render::print_json;
+use crate::values::Caller;
 
-/// A result for programs.
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing result 3f9c
+  homing result 3f9c --json
+
+Acknowledges the result if the job has finished and belongs to the session: --session, else $HOMING_SESSION, \
+else what the agent harness exports, else \"default\". Exit status: 75 if the job has not finished.";
+
+/// Which result to print.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResultArgs {
+    /// Job id, or a unique prefix of it
+    job: JobIdPrefix,
+    #[command(flatten)]
+    caller: Caller,
+    /// Print a document with the text and the job
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A result as JSON.
 #[derive(Serialize)]
 struct ResultDocument<'a> {
     id: JobId,
@@ -20,12 +41,12 @@ struct ResultDocument<'a> {
     job: &'a Job,
 }
 
-/// Prints a job's result.
-pub(super) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
+/// Prints the result of a job.
+pub(crate) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(std::slice::from_ref(&args.job))?;
     let id = homing.resolve(&args.job)?;
-    // The job before its text: what is acknowledged then has been told.
+    // Read the job before its text: only a result that the text contains may be acknowledged.
     let job = homing.get(id)?;
     let text = homing.result_text(id)?;
     if args.json {

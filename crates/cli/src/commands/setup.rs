@@ -1,4 +1,4 @@
-//! `homing setup`: makes an agent harness know homing, or shows what that would change.
+//! `homing setup`: configures an agent harness for homing, or previews the changes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,19 +8,62 @@ use homing::{CONFIG_VARIABLE, Config, user_config_path};
 use serde::Serialize;
 use similar::TextDiff;
 
-use crate::args::SetupArgs;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
     Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
 };
 
-/// What was set up, for programs.
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing setup claude-code                        shows the changes, file by file
+  homing setup claude-code --write                makes the changes; keeps backups of existing files
+  homing setup claude-code --undo                 removes what setup added
+  homing setup codex --scope project --write      only for the project in the current directory
+
+Adds the MCP server, hooks that deliver results to an open session, and a route for the monitor, which \
+delivers results to sessions that are not open. Keeps existing settings and comments.
+
+Capabilities of each harness: https://github.com/homing-jobs/homing/blob/main/docs/harnesses.md";
+
+/// Which harness to configure, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetupArgs {
+    /// Agent harness
+    #[arg(value_enum)]
+    harness: Harness,
+    /// Make the changes; without this, only show them
+    #[arg(long, conflicts_with = "undo")]
+    write: bool,
+    /// Remove what setup added, except parts that were changed since
+    #[arg(long)]
+    undo: bool,
+    /// Configure the user or the current project
+    #[arg(long, value_enum, default_value_t)]
+    scope: Scope,
+    /// Print a document with every file and its changes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl SetupArgs {
+    /// The action that the options select.
+    fn action(&self) -> Action {
+        match (self.write, self.undo) {
+            (_, true) => Action::Undo,
+            (true, false) => Action::Write,
+            (false, false) => Action::Show,
+        }
+    }
+}
+
+/// The setup as JSON.
 #[derive(Serialize)]
 struct SetupDocument<'a> {
     harness: &'static str,
     scope: &'static str,
-    /// Whether anything was written.
+    /// Whether a file was written.
     written: bool,
     files: Vec<FileDocument<'a>>,
     notes: &'a [String],
@@ -35,19 +78,20 @@ struct FileDocument<'a> {
     diff: String,
 }
 
-/// Sets a harness up, shows what that would change, or takes it back.
-pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
+/// Configures a harness, previews the changes, or undoes them.
+pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
     let (harness, scope, action) = (args.harness, args.scope, args.action());
-    let paths = ConfigPaths::from_environment().ok_or_else(|| refused("no home directory is known", None))?;
+    let paths = ConfigPaths::from_environment()
+        .ok_or_else(|| refused("cannot determine the home directory", None))?;
     let program = Program::this()?;
     let Some(mut plan) = harness.plan(scope, &paths, &program) else {
-        let message =
-            format!("{} has no configuration for one project that homing could be in", harness.name());
-        return Err(refused(&message, Some("leave --scope away")));
+        let message = format!("homing cannot configure {} for a single project", harness.name());
+        return Err(refused(&message, Some("omit --scope")));
     };
     if action == Action::Undo && is_set_up(harness, scope.other(), &paths, &program)? {
         let other = scope.other().name();
-        plan.notes = vec![format!("the route stays: {} is set up with --scope {other} too", harness.name())];
+        plan.notes =
+            vec![format!("keeping the route: {} is also set up with --scope {other}", harness.name())];
     } else {
         if action == Action::Undo {
             plan.notes.clear();
@@ -55,7 +99,7 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         plan.files.extend(route(harness, action)?);
     }
     if action == Action::Write {
-        // All of them, before any is changed: what cannot be done is not begun.
+        // Check all files before changing one, so that an error leaves every file unchanged.
         for file in &plan.files {
             carry_out(file, Action::Show)?;
         }
@@ -64,7 +108,7 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
     if action == Action::Undo {
         for (file, result) in plan.files.iter().zip(&files) {
             let left = result.after.iter().flat_map(|text| file.content.left_in(text));
-            let note = |left| format!("left in {}: {left}; remove it there", file.path.display());
+            let note = |left| format!("kept in {}: {left}; remove it yourself", file.path.display());
             plan.notes.extend(left.map(note));
         }
     }
@@ -74,14 +118,15 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         print(action, &files, &plan.notes)?;
         if action == Action::Show && files.iter().any(|file| file.done != Done::Nothing) {
             let project = if scope == Scope::Project { " --scope project" } else { "" };
-            let again = format!("make these changes: homing setup {}{project} --write", harness.name());
+            let again =
+                format!("to make these changes, run homing setup {}{project} --write", harness.name());
             writeln!(io::stdout(), "{again}")?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a harness has parts of ours in that scope.
+/// Whether the harness is set up in that scope.
 fn is_set_up(
     harness: Harness,
     scope: Scope,
@@ -97,7 +142,7 @@ fn is_set_up(
     Ok(false)
 }
 
-/// The route by which the monitor wakes sessions of that harness; none where the user has made one.
+/// The route by which the monitor delivers results to sessions of the harness; none if the user has defined one.
 fn route(harness: Harness, action: Action) -> Result<Option<FilePlan>, Failure> {
     let named = std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(path) = named.or_else(user_config_path) else { return Ok(None) };
@@ -125,7 +170,7 @@ fn print(action: Action, files: &[FileResult], notes: &[String]) -> Result<(), F
                 write!(out, "{} {path}", done.as_str())?;
                 match &file.backup {
                     Some(backup) if done == Done::Changed => {
-                        writeln!(out, " (as it was before: {})", backup.display())?;
+                        writeln!(out, " (backup: {})", backup.display())?;
                     }
                     Some(_) | None => writeln!(out)?,
                 }
@@ -158,7 +203,7 @@ fn print_document(args: &SetupArgs, files: &[FileResult], notes: &[String]) -> R
     })
 }
 
-/// What changes in a file, in the usual form.
+/// The changes in a file as a unified diff.
 fn diff(file: &FileResult) -> String {
     let (before, after) = (file.before.as_deref(), file.after.as_deref());
     let path = file.path.display().to_string();

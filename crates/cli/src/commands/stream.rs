@@ -1,4 +1,4 @@
-//! Passes a job's output on, from where it is read to where it is rendered.
+//! Copies the output of a job to a renderer.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use homing::{Followed, Homing, JobId};
 use crate::exit::Failure;
 use crate::render::output::OutputSink;
 
-/// How streaming came to its end.
+/// Why streaming ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Streamed {
-    /// The job is over, and all of its output was passed on.
-    ToTheEnd,
-    /// The time is over.
-    TimeIsOver,
+    /// The job has finished, and all of its output was copied.
+    Finished,
+    /// The deadline has passed.
+    TimedOut,
 }
 
-/// Passes the output on as it is written, until the job is over or the deadline has come.
+/// Copies the output as it is written, until the job finishes or the deadline passes.
 pub(super) fn follow(
     homing: &Homing,
     id: JobId,
@@ -28,30 +28,30 @@ pub(super) fn follow(
     let streamed = loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match follower.next(left)? {
-            Followed::Output(chunk) => sink.take(&chunk)?,
-            Followed::Over => break Streamed::ToTheEnd,
-            Followed::NothingYet => break Streamed::TimeIsOver,
+            Followed::Output(chunk) => sink.write(&chunk)?,
+            Followed::Over => break Streamed::Finished,
+            Followed::NothingYet => break Streamed::TimedOut,
         }
-        // A job that never pauses must not outrun the deadline.
+        // A job that writes continuously must not delay the deadline.
         if left.is_some_and(|left| left.is_zero()) {
-            break Streamed::TimeIsOver;
+            break Streamed::TimedOut;
         }
     };
     sink.finish()?;
     Ok(streamed)
 }
 
-/// Passes on the output that is there by now.
+/// Copies the output written so far.
 pub(super) fn copy(homing: &Homing, id: JobId, from: u64, sink: &mut impl OutputSink) -> Result<(), Failure> {
     let end = homing.output_end(id)?;
     let mut follower = homing.follow(id, from)?;
-    // A job that never pauses must not keep us for ever: what comes now is not asked for.
+    // Stop at the current end: a job that writes continuously would keep this loop running forever.
     let mut next = from;
     while next < end
         && let Followed::Output(chunk) = follower.next(Some(Duration::ZERO))?
     {
         next = chunk.end();
-        sink.take(&chunk)?;
+        sink.write(&chunk)?;
     }
     sink.finish()
 }

@@ -1,26 +1,28 @@
-//! Says on standard error which jobs could not be read, so that none is missing from a list without a word.
+//! Reports unreadable jobs on standard error, so that no job is missing from a list silently.
 
 use homing::{Homing, JobId};
 
 use crate::exit::{note, note_with_hint};
 
-/// Most jobs that are named.
+/// Maximum number of jobs to name.
 const MAX_NAMED: usize = 5;
 
-/// Names the jobs that could not be read when they were last looked at.
+/// Reports the jobs that could not be read.
 pub(super) fn note_unreadable(homing: &Homing) {
     note_unreadable_among(homing, |_| true);
 }
 
-/// As [`note_unreadable`], for the jobs that `is_meant` says yes to.
-pub(super) fn note_unreadable_among(homing: &Homing, is_meant: impl Fn(JobId) -> bool) {
+/// Reports the unreadable jobs that `filter` accepts.
+pub(super) fn note_unreadable_among(homing: &Homing, filter: impl Fn(JobId) -> bool) {
     let mut jobs = homing.unreadable_jobs();
-    jobs.retain(|job| is_meant(job.id));
+    jobs.retain(|job| filter(job.id));
     for job in jobs.iter().take(MAX_NAMED) {
         let message = format!("job {} cannot be read: {}", job.id, job.reason);
         match job.may_pass {
-            true => note_with_hint(&message, "the monitor tries again; homing doctor looks at every job"),
-            false => note_with_hint(&message, "it is left alone; homing doctor looks at every job"),
+            true => note_with_hint(&message, "the monitor tries again; run homing doctor to check all jobs"),
+            false => {
+                note_with_hint(&message, "homing does not change it; run homing doctor to check all jobs")
+            }
         }
     }
     if let Some(more @ 1..) = jobs.len().checked_sub(MAX_NAMED) {

@@ -1,19 +1,53 @@
-//! `homing wait`: waits until jobs are over.
+//! `homing wait`: waits for jobs to finish.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use homing::core::parse_duration;
 use homing::{Job, Outcome, WaitFor, Waited};
 
+use super::acknowledge_read::acknowledge_read;
 use super::open::open_for;
-use super::read::acknowledge_read;
-use crate::args::WaitArgs;
 use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
 use crate::render::{print_one_or_all, summary};
+use crate::values::{Caller, Jobs};
 
-/// Waits, says how the jobs are then, and exits as they did.
-pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
+/// The end of the help text.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  homing wait 3f9c
+  homing wait 3f9c 81d2 --timeout 10m
+  homing wait --any 3f9c 81d2 --json
+
+Acknowledges the results of finished jobs that belong to the session: --session, else $HOMING_SESSION, else \
+what the agent harness exports, else \"default\". Results for other sessions stay pending.
+
+Exit status for one job: its exit code; 128+n for signal n; 124 timed out; 125 killed, lost or failed to \
+start. For several jobs: 0 if all finished jobs succeeded, else 1. 75 if --timeout elapses first. SIGINT, \
+SIGTERM and SIGHUP stop the wait, not the job: 128+n.";
+
+/// Which jobs to wait for, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// Return when the first job finishes, instead of all
+    #[arg(long)]
+    any: bool,
+    /// Maximum time to wait; exits with 75 afterwards
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    caller: Caller,
+    /// Print the job document, or an array for several jobs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Waits, prints the state of each job, and exits with their status.
+pub(crate) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
     let homing = open_for(&args.jobs.jobs)?;
     let ids = homing.resolve_all(&args.jobs.jobs)?;
@@ -34,7 +68,7 @@ pub(super) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(status(&waited)))
 }
 
-/// One job's own status; of several, whether all that are over succeeded.
+/// The exit status of a single job; for several, whether all finished jobs succeeded.
 fn status(waited: &Waited) -> u8 {
     if !waited.satisfied {
         return NOT_FINISHED;

@@ -1,11 +1,11 @@
-//! Codex. Looked at: 0.169. It took its hooks from Claude Code. What a hook says that runs beside the session is only read
-//! with the user's next message, so none waits here.
+//! Codex. Checked with 0.169. Its hooks follow Claude Code. Codex reads the output of an asynchronous hook only with
+//! the next message of the user, so no hook waits.
 
 use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 
 pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "codex",
-    moments: &[("UserPromptSubmit", HookEvent::Prompt), ("Stop", HookEvent::Stop)],
+    events: &[("UserPromptSubmit", HookEvent::Prompt), ("Stop", HookEvent::Stop)],
     waiting: Waiting::Never,
     proof: Proof::Transcript,
     injects_session_hint: false,

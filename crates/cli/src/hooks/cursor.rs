@@ -1,5 +1,5 @@
-//! Cursor. From its documentation, 2026; not run. Its shell does not know which conversation it is in, and what the user
-//! writes cannot be added to.
+//! Cursor. From its documentation, 2026; not run. Its shell does not know its conversation, and a hook cannot add to
+//! a prompt of the user.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::{HookEvent, HookProtocol, Proof, Waiting};
 
 pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "cursor",
-    moments: &[("sessionStart", HookEvent::Start), ("stop", HookEvent::Stop)],
+    events: &[("sessionStart", HookEvent::Start), ("stop", HookEvent::Stop)],
     waiting: Waiting::Never,
     proof: Proof::Transcript,
     injects_session_hint: true,

@@ -1,10 +1,10 @@
-//! Gemini CLI. Looked at: 0.61. Its shell does not know which session it is in.
+//! Gemini CLI. Checked with 0.61. Its shell does not know its session.
 
 use super::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 
 pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "gemini",
-    moments: &[
+    events: &[
         ("SessionStart", HookEvent::Start),
         ("BeforeAgent", HookEvent::Prompt),
         ("AfterAgent", HookEvent::Stop),

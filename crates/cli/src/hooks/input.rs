@@ -1,4 +1,4 @@
-//! What a harness says to a hook: one JSON object on standard input, of which only a few keys matter.
+//! The input of a hook: one JSON object on standard input. Only a few keys are used.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -6,46 +6,46 @@ use std::path::PathBuf;
 use homing::SessionId;
 use serde_json::Value;
 
-/// Longest input that is read, in bytes. It holds what the user or the agent wrote last, which may be long.
+/// Longest input, in bytes. It may contain the last message of the user or the agent.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What was said.
+/// The parsed input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HookInput {
     /// The session.
     pub(crate) session: SessionId,
-    /// What happened.
+    /// The name of the event.
     pub(crate) event: String,
-    /// Where the conversation is written down.
+    /// The transcript of the conversation.
     pub(crate) transcript: Option<PathBuf>,
-    /// Whether a hook has kept the agent from stopping already.
+    /// Whether a hook has already kept the agent from stopping.
     pub(crate) stop_hook_active: bool,
-    /// Whether the turn was broken off: by the user, or by an error.
+    /// Whether the turn was aborted by the user or by an error.
     pub(crate) was_broken_off: bool,
-    /// The wake that our own plugin speaks of.
+    /// The wake that the plugin of homing confirms.
     pub(crate) wake: Option<String>,
 }
 
-/// Reads it.
+/// Reads the input.
 ///
 /// # Errors
-/// When it cannot be read, or names no session: why, for people.
+/// A message for people, when the input is not readable or lacks a session id or an event.
 pub(crate) fn read_input(from: impl Read) -> Result<HookInput, String> {
     let mut bytes = Vec::new();
     from.take(MAX_BYTES)
         .read_to_end(&mut bytes)
-        .map_err(|error: io::Error| format!("cannot read what the harness says: {error}"))?;
-    let said: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| format!("what the harness says on standard input is no JSON: {error}"))?;
+        .map_err(|error: io::Error| format!("cannot read standard input: {error}"))?;
+    let input: Value =
+        serde_json::from_slice(&bytes).map_err(|error| format!("standard input is not JSON: {error}"))?;
     let text = |keys: &[&str]| {
-        keys.iter().find_map(|key| said[*key].as_str()).filter(|text| !text.is_empty()).map(str::to_owned)
+        keys.iter().find_map(|key| input[*key].as_str()).filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let session = text(&["session_id", "conversation_id"]).ok_or("the harness names no session")?;
+    let session = text(&["session_id", "conversation_id"]).ok_or("the input has no session id")?;
     Ok(HookInput {
         session: session.parse().map_err(|error: homing::core::IdError| error.to_string())?,
-        event: text(&["hook_event_name", "event"]).ok_or("the harness names no event")?,
+        event: text(&["hook_event_name", "event"]).ok_or("the input has no event name")?,
         transcript: text(&["transcript_path"]).map(PathBuf::from),
-        stop_hook_active: said["stop_hook_active"] == true || said["loop_count"].as_u64() > Some(0),
+        stop_hook_active: input["stop_hook_active"] == true || input["loop_count"].as_u64() > Some(0),
         was_broken_off: text(&["status"]).is_some_and(|status| status != "completed"),
         wake: text(&["wake"]),
     })
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recorded_inputs_are_understood() {
+    fn recorded_inputs_are_parsed() {
         let claude = r#"{"session_id":"e4c06cd5-7b9a-489f-a7bb-b49b42db6127","transcript_path":"/t.jsonl","cwd":"/w","prompt_id":"78d408ee","permission_mode":"default","hook_event_name":"Stop","stop_hook_active":true,"last_assistant_message":"LAUNCHED","background_tasks":[],"session_crons":[]}"#;
         let input = read_input(claude.as_bytes()).unwrap();
         assert_eq!(input.session.as_str(), "e4c06cd5-7b9a-489f-a7bb-b49b42db6127");
@@ -70,17 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_input_is_told_apart() {
-        for (said, reason) in [
-            ("", "no JSON"),
-            ("{", "no JSON"),
+    fn invalid_input_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("", "not JSON"),
+            ("{", "not JSON"),
             ("[]", "no session"),
             (r#"{"session_id":"","event":"Stop"}"#, "no session"),
             (r#"{"session_id":"a\nb","event":"Stop"}"#, "session"),
             (r#"{"session_id":"a"}"#, "no event"),
         ] {
-            let error = read_input(said.as_bytes()).unwrap_err();
-            assert!(error.contains(reason), "{said}: {error}");
+            let error = read_input(text.as_bytes()).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 }

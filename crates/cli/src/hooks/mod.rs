@@ -1,82 +1,82 @@
-//! What agent harnesses say to their hooks, and what they want to hear: one harness a file, the same few moments for all
-//! of them. Nothing here knows of jobs.
+//! The hook protocols of agent harnesses: their input and the output that they expect, one harness per file. Does not
+//! access jobs.
 
 mod claude_code;
 mod codex;
 mod cursor;
+mod disconnect;
 mod gemini;
 mod goose;
-mod hang_up;
 mod input;
 mod opencode;
 mod seen;
 
 pub(crate) use claude_code::ENTRYPOINT as CLAUDE_CODE_ENTRYPOINT;
-pub(crate) use hang_up::end_when_nobody_listens;
+pub(crate) use disconnect::end_when_nobody_listens;
 pub(crate) use input::{HookInput, read_input};
 pub(crate) use seen::is_shown;
 
 use serde_json::Value;
 
-/// A point in the life of a session at which its harness calls.
+/// A point in the life of a session at which its harness calls a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HookEvent {
-    /// The session begins, or is resumed, and the agent is told how to launch jobs.
+    /// The session starts or is resumed. The hook tells the agent how to launch jobs.
     Start,
-    /// The session is open, and nobody has said anything: a hook may begin to wait.
+    /// The session is open and idle: a hook may start to wait.
     Open,
-    /// The user has written something, and the agent has not read it yet.
+    /// The user has sent a prompt that the agent has not read yet.
     Prompt,
     /// The agent has ended its turn.
     Stop,
-    /// Our own plugin says that the agent has had what it was to be shown.
+    /// The plugin of homing reports that the agent has received a message.
     Shown,
 }
 
-/// When a hook may stay until a job is over.
+/// Whether a hook may wait until a job finishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// The harness would wait for it.
+    /// No: the harness waits for its hooks.
     Never,
-    /// Where the harness says that it runs in a terminal, and as long as it has the session open.
+    /// If the harness runs in a terminal, while it has the session open.
     WhileOpenInTerminal,
-    /// As long as somebody listens.
+    /// While the harness reads its output.
     WhileHeard,
 }
 
-/// What proves that an agent has had what a hook gave to its harness.
+/// What proves that an agent has received the message of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// The transcript that the harness names shows it. Where it names none, as [`Proof::NextStop`].
+    /// The transcript contains it. Without a transcript, as [`Proof::NextStop`].
     Transcript,
-    /// A turn has ended since. Only where nobody gives it anything in the middle of a turn.
+    /// A turn has ended since. Only for harnesses that deliver no message in the middle of a turn.
     NextStop,
-    /// Our own plugin says so.
-    Said,
+    /// The plugin of homing reports it.
+    Plugin,
 }
 
-/// How one harness speaks.
+/// The hook protocol of one harness.
 #[derive(Debug)]
 pub(crate) struct HookProtocol {
-    /// The harness, by the name of its preset.
+    /// The name of the harness and of its preset.
     pub(crate) name: &'static str,
-    /// The events at which its hooks are called.
-    pub(crate) moments: &'static [(&'static str, HookEvent)],
-    /// Whether a hook may stay.
+    /// The events at which it calls hooks.
+    pub(crate) events: &'static [(&'static str, HookEvent)],
+    /// Whether a hook may wait.
     pub(crate) waiting: Waiting,
-    /// When something counts as told.
+    /// When a message counts as delivered.
     pub(crate) proof: Proof,
-    /// Whether its shell does not know which session it is in, so that the agent has to be told.
+    /// Whether the agent must be told its session id, because its shell does not know it.
     pub(crate) injects_session_hint: bool,
-    /// What to say at an event so that the agent reads a text.
+    /// The output that makes the agent read a message.
     pub(crate) answer: fn(event: &str, event_kind: HookEvent, text: &HookMessage<'_>) -> Value,
 }
 
-/// What the agent is to read.
+/// A message for the agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HookMessage<'a> {
     pub(crate) text: &'a str,
-    /// The wake it is, where it is one.
+    /// The id of the wake, if the message is one.
     pub(crate) wake: Option<&'a str>,
     pub(crate) session: &'a str,
 }
@@ -91,23 +91,23 @@ const PROTOCOLS: [&HookProtocol; 6] = [
 ];
 
 impl HookProtocol {
-    /// The one of that harness.
+    /// The protocol of this harness.
     pub(crate) fn named(name: &str) -> Option<&'static HookProtocol> {
         PROTOCOLS.into_iter().find(|protocol| protocol.name == name)
     }
 
-    /// The names of all.
+    /// The names of all harnesses.
     pub(crate) fn names() -> Vec<&'static str> {
         PROTOCOLS.iter().map(|protocol| protocol.name).collect()
     }
 
-    /// Which moment an event is; `None` for those that say nothing to us.
+    /// The kind of an event; `None` for an event that homing ignores.
     pub(crate) fn event_kind(&self, event: &str) -> Option<HookEvent> {
-        self.moments.iter().find(|(name, _)| *name == event).map(|(_, event_kind)| *event_kind)
+        self.events.iter().find(|(name, _)| *name == event).map(|(_, event_kind)| *event_kind)
     }
 }
 
-/// The answer that Claude Code made known and others copied: a reason not to stop, or more context.
+/// The output format of Claude Code, which others copied: a reason not to stop, or additional context.
 fn block_or_add(event: &str, event_kind: HookEvent, message: &HookMessage<'_>, block: &str) -> Value {
     let text = message.text;
     match event_kind {
@@ -123,16 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_harness_is_answered_in_its_own_words() {
+    fn every_harness_gets_output_in_its_own_format() {
         let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S" };
-        let mut said = String::new();
+        let mut answers = String::new();
         for protocol in PROTOCOLS {
-            for (event, event_kind) in protocol.moments {
+            for (event, event_kind) in protocol.events {
                 let answer = (protocol.answer)(event, *event_kind, &message);
-                said += &format!("{} {event}: {answer}\n", protocol.name);
+                answers += &format!("{} {event}: {answer}\n", protocol.name);
             }
         }
-        insta::assert_snapshot!(said, @r#"
+        insta::assert_snapshot!(answers, @r#"
         claude-code SessionStart: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"SessionStart"}}
         claude-code UserPromptSubmit: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"UserPromptSubmit"}}
         claude-code Stop: {"decision":"block","reason":"TEXT"}

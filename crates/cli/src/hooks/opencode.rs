@@ -1,5 +1,5 @@
-//! opencode. Looked at: 1.18. It has no hooks that are programs; a plugin of ours calls, writes what it hears into the
-//! session, and says when the agent has had it.
+//! opencode. Checked with 1.18. It does not run programs as hooks. The plugin of homing calls `homing hook`, writes
+//! the message into the session, and confirms the delivery.
 
 use serde_json::json;
 
@@ -7,9 +7,9 @@ use super::{HookEvent, HookProtocol, Proof, Waiting};
 
 pub(super) const PROTOCOL: HookProtocol = HookProtocol {
     name: "opencode",
-    moments: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Shown)],
+    events: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Shown)],
     waiting: Waiting::WhileHeard,
-    proof: Proof::Said,
+    proof: Proof::Plugin,
     injects_session_hint: false,
     answer: |_, _, message| json!({"wake": message.wake, "text": message.text}),
 };

@@ -1,4 +1,4 @@
-//! Whether an agent has had what a hook gave to its harness: by the conversation as the harness has written it down.
+//! Checks in the transcript of the harness whether an agent has received the message of a hook.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
@@ -10,29 +10,29 @@ use serde::Deserialize;
 
 use super::{HookEvent, HookInput, Proof};
 
-/// How much of the end of a transcript is looked through, in bytes.
+/// How many bytes at the end of a transcript are searched.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// How often, and with what pause, a transcript is looked at again at the end of a turn: the harness may be about to
-/// write it.
-const LOOKS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often a transcript is searched at the end of a turn: the harness may still be writing it.
+const ATTEMPTS: u32 = 20;
+/// Time between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Whether the agent has had that wake.
+/// Whether the agent has received this wake.
 pub(crate) fn is_shown(wake: &Wake, input: &HookInput, event_kind: HookEvent, proof: Proof) -> bool {
     let id = wake.id.to_string();
     let turn_has_ended = event_kind == HookEvent::Stop && !input.was_broken_off;
     match (proof, &input.transcript) {
-        (Proof::Said, _) => input.wake.as_ref() == Some(&id),
+        (Proof::Plugin, _) => input.wake.as_ref() == Some(&id),
         (Proof::NextStop, _) | (Proof::Transcript, None) => turn_has_ended,
-        // One that is named and is not there may be written later, or never. Then only a turn that a hook kept going shows
-        // that the hook was heard.
+        // A missing transcript may be written later or never. Then only a turn that a hook continued proves that the
+        // harness read the hook.
         (Proof::Transcript, Some(path)) if !path.is_file() => turn_has_ended && input.stop_hook_active,
         (Proof::Transcript, Some(path)) => {
-            let looks = if event_kind == HookEvent::Stop { LOOKS } else { 1 };
-            (0..looks).any(|look| {
-                if look > 0 {
-                    std::thread::sleep(PAUSE);
+            let attempts = if event_kind == HookEvent::Stop { ATTEMPTS } else { 1 };
+            (0..attempts).any(|attempt| {
+                if attempt > 0 {
+                    std::thread::sleep(ATTEMPT_INTERVAL);
                 }
                 mentions(path, &id).unwrap_or(false)
             })
@@ -40,7 +40,7 @@ pub(crate) fn is_shown(wake: &Wake, input: &HookInput, event_kind: HookEvent, pr
     }
 }
 
-/// Whether a line in the last part of a transcript shows this text.
+/// Whether a line at the end of a transcript contains this text.
 fn mentions(path: &Path, wanted: &str) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -49,7 +49,7 @@ fn mentions(path: &Path, wanted: &str) -> io::Result<bool> {
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         let found = line.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes());
-        if found && !only_waits(&line) {
+        if found && !is_queue_entry(&line) {
             return Ok(true);
         }
         line.clear();
@@ -57,8 +57,8 @@ fn mentions(path: &Path, wanted: &str) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether a line tells of something that is yet to be given to the agent: Claude Code writes down its queue, too.
-fn only_waits(line: &[u8]) -> bool {
+/// Whether a line is about a queued message that the agent has not received yet: Claude Code records its queue too.
+fn is_queue_entry(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Line {
         r#type: Option<String>,
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_in_the_queue_is_not_shown_yet() {
+    fn a_queued_message_is_not_received_yet() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("transcript.jsonl");
         let (queued, shown) = (

@@ -1,4 +1,4 @@
-//! What a tool answers: text for the model, the same as a document for programs, or a task that goes on.
+//! The answer of a tool: text for the model with the same content as a document for programs, or a task.
 
 use homing::Error;
 use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
@@ -9,44 +9,44 @@ use serde_json::Value;
 
 /// The answer of a tool.
 pub(super) enum Answer {
-    /// It is done.
+    /// A result.
     Done(CallToolResult),
-    /// It goes on as a task.
+    /// The job continues as a task.
     Task(Task),
 }
 
 impl Answer {
-    /// Text for the model and the document that holds it. Clients show the one or the other, so each says it all.
+    /// Text for the model and a document that contains it. Clients show one or the other, so each is complete.
     pub(super) fn new(text: String, document: &impl Serialize) -> Answer {
         Answer::Done(result(text, document, false))
     }
 }
 
 /// Longest message and longest hint of an error, in characters.
-const MOST_CHARS: usize = 2_000;
+const MAX_CHARS: usize = 2_000;
 
-/// A result, which may tell of a command that failed.
+/// A result. `is_error` marks a failed command.
 pub(super) fn result(text: String, document: &impl Serialize, is_error: bool) -> CallToolResult {
     debug_assert!(text.chars().count() <= RESULT_LIMIT_CHARS, "each tool keeps the limit: {text}");
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    // What cannot be put into a document is not there; the text is.
+    // If the document cannot be serialized, the text remains.
     result.structured_content = serde_json::to_value(document).ok();
     result.is_error = Some(is_error);
     result
 }
 
-/// Why a tool did not do what was asked.
+/// Why a call failed.
 pub(super) enum ToolError {
-    /// The library says so.
+    /// The library returned an error.
     Library(Box<Error>),
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     Arguments {
-        /// What is wrong.
+        /// The error.
         message: String,
-        /// What to do instead.
+        /// A correction for the model.
         hint: String,
     },
-    /// Nobody waits for the answer any more.
+    /// The client cancelled the request.
     Cancelled,
 }
 
@@ -61,38 +61,38 @@ impl ToolError {
         ToolError::Arguments { message: message.into(), hint: hint.into() }
     }
 
-    /// The error in words that the model can act on.
+    /// The error as text that the model can act on.
     pub(super) fn text(&self) -> String {
         let (message, hint) = match self {
             ToolError::Library(error) => (error.to_string(), hint(error)),
             ToolError::Arguments { message, hint } => (message.clone(), Some(hint.clone())),
-            ToolError::Cancelled => ("the request was cancelled; its job goes on".to_owned(), None),
+            ToolError::Cancelled => ("the request was cancelled; the job keeps running".to_owned(), None),
         };
-        // Messages quote paths and arguments, which may hold anything.
-        let message = one_line(&message, MOST_CHARS);
+        // Messages quote paths and arguments, which are untrusted.
+        let message = one_line(&message, MAX_CHARS);
         match hint {
-            Some(hint) => format!("error: {message}\nhint: {}", one_line(&hint, MOST_CHARS)),
+            Some(hint) => format!("error: {message}\nhint: {}", one_line(&hint, MAX_CHARS)),
             None => format!("error: {message}"),
         }
     }
 }
 
-/// The library's hints speak of the command line; here the same is done by other names.
+/// The hints of the library name commands. These name tools and arguments instead.
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoSuchJob(_) | Error::InvalidId(IdError::NotAJobId(_)) => {
-            "list_jobs shows the jobs of this session and their ids".to_owned()
+            "call list_jobs to see the jobs of this session".to_owned()
         }
         Error::InvalidDirectory { .. } => {
-            "give an existing directory as cwd, best an absolute path".to_owned()
+            "give an existing directory as cwd, preferably an absolute path".to_owned()
         }
-        Error::KeyTaken { .. } => "give another key, or none".to_owned(),
+        Error::KeyTaken { .. } => "give another key or omit it".to_owned(),
         Error::InvalidCommand(CommandError::Empty) => "give a shell script as command".to_owned(),
         other => return other.hint(),
     })
 }
 
-/// What the protocol makes of an answer: an error of a tool is a result that the model reads.
+/// Converts an answer into a response. A tool error is a result that the model reads.
 pub(super) fn respond(answer: Result<Answer, ToolError>) -> Result<CallToolResponse, ErrorData> {
     match answer {
         Ok(Answer::Done(result)) => Ok(CallToolResponse::Complete(result)),
@@ -103,7 +103,7 @@ pub(super) fn respond(answer: Result<Answer, ToolError>) -> Result<CallToolRespo
     }
 }
 
-/// A value as a document.
+/// Serializes a value.
 pub(super) fn document(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

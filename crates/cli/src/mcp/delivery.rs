@@ -1,5 +1,5 @@
-//! What follows from a reply having reached its client: the results in it were read by their session. A reply that did
-//! not get there settles nothing, and the session is told of the jobs after all.
+//! Acknowledges the results in a reply once the reply has been written to its client. A reply that was not written
+//! acknowledges nothing: the session is still notified of the jobs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,76 +10,76 @@ use homing::{DeliveryHold, Homing, JobId};
 use super::blocking;
 use crate::exit::note;
 
-/// Replies that have arrived and are being acknowledged, in all of this process.
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Number of delivered replies in this process that are being acknowledged.
+static ACKNOWLEDGING: AtomicUsize = AtomicUsize::new(0);
 
-/// Ends when every reply that has arrived is acknowledged.
+/// Completes when every delivered reply is acknowledged.
 pub(super) async fn all_acknowledged() {
-    while UNDER_WAY.load(Ordering::SeqCst) > 0 {
+    while ACKNOWLEDGING.load(Ordering::SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Results of jobs that their own session is being told. While it is held, the session is not woken for them.
+/// Results in a reply to their own session. While this exists, the session is not notified of them.
 pub(super) struct Reading {
     pub(super) homing: Arc<Homing>,
     pub(super) jobs: Vec<JobId>,
-    /// Let go of after they are acknowledged.
+    /// Released after the acknowledgement.
     pub(super) hold: DeliveryHold,
 }
 
 impl Reading {
     fn acknowledge(self) {
-        // The reply is out and stands. The worst that follows is that the session is told once more.
+        // The reply is already written. At worst, the session is notified once more.
         if let Err(error) = self.homing.acknowledge(&self.jobs) {
-            note(&format!("the session will be told again: {error}"));
+            note(&format!("the session will be notified again: {error}"));
         }
         drop(self.hold);
     }
 }
 
-/// The reply to one request, on its way. Clones are the same reply.
+/// Tracks whether the reply to one request is written. Clones track the same reply.
 #[derive(Clone, Default)]
 pub(super) struct Delivery(Arc<Mutex<State>>);
 
 enum State {
-    UnderWay(Vec<Reading>),
+    Pending(Vec<Reading>),
     Failed,
 }
 
 impl Default for State {
     fn default() -> State {
-        State::UnderWay(Vec::new())
+        State::Pending(Vec::new())
     }
 }
 
 impl Delivery {
-    /// Notes that the reply tells of these results. Where it can reach nobody any more, they stay due.
+    /// Registers results that the reply contains. If the reply has already failed, they stay undelivered.
     pub(super) fn acknowledge_on_delivery(&self, reading: Reading) {
         match &mut *self.state() {
-            State::UnderWay(readings) => readings.push(reading),
+            State::Pending(readings) => readings.push(reading),
             State::Failed => drop(reading),
         }
     }
 
-    /// The client has the reply.
+    /// The reply was written to the client.
     pub(super) async fn arrived(&self) {
         let readings = self.take();
         if !readings.is_empty() {
-            UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+            ACKNOWLEDGING.fetch_add(1, Ordering::SeqCst);
             blocking(|| readings.into_iter().for_each(Reading::acknowledge)).await;
-            UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+            ACKNOWLEDGING.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    /// The client will not get the reply.
+    /// The reply will not reach the client.
     pub(super) fn failed(&self) {
         *self.state() = State::Failed;
     }
 
     fn take(&self) -> Vec<Reading> {
         match &mut *self.state() {
-            State::UnderWay(readings) => std::mem::take(readings),
+            State::Pending(readings) => std::mem::take(readings),
             State::Failed => Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! What programs read in an answer, and the schemas that are promised for it. A job is the document of every other server.
+//! The structured content of answers, and its schemas. A job has the same document as in every other front end.
 
 use std::borrow::Cow;
 
@@ -25,19 +25,19 @@ impl JsonSchema for JobDocument {
     }
 }
 
-/// Jobs with the text that tells of them.
+/// Jobs with the text about them.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct JobsDocument {
-    /// What the model reads.
+    /// Text for the model.
     pub(super) text: String,
     /// The jobs.
     pub(super) jobs: Vec<JobDocument>,
 }
 
-/// One job with the text that tells of it.
+/// One job with the text about it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct OneJobDocument {
-    /// What the model reads: how the job ended, and its output, which is untrusted data.
+    /// Text for the model: how the job ended, and its output, which is untrusted data.
     pub(super) text: String,
     /// The job.
     pub(super) job: JobDocument,

@@ -1,4 +1,4 @@
-//! A part of a job's output that fits into an answer: what is left out is named, and where to go on is told.
+//! A part of a job's output that fits into an answer. Reports what was omitted and the offset to continue from.
 
 use std::collections::VecDeque;
 
@@ -8,102 +8,104 @@ use regex_lite::Regex;
 
 use super::lines::{Line, Lines};
 
-/// Most bytes of output that one call looks through.
-const MOST_BYTES: u64 = 16 << 20;
+/// Most bytes of output that one call reads.
+const MAX_BYTES: u64 = 16 << 20;
 
-/// What is asked for.
+/// Which part of the output to read.
 pub(super) struct ExcerptRequest {
     pub(super) from: u64,
-    /// Only so many of the last lines, from `from` on.
+    /// Only this many of the last lines, from `from` on.
     pub(super) tail_lines: Option<usize>,
     /// Only lines that match.
     pub(super) filter: Option<Regex>,
-    /// At most so many characters, what stands for omitted ones included.
+    /// Most characters, including the marks for omitted text.
     pub(super) max_chars: usize,
 }
 
-/// What is answered.
+/// The part that was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Excerpt {
     pub(super) text: String,
-    /// Offset to go on from.
+    /// Offset to continue from.
     pub(super) next: u64,
-    /// Bytes that were not kept, between the lines looked at.
+    /// Bytes that were not kept, between the lines that were read.
     pub(super) omitted_bytes: u64,
-    /// Whether there is more to read by now.
+    /// Whether more output is available now.
     pub(super) more: bool,
-    /// Bytes that the job had written by then.
+    /// Bytes that the job had written when it was read.
     pub(super) total_bytes: u64,
 }
 
-/// Reads what is asked for. Blocks.
-pub(super) fn excerpt(homing: &Homing, job: &Job, wish: &ExcerptRequest) -> homing::Result<Excerpt> {
+/// Reads the requested part. Blocks.
+pub(super) fn excerpt(homing: &Homing, job: &Job, request: &ExcerptRequest) -> homing::Result<Excerpt> {
     let end = homing.output_end(job.id)?;
-    let from = match wish.tail_lines {
-        // Further back nobody looks for the last lines.
-        Some(_) => wish.from.max(end.saturating_sub(MOST_BYTES)),
-        None => wish.from,
+    let from = match request.tail_lines {
+        // Search for the last lines only in this much output.
+        Some(_) => request.from.max(end.saturating_sub(MAX_BYTES)),
+        None => request.from,
     };
     let mut lines = Lines::new(homing, job.id, from)?;
-    let mut page = Page { is_finished: job.outcome().is_some(), wish, shown: VecDeque::new(), chars: 0 };
+    let mut page = Page { is_finished: job.outcome().is_some(), request, lines: VecDeque::new(), chars: 0 };
     let mut excerpt = Excerpt { next: from, total_bytes: lines.end(), ..Excerpt::default() };
     while let Some(line) = lines.next()? {
         excerpt.omitted_bytes += line.omitted_before;
-        if !page.take(&line) {
+        if !page.push(&line) {
             excerpt.more = true;
             break;
         }
-        // The rest of a line that is not done comes with its beginning the next time.
+        // An incomplete line is returned again, with its rest, by the next read.
         excerpt.next = if line.is_complete || page.is_finished { line.end } else { line.start };
-        if wish.tail_lines.is_none() && excerpt.next.saturating_sub(from) >= MOST_BYTES {
+        if request.tail_lines.is_none() && excerpt.next.saturating_sub(from) >= MAX_BYTES {
             excerpt.more = excerpt.next < lines.end();
             break;
         }
     }
-    excerpt.text = page.shown.into_iter().collect();
+    excerpt.text = page.lines.into_iter().collect();
     Ok(excerpt)
 }
 
-/// The lines that are shown.
+/// The lines of the answer.
 struct Page<'a> {
     is_finished: bool,
-    wish: &'a ExcerptRequest,
-    shown: VecDeque<String>,
+    request: &'a ExcerptRequest,
+    lines: VecDeque<String>,
     chars: usize,
 }
 
 impl Page<'_> {
-    /// Takes a line; answers whether there was room for it.
-    fn take(&mut self, line: &Line) -> bool {
+    /// Adds a line if it matches. Returns false if it does not fit.
+    fn push(&mut self, line: &Line) -> bool {
         let text = clean(&line.bytes);
-        if self.wish.filter.as_ref().is_some_and(|filter| !filter.is_match(&text)) {
+        if self.request.filter.as_ref().is_some_and(|filter| !filter.is_match(&text)) {
             return true;
         }
         let gap = if line.omitted_before > 0 { omission(line.omitted_before) } else { String::new() };
-        let room = self.wish.max_chars.saturating_sub(gap.chars().count() + "\n".len());
+        let room = self.request.max_chars.saturating_sub(gap.chars().count() + "\n".len());
         let text = format!("{gap}{}\n", shorten(text, room));
         let chars = text.chars().count();
-        let fits = self.shown.is_empty() || self.chars + chars <= self.wish.max_chars;
-        if self.wish.tail_lines.is_none() && !fits {
+        let fits = self.lines.is_empty() || self.chars + chars <= self.request.max_chars;
+        if self.request.tail_lines.is_none() && !fits {
             return false;
         }
         self.chars += chars;
-        self.shown.push_back(text);
+        self.lines.push_back(text);
         self.drop_first_lines();
         true
     }
 
-    /// Of the last lines, keeps as many as are wanted and fit.
+    /// With `tail_lines`, drops the first lines until the rest is few and short enough.
     fn drop_first_lines(&mut self) {
-        let Some(wanted) = self.wish.tail_lines else { return };
-        while self.shown.len() > wanted.max(1) || (self.shown.len() > 1 && self.chars > self.wish.max_chars) {
-            let first = self.shown.pop_front().unwrap_or_default();
+        let Some(max_lines) = self.request.tail_lines else { return };
+        while self.lines.len() > max_lines.max(1)
+            || (self.lines.len() > 1 && self.chars > self.request.max_chars)
+        {
+            let first = self.lines.pop_front().unwrap_or_default();
             self.chars -= first.chars().count();
         }
     }
 }
 
-/// A line that alone is too long, without its middle.
+/// Cuts the middle out of a line that is too long.
 fn shorten(line: String, max_chars: usize) -> String {
     let chars = line.chars().count();
     if chars <= max_chars {

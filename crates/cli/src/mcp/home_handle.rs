@@ -1,5 +1,4 @@
-//! The home that is served. A server lives as long as its client, so it is opened anew when the user has changed the
-//! configuration meanwhile.
+//! The home that is served. A server may run for days, so it reopens the home when the configuration has changed.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -8,14 +7,14 @@ use homing::{Homing, OpenOptions};
 
 use crate::commands::warn_of_refused_config;
 
-/// A home with the configuration of now. It is made by the first launch, not by the start of a server.
+/// A home with its current configuration. The first launch creates it, not the start of a server.
 pub(super) struct HomeHandle {
     open: Mutex<Option<(Stamp, Arc<Homing>)>>,
-    /// Whether it was said that the configuration is not used.
+    /// Whether the warning about a refused configuration was printed.
     warned: OnceLock<()>,
 }
 
-/// Tells one state of a file from another: when it was changed and how long it is.
+/// Identifies a version of a file: modification time and length.
 type Stamp = Option<(SystemTime, u64)>;
 
 impl HomeHandle {
@@ -29,16 +28,16 @@ impl HomeHandle {
         Ok(home)
     }
 
-    /// The home, with the configuration that is in force now. Makes it where it does not exist.
+    /// The home with its current configuration. Creates it if it does not exist.
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
     pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
         let opened = self.opened(|options| options.open().map(Some))?;
-        Ok(opened.expect("an opener that makes the home returns one"))
+        Ok(opened.expect("open() creates the home or fails"))
     }
 
-    /// The home, with the configuration that is in force now; `None` where it does not exist.
+    /// The home with its current configuration; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
@@ -50,20 +49,20 @@ impl HomeHandle {
         &self,
         open: impl FnOnce(OpenOptions) -> homing::Result<Option<Homing>>,
     ) -> homing::Result<Option<Arc<Homing>>> {
-        let mut open_now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Stamped before it is read: what changes in between is noticed the next time.
+        let mut opened_home = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // Stamp before reading: the next call notices a change in between.
         let stamp = stamp();
         let was_refused = |homing: &Homing| homing.config_refusal().is_some();
         let is_stale = |homing: &Homing| was_refused(homing) || !homing.is_current();
-        if open_now.as_ref().is_none_or(|(read, homing)| *read != stamp || is_stale(homing)) {
-            // A client that ends its server's process tree does not mean the jobs.
+        if opened_home.as_ref().is_none_or(|(read, homing)| *read != stamp || is_stale(homing)) {
+            // A client may kill the process tree of its server. The jobs must survive that.
             let opened = open(OpenOptions::new().detached().recovers())?;
             if let Some(homing) = opened.as_ref().filter(|homing| was_refused(homing)) {
                 self.warned.get_or_init(|| warn_of_refused_config(homing));
             }
-            *open_now = opened.map(|homing| (stamp, Arc::new(homing)));
+            *opened_home = opened.map(|homing| (stamp, Arc::new(homing)));
         }
-        Ok(open_now.as_ref().map(|(_, homing)| Arc::clone(homing)))
+        Ok(opened_home.as_ref().map(|(_, homing)| Arc::clone(homing)))
     }
 }
 

@@ -1,5 +1,5 @@
-//! JSON-RPC, one message a line. A line that is not a message is answered: a client that waits for a reply to it would wait
-//! for ever.
+//! JSON-RPC, one message per line. An invalid line is answered with an error, because its client may wait for a
+//! reply.
 
 use std::io;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use tokio::task::JoinHandle;
 /// Longest line that is read, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
-/// A line that was read.
+/// Result of reading a line.
 enum Line {
     Whole,
     TooLong,
     End,
 }
 
-/// Messages from a reader, and to a writer.
+/// Reads messages from a reader and writes them to a writer.
 pub(super) struct LineTransport<R, W> {
     reader: BufReader<R>,
     line: Vec<u8>,
-    /// Whether the rest of a line that is too long is skipped.
-    skips: bool,
+    /// Whether the rest of a line that is too long is being skipped.
+    is_skipping: bool,
     writer: Arc<Mutex<Option<W>>>,
-    /// The answer to a line that is not a message. The next line is read once it is written, so answers never pile up.
+    /// The answer to an invalid line. The next line is read after it is written, so answers never pile up.
     answer: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -39,13 +39,13 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTr
         LineTransport {
             reader: BufReader::new(reader),
             line: Vec::new(),
-            skips: false,
+            is_skipping: false,
             writer: Arc::new(Mutex::new(Some(writer))),
             answer: None,
         }
     }
 
-    /// Reads a line into `self.line`. May be cancelled: what was read until then stays there.
+    /// Reads a line into `self.line`. Cancel-safe: the bytes read so far stay there.
     async fn read_line(&mut self) -> Line {
         loop {
             let Ok(piece) = self.reader.fill_buf().await else { return Line::End };
@@ -54,25 +54,25 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> LineTr
             }
             let line_end = piece.iter().position(|byte| *byte == b'\n');
             let length = line_end.map_or(piece.len(), |at| at + 1);
-            let is_too_long = !self.skips && self.line.len() + length > MAX_LINE_BYTES;
-            if !self.skips && !is_too_long {
+            let is_too_long = !self.is_skipping && self.line.len() + length > MAX_LINE_BYTES;
+            if !self.is_skipping && !is_too_long {
                 self.line.extend_from_slice(&piece[..length]);
             }
             self.reader.consume(length);
             if is_too_long {
                 self.line = Vec::new();
-                self.skips = line_end.is_none();
+                self.is_skipping = line_end.is_none();
                 return Line::TooLong;
             }
-            match (line_end, self.skips) {
-                (Some(_), true) => self.skips = false,
+            match (line_end, self.is_skipping) {
+                (Some(_), true) => self.is_skipping = false,
                 (Some(_), false) => return Line::Whole,
                 (None, _) => {}
             }
         }
     }
 
-    /// Writes a line as a whole, also where nobody waits for that any more.
+    /// Writes a whole line, even if the caller is cancelled.
     fn write(&self, message: Result<Vec<u8>, serde_json::Error>) -> JoinHandle<io::Result<()>> {
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
@@ -119,7 +119,7 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Transp
                     }
                 }
                 Line::TooLong => {
-                    let message = format!("a message has at most {MAX_LINE_BYTES} bytes");
+                    let message = format!("a message may have at most {MAX_LINE_BYTES} bytes");
                     Refused { id: Value::Null, error: ErrorData::invalid_request(message, None) }
                 }
                 Line::End => return None,
@@ -135,16 +135,16 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Transp
     }
 }
 
-/// What is answered to a line that is not a message.
+/// The answer to an invalid line.
 struct Refused {
-    /// The id of the request, where it has one that can be told; null otherwise, as JSON-RPC 2.0 wants it (5.1).
+    /// The id of the request if it can be determined; otherwise null, as JSON-RPC 2.0 requires (5.1).
     id: Value,
     error: ErrorData,
 }
 
-/// The message of a line. `None` for a blank line, and for a notification that is not known: those are never answered.
+/// Parses a line. `None` for a blank line and for an unknown notification: these are never answered.
 fn read_message(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, Refused> {
-    // A mark at the beginning may be ignored (RFC 8259, 8.1).
+    // A parser may ignore a byte order mark (RFC 8259, 8.1).
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     if line.is_empty() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The door for agents that speak the Model Context Protocol: jobs as tools and as tasks, over standard input and output
-//! or over HTTP. Holds no state that matters: the truth is in the home, so a server may be killed and started anew.
+//! The MCP front end: jobs as tools and as tasks, over standard input and output or over HTTP. All durable state is
+//! in the home, so a server may be killed and restarted.
 
 mod advice;
 mod answer;
@@ -32,86 +32,87 @@ use crate::exit::{Failure, say};
 use home_handle::HomeHandle;
 use server::Server;
 
-/// How long calls that are under way may go on when the server ends.
+/// How long running calls may continue when the server shuts down.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves one client on standard input and output, until it is gone.
+/// Serves one client on standard input and output until it disconnects.
 pub(crate) fn serve_stdio(sessions: SessionRule) -> Result<(), Failure> {
     let server = Server::new(HomeHandle::open()?, sessions);
     if io::stdin().is_terminal() {
-        say("waiting for an MCP client on standard input (claude mcp add homing -- homing mcp sets one up)");
+        say("waiting for an MCP client on standard input (to add one: claude mcp add homing -- homing mcp)");
     }
     run(stdio::serve(server))
 }
 
-/// Serves any number of clients over HTTP, until the process is ended.
+/// Serves any number of clients over HTTP until the process ends.
 pub(crate) fn serve_http(sessions: SessionRule, options: HttpOptions) -> Result<(), Failure> {
     let home = HomeHandle::open()?;
     let token = options.token.read(&home)?;
     run(http::serve(Server::new(home, sessions), options, token))
 }
 
-/// Most threads for what blocks. More calls than that wait for each other.
-const MOST_THREADS: usize = 16;
+/// Most threads for blocking work. Further calls wait for a free thread.
+const MAX_THREADS: usize = 16;
 
-/// How long a thread for what blocks is kept: as long as the server runs.
-const THREADS_STAY: Duration = Duration::from_secs(u32::MAX as u64);
+/// How long an idle blocking thread is kept: as long as the server runs.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(u32::MAX as u64);
 
 fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let no_thread = |error: io::Error| Failure::Refused {
+    let thread_error = |error: io::Error| Failure::Refused {
         code: "no_thread",
         message: format!("cannot make a thread: {error}"),
-        hint: Some("the user or the machine has too many processes and threads (ulimit -u)".to_owned()),
+        hint: Some("the limit of processes and threads is reached (ulimit -u)".to_owned()),
     };
-    probe_threads().map_err(no_thread)?;
-    // One thread for the protocol; what blocks has threads of its own.
+    probe_threads().map_err(thread_error)?;
+    // One thread for the protocol; blocking work has its own threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(MOST_THREADS)
-        .thread_keep_alive(THREADS_STAY)
+        .max_blocking_threads(MAX_THREADS)
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
-        .map_err(no_thread)?;
+        .map_err(thread_error)?;
     start_threads(&runtime);
-    let asked_to_end = crate::interrupt::first_signal();
+    let terminated = crate::interrupt::first_signal();
     let ended = runtime.block_on(async {
         tokio::pin!(serving);
         tokio::select! {
             served = &mut serving => Ended::Served(served),
-            Ok(signal) = asked_to_end => {
-                // Some clients end a server in the moment after a reply. What takes longer is told again.
+            Ok(signal) = terminated => {
+                // Some clients stop a server right after a reply. A result that is not acknowledged by then is
+                // delivered again.
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, delivery::all_acknowledged()).await;
-                Ended::Asked(signal)
+                Ended::Signaled(signal)
             }
         }
     });
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     match ended {
         Ended::Served(served) => served,
-        Ended::Asked(signal) => std::process::exit(128 + signal),
+        Ended::Signaled(signal) => std::process::exit(128 + signal),
     }
 }
 
-/// Why a server does not go on.
+/// Why a server stops.
 enum Ended {
     Served(Result<(), Failure>),
-    /// By this signal.
-    Asked(i32),
+    /// This signal arrived.
+    Signaled(i32),
 }
 
-/// Whether two threads can be made, as [`start_threads`] makes them.
+/// Checks that two threads can be created, as [`start_threads`] does.
 fn probe_threads() -> io::Result<()> {
     let (release, held) = mpsc::channel::<()>();
     let first = thread::Builder::new().spawn(move || held.recv())?;
     let second = thread::Builder::new().spawn(|| ());
     drop(release);
-    // Neither panics, and both leave their places to those that follow.
+    // Neither thread panics. Both must end before the runtime creates its own.
     let _ = first.join();
     let _ = second?.join();
     Ok(())
 }
 
-/// Starts two threads for what blocks: one may be kept by standard input, where that cannot be polled. The runtime panics
-/// where it has none and can make none, so the server has them from its start on.
+/// Starts two blocking threads: standard input occupies one if it cannot be polled. The runtime panics if it has
+/// none and cannot create one, so the server starts them first.
 fn start_threads(runtime: &Runtime) {
     let (release, held) = mpsc::channel::<()>();
     runtime.spawn_blocking(move || held.recv());
@@ -119,10 +120,10 @@ fn start_threads(runtime: &Runtime) {
     drop(release);
 }
 
-/// Does what blocks without holding up the protocol.
+/// Runs blocking work without blocking the protocol.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
+        Ok(result) => result,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

@@ -1,4 +1,4 @@
-//! One request: whose it is, which jobs it may see, and how its reply is followed.
+//! One request: its session, the jobs it may see, and the delivery of its reply.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use super::delivery::{Delivery, Reading};
 use super::server::Server;
 use super::waiting::Progress;
 
-/// What a tool needs to know of the request it answers.
+/// Context of the request that a tool answers.
 pub(super) struct Request {
     pub(super) homing: Arc<Homing>,
     pub(super) origin: Origin,
     pub(super) sees_all: bool,
-    /// Whether the client can take a task in place of a result.
-    pub(super) takes_tasks: bool,
+    /// Whether the client accepts a task instead of a result.
+    pub(super) accepts_tasks: bool,
     pub(super) progress: Option<Progress>,
     delivery: Delivery,
     context: RequestContext<RoleServer>,
@@ -32,27 +32,29 @@ impl Request {
             homing,
             origin: sessions.origin(&context.meta, client.as_deref()),
             sees_all: sessions.sees_all,
-            takes_tasks: context.client_capabilities().is_some_and(|able| able.supports_tasks()),
-            progress: Progress::asked_for(&context),
+            accepts_tasks: context
+                .client_capabilities()
+                .is_some_and(|capabilities| capabilities.supports_tasks()),
+            progress: Progress::of(&context),
             delivery: delivery_of(&context),
             context,
         }
     }
 
-    /// Ends when the client does not wait for the reply any more.
+    /// Completes when the client cancels the request.
     pub(super) async fn cancelled(&self) {
         self.context.ct.cancelled().await;
     }
 
-    /// Who looks for jobs here.
+    /// The jobs that the session may see.
     pub(super) fn job_scope(&self) -> JobScope {
         JobScope { homing: Arc::clone(&self.homing), origin: self.origin.clone(), sees_all: self.sees_all }
     }
 
-    /// Notes that the reply tells how these jobs ended, as far as they are over and the session's own.
+    /// Acknowledges these jobs when the reply is delivered: those of its own session that have finished.
     pub(super) fn acknowledge_on_delivery(&self, jobs: &[Job], hold: DeliveryHold) {
-        let told = |job: &&Job| job.outcome().is_some() && job.follow_up.state.is_open();
-        let own = jobs.iter().filter(told).filter(|job| job.session == self.origin.session);
+        let is_undelivered = |job: &&Job| job.outcome().is_some() && job.follow_up.state.is_open();
+        let own = jobs.iter().filter(is_undelivered).filter(|job| job.session == self.origin.session);
         let jobs: Vec<JobId> = own.map(|job| job.id).collect();
         if !jobs.is_empty() {
             self.delivery.acknowledge_on_delivery(Reading { homing: Arc::clone(&self.homing), jobs, hold });
@@ -60,13 +62,13 @@ impl Request {
     }
 }
 
-/// Over HTTP the reply is followed by what serves the connection, and known by the parts of the request.
+/// The delivery that the transport attached. Over HTTP it is in the parts of the HTTP request.
 fn delivery_of(context: &RequestContext<RoleServer>) -> Delivery {
-    let of_http = || context.extensions.get::<Parts>()?.extensions.get::<Delivery>();
-    context.extensions.get::<Delivery>().or_else(of_http).cloned().unwrap_or_default()
+    let from_http = || context.extensions.get::<Parts>()?.extensions.get::<Delivery>();
+    context.extensions.get::<Delivery>().or_else(from_http).cloned().unwrap_or_default()
 }
 
-/// Finds jobs, as far as a session may see them. Blocks.
+/// Finds jobs that a session may see. Blocks.
 pub(super) struct JobScope {
     homing: Arc<Homing>,
     origin: Origin,
@@ -74,10 +76,10 @@ pub(super) struct JobScope {
 }
 
 impl JobScope {
-    /// The job of that id, or of the only id that begins like that.
+    /// The job with this id or unique prefix of an id.
     ///
     /// # Errors
-    /// Where there is none that the session may see: it cannot tell whether another session has it.
+    /// When the session may not see such a job. The error does not reveal whether another session has one.
     pub(super) fn find(&self, named: &str) -> Result<Job, ToolError> {
         let prefix: JobIdPrefix = named.trim().parse().map_err(Error::from)?;
         let none = || ToolError::from(Error::NoSuchJob(named.trim().to_owned()));
@@ -89,7 +91,7 @@ impl JobScope {
         if self.sees_all || job.session == self.origin.session { Ok(job) } else { Err(none()) }
     }
 
-    /// Several of them, each once.
+    /// The jobs with these ids, without duplicates.
     pub(super) fn find_all(&self, named: &[String]) -> Result<Vec<Job>, ToolError> {
         let mut jobs: Vec<Job> = Vec::with_capacity(named.len());
         for name in named {
@@ -101,14 +103,15 @@ impl JobScope {
         Ok(jobs)
     }
 
-    /// Where jobs of other sessions begin like that too: the one that is ours.
+    /// The only job of this session with the prefix, if the prefix is ambiguous between sessions.
     fn own_job(&self, prefix: &JobIdPrefix) -> Option<JobId> {
         let of_session = homing::ListOptions {
             session: Some(self.origin.session.clone()),
             ..homing::ListOptions::default()
         };
         let jobs = self.homing.list(&of_session).ok()?;
-        let mut meant = jobs.iter().map(|job| job.id).filter(|id| id.as_str().starts_with(prefix.as_str()));
-        meant.next().filter(|_| meant.next().is_none())
+        let mut matching =
+            jobs.iter().map(|job| job.id).filter(|id| id.as_str().starts_with(prefix.as_str()));
+        matching.next().filter(|_| matching.next().is_none())
     }
 }

@@ -1,28 +1,28 @@
-//! Whose request it is. What the user fixed comes first, then what the client says with each request, then what the
-//! harness exported to this process: one server may serve several conversations of its client.
+//! Determines the session of a request. The setting of the user comes first, then the metadata of the request, then
+//! the environment of this process: one server may serve several conversations of its client.
 
 use homing::{Origin, SESSION_VARIABLE, SessionId};
 use rmcp::model::RequestMetaObject;
 
-/// Which session a request belongs to, and what it may see.
+/// Maps requests to sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionRule {
     fixed: Option<Origin>,
-    otherwise: Origin,
-    /// Whether jobs of other sessions are visible too.
+    fallback: Origin,
+    /// Whether requests see jobs of all sessions.
     pub(super) sees_all: bool,
 }
 
 /// A key under which a client names its conversation in the metadata of a request.
 struct MetaKey {
     key: &'static str,
-    /// The preset that wakes such a session.
+    /// The preset that notifies such a session.
     harness: Option<&'static str>,
-    /// The client that means a conversation by it, where the key is too common to tell.
+    /// The only client from which the key is accepted, if other clients use the key for something else.
     client: Option<&'static str>,
 }
 
-/// Our own first, for hosts that know homing; then what harnesses send.
+/// The key of homing first, for hosts that support it; then the keys of harnesses.
 const META_KEYS: [MetaKey; 4] = [
     MetaKey { key: "homing/session", harness: None, client: None },
     // codex-rs/core/src/mcp_tool_call.rs: MCP_TOOL_THREAD_ID_META_KEY. Its desktop serves all threads by one server.
@@ -34,35 +34,36 @@ const META_KEYS: [MetaKey; 4] = [
 ];
 
 impl SessionRule {
-    /// For a client that started this process, and whose harness may have exported its session.
+    /// For a client that started this process. Its harness may have exported the session.
     pub(crate) fn for_parent(session: Option<SessionId>, sees_all: bool) -> homing::Result<SessionRule> {
-        Ok(SessionRule { fixed: fixed(session)?, otherwise: Origin::from_environment(None)?, sees_all })
+        Ok(SessionRule { fixed: fixed(session)?, fallback: Origin::from_environment(None)?, sees_all })
     }
 
-    /// For clients from anywhere: what a harness exported here is not about them.
+    /// For clients over HTTP. Ignores the environment of a harness: it does not describe these clients.
     pub(crate) fn for_anybody(session: Option<SessionId>, sees_all: bool) -> homing::Result<SessionRule> {
-        let otherwise = Origin { session: SessionId::default_session(), harness: None };
-        Ok(SessionRule { fixed: fixed(session)?, otherwise, sees_all })
+        let fallback = Origin { session: SessionId::default_session(), harness: None };
+        Ok(SessionRule { fixed: fixed(session)?, fallback, sees_all })
     }
 
-    /// Whose a request with this metadata is, from a client of that name.
+    /// The session of a request with this metadata from a client with this name.
     pub(super) fn origin(&self, meta: &RequestMetaObject, client: Option<&str>) -> Origin {
         let fixed = self.fixed.clone();
-        fixed.or_else(|| origin_in(meta, client)).unwrap_or_else(|| self.otherwise.clone())
+        fixed.or_else(|| origin_in(meta, client)).unwrap_or_else(|| self.fallback.clone())
     }
 }
 
-/// What the user says, by an option or by `HOMING_SESSION`.
+/// The session that the user set, with an option or with `HOMING_SESSION`.
 fn fixed(session: Option<SessionId>) -> homing::Result<Option<Origin>> {
-    let ours = std::env::var(SESSION_VARIABLE).is_ok_and(|text| !text.is_empty());
-    (session.is_some() || ours).then(|| Origin::from_environment(session)).transpose()
+    let is_set = std::env::var(SESSION_VARIABLE).is_ok_and(|text| !text.is_empty());
+    (session.is_some() || is_set).then(|| Origin::from_environment(session)).transpose()
 }
 
 fn origin_in(meta: &RequestMetaObject, client: Option<&str>) -> Option<Origin> {
     META_KEYS.iter().find_map(|known| {
         let session: SessionId = meta.get(known.key)?.as_str()?.parse().ok()?;
-        let is_meant = known.client.is_none_or(|name| client.is_some_and(|client| client.contains(name)));
-        is_meant.then(|| Origin { session, harness: known.harness.map(str::to_owned) })
+        let client_matches =
+            known.client.is_none_or(|name| client.is_some_and(|client| client.contains(name)));
+        client_matches.then(|| Origin { session, harness: known.harness.map(str::to_owned) })
     })
 }
 
@@ -74,14 +75,14 @@ mod tests {
 
     fn origin(fixed: Option<&str>, meta: serde_json::Value, client: &str) -> (String, Option<String>) {
         let of = |session: &str| Origin { session: session.parse().unwrap(), harness: None };
-        let rule = SessionRule { fixed: fixed.map(of), otherwise: of("default"), sees_all: false };
+        let rule = SessionRule { fixed: fixed.map(of), fallback: of("default"), sees_all: false };
         let meta: RequestMetaObject = serde_json::from_value(meta).unwrap();
         let origin = rule.origin(&meta, Some(client));
         (origin.session.into(), origin.harness)
     }
 
     #[test]
-    fn what_the_user_fixed_comes_first_then_what_the_client_says() {
+    fn the_user_setting_comes_before_the_metadata_of_the_request() {
         let codex = || json!({"threadId": "t-1"});
         assert_eq!(origin(None, codex(), "codex-mcp-client"), ("t-1".into(), Some("codex".into())));
         assert_eq!(origin(Some("mine"), codex(), "codex-mcp-client"), ("mine".into(), None));
@@ -89,16 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn a_common_key_counts_only_from_the_client_that_means_it() {
+    fn a_common_key_is_used_only_from_its_client() {
         assert_eq!(origin(None, json!({"threadId": "t-1"}), "mail"), ("default".into(), None));
         let goose = json!({"agent-session-id": "20261122_1"});
         assert_eq!(origin(None, goose, "goose"), ("20261122_1".into(), Some("goose".into())));
-        let ours = json!({"homing/session": "chat-1", "agent-session-id": "x"});
-        assert_eq!(origin(None, ours, "a host"), ("chat-1".into(), None));
+        let meta = json!({"homing/session": "chat-1", "agent-session-id": "x"});
+        assert_eq!(origin(None, meta, "a host"), ("chat-1".into(), None));
     }
 
     #[test]
-    fn what_cannot_be_a_session_is_passed_over() {
+    fn invalid_session_ids_are_ignored() {
         let meta = json!({"homing/session": "a\nb", "agent-session-id": 7});
         assert_eq!(origin(None, meta, "goose"), ("default".into(), None));
     }

@@ -1,4 +1,4 @@
-//! One client on standard input and output. Standard output belongs to the protocol.
+//! Serves one client on standard input and output. Only the protocol writes to standard output.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,27 @@ use super::line_transport::LineTransport;
 use super::server::Server;
 use crate::exit::Failure;
 
-/// Serves the client until it closes our standard input.
+/// Serves the client until it closes standard input.
 pub(super) async fn serve(server: Server) -> Result<(), Failure> {
     let (reader, writer) = stdio_pipes();
     let transport = Tracking { inner: LineTransport::new(reader, writer), replies: HashMap::new() };
     let service = match server.serve(transport).await {
         Ok(service) => service,
-        // It came and went without a word.
+        // The client disconnected without a request.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(refused(error.to_string())),
+        Err(error) => return Err(connection_failure(error.to_string())),
     };
     match service.waiting().await {
-        Ok(QuitReason::JoinError(error)) | Err(error) => Err(refused(error.to_string())),
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(connection_failure(error.to_string())),
         Ok(_) => Ok(()),
     }
 }
 
-fn refused(why: String) -> Failure {
-    Failure::Refused { code: "mcp", message: format!("the conversation broke off: {why}"), hint: None }
+fn connection_failure(why: String) -> Failure {
+    Failure::Refused { code: "mcp", message: format!("the MCP connection failed: {why}"), hint: None }
 }
 
-/// A transport that follows each reply until it is written.
+/// A transport that tracks whether each reply is written.
 struct Tracking<T> {
     inner: T,
     replies: HashMap<RequestId, Delivery>,
@@ -67,7 +67,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Tracking<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         let Some(mut message) = self.inner.receive().await else {
-            // Whoever closes our input does not hand our replies to an agent any more.
+            // A client that closes standard input does not pass further replies to its agent.
             self.replies.drain().for_each(|(_, delivery)| delivery.failed());
             return None;
         };

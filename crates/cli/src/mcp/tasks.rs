@@ -1,5 +1,5 @@
-//! The Tasks extension over the ledger: a task is a job, and its id the job's. Nothing is kept here, so a task outlives
-//! this server, and its client may come back to another one.
+//! The Tasks extension: a task is a job with the same id. This module keeps no state, so a task survives the server,
+//! and its client may continue with another server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::request::Request;
 use super::tools::task_result;
 use crate::render::summary;
 
-/// How often a client is to look. A job is seldom over sooner, and asking costs little.
+/// Suggested poll interval for clients.
 const POLL_INTERVAL_MS: u64 = 2_000;
 
-/// How long after it has looked a client is taken to look again: its session is not woken for a task that it follows.
-const FOLLOWED_FOR: Duration = Duration::from_millis(3 * POLL_INTERVAL_MS);
+/// How long delivery is held after a poll: a client that polls a task receives the result that way.
+const POLL_HOLD: Duration = Duration::from_millis(3 * POLL_INTERVAL_MS);
 
-/// The task that a job is.
+/// The task for a job.
 pub(super) fn of(job: &Job) -> Task {
     let finished = job.state.finished();
     let updated = finished.map(|finished| finished.ended_at);
@@ -30,10 +30,10 @@ pub(super) fn of(job: &Job) -> Task {
         .with_status_message(summary(job))
 }
 
-/// Holds back the wake for a task until its client has had time to look again.
-pub(super) fn keep_for_a_while(hold: DeliveryHold) {
+/// Holds delivery of the result until the client has had time to poll again.
+pub(super) fn hold_until_next_poll(hold: DeliveryHold) {
     tokio::spawn(async move {
-        tokio::time::sleep(FOLLOWED_FOR).await;
+        tokio::time::sleep(POLL_HOLD).await;
         drop(hold);
     });
 }
@@ -42,18 +42,18 @@ fn status(job: &Job) -> TaskStatus {
     match job.outcome() {
         None => TaskStatus::Working,
         Some(Outcome::Killed { by: KilledBy::Session }) => TaskStatus::Cancelled,
-        // However it ended, that is its result: the request itself did not fail.
+        // Every outcome is a result: the request itself did not fail.
         Some(_) => TaskStatus::Completed,
     }
 }
 
-/// How far a task is, with its result once there is one. Whoever gets the result has read it.
+/// The state of a task, with the result once the job has finished. Delivering the result acknowledges it.
 pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<GetTaskResult, ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.job_scope(), id.to_owned());
+    let (scope, id) = (request.job_scope(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     let (job, hold, task) = blocking(move || {
-        let job = eyes.find(&id)?;
+        let job = scope.find(&id)?;
         let hold = homing.hold_delivery(&[job.id], &session);
         let task = detailed(&homing, &job)?;
         Ok::<_, ToolError>((job, hold, task))
@@ -61,7 +61,7 @@ pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<Ge
     .await
     .map_err(refused)?;
     if job.outcome().is_none() {
-        keep_for_a_while(hold);
+        hold_until_next_poll(hold);
     } else {
         request.acknowledge_on_delivery(&[job], hold);
     }
@@ -79,27 +79,27 @@ fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
         _ => TaskPayload::Working,
     };
     if let Some(finished) = job.state.finished() {
-        // From then on it may go, once its session has been told.
-        let lasted = finished.ended_at.saturating_since(job.created_at);
-        task.ttl_ms = Some(as_millis(lasted.saturating_add(homing.config().retention.finished)));
+        // The job may be deleted after this time, once it is acknowledged.
+        let lifetime = finished.ended_at.saturating_since(job.created_at);
+        task.ttl_ms = Some(as_millis(lifetime.saturating_add(homing.config().retention.finished)));
     }
     Ok(DetailedTask::new(task, payload))
 }
 
-/// A job never asks for anything, so there is nothing to answer.
+/// Does nothing: a job never asks for input.
 pub(super) async fn update(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.job_scope(), id.to_owned());
-    blocking(move || eyes.find(&id)).await.map(drop).map_err(refused)
+    let (scope, id) = (request.job_scope(), id.to_owned());
+    blocking(move || scope.find(&id)).await.map(drop).map_err(refused)
 }
 
-/// Asks for the end of a task's job, and does not wait for it.
+/// Requests that the job of a task is stopped. Does not wait for its end.
 pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
-    let (eyes, id) = (request.job_scope(), id.to_owned());
+    let (scope, id) = (request.job_scope(), id.to_owned());
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     blocking(move || {
-        let job = eyes.find(&id)?;
+        let job = scope.find(&id)?;
         if job.state.name() != StateName::Finished {
             homing.request_kill(job.id, job.killer(&session))?;
         }
@@ -109,7 +109,7 @@ pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result
     .map_err(refused)
 }
 
-/// What names no task is a mistake of the caller; anything else is ours.
+/// An unknown task is an error of the caller; other errors are internal.
 fn refused(error: ToolError) -> ErrorData {
     match &error {
         ToolError::Library(inner) => match **inner {

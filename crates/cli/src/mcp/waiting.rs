@@ -1,5 +1,5 @@
-//! Waits for jobs on behalf of a request. A wait holds no thread: the kernel wakes us when a record changes, so any
-//! number of them stand side by side, and one whose client is gone ends at once.
+//! Waits for jobs on behalf of a request. A wait does not occupy a thread: the kernel reports changes of the records.
+//! Any number of waits can run at once, and a wait ends as soon as its client disconnects.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use super::answer::ToolError;
 use super::blocking;
 use super::request::Request;
 
-/// Longest time that one request may wait: long enough for any client, and no wait is for ever.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Longest time that one request may wait.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Time between two notices of progress. Clients that give up a silent request do so after 30 s or more.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// Time between two progress notifications. Clients abandon a silent request after 30 s or more.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often jobs are looked at where the kernel has no more watches to give.
-const FALLBACK_PAUSE: Duration = Duration::from_millis(100);
+/// How often jobs are checked if the kernel has no inotify instance left.
+const FALLBACK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Waits until jobs are over, or the time is.
+/// Waits until jobs have finished, for at most `at_most`.
 ///
 /// # Errors
-/// [`ToolError::Cancelled`] where the client does not wait any more; the jobs go on.
+/// [`ToolError::Cancelled`] if the client cancels the request; the jobs keep running.
 pub(super) async fn wait(
     request: &Request,
     ids: Vec<JobId>,
@@ -41,7 +41,7 @@ pub(super) async fn wait(
     let mut progress = request.progress.as_ref().map(|progress| progress.begin(at_most));
     loop {
         let satisfied;
-        (waiting, satisfied) = look(request, waiting).await?;
+        (waiting, satisfied) = check(request, waiting).await?;
         if satisfied || Instant::now() >= deadline {
             let homing = Arc::clone(&request.homing);
             return Ok(blocking(move || homing.wait(&ids, wait_for, Some(Duration::ZERO))).await?);
@@ -55,10 +55,10 @@ pub(super) async fn wait(
     }
 }
 
-/// Ends jobs, and returns them when they are over; `grace` is the longest of their grace times.
+/// Stops jobs and returns them when they have finished. `grace` is their longest grace period.
 ///
 /// # Errors
-/// [`ToolError::Cancelled`] where the client does not wait any more; the jobs were asked to end.
+/// [`ToolError::Cancelled`] if the client cancels the request; the jobs are stopped anyway.
 pub(super) async fn kill(
     request: &Request,
     jobs: Vec<(JobId, KilledBy)>,
@@ -71,10 +71,11 @@ pub(super) async fn kill(
     let mut progress = request.progress.as_ref().map(|progress| progress.begin(grace));
     loop {
         let homing = Arc::clone(&request.homing);
-        let is_done;
-        (killing, is_done) =
-            blocking(move || homing.has_killed(&mut killing).map(|is_done| (killing, is_done))).await?;
-        if is_done {
+        let is_finished;
+        (killing, is_finished) =
+            blocking(move || homing.has_killed(&mut killing).map(|is_finished| (killing, is_finished)))
+                .await?;
+        if is_finished {
             let homing = Arc::clone(&request.homing);
             return Ok(blocking(move || homing.get_all(&ids)).await?);
         }
@@ -86,14 +87,14 @@ pub(super) async fn kill(
     }
 }
 
-async fn look(request: &Request, mut waiting: Waiting) -> homing::Result<(Waiting, bool)> {
+async fn check(request: &Request, mut waiting: Waiting) -> homing::Result<(Waiting, bool)> {
     let homing = Arc::clone(&request.homing);
     blocking(move || homing.is_satisfied(&mut waiting).map(|satisfied| (waiting, satisfied))).await
 }
 
 #[expect(
     deprecated,
-    reason = "its danger is a type that gives out other descriptors at each call; OwnedFd does not"
+    reason = "unsound only for types that return another descriptor at each call; OwnedFd does not"
 )]
 fn watch(readable: Option<BorrowedFd<'_>>) -> Option<AsyncFd<OwnedFd>> {
     AsyncFd::new(readable?.try_clone_to_owned().ok()?).ok()
@@ -102,33 +103,33 @@ fn watch(readable: Option<BorrowedFd<'_>>) -> Option<AsyncFd<OwnedFd>> {
 async fn change(changes: Option<&AsyncFd<OwnedFd>>) {
     match changes {
         Some(changes) => match changes.readable().await {
-            // Before it is read: what happens in between makes it ready once more.
+            // Clear before reading: a change in between makes it ready again.
             Ok(mut ready) => ready.clear_ready(),
-            Err(_) => sleep(FALLBACK_PAUSE).await,
+            Err(_) => sleep(FALLBACK_INTERVAL).await,
         },
-        None => sleep(FALLBACK_PAUSE).await,
+        None => sleep(FALLBACK_INTERVAL).await,
     }
 }
 
-/// A client's wish to hear how a wait is getting on.
+/// A client's request for progress notifications.
 pub(super) struct Progress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
 }
 
 impl Progress {
-    /// The wish in a request, where it holds one.
-    pub(super) fn asked_for(context: &RequestContext<RoleServer>) -> Option<Progress> {
+    /// The progress token of a request, if it has one.
+    pub(super) fn of(context: &RequestContext<RoleServer>) -> Option<Progress> {
         let token = context.meta.get_progress_token()?;
         Some(Progress { peer: context.peer.clone(), token })
     }
 
     fn begin(&self, at_most: Duration) -> ProgressOfWait<'_> {
-        ProgressOfWait { progress: self, began: Instant::now(), at_most, ticks: interval(PROGRESS_EVERY) }
+        ProgressOfWait { progress: self, began: Instant::now(), at_most, ticks: interval(PROGRESS_INTERVAL) }
     }
 }
 
-/// The progress of one wait: time that has passed, of the time it may take.
+/// The progress of one wait: elapsed time of the time allowed.
 struct ProgressOfWait<'a> {
     progress: &'a Progress,
     began: Instant,
@@ -136,15 +137,15 @@ struct ProgressOfWait<'a> {
     ticks: Interval,
 }
 
-/// Tells of the progress when it is time to; never, where nobody asked.
+/// Sends the next progress notification when it is due. Never completes if the client did not ask for progress.
 async fn report_progress(progress: &mut Option<ProgressOfWait<'_>>) {
     let Some(progress) = progress else { return std::future::pending().await };
     progress.ticks.tick().await;
     let passed = progress.began.elapsed();
     let message = format!("still running after {}", homing::core::format_duration(passed));
-    let notice = ProgressNotificationParam::new(progress.progress.token.clone(), passed.as_secs_f64())
+    let notification = ProgressNotificationParam::new(progress.progress.token.clone(), passed.as_secs_f64())
         .with_total(progress.at_most.as_secs_f64())
         .with_message(message);
-    // Whether anybody is left to hear it is found out by the reply.
-    let _ = progress.progress.peer.notify_progress(notice).await;
+    // If the client is gone, sending the reply reports it.
+    let _ = progress.progress.peer.notify_progress(notification).await;
 }

@@ -1,4 +1,4 @@
-//! What the doctor found.
+//! The findings of the doctor.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::format::indented;
 use super::style::{HINT, StatusStyle};
 use crate::exit::Failure;
 
-/// Prints one line for each check, and what can be done below it.
+/// Prints one line per check, with a hint below it.
 pub(crate) fn print_checks(checks: &[Check]) -> Result<(), Failure> {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let mut stdout = anstream::stdout().lock();

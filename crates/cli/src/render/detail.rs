@@ -1,4 +1,4 @@
-//! Everything about one job.
+//! The details of one job.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use super::style::{StatusStyle, TITLE};
 use super::wakes::print_wakes;
 use crate::exit::Failure;
 
-/// What is shown of a job.
+/// The details to show.
 pub(crate) struct Detail<'a> {
     pub(crate) job: &'a Job,
-    /// Where its files are, if they are still there.
+    /// The directory of the job, if it still exists.
     pub(crate) directory: Option<PathBuf>,
-    /// The newest first.
+    /// Newest first.
     pub(crate) wakes: Vec<WakeRecord>,
     pub(crate) last_lines: Vec<String>,
 }
 
-/// Prints a job: the fields in the order in which they are asked for, the attempts to tell of it, the end of its output.
+/// Prints the fields of a job, the attempts to deliver its result, and the end of its output.
 pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
     let Detail { job, directory, wakes, last_lines } = detail;
     let now = now();
@@ -89,9 +89,9 @@ fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static 
 
 fn recovery_advice(recovery: Recovery) -> &'static str {
     match recovery {
-        Recovery::NotRecorded => "not recovered yet: its processes may still run; run homing recover",
+        Recovery::NotRecorded => "not recovered yet; its processes may still run (run homing recover)",
         Recovery::NotSearched => {
-            "its processes were not searched for: they ran in another pid namespace; run homing recover there"
+            "did not search for its processes, which ran in another pid namespace (run homing recover there)"
         }
     }
 }
@@ -114,14 +114,14 @@ fn limit(job: &Job, now: Timestamp) -> String {
     text += &format!(", grace {}", format_duration(job.limits.grace));
     text + match job.leftovers {
         LeftoverPolicy::Kill => "",
-        LeftoverPolicy::Keep => ", leftovers are kept",
+        LeftoverPolicy::Keep => ", keeps leftovers",
     }
 }
 
 fn output(job: &Job) -> String {
     let mut text = format!("{} bytes", grouped(job.output.total_bytes));
     for (bytes, fate) in [
-        (job.output.omitted_bytes, "overwritten by later ones"),
+        (job.output.omitted_bytes, "overwritten by newer output"),
         (job.output.dropped_bytes, "lost to a full disk"),
     ] {
         if bytes > 0 {
@@ -135,8 +135,8 @@ fn follow_up(job: &Job, now: Timestamp) -> String {
     let mut text = job.follow_up.state.to_string();
     text += match job.follow_up_policy {
         FollowUpPolicy::Always => "",
-        FollowUpPolicy::Failure => ", asked for on failure only",
-        FollowUpPolicy::Never => ", asked for never",
+        FollowUpPolicy::Failure => ", on failure only",
+        FollowUpPolicy::Never => ", never delivered",
     };
     if job.follow_up.attempts > 0 {
         text += &format!(", attempts {}", job.follow_up.attempts);

@@ -7,7 +7,7 @@ use super::style::StatusStyle;
 use super::table::{Cell, Notes, print_table_with_notes};
 use crate::exit::Failure;
 
-/// Prints the follow-ups of jobs, one a line, and why the session was not told yet.
+/// Prints one follow-up per line, with the reason why the result is not delivered yet.
 pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
     let now = now();
     let rows: Vec<_> = jobs
@@ -28,8 +28,8 @@ pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
             ]
         })
         .collect();
-    let why = |job: &Job| job.follow_up.last_error.as_deref().map(one_line).unwrap_or_default();
-    let notes = Notes { name: "NOTE", notes: jobs.iter().map(why).collect() };
+    let reason = |job: &Job| job.follow_up.last_error.as_deref().map(one_line).unwrap_or_default();
+    let notes = Notes { name: "NOTE", notes: jobs.iter().map(reason).collect() };
     let header = ["ID", "FOLLOW-UP", "ATTEMPTS", "NEXT", "SESSION", "STATE", "ENDED", "COMMAND"];
     print_table_with_notes(header, &rows, Some(&notes))
 }

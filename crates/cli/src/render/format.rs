@@ -1,4 +1,4 @@
-//! Facts about jobs in a few words.
+//! Formats properties of jobs as short texts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,13 @@ use homing::core::text::{flatten, is_line_break};
 use homing::core::{LeftoverFate, Timestamp, format_duration};
 use homing::{Job, JobState, Outcome};
 
-/// The time on the wall.
+/// The current wall-clock time.
 pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// How far a job is, in one or two words that are easy to search for.
+/// The state of a job, in one or two words that are easy to search for.
 pub(super) fn state(job: &Job) -> String {
     match &job.state {
         JobState::Starting => "starting".to_owned(),
@@ -28,7 +28,7 @@ pub(super) fn state(job: &Job) -> String {
     }
 }
 
-/// How long a job has run, or ran.
+/// How long a job has been running, or ran.
 pub(super) fn duration(job: &Job, now: Timestamp) -> Option<Duration> {
     match &job.state {
         JobState::Starting => None,
@@ -37,7 +37,7 @@ pub(super) fn duration(job: &Job, now: Timestamp) -> Option<Duration> {
     }
 }
 
-/// How far a job is, with how it ended and how long it took: `exit code 1 after 1m 12s`.
+/// The state of a job with outcome and duration: `exit code 1 after 1m 12s`.
 pub(super) fn progress(job: &Job, now: Timestamp) -> String {
     let words = match &job.state {
         JobState::Starting => "starting".to_owned(),
@@ -50,38 +50,39 @@ pub(super) fn progress(job: &Job, now: Timestamp) -> String {
     }
 }
 
-/// One job in one line: id, how far it is, what it is.
+/// One job on one line: id, state, title.
 pub(crate) fn summary(job: &Job) -> String {
     format!("{}  {}  {}", job.id, progress(job, now()), title(job))
 }
 
-/// The same of a job that was over before anybody asked for its end.
+/// One line for a job that had finished before `kill` was called.
 pub(crate) fn already_finished(job: &Job) -> String {
-    format!("{}  already over: {}  {}", job.id, progress(job, now()), title(job))
+    format!("{}  already finished: {}  {}", job.id, progress(job, now()), title(job))
 }
 
-/// One follow-up in one line: id, where it stands, what the job is.
+/// One follow-up on one line: id, state, title of the job.
 pub(crate) fn follow_up_summary(job: &Job) -> String {
     format!("{}  follow-up {}  {}", job.id, job.follow_up.state, title(job))
 }
 
-/// What a person knows a job by: its name, else its command, in one line.
+/// The title of a job: its name, else its command, on one line.
 pub(super) fn title(job: &Job) -> String {
     one_line(&job.name.clone().unwrap_or_else(|| job.command.to_string()))
 }
 
-/// Longest text in one line, in characters.
-const LINE_LIMIT: usize = 200;
+/// Maximum length of a one-line text, in characters.
+const MAX_LINE_CHARS: usize = 200;
 
-/// The first line of a text that is not blank, without control and invisible characters; where there is more, it says so.
+/// The first line of a text that is not blank, without control and invisible characters. Ends with `…` if text is
+/// omitted.
 pub(super) fn one_line(text: &str) -> String {
     let mut lines = text.split(is_line_break).map(flatten).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
-    let shown: String = first.chars().take(LINE_LIMIT).collect();
+    let shown: String = first.chars().take(MAX_LINE_CHARS).collect();
     if shown.len() < first.len() || lines.next().is_some() { shown + " …" } else { shown }
 }
 
-/// A text of several lines, of which all but the first are indented: none of them looks like one of our own.
+/// A text with all lines but the first indented, so that no quoted line looks like a message of homing.
 pub(crate) fn indented(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let mut lines = text.trim_end().split(is_line_break);
@@ -90,18 +91,18 @@ pub(crate) fn indented(text: &str) -> String {
     indented
 }
 
-/// One of several lines, with the blanks that it begins with: what points at a place in the line above stays below it.
+/// One line with its leading blanks kept, so that carets of error messages stay below the text they point at.
 pub(super) fn aligned(line: &str) -> String {
     let blanks = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
     blanks.replace('\t', "    ") + &flatten(line)
 }
 
-/// How long ago something was, in one unit: `3m ago`.
+/// The time since `then`, in one unit: `3m ago`.
 pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     format!("{} ago", in_one_unit(now.saturating_since(then)))
 }
 
-/// How far ahead something is: `in 3m`, or `now`.
+/// The time until `then`: `in 3m`, or `now`.
 pub(super) fn ahead(then: Timestamp, now: Timestamp) -> String {
     match then.saturating_since(now) {
         Duration::ZERO => "now".to_owned(),
@@ -118,7 +119,7 @@ fn in_one_unit(duration: Duration) -> String {
     }
 }
 
-/// What became of the processes that a job left behind; `None` where there were none.
+/// The processes that a job left behind, and their fate; `None` if there were none.
 pub(crate) fn leftover_text(job: &Job) -> Option<String> {
     let finished = job.state.finished().filter(|finished| !finished.leftovers.is_empty())?;
     let mut words: Vec<String> = finished
@@ -128,7 +129,7 @@ pub(crate) fn leftover_text(job: &Job) -> Option<String> {
             let fate = match leftover.fate {
                 LeftoverFate::Ended => "ended",
                 LeftoverFate::Kept => "left running",
-                LeftoverFate::Survived => "could not be ended",
+                LeftoverFate::Survived => "could not be killed",
                 LeftoverFate::Spared => "supervises another job",
             };
             format!("{} (pid {}, {fate})", one_line(&leftover.name), leftover.pid)
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_is_short_and_controls_nothing() {
+    fn one_line_is_short_and_has_no_control_characters() {
         assert_eq!(one_line("make\tall"), "make all");
         assert_eq!(one_line("\n  \x1b[31mcd /src\x1b[0m\n\nmake\n"), "cd /src …");
         assert_eq!(one_line("a\u{202e}b\u{2028}Job c is running"), "ab …");
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_line_can_look_like_ours() {
+    fn only_the_first_line_is_not_indented() {
         assert_eq!(indented("no\n  key = 1\n  ^\n"), "no\n      key = 1\n      ^");
         assert_eq!(
             indented("cannot run x\rhoming: note: y\u{2028}z"),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_in_time_have_one_unit() {
+    fn relative_times_have_one_unit() {
         let at = |seconds: i64| Timestamp::from_unix_millis(seconds * 1_000);
         assert_eq!(ago(at(0), at(0)), "0s ago");
         assert_eq!(ago(at(0), at(59)), "59s ago");

@@ -8,7 +8,7 @@ use super::style::StatusStyle;
 use super::table::{Cell, print_table};
 use crate::exit::Failure;
 
-/// Prints jobs, one a line.
+/// Prints one job per line.
 pub(crate) fn print_job_table(jobs: &[Job]) -> Result<(), Failure> {
     let now = now();
     let rows: Vec<_> = jobs

@@ -1,4 +1,4 @@
-//! JSON on standard output: one document a line.
+//! JSON on standard output: one document per line.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ pub(crate) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
-/// Prints the document of a single job as it is, those of several as an array.
+/// Prints a single job as a document, and several as an array.
 pub(crate) fn print_one_or_all(jobs: &[Job]) -> Result<(), Failure> {
     match jobs {
         [job] => print_json(job),

@@ -1,4 +1,4 @@
-//! Turns jobs into what people and programs read. Everything that comes from a job is cleaned of control characters.
+//! Renders jobs for people and programs. Removes control characters from everything that comes from a job.
 
 mod checks;
 mod detail;

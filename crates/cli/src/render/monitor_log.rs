@@ -1,4 +1,4 @@
-//! What a monitor does, as a log for people or as documents for programs.
+//! The events of a monitor, as a log for people or as JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -11,14 +11,14 @@ use super::print_json;
 use super::style::StatusStyle;
 use crate::exit::Failure;
 
-/// Where events go.
+/// Prints events.
 #[derive(Debug)]
 pub(crate) struct MonitorLog {
     as_json: bool,
     short_times: bool,
 }
 
-/// One event for programs.
+/// One event as JSON.
 #[derive(Serialize)]
 struct EventDocument<'a> {
     at: Timestamp,
@@ -27,15 +27,15 @@ struct EventDocument<'a> {
 }
 
 impl MonitorLog {
-    /// Documents on standard output, or lines on standard error.
+    /// JSON on standard output, or lines on standard error.
     pub(crate) fn new(as_json: bool) -> MonitorLog {
         MonitorLog { as_json, short_times: io::stderr().is_terminal() }
     }
 
-    /// Prints one event. That the monitor is alive is news for service managers only.
+    /// Prints one event. Ignores heartbeats, which are for service managers.
     ///
     /// # Errors
-    /// Where nobody reads the documents. A log that cannot be written is no reason to stop.
+    /// When the JSON cannot be written. Errors of the log are ignored.
     pub(crate) fn print(&self, event: &MonitorEvent) -> Result<(), Failure> {
         if matches!(event, MonitorEvent::Alive) {
             return Ok(());
@@ -52,7 +52,7 @@ impl MonitorLog {
     }
 }
 
-/// `11:00:00Z` of `2026-11-22T11:00:00.123Z`: on a terminal, lines are short.
+/// `11:00:00Z` for `2026-11-22T11:00:00.123Z`, to keep lines on a terminal short.
 fn time_of_day(at: &str) -> String {
     let time = at.split_once('T').map_or(at, |(_, time)| time);
     format!("{}Z", time.split_once('.').map_or(time, |(seconds, _)| seconds))
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_gets_the_time_of_day_alone() {
+    fn a_terminal_shows_only_the_time_of_day() {
         assert_eq!(time_of_day("2026-11-22T11:00:07.123Z"), "11:00:07Z");
     }
 }

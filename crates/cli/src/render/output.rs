@@ -1,4 +1,4 @@
-//! A job's output for people: cleaned text, or the exact bytes, written as they come. What was not kept is named.
+//! The output of a job for people: clean text or the exact bytes, written as they arrive. Reports omitted bytes.
 
 use std::io::{self, Write};
 
@@ -7,16 +7,16 @@ use homing::core::text::{TextStream, grouped};
 
 use crate::exit::{Failure, note};
 
-/// Takes a job's output piece by piece.
+/// Receives the output of a job in chunks.
 pub(crate) trait OutputSink {
-    /// Takes the next piece.
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure>;
+    /// Receives the next chunk.
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure>;
 
-    /// Takes note that nothing more comes.
+    /// Called after the last chunk.
     fn finish(&mut self) -> Result<(), Failure>;
 }
 
-/// Writes cleaned text to standard output.
+/// Writes clean text to standard output.
 pub(crate) struct TextSink(TextStream);
 
 impl TextSink {
@@ -26,7 +26,7 @@ impl TextSink {
 }
 
 impl OutputSink for TextSink {
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
         write_now(self.0.push(chunk.offset, &chunk.bytes).as_bytes())
     }
 
@@ -35,7 +35,7 @@ impl OutputSink for TextSink {
     }
 }
 
-/// Keeps cleaned text in memory.
+/// Collects clean text in memory.
 pub(crate) struct CollectingSink {
     stream: TextStream,
     text: String,
@@ -46,19 +46,19 @@ impl CollectingSink {
         CollectingSink { stream: TextStream::starting_at(from), text: String::new() }
     }
 
-    /// The text of what was taken.
+    /// The text received so far.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// What is known of the output besides its text.
+    /// The state of the text stream: offsets and omitted bytes.
     pub(crate) fn stream(&self) -> &TextStream {
         &self.stream
     }
 }
 
 impl OutputSink for CollectingSink {
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
         self.text += &self.stream.push(chunk.offset, &chunk.bytes);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl OutputSink for CollectingSink {
     }
 }
 
-/// Writes the exact bytes to standard output. What was not kept is named on standard error.
+/// Writes the exact bytes to standard output, and reports omitted bytes on standard error.
 pub(crate) struct RawSink {
     next: u64,
 }
@@ -81,7 +81,7 @@ impl RawSink {
 }
 
 impl OutputSink for RawSink {
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
         let missing = chunk.offset.saturating_sub(self.next);
         if missing > 0 {
             note(&format!("{} bytes omitted at offset {}", grouped(missing), self.next));

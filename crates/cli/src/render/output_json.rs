@@ -1,4 +1,4 @@
-//! A job's output for programs: documents with the text, and the offset to go on from.
+//! The output of a job for programs: documents with the text and the offset to continue from.
 
 use homing::core::text::TextStream;
 use homing::{Homing, JobId, OutputChunk};
@@ -8,22 +8,22 @@ use super::output::{CollectingSink, OutputSink};
 use super::print_json;
 use crate::exit::Failure;
 
-/// One piece of a job's output.
+/// A part of the output.
 #[derive(Serialize)]
 struct OutputDocument<'a> {
     id: JobId,
-    /// Offset of the first byte that the text stands for.
+    /// Offset of the first byte of the text.
     from: u64,
-    /// Offset to go on from.
+    /// Offset to continue from.
     next: u64,
-    /// Bytes that the job has written by now.
+    /// Bytes that the job has written so far.
     total_bytes: u64,
-    /// Bytes between `from` and `next` that were not kept.
+    /// Omitted bytes between `from` and `next`.
     omitted_bytes: u64,
     text: &'a str,
 }
 
-/// Prints all of it as one document.
+/// Prints the output as one document.
 pub(crate) struct DocumentSink<'a> {
     homing: &'a Homing,
     id: JobId,
@@ -38,8 +38,8 @@ impl DocumentSink<'_> {
 }
 
 impl OutputSink for DocumentSink<'_> {
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
-        self.collected.take(chunk)
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+        self.collected.write(chunk)
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
@@ -56,18 +56,24 @@ impl OutputSink for DocumentSink<'_> {
     }
 }
 
-/// Prints what has come as one document a line, whenever a line of output is complete.
+/// Prints one document per line of JSON, each time a line of output is complete.
 pub(crate) struct DocumentLinesSink<'a> {
     homing: &'a Homing,
     id: JobId,
     from: u64,
-    told_omitted_bytes: u64,
+    reported_omitted_bytes: u64,
     stream: TextStream,
 }
 
 impl DocumentLinesSink<'_> {
     pub(crate) fn new(homing: &Homing, id: JobId, from: u64) -> DocumentLinesSink<'_> {
-        DocumentLinesSink { homing, id, from, told_omitted_bytes: 0, stream: TextStream::starting_at(from) }
+        DocumentLinesSink {
+            homing,
+            id,
+            from,
+            reported_omitted_bytes: 0,
+            stream: TextStream::starting_at(from),
+        }
     }
 
     fn print(&mut self, text: &str, next: u64) -> Result<(), Failure> {
@@ -77,22 +83,22 @@ impl DocumentLinesSink<'_> {
             from: self.from,
             next,
             total_bytes: self.homing.output_end(self.id)?,
-            omitted_bytes: omitted_bytes - self.told_omitted_bytes,
+            omitted_bytes: omitted_bytes - self.reported_omitted_bytes,
             text,
         })?;
-        self.told_omitted_bytes = omitted_bytes;
+        self.reported_omitted_bytes = omitted_bytes;
         self.from = next;
         Ok(())
     }
 }
 
 impl OutputSink for DocumentLinesSink<'_> {
-    fn take(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
+    fn write(&mut self, chunk: &OutputChunk) -> Result<(), Failure> {
         let text = self.stream.push(chunk.offset, &chunk.bytes);
         if text.is_empty() {
             return Ok(());
         }
-        // A line that is not complete is not in the text yet: whoever goes on from `next` gets it from its beginning.
+        // The text does not contain an incomplete last line yet. `next` is the start of that line.
         let line_end = chunk.bytes.iter().rposition(|&byte| byte == b'\n');
         let next = line_end.map_or(chunk.end(), |position| chunk.offset + position as u64 + 1);
         self.print(&text, next)

@@ -1,4 +1,4 @@
-//! The few colours there are. Streams of anstream remove them where nobody wants them.
+//! The colors of the output. anstream removes them where the terminal or the user does not want them.
 
 use anstyle::{AnsiColor, Style};
 use homing::{FollowUpState, Job, JobState, Outcome, Verdict};
@@ -7,25 +7,25 @@ pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
 pub(super) const TITLE: Style = Style::new().bold();
 
-/// How something is to be taken.
+/// The meaning of a status, which determines its color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatusStyle {
-    /// As it should be.
+    /// Success.
     Good,
-    /// As it should not be.
+    /// Failure.
     Bad,
-    /// Worth a look.
+    /// Needs attention.
     Odd,
-    /// Going on now.
+    /// In progress.
     Active,
-    /// Nothing about it.
+    /// No special meaning.
     Plain,
-    /// Of no importance.
+    /// Unimportant.
     Quiet,
 }
 
 impl StatusStyle {
-    /// How far a job is, and how it ended.
+    /// The style of a job: its state and outcome.
     pub(super) fn of_job(job: &Job) -> StatusStyle {
         match &job.state {
             JobState::Starting | JobState::Running(_) => StatusStyle::Active,
@@ -39,7 +39,7 @@ impl StatusStyle {
         }
     }
 
-    /// Where a follow-up stands.
+    /// The style of a follow-up state.
     pub(super) fn of_follow_up(state: FollowUpState) -> StatusStyle {
         match state {
             FollowUpState::Pending | FollowUpState::HandedOff => StatusStyle::Odd,
@@ -50,7 +50,7 @@ impl StatusStyle {
         }
     }
 
-    /// What a check found.
+    /// The style of a verdict.
     pub(super) fn of_verdict(verdict: Verdict) -> StatusStyle {
         match verdict {
             Verdict::Ok => StatusStyle::Good,
@@ -59,7 +59,7 @@ impl StatusStyle {
         }
     }
 
-    /// How it looks; `None` where it looks like everything else.
+    /// The color; `None` for the default color.
     pub(super) fn color(self) -> Option<AnsiColor> {
         match self {
             StatusStyle::Good => Some(AnsiColor::Green),
@@ -71,7 +71,7 @@ impl StatusStyle {
         }
     }
 
-    /// The same for a stream.
+    /// The color as a style for anstream.
     pub(super) fn style(self) -> Style {
         self.color().map_or(Style::new(), AnsiColor::on_default)
     }

@@ -1,4 +1,4 @@
-//! Tables: aligned, coloured and cut to the width of a terminal; separated by tabs for anybody else.
+//! Tables: aligned, colored and truncated to the width of a terminal; tab-separated elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,14 +10,14 @@ use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Row, W
 use super::style::StatusStyle;
 use crate::exit::Failure;
 
-/// A column that is no wider than this is never cut on a terminal, a wider one never wider than twice this; the last
-/// takes what is left. In characters.
+/// Columns up to this width are never truncated on a terminal. Wider columns get at most twice this width, and the
+/// last column gets the rest. In characters.
 const SHORT_COLUMN: u16 = 14;
 
-/// Taken for the width of a terminal that does not know it, and says 0. In characters.
+/// Width of a terminal that reports a width of 0, in characters.
 const UNKNOWN_WIDTH: u16 = 80;
 
-/// What a note below a row begins with.
+/// Prefix of a note below a row.
 const NOTE_MARK: &str = "  └ ";
 
 /// One field of a table.
@@ -37,13 +37,13 @@ impl Cell {
     }
 }
 
-/// What there is to say about rows besides their fields: a last column for programs, a line below the row on a
-/// terminal, where no column has that much room.
+/// Notes about rows: a last column for programs, and a line below the row on a terminal, where a column would be too
+/// narrow.
 #[derive(Debug)]
 pub(super) struct Notes<'a> {
-    /// The column's name.
+    /// Name of the column.
     pub(super) name: &'a str,
-    /// One for each row; empty where there is nothing to say.
+    /// One note per row, possibly empty.
     pub(super) notes: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn print_table<const N: usize>(header: [&str; N], rows: &[[Cell; N]])
     print_table_with_notes(header, rows, None)
 }
 
-/// Prints a table on standard output, with what is to be said about its rows.
+/// Prints a table with notes on standard output.
 pub(super) fn print_table_with_notes<const N: usize>(
     header: [&str; N],
     rows: &[[Cell; N]],
@@ -82,7 +82,7 @@ fn for_programs<const N: usize>(header: [&str; N], rows: &[[Cell; N]], notes: Op
     lines.join("\n") + "\n"
 }
 
-/// A row takes one line of the table, and the header the first.
+/// Inserts the notes into a table that has one header line and one line per row.
 fn with_note_lines(table: &str, notes: &Notes<'_>, width: Option<u16>) -> String {
     let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(NOTE_MARK.chars().count()));
     let mut text = String::new();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_what_fits_and_whole_ids() {
+    fn a_terminal_table_fits_and_keeps_ids_whole() {
         let expected = "\
 ID            STATE      COMMAND
 3f9c0a1b2c4d  exit 0     cargo test…
@@ -194,7 +194,7 @@ ID            STATE
     }
 
     #[test]
-    fn colours_come_on_request_only() {
+    fn colors_appear_only_on_request() {
         assert!(for_terminal(HEADER, &rows(), Some(80), true).contains("\x1b["));
         assert!(!for_terminal(HEADER, &rows(), Some(80), false).contains('\x1b'));
         assert!(!for_programs(HEADER, &rows(), None).contains('\x1b'));

@@ -1,4 +1,4 @@
-//! The attempts to tell a session of a job.
+//! The attempts to deliver the result of a job.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use homing::{AttemptRecord, WakeRecord, WakeState};
 use super::format::{ago, ahead, one_line};
 use super::style::{StatusStyle, TITLE};
 
-/// Most attempts of one wake that are shown: the last ones.
-const ATTEMPTS: usize = 12;
+/// Maximum number of attempts to show per wake; the last ones are shown.
+const MAX_ATTEMPTS: usize = 12;
 
-/// Prints wakes, one a line, and below each its attempts. Nothing where there are none.
+/// Prints one wake per line, with its attempts below it. Prints nothing if there are no wakes.
 pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Timestamp) -> io::Result<()> {
     if !wakes.is_empty() {
         writeln!(out, "\n{TITLE}Wakes{TITLE:#}")?;
@@ -27,7 +27,7 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
             write!(out, ", next {}", ahead(next, now))?;
         }
         writeln!(out)?;
-        let omitted = wake.attempts.len().saturating_sub(ATTEMPTS);
+        let omitted = wake.attempts.len().saturating_sub(MAX_ATTEMPTS);
         if omitted > 0 {
             writeln!(out, "    … {omitted} earlier attempts")?;
         }
@@ -42,7 +42,7 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
 fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
     let AttemptRecord { number, started_at, ended_at, result, error, .. } = attempt;
     let mut line = format!("{number}  {started_at} ({})  ", ago(*started_at, now));
-    line += result.as_deref().unwrap_or("at work");
+    line += result.as_deref().unwrap_or("running");
     if let Some(ended_at) = ended_at {
         line += &format!(" after {}", format_duration(ended_at.saturating_since(*started_at)));
     }

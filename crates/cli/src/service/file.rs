@@ -1,4 +1,4 @@
-//! Writes and removes the file of a service. Never touches one that somebody else wrote, unless that is asked for.
+//! Writes and removes the service file. Changes a file that homing did not write only when forced.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -8,38 +8,38 @@ use std::path::Path;
 use super::MARK;
 use crate::exit::Failure;
 
-/// What became of the file.
+/// The result of [`write()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is new.
+    /// The file is new.
     New,
-    /// There was one.
+    /// The file replaced an existing one.
     Replaced,
 }
 
-/// What became of the file.
+/// The result of [`remove`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removed {
-    /// It is gone.
+    /// The file is removed.
     Removed,
-    /// There was none.
+    /// The file did not exist.
     NothingThere,
 }
 
-/// Writes the file in one atomic step, with the directories above it.
+/// Writes the file atomically, and creates its parent directories.
 pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<Written, Failure> {
     let failed = |error: io::Error| cannot("write", path, &error);
-    let written = if look(path, force)? { Written::Replaced } else { Written::New };
+    let written = if check_owned(path, force)? { Written::Replaced } else { Written::New };
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(failed)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
-    let made = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
-    if made.is_err() {
-        // What is left of it does no harm.
-        let _ = fs::remove_file(&beside);
+    let temporary = folder.join(format!(".{name}.{}", std::process::id()));
+    let written_file = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    if written_file.is_err() {
+        // A remaining temporary file does no harm.
+        let _ = fs::remove_file(&temporary);
     }
-    made.map_err(failed)?;
+    written_file.map_err(failed)?;
     Ok(written)
 }
 
@@ -49,22 +49,22 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes the file, where there is one.
+/// Removes the file if it exists.
 pub(crate) fn remove(path: &Path, force: bool) -> Result<Removed, Failure> {
-    if !look(path, force)? {
+    if !check_owned(path, force)? {
         return Ok(Removed::NothingThere);
     }
     fs::remove_file(path).map_err(|error| cannot("remove", path, &error))?;
     Ok(Removed::Removed)
 }
 
-/// Whether there is one. A foreign one is refused.
-fn look(path: &Path, force: bool) -> Result<bool, Failure> {
+/// Whether the file exists. Refuses a file that homing did not write, unless forced.
+fn check_owned(path: &Path, force: bool) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
         Ok(_) if force => return Ok(true),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(cannot("look at", path, &error)),
+        Err(error) => return Err(cannot("access", path, &error)),
     }
     let text = fs::read(path).map_err(|error| cannot("read", path, &error))?;
     if String::from_utf8_lossy(&text).contains(MARK) {
@@ -73,7 +73,7 @@ fn look(path: &Path, force: bool) -> Result<bool, Failure> {
     Err(Failure::Refused {
         code: "foreign_service",
         message: format!("{} was not written by homing", path.display()),
-        hint: Some("--force takes it all the same".to_owned()),
+        hint: Some("use --force to replace or remove it anyway".to_owned()),
     })
 }
 

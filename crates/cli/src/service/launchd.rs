@@ -1,11 +1,11 @@
-//! The launchd agent: its text. Reads and writes nothing. The format: launchd.plist(5).
+//! The text of the launchd agent. Does no I/O. Format: launchd.plist(5).
 
 use super::{MARK, Service};
 
-/// The service's name.
+/// The label of the service.
 pub(super) const LABEL: &str = "io.github.homing-jobs.monitor";
 
-/// The agent's file name.
+/// The file name of the agent.
 pub(super) const FILE: &str = "io.github.homing-jobs.monitor.plist";
 
 /// The text of the agent.
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent() {
+    fn agent_text() {
         let service = Service {
             program: "/opt/homebrew/bin/homing".to_owned(),
             arguments: ["monitor", "--command", "a & <b>"].map(str::to_owned).to_vec(),

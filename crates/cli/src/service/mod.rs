@@ -1,4 +1,5 @@
-//! The monitor as a service of the user's: what the files say, how they are written, and what a service manager hears.
+//! The monitor as a user service: the text of the service files, writing them, and notifications to the service
+//! manager.
 
 mod file;
 mod launchd;
@@ -12,38 +13,38 @@ use std::path::{Path, PathBuf};
 
 use homing::user_config_path;
 
-/// Stands in every file that homing wrote, and may therefore replace and remove.
+/// Marks every file that homing wrote and therefore may replace and remove.
 const MARK: &str = "Written by homing monitor install";
 
-/// What a service manager is to run.
+/// The service that the service manager runs.
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// The program, by its absolute path.
+    /// The absolute path of the program.
     pub(crate) program: String,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
-    /// What it finds in its environment.
+    /// Its environment variables.
     pub(crate) environment: Vec<(String, String)>,
-    /// Where what it says goes, where the service manager keeps no journal.
+    /// Log file, for service managers that do not keep a journal.
     pub(crate) log: String,
 }
 
-/// Who runs services on this system.
+/// The service manager of this system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manager {
-    /// systemd, for one user.
+    /// The systemd user manager.
     Systemd,
-    /// launchd, for one user.
+    /// launchd, with user agents.
     Launchd,
 }
 
 impl Manager {
-    /// The one of this system.
+    /// The service manager of this system.
     pub(crate) fn of_this_system() -> Manager {
         if std::env::consts::OS == "macos" { Manager::Launchd } else { Manager::Systemd }
     }
 
-    /// Where the service's file belongs; `None` where the user has no home directory.
+    /// The path of the service file; `None` if the user has no home directory.
     pub(crate) fn path(self) -> Option<PathBuf> {
         match self {
             Manager::Systemd => {
@@ -54,7 +55,7 @@ impl Manager {
         }
     }
 
-    /// What the file says.
+    /// The text of the service file.
     pub(crate) fn text(self, service: &Service) -> String {
         match self {
             Manager::Systemd => systemd::unit(service),
@@ -62,7 +63,7 @@ impl Manager {
         }
     }
 
-    /// The link that makes the service start at login, where that is a file of its own.
+    /// The link that starts the service at login, if the service manager uses one.
     pub(crate) fn enabling_link(self, path: &Path) -> Option<PathBuf> {
         match self {
             Manager::Systemd => Some(path.parent()?.join("default.target.wants").join(systemd::FILE)),
@@ -70,7 +71,7 @@ impl Manager {
         }
     }
 
-    /// What starts it, now and at every login.
+    /// The commands that start the service, now and at every login.
     pub(crate) fn start_commands(self, path: &Path) -> Vec<String> {
         match self {
             Manager::Systemd => systemd::START.map(str::to_owned).to_vec(),
@@ -78,7 +79,7 @@ impl Manager {
         }
     }
 
-    /// What stops it, now and at every login, as long as its file is there.
+    /// The command that stops and disables the service while its file exists.
     pub(crate) fn disable_command(self) -> String {
         match self {
             Manager::Systemd => systemd::DISABLE.to_owned(),
@@ -86,7 +87,7 @@ impl Manager {
         }
     }
 
-    /// What stops it once its file is gone.
+    /// The commands that stop the service after its file is removed.
     pub(crate) fn stop_commands(self) -> Vec<String> {
         match self {
             Manager::Systemd => systemd::STOP.map(str::to_owned).to_vec(),
@@ -94,10 +95,12 @@ impl Manager {
         }
     }
 
-    /// What else is worth knowing.
+    /// A hint for the user.
     pub(crate) fn hint(self) -> Option<&'static str> {
         match self {
-            Manager::Systemd => Some("loginctl enable-linger keeps it running while you are logged out"),
+            Manager::Systemd => {
+                Some("run loginctl enable-linger to keep it running while you are logged out")
+            }
             Manager::Launchd => None,
         }
     }

@@ -1,31 +1,31 @@
-//! What the service manager hears of a monitor: sd_notify(3). Where none listens, nothing is said.
+//! Notifies the service manager about the monitor: sd_notify(3). Does nothing without a service manager.
 
 use std::time::Duration;
 
 use homing::MonitorEvent;
 use sd_notify::NotifyState;
 
-/// How we are watched over.
+/// The connection to the service manager.
 #[derive(Debug)]
 pub(crate) struct Supervision {
     watchdog: Option<Duration>,
 }
 
 impl Supervision {
-    /// As the service manager says in our environment.
+    /// Reads the settings of the service manager from the environment.
     pub(crate) fn from_environment() -> Supervision {
         Supervision { watchdog: sd_notify::watchdog_enabled() }
     }
 
-    /// How often it wants to hear that we are well; never without a watchdog.
+    /// The interval of watchdog notifications; `None` without a watchdog.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         self.watchdog.map(|watchdog| watchdog / 2).filter(|every| !every.is_zero())
     }
 
-    /// Passes an event on.
-    pub(crate) fn tell(&self, event: &MonitorEvent) {
+    /// Notifies the service manager of an event.
+    pub(crate) fn notify_event(&self, event: &MonitorEvent) {
         match event {
-            // To wait for another monitor's end is to work as intended.
+            // A standby monitor is ready too.
             MonitorEvent::Active | MonitorEvent::Standby { .. } => {
                 notify(&[NotifyState::Ready, NotifyState::Status(&event.to_string())]);
             }
@@ -39,7 +39,7 @@ impl Supervision {
     }
 }
 
-/// A service manager that is gone is no reason to stop.
+/// Sends states. Ignores errors: the monitor keeps running without a service manager.
 fn notify(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }

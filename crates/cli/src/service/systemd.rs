@@ -1,9 +1,8 @@
-//! The systemd user unit: its text and its commands. Reads and writes nothing. The format: systemd.service(5),
-//! systemd.syntax(7).
+//! The text and the commands of the systemd user unit. Does no I/O. Format: systemd.service(5), systemd.syntax(7).
 
 use super::{MARK, Service};
 
-/// The unit's file name.
+/// The file name of the unit.
 pub(super) const FILE: &str = "homing-monitor.service";
 
 pub(super) const START: [&str; 2] =
@@ -25,15 +24,15 @@ pub(super) fn unit(service: &Service) -> String {
             format!("Environment={}\n", quoted(&format!("{name}={value}"), Context::Assignment))
         })
         .collect();
-    // KillMode=process: a program that wakes an agent ends by itself, and jobs are nobody's children. A monitor that
-    // takes over waits for it.
+    // KillMode=process: sink programs end by themselves, and jobs are not children of the monitor. A monitor that
+    // takes over waits for running sink programs.
     format!(
         "\
 # {MARK}; homing monitor uninstall removes it.
 # Change it with: systemctl --user edit homing-monitor
 
 [Unit]
-Description=homing monitor: tells agents that their background jobs are over
+Description=homing monitor: delivers results of background jobs to agents
 Documentation=https://github.com/homing-jobs/homing
 
 [Service]
@@ -51,18 +50,18 @@ WantedBy=default.target
     )
 }
 
-/// Where a word stands.
+/// The position of a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Context {
-    /// First of `ExecStart=`: variables are not replaced.
+    /// First word of `ExecStart=`: systemd does not expand variables.
     Program,
-    /// Further words of `ExecStart=`.
+    /// Further words of `ExecStart=`: systemd expands variables.
     Argument,
-    /// In `Environment=`: variables are not replaced.
+    /// Word of `Environment=`: systemd does not expand variables.
     Assignment,
 }
 
-/// A word that systemd reads back as it is. Plain words stay as they are.
+/// Quotes a word so that systemd reads it back unchanged. Plain words need no quotes.
 fn quoted(word: &str, context: Context) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c);
     if context != Context::Assignment && !word.is_empty() && word.chars().all(is_plain) {
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit() {
+    fn unit_text() {
         let service = Service {
             program: "/home/u/.local/bin/homing".to_owned(),
             arguments: ["monitor", "--command", "my agent", "--resume", "{session}", "100% \"$x\" \\"]
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_back_as_they_are() {
+    fn quoting_preserves_words() {
         assert_eq!(quoted("/opt/a$b/homing", Context::Program), "\"/opt/a$b/homing\"");
         assert_eq!(quoted("a$b", Context::Argument), "\"a$$b\"");
         assert_eq!(quoted("", Context::Argument), "\"\"");

@@ -1,4 +1,4 @@
-//! Claude Code. Looked at: 2.1.197.
+//! Claude Code. Checked with 2.1.197.
 
 use jsonc_parser::json;
 
@@ -6,18 +6,18 @@ use jsonc_parser::json;
 use super::file::read_bounded;
 use super::{ConfigPaths, FilePlan, JsonPart, Plan, Program, Scope};
 
-/// What the hook is called by that waits beside an open session.
+/// Arguments of the hook that waits beside an open session.
 const WAITING: &str = "hook claude-code --wait";
 
-/// Whether settings that count here have the hook that wakes an open session.
+/// Whether the settings in effect here contain the hook that wakes an open session.
 #[cfg(feature = "mcp")]
 pub(crate) fn wakes_open_sessions(paths: &ConfigPaths) -> bool {
     let folder = paths.named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| paths.home().join(".claude"));
     let project = paths.project().join(".claude");
     let settings =
         [folder.join("settings.json"), project.join("settings.json"), project.join("settings.local.json")];
-    let names_it = |text: Vec<u8>| String::from_utf8_lossy(&text).contains(WAITING);
-    settings.iter().any(|path| read_bounded(path).is_ok_and(names_it))
+    let has_hook = |text: Vec<u8>| String::from_utf8_lossy(&text).contains(WAITING);
+    settings.iter().any(|path| read_bounded(path).is_ok_and(has_hook))
 }
 
 pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
@@ -34,15 +34,15 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan
     let waiting = program.shell(WAITING);
     let quick = || json!({"type": "command", "command": (command.as_str()), "timeout": 30});
     let server = json!({"type": "stdio", "command": (program.word()), "args": ["mcp"], "env": {}});
-    // It waits beside the session for as long as jobs may run: a week.
+    // The hook may wait beside the session for a week, as long as jobs may run.
     let wakes = || {
         json!({
             "type": "command",
             "command": (waiting.as_str()),
             "asyncRewake": true,
             "timeout": 604800,
-            "rewakeMessage": "A background job of this session is over.",
-            "rewakeSummary": "homing: a background job is over"
+            "rewakeMessage": "A background job in this session has finished.",
+            "rewakeSummary": "homing: a background job has finished"
         })
     };
     let hook = |event, hook| JsonPart::Hook { event, in_group: true, hook };
@@ -62,6 +62,6 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan
                 ],
             ),
         ],
-        notes: vec!["Sessions that are open now know of it when they are started again.".to_owned()],
+        notes: vec!["Restart agent sessions that are already open.".to_owned()],
     }
 }

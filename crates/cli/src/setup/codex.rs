@@ -1,11 +1,11 @@
-//! Codex. Looked at: 0.169.
+//! Codex. Checked with 0.169.
 
 use jsonc_parser::json;
 use toml_edit::{Array, Value};
 
 use super::{ConfigPaths, Content, FilePlan, JsonPart, Plan, Program, Scope, TomlPart};
 
-/// What a server that Codex starts is to have of the user's environment; it passes on little by itself.
+/// Environment variables for the server. Codex passes on few by itself.
 const PASSED_ON: [&str; 5] =
     ["HOMING_HOME", "HOMING_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CODEX_HOME"];
 
@@ -29,11 +29,9 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan
         in_group: true,
         hook: json!({"type": "command", "command": (command.as_str()), "timeout": 30}),
     };
-    let mut notes = vec![
-        "Codex runs a hook only after you have looked at it: type /hooks in Codex, and trust it.".to_owned(),
-    ];
+    let mut notes = vec!["Trust the hooks: type /hooks in Codex. It runs a hook only after that.".to_owned()];
     if scope == Scope::Project {
-        notes.push("Codex reads the files of a project only where you trust the project.".to_owned());
+        notes.push("Trust the project in Codex. It reads the files of a project only after that.".to_owned());
     }
     Plan {
         files: vec![

@@ -1,9 +1,9 @@
-//! Where harnesses keep their files: as the environment says, and by their own rules.
+//! Paths of the configuration files of harnesses, from the environment and by the rules of each harness.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Where to look.
+/// Base directories and variables.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigPaths {
     home: PathBuf,
@@ -11,11 +11,11 @@ pub(crate) struct ConfigPaths {
     variables: Vec<(&'static str, OsString)>,
 }
 
-/// Variables by which harnesses are told where their files are.
+/// Variables that move the files of harnesses.
 const VARIABLES: [&str; 4] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME", "XDG_CONFIG_HOME"];
 
 impl ConfigPaths {
-    /// As the environment of this process says; `None` where there is no home directory.
+    /// Reads the environment of this process; `None` without a home directory.
     pub(crate) fn from_environment() -> Option<ConfigPaths> {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let home = PathBuf::from(set("HOME")?);
@@ -38,12 +38,12 @@ impl ConfigPaths {
         &self.project
     }
 
-    /// What a variable names.
+    /// The path in a variable.
     pub(super) fn named(&self, variable: &str) -> Option<PathBuf> {
         self.variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| PathBuf::from(value))
     }
 
-    /// Where configurations are that follow the rules of XDG.
+    /// The configuration directory by the XDG rules.
     pub(super) fn config(&self) -> PathBuf {
         self.named("XDG_CONFIG_HOME").unwrap_or_else(|| self.home.join(".config"))
     }

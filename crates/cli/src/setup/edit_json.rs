@@ -1,4 +1,4 @@
-//! Adds parts to a JSON file and removes them, and leaves every other character of it as it is: comments, order, indents.
+//! Adds parts to a JSON file and removes them. Keeps every other character: comments, order, indentation.
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ownership::{CHANGED, STARTS, calls_hook, without_path};
 use super::{EditError, JsonPart};
 
-/// The text with these parts.
+/// Adds these parts to the text.
 pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
     let (root, object) = parse(text)?;
     for part in parts {
@@ -22,11 +22,11 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
                 match entries.get(key).map(|entry| (entry.to_serde_value(), entry)) {
                     None => drop(entries.append(key, value.clone())),
                     Some((Some(there), entry)) if is_same(&there, value) && there != plain(value) => {
-                        // In the layout of a new one, so that it is taken back like a new one.
+                        // Write it in the layout of a new entry, so that undo removes it like a new one.
                         entry.remove();
                         entries.append(key, value.clone());
                     }
-                    // What the user has made of it is the user's.
+                    // The user has changed it: keep it.
                     Some(_) => {}
                 }
             }
@@ -42,17 +42,17 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
     Ok(if text.is_empty() { changed.trim_end().to_owned() + "\n" } else { changed })
 }
 
-/// The text without these parts, as far as they are what we have added.
+/// Removes those of these parts that homing owns.
 pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
     let (root, object) = parse(text)?;
     for part in parts {
         match part {
-            // Needed by other hooks too; see below.
+            // Other hooks need it too; see below.
             JsonPart::Default { .. } => {}
             JsonPart::Entry { object: name, key, value } => {
                 let Some(entries) = object.object_value(name) else { continue };
                 let Some(entry) = entries.get(key) else { continue };
-                if entry.to_serde_value().is_some_and(|there| is_ours(&there, value)) {
+                if entry.to_serde_value().is_some_and(|there| is_owned(&there, value)) {
                     entry.remove();
                     remove_if_empty(&object, name);
                 }
@@ -79,7 +79,7 @@ pub(super) fn remove(text: &str, parts: &[JsonPart]) -> Result<String, EditError
     Ok(root.to_string())
 }
 
-/// What is left of these parts, because the user has changed it.
+/// Describes the parts that remain because the user has changed them.
 pub(super) fn left_in(text: &str, parts: &[JsonPart]) -> Vec<String> {
     let Ok((_, object)) = parse(text) else { return Vec::new() };
     let mut left = Vec::new();
@@ -99,12 +99,12 @@ pub(super) fn left_in(text: &str, parts: &[JsonPart]) -> Vec<String> {
             }
         }
     }
-    // Two of our hooks may be for the same event.
+    // homing may have two hooks for the same event.
     left.dedup();
     left
 }
 
-/// What the hooks of a list run, and those of its groups.
+/// The commands of the hooks in a list and in its groups.
 fn commands_in(list: &CstArray) -> Vec<String> {
     let hooks = list.elements().into_iter().flat_map(|element| match hooks_of(&element) {
         Some(hooks) => hooks.elements(),
@@ -115,7 +115,7 @@ fn commands_in(list: &CstArray) -> Vec<String> {
 }
 
 fn parse(text: &str) -> Result<(CstRootNode, CstObject), EditError> {
-    // Comments and commas at the end are kept where they are; whether the harness likes them is not asked here.
+    // Accept and keep comments and trailing commas, even if the harness itself refuses them.
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -126,7 +126,9 @@ fn parse(text: &str) -> Result<(CstRootNode, CstObject), EditError> {
         allow_unary_plus_numbers: false,
     };
     let root = CstRootNode::parse(text, &options).map_err(|error| EditError(error.to_string()))?;
-    let object = root.object_value_or_create().ok_or_else(|| EditError("it is no object".to_owned()))?;
+    let object = root
+        .object_value_or_create()
+        .ok_or_else(|| EditError("the top level is not an object".to_owned()))?;
     Ok((root, object))
 }
 
@@ -143,7 +145,7 @@ fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
             }
         }
         None if in_group => {
-            // Beside those of ours that are there for the same event.
+            // A new group beside the existing ones for the same event.
             let group = CstInputValue::Array(vec![hook.clone()]);
             list.append(CstInputValue::Object(vec![("hooks".to_owned(), group)]));
         }
@@ -165,7 +167,7 @@ fn remove_hook(list: &CstArray, hook: &CstInputValue) -> bool {
     true
 }
 
-/// The hook that does the same: in the list, or in one of its groups.
+/// The hook with the same command in the list or in one of its groups.
 fn find_hook(list: &CstArray, hook: &CstInputValue) -> Option<CstNode> {
     find_among(list, hook)
         .or_else(|| list.elements().iter().filter_map(hooks_of).find_map(|hooks| find_among(&hooks, hook)))
@@ -182,7 +184,7 @@ fn hooks_of(group: &CstNode) -> Option<CstArray> {
     group.as_object()?.array_value("hooks")
 }
 
-/// What a hook runs, wherever the program lies.
+/// The command of a hook, without the path of the program.
 fn command_of(hook: &Value) -> Option<String> {
     hook.get("command")?.as_str().map(without_path)
 }
@@ -199,15 +201,15 @@ fn remove_if_empty(object: &CstObject, key: &str) {
     }
 }
 
-/// Whether a value is ours, wherever the program lies.
-fn is_same(there: &Value, ours: &CstInputValue) -> bool {
-    bare(there) == bare(&plain(ours))
+/// Whether two values are equal except for the path of the program.
+fn is_same(there: &Value, expected: &CstInputValue) -> bool {
+    bare(there) == bare(&plain(expected))
 }
 
-/// Whether an entry is ours, wherever the program lies and whatever the user has added.
-fn is_ours(there: &Value, ours: &CstInputValue) -> bool {
-    let ours = plain(ours);
-    STARTS.iter().all(|key| there.get(key).map(bare) == ours.get(key).map(bare))
+/// Whether homing owns an entry: it starts the same command, whatever else the user has added.
+fn is_owned(there: &Value, expected: &CstInputValue) -> bool {
+    let expected = plain(expected);
+    STARTS.iter().all(|key| there.get(key).map(bare) == expected.get(key).map(bare))
 }
 
 fn bare(value: &Value) -> Value {

@@ -1,11 +1,11 @@
-//! Adds parts to a TOML file and removes them, and leaves the rest of it as it is, comments too.
+//! Adds parts to a TOML file and removes them. Keeps everything else, including comments.
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::ownership::{CHANGED, STARTS, without_path};
 use super::{EditError, TomlPart};
 
-/// The text with these parts.
+/// Adds these parts to the text.
 pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
     let mut document = parse(text)?;
     for part in parts {
@@ -20,12 +20,12 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
                 let tables = tables.ok_or_else(|| wrong(parent, "a table"))?;
                 match tables.get(key) {
                     None => drop(tables.insert(key, new_table(items, text.is_empty()))),
-                    Some(there) if is_ours(there, items) => {
+                    Some(there) if is_owned(there, items) => {
                         if let Some(there) = tables.get_mut(key).and_then(Item::as_table_like_mut) {
                             set_program(there, items);
                         }
                     }
-                    // What the user has made of it is the user's.
+                    // The user has changed it: keep it.
                     Some(_) => {}
                 }
             }
@@ -44,7 +44,7 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
     Ok(changed(text, &document))
 }
 
-/// The text without these parts, as far as they are what we have added.
+/// Removes those of these parts that homing owns.
 pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
     let mut document = parse(text)?;
     for part in parts {
@@ -53,7 +53,7 @@ pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, EditError
                 let Some(tables) = document.get_mut(parent).and_then(Item::as_table_like_mut) else {
                     continue;
                 };
-                if tables.get(key).is_some_and(|there| is_ours(there, items)) {
+                if tables.get(key).is_some_and(|there| is_owned(there, items)) {
                     tables.remove(key);
                     if tables.is_empty() {
                         document.remove(parent);
@@ -72,7 +72,7 @@ pub(super) fn remove(text: &str, parts: &[TomlPart]) -> Result<String, EditError
     Ok(changed(text, &document))
 }
 
-/// What is left of these parts, because the user has changed it.
+/// Describes the parts that remain because the user has changed them.
 pub(super) fn left_in(text: &str, parts: &[TomlPart]) -> Vec<String> {
     let Ok(document) = parse(text) else { return Vec::new() };
     let is_there = |parent: &str, key: &str| {
@@ -87,7 +87,7 @@ pub(super) fn left_in(text: &str, parts: &[TomlPart]) -> Vec<String> {
     parts.iter().filter_map(left).collect()
 }
 
-/// The text as it was where the document says the same; otherwise with line ends like before.
+/// The original text if nothing changed, otherwise the new text with the original line endings.
 fn changed(text: &str, document: &DocumentMut) -> String {
     let lines = |text: &str| text.replace("\r\n", "\n");
     let after = lines(&document.to_string());
@@ -112,27 +112,27 @@ fn new_table(items: &[(&'static str, Value)], is_first: bool) -> Item {
     Item::Table(table)
 }
 
-/// Whether a table is ours, wherever the program lies and whatever the user has added.
-fn is_ours(there: &Item, items: &[(&'static str, Value)]) -> bool {
+/// Whether homing owns a table: it starts the same command, whatever else the user has added.
+fn is_owned(there: &Item, items: &[(&'static str, Value)]) -> bool {
     let Some(there) = there.as_table_like() else { return false };
-    let same = |(key, ours): &(&str, Value)| {
-        there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(ours))
+    let same = |(key, expected): &(&str, Value)| {
+        there.get(key).and_then(Item::as_value).is_some_and(|there| bare(there) == bare(expected))
     };
     items.iter().filter(|(key, _)| STARTS.contains(key)).all(same)
 }
 
 fn set_program(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
-    for (key, ours) in items {
+    for (key, expected) in items {
         if STARTS.contains(key)
             && let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
-            && there.as_str().is_some_and(|text| Some(text) != ours.as_str())
+            && there.as_str().is_some_and(|text| Some(text) != expected.as_str())
         {
-            *there = ours.clone();
+            *there = expected.clone();
         }
     }
 }
 
-/// What a value says, without how it is laid out.
+/// The content of a value without its layout.
 fn bare(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![without_path(text.value())],

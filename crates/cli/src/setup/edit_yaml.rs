@@ -1,5 +1,5 @@
-//! Adds an entry to the mapping `extensions` of a YAML file, and removes it: by lines, so that everything else stays as it
-//! is. What comes of it is read again, and has to say what it said before, but for the entry; otherwise nothing is done.
+//! Adds an entry to the mapping `extensions` of a YAML file, and removes it. Edits lines, so that everything else
+//! stays unchanged. Parses the result again and refuses the edit if anything but the entry differs.
 
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -9,39 +9,39 @@ use super::ownership::{CHANGED, STARTS, without_path};
 
 const MAPPING: &str = "extensions";
 
-/// The text with the entry.
+/// Adds the entry to the text.
 pub(super) fn add(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
-    let ours = ours(name, lines)?;
+    let expected = expected_entry(name, lines)?;
     match entry(&load(text)?, name) {
-        None => insert(text, name, lines, &ours),
-        Some(there) if bare(&there) == bare(&ours) && there != ours => {
-            insert(&cut(text, name)?, name, lines, &ours)
+        None => insert(text, name, lines, &expected),
+        Some(there) if bare(&there) == bare(&expected) && there != expected => {
+            insert(&cut(text, name)?, name, lines, &expected)
         }
-        // It is there; or what the user has made of it is the user's.
+        // It exists already, or the user has changed it: keep it.
         Some(_) => Ok(text.to_owned()),
     }
 }
 
-/// The text without the entry, where it is what we have added.
+/// Removes the entry if homing owns it.
 pub(super) fn remove(text: &str, name: &str, lines: &[String]) -> Result<String, EditError> {
-    let ours = ours(name, lines)?;
+    let expected = expected_entry(name, lines)?;
     match entry(&load(text)?, name) {
-        Some(there) if is_ours(&there, &ours) => cut(text, name),
+        Some(there) if is_owned(&there, &expected) => cut(text, name),
         Some(_) | None => Ok(text.to_owned()),
     }
 }
 
-/// What is left of the entry, because the user has changed it.
+/// Describes the entry if it remains because the user has changed it.
 pub(super) fn left_in(text: &str, name: &str) -> Option<String> {
     entry(&load(text).ok()?, name).map(|_| format!("{name} in {MAPPING}, {CHANGED}"))
 }
 
-/// Whether an entry is ours, wherever the program lies and whatever the user has added.
-fn is_ours(there: &Yaml, ours: &Yaml) -> bool {
-    STARTS.iter().all(|key| bare(&there[*key]) == bare(&ours[*key]))
+/// Whether homing owns an entry: it starts the same command, whatever else the user has added.
+fn is_owned(there: &Yaml, expected: &Yaml) -> bool {
+    STARTS.iter().all(|key| bare(&there[*key]) == bare(&expected[*key]))
 }
 
-fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<String, EditError> {
+fn insert(text: &str, name: &str, lines: &[String], expected: &Yaml) -> Result<String, EditError> {
     let mut all: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     if let Some(last) = all.last_mut().filter(|last| !last.ends_with('\n')) {
         last.push('\n');
@@ -58,18 +58,18 @@ fn insert(text: &str, name: &str, lines: &[String], ours: &Yaml) -> Result<Strin
     let changed = all.concat();
     let (before, after) = (load(text)?, load(&changed)?);
     let is_right =
-        entry(&after, name).as_ref() == Some(ours) && without(&after, name) == without(&before, name);
-    if is_right { Ok(changed) } else { Err(strange()) }
+        entry(&after, name).as_ref() == Some(expected) && without(&after, name) == without(&before, name);
+    if is_right { Ok(changed) } else { Err(unsupported_layout()) }
 }
 
-/// Takes the lines of an entry out.
+/// Removes the lines of an entry.
 fn cut(text: &str, name: &str) -> Result<String, EditError> {
     let mut all: Vec<&str> = text.split_inclusive('\n').collect();
-    let head = all.iter().position(|line| is_head(line)).ok_or_else(strange)?;
+    let head = all.iter().position(|line| is_head(line)).ok_or_else(unsupported_layout)?;
     let is_entry = |line: &&str| {
         line.trim_start().split('#').next().unwrap_or_default().trim_end() == format!("{name}:")
     };
-    let first = head + 1 + all[head + 1..].iter().position(is_entry).ok_or_else(strange)?;
+    let first = head + 1 + all[head + 1..].iter().position(is_entry).ok_or_else(unsupported_layout)?;
     let indent = indent_of(all[first]);
     let length =
         all[first + 1..].iter().take_while(|line| !is_empty(line) && indent_of(line) > indent).count();
@@ -81,11 +81,11 @@ fn cut(text: &str, name: &str) -> Result<String, EditError> {
     }
     let (before, after) = (load(text)?, load(&changed)?);
     let is_right = entry(&after, name).is_none() && without(&after, name) == without(&before, name);
-    if is_right { Ok(changed) } else { Err(strange()) }
+    if is_right { Ok(changed) } else { Err(unsupported_layout()) }
 }
 
-fn strange() -> EditError {
-    EditError(format!("\"{MAPPING}\" is written in a way that homing does not change"))
+fn unsupported_layout() -> EditError {
+    EditError(format!("\"{MAPPING}\" has a layout that homing cannot edit"))
 }
 
 fn load(text: &str) -> Result<Yaml, EditError> {
@@ -93,7 +93,7 @@ fn load(text: &str) -> Result<Yaml, EditError> {
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), _) => Ok(Yaml::Hash(Hash::new())),
         (Some(Yaml::Hash(map)), true) => Ok(Yaml::Hash(map)),
-        (Some(_), _) => Err(EditError("it is no mapping".to_owned())),
+        (Some(_), _) => Err(EditError("the top level is not a mapping".to_owned())),
     }
 }
 
@@ -104,7 +104,7 @@ fn entry(document: &Yaml, name: &str) -> Option<Yaml> {
     }
 }
 
-/// Everything but the entry; a mapping without entries is none.
+/// The document without the entry. An empty mapping counts as absent.
 fn without(document: &Yaml, name: &str) -> Yaml {
     let mut document = document.clone();
     let key = Yaml::from_str(MAPPING);
@@ -120,9 +120,9 @@ fn without(document: &Yaml, name: &str) -> Yaml {
     document
 }
 
-fn ours(name: &str, lines: &[String]) -> Result<Yaml, EditError> {
+fn expected_entry(name: &str, lines: &[String]) -> Result<Yaml, EditError> {
     let document = load(&format!("{MAPPING}:\n{}", block(name, lines, 2)))?;
-    entry(&document, name).ok_or_else(strange)
+    entry(&document, name).ok_or_else(unsupported_layout)
 }
 
 fn bare(value: &Yaml) -> Yaml {

@@ -1,5 +1,5 @@
-//! Changes the files of a plan: each in one step, with what was there before kept beside it. Nobody's file is replaced that
-//! cannot be read, and none through which a link leads elsewhere.
+//! Changes the files of a plan. Replaces each file atomically and keeps a backup beside it. Never replaces a file
+//! that it cannot read. Follows symbolic links and keeps them.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,27 +12,27 @@ use super::ownership::same_but_program;
 use super::{Action, Content, FilePlan};
 use crate::exit::Failure;
 
-/// Added to the name of a file as it was before.
+/// Suffix of a backup.
 const BACKUP: &str = ".before-homing";
 
-/// Longest file that is read, in bytes: harnesses keep histories in theirs.
+/// Longest file, in bytes: harnesses keep histories in their configuration.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// How often a file is looked at anew that somebody else writes at the same time.
-const TRIES: u32 = 3;
+/// How often an edit is retried when another program writes the file at the same time.
+const ATTEMPTS: u32 = 3;
 
-/// What became of a file, or would.
+/// What was done with a file, or would be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// Everything is as it should be.
+    /// The file needs no change.
     Nothing,
-    /// It is new.
+    /// The file is new.
     Made,
-    /// It was changed.
+    /// The file was changed.
     Changed,
-    /// It is again what it was before.
+    /// The file has its original content again.
     Restored,
-    /// It is gone: all of it was ours.
+    /// The file is removed: homing owned all of it.
     Removed,
 }
 
@@ -54,25 +54,25 @@ impl Done {
 pub(crate) struct FileResult {
     pub(crate) path: PathBuf,
     pub(crate) done: Done,
-    /// `None` where there was none.
+    /// `None` if the file did not exist.
     pub(crate) before: Option<String>,
-    /// `None` where there is none any more.
+    /// `None` if the file does not exist any more.
     pub(crate) after: Option<String>,
-    /// Where the file as it was before is kept.
+    /// Path of the backup.
     pub(crate) backup: Option<PathBuf>,
 }
 
-/// Does what is asked for with one file.
+/// Carries out an action on one file.
 ///
 /// # Errors
-/// When it cannot be read, changed or written. Then it is as it was.
+/// When the file cannot be read, edited or written. Then it is unchanged.
 pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, Failure> {
     let content = &plan.content;
-    for _ in 0..TRIES {
+    for _ in 0..ATTEMPTS {
         let before = read(&plan.path)?;
         let result = match action {
             Action::Show | Action::Write => added(plan, before)?,
-            Action::Undo => taken_back(plan, before)?,
+            Action::Undo => removed(plan, before)?,
         };
         if action == Action::Show || result.done == Done::Nothing {
             return Ok(result);
@@ -81,17 +81,13 @@ pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, F
             return Ok(result);
         }
     }
-    Err(refused(
-        &plan.path,
-        "changes all the time: somebody else writes it",
-        "end that program, and try again",
-    ))
+    Err(refused(&plan.path, "keeps changing: another program writes it", "stop that program and try again"))
 }
 
-/// Whether something of ours stands in a file. One that cannot be understood has nothing that could be found.
+/// Whether homing owns something in a file. False for a file that cannot be parsed.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub(crate) fn has_ours(plan: &FilePlan) -> Result<bool, Failure> {
     let Some(text) = read(&plan.path)? else { return Ok(false) };
     Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
@@ -108,7 +104,7 @@ fn added(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure>
     Ok(FileResult { path: plan.path.clone(), done, before, after: Some(after), backup })
 }
 
-fn taken_back(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure> {
+fn removed(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure> {
     let path = plan.path.clone();
     let Some(now) = &before else {
         return Ok(FileResult { path, done: Done::Nothing, before, after: None, backup: None });
@@ -117,17 +113,18 @@ fn taken_back(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Fai
     let rest = content.remove_from(now).map_err(|why| edit_error(plan, &why.0))?;
     let backup = beside(&path, BACKUP);
     let kept = read(&backup)?;
-    // Where nobody has changed anything since, it becomes to the letter what it was.
-    let is_as_we_left_it =
+    // If nothing has changed since, restore the backup byte for byte.
+    let is_unchanged_since =
         |old: Option<&str>| content.add_to(old).is_ok_and(|left| same_but_program(&left, now));
-    let was_without_us = |old: &str| content.remove_from(old).is_ok_and(|rest| rest.as_deref() == Some(old));
-    // Of a file that was there before us a copy is kept, also of an empty object.
+    let was_without_homing =
+        |old: &str| content.remove_from(old).is_ok_and(|rest| rest.as_deref() == Some(old));
+    // A file that existed before has a backup, even if it was an empty object.
     let is_nothing = |rest: &str| rest.trim().is_empty() || (rest.trim() == "{}" && kept.is_none());
     let (after, done, backup) = match &kept {
-        Some(kept) if was_without_us(kept) && is_as_we_left_it(Some(kept)) => {
+        Some(kept) if was_without_homing(kept) && is_unchanged_since(Some(kept)) => {
             (Some(kept.clone()), Done::Restored, Some(backup))
         }
-        None if rest.as_ref() != Some(now) && is_as_we_left_it(None) => (None, Done::Removed, None),
+        None if rest.as_ref() != Some(now) && is_unchanged_since(None) => (None, Done::Removed, None),
         Some(_) | None => match rest {
             None => (None, Done::Removed, None),
             Some(rest) if rest != *now && is_nothing(&rest) => (None, Done::Removed, None),
@@ -138,14 +135,14 @@ fn taken_back(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Fai
     Ok(FileResult { path, done, before, after, backup })
 }
 
-/// Writes it; `false` where the file is not what it was when that was decided.
+/// Writes the result. Returns false if the file has changed meanwhile.
 fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool, Failure> {
     let path = &result.path;
     let failed = |error: io::Error| cannot("write", path, &error);
     if action == Action::Write
         && let (Some(before), Some(backup)) = (&result.before, &result.backup)
     {
-        // What was there before us is worth more than what was there before the last time.
+        // Keep the oldest backup: it is the file before homing.
         let has_ours = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
         if !(has_ours && backup.exists()) {
             replace(backup, before, mode_of(path)).map_err(|error| cannot("write", backup, &error))?;
@@ -169,33 +166,33 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
     if result.done == Done::Restored
         && let Some(backup) = &result.backup
     {
-        // What it held is in its place again.
+        // The backup is restored.
         let _ = fs::remove_file(backup);
     }
     Ok(true)
 }
 
-/// Removes the folders that a file was alone in, as far as they lie below the user's home or the current directory.
+/// Removes the folders that are empty without the file, up to the home directory or the current directory.
 fn remove_empty_folders(path: &Path) {
     let ends = [std::env::home_dir(), std::env::current_dir().ok()];
     let folders =
         path.ancestors().skip(1).take(4).take_while(|folder| !ends.contains(&Some(folder.to_path_buf())));
-    // Ends at the first that is not empty.
+    // Stops at the first folder that is not empty.
     folders.take_while(|folder| fs::remove_dir(folder).is_ok()).for_each(drop);
 }
 
-/// The text of a file; `None` where there is none.
+/// The text of a file; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<String>, Failure> {
     match read_bounded(path) {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
-            .map_err(|_| refused(path, "is no text (UTF-8)", "homing changes nothing in it")),
+            .map_err(|_| refused(path, "is not UTF-8 text", "homing did not change it")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(cannot("read", path, &error)),
     }
 }
 
-/// The content of a regular file of at most [`MAX_BYTES`]. Does not wait for whoever writes to a pipe.
+/// The content of a regular file of at most [`MAX_BYTES`]. Does not block on a pipe.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2)");
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
@@ -214,24 +211,24 @@ fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).map_or(0o600, |file| file.permissions().mode() & 0o7777)
 }
 
-/// Puts a text in the place of a file, in one step; where a link leads there, at its end.
+/// Replaces a file atomically. Follows a symbolic link.
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let target = match path.canonicalize() {
         Ok(target) => target,
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
-            // A link to nothing yet.
+            // A dangling link.
             Ok(link) => path.parent().unwrap_or(Path::new("/")).join(link),
             Err(_) => path.to_owned(),
         },
         Err(error) => return Err(error),
     };
     let temporary = beside(&target, &format!(".homing-{}", std::process::id()));
-    let made = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &target));
-    if made.is_err() {
-        // What is left of it does no harm.
+    let replaced = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &target));
+    if replaced.is_err() {
+        // A leftover temporary file does no harm.
         let _ = fs::remove_file(&temporary);
     }
-    made
+    replaced
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
@@ -259,7 +256,7 @@ fn edit_error(plan: &FilePlan, why: &str) -> Failure {
         code: "unfit_file",
         message,
         hint: Some(format!(
-            "nothing was changed; put it right, or add this yourself:\n{}",
+            "nothing was changed; correct the file, or add this yourself:\n{}",
             content.snippet().trim_end()
         )),
     }

@@ -1,4 +1,4 @@
-//! Gemini CLI. Looked at: 0.61.
+//! Gemini CLI. Checked with 0.61.
 
 use jsonc_parser::json;
 
@@ -10,7 +10,7 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan
         Scope::Project => paths.project().to_owned(),
     };
     let command = program.shell("hook gemini");
-    // Its time limits are milliseconds.
+    // Timeouts are in milliseconds.
     let hook = |event| JsonPart::Hook {
         event,
         in_group: true,

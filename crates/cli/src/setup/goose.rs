@@ -1,4 +1,4 @@
-//! goose. From its documentation, 2026; not run. Its hooks stand in plugins: ours is a folder of its own.
+//! goose. From its documentation, 2026; not run. It loads hooks from plugins. The plugin of homing is a folder.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Opti
         "enabled: true".to_owned(),
         "type: stdio".to_owned(),
         "name: homing".to_owned(),
-        "description: Background jobs that come home".to_owned(),
+        "description: Background jobs that report their results".to_owned(),
         format!("cmd: {word}"),
         "args: [\"mcp\"]".to_owned(),
         "timeout: 300".to_owned(),

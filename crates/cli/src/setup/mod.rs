@@ -1,5 +1,5 @@
-//! Makes an agent harness know homing: what has to stand in which of its files is data, one harness a file; how files are
-//! changed and changed back is shared.
+//! Configures agent harnesses for homing. The required content of their files is data, one harness per file. The code
+//! that edits and restores files is shared.
 
 mod claude_code;
 mod codex;
@@ -38,7 +38,7 @@ pub(crate) enum Harness {
     Cursor,
 }
 
-/// For whom.
+/// Where the configuration applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scope {
     /// In all projects of the user
@@ -57,7 +57,7 @@ impl Scope {
         }
     }
 
-    /// The one that it is not.
+    /// The other scope.
     pub(crate) fn other(self) -> Scope {
         match self {
             Scope::User => Scope::Project,
@@ -66,33 +66,33 @@ impl Scope {
     }
 }
 
-/// What is done.
+/// What to do with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Says what would change.
+    /// Prints what would change.
     Show,
-    /// Changes it.
+    /// Changes the files.
     Write,
-    /// Takes back what was added.
+    /// Removes what was added.
     Undo,
 }
 
-/// What has to stand where, so that a harness knows homing.
+/// The changes that configure a harness for homing.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) files: Vec<FilePlan>,
-    /// What the user has to know or do besides.
+    /// Notes for the user.
     pub(crate) notes: Vec<String>,
 }
 
-/// What has to stand in one file.
+/// The required content of one file.
 #[derive(Debug)]
 pub(crate) struct FilePlan {
     pub(crate) path: PathBuf,
     pub(crate) content: Content,
 }
 
-/// What has to stand in a file.
+/// The required content of a file.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// Parts of a JSON file, with comments or without.
@@ -101,32 +101,32 @@ pub(crate) enum Content {
     Toml(Vec<TomlPart>),
     /// An entry of the mapping `extensions` of a YAML file.
     YamlExtension { name: &'static str, lines: Vec<String> },
-    /// A file of our own.
+    /// A whole file that homing owns.
     Whole(String),
 }
 
 /// A part of a JSON file.
 #[derive(Debug)]
 pub(crate) enum JsonPart {
-    /// A value that has to be there, and that stays: `"version": 1`.
+    /// A value that must exist and that undo keeps: `"version": 1`.
     Default { key: &'static str, value: CstInputValue },
     /// An entry of an object.
     Entry { object: &'static str, key: &'static str, value: CstInputValue },
-    /// A hook for an event. `in_group` says whether hooks stand in groups with a matcher.
+    /// A hook for an event. `in_group`: hooks are in groups with a matcher.
     Hook { event: &'static str, in_group: bool, hook: CstInputValue },
 }
 
 /// A part of a TOML file.
 #[derive(Debug)]
 pub(crate) enum TomlPart {
-    /// A table, and what stands in it.
+    /// A table with its items.
     Table { parent: &'static str, key: &'static str, items: Vec<(&'static str, toml_edit::Value)> },
-    /// One of the texts of a list at the top.
+    /// A string in a top-level list.
     Item { key: &'static str, item: &'static str },
 }
 
 impl Harness {
-    /// Its name, which is that of its preset too.
+    /// The name of the harness and of its preset.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Harness::ClaudeCode => "claude-code",
@@ -138,7 +138,7 @@ impl Harness {
         }
     }
 
-    /// What has to stand where; `None` where the harness knows nothing of that scope.
+    /// The plan for a scope; `None` if the harness does not have this scope.
     pub(crate) fn plan(self, scope: Scope, paths: &ConfigPaths, program: &Program) -> Option<Plan> {
         match self {
             Harness::ClaudeCode => Some(claude_code::plan(scope, paths, program)),
@@ -151,7 +151,7 @@ impl Harness {
     }
 }
 
-/// The route of homing's own: sessions of that harness are woken by its preset.
+/// The route in the configuration of homing: its preset notifies the sessions of the harness.
 pub(crate) fn route_plan(harness: Harness, config: PathBuf) -> FilePlan {
     let item = TomlPart::Item { key: "agents", item: harness.name() };
     FilePlan { path: config, content: Content::Toml(vec![item]) }
@@ -163,27 +163,27 @@ impl FilePlan {
     }
 }
 
-/// Why a text cannot be changed: nothing is written then.
+/// Why a text cannot be edited. Then nothing is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EditError(pub(crate) String);
 
 impl Content {
-    /// The text with what has to stand in it; the same text where it does. `None` is a file that is not there.
+    /// The text with the required content; the same text if it is complete. `None` is a missing file.
     pub(crate) fn add_to(&self, text: Option<&str>) -> Result<String, EditError> {
         match self {
             Content::Json(parts) => edit_json::add(text.unwrap_or_default(), parts),
             Content::Toml(parts) => edit_toml::add(text.unwrap_or_default(), parts),
             Content::YamlExtension { name, lines } => edit_yaml::add(text.unwrap_or_default(), name, lines),
             Content::Whole(whole) => match text {
-                Some(text) if !ownership::is_our_file(text) => {
-                    Err(EditError("it is there already, and homing did not write it".to_owned()))
+                Some(text) if !ownership::is_owned_file(text) => {
+                    Err(EditError("the file exists and homing did not write it".to_owned()))
                 }
                 Some(_) | None => Ok(whole.clone()),
             },
         }
     }
 
-    /// The text without what we have added; `None` where nothing is left of the file.
+    /// The text without what homing added; `None` if nothing remains.
     pub(crate) fn remove_from(&self, text: &str) -> Result<Option<String>, EditError> {
         match self {
             Content::Json(parts) => edit_json::remove(text, parts).map(Some),
@@ -194,25 +194,25 @@ impl Content {
         }
     }
 
-    /// What stands in a text after everything of ours was taken back: the user has changed it, so it is the user's.
+    /// Describes entries of homing that remain after removal because the user has changed them.
     pub(crate) fn left_in(&self, text: &str) -> Vec<String> {
         match self {
             Content::Json(parts) => edit_json::left_in(text, parts),
             Content::Toml(parts) => edit_toml::left_in(text, parts),
             Content::YamlExtension { name, .. } => edit_yaml::left_in(text, name).into_iter().collect(),
-            Content::Whole(_) if ownership::is_our_file(text) => {
-                vec!["all of it, which is not as homing setup wrote it".to_owned()]
+            Content::Whole(_) if ownership::is_owned_file(text) => {
+                vec!["the whole file, which differs from what homing setup wrote".to_owned()]
             }
             Content::Whole(_) => Vec::new(),
         }
     }
 
-    /// What has to stand in the file, alone: to be pasted by hand.
+    /// The required content alone, for pasting by hand.
     pub(crate) fn snippet(&self) -> String {
         self.add_to(None).unwrap_or_default()
     }
 
-    /// What kind of file it is, for people.
+    /// The file format, for people.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Content::Json(_) => "JSON",

@@ -1,10 +1,10 @@
-//! opencode. Looked at: 1.18. In the place of hooks it has plugins: ours is a file of its own.
+//! opencode. Checked with 1.18. It has plugins instead of hooks. The plugin of homing is one file.
 
 use jsonc_parser::json;
 
 use super::{ConfigPaths, Content, FilePlan, JsonPart, Plan, Program, Scope};
 
-/// What opencode loads. The quoted name in it is the program.
+/// The plugin. The quoted name in it is replaced by the program.
 const PLUGIN: &str = include_str!("opencode_plugin.js");
 
 pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan {
@@ -27,6 +27,6 @@ pub(super) fn plan(scope: Scope, paths: &ConfigPaths, program: &Program) -> Plan
                 content: Content::Whole(PLUGIN.replace("\"homing\"", &name)),
             },
         ],
-        notes: vec!["An opencode that is open now knows of it when it is started again.".to_owned()],
+        notes: vec!["Restart opencode if it is open.".to_owned()],
     }
 }

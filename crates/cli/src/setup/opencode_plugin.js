@@ -1,22 +1,21 @@
 // Written by homing setup opencode; homing setup opencode --undo removes it.
-// Tells the shell which session it is in, and writes into a session how its background jobs ended.
+// Exports the session id to the shell, and writes the results of background jobs into their session.
 
 import { spawn } from "node:child_process"
 
 const PROGRAM = "homing"
 
-// Calls homing with one document, and returns the one it answers with.
-function call(words, document, keep) {
+// Calls homing with one document on standard input and returns the document that it prints.
+function call(args, document) {
   return new Promise((resolve) => {
-    const child = spawn(PROGRAM, ["hook", "opencode", ...words], { stdio: ["pipe", "pipe", "ignore"] })
-    let said = ""
-    keep?.(child)
-    child.stdout.on("data", (bytes) => (said += bytes))
+    const child = spawn(PROGRAM, ["hook", "opencode", ...args], { stdio: ["pipe", "pipe", "ignore"] })
+    let output = ""
+    child.stdout.on("data", (bytes) => (output += bytes))
     child.stdin.on("error", () => {})
     child.on("error", () => resolve(undefined))
     child.on("close", () => {
       try {
-        resolve(JSON.parse(said))
+        resolve(JSON.parse(output))
       } catch {
         resolve(undefined)
       }
@@ -26,11 +25,11 @@ function call(words, document, keep) {
 }
 
 export const Homing = async ({ client }) => {
-  // opencode run ends with its turn: nothing could be written into its session after that, and homing resumes it.
-  const stays = process.argv[2] !== "run"
+  // opencode run exits after its turn. homing resumes its session later, so the plugin does not wait.
+  const isPersistent = process.argv[2] !== "run"
   const waiting = new Set()
 
-  // The session that the user sees: those of subagents are heard of by nobody.
+  // The session that the user sees, also for sessions of subagents.
   async function root(id) {
     for (let depth = 0; depth < 16; depth++) {
       const { data } = await client.session.get({ path: { id } })
@@ -40,21 +39,21 @@ export const Homing = async ({ client }) => {
     return id
   }
 
-  // Writes what there is to tell, one wake after the other, for as long as jobs of the session run.
+  // Writes one wake after the other into the session, as long as its jobs run.
   async function follow(id) {
     if (waiting.has(id)) return
     waiting.add(id)
     try {
       for (;;) {
-        const told = await call(["--wait"], { hook_event_name: "session.idle", session_id: id })
-        if (!told?.text) return
+        const wake = await call(["--wait"], { hook_event_name: "session.idle", session_id: id })
+        if (!wake?.text) return
         const { error } = await client.session.prompt({
           path: { id },
-          body: { parts: [{ type: "text", text: told.text }] },
+          body: { parts: [{ type: "text", text: wake.text }] },
         })
-        // Not confirmed, it is told again.
+        // homing delivers an unconfirmed wake again.
         if (error) return
-        await call([], { hook_event_name: "homing.shown", session_id: id, wake: told.wake })
+        await call([], { hook_event_name: "homing.shown", session_id: id, wake: wake.wake })
       }
     } finally {
       waiting.delete(id)
@@ -68,9 +67,9 @@ export const Homing = async ({ client }) => {
       output.env.HOMING_HARNESS = "opencode"
     },
     event: async ({ event }) => {
-      if (!stays || event.type !== "session.idle") return
+      if (!isPersistent || event.type !== "session.idle") return
       const id = event.properties.sessionID
-      // Nobody waits for this.
+      // opencode waits for this handler, so follow() runs detached.
       root(id).then((root) => root === id && follow(id)).catch(() => {})
     },
   }

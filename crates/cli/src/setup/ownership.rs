@@ -1,39 +1,40 @@
-//! How what we have added is known again: by the program and what it is to do, wherever the program lies.
+//! Recognizes entries that homing setup wrote: by the program and its arguments, wherever the program is installed.
 
 use std::path::{Path, PathBuf};
 
-/// In files that are ours alone, where they have room for it.
+/// Marks files that homing wrote as a whole.
 pub(super) const MARK: &str = "Written by homing setup";
 
-/// The other one: a hook that calls us.
+/// Marks the hook file of goose: a hook that calls homing.
 const HOOK: &str = " hook goose";
 
-/// The keys that say what a server starts. By these an entry is ours, whatever the user has added to it or set otherwise.
+/// The keys that state what a server starts. They decide whether homing owns an entry, whatever else the user
+/// changed.
 pub(super) const STARTS: [&str; 3] = ["command", "cmd", "args"];
 
-/// What is said of an entry that is left, because it starts something else.
-pub(super) const CHANGED: &str = "which does not start what homing setup wrote";
+/// Describes an entry that is kept because it starts something else.
+pub(super) const CHANGED: &str = "which starts something else than homing setup wrote";
 
-/// homing, as a harness is to call it.
+/// The command by which a harness calls homing.
 #[derive(Clone, Debug)]
 pub(crate) struct Program(String);
 
 impl Program {
-    /// By its name where `PATH` finds this very program by it, otherwise by its path.
+    /// The name if `PATH` finds this program by it, otherwise its path.
     pub(crate) fn this() -> std::io::Result<Program> {
         let this = std::env::current_exe()?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let first =
             std::env::split_paths(&path).map(|folder| folder.join("homing")).find(|path| path.is_file());
         let by_name = first.and_then(|first| first.canonicalize().ok()) == this.canonicalize().ok();
-        Ok(if by_name { Program::named("homing") } else { Program(readable(this)?) })
+        Ok(if by_name { Program::named("homing") } else { Program(into_utf8(this)?) })
     }
 
     pub(crate) fn named(name: &str) -> Program {
         Program(name.to_owned())
     }
 
-    /// As a program that is started without a shell.
+    /// The program, for a start without a shell.
     pub(super) fn word(&self) -> &str {
         &self.0
     }
@@ -48,13 +49,13 @@ impl Program {
     }
 }
 
-fn readable(path: PathBuf) -> std::io::Result<String> {
+fn into_utf8(path: PathBuf) -> std::io::Result<String> {
     path.into_os_string()
         .into_string()
-        .map_err(|path| std::io::Error::other(format!("the path of homing is no text: {}", path.display())))
+        .map_err(|path| std::io::Error::other(format!("the path of homing is not UTF-8: {}", path.display())))
 }
 
-/// A text of a configuration, with the path of the program taken out.
+/// A string of a configuration without the path of the program.
 pub(super) fn without_path(text: &str) -> String {
     let is_homing = |word: &str| {
         let word = word.trim_matches('\'').replace(r"'\''", "'");
@@ -67,17 +68,17 @@ pub(super) fn without_path(text: &str) -> String {
     }
 }
 
-/// Whether a command line of a configuration calls a hook of ours, in whatever way.
+/// Whether a command line calls a hook of homing.
 pub(super) fn calls_hook(command: &str) -> bool {
     command.contains("homing") && command.contains(" hook ")
 }
 
-/// Whether a file is one that we wrote.
-pub(super) fn is_our_file(text: &str) -> bool {
+/// Whether homing wrote the file.
+pub(super) fn is_owned_file(text: &str) -> bool {
     text.contains(MARK) || text.contains(HOOK)
 }
 
-/// Whether two texts are the same but for the path of the program in quotes.
+/// Whether two texts are equal except for the quoted path of the program.
 pub(super) fn same_but_program(one: &str, other: &str) -> bool {
     let bare = |text: &str| text.split('"').map(without_path).collect::<Vec<_>>().join("\"");
     bare(one) == bare(other)
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_known_wherever_it_lies() {
+    fn homing_is_recognized_wherever_it_is_installed() {
         for program in ["homing", "/opt/bin/homing", "/home/o'neil/my tools/homing"] {
             let program = Program::named(program);
             assert_eq!(without_path(program.word()), "homing");

@@ -1,4 +1,4 @@
-//! What stands in the files of every harness, before and after, and that nothing of the user's is lost.
+//! Edits the files of every harness and checks that no content of the user is lost.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -46,7 +46,7 @@ impl Stage {
 
     fn with(harness: Harness, scope: Scope, program: &str) -> Option<Stage> {
         let folder = tempfile::tempdir().unwrap();
-        // Something of the user's, so that the folder is not empty.
+        // A file of the user, so that the folder is not empty.
         write(&folder.path().join("notes.txt"), "");
         let plan = harness.plan(scope, &ConfigPaths::below(folder.path()), &Program::named(program));
         let mut stage = Stage { folder, plan: plan? };
@@ -63,7 +63,7 @@ impl Stage {
         self.plan.files.iter().map(|file| carry_out(file, action).unwrap().done).collect()
     }
 
-    /// Gives the user a file in the place of each that parts are added to.
+    /// Creates a user file for each file that setup edits.
     fn fill(&self) -> Vec<(PathBuf, &'static str)> {
         let text = |file: &FilePlan| match file.content {
             Content::Json(_) => Some(JSON),
@@ -79,7 +79,7 @@ impl Stage {
         filled
     }
 
-    /// Every file below the folder, and what is in it.
+    /// Every file below the folder, with its content.
     fn everything(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         collect(self.folder.path(), self.folder.path(), &mut found);
@@ -106,22 +106,22 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn what_stands_in_new_files() {
+fn new_files_have_the_expected_content() {
     for harness in HARNESSES {
-        let mut said = String::new();
+        let mut content = String::new();
         for scope in [Scope::User, Scope::Project] {
             let Some(stage) = Stage::new(harness, scope) else { continue };
             stage.carry_out(Action::Write);
             for (name, text) in stage.everything().into_iter().filter(|(name, _)| name != "notes.txt") {
-                said += &format!("----- {scope:?}: {name}\n{text}");
+                content += &format!("----- {scope:?}: {name}\n{text}");
             }
         }
-        insta::assert_snapshot!(format!("new_{}", harness.name()), said);
+        insta::assert_snapshot!(format!("new_{}", harness.name()), content);
     }
 }
 
 #[test]
-fn what_stands_in_files_that_were_there() {
+fn existing_files_have_the_expected_content() {
     for harness in HARNESSES {
         let stage = Stage::new(harness, Scope::User).unwrap();
         stage.fill();
@@ -139,7 +139,7 @@ fn what_stands_in_files_that_were_there() {
 }
 
 #[test]
-fn a_second_time_changes_nothing_and_taking_back_leaves_every_byte_as_it_was() {
+fn setup_is_idempotent_and_undo_restores_every_byte() {
     for stage in Stage::of_all() {
         let before = stage.everything();
         stage.carry_out(Action::Show);
@@ -149,7 +149,7 @@ fn a_second_time_changes_nothing_and_taking_back_leaves_every_byte_as_it_was() {
         assert!(stage.carry_out(Action::Write).iter().all(|done| *done == Done::Nothing));
         assert_eq!(stage.everything(), written);
         stage.carry_out(Action::Undo);
-        assert_eq!(stage.everything(), before, "what was not there is gone");
+        assert_eq!(stage.everything(), before, "new files are removed");
 
         let filled = stage.fill();
         let before = stage.everything();
@@ -167,7 +167,7 @@ fn a_second_time_changes_nothing_and_taking_back_leaves_every_byte_as_it_was() {
 }
 
 #[test]
-fn what_the_user_has_changed_since_stays() {
+fn undo_keeps_later_changes_of_the_user() {
     for stage in Stage::of_all() {
         let filled = stage.fill();
         stage.carry_out(Action::Write);
@@ -194,7 +194,7 @@ fn what_the_user_has_changed_since_stays() {
 }
 
 #[test]
-fn files_that_cannot_be_understood_are_left_alone() {
+fn files_that_cannot_be_parsed_are_not_changed() {
     let broken = ["{\"a\": 1,, }", "[1, 2]", "{\"mcpServers\": 7, \"mcp\": 7, \"hooks\": 7}", "a = [1\n"];
     for text in broken {
         for stage in Stage::of_all() {
@@ -221,7 +221,7 @@ fn files_that_cannot_be_understood_are_left_alone() {
 }
 
 #[test]
-fn links_are_followed_and_modes_stay() {
+fn links_are_followed_and_modes_are_kept() {
     let stage = Stage::new(Harness::ClaudeCode, Scope::User).unwrap();
     let path = &stage.plan.files[1].path;
     let real = stage.folder.path().join("dotfiles/settings.json");
@@ -234,7 +234,7 @@ fn links_are_followed_and_modes_stay() {
     assert!(fs::read_to_string(&real).unwrap().contains("homing hook claude-code"));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&real), 0o640);
-    assert_eq!(mode(&stage.plan.files[0].path), 0o600, "what is new is for the user alone");
+    assert_eq!(mode(&stage.plan.files[0].path), 0o600, "only the user can read new files");
     stage.carry_out(Action::Undo);
     assert!(path.is_symlink());
     assert_eq!(fs::read_to_string(&real).unwrap(), JSON);
@@ -242,7 +242,7 @@ fn links_are_followed_and_modes_stay() {
 }
 
 #[test]
-fn a_program_that_has_moved_is_called_where_it_is() {
+fn setup_updates_the_path_of_a_moved_program() {
     for harness in HARNESSES {
         let stage = Stage::with(harness, Scope::User, "/old place/homing").unwrap();
         let filled = stage.fill();
@@ -250,16 +250,16 @@ fn a_program_that_has_moved_is_called_where_it_is() {
         let new =
             harness.plan(Scope::User, &ConfigPaths::below(stage.folder.path()), &Program::named("homing"));
         for file in &new.unwrap().files {
-            let names_it = fs::read_to_string(&file.path).unwrap().contains("old place");
+            let names_program = fs::read_to_string(&file.path).unwrap().contains("old place");
             let done = carry_out(file, Action::Write).unwrap().done;
-            assert_eq!(done, if names_it { Done::Changed } else { Done::Nothing });
+            assert_eq!(done, if names_program { Done::Changed } else { Done::Nothing });
             let text = fs::read_to_string(&file.path).unwrap();
             assert!(text.contains("homing") && !text.contains("old place"), "{text}");
             carry_out(file, Action::Undo).unwrap();
         }
         for (path, text) in filled.iter().filter(|(path, _)| *path != stage.folder.path().join("config.toml"))
         {
-            // The version stays as long as there are hooks.
+            // The version is kept while the file has hooks.
             let bare =
                 |text: &str| text.split_whitespace().collect::<String>().replace(",\"version\":1}", "}");
             assert_eq!(bare(&fs::read_to_string(path).unwrap()), bare(text));
@@ -268,7 +268,7 @@ fn a_program_that_has_moved_is_called_where_it_is() {
 }
 
 #[test]
-fn what_the_user_has_made_of_our_parts_is_the_users() {
+fn entries_changed_by_the_user_are_kept() {
     let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
     let servers = &stage.plan.files[0];
     let own = r#"{"mcpServers": {"homing": {"command": "homing", "args": ["mcp", "--session", "mine"]}}}"#;
@@ -279,7 +279,7 @@ fn what_the_user_has_made_of_our_parts_is_the_users() {
 }
 
 #[test]
-fn what_the_user_has_added_to_our_parts_goes_with_them() {
+fn undo_removes_additions_of_the_user_to_owned_entries() {
     for (harness, scope) in HARNESSES.into_iter().flat_map(|one| [(one, Scope::User), (one, Scope::Project)])
     {
         let Some(stage) = Stage::new(harness, scope) else { continue };
@@ -291,7 +291,7 @@ fn what_the_user_has_added_to_our_parts_goes_with_them() {
             stage.carry_out(Action::Write);
             for file in &stage.plan.files {
                 let text = fs::read_to_string(&file.path).unwrap();
-                // As docs/harnesses/codex.md recommends, and the like elsewhere.
+                // The setting that docs/harnesses/codex.md recommends, and similar ones elsewhere.
                 let more = match file.content {
                     Content::Toml(_) => text.replace(
                         "[mcp_servers.homing]\n",
@@ -324,7 +324,7 @@ fn what_the_user_has_added_to_our_parts_goes_with_them() {
 }
 
 #[test]
-fn what_is_left_is_named() {
+fn undo_reports_the_entries_that_remain() {
     let left = |harness, index: usize, own: &str| {
         let stage = Stage::new(harness, Scope::User).unwrap();
         let file = &stage.plan.files[index];
@@ -349,7 +349,7 @@ fn what_is_left_is_named() {
 }
 
 #[test]
-fn a_file_of_another_in_our_place_is_left_alone() {
+fn a_foreign_plugin_file_is_not_changed() {
     let stage = Stage::new(Harness::Opencode, Scope::User).unwrap();
     let plugin = &stage.plan.files[1];
     write(&plugin.path, "export const Homing = 1\n");
@@ -359,7 +359,7 @@ fn a_file_of_another_in_our_place_is_left_alone() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+fn a_pipe_in_place_of_a_file_does_not_block() {
     let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
     let servers = &stage.plan.files[0];
     write(&servers.path, "");
@@ -372,7 +372,7 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
 }
 
 #[test]
-fn lines_that_end_as_on_windows_stay_as_they_are() {
+fn windows_line_endings_are_kept() {
     for stage in Stage::of_all() {
         for (path, text) in stage.fill() {
             write(&path, &text.replace('\n', "\r\n"));

@@ -1,4 +1,4 @@
-//! What makes no sense is refused with the right status, in the right words.
+//! Invalid input is rejected with the right status and message.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::setup::{Setup, answer};
 
-/// One mistake: the arguments, the status, the code, and words of the message.
-type Mistake = (&'static [&'static str], i32, &'static str, &'static str);
+/// A usage error: the arguments, the exit status, the error code, and a part of the message.
+type UsageError = (&'static [&'static str], i32, &'static str, &'static str);
 
-const MISTAKES: [Mistake; 20] = [
+const USAGE_ERRORS: [UsageError; 20] = [
     (&["show", "0123"], 3, "no_such_job", "no job 0123"),
     (&["wait", "000000000000"], 3, "no_such_job", "no job 000000000000"),
     (&["output", "0123"], 3, "no_such_job", "no job 0123"),
@@ -26,27 +26,27 @@ const MISTAKES: [Mistake; 20] = [
     (&["run", "--timeout", "soon", "true"], 2, "invalid_duration", "\"soon\" is not a duration"),
     (&["run", "--wait", "30", "true"], 2, "invalid_duration", "\"30\" is not a duration"),
     (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a time limit of zero"),
-    (&["run", "--env", "NAME", "true"], 2, "usage", "write it as NAME=VALUE"),
+    (&["run", "--env", "NAME", "true"], 2, "usage", "use NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
     (&["launch", "true"], 2, "usage", "unrecognized subcommand 'launch'"),
 ];
 
 #[test]
-fn mistakes_are_told_apart_and_look_alike() {
+fn usage_errors_have_distinct_codes_and_one_format() {
     let setup = Setup::new();
-    for (arguments, status, code, words) in MISTAKES {
-        let told = setup.run(arguments);
-        assert_eq!((told.status, told.stdout.as_str()), (Some(status), ""), "{arguments:?}: {told:?}");
-        let mut lines = told.stderr.lines();
+    for (arguments, status, code, words) in USAGE_ERRORS {
+        let answer = setup.run(arguments);
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(status), ""), "{arguments:?}: {answer:?}");
+        let mut lines = answer.stderr.lines();
         let first = lines.next().unwrap();
-        assert!(first.starts_with("homing: error: ") && first.contains(words), "{arguments:?}: {told:?}");
-        assert!(lines.all(|line| line.starts_with("hint: ")), "{arguments:?}: {told:?}");
+        assert!(first.starts_with("homing: error: ") && first.contains(words), "{arguments:?}: {answer:?}");
+        assert!(lines.all(|line| line.starts_with("hint: ")), "{arguments:?}: {answer:?}");
 
         let (verb, rest) = arguments.split_first().unwrap();
-        let told = setup.run(&[&[*verb, "--json"], rest].concat());
-        assert_eq!((told.status, told.stderr.as_str()), (Some(status), ""), "{arguments:?}: {told:?}");
-        let error = &told.json()["error"];
+        let answer = setup.run(&[&[*verb, "--json"], rest].concat());
+        assert_eq!((answer.status, answer.stderr.as_str()), (Some(status), ""), "{arguments:?}: {answer:?}");
+        let error = &answer.json()["error"];
         assert_eq!(error["code"], code, "{arguments:?}: {error}");
         assert!(error["message"].as_str().unwrap().contains(words), "{arguments:?}: {error}");
     }
@@ -54,81 +54,81 @@ fn mistakes_are_told_apart_and_look_alike() {
 }
 
 #[test]
-fn an_ambiguous_prefix_names_the_jobs_it_could_mean() {
+fn an_ambiguous_prefix_lists_the_matching_jobs() {
     let setup = Setup::new();
-    // Of seventeen ids, two begin alike.
+    // Two of seventeen ids share their first hexadecimal digit.
     let ids: Vec<String> = (0..17).map(|_| setup.finished("true")).collect();
     let digit = |id: &String| id.chars().next().unwrap();
     let prefix =
         ids.iter().map(digit).find(|first| ids.iter().filter(|id| digit(id) == *first).count() > 1).unwrap();
     let meant = ids.iter().filter(|id| digit(id) == prefix).collect::<Vec<_>>();
-    let told = setup.run(&["show", &prefix.to_string()]);
-    assert_eq!((told.status, told.stdout.as_str()), (Some(4), ""));
-    assert!(meant.iter().all(|id| told.stderr.contains(id.as_str())), "{told:?}");
-    assert!(told.stderr.ends_with("hint: type more characters of the id\n"), "{told:?}");
-    let told = setup.run(&["show", &prefix.to_string(), "--json"]);
-    assert_eq!((told.status, told.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
+    let answer = setup.run(&["show", &prefix.to_string()]);
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(4), ""));
+    assert!(meant.iter().all(|id| answer.stderr.contains(id.as_str())), "{answer:?}");
+    assert!(answer.stderr.ends_with("hint: type more characters of the id\n"), "{answer:?}");
+    let answer = setup.run(&["show", &prefix.to_string(), "--json"]);
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
 }
 
 #[test]
-fn a_prefix_in_capitals_is_as_good() {
+fn a_prefix_may_be_in_upper_case() {
     let setup = Setup::new();
     let id = setup.finished("true");
     assert_eq!(setup.job(&id[..6].to_uppercase())["id"], id.as_str());
 }
 
 #[test]
-fn arguments_that_are_no_text_are_refused() {
+fn arguments_that_are_not_utf8_are_rejected() {
     let setup = Setup::new();
-    let told = setup.run(&[OsStr::new("run"), OsStr::new("echo"), OsStr::from_bytes(b"\xff")]);
-    assert_eq!(told.status, Some(2), "{told:?}");
-    assert!(told.stderr.starts_with("homing: error: invalid UTF-8"), "{told:?}");
+    let answer = setup.run(&[OsStr::new("run"), OsStr::new("echo"), OsStr::from_bytes(b"\xff")]);
+    assert_eq!(answer.status, Some(2), "{answer:?}");
+    assert!(answer.stderr.starts_with("homing: error: invalid UTF-8"), "{answer:?}");
 }
 
 #[test]
-fn a_home_that_others_can_write_to_is_refused() {
+fn a_home_that_others_can_write_to_is_rejected() {
     let setup = Setup::new();
     std::fs::create_dir(setup.home.path()).unwrap();
     std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o777)).unwrap();
-    let told = setup.run(&["run", "true"]);
-    assert_eq!(told.status, Some(1));
-    assert!(told.stderr.contains("others can write to it (mode 0777)"), "{told:?}");
-    assert!(told.stderr.contains("hint: chmod 700 "), "{told:?}");
+    let answer = setup.run(&["run", "true"]);
+    assert_eq!(answer.status, Some(1));
+    assert!(answer.stderr.contains("others can write to it (mode 0777)"), "{answer:?}");
+    assert!(answer.stderr.contains("hint: chmod 700 "), "{answer:?}");
     assert_eq!(setup.run(&["list", "--json"]).json()["error"]["code"], "home_refused");
 }
 
 #[test]
-fn an_unknown_setting_is_refused_with_its_line() {
+fn an_unknown_setting_is_rejected_with_its_line() {
     let setup = Setup::new();
     setup.file("homing/config.toml", "[defaults]\ntimeot = \"2h\"\n");
-    let told = setup.run(&["run", "true"]);
-    assert_eq!(told.status, Some(1));
-    assert!(told.stderr.contains("line 2") && told.stderr.contains("timeot"), "{told:?}");
+    let answer = setup.run(&["run", "true"]);
+    assert_eq!(answer.status, Some(1));
+    assert!(answer.stderr.contains("line 2") && answer.stderr.contains("timeot"), "{answer:?}");
     assert_eq!(setup.run(&["list", "--json"]).json()["error"]["code"], "invalid_config");
 }
 
 #[test]
-fn a_session_that_cannot_be_is_refused() {
+fn an_invalid_session_is_rejected() {
     let setup = Setup::new();
     let mut command = setup.command(&["run", "true"]);
     command.env("HOMING_SESSION", "a\nb");
-    let told = answer(command);
-    assert_eq!((told.status, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+    let answer = answer(command);
+    assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""), "{answer:?}");
 }
 
 #[test]
-fn a_ledger_of_the_future_stops_reading_and_not_launching() {
+fn a_newer_ledger_prevents_reading_but_not_launching() {
     let setup = Setup::new();
     let id = setup.finished("true");
     for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
         let _ = std::fs::remove_file(setup.home.path().join(file));
     }
     std::fs::write(setup.home.path().join("ledger.db"), empty_database_of_version(99)).unwrap();
-    let told = setup.run(&["list", "--json"]);
+    let answer = setup.run(&["list", "--json"]);
     assert_eq!(
-        (told.status, told.json()["error"]["code"].as_str()),
+        (answer.status, answer.json()["error"]["code"].as_str()),
         (Some(1), Some("ledger_too_new")),
-        "{told:?}"
+        "{answer:?}"
     );
     assert_eq!(setup.run(&["run", "true"]).status, Some(0));
     assert_eq!(setup.run(&["output", &id]).status, Some(0));

@@ -1,11 +1,11 @@
-//! The shapes of JSON are contracts: golden files, with what differs from run to run blotted out.
+//! The shapes of JSON documents are contracts: golden files, with values that change between runs redacted.
 
 use insta::assert_json_snapshot;
 use serde_json::Value;
 
 use crate::setup::Setup;
 
-/// Fields that are different in every run.
+/// Fields whose values change between runs.
 const CHANGING: [&str; 14] = [
     "id",
     "pid",
@@ -23,21 +23,21 @@ const CHANGING: [&str; 14] = [
     "took_ms",
 ];
 
-/// The document with the kind of value in the place of each that changes.
+/// Replaces the changing values of a document by their types.
 pub(crate) fn steady(mut document: Value) -> Value {
-    blot_out(&mut document);
+    redact(&mut document);
     document
 }
 
-fn blot_out(value: &mut Value) {
+fn redact(value: &mut Value) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(blot_out),
+        Value::Array(values) => values.iter_mut().for_each(redact),
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
                     Value::Number(_) if CHANGING.contains(&name.as_str()) => *value = "[number]".into(),
                     Value::String(_) if CHANGING.contains(&name.as_str()) => *value = "[text]".into(),
-                    value => blot_out(value),
+                    value => redact(value),
                 }
             }
         }
@@ -46,7 +46,7 @@ fn blot_out(value: &mut Value) {
 }
 
 #[test]
-fn a_job_that_runs() {
+fn running_job() {
     let setup = Setup::new();
     let answer =
         setup.run(&["run", "--json", "--name", "nap", "--timeout", "none", "--", "sleep", setup.home.mark()]);
@@ -59,7 +59,7 @@ fn a_job_that_runs() {
 }
 
 #[test]
-fn a_job_that_is_over() {
+fn finished_job() {
     let setup = Setup::new();
     let id = setup.finished("echo out; exit 3");
     assert_json_snapshot!(steady(setup.job(&id)));
@@ -104,13 +104,13 @@ fn one_job_is_a_document_and_several_are_an_array() {
         assert_eq!(setup.run(&[verb, &one, "--json"]).json()["id"], one.as_str());
         let both = setup.run(&[verb, &one, &other, "--json"]).json();
         assert_eq!((&both[0]["id"], &both[1]["id"]), (&one.clone().into(), &other.clone().into()), "{verb}");
-        // Named twice it is still one.
+        // A job named twice is still one job.
         assert_eq!(setup.run(&[verb, &one, &one, "--json"]).json()["id"], one.as_str());
     }
 }
 
 #[test]
-fn a_result() {
+fn result_document() {
     let setup = Setup::new();
     let id = setup.finished("echo out");
     let mut document = setup.run(&["result", &id, "--json"]).json();
@@ -120,7 +120,7 @@ fn a_result() {
 }
 
 #[test]
-fn an_error() {
+fn error_document() {
     let setup = Setup::new();
     let unknown = setup.run(&["show", "0123", "--json"]);
     assert_eq!((unknown.status, unknown.stderr.as_str()), (Some(3), ""));
@@ -131,7 +131,7 @@ fn an_error() {
 }
 
 #[test]
-fn what_was_pruned() {
+fn prune_document() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--follow-up", "never"], "true");
     let document = setup.run(&["prune", "--older-than", "0s", "--json"]).json();
@@ -142,7 +142,7 @@ fn what_was_pruned() {
 }
 
 #[test]
-fn what_the_doctor_found() {
+fn doctor_document() {
     let document = Setup::new().run(&["doctor", "--json"]).json();
     let home = document.as_array().unwrap().iter().find(|check| check["name"] == "home").unwrap().clone();
     assert_json_snapshot!(steady(home));

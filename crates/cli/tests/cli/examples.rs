@@ -1,4 +1,4 @@
-//! The examples in `examples/` do what they say.
+//! The examples in `examples/` work.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,28 +6,29 @@ use std::process::Command;
 use crate::setup::{Setup, answer};
 
 #[test]
-fn the_command_sink_is_woken_with_what_the_agent_reads() {
+fn the_command_sink_example_delivers_the_result() {
     let setup = Setup::new();
     let program = Path::new(env!("CARGO_BIN_EXE_homing"));
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/command_sink/run.sh");
-    let beside = program.parent().expect("it lies in a directory").display();
-    let path = std::env::var("PATH").expect("there is a path");
+    let bin = program.parent().expect("a parent directory").display();
+    let path = std::env::var("PATH").expect("PATH is set");
     let mut command = Command::new("sh");
     command
         .arg(example)
-        .env("PATH", format!("{beside}:{path}"))
-        // Its home lies in the test's directory: whatever survived would be found.
+        .env("PATH", format!("{bin}:{path}"))
+        // Its home is in the directory of the test, so that surviving processes are found.
         .env("TMPDIR", setup.home.scratch());
     let answer = answer(command);
     assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
-    let (_, told) = answer.stdout.split_once("what the agent of chat-1 reads\n").expect("it was woken");
-    assert!(told.contains("failed: exit code 3") && told.contains("built"), "{told}");
+    let (_, text) =
+        answer.stdout.split_once("what the agent of chat-1 reads\n").expect("the wake is printed");
+    assert!(text.contains("failed: exit code 3") && text.contains("built"), "{text}");
     let left: Vec<_> = std::fs::read_dir(setup.home.scratch()).expect("a directory").collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
-fn the_command_sink_keeps_a_wake_that_comes_again_once() {
+fn the_command_sink_example_ignores_repeated_wakes() {
     let setup = Setup::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/command_sink/wake.sh");
     let wake = |session: &str| {

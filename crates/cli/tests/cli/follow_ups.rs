@@ -1,9 +1,9 @@
-//! Who counts as told, and who does not.
+//! Which commands acknowledge a result.
 
 use crate::setup::Setup;
 
 #[test]
-fn a_session_that_waits_or_reads_the_result_is_told() {
+fn waiting_for_a_job_or_reading_its_result_acknowledges_it() {
     let setup = Setup::new();
     for verb in ["wait", "result"] {
         let id = setup.finished_with(&["--session", "chat-1"], "true");
@@ -18,35 +18,35 @@ fn a_session_that_waits_or_reads_the_result_is_told() {
 }
 
 #[test]
-fn another_session_may_look_and_changes_nothing() {
+fn reading_by_another_session_acknowledges_nothing() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", "chat-1"], "true");
     let note = format!(
-        "homing: note: job {id} belongs to session chat-1; its follow-up stays pending (homing ack {id} acknowledges it)\n"
+        "homing: note: job {id} belongs to session chat-1; its follow-up stays pending (run homing ack {id} to acknowledge it)\n"
     );
     for verb in ["wait", "result"] {
         let answer = setup.run_as("chat-2", &[verb, &id]);
         assert_eq!((answer.status, &answer.stderr), (Some(0), &note), "{verb}");
         assert_eq!(setup.follow_up(&id), "pending", "{verb}");
     }
-    // Nobody waits for it any more, so there is nothing to note.
+    // A dropped follow-up is not open, so no note is printed.
     setup.run(&["drop", &id]);
     assert_eq!(setup.run_as("chat-2", &["wait", &id]).stderr, "");
     assert_eq!(setup.follow_up(&id), "suppressed");
 }
 
 #[test]
-fn only_looking_tells_nobody() {
+fn read_only_commands_acknowledge_nothing() {
     let setup = Setup::new();
     let id = setup.finished("true");
-    for looking in [&["show", &id][..], &["output", &id], &["list"], &["follow-ups"]] {
-        assert_eq!(setup.run(looking).status, Some(0));
-        assert_eq!(setup.follow_up(&id), "pending", "{looking:?}");
+    for arguments in [&["show", &id][..], &["output", &id], &["list"], &["follow-ups"]] {
+        assert_eq!(setup.run(arguments).status, Some(0));
+        assert_eq!(setup.follow_up(&id), "pending", "{arguments:?}");
     }
 }
 
 #[test]
-fn a_session_is_not_told_of_what_it_ended_itself() {
+fn a_session_gets_no_result_for_a_job_that_it_killed() {
     let setup = Setup::new();
     let own = setup.launch_with(&["--session", "chat-1"], "sleep MARK");
     setup.run_as("chat-1", &["kill", &own]);
@@ -77,7 +77,7 @@ fn a_follow_up_is_acknowledged_retried_and_dropped() {
 }
 
 #[test]
-fn what_is_not_over_cannot_be_acknowledged_but_dropped() {
+fn an_unfinished_job_can_be_dropped_but_not_acknowledged() {
     let setup = Setup::new();
     let (over, running) = (setup.finished("true"), setup.launch("sleep MARK"));
     for verb in ["ack", "retry"] {
@@ -108,5 +108,5 @@ fn follow_ups_are_listed_by_session_and_state() {
     assert_eq!(listed(&["--state", "suppressed"]), [none]);
     assert_eq!(listed(&["--state", "dead"]), Vec::<String>::new());
     let answer = setup.run(&["follow-ups", "--session", "chat-3"]);
-    assert_eq!(answer.stderr, "homing: no follow-ups to show: nobody has to be told of anything\n");
+    assert_eq!(answer.stderr, "homing: no follow-ups to show\n");
 }

@@ -1,4 +1,4 @@
-//! Help is a contract: golden files.
+//! Help texts are contracts: golden files.
 
 use crate::setup::Setup;
 
@@ -25,18 +25,18 @@ const COMMANDS: [&str; 19] = [
 ];
 
 #[test]
-fn help_of_every_command_is_as_agreed() {
+fn help_of_every_command_matches_its_snapshot() {
     let setup = Setup::new();
     for command in COMMANDS {
         let answer = setup.run(&[command, "--help"]);
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
-        assert!(answer.stdout.contains("Examples:\n"), "{command} teaches by example");
+        assert!(answer.stdout.contains("Examples:\n"), "{command} has examples");
         insta::assert_snapshot!(format!("help_{command}"), answer.stdout);
     }
 }
 
 #[test]
-fn help_of_what_makes_the_monitor_a_service_is_as_agreed() {
+fn help_of_the_service_commands_matches_its_snapshot() {
     for command in ["install", "uninstall"] {
         let answer = Setup::new().run(&["monitor", command, "--help"]);
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
@@ -45,26 +45,26 @@ fn help_of_what_makes_the_monitor_a_service_is_as_agreed() {
 }
 
 #[test]
-fn the_first_page_of_help_is_as_agreed() {
+fn the_overview_matches_its_snapshot() {
     let answer = Setup::new().run(&["--help"]);
     insta::assert_snapshot!(answer.stdout);
 }
 
 #[test]
-fn no_command_at_all_shows_the_first_page_as_an_error() {
+fn a_missing_command_prints_the_overview_to_standard_error() {
     let answer = Setup::new().run::<&str>(&[]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""));
-    assert!(answer.stderr.contains("The round trip:"), "{answer:?}");
+    assert!(answer.stderr.contains("Quick start:"), "{answer:?}");
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let answer = Setup::new().run(&["-V"]);
     assert_eq!((answer.status, answer.stdout), (Some(0), format!("homing {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
-fn asking_for_help_makes_no_home() {
+fn help_does_not_create_a_home() {
     let setup = Setup::new();
     setup.run(&["run", "--help"]);
     assert!(!setup.home.path().exists());

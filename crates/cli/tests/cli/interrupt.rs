@@ -1,4 +1,4 @@
-//! A signal that asks a command to end ends its waiting, and never the job.
+//! A signal ends a wait, never the job.
 
 use std::process::Command;
 
@@ -6,9 +6,9 @@ use rustix::process::Signal;
 
 use crate::setup::{Running, Setup};
 
-/// The same command with the signals as they are by default. In the background of a script, and below nohup(1), some are
-/// ignored, and so they would be by every program that the tests start (signal(7)).
-fn hearing_signals(inner: Command) -> Command {
+/// The same command with default signal dispositions. Background commands of a script and commands under nohup(1)
+/// inherit ignored signals (signal(7)).
+fn with_default_signals(inner: Command) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=HUP,INT,TERM").arg(inner.get_program()).args(inner.get_args());
     for (name, value) in inner.get_envs() {
@@ -21,20 +21,20 @@ fn hearing_signals(inner: Command) -> Command {
 }
 
 #[test]
-fn a_signal_ends_the_wait_and_leaves_the_job_alone() {
+fn a_signal_ends_the_wait_but_not_the_job() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     for arguments in [&["wait", id.as_str()][..], &["output", "--follow", &id]] {
         for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-            let waiting = Running::start(hearing_signals(setup.command(arguments)));
-            waiting.send_once_explained(signal);
+            let waiting = Running::start(with_default_signals(setup.command(arguments)));
+            waiting.send_once_caught(signal);
             let answer = waiting.end();
             assert_eq!((answer.status, answer.stdout.as_str()), (Some(status), ""), "{answer:?}");
             assert_eq!(
                 answer.stderr,
                 format!(
                     "homing: stopped waiting; job {id} keeps running\n\
-                     hint: homing output --follow {id} shows it, homing kill {id} ends it\n"
+                     hint: run homing output --follow {id} to see its output, or homing kill {id} to stop it\n"
                 )
             );
             assert_eq!(setup.job(&id)["state"], "running");
@@ -58,25 +58,25 @@ fn a_signal_that_comes_as_soon_as_it_is_caught_is_not_lost() {
     ];
     let works = Command::new(SLOWLY[0]).args(&SLOWLY[1..]).arg("true").output();
     if !works.is_ok_and(|tried| tried.status.success()) {
-        return skip("strace(1) cannot be used here, and without it the moment is too short to be hit");
+        return skip("strace(1) does not work here, and without it the window is too short to hit");
     }
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let wait = hearing_signals(setup.command(&["wait", &id]));
+        let wait = with_default_signals(setup.command(&["wait", &id]));
         let mut slow = Command::new(wait.get_program());
         let mut arguments = wait.get_args();
         slow.args(arguments.next()).args(SLOWLY).args(arguments);
         slow.envs(wait.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .stdin(std::process::Stdio::null());
         let waiting = Running::start(slow);
-        waiting.send_once_explained(signal);
+        waiting.send_once_caught(signal);
         assert_eq!(waiting.end().status, Some(status));
     }
     setup.kill(&id);
 }
 
-/// Says plainly that a test could not do what it is for, past the test runner's capture.
+/// Reports a skipped test, bypassing the output capture of the test runner.
 fn skip(reason: &str) {
     let line = format!("skipped: {reason}\n");
     std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes())
@@ -84,16 +84,16 @@ fn skip(reason: &str) {
 }
 
 #[test]
-fn a_signal_to_a_run_that_stays_leaves_the_job_alone_and_says_its_id() {
+fn a_signal_ends_run_wait_but_not_the_job_and_prints_the_job_id() {
     let setup = Setup::new();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let mut staying = Running::start(hearing_signals(setup.command(&[
+        let mut staying = Running::start(with_default_signals(setup.command(&[
             "run",
             "--wait",
             &setup.marked("echo ready; sleep MARK"),
         ])));
         staying.read_until("ready\n");
-        staying.send_once_explained(signal);
+        staying.send_once_caught(signal);
         let answer = staying.end();
         assert_eq!(answer.status, Some(status), "{answer:?}");
         let job = setup.run(&["list", "--json", "--limit", "1"]).json()[0].clone();
@@ -113,8 +113,8 @@ fn a_signal_that_the_caller_ignores_stays_ignored() {
         .args(["-c", "trap '' HUP; exec \"$0\" wait \"$1\"", env!("CARGO_BIN_EXE_homing"), &id])
         .env("XDG_CONFIG_HOME", setup.home.scratch());
     let waiting = Running::start(nohup);
-    // Once it explains SIGTERM it would explain this one too.
-    waiting.wait_until_explained(Signal::TERM);
+    // Once SIGTERM is caught, SIGHUP would be caught too.
+    waiting.wait_until_caught(Signal::TERM);
     waiting.send(Signal::HUP);
     waiting.send(Signal::TERM);
     assert_eq!(waiting.end().status, Some(143));

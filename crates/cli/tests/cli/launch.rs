@@ -56,7 +56,7 @@ fn the_session_comes_from_the_environment() {
 }
 
 #[test]
-fn a_job_is_no_part_of_the_wake_that_it_was_launched_in() {
+fn a_job_does_not_inherit_the_wake_id() {
     let setup = Setup::new();
     let mut command = setup.command(&["run", "echo ${HOMING_WAKE-none}"]);
     let launched = command.env("HOMING_WAKE", "w_01M81EKCZVZZZZZZZZZZZZZZZZ").output().unwrap();
@@ -71,14 +71,14 @@ fn leftovers_are_kept_on_request() {
     let id = setup.finished_with(&["--leftovers", "keep"], "sleep MARK & exit 0");
     assert_eq!(setup.home.marked().len(), 1);
     assert_eq!(setup.job(&id)["leftovers"][0]["name"], "sleep");
-    assert!(setup.run(&["show", &id]).stdout.contains("left running"), "it is said");
+    assert!(setup.run(&["show", &id]).stdout.contains("left running"), "show lists leftovers");
     for process in setup.home.marked() {
         send(process.pid, Signal::KILL);
     }
 }
 
 #[test]
-fn staying_to_the_end_exits_as_the_job_did_and_counts_as_told() {
+fn run_wait_exits_with_the_status_of_the_job_and_acknowledges_it() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "--wait", "printf '\\033[1mbold\\033[0m\\nlast'; exit 7"]);
     assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(7), "bold\nlast", ""));
@@ -87,7 +87,7 @@ fn staying_to_the_end_exits_as_the_job_did_and_counts_as_told() {
 }
 
 #[test]
-fn what_output_does_not_tell_is_told_beside_it() {
+fn run_wait_reports_timeouts_and_leftovers_on_standard_error() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "--wait", "--timeout", "50ms", &setup.marked("sleep MARK")]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(124), ""));
@@ -98,7 +98,7 @@ fn what_output_does_not_tell_is_told_beside_it() {
 }
 
 #[test]
-fn staying_for_a_while_leaves_the_job_in_the_background() {
+fn run_wait_with_a_duration_leaves_the_job_running() {
     let setup = Setup::new();
     let script = setup.marked("sleep MARK");
     for wait in [&["--wait", "20ms"][..], &["--wait=20ms"]] {
@@ -113,7 +113,7 @@ fn staying_for_a_while_leaves_the_job_in_the_background() {
 }
 
 #[test]
-fn staying_with_json_prints_the_job_at_its_end() {
+fn run_wait_with_json_prints_the_finished_job() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "--wait", "--json", "echo not shown; exit 7"]);
     assert_eq!(answer.status, Some(7));
@@ -126,7 +126,7 @@ fn staying_with_json_prints_the_job_at_its_end() {
 }
 
 #[test]
-fn a_command_that_cannot_start_is_an_error_that_is_told_once() {
+fn a_command_that_cannot_start_is_reported_once() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "/no/such/program", "argument"]);
     let id = answer.stdout.trim_end();
@@ -146,7 +146,7 @@ fn a_command_that_cannot_start_is_an_error_that_is_told_once() {
 }
 
 #[test]
-fn an_empty_name_is_no_name() {
+fn a_blank_name_is_ignored() {
     let setup = Setup::new();
     for name in ["", " "] {
         let id = setup.finished_with(&["--name", name], "true");
@@ -169,7 +169,7 @@ fn a_shell_is_run_by_its_own_name() {
     let first_argument = "IFS= read -r line < /proc/$$/cmdline; echo \"${line%%/*}\"";
     symlink("/bin/sh", folder.join("sh")).unwrap();
     assert_eq!(run(first_argument), "sh\n");
-    // BusyBox looks up what it is asked to be by that name.
+    // BusyBox selects the applet by this name.
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
     match busybox {
         Some(busybox) => {

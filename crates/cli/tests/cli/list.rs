@@ -1,4 +1,4 @@
-//! `homing list` and `homing show`, as people and pipes read them.
+//! `homing list` and `homing show`, on terminals and in pipes.
 
 use crate::setup::Setup;
 
@@ -16,20 +16,20 @@ fn a_list_in_a_pipe_has_a_header_and_tabs() {
 }
 
 #[test]
-fn an_empty_list_says_so_where_it_does_no_harm() {
+fn an_empty_list_prints_a_message_to_standard_error() {
     let answer = Setup::new().run(&["list"]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), ""));
-    assert_eq!(answer.stderr, "homing: no jobs to show (homing run launches one)\n");
+    assert_eq!(answer.stderr, "homing: no jobs to show (run homing run COMMAND to launch one)\n");
 }
 
 #[test]
-fn a_list_is_bounded_and_says_what_it_leaves_out() {
+fn a_list_is_limited_and_reports_omitted_jobs() {
     let setup = Setup::new();
     let ids: Vec<String> = (0..3).map(|_| setup.finished("true")).collect();
     let answer = setup.run(&["list", "--limit", "2"]);
     assert_eq!(answer.stdout.lines().count(), 3, "{answer:?}");
     assert!(!answer.stdout.contains(&ids[0]) && answer.stdout.contains(&ids[2]), "the newest");
-    assert_eq!(answer.stderr, "homing: note: these are the newest 2; --limit 0 shows all\n");
+    assert_eq!(answer.stderr, "homing: note: showing the newest 2; use --limit 0 to show all\n");
     for limit in ["3", "0"] {
         let answer = setup.run(&["list", "--limit", limit]);
         assert_eq!((answer.stdout.lines().count(), answer.stderr.as_str()), (4, ""));
@@ -52,12 +52,12 @@ fn jobs_are_listed_by_state_and_session() {
 }
 
 #[test]
-fn nothing_of_a_job_controls_a_terminal() {
+fn output_of_commands_contains_no_control_characters() {
     let setup = Setup::new();
     let evil = "\x1b]0;owned\x07\x1b[31mred\x1b[0m";
     let id =
         setup.finished_with(&["--name", evil], &format!("# {evil}\nprintf '\\033[31mout\\033[0m\\007\\n'"));
-    for looking in [
+    for arguments in [
         &["list"][..],
         &["show", &id],
         &["output", &id],
@@ -67,10 +67,10 @@ fn nothing_of_a_job_controls_a_terminal() {
         &["kill", &id],
         &["ack", &id],
     ] {
-        let answer = setup.run(looking);
+        let answer = setup.run(arguments);
         let shown = answer.stdout.clone() + &answer.stderr;
-        assert!(!shown.contains(['\x1b', '\x07']), "{looking:?}: {shown:?}");
-        assert!(shown.contains("red") || shown.contains("out"), "{looking:?}: {shown:?}");
+        assert!(!shown.contains(['\x1b', '\x07']), "{arguments:?}: {shown:?}");
+        assert!(shown.contains("red") || shown.contains("out"), "{arguments:?}: {shown:?}");
     }
 }
 
@@ -114,7 +114,7 @@ fn details_are_aligned_and_complete() {
 }
 
 #[test]
-fn details_of_a_running_job_say_when_it_is_ended_at_the_latest() {
+fn details_of_a_running_job_show_its_deadline() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     let shown = setup.run(&["show", &id]).stdout;

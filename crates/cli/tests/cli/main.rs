@@ -1,4 +1,4 @@
-//! The command line, as it is used: the program itself, each test in a home of its own.
+//! End-to-end tests of the command line. Each test runs the program with its own home.
 
 mod autostart;
 mod bad_input;

@@ -1,4 +1,4 @@
-//! `homing monitor`: wakes sessions, and ends in good order.
+//! `homing monitor`: delivers results, and stops cleanly.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -26,16 +26,16 @@ fn stop(monitor: Running) -> Answer {
     answer
 }
 
-/// What the keeper kept: the wake, and the variables.
+/// The wake and the environment variables that the keeper stored.
 fn kept(path: &Path) -> (Value, String) {
-    wait_until("the wake has come", || path.exists());
-    let text = std::fs::read_to_string(path).expect("it can be read");
+    wait_until("the wake has arrived", || path.exists());
+    let text = std::fs::read_to_string(path).expect("a readable file");
     let (wake, variables) = text.split_once('\n').expect("two parts");
     (serde_json::from_str(wake).expect("a document"), variables.to_owned())
 }
 
 #[test]
-fn once_tells_what_is_due_through_a_program() {
+fn once_delivers_what_is_due_through_a_program() {
     let setup = Setup::new();
     let id = setup.finished_with(&["--session", "chat-1"], "echo out; exit 3");
     let (keeper, kept_at) = setup.keeper();
@@ -47,7 +47,7 @@ fn once_tells_what_is_due_through_a_program() {
     assert_eq!(wake["jobs"][0]["id"], id.as_str());
     assert!(wake["text"].as_str().unwrap().contains("exit code 3"), "{wake}");
     let home = setup.home.path();
-    // Whoever runs the tests may have set variables for them.
+    // Ignore variables that configure the tests.
     let variables: Vec<&str> = variables.lines().filter(|line| !line.starts_with("HOMING_TEST_")).collect();
     let home = format!("HOMING_HOME={}", home.display());
     assert_eq!(variables, [&home, "HOMING_SESSION=chat-1", &format!("HOMING_WAKE={wake_id}")]);
@@ -75,47 +75,47 @@ fn events_are_documents_for_programs() {
 }
 
 #[test]
-fn a_job_that_ends_while_it_runs_is_told_at_once() {
+fn a_job_that_finishes_while_the_monitor_runs_is_delivered_immediately() {
     let setup = Setup::new();
     let (keeper, kept_at) = setup.keeper();
     let monitor = monitor(&setup, &["--command", "sh", &keeper]);
     let id = setup.launch("echo out");
     assert_eq!(kept(&kept_at).0["jobs"][0]["id"], id.as_str());
-    wait_until("it is acknowledged", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is acknowledged", || setup.follow_up(&id) == "acknowledged");
     let answer = stop(monitor);
     assert!(answer.stdout.ends_with("\"event\":\"stopping\",\"in_flight\":0}\n"), "{answer:?}");
 }
 
 #[test]
-fn interrupting_it_is_a_clean_end() {
+fn an_interrupt_stops_the_monitor_cleanly() {
     let setup = Setup::new();
     let monitor = monitor(&setup, &["--command", "true"]);
-    monitor.send_once_explained(Signal::INT);
+    monitor.send_once_caught(Signal::INT);
     assert_eq!(monitor.end().status, Some(0));
 }
 
 #[test]
-fn stopping_waits_for_a_program_at_work_and_a_second_signal_does_not() {
+fn stopping_waits_for_a_running_program_until_a_second_signal() {
     let setup = Setup::new();
     let id = setup.finished("true");
-    let at_work = setup.home.scratch().join("at-work");
+    let started = setup.home.scratch().join("started");
     let script =
-        setup.marked(&format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep MARK", at_work.display()));
+        setup.marked(&format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep MARK", started.display()));
     let mut monitor = monitor(&setup, &["--command", "sh", "-c", &script]);
-    wait_until("the program is at work", || at_work.exists());
+    wait_until("the program runs", || started.exists());
     monitor.send(Signal::TERM);
     monitor.read_until("\"event\":\"stopping\",\"in_flight\":1}\n");
     monitor.send(Signal::TERM);
     assert_eq!(monitor.end().status, Some(0));
     assert_eq!(setup.follow_up(&id), "pending");
-    // It does what it was started for, monitor or not.
-    let program = std::fs::read_to_string(at_work).unwrap().trim().parse().unwrap();
+    // The program keeps running without the monitor.
+    let program = std::fs::read_to_string(started).unwrap().trim().parse().unwrap();
     assert_eq!(setup.home.marked().iter().map(|process| process.pid).collect::<Vec<_>>(), [program]);
     send(program, Signal::KILL);
 }
 
 #[test]
-fn a_second_one_waits_and_takes_over() {
+fn a_second_monitor_waits_and_takes_over() {
     let setup = Setup::new();
     let first = monitor(&setup, &["--command", "true"]);
     let pid = first.pid();
@@ -125,8 +125,11 @@ fn a_second_one_waits_and_takes_over() {
     let id = setup.finished("true");
     let once = setup.run(&["monitor", "--once", "--command", "false"]);
     assert_eq!((once.status, once.stdout.as_str()), (Some(0), ""));
-    assert_eq!(once.stderr, format!("homing: another monitor is active (pid {pid}): it tells what is due\n"));
-    wait_until("the first one has told", || setup.follow_up(&id) == "acknowledged");
+    assert_eq!(
+        once.stderr,
+        format!("homing: another monitor is active (pid {pid}) and delivers the results\n")
+    );
+    wait_until("the first monitor has delivered", || setup.follow_up(&id) == "acknowledged");
 
     first.send(Signal::KILL);
     assert_eq!(first.end().status, None);
@@ -135,7 +138,7 @@ fn a_second_one_waits_and_takes_over() {
 }
 
 #[test]
-fn one_that_waits_can_be_stopped_too() {
+fn a_standby_monitor_can_be_stopped() {
     let setup = Setup::new();
     let first = monitor(&setup, &["--command", "true"]);
     let mut second = Running::start(setup.command(&["monitor", "--json", "--command", "true"]));
@@ -145,15 +148,15 @@ fn one_that_waits_can_be_stopped_too() {
 }
 
 #[test]
-fn without_a_sink_it_says_that_nobody_is_woken() {
+fn a_monitor_without_a_sink_or_route_prints_a_note() {
     let setup = Setup::new();
     let id = setup.finished("true");
     let answer = setup.run(&["monitor", "--once"]);
     assert_eq!(answer.status, Some(0));
     let config = setup.home.scratch().join("homing/config.toml");
     let expected = format!(
-        "homing: note: no sink is configured: nobody will be woken, and what is due stays pending\n\
-         hint: homing monitor --command PROGRAM, or agents = [\"claude-code\"] in {}\n",
+        "homing: note: no sink is configured, so results stay pending\n\
+         hint: run homing monitor --command PROGRAM, or set agents = [\"claude-code\"] in {}\n",
         config.display()
     );
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
@@ -162,11 +165,14 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
 
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n");
     let answer = setup.run(&["monitor", "--once"]);
-    assert!(answer.stderr.starts_with("homing: note: no route leads to a sink: "), "{answer:?}");
+    assert!(
+        answer.stderr.starts_with("homing: note: no route is configured, so only results "),
+        "{answer:?}"
+    );
 }
 
 #[test]
-fn a_command_that_is_none_is_wrong_usage() {
+fn an_invalid_command_is_a_usage_error() {
     let setup = Setup::new();
     let answer = setup.run(&["monitor", "--command", "agent", "{sesion}"]);
     assert_eq!(answer.status, Some(2), "{answer:?}");
@@ -175,7 +181,7 @@ fn a_command_that_is_none_is_wrong_usage() {
 }
 
 #[test]
-fn whoever_stops_reading_its_events_stops_it() {
+fn the_monitor_stops_when_the_reader_of_its_events_is_gone() {
     let setup = Setup::new();
     let mut monitor = monitor(&setup, &["--command", "true"]);
     monitor.close_stdout();
@@ -184,45 +190,45 @@ fn whoever_stops_reading_its_events_stops_it() {
 }
 
 #[test]
-fn a_service_manager_hears_how_it_is() {
+fn the_service_manager_is_notified() {
     let setup = Setup::new();
     let path = setup.home.scratch().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
-    let heard = || {
+    let receive = || {
         let mut bytes = [0; 1024];
-        let length = socket.recv(&mut bytes).expect("it says something");
+        let length = socket.recv(&mut bytes).expect("a notification");
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     };
     let mut command = setup.command(&["monitor", "--command", "true"]);
     command.env("NOTIFY_SOCKET", &path);
     let monitor = Running::start(command);
-    assert_eq!(heard(), "READY=1\nSTATUS=watching\n");
+    assert_eq!(receive(), "READY=1\nSTATUS=watching\n");
     monitor.send(Signal::TERM);
-    assert_eq!(heard(), "STOPPING=1\nSTATUS=stopping\n");
+    assert_eq!(receive(), "STOPPING=1\nSTATUS=stopping\n");
     assert_eq!(monitor.end().status, Some(0));
 
     let mut command = setup.command(&["monitor", "--command", "true"]);
     command.env("NOTIFY_SOCKET", &path);
     command.env("WATCHDOG_USEC", Duration::from_millis(200).as_micros().to_string());
     let monitor = Running::start(command);
-    assert_eq!(heard(), "READY=1\nSTATUS=watching\n");
-    assert_eq!((heard(), heard()), ("WATCHDOG=1\n".to_owned(), "WATCHDOG=1\n".to_owned()));
+    assert_eq!(receive(), "READY=1\nSTATUS=watching\n");
+    assert_eq!((receive(), receive()), ("WATCHDOG=1\n".to_owned(), "WATCHDOG=1\n".to_owned()));
     monitor.send(Signal::TERM);
     assert_eq!(monitor.end().status, Some(0));
 }
 
 #[test]
-fn a_configuration_that_is_changed_is_in_force_at_once() {
+fn a_changed_configuration_applies_immediately() {
     let setup = Setup::new();
     let (keeper, kept_at) = setup.keeper();
     setup.configure("");
     let id = setup.finished_with(&["--session", "chat-1"], "true");
     let monitor = monitor(&setup, &[]);
-    // What cannot be understood changes nothing, and ends nothing.
+    // An invalid configuration changes nothing, and does not stop the monitor.
     setup.configure("[sinks.app]\ncomand = [\"true\"]\n");
     setup.configure(&format!("[sinks.app]\ncommand = [\"sh\", \"{keeper}\"]\n[[routes]]\nsink = \"app\"\n"));
-    wait_until("the session was told", || setup.follow_up(&id) == "acknowledged");
+    wait_until("the result is delivered", || setup.follow_up(&id) == "acknowledged");
     assert!(kept_at.exists());
     let answer = stop(monitor);
     assert!(answer.stdout.contains("\"event\":\"configured\""), "{answer:?}");

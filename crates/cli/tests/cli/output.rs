@@ -1,4 +1,4 @@
-//! `homing output`: whole, in parts, as it comes, and to a reader that leaves.
+//! `homing output`: complete, partial, followed, and with a closed pipe.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::setup::{Running, Setup};
 
 #[test]
-fn output_is_cleaned_unless_asked_for_raw() {
+fn output_is_clean_text_unless_raw() {
     let setup = Setup::new();
     let id = setup.finished("printf '10%%\\r100%%\\n\\033[31mred\\033[0m'");
     assert_eq!(setup.run(&["output", &id]).stdout, "100%\nred");
@@ -30,7 +30,7 @@ fn output_is_read_from_any_offset() {
 }
 
 #[test]
-fn what_was_not_kept_is_named() {
+fn omitted_bytes_are_reported() {
     let setup = Setup::new();
     setup.file("homing/config.toml", "[defaults]\noutput_head_bytes = 8\noutput_tail_bytes = 4096\n");
     let id = setup.finished("seq 1 100000");
@@ -42,7 +42,10 @@ fn what_was_not_kept_is_named() {
     let mut lines = text.lines().skip(4);
     let named = lines.next().unwrap().replace(',', "");
     assert_eq!(named, format!("… {omitted} bytes omitted …"));
-    assert!(text.starts_with("1\n2\n3\n4\n") && text.ends_with("\n99999\n100000\n"), "both ends are there");
+    assert!(
+        text.starts_with("1\n2\n3\n4\n") && text.ends_with("\n99999\n100000\n"),
+        "head and tail are kept"
+    );
 
     let document = setup.run(&["output", &id, "--json"]).json();
     assert_eq!((&document["text"], &document["omitted_bytes"]), (&text.into(), &omitted.into()));
@@ -68,7 +71,7 @@ fn following_ends_with_the_job() {
 }
 
 #[test]
-fn documents_that_follow_fit_together() {
+fn followed_documents_are_contiguous() {
     let setup = Setup::new();
     let id = setup.launch("printf 'first\\nsec'; while [ ! -e go ]; do sleep 0.01; done; printf 'ond\\nend'");
     let mut following = Running::start(setup.command(&["output", "--follow", "--json", &id]));
@@ -82,7 +85,7 @@ fn documents_that_follow_fit_together() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let setup = Setup::new();
     let id = setup.finished("seq 1 100000");
     for arguments in [&["output", id.as_str()][..], &["output", &id, "--raw"], &["output", &id, "--json"]] {
@@ -95,7 +98,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn a_reader_that_leaves_does_not_end_the_job_nor_count_as_told() {
+fn a_closed_pipe_neither_ends_the_job_nor_acknowledges_it() {
     let setup = Setup::new();
     let script = "while [ ! -e go ]; do echo line; sleep 0.01; done";
     let mut staying = Running::start(setup.command(&["run", "--wait", script]));
@@ -111,10 +114,10 @@ fn a_reader_that_leaves_does_not_end_the_job_nor_count_as_told() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_an_error() {
+fn a_write_error_is_reported() {
     let setup = Setup::new();
     let id = setup.finished("echo printed");
-    let to_a_full_disk = |arguments: &[&str]| {
+    let run_on_full_disk = |arguments: &[&str]| {
         let mut command = setup.command(arguments);
         command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
@@ -140,39 +143,39 @@ fn an_answer_that_cannot_be_written_is_an_error() {
             if arguments.contains(&"--raw") && arguments.contains(&"--json") {
                 continue;
             }
-            let (status, told) = to_a_full_disk(&arguments);
-            assert_eq!(status, Some(1), "{arguments:?}: {told}");
+            let (status, stderr) = run_on_full_disk(&arguments);
+            assert_eq!(status, Some(1), "{arguments:?}: {stderr}");
             assert!(
-                told.contains("homing: error: cannot write the answer: No space left"),
-                "{arguments:?}: {told}"
+                stderr.contains("homing: error: cannot write the output: No space left"),
+                "{arguments:?}: {stderr}"
             );
         }
     }
     for arguments in [&["completions", "bash"][..], &["man"], &["--help"], &["--version"]] {
-        let (status, told) = to_a_full_disk(arguments);
-        assert_eq!(status, Some(1), "{arguments:?}: {told}");
+        let (status, stderr) = run_on_full_disk(arguments);
+        assert_eq!(status, Some(1), "{arguments:?}: {stderr}");
         assert!(
-            told.contains("homing: error: cannot write the answer: No space left"),
-            "{arguments:?}: {told}"
+            stderr.contains("homing: error: cannot write the output: No space left"),
+            "{arguments:?}: {stderr}"
         );
     }
-    // What is wrong otherwise is told where it can be.
-    let (status, told) = to_a_full_disk(&["show", "0123", "--json"]);
-    assert_eq!(status, Some(3), "{told}");
-    assert!(told.starts_with("homing: error: no job 0123"), "{told}");
+    // Other errors go to standard error if standard output cannot be written.
+    let (status, stderr) = run_on_full_disk(&["show", "0123", "--json"]);
+    assert_eq!(status, Some(3), "{stderr}");
+    assert!(stderr.starts_with("homing: error: no job 0123"), "{stderr}");
 }
 
 #[test]
-fn a_launch_whose_answer_cannot_be_written_names_the_job_elsewhere() {
+fn a_launch_with_a_write_error_prints_the_job_id_to_standard_error() {
     let setup = Setup::new();
     for arguments in [&["run", "true"][..], &["run", "--json", "true"]] {
         let mut command = setup.command(arguments);
         command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
         let newest = setup.run(&["list", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
-        assert!(told.contains(&format!("note: job {newest} was launched")), "{told}");
+        assert!(stderr.contains(&format!("note: job {newest} was launched")), "{stderr}");
         setup.wait_for_end(&newest);
     }
 }

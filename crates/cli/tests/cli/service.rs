@@ -12,7 +12,7 @@ fn unit_path(setup: &Setup) -> PathBuf {
     setup.home.scratch().join("systemd/user/homing-monitor.service")
 }
 
-/// Installs with a `PATH` of the test's own.
+/// Installs with a fixed `PATH`.
 fn install(setup: &Setup, arguments: &[&str]) -> Answer {
     let mut command = setup.command(&[&["monitor", "install"], arguments].concat());
     command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
@@ -20,7 +20,7 @@ fn install(setup: &Setup, arguments: &[&str]) -> Answer {
 }
 
 #[test]
-fn install_writes_a_unit_and_says_how_to_start_it() {
+fn install_writes_a_unit_and_prints_the_start_commands() {
     let setup = Setup::new();
     let path = unit_path(&setup);
     let installed = install(&setup, &["--command", "./wake", "--session={session}", "50% of $HOME"]);
@@ -30,7 +30,7 @@ fn install_writes_a_unit_and_says_how_to_start_it() {
         format!(
             "wrote {}\n\
              start it: systemctl --user daemon-reload && systemctl --user enable --now homing-monitor\n\
-             hint: loginctl enable-linger keeps it running while you are logged out\n",
+             hint: run loginctl enable-linger to keep it running while you are logged out\n",
             path.display()
         )
     );
@@ -40,12 +40,12 @@ fn install_writes_a_unit_and_says_how_to_start_it() {
         unit.replace(env!("CARGO_BIN_EXE_homing"), "/PROGRAM").replace(scratch, "/SCRATCH")
     );
     let files: Vec<_> = path.parent().unwrap().read_dir().unwrap().collect();
-    assert_eq!(files.len(), 1, "nothing is left of writing it: {files:?}");
+    assert_eq!(files.len(), 1, "no temporary file remains: {files:?}");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
 }
 
 #[test]
-fn systemd_has_nothing_to_say_against_the_unit() {
+fn systemd_accepts_the_unit() {
     let setup = Setup::new();
     install(&setup, &["--command", "sh", "-c", "test \"$1\" = 100% \\ ; true", "--", "{session}"]);
     let runtime = setup.home.scratch().join("runtime");
@@ -55,20 +55,20 @@ fn systemd_has_nothing_to_say_against_the_unit() {
     verify.args(["verify", "--user"]).arg(unit_path(&setup)).env("XDG_RUNTIME_DIR", runtime);
     match verify.output() {
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && !said.contains("homing-monitor"), "{said}");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !errors.contains("homing-monitor"), "{errors}");
         }
         Err(error) => eprintln!("skipped: systemd-analyze cannot be run: {error}"),
     }
 }
 
 #[test]
-fn documents_for_programs() {
+fn service_documents() {
     let setup = Setup::new();
     let path = unit_path(&setup);
     let start = ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
     let stop = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
-    let hint = "loginctl enable-linger keeps it running while you are logged out";
+    let hint = "run loginctl enable-linger to keep it running while you are logged out";
     for replaced in [false, true] {
         let document = install(&setup, &["--json"]).json();
         assert_eq!(document, json!({"path": path, "replaced": replaced, "start": start, "hint": hint}));
@@ -80,7 +80,7 @@ fn documents_for_programs() {
 }
 
 #[test]
-fn what_somebody_else_wrote_is_left_alone() {
+fn a_foreign_unit_is_not_changed() {
     let setup = Setup::new();
     let path = setup.file("systemd/user/homing-monitor.service", "[Service]\n");
     for verb in ["install", "uninstall"] {
@@ -89,7 +89,7 @@ fn what_somebody_else_wrote_is_left_alone() {
         assert_eq!(
             refused.stderr,
             format!(
-                "homing: error: {} was not written by homing\nhint: --force takes it all the same\n",
+                "homing: error: {} was not written by homing\nhint: use --force to replace or remove it anyway\n",
                 path.display()
             )
         );
@@ -105,7 +105,7 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
     let path = unit_path(&setup);
     let nothing = setup.run(&["monitor", "uninstall"]);
     assert_eq!((nothing.status, nothing.stdout.as_str()), (Some(0), ""));
-    assert_eq!(nothing.stderr, format!("homing: nothing to remove: there is no {}\n", path.display()));
+    assert_eq!(nothing.stderr, format!("homing: nothing to remove: {} does not exist\n", path.display()));
 
     install(&setup, &[]);
     let wants = path.parent().unwrap().join("default.target.wants");
@@ -116,7 +116,7 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
     assert_eq!(
         removed.stdout,
         format!(
-            "removed {}\nif it still runs, stop it: systemctl --user stop homing-monitor && systemctl --user daemon-reload\n",
+            "removed {}\nstop it if it is still running: systemctl --user stop homing-monitor && systemctl --user daemon-reload\n",
             path.display()
         )
     );
@@ -124,12 +124,14 @@ fn uninstall_removes_the_unit_and_the_link_that_starts_it() {
 }
 
 #[test]
-fn a_service_that_would_wake_nobody_says_so() {
+fn installing_a_service_without_a_sink_prints_a_note() {
     let setup = Setup::new();
     let installed = install(&setup, &[]);
     assert_eq!(installed.status, Some(0));
     assert!(
-        installed.stderr.starts_with("homing: note: no sink is configured: it will wake nobody\n"),
+        installed
+            .stderr
+            .starts_with("homing: note: no sink is configured, so the service delivers nothing\n"),
         "{installed:?}"
     );
 }

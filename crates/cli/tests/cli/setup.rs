@@ -1,4 +1,4 @@
-//! A home of its own for each test, and the program on it.
+//! Test setup: a home per test, and helpers that run the program in it.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -9,12 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
-/// A home. Dropping it proves that no process of the test survived.
+/// A home. Dropping it asserts that no process of the test survived.
 pub(crate) struct Setup {
     pub(crate) home: TempHome,
 }
 
-/// What the program answered.
+/// Exit status and output of the program.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: Option<i32>,
@@ -27,7 +27,7 @@ impl Setup {
         Setup { home: TempHome::new() }
     }
 
-    /// The program with these arguments, on this home, with nothing of the outer session.
+    /// The program with these arguments and this home, without variables of an outer session.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = self.home.command(env!("CARGO_BIN_EXE_homing"));
         command
@@ -51,7 +51,8 @@ impl Setup {
         answer(command)
     }
 
-    /// Launches a script and returns the id of its job. `MARK` in it stands for this test's own number of seconds.
+    /// Launches a script and returns the id of its job. `MARK` is replaced by a number of seconds that is unique to
+    /// this test.
     pub(crate) fn launch(&self, script: &str) -> String {
         self.launch_with(&[], script)
     }
@@ -67,7 +68,7 @@ impl Setup {
         id
     }
 
-    /// Launches a script that ends by itself, and waits for its end without acknowledging it.
+    /// Launches a script that exits by itself, and waits until it has finished without acknowledging it.
     pub(crate) fn finished(&self, script: &str) -> String {
         self.finished_with(&[], script)
     }
@@ -79,7 +80,7 @@ impl Setup {
     }
 
     pub(crate) fn wait_for_end(&self, id: &str) {
-        wait_until("the job is over", || self.job(id)["state"] == "finished");
+        wait_until("the job has finished", || self.job(id)["state"] == "finished");
     }
 
     pub(crate) fn marked(&self, script: &str) -> String {
@@ -92,13 +93,13 @@ impl Setup {
         self.run(&["show", id, "--json"]).json()
     }
 
-    /// Where the follow-up of a job stands.
+    /// The state of the follow-up of a job.
     #[track_caller]
     pub(crate) fn follow_up(&self, id: &str) -> String {
         self.job(id)["follow_up"]["state"].as_str().expect("a state").to_owned()
     }
 
-    /// Ends a job for good.
+    /// Kills a job.
     #[track_caller]
     pub(crate) fn kill(&self, id: &str) {
         let answer = self.run(&["kill", id]);
@@ -110,7 +111,8 @@ impl Setup {
         self.file("homing/config.toml", text);
     }
 
-    /// A program that keeps the last wake it got, with the variables it got, in a file: made by one rename.
+    /// A program that atomically stores the last wake and its environment variables in a file. Returns the paths of
+    /// both.
     pub(crate) fn keeper(&self) -> (String, PathBuf) {
         let kept = self.home.scratch().join("kept");
         let script = format!(
@@ -120,10 +122,10 @@ impl Setup {
         (self.file("keep.sh", &script).to_str().expect("text").to_owned(), kept)
     }
 
-    /// A file beside the home.
+    /// Writes a file next to the home.
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.home.scratch().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is created");
         std::fs::write(&path, content).expect("the file is written");
         path
     }
@@ -149,10 +151,10 @@ pub(crate) fn answer(mut command: Command) -> Answer {
 /// Sends a signal to one process.
 pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(pid, signal).expect("it is there");
+    kill_process(pid, signal).expect("a running process");
 }
 
-/// The program while it runs.
+/// A running program.
 pub(crate) struct Running(Child);
 
 impl Running {
@@ -168,36 +170,36 @@ impl Running {
         send(self.0.id(), signal);
     }
 
-    /// Reads standard output until it says `text`.
+    /// Reads standard output until it ends with `text`.
     pub(crate) fn read_until(&mut self, text: &str) {
-        let stdout = self.0.stdout.as_mut().expect("it is open");
-        let (mut said, mut byte) = (Vec::new(), [0]);
-        while !said.ends_with(text.as_bytes()) {
+        let stdout = self.0.stdout.as_mut().expect("an open pipe");
+        let (mut output, mut byte) = (Vec::new(), [0]);
+        while !output.ends_with(text.as_bytes()) {
             assert_eq!(
-                stdout.read(&mut byte).expect("it can be read"),
+                stdout.read(&mut byte).expect("readable output"),
                 1,
-                "it ended before it said {text:?}"
+                "the output ended before {text:?}"
             );
-            said.push(byte[0]);
+            output.push(byte[0]);
         }
     }
 
-    /// Stops listening.
+    /// Closes the read end of standard output.
     pub(crate) fn close_stdout(&mut self) {
         drop(self.0.stdout.take());
     }
 
-    /// Sends a signal, once it would be explained.
-    pub(crate) fn send_once_explained(&self, signal: Signal) {
-        self.wait_until_explained(signal);
+    /// Sends a signal once the program catches it.
+    pub(crate) fn send_once_caught(&self, signal: Signal) {
+        self.wait_until_caught(signal);
         self.send(signal);
     }
 
-    /// Waits until this signal would be explained.
-    pub(crate) fn wait_until_explained(&self, signal: Signal) {
+    /// Waits until the program catches this signal.
+    pub(crate) fn wait_until_caught(&self, signal: Signal) {
         let status = format!("/proc/{}/status", self.0.id());
         wait_until("the signal is caught", || {
-            let status = std::fs::read_to_string(&status).expect("it runs");
+            let status = std::fs::read_to_string(&status).expect("the program runs");
             let caught =
                 status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a set of signals");
             let caught = u64::from_str_radix(caught.trim(), 16).expect("hexadecimal digits");
@@ -205,15 +207,15 @@ impl Running {
         });
     }
 
-    /// Waits for its end.
+    /// Waits until the program exits.
     pub(crate) fn end(mut self) -> Answer {
         let mut answer = Answer { status: None, stdout: String::new(), stderr: String::new() };
         if let Some(stdout) = &mut self.0.stdout {
             stdout.read_to_string(&mut answer.stdout).expect("text");
         }
-        let mut stderr = self.0.stderr.take().expect("it is open");
+        let mut stderr = self.0.stderr.take().expect("an open pipe");
         stderr.read_to_string(&mut answer.stderr).expect("text");
-        answer.status = self.0.wait().expect("it ends").code();
+        answer.status = self.0.wait().expect("the program exits").code();
         answer
     }
 }

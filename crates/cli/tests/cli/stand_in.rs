@@ -1,6 +1,5 @@
-//! Programs that stand in for harnesses which cannot be had here: they read the configuration that `homing setup` wrote, from
-//! where the harness's documentation says, call the hooks in it as the documentation says, and do with the answers what
-//! it says.
+//! Simulated harnesses, for those that cannot run in tests. They read the configuration that `homing setup` writes,
+//! call its hooks and handle the answers as the documentation of the harness specifies.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,23 +9,23 @@ use serde_json::{Value, json};
 
 use crate::setup::{Answer, Setup};
 
-/// What the documentation of a harness says.
+/// The documented behavior of a harness.
 struct Documented {
-    /// By the name that `homing setup` knows.
+    /// The name for `homing setup`.
     name: &'static str,
-    /// Where its hooks stand, below the user's home.
+    /// The file with its hooks, relative to the home directory of the user.
     hooks: &'static str,
-    /// Whether hooks stand in groups.
+    /// Whether hooks are nested in groups.
     in_groups: bool,
-    /// What it calls the beginning of a session and the end of a turn.
+    /// Its event names for the start of a session and the end of a turn.
     start: Option<&'static str>,
     stop: &'static str,
-    /// What it says to a hook.
+    /// The input of a hook.
     input: fn(event: &str, round: u64) -> Value,
-    /// What in the answer it gives to the agent at the start, and what it goes on with at the end of a turn.
+    /// The parts of an answer that it passes to the agent at the start, and at the end of a turn.
     context: fn(&Value) -> Option<&str>,
-    goes_on_with: fn(&Value) -> Option<&str>,
-    /// How its MCP server stands in its configuration: a file, and what is in it.
+    continuation: fn(&Value) -> Option<&str>,
+    /// The MCP server in its configuration: a file and a JSON pointer.
     server: (&'static str, &'static str),
 }
 
@@ -42,7 +41,7 @@ const GEMINI: Documented = Documented {
             "prompt": "go", "prompt_response": "done", "stop_hook_active": round > 0})
     },
     context: |answer| answer["hookSpecificOutput"]["additionalContext"].as_str(),
-    goes_on_with: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "deny"),
+    continuation: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "deny"),
     server: (".gemini/settings.json", "/mcpServers/homing/args/0"),
 };
 
@@ -58,7 +57,7 @@ const CURSOR: Documented = Documented {
             "transcript_path": null, "session_id": "7f0e4b53-9f2c-4c1e-8f3b-1c6e0f0e5c9d", "status": "completed", "loop_count": round})
     },
     context: |answer| answer["additional_context"].as_str(),
-    goes_on_with: |answer| answer["followup_message"].as_str(),
+    continuation: |answer| answer["followup_message"].as_str(),
     server: (".cursor/mcp.json", "/mcpServers/homing/args/0"),
 };
 
@@ -70,14 +69,14 @@ const GOOSE: Documented = Documented {
     stop: "Stop",
     input: |event, _| json!({"event": event, "session_id": "20261122_7", "last_assistant_message": "Done."}),
     context: |_| None,
-    goes_on_with: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "block"),
+    continuation: |answer| answer["reason"].as_str().filter(|_| answer["decision"] == "block"),
     server: (".agents/plugins/homing/plugin.json", "/name"),
 };
 
 struct StandIn<'a> {
     documented: &'a Documented,
     setup: &'a Setup,
-    /// `homing` is found here.
+    /// The `PATH` that contains `homing`.
     path: String,
 }
 
@@ -95,11 +94,12 @@ impl StandIn<'_> {
     }
 
     fn read(&self, file: &str) -> Value {
-        let text = std::fs::read_to_string(self.setup.home.scratch().join(file)).expect("it is configured");
+        let text =
+            std::fs::read_to_string(self.setup.home.scratch().join(file)).expect("a configuration file");
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// Runs the hooks for an event, as the configuration says, and returns what the first of them answers.
+    /// Runs the configured hook for an event and returns its answer.
     fn call(&self, event: &str, round: u64) -> Option<Value> {
         let hooks = self.read(self.documented.hooks);
         let list = hooks["hooks"][event].as_array().expect("hooks for the event");
@@ -108,11 +108,10 @@ impl StandIn<'_> {
         let line = hook["command"].as_str().expect("a command");
         let input = (self.documented.input)(event, round).to_string();
         let answer = self.shell(line, &input);
-        (!answer.is_empty())
-            .then(|| serde_json::from_str(&answer).expect("the harness takes nothing but JSON"))
+        (!answer.is_empty()).then(|| serde_json::from_str(&answer).expect("an answer in JSON"))
     }
 
-    /// Runs a command line as the harness's shell would.
+    /// Runs a command line in the shell of the harness.
     fn shell(&self, line: &str, input: &str) -> String {
         let outer = self.with_home(self.setup.command::<&str>(&[]));
         let mut command = Command::new("sh");
@@ -124,36 +123,36 @@ impl StandIn<'_> {
                 None => command.env_remove(name),
             };
         }
-        // goose tells its shell which session it is in.
+        // goose exports the session to its shell.
         command.env("AGENT_SESSION_ID", "20261122_7").current_dir(self.setup.home.scratch());
         if self.documented.start.is_some() {
             command.env_remove("AGENT_SESSION_ID");
         }
         let mut child = command.spawn().expect("a shell");
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it ends");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("the input is read");
+        let output = child.wait_with_output().expect("the shell exits");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// A session: the agent launches a job, ends its turn, and goes on for as long as the hooks have something for it.
-    /// Returns what it was given to read.
+    /// Plays a session: the agent launches a job, ends its turn, and continues while hooks deliver messages. Returns
+    /// these messages.
     fn session(&self) -> Vec<String> {
         let mut read = Vec::new();
         let mut line = "homing run 'echo greetings-$((40 + 2))'".to_owned();
         if let Some(start) = self.documented.start {
             let answer = self.call(start, 0).expect("an answer");
             let context = (self.documented.context)(&answer).expect("context").to_owned();
-            // What an agent would do that reads it.
-            let (_, rest) = context.split_once("HOMING_SESSION=").expect("it says how");
-            let (prefix, _) = rest.split_once("homing run").expect("it says how");
+            // Follow the instructions as an agent would.
+            let (_, rest) = context.split_once("HOMING_SESSION=").expect("instructions");
+            let (prefix, _) = rest.split_once("homing run").expect("instructions");
             line = format!("HOMING_SESSION={prefix}{line}");
         }
         let id = self.shell(&line, "").trim().to_owned();
         self.setup.wait_for_end(&id);
         for round in 0..10 {
             let Some(answer) = self.call(self.documented.stop, round) else { break };
-            let Some(next) = (self.documented.goes_on_with)(&answer) else { break };
+            let Some(next) = (self.documented.continuation)(&answer) else { break };
             read.push(next.to_owned());
         }
         assert_eq!(self.setup.follow_up(&id), "acknowledged");
@@ -168,40 +167,40 @@ fn folder_with_homing(setup: &Setup) -> PathBuf {
     bin
 }
 
-fn plays_a_session(documented: &Documented) {
+fn play_session(documented: &Documented) {
     let setup = Setup::new();
     let bin = folder_with_homing(&setup);
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("there is a path"));
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("PATH is set"));
     let stand_in = StandIn { documented, setup: &setup, path };
     let written = stand_in.homing(&["setup", documented.name, "--write"]);
     assert_eq!((written.status, written.stderr.as_str()), (Some(0), ""), "{written:?}");
     let (file, pointer) = documented.server;
     assert!(stand_in.read(file).pointer(pointer).is_some());
     let read = stand_in.session();
-    let [told] = read.as_slice() else { panic!("told once: {read:?}") };
-    assert!(told.contains("greetings-42"), "{told}");
+    let [message] = read.as_slice() else { panic!("one message: {read:?}") };
+    assert!(message.contains("greetings-42"), "{message}");
     let undone = stand_in.homing(&["setup", documented.name, "--undo"]);
     assert_eq!(undone.status, Some(0), "{undone:?}");
     assert!(!setup.home.scratch().join(documented.hooks).exists());
 }
 
 #[test]
-fn gemini_as_documented_is_told() {
-    plays_a_session(&GEMINI);
+fn gemini_receives_the_result() {
+    play_session(&GEMINI);
 }
 
 #[test]
-fn cursor_as_documented_is_told() {
-    plays_a_session(&CURSOR);
+fn cursor_receives_the_result() {
+    play_session(&CURSOR);
 }
 
 #[test]
-fn goose_as_documented_is_told() {
-    plays_a_session(&GOOSE);
+fn goose_receives_the_result() {
+    play_session(&GOOSE);
 }
 
 #[test]
-fn homing_is_named_as_it_is_found() {
+fn setup_uses_the_program_name_that_path_resolves() {
     let setup = Setup::new();
     let bin = folder_with_homing(&setup);
     let named = |path: &Path| {
@@ -220,7 +219,7 @@ fn homing_is_named_as_it_is_found() {
 }
 
 #[test]
-fn a_file_that_cannot_be_understood_stops_everything() {
+fn an_invalid_file_leaves_every_file_unchanged() {
     let setup = Setup::new();
     let broken = setup.file(".cursor/hooks.json", "{\"version\": 1,,}\n");
     let run = |more: &[&str]| {
@@ -236,20 +235,20 @@ fn a_file_that_cannot_be_understood_stops_everything() {
         "{answer:?}"
     );
     assert_eq!(run(&["--json"]).json()["error"]["code"], "unfit_file");
-    assert_eq!(std::fs::read_to_string(broken).expect("it is there"), "{\"version\": 1,,}\n");
+    assert_eq!(std::fs::read_to_string(broken).expect("the file exists"), "{\"version\": 1,,}\n");
     let beside = std::fs::read_dir(setup.home.scratch().join(".cursor")).expect("a folder").count();
-    assert_eq!(beside, 1, "nothing else is begun");
+    assert_eq!(beside, 1, "no other file is written");
 }
 
 #[test]
-fn a_route_of_the_users_own_is_enough() {
+fn setup_keeps_a_route_of_the_user() {
     let setup = Setup::new();
     let own = "[sinks.mine]\npreset = \"cursor\"\n\n[[routes]]\nharness = \"cursor\"\nsink = \"mine\"\n";
     let config = setup.file("homing/config.toml", own);
     let mut command = setup.command(&["setup", "cursor", "--write"]);
     command.env("HOME", setup.home.scratch());
     assert_eq!(crate::setup::answer(command).status, Some(0));
-    assert_eq!(std::fs::read_to_string(config).expect("it is there"), own);
+    assert_eq!(std::fs::read_to_string(config).expect("the file exists"), own);
 }
 
 #[test]
@@ -267,18 +266,18 @@ fn the_route_stays_as_long_as_one_scope_needs_it() {
     let config = setup.home.scratch().join("homing/config.toml");
     run(&["--write"]);
     run(&["--write", "--scope", "project"]);
-    let said = run(&["--undo", "--scope", "project"]);
-    assert!(said.contains("the route stays") && config.exists(), "{said}");
+    let output = run(&["--undo", "--scope", "project"]);
+    assert!(output.contains("keeping the route") && config.exists(), "{output}");
     run(&["--undo"]);
     assert!(!config.exists());
 }
 
 #[test]
-fn what_a_harness_does_not_know_is_said() {
+fn unsupported_arguments_are_rejected() {
     let setup = Setup::new();
     let answer = setup.run(&["setup", "goose", "--scope", "project"]);
     assert_eq!(answer.status, Some(1));
-    assert!(answer.stderr.contains("goose") && answer.stderr.contains("leave --scope away"), "{answer:?}");
+    assert!(answer.stderr.contains("goose") && answer.stderr.contains("omit --scope"), "{answer:?}");
     let answer = setup.run(&["setup", "pigeon"]);
     assert_eq!(answer.status, Some(2));
     assert!(answer.stderr.contains("claude-code"), "{answer:?}");

@@ -1,4 +1,4 @@
-//! Exit statuses: those of jobs, and those of waiting.
+//! Exit statuses of jobs and of waits.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use testkit::wait_until;
 use crate::setup::{Setup, send};
 
 #[test]
-fn wait_exits_as_the_job_did() {
+fn wait_exits_with_the_status_of_the_job() {
     let setup = Setup::new();
     for (options, script, status) in [
         (&[][..], "exit 0", 0),
@@ -23,7 +23,7 @@ fn wait_exits_as_the_job_did() {
 }
 
 #[test]
-fn wait_exits_with_125_where_the_job_has_no_status_of_its_own() {
+fn wait_exits_with_125_for_a_job_without_an_exit_status() {
     let setup = Setup::new();
     let killed = setup.launch("sleep MARK");
     setup.kill(&killed);
@@ -48,7 +48,7 @@ fn of_several_jobs_all_must_succeed() {
     let (good, better, bad) = (setup.launch("true"), setup.launch("true"), setup.launch("exit 7"));
     assert_eq!(setup.run(&["wait", &good, &better]).status, Some(0));
     assert_eq!(setup.run(&["wait", &good, &bad]).status, Some(1));
-    assert_eq!(setup.run(&["wait", &bad, &bad]).status, Some(7), "named twice it is one job");
+    assert_eq!(setup.run(&["wait", &bad, &bad]).status, Some(7), "a job named twice is one job");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn any_of_several_jobs_is_enough() {
 }
 
 #[test]
-fn waiting_in_vain_exits_with_75() {
+fn an_elapsed_wait_exits_with_75() {
     let setup = Setup::new();
     let id = setup.launch("sleep MARK");
     let answer = setup.run(&["wait", &id, "--timeout", "10ms"]);
@@ -78,20 +78,20 @@ fn waiting_in_vain_exits_with_75() {
 }
 
 #[test]
-fn killing_succeeds_when_all_are_over() {
+fn kill_succeeds_when_all_jobs_have_finished() {
     let setup = Setup::new();
     let (over, running) = (setup.finished("exit 7"), setup.launch("sleep MARK"));
     let answer = setup.run(&["kill", &over, &running]);
     assert_eq!(answer.status, Some(0), "{answer:?}");
     let lines: Vec<&str> = answer.stdout.lines().collect();
-    assert!(lines[0].starts_with(&format!("{over}  already over: exit code 7 after ")), "{answer:?}");
+    assert!(lines[0].starts_with(&format!("{over}  already finished: exit code 7 after ")), "{answer:?}");
     assert!(lines[1].starts_with(&format!("{running}  killed by its own session after ")), "{answer:?}");
 }
 
 #[test]
-fn jobs_that_are_killed_together_end_side_by_side() {
+fn kill_ends_jobs_in_parallel() {
     let setup = Setup::new();
-    // Each of them would use up its whole time of grace.
+    // Each of these jobs uses up its grace period.
     let stubborn = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
     let ids = [0, 1, 2].map(|_| setup.launch_with(&["--grace", "2s"], stubborn));
     for id in &ids {
@@ -100,6 +100,6 @@ fn jobs_that_are_killed_together_end_side_by_side() {
     let before = Instant::now();
     let answer = setup.run(&["kill", &ids[0], &ids[1], &ids[2]]);
     assert_eq!(answer.status, Some(0), "{answer:?}");
-    // One after the other they would take six seconds.
+    // Sequential kills would take six seconds.
     assert!(before.elapsed() < Duration::from_secs(5), "took {:?}", before.elapsed());
 }

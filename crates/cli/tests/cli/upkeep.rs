@@ -1,24 +1,24 @@
-//! `prune`, `doctor`, `completions` and `man`; and that reading makes no home.
+//! `prune`, `doctor`, `completions` and `man`. Read-only commands do not create a home.
 
 use std::os::unix::fs::PermissionsExt;
 
 use crate::setup::Setup;
 
 #[test]
-fn only_what_is_over_told_and_old_is_pruned() {
+fn prune_removes_only_old_acknowledged_jobs() {
     let setup = Setup::new();
-    let (told, untold) = (setup.finished("true"), setup.finished("true"));
+    let (acknowledged, undelivered) = (setup.finished("true"), setup.finished("true"));
     let running = setup.launch("sleep MARK");
-    setup.run(&["ack", &told]);
-    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n", "seven days are not over");
+    setup.run(&["ack", &acknowledged]);
+    assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n", "seven days have not passed");
     assert_eq!(setup.run(&["prune", "--older-than", "0s"]).stdout, "removed 1 job\n");
-    assert_eq!(setup.run(&["show", &told]).status, Some(3));
-    assert_eq!(setup.job(&untold)["state"], "finished");
+    assert_eq!(setup.run(&["show", &acknowledged]).status, Some(3));
+    assert_eq!(setup.job(&undelivered)["state"], "finished");
     setup.kill(&running);
 }
 
 #[test]
-fn the_configuration_says_how_long_jobs_are_kept() {
+fn the_configuration_sets_the_retention_time() {
     let setup = Setup::new();
     setup.finished_with(&["--follow-up", "never"], "true");
     assert_eq!(setup.run(&["prune"]).stdout, "removed 0 jobs\n");
@@ -27,7 +27,7 @@ fn the_configuration_says_how_long_jobs_are_kept() {
 }
 
 #[test]
-fn the_doctor_is_content_with_a_sound_home() {
+fn the_doctor_finds_no_problem_in_a_healthy_home() {
     let setup = Setup::new();
     setup.finished("true");
     let answer = setup.run(&["doctor"]);
@@ -36,7 +36,7 @@ fn the_doctor_is_content_with_a_sound_home() {
 }
 
 #[test]
-fn the_doctor_names_what_is_wrong_and_fails() {
+fn the_doctor_reports_problems_and_fails() {
     let setup = Setup::new();
     let id = setup.finished("true");
     std::fs::write(setup.home.path().join("jobs").join(&id).join("spec.json"), "{").unwrap();
@@ -75,11 +75,11 @@ fn there_is_a_manual_page_for_every_command() {
 }
 
 #[test]
-fn reading_makes_no_home() {
+fn read_only_commands_do_not_create_a_home() {
     let setup = Setup::new();
     let read = |arguments: &[&str]| {
         let answer = setup.run(arguments);
-        assert!(!setup.home.path().exists(), "{arguments:?} made a home");
+        assert!(!setup.home.path().exists(), "{arguments:?} created a home");
         answer
     };
     assert_eq!(read(&["list", "--json"]).stdout, "[]\n");
@@ -91,7 +91,7 @@ fn reading_makes_no_home() {
     let doctor = read(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor:?}");
     assert!(doctor.stdout.contains("does not exist yet; the first launch makes it"), "{doctor:?}");
-    // A directory that was made for it stays empty.
+    // An existing empty directory stays empty.
     std::fs::create_dir(setup.home.path()).unwrap();
     std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n");

@@ -1,4 +1,4 @@
-//! What is seen of wakes that did not arrive, and how a route is tried.
+//! Failed wakes, and test wakes.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::setup::{Setup, answer};
 
 const QUIET: &str = "monitor.autostart = false\n";
 
-/// A home with one job that could not be told.
-fn untold(settings: &str, script: &str) -> (Setup, String) {
+/// A home with one job whose result could not be delivered.
+fn undelivered(settings: &str, script: &str) -> (Setup, String) {
     let setup = Setup::new();
     setup.configure(&format!(
         "{QUIET}{settings}[sinks.app]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n\
@@ -27,20 +27,20 @@ fn follow_up(setup: &Setup) -> Value {
 }
 
 #[test]
-fn what_failed_is_tried_again_later() {
-    let (setup, _) = untold("", "echo no such room >&2; exit 3");
+fn a_failed_wake_is_retried_later() {
+    let (setup, _) = undelivered("", "echo no such room >&2; exit 3");
     insta::assert_json_snapshot!(follow_up(&setup));
 }
 
 #[test]
-fn what_is_busy_is_put_off_without_using_up_an_attempt() {
-    let (setup, _) = untold("", "echo a turn runs >&2; exit 75");
+fn a_busy_session_does_not_use_up_an_attempt() {
+    let (setup, _) = undelivered("", "echo a turn runs >&2; exit 75");
     insta::assert_json_snapshot!(follow_up(&setup));
 }
 
 #[test]
-fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
-    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+fn a_wake_without_retries_left_is_dead_and_can_be_retried() {
+    let (setup, id) = undelivered("monitor.retries = []\n", "echo no such room >&2; exit 3");
     insta::assert_json_snapshot!(follow_up(&setup));
 
     let table = setup.run(&["follow-ups"]);
@@ -48,8 +48,8 @@ fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
     assert_eq!((row[1], row[2], row[7], row[8]), ("dead", "1", "true", "exit status 3: no such room"));
     assert_eq!(
         table.stderr,
-        "homing: note: what is dead is not tried any more\n\
-         hint: homing show JOB says why, homing retry JOB tries again, homing drop JOB gives it up\n"
+        "homing: note: results in state dead are not delivered again automatically\n\
+         hint: run homing show JOB for the reason, homing retry JOB to try again, or homing drop JOB to give up\n"
     );
 
     setup.configure(&format!("{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsink = \"app\"\n"));
@@ -59,7 +59,7 @@ fn what_failed_for_the_last_time_is_dead_and_can_be_retried() {
 }
 
 #[test]
-fn what_has_no_way_is_held_and_says_so() {
+fn a_wake_without_a_route_is_held_with_a_reason() {
     let setup = Setup::new();
     setup.configure(&format!(
         "{QUIET}[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsession = \"chat-*\"\nsink = \"app\"\n"
@@ -69,15 +69,15 @@ fn what_has_no_way_is_held_and_says_so() {
     insta::assert_json_snapshot!(follow_up(&setup));
     let table = setup.run(&["follow-ups"]);
     assert!(table.stdout.ends_with("\tno route leads from this session to a sink\n"), "{table:?}");
-    assert!(table.stderr.starts_with("homing: note: no monitor is active: "), "{table:?}");
-    assert!(table.stderr.contains("\nhint: homing monitor "), "{table:?}");
+    assert!(table.stderr.starts_with("homing: note: no monitor is running, "), "{table:?}");
+    assert!(table.stderr.contains("\nhint: run homing monitor "), "{table:?}");
     setup.run(&["ack", &id]);
     assert_eq!(setup.run(&["follow-ups", "--state", "acknowledged"]).stderr, "");
 }
 
 #[test]
-fn a_job_shows_every_attempt_to_tell_of_it() {
-    let (setup, id) = untold("monitor.retries = []\n", "echo no such room >&2; exit 3");
+fn show_lists_every_delivery_attempt() {
+    let (setup, id) = undelivered("monitor.retries = []\n", "echo no such room >&2; exit 3");
     setup.run(&["retry", &id]);
     setup.run(&["monitor", "--once"]);
     let shown = setup.run(&["show", &id]).stdout;
@@ -113,15 +113,15 @@ fn a_route_is_tried_with_a_test_wake() {
 
     let checks = setup.run(&["doctor", "--wake", "chat-1", "--harness", "codex", "--json"]).json();
     insta::assert_json_snapshot!(steady(checks));
-    assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "a harness of nobody");
+    assert_eq!(setup.run(&["doctor", "--harness", "codex"]).status, Some(2), "--harness requires --wake");
 }
 
 #[test]
-fn where_nothing_is_configured_the_preset_of_the_harness_is_tried() {
+fn doctor_uses_the_preset_of_the_harness_by_default() {
     let setup = Setup::new();
     let refused = setup.run(&["doctor", "--wake", "chat-1"]);
     assert!(refused.stdout.contains("✗ route    chat-1: no sink is configured\n"), "{refused:?}");
-    // The harness is named, or known from a job of the session.
+    // The harness comes from the option, or from a job of the session.
     let mut launch = setup.command(&["run", "true"]);
     launch.env("HOMING_SESSION", "chat-2").env("HOMING_HARNESS", "codex");
     let id = answer(launch).stdout.trim_end().to_owned();
@@ -130,7 +130,7 @@ fn where_nothing_is_configured_the_preset_of_the_harness_is_tried() {
         [&["doctor", "--wake", "chat-1", "--harness", "codex"][..], &["doctor", "--wake", "chat-2"]]
     {
         let mut doctor = setup.command(arguments);
-        // So that no agent is run.
+        // An empty PATH, so that no agent runs.
         doctor.env("PATH", setup.home.scratch());
         let answer = answer(doctor);
         let expected = format!(

@@ -130,7 +130,7 @@ fn what_a_job_kept_is_ended_though_its_supervisor_is_traced() {
     };
     let mut kill = setup.program();
     kill.args(["kill", id.as_str()]).env("FAILPOINTS", "stopped_timeout=return(300)");
-    assert!(stdout(&kill.output().expect("the program runs")).contains("already over: exit code 7"));
+    assert!(stdout(&kill.output().expect("the program runs")).contains("already finished: exit code 7"));
     assert_eq!(setup.home.marked(), []);
 }
 

@@ -135,7 +135,7 @@ fn recover_ends_and_names_jobs_that_run_without_their_directory() {
 
     let said = stdout(&recover);
     for id in [job.id, unread.id] {
-        assert!(said.contains(&format!("{id}  ended: it ran without its directory")), "{said}");
+        assert!(said.contains(&format!("{id}  killed: its directory ")), "{said}");
     }
     assert_eq!(setup.home.processes(), []);
     assert_eq!(outcome(&setup.end_of(job.id)), &REMOVED);

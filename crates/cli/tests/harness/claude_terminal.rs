@@ -1,4 +1,4 @@
-//! Claude Code, open in a terminal in which somebody types.
+//! Claude Code, open in a terminal, with simulated typing.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,12 +20,12 @@ use crate::stage::Stage;
 pub(crate) struct Open {
     child: Child,
     keyboard: File,
-    /// Where it keeps its sessions.
+    /// Its configuration folder.
     folder: PathBuf,
 }
 
 impl Open {
-    /// Opens it, and has its model asked to launch a job.
+    /// Opens it and asks its model to launch a job.
     pub(crate) fn launching(stage: &Stage) -> Open {
         let open = Open::with(stage, &["--allowedTools", "Bash"]);
         open.session();
@@ -38,8 +38,8 @@ impl Open {
     pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
-        grantpt(&terminal).expect("it is ours");
-        unlockpt(&terminal).expect("it is ours");
+        grantpt(&terminal).expect("the test owns the terminal");
+        unlockpt(&terminal).expect("the test owns the terminal");
         let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&terminal, size).expect("a terminal has a size");
         let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("text");
@@ -53,7 +53,7 @@ impl Open {
         drop(command);
         let keyboard = File::from(terminal);
         let mut screen = keyboard.try_clone().expect("a copy");
-        // Nobody looks, but it must be taken away, or it would block. Ends when the last process closes its side.
+        // Drain the screen, or the program would block. Ends when the last process closes its side.
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while screen.read(&mut buffer).is_ok_and(|count| count > 0) {}
@@ -63,30 +63,30 @@ impl Open {
         Open { child, keyboard, folder }
     }
 
-    /// The session that it has open, and its process id, once it has said so.
+    /// The open session and the process id, when Claude Code has written them.
     pub(crate) fn session(&self) -> (String, u64) {
-        let mut said = None;
-        // The file may be in the middle of being written.
-        wait_until("it has said which session it has open", || {
-            said = self.said();
-            said.is_some()
+        let mut session = None;
+        // The file may be incomplete.
+        wait_until("it has written its session file", || {
+            session = self.read_session();
+            session.is_some()
         });
-        said.expect("that was waited for")
+        session.expect("that was waited for")
     }
 
-    fn said(&self) -> Option<(String, u64)> {
+    fn read_session(&self) -> Option<(String, u64)> {
         let file = fs::read_dir(self.folder.join("sessions")).ok()?.next()?.ok()?;
-        let said: Value = serde_json::from_str(&fs::read_to_string(file.path()).ok()?).ok()?;
-        Some((said["sessionId"].as_str()?.to_owned(), said["pid"].as_u64()?))
+        let session: Value = serde_json::from_str(&fs::read_to_string(file.path()).ok()?).ok()?;
+        Some((session["sessionId"].as_str()?.to_owned(), session["pid"].as_u64()?))
     }
 
-    /// Types until it has arrived: keys that come before the program listens are lost.
+    /// Types until the text has arrived: keys are lost until the program reads them.
     pub(crate) fn type_in(&self, text: &str, arrived: impl Fn() -> bool) {
         let (line, enter) = text.split_at(text.len() - 1);
         let mut typed_at = None::<Instant>;
         wait_until("what was typed has arrived", || {
             if typed_at.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) && !arrived() {
-                // Ctrl-U takes back what an earlier attempt left in the line.
+                // Ctrl-U clears the line of an earlier attempt.
                 for keys in ["\x15", line, enter] {
                     (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
                     std::thread::sleep(Duration::from_millis(200));
@@ -97,8 +97,8 @@ impl Open {
         });
     }
 
-    /// Waits until a transcript holds that text. It is written a while after it was said, and what is not written is
-    /// lost with the process: a session of which nothing is written cannot be taken up again.
+    /// Waits until a transcript contains the text. Claude Code writes it with a delay, and unwritten text is lost
+    /// with the process: a session without a transcript cannot be resumed.
     pub(crate) fn wait_until_written(&self, text: &str) {
         let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
         wait_until("the turn is in the transcript", || {
@@ -108,13 +108,13 @@ impl Open {
         });
     }
 
-    /// Ends it without a chance to tidy up, once that text is in its transcript.
+    /// Kills it when the text is in its transcript.
     pub(crate) fn kill_once_written(&mut self, text: &str) {
         self.wait_until_written(text);
         self.kill();
     }
 
-    /// Ends it without a chance to tidy up.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         let (_, pid) = self.session();
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::offline::offline;
-use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
+use crate::stage::{FINISHES_AT_GATE, FINISHES_DURING_THE_TURN, PRINTED, Stage};
 
 #[test]
-fn codex_is_woken_in_the_thread_that_launched_the_job() {
-    offline("codex::codex_is_woken_in_the_thread_that_launched_the_job", || {
+fn codex_is_resumed_in_the_thread_that_launched_the_job() {
+    offline("codex::codex_is_resumed_in_the_thread_that_launched_the_job", || {
         let Some(mut stage) = Stage::new("codex", "codex", "Codex") else { return };
         stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
         stage.write("codex/config.toml", &config(&stage.model.url()));
-        // In Codex's own sandbox a job would end with the tool call: every call has process ids of its own.
+        // In the sandbox of Codex, a job would end with its tool call: every call has its own process ids.
         let turn = stage
             .command("codex")
             .args(["exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"])
@@ -30,15 +30,15 @@ fn codex_is_woken_in_the_thread_that_launched_the_job() {
 }
 
 #[test]
-fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
-    offline("codex::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
-        // Longer than what Codex shows of a hook's words: it keeps the beginning, the end, and the rest in a file.
-        let command = OVER_BEFORE_THE_TURN.replace("'echo", "'seq 20000; echo");
+fn a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends() {
+    offline("codex::a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends", || {
+        // Longer than what Codex shows of the output of a hook: it keeps the rest in a file.
+        let command = FINISHES_DURING_THE_TURN.replace("'echo", "'seq 20000; echo");
         let Some(mut stage) = Stage::launching(&command, "codex", "Codex") else { return };
         stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
         stage.write("codex/config.toml", &config(&stage.model.url()));
         stage.set_up("codex");
-        // A user trusts the hook with /hooks; without that Codex passes it over.
+        // A user trusts the hook with /hooks. Codex skips untrusted hooks.
         let run = |flags: &[&str]| {
             let output = stage
                 .command("codex")
@@ -54,18 +54,18 @@ fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
                 .expect("it runs");
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
-        let said = run(&["--dangerously-bypass-hook-trust"]);
-        assert!(said.contains("\"text\":\"WOKEN\""), "{said}");
+        let events = run(&["--dangerously-bypass-hook-trust"]);
+        assert!(events.contains("\"text\":\"WOKEN\""), "{events}");
         stage.assert_woken(false, "LAUNCH please");
-        let said = run(&[]);
-        assert!(!said.contains("\"text\":\"WOKEN\""), "a hook that nobody trusts does not run: {said}");
+        let events = run(&[]);
+        assert!(!events.contains("\"text\":\"WOKEN\""), "an untrusted hook does not run: {events}");
     });
 }
 
 #[test]
-fn what_was_over_between_two_turns_comes_with_the_next_message() {
-    offline("codex::what_was_over_between_two_turns_comes_with_the_next_message", || {
-        let Some(mut stage) = Stage::launching(OVER_WHEN_TOLD, "codex", "Codex") else { return };
+fn a_result_between_two_turns_is_delivered_with_the_next_message() {
+    offline("codex::a_result_between_two_turns_is_delivered_with_the_next_message", || {
+        let Some(mut stage) = Stage::launching(FINISHES_AT_GATE, "codex", "Codex") else { return };
         stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
         stage.write("codex/config.toml", &config(&stage.model.url()));
         stage.set_up("codex");
@@ -94,7 +94,7 @@ fn what_was_over_between_two_turns_comes_with_the_next_message() {
     });
 }
 
-/// Where the model is.
+/// The configuration for the scripted model.
 pub(crate) fn config(url: &str) -> String {
     format!(
         r#"

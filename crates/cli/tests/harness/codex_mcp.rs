@@ -1,4 +1,4 @@
-//! Codex with the tools of `homing mcp`, and nothing else that launches jobs.
+//! Codex with the tools of `homing mcp` as the only way to launch jobs.
 
 use std::process::Output;
 
@@ -7,8 +7,8 @@ use testkit::Rule;
 
 use crate::codex::config;
 use crate::mcp_round::{
-    assert_read_and_not_woken, end_job_and_see_it_told, launches_and_ends_its_turn, launches_and_waits,
-    turn_that_waits,
+    assert_read_and_not_delivered_again, end_job_and_await_delivery, launches_and_ends_its_turn,
+    launches_and_waits, turn_that_waits,
 };
 use crate::offline::offline;
 use crate::stage::Stage;
@@ -21,11 +21,11 @@ fn stage(rules: Vec<Rule>) -> Option<Stage> {
     Some(stage)
 }
 
-/// One turn of `codex exec`, in the sandbox that is Codex's own default.
+/// One turn of `codex exec` in its default sandbox.
 fn turn(stage: &Stage) -> Output {
     let mut command = stage.command("codex");
     command.args(["exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-hook-trust"]);
-    // Without this, Codex asks before it calls a tool that can change things, and here is nobody to ask.
+    // Without this, Codex asks the user before it calls a tool that is not read-only.
     command.args(["-c", r#"mcp_servers.homing.default_tools_approval_mode="approve""#]);
     command.arg("LAUNCH please").output().expect("it runs")
 }
@@ -40,8 +40,8 @@ fn has_said(turn: &Output, text: &str) -> bool {
 }
 
 #[test]
-fn codex_is_woken_with_the_result_of_a_job_that_outlives_its_sandbox() {
-    offline("codex_mcp::codex_is_woken_with_the_result_of_a_job_that_outlives_its_sandbox", || {
+fn codex_is_resumed_with_the_result_of_a_job_that_survives_its_sandbox() {
+    offline("codex_mcp::codex_is_resumed_with_the_result_of_a_job_that_survives_its_sandbox", || {
         let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
         let turn = turn(&stage);
         assert!(has_said(&turn, "LAUNCHED"), "{turn:?} {:#?}", stage.model.asked());
@@ -49,8 +49,8 @@ fn codex_is_woken_with_the_result_of_a_job_that_outlives_its_sandbox() {
         let events = events(&turn);
         let thread = events.iter().find_map(|event| event["thread_id"].as_str()).expect("a thread");
         assert_eq!(job["session"], thread, "{job:#}");
-        assert_eq!(job["state"], "running", "neither the sandbox nor Codex has ended it: {job:#}");
-        end_job_and_see_it_told(&stage, false);
+        assert_eq!(job["state"], "running", "neither the sandbox nor Codex has stopped it: {job:#}");
+        end_job_and_await_delivery(&stage, false);
     });
 }
 
@@ -60,6 +60,6 @@ fn a_model_that_waited_for_its_job_is_not_woken() {
         let Some(stage) = stage(launches_and_waits()) else { return };
         let turn = turn_that_waits(&stage, || turn(&stage));
         assert!(has_said(&turn, "READ"), "{turn:?} {:#?}", stage.model.asked());
-        assert_read_and_not_woken(&stage);
+        assert_read_and_not_delivered_again(&stage);
     });
 }

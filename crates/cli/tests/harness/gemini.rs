@@ -1,10 +1,10 @@
-//! Gemini CLI. It does not tell its shell which session it is in; a hook tells the agent, and the script of these tests
-//! knows it because the tests choose it.
+//! Gemini CLI. It does not export the session id to its shell. A hook gives the id to the agent; these tests choose
+//! it.
 
 use std::process::Output;
 
 use crate::offline::offline;
-use crate::stage::{OVER_BEFORE_THE_TURN, OVER_WHEN_TOLD, PRINTED, Stage};
+use crate::stage::{FINISHES_AT_GATE, FINISHES_DURING_THE_TURN, PRINTED, Stage};
 
 const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
 
@@ -13,12 +13,12 @@ fn stage(command: &str) -> Option<Stage> {
     Some(set_up(Stage::launching(&command, "gemini", "Gemini CLI")?))
 }
 
-/// Gives Gemini CLI its settings, and sets homing up in them.
+/// Writes the settings of Gemini CLI and sets up homing in them.
 pub(crate) fn set_up(mut stage: Stage) -> Stage {
     stage.set("GEMINI_API_KEY", "scripted");
     stage.set("GOOGLE_GEMINI_BASE_URL", stage.model.url());
     stage.set("GEMINI_CLI_TRUST_WORKSPACE", "true");
-    // Otherwise it asks a model first which model it should ask.
+    // Otherwise it asks a model which model to use.
     stage.set("GEMINI_MODEL", "gemini-2.5-flash");
     let settings = r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}, "telemetry": {"enabled": false},
         "privacy": {"usageStatisticsEnabled": false}, "general": {"enableAutoUpdate": false}}"#;
@@ -27,28 +27,28 @@ pub(crate) fn set_up(mut stage: Stage) -> Stage {
     stage
 }
 
-pub(crate) fn turn(stage: &Stage, words: &[&str]) -> Output {
+pub(crate) fn turn(stage: &Stage, arguments: &[&str]) -> Output {
     let mut command = stage.command("gemini");
-    command.args(["--output-format", "json", "--yolo"]).args(words).output().expect("it runs")
+    command.args(["--output-format", "json", "--yolo"]).args(arguments).output().expect("it runs")
 }
 
 #[test]
-fn what_is_over_before_the_turn_is_told_before_the_turn_ends() {
-    offline("gemini::what_is_over_before_the_turn_is_told_before_the_turn_ends", || {
-        let Some(stage) = stage(OVER_BEFORE_THE_TURN) else { return };
+fn a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends() {
+    offline("gemini::a_result_that_is_ready_during_the_turn_is_delivered_before_the_turn_ends", || {
+        let Some(stage) = stage(FINISHES_DURING_THE_TURN) else { return };
         let turn = turn(&stage, &["--session-id", SESSION, "-p", "LAUNCH please"]);
         assert_eq!(Stage::document(&turn)["response"], "LAUNCHEDWOKEN", "{turn:?}");
         stage.assert_woken(false, "LAUNCH please");
         let asked = stage.model.asked();
-        let told = format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run");
-        assert!(asked[0].text.contains(&told), "the agent knows how to launch: {:#?}", asked[0]);
+        let hint = format!("HOMING_SESSION={SESSION} HOMING_HARNESS=gemini homing run");
+        assert!(asked[0].text.contains(&hint), "the agent knows how to launch: {:#?}", asked[0]);
     });
 }
 
 #[test]
-fn what_was_over_between_two_turns_comes_with_the_next_message() {
-    offline("gemini::what_was_over_between_two_turns_comes_with_the_next_message", || {
-        let Some(stage) = stage(OVER_WHEN_TOLD) else { return };
+fn a_result_between_two_turns_is_delivered_with_the_next_message() {
+    offline("gemini::a_result_between_two_turns_is_delivered_with_the_next_message", || {
+        let Some(stage) = stage(FINISHES_AT_GATE) else { return };
         turn(&stage, &["--session-id", SESSION, "-p", "LAUNCH please"]);
         stage.write("gate", "");
         stage.finished_job();
@@ -61,14 +61,14 @@ fn what_was_over_between_two_turns_comes_with_the_next_message() {
 }
 
 #[test]
-fn gemini_is_woken_in_the_session_that_launched_the_job() {
-    offline("gemini::gemini_is_woken_in_the_session_that_launched_the_job", || {
-        let Some(stage) = stage(OVER_WHEN_TOLD) else { return };
+fn gemini_is_resumed_in_the_session_that_launched_the_job() {
+    offline("gemini::gemini_is_resumed_in_the_session_that_launched_the_job", || {
+        let Some(stage) = stage(FINISHES_AT_GATE) else { return };
         turn(&stage, &["--session-id", SESSION, "-p", "LAUNCH please"]);
         stage.write("gate", "");
         stage.finished_job();
         stage.wake();
-        // What the user wrote is not in a conversation that Gemini CLI takes up again, where a hook has added to it.
+        // A conversation that Gemini CLI resumes lacks a prompt that a hook has added to.
         stage.assert_woken(false, "LAUNCHED");
     });
 }

@@ -1,5 +1,5 @@
-//! Real agent harnesses, woken by homing. They run in a network namespace of their own, in which there is nothing but a
-//! model that follows a script. What is not installed is skipped, and says so.
+//! homing notifies real agent harnesses. They run in their own network namespace with a scripted model. A test is
+//! skipped with a message if its harness is not installed.
 
 mod claude_code;
 mod claude_code_mcp;

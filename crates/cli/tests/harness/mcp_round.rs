@@ -1,4 +1,4 @@
-//! What the model does in a round over MCP, and what has to come of it, whatever the harness.
+//! The script of the model in a round over MCP, and its expected result, for every harness.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Output;
@@ -8,31 +8,31 @@ use testkit::{Action, JOB_ID, Rule, Who, wait_until};
 
 use crate::stage::{PRINTED, Stage};
 
-/// What `run_command` says where the job goes on and its session is woken.
-pub(crate) const WOKEN_LATER: &str = "you will be woken";
+/// Advice of `run_command` if the session will be notified.
+pub(crate) const WILL_BE_NOTIFIED: &str = "You will be notified";
 
-/// What it says where nobody does that.
-pub(crate) const WAIT_INSTEAD: &str = "Nobody wakes you here";
+/// Advice of `run_command` if nobody will notify the session.
+pub(crate) const MUST_WAIT: &str = "Nobody will notify you. Before you finish";
 
-/// Prints when there is a file of that name in the home directory.
+/// Prints when the file `gate` exists in the home directory.
 const JOB: &str = "until [ -e ~/gate ]; do sleep 0.05; done; echo greetings-$((40 + 2))";
 
-/// A model that launches a job which goes on, and ends its turn; woken with the result, it says so.
+/// A model that launches a job and ends its turn. When it receives the result, it answers WOKEN.
 pub(crate) fn launches_and_ends_its_turn() -> Vec<Rule> {
     vec![
         Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
         Rule::new(Who::User, "LAUNCH", launch()),
-        Rule::new(Who::Tool, WOKEN_LATER, Action::Say("LAUNCHED".to_owned())),
+        Rule::new(Who::Tool, WILL_BE_NOTIFIED, Action::Say("LAUNCHED".to_owned())),
     ]
 }
 
-/// A model that launches a job, and waits for its result.
+/// A model that launches a job and waits for its result.
 pub(crate) fn launches_and_waits() -> Vec<Rule> {
     let wait = json!({"job_ids": [JOB_ID], "timeout_ms": 50_000});
     vec![
         Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
         Rule::new(Who::User, "LAUNCH", launch()),
-        Rule::new(Who::Tool, "runs in the background", call("wait_for_jobs", wait)),
+        Rule::new(Who::Tool, "is running in the background", call("wait_for_jobs", wait)),
         Rule::new(Who::Tool, PRINTED, Action::Say("READ".to_owned())),
     ]
 }
@@ -45,8 +45,8 @@ fn call(tool: &str, arguments: Value) -> Action {
     Action::Call { tool: tool.to_owned(), arguments }
 }
 
-/// Whether somebody waits for the one job there is: its record is locked as long as its session attends to it. A job
-/// that ended before would wake the session.
+/// Whether a call waits for the only job: its record is locked while delivery is held. A job that ends earlier would
+/// notify the session.
 fn is_waited_for(stage: &Stage) -> bool {
     let job = stage.job();
     let Some(id) = job["id"].as_str() else { return false };
@@ -57,7 +57,7 @@ fn is_waited_for(stage: &Stage) -> bool {
     locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode))
 }
 
-/// Lets the job end once the model waits for it in that turn, and returns what the turn comes to.
+/// Runs a turn, lets the job end when the model waits for it, and returns the output of the turn.
 pub(crate) fn turn_that_waits(stage: &Stage, turn: impl FnOnce() -> Output + Send) -> Output {
     std::thread::scope(|scope| {
         let turn = scope.spawn(turn);
@@ -67,34 +67,34 @@ pub(crate) fn turn_that_waits(stage: &Stage, turn: impl FnOnce() -> Output + Sen
     })
 }
 
-/// Lets the job end, and waits until the session has been told and is left in peace.
+/// Lets the job end, and waits until its result is delivered and the monitor has exited.
 #[track_caller]
-pub(crate) fn end_job_and_see_it_told(stage: &Stage, envelope: bool) {
+pub(crate) fn end_job_and_await_delivery(stage: &Stage, envelope: bool) {
     assert_ne!(stage.job()["state"], "finished", "{:#}", stage.job());
     stage.write("gate", "");
     stage.finished_job();
-    stage.wait_until_told();
-    wait_until_left_alone(stage);
+    stage.wait_until_delivered();
+    wait_until_monitor_exits(stage);
     stage.assert_woken(envelope, "LAUNCH please");
 }
 
-/// Checks that the model read the result itself, and that nobody tells it again.
+/// Checks that the model read the result itself and that it is not delivered again.
 #[track_caller]
-pub(crate) fn assert_read_and_not_woken(stage: &Stage) {
-    // The server may outlive its harness for the moment that this takes.
-    wait_until("that is known", || stage.job()["follow_up"]["state"] == "acknowledged");
-    wait_until_left_alone(stage);
+pub(crate) fn assert_read_and_not_delivered_again(stage: &Stage) {
+    // The server may run slightly longer than its harness.
+    wait_until("the result is acknowledged", || stage.job()["follow_up"]["state"] == "acknowledged");
+    wait_until_monitor_exits(stage);
     stage.wake();
     let asked = stage.model.asked();
-    let told = asked.iter().filter(|asked| asked.text.contains(PRINTED));
-    let told: Vec<_> = told.map(|asked| asked.who).collect();
-    assert_eq!(told, [Some(Who::Tool)], "{asked:#?}");
+    let delivered = asked.iter().filter(|asked| asked.text.contains(PRINTED));
+    let delivered: Vec<_> = delivered.map(|asked| asked.who).collect();
+    assert_eq!(delivered, [Some(Who::Tool)], "{asked:#?}");
 }
 
-/// A monitor that was started with a job ends when nothing is left to tell.
-fn wait_until_left_alone(stage: &Stage) {
+/// Waits for the monitor that was started with the job. It exits when nothing is left to deliver.
+fn wait_until_monitor_exits(stage: &Stage) {
     let monitor = |command: &str| command.contains("homing") && command.contains("monitor");
-    wait_until("the monitor is gone", || {
+    wait_until("the monitor exits", || {
         !stage.home.processes().iter().any(|process| monitor(&process.command_line))
     });
 }

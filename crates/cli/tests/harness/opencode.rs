@@ -1,4 +1,4 @@
-//! opencode. It does not tell its shell which session it is in, so the job names the session.
+//! opencode. It does not export the session id to its shell, so the job names the session.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use testkit::wait_until;
 
 use crate::offline::offline;
-use crate::stage::{OVER_WHEN_TOLD, Stage};
+use crate::stage::{FINISHES_AT_GATE, Stage};
 
 #[test]
-fn opencode_is_woken_in_the_session_that_a_job_names() {
-    offline("opencode::opencode_is_woken_in_the_session_that_a_job_names", || {
+fn opencode_is_resumed_in_the_session_that_the_job_names() {
+    offline("opencode::opencode_is_resumed_in_the_session_that_the_job_names", || {
         let Some(stage) = Stage::new("opencode", "opencode", "opencode") else { return };
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
         let turn = stage.command("opencode").args(["run", "--format", "json", "HELLO there"]).output();
@@ -21,7 +21,7 @@ fn opencode_is_woken_in_the_session_that_a_job_names() {
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let session = events.filter_map(|event| Some(event["sessionID"].as_str()?.to_owned())).next();
         let session = session.unwrap_or_else(|| panic!("no session: {turn:?}"));
-        // From elsewhere: it has to be woken where it began, or its turn is never heard of.
+        // Launch from another directory: the session must be resumed in its own directory.
         let script = "echo greetings-$((40 + 2))";
         let launched = stage.homing(&["run", "--session", &session, "--cwd", "/", script]);
         assert!(launched.status.success(), "{launched:?}");
@@ -32,10 +32,10 @@ fn opencode_is_woken_in_the_session_that_a_job_names() {
 }
 
 #[test]
-fn an_opencode_that_stays_is_told_when_its_job_is_over() {
-    offline("opencode::an_opencode_that_stays_is_told_when_its_job_is_over", || {
-        let Some(mut stage) = Stage::launching(OVER_WHEN_TOLD, "opencode", "opencode") else { return };
-        // Where there is a plugin, it looks for what plugins may need, and here is nothing.
+fn an_opencode_server_is_notified_when_its_job_finishes() {
+    offline("opencode::an_opencode_server_is_notified_when_its_job_finishes", || {
+        let Some(mut stage) = Stage::launching(FINISHES_AT_GATE, "opencode", "opencode") else { return };
+        // With a plugin, opencode tries to download packages, and the test has no network.
         stage.set("npm_config_fetch_retries", "0");
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
         stage.set_up("opencode");
@@ -48,18 +48,18 @@ fn an_opencode_that_stays_is_told_when_its_job_is_over() {
         assert_eq!(job["session"], session, "{job:#}");
         wait_until("a hook waits beside it", || stage.has_waiter());
         stage.write("gate", "");
-        stage.wait_until_told();
+        stage.wait_until_delivered();
         stage.assert_woken(false, "LAUNCH please");
-        wait_until("nobody waits any more", || !stage.has_waiter());
+        wait_until("no hook waits", || !stage.has_waiter());
     });
 }
 
 #[test]
-fn an_opencode_that_ends_with_its_turn_is_resumed_in_the_session_that_its_plugin_named() {
+fn an_opencode_that_exits_after_its_turn_is_resumed_in_the_session_of_its_plugin() {
     offline(
-        "opencode::an_opencode_that_ends_with_its_turn_is_resumed_in_the_session_that_its_plugin_named",
+        "opencode::an_opencode_that_exits_after_its_turn_is_resumed_in_the_session_of_its_plugin",
         || {
-            let Some(mut stage) = Stage::launching(OVER_WHEN_TOLD, "opencode", "opencode") else { return };
+            let Some(mut stage) = Stage::launching(FINISHES_AT_GATE, "opencode", "opencode") else { return };
             stage.set("npm_config_fetch_retries", "0");
             stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
             stage.set_up("opencode");
@@ -75,7 +75,7 @@ fn an_opencode_that_ends_with_its_turn_is_resumed_in_the_session_that_its_plugin
     );
 }
 
-/// An opencode that stays.
+/// A running opencode server.
 struct Server {
     child: Child,
     address: String,
@@ -86,14 +86,14 @@ impl Server {
         let mut command = stage.command("opencode");
         command.args(["serve", "--hostname", "127.0.0.1", "--port", "0"]).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it runs");
-        let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let address = said.find_map(|line| Some(line.split_once("http://")?.1.trim().to_owned()));
-        // It goes on talking.
-        std::thread::spawn(move || said.for_each(drop));
-        Server { child, address: address.expect("it says where it is") }
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once("http://")?.1.trim().to_owned()));
+        // Drain its output.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { child, address: address.expect("it prints its address") }
     }
 
-    /// Asks it for something, and waits for the answer.
+    /// Sends a request and waits for the response.
     fn post(&mut self, path: &str, body: &Value) -> Value {
         let mut connection = TcpStream::connect(&self.address).expect("it listens");
         let body = body.to_string();
@@ -118,7 +118,7 @@ impl Drop for Server {
     }
 }
 
-/// Where the model is.
+/// The configuration for the scripted model.
 pub(crate) fn config(url: &str) -> Value {
     let provider = json!({"npm": "@ai-sdk/openai-compatible", "name": "scripted",
         "options": {"baseURL": format!("{url}/v1"), "apiKey": "none"}, "models": {"scripted": {"name": "scripted"}}});

@@ -1,14 +1,13 @@
-//! opencode with the tools of `homing mcp`. It tells a server nothing of its sessions, so nobody is woken, and the model
-//! is told to wait.
+//! opencode with the tools of `homing mcp`. It sends no session id, so the answer tells the model to wait.
 
-use crate::mcp_round::{WAIT_INSTEAD, assert_read_and_not_woken, launches_and_waits, turn_that_waits};
+use crate::mcp_round::{MUST_WAIT, assert_read_and_not_delivered_again, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
 use crate::opencode::config;
 use crate::stage::Stage;
 
 #[test]
-fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
-    offline("opencode_mcp::the_model_is_told_to_wait_for_its_job_and_reads_the_result", || {
+fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
+    offline("opencode_mcp::the_answer_tells_the_model_to_wait_and_the_model_reads_the_result", || {
         let Some(mut stage) = Stage::following(launches_and_waits(), "opencode", "opencode") else { return };
         stage.set("npm_config_fetch_retries", "0");
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
@@ -17,10 +16,10 @@ fn the_model_is_told_to_wait_for_its_job_and_reads_the_result() {
             stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs")
         });
         let asked = stage.model.asked();
-        let said = String::from_utf8_lossy(&turn.stdout);
-        assert!(said.contains("READ"), "{turn:?} {asked:#?}");
-        assert!(asked.iter().any(|asked| asked.text.contains(WAIT_INSTEAD)), "{asked:#?}");
+        let output = String::from_utf8_lossy(&turn.stdout);
+        assert!(output.contains("READ"), "{turn:?} {asked:#?}");
+        assert!(asked.iter().any(|asked| asked.text.contains(MUST_WAIT)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
-        assert_read_and_not_woken(&stage);
+        assert_read_and_not_delivered_again(&stage);
     });
 }

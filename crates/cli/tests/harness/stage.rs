@@ -1,4 +1,4 @@
-//! A user with a harness, a model that follows a script, and a home of homing.
+//! A user with a harness, a scripted model and a home of homing.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -10,19 +10,19 @@ use testkit::{Action, Rule, ScriptedModel, TempHome, Who, wait_until};
 
 use crate::offline::skip;
 
-/// What the job prints. The command does not contain it, so whoever has read it has read the output.
+/// The output of the job. The command does not contain it, so a conversation that contains it has the output.
 pub(crate) const PRINTED: &str = "greetings-42";
 const JOB: &str = "homing run 'echo greetings-$((40 + 2))'";
 
-/// A job that is over before the turn is.
-pub(crate) const OVER_BEFORE_THE_TURN: &str = "homing run 'echo greetings-$((40 + 2))'; \
+/// A job that finishes before the turn ends.
+pub(crate) const FINISHES_DURING_THE_TURN: &str = "homing run 'echo greetings-$((40 + 2))'; \
     until homing list --state finished --json | grep -q finished; do sleep 0.05; done";
 
-/// A job that is over when there is a file of that name in the home directory.
-pub(crate) const OVER_WHEN_TOLD: &str =
+/// A job that finishes when the file `gate` exists in the home directory.
+pub(crate) const FINISHES_AT_GATE: &str =
     "homing run 'until [ -e ~/gate ]; do sleep 0.05; done; echo greetings-$((40 + 2))'";
 
-/// Everything that a round needs.
+/// The environment of a test.
 pub(crate) struct Stage {
     pub(crate) home: TempHome,
     pub(crate) model: ScriptedModel,
@@ -31,15 +31,15 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Makes a stage for a harness, whose presets homing knows as `agent`; `None` where the program is not installed.
+    /// Creates a stage for a harness with the preset `agent`; `None` if the program is not installed.
     pub(crate) fn new(agent: &str, program: &str, called: &str) -> Option<Stage> {
         let stage = Stage::launching(JOB, program, called)?;
-        // The test says itself when somebody is to be woken.
+        // The test itself runs the monitor.
         stage.write("config.toml", &format!("agents = [{agent:?}]\nmonitor.autostart = false\n"));
         Some(stage)
     }
 
-    /// Makes a stage on which the model answers LAUNCH with that command, and homing wakes nobody.
+    /// Creates a stage on which the model answers LAUNCH with this command. No monitor starts by itself.
     pub(crate) fn launching(command: &str, program: &str, called: &str) -> Option<Stage> {
         let rules = vec![
             Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
@@ -51,7 +51,7 @@ impl Stage {
         Some(stage)
     }
 
-    /// Makes a stage on which the model follows these rules, and homing is as nobody has configured it.
+    /// Creates a stage on which the model follows these rules. homing has no configuration.
     pub(crate) fn following(rules: Vec<Rule>, program: &str, called: &str) -> Option<Stage> {
         let Some(programs) = find(program) else {
             let where_to =
@@ -70,12 +70,12 @@ impl Stage {
         let folders = [bin, programs].into_iter().chain(std::env::split_paths(&outer));
         let path = std::env::join_paths(folders).expect("no folder has a colon");
         let stage = Stage { home, model, path, variables: Vec::new() };
-        // A login shell, which some harnesses use, sets PATH anew.
+        // Some harnesses use a login shell, which resets PATH.
         stage.write(".profile", &format!("PATH='{}'\n", stage.path.to_string_lossy()));
         Some(stage)
     }
 
-    /// Sets homing up in a harness.
+    /// Runs homing setup for a harness.
     pub(crate) fn set_up(&self, harness: &str) {
         let output = self.homing(&["setup", harness, "--write"]);
         assert!(output.status.success(), "{output:?}");
@@ -87,17 +87,17 @@ impl Stage {
         home.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("waiting-"))
     }
 
-    /// Sets a variable for everything that runs on this stage.
+    /// Sets an environment variable for all commands of this stage.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.variables.push((name, value.into()));
     }
 
-    /// The value of a variable that was set so.
+    /// The value of a variable that [`Stage::set`] has set.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// A file of the user's.
+    /// Writes a file in the home directory of the user.
     pub(crate) fn write(&self, name: &str, content: &str) {
         let path = self.home.scratch().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
@@ -108,7 +108,7 @@ impl Stage {
         self.home.scratch().join("project").canonicalize().expect("it is there")
     }
 
-    /// A program, with the environment of a user and nothing else.
+    /// A program with only the environment of the user.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("env");
         command
@@ -117,7 +117,7 @@ impl Stage {
             .env("PATH", &self.path)
             .env("HOME", self.home.scratch())
             .env("TMPDIR", self.home.scratch().join("tmp"))
-            // It does not heed TMPDIR.
+            // Claude Code ignores TMPDIR.
             .env("CLAUDE_CODE_TMPDIR", self.home.scratch().join("tmp"))
             .env("LANG", "C.UTF-8")
             .env("TERM", "xterm-256color")
@@ -133,42 +133,42 @@ impl Stage {
         self.command("homing").args(arguments).output().expect("homing runs")
     }
 
-    /// What a program said as one document.
+    /// Parses the standard output of a program as one document.
     #[track_caller]
     pub(crate) fn document(output: &Output) -> Value {
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("no document: {error}: {output:?}"))
     }
 
-    /// The one job there is, once it is over.
+    /// The only job, when it has finished.
     pub(crate) fn finished_job(&self) -> Value {
-        wait_until("the job is over", || self.job()["state"] == "finished");
+        wait_until("the job finishes", || self.job()["state"] == "finished");
         self.job()
     }
 
-    /// The one job there is.
+    /// The only job.
     pub(crate) fn job(&self) -> Value {
         let jobs = Stage::document(&self.homing(&["list", "--json"]));
         let [job] = jobs.as_array().expect("a list").as_slice() else { return Value::Null };
         job.clone()
     }
 
-    /// Wakes whoever is to be woken now, and waits until that is done.
+    /// Runs the monitor once: delivers all pending results.
     #[track_caller]
     pub(crate) fn wake(&self) {
         let output = self.homing(&["monitor", "--once"]);
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// Waits until the agent was asked what to do with the result, and has had it by what homing knows.
-    pub(crate) fn wait_until_told(&self) {
-        wait_until("the agent is told", || {
+    /// Waits until the agent has received the result and homing has acknowledged it.
+    pub(crate) fn wait_until_delivered(&self) {
+        wait_until("the agent receives the result", || {
             self.model.asked().iter().any(|asked| asked.text.contains(PRINTED))
         });
-        wait_until("that is known", || self.job()["follow_up"]["state"] == "acknowledged");
+        wait_until("the result is acknowledged", || self.job()["follow_up"]["state"] == "acknowledged");
     }
 
-    /// Checks that the session was woken with the result, once, in the conversation that began with `first`.
+    /// Checks that the session received the result once, in the conversation that starts with `first`.
     #[track_caller]
     pub(crate) fn assert_woken(&self, envelope: bool, first: &str) {
         let job = self.job();
@@ -185,7 +185,7 @@ impl Stage {
     }
 }
 
-/// The folder with that program of a harness.
+/// The folder that contains this program of a harness.
 fn find(program: &str) -> Option<PathBuf> {
     let named = std::env::var_os("HOMING_TEST_HARNESSES").filter(|folder| !folder.is_empty());
     let named = named.map(|folder| PathBuf::from(folder).join("node_modules/.bin"));

@@ -1,4 +1,4 @@
-//! Arguments that make no sense are answered so that a model can do better the next time.
+//! Invalid arguments return errors that a model can act on.
 
 use rmcp::ServiceError;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::client::{Client, Traits, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_and_what_to_do_is_said() {
+async fn errors_state_what_is_wrong_and_what_to_do() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     for (tool, arguments, words) in [
@@ -32,7 +32,7 @@ async fn what_is_wrong_and_what_to_do_is_said() {
         ),
         ("read_output", json!({"job_id": "x y"}), ["\"x y\" is not a job id", "list_jobs"]),
         ("read_output", json!({"job_id": "0123456789ab"}), ["no job 0123456789ab", "list_jobs"]),
-        ("read_output", json!({"job_id": "0", "filter": "("}), ["no regular expression", "backslashes"]),
+        ("read_output", json!({"job_id": "0", "filter": "("}), ["not a regular expression", "backslashes"]),
         ("read_output", json!({"job_id": "0", "max_chars": 1}), ["max_chars is 1", "100 to 16000"]),
         ("wait_for_jobs", json!({"job_ids": []}), ["job_ids is empty", "list_jobs"]),
         (
@@ -41,7 +41,7 @@ async fn what_is_wrong_and_what_to_do_is_said() {
             ["mode: unknown variant `both`", "`all` or `any`"],
         ),
         ("list_jobs", json!({"limit": 1000}), ["limit is 1000", "1 to 50"]),
-        ("list_jobs", json!({"all_sessions": true}), ["only jobs of the own session", "--all-sessions"]),
+        ("list_jobs", json!({"all_sessions": true}), ["only the jobs of your session", "--all-sessions"]),
         ("kill_jobs", json!({"job_ids": ["0123456789ab"]}), ["no job 0123456789ab", "list_jobs"]),
     ] {
         let reply = client.call(tool, arguments.clone()).await;
@@ -54,17 +54,17 @@ async fn what_is_wrong_and_what_to_do_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_is_not_over_cannot_be_acknowledged() {
+async fn a_running_job_cannot_be_acknowledged() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let id = client.run_in_background(&setup.marked("exec sleep MARK")).await;
     let reply = client.call("acknowledge_jobs", json!({"job_ids": [id]})).await;
     assert!(reply.is_error() && reply.text().contains(&id), "{}", reply.text());
-    setup.end_all_jobs();
+    setup.kill_all_jobs();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_that_does_not_exist_is_a_mistake_of_the_client() {
+async fn an_unknown_tool_is_an_invalid_params_error() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;

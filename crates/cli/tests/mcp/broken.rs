@@ -1,4 +1,4 @@
-//! Lines that are not messages are answered on standard output, and the conversation goes on.
+//! Invalid lines are answered on standard output, and the connection continues.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::Setup;
 
-/// A server on pipes. Dropping it ends it.
+/// A server on pipes. Dropping it stops it.
 struct Piped {
     child: Child,
     input: Option<ChildStdin>,
@@ -49,7 +49,7 @@ impl Drop for Piped {
 }
 
 #[test]
-fn what_is_not_a_message_is_answered_with_an_error() {
+fn invalid_lines_are_answered_with_an_error() {
     let setup = Setup::new();
     let mut server = Piped::start(&setup);
     let broken: [(&[u8], i64, Value); 10] = [
@@ -64,7 +64,7 @@ fn what_is_not_a_message_is_answered_with_an_error() {
         (br#"{"id":null}"#, -32600, Value::Null),
         (br#"{"jsonrpc":"1.0","id":"a","method":"ping"}"#, -32600, json!("a")),
     ];
-    // Before the conversation begins, and in it.
+    // Before and after initialization.
     for _ in 0..2 {
         for (line, code, id) in &broken {
             let answer = server.ask(line);
@@ -86,7 +86,7 @@ fn what_is_not_a_message_is_answered_with_an_error() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_answered_and_takes_no_memory() {
+fn a_line_that_is_too_long_is_answered_and_not_buffered() {
     let setup = Setup::new();
     let mut server = Piped::start(&setup);
     let piece = vec![b'x'; 1 << 20];
@@ -105,7 +105,7 @@ fn a_line_that_is_too_long_is_answered_and_takes_no_memory() {
 }
 
 #[test]
-fn a_thousand_broken_lines_are_answered_one_by_one() {
+fn a_thousand_invalid_lines_are_answered_one_by_one() {
     let setup = Setup::new();
     let mut server = Piped::start(&setup);
     let mut input = server.input.take().expect("it is open");

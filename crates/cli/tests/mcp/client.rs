@@ -1,4 +1,4 @@
-//! A real client: rmcp's, over either transport, in either revision of the protocol.
+//! A real client, from rmcp, over both transports and both revisions of the protocol.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -22,14 +22,14 @@ pub(crate) enum Transport {
     Http,
 }
 
-/// Which protocol it speaks.
+/// The revision of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revision {
     With2025,
     With2026,
 }
 
-/// Every way to the server.
+/// Every transport with every revision.
 pub(crate) const WAYS: [(Transport, Revision); 4] = [
     (Transport::Stdio, Revision::With2025),
     (Transport::Stdio, Revision::With2026),
@@ -37,14 +37,14 @@ pub(crate) const WAYS: [(Transport, Revision); 4] = [
     (Transport::Http, Revision::With2026),
 ];
 
-/// What a client is like.
+/// Properties of a client.
 #[derive(Clone, Default)]
 pub(crate) struct Traits {
-    /// It can take tasks.
+    /// Whether it supports tasks.
     pub(crate) tasks: bool,
-    /// What it puts into the metadata of every call.
+    /// The metadata of every call.
     pub(crate) meta: Option<Value>,
-    /// What it is called.
+    /// Its name.
     pub(crate) name: Option<&'static str>,
     /// Arguments of its server.
     pub(crate) arguments: &'static [&'static str],
@@ -55,13 +55,13 @@ pub(crate) struct Traits {
 /// A connected client.
 pub(crate) struct Client {
     pub(crate) service: RunningService<RoleClient, Listener>,
-    /// The server, where it is this client's own.
+    /// The server process, if the client started it.
     pub(crate) child: Option<tokio::process::Child>,
     _server: Option<HttpServer>,
     meta: Option<RequestMetaObject>,
 }
 
-/// What the client hears.
+/// Receives notifications of the server.
 #[derive(Clone, Default)]
 pub(crate) struct Listener {
     pub(crate) progress: Arc<Mutex<Vec<ProgressNotificationParam>>>,
@@ -85,7 +85,7 @@ impl ClientHandler for Listener {
 }
 
 impl Client {
-    /// Connects that way, to a server of its own.
+    /// Connects to a new server.
     pub(crate) async fn connect(setup: &Setup, way: (Transport, Revision), traits: Traits) -> Client {
         match way.0 {
             Transport::Stdio => Client::over_stdio(setup, way.1, traits).await,
@@ -125,7 +125,7 @@ impl Client {
         Client { service, child: None, _server: None, meta: traits.meta() }
     }
 
-    /// Calls a tool, whatever comes of it.
+    /// Calls a tool and returns any response.
     pub(crate) async fn try_call(
         &self,
         tool: &str,
@@ -141,7 +141,7 @@ impl Client {
         params
     }
 
-    /// Calls a tool that answers.
+    /// Calls a tool and expects a result.
     #[track_caller]
     pub(crate) fn call(&self, tool: &str, arguments: Value) -> impl Future<Output = Reply> {
         let answer = self.try_call(tool, arguments);
@@ -183,7 +183,7 @@ impl Revision {
     }
 }
 
-/// What a tool answered.
+/// The result of a tool.
 #[derive(Debug)]
 pub(crate) struct Reply(pub(crate) CallToolResult);
 
@@ -199,7 +199,7 @@ impl Reply {
         self.0.is_error == Some(true)
     }
 
-    /// The document.
+    /// The structured content.
     #[track_caller]
     pub(crate) fn document(&self) -> &Value {
         self.0.structured_content.as_ref().unwrap_or_else(|| panic!("no document: {}", self.text()))

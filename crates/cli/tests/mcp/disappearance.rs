@@ -1,4 +1,4 @@
-//! A client that disappears takes nothing with it: its jobs go on, and what it was waiting for stays due.
+//! If a client disconnects, its jobs keep running and undelivered results stay pending.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -11,10 +11,10 @@ use crate::client::{Client, Revision, Traits, Transport, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_the_middle_of_a_wait_the_job_goes_on_and_stays_due() {
+async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
     for way in WAYS {
         let setup = Setup::new();
-        // Over HTTP the server outlives its client.
+        // Over HTTP, the server survives its client.
         let server = (way.0 == Transport::Http).then(|| setup.serve_http(&[]));
         let mut client = match &server {
             Some(server) => Client::over_http(server, way.1, Traits::default()).await,
@@ -25,47 +25,47 @@ async fn in_the_middle_of_a_wait_the_job_goes_on_and_stays_due() {
             .run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display()))
             .await;
         wait_until_waiting(&client, &id).await;
-        // Its server is not killed with it: it hears that its input is closed, while it still waits.
+        // The server is not killed: its standard input closes while it waits.
         let child = client.child.take();
         drop(client);
-        assert!(setup.job(&id).outcome().is_none(), "{way:?}: it goes on");
+        assert!(setup.job(&id).outcome().is_none(), "{way:?}: the job keeps running");
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_end(&id);
-        // Whatever the server does with the wait that nobody hears the end of, it is over when this is answered.
+        // The abandoned wait has ended when the server answers this or exits.
         match &server {
             Some(server) => {
                 let next = Client::over_http(server, way.1, Traits::default()).await;
                 next.call("list_jobs", json!({})).await;
             }
-            None => drop(child.expect("it is ours").wait().await.expect("it ends")),
+            None => drop(child.expect("the client started it").wait().await.expect("it ends")),
         }
-        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: nobody has read it");
+        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: the session has not read it");
     }
 }
 
-/// Begins a wait, and returns when the server tells of its progress.
+/// Starts a wait and returns when the server reports progress.
 async fn wait_until_waiting(client: &Client, id: &str) {
     let waiting = client.try_call("wait_for_jobs", json!({"job_ids": [id]}));
-    let heard = async {
+    let progress = async {
         while client.service.service().progress.lock().expect("no panic").is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
         answer = waiting => panic!("it was answered: {answer:?}"),
-        () = heard => {}
+        () = progress => {}
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_in_the_middle_of_a_wait_loses_nothing() {
+async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
     let setup = Setup::new();
     let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let gate = setup.home.scratch().join("gate");
     let id =
         client.run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display())).await;
     wait_until_waiting(&client, &id).await;
-    let mut child = client.child.take().expect("it is ours");
+    let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
     kill_process(pid, Signal::KILL).expect("it is killed");
     child.wait().await.expect("it ends");
@@ -80,24 +80,24 @@ async fn a_server_that_is_killed_in_the_middle_of_a_wait_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_asked_to_end_right_after_a_reply_acknowledges_it_first() {
+async fn a_server_that_is_terminated_after_a_reply_acknowledges_it_first() {
     let setup = Setup::new();
     let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
-    let mut child = client.child.take().expect("it is ours");
+    let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
     let reply = client.call("run_command", json!({"command": "echo told"})).await;
-    kill_process(pid, Signal::TERM).expect("it is asked");
+    kill_process(pid, Signal::TERM).expect("it is signaled");
     let status = child.wait().await.expect("it ends");
     assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()));
     assert_eq!(setup.follow_up(&reply.id()), "acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_ends_when_its_client_closes_the_conversation() {
+async fn a_server_exits_when_its_client_disconnects() {
     for revision in [Revision::With2025, Revision::With2026] {
         let setup = Setup::new();
         let mut client = Client::over_stdio(&setup, revision, Traits::default()).await;
-        let mut child = client.child.take().expect("it is ours");
+        let mut child = client.child.take().expect("the client started it");
         client.service.cancel().await.expect("it closes");
         let status = child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(0));
@@ -105,7 +105,7 @@ async fn a_server_ends_when_its_client_closes_the_conversation() {
 }
 
 #[test]
-fn a_reply_to_a_client_that_has_hung_up_settles_nothing() {
+fn a_reply_to_a_client_that_closed_its_output_acknowledges_nothing() {
     let setup = Setup::new();
     let mut server =
         setup.command(&[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
@@ -122,7 +122,7 @@ fn a_reply_to_a_client_that_has_hung_up_settles_nothing() {
     }
     let mut read = || output.next().expect("it answers").expect("text");
     while !read().contains("notifications/progress") {}
-    // It closes its side and still reads ours: so does a harness that is about to end.
+    // The client closes its output and still reads: a harness that exits does this.
     drop(input);
     std::fs::write(&gate, "").expect("the gate opens");
     assert!(

@@ -1,4 +1,4 @@
-//! Who may come in over HTTP.
+//! Access over HTTP.
 
 use std::fs::Permissions;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use crate::server::{HttpServer, Setup};
 
 const QUESTION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#;
 
-/// Asks with these headers, and returns the status and the whole answer.
+/// Sends a request with these headers. Returns the status and the whole response.
 fn ask(server: &HttpServer, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     let mut request = format!("POST {path} HTTP/1.1\r\n");
@@ -28,7 +28,7 @@ fn ask(server: &HttpServer, path: &str, headers: &[(&str, &str)]) -> (u16, Strin
 }
 
 #[test]
-fn only_who_shows_the_token_comes_in() {
+fn only_requests_with_the_token_are_accepted() {
     let setup = Setup::new();
     let server = setup.serve_http(&[]);
     let address = server.address();
@@ -44,7 +44,7 @@ fn only_who_shows_the_token_comes_in() {
         let (status, answer) = with(wrong);
         assert_eq!(status, 401, "{wrong:?}");
         assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
-        assert!(!answer.contains(&server.token()), "it is never shown");
+        assert!(!answer.contains(&server.token()), "the token is never printed");
     }
     let (status, answer) = ask(&server, "/mcp", &[("Host", &address)]);
     assert!(status == 401 && answer.contains("Authorization: Bearer TOKEN"), "{answer}");
@@ -54,7 +54,7 @@ fn only_who_shows_the_token_comes_in() {
 }
 
 #[test]
-fn other_names_and_other_pages_are_refused() {
+fn foreign_hosts_and_origins_are_refused() {
     let setup = Setup::new();
     let server =
         setup.serve_http(&["--allow-host", "homing.example", "--allow-origin", "https://app.example:443"]);
@@ -78,7 +78,7 @@ fn other_names_and_other_pages_are_refused() {
 }
 
 #[test]
-fn the_token_is_made_once_and_ours_alone() {
+fn the_token_is_created_once_and_readable_by_the_user_only() {
     let setup = Setup::new();
     let first = setup.serve_http(&[]);
     let token = first.token();
@@ -86,7 +86,7 @@ fn the_token_is_made_once_and_ours_alone() {
     let mode = |path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&path), token.len()), (0o600, 64));
     drop(first);
-    assert_eq!(setup.serve_http(&[]).token(), token, "a client set up once stays set up");
+    assert_eq!(setup.serve_http(&[]).token(), token, "the token stays valid after a restart");
     let left: Vec<_> = std::fs::read_dir(setup.home.path()).expect("a directory").flatten().collect();
     assert!(
         left.iter().all(|file| !file.file_name().to_string_lossy().starts_with("mcp.token.")),
@@ -95,16 +95,16 @@ fn the_token_is_made_once_and_ours_alone() {
 
     std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
     let refused = setup.command(&["--http", "0"]).output().expect("it ends");
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(
-        said.contains("others could read") && said.contains("chmod 600") && !said.contains(&token),
-        "{said}"
+        stderr.contains("others could read") && stderr.contains("chmod 600") && !stderr.contains(&token),
+        "{stderr}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_in_the_environment_is_taken_and_does_not_reach_jobs() {
+async fn a_token_in_the_environment_is_used_and_does_not_reach_jobs() {
     let setup = Setup::new();
     let token = "0123456789abcdef0123456789abcdef";
     let mut command = setup.command(&["--http", "0"]);
@@ -122,23 +122,23 @@ async fn a_token_in_the_environment_is_taken_and_does_not_reach_jobs() {
 
     let mut command = setup.command(&["--http", "0"]);
     let refused = command.env("HOMING_MCP_TOKEN", "short").output().expect("it ends");
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("at least 32") && said.contains("openssl rand"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(stderr.contains("at least 32") && stderr.contains("openssl rand"), "{stderr}");
 }
 
 #[test]
-fn it_listens_on_this_machine_only_unless_told_otherwise() {
+fn the_server_listens_on_loopback_by_default() {
     let setup = Setup::new();
     assert!(setup.serve_http(&[]).address().starts_with("127.0.0.1:"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("it has one").to_string();
     let refused = setup.command(&["--http", &address]).output().expect("it ends");
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(1) && said.contains("cannot listen on"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && stderr.contains("cannot listen on"), "{stderr}");
 }
 
 #[test]
-fn two_names_or_two_origins_are_refused() {
+fn repeated_host_or_origin_headers_are_refused() {
     let setup = Setup::new();
     let server = setup.serve_http(&[]);
     let (address, right) = (server.address(), format!("Bearer {}", server.token()));
@@ -168,14 +168,14 @@ fn after_a_refusal_the_connection_is_closed() {
 }
 
 #[test]
-fn half_sent_heads_hold_no_good_client_up() {
+fn half_sent_heads_do_not_block_other_clients() {
     let setup = Setup::new();
     let server = setup.serve_http(&[]);
     let (address, right) = (server.address(), format!("Bearer {}", server.token()));
     let half: Vec<TcpStream> = (0..600)
         .map(|_| {
             let mut stream = TcpStream::connect(&address).expect("it listens");
-            // One that was closed for a newer one may say so already.
+            // An evicted connection may already be closed.
             let _ = stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: ");
             stream
         })
@@ -189,7 +189,7 @@ fn half_sent_heads_hold_no_good_client_up() {
 }
 
 #[test]
-fn a_head_or_a_body_that_never_ends_is_given_up() {
+fn an_incomplete_head_or_body_times_out() {
     let setup = Setup::new();
     let server = setup.serve_http(&[]);
     let (address, token) = (server.address(), server.token());

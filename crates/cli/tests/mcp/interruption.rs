@@ -1,4 +1,4 @@
-//! While a request waits: it tells of its progress, and cancelling it ends the wait, never the job.
+//! A waiting request reports progress. Cancelling it stops the wait, never the job.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::client::{Client, Traits, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_tells_how_it_is_getting_on() {
+async fn a_wait_reports_progress() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
@@ -23,14 +23,14 @@ async fn a_wait_tells_how_it_is_getting_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_a_request_ends_the_wait_and_not_the_job() {
+async fn cancelling_a_request_stops_the_wait_and_not_the_job() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
         let gate = setup.home.scratch().join("gate");
         let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
         let call = client.try_call("run_command", json!({"command": command, "wait_ms": 600_000}));
-        let heard = async {
+        let progress = async {
             while client.service.service().progress.lock().expect("no panic").is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -38,7 +38,7 @@ async fn cancelling_a_request_ends_the_wait_and_not_the_job() {
         // Dropping the call sends the cancellation.
         tokio::select! {
             answer = call => panic!("it was answered: {answer:?}"),
-            () = heard => {}
+            () = progress => {}
         }
         let list = client.call("list_jobs", json!({})).await;
         let job = &list.document()["jobs"][0];
@@ -47,6 +47,6 @@ async fn cancelling_a_request_ends_the_wait_and_not_the_job() {
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_end(&id);
         client.call("list_jobs", json!({})).await;
-        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: nobody has read it");
+        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: the session has not read it");
     }
 }

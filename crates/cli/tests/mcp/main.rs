@@ -1,4 +1,5 @@
-//! The MCP server as its clients see it: driven by a real client over both transports and both revisions of the protocol.
+//! The MCP server as its clients see it: driven by a real client over both transports and both revisions of the
+//! protocol.
 
 mod arguments;
 mod broken;

@@ -1,4 +1,4 @@
-//! Many calls at once do not hold each other up.
+//! Concurrent calls do not block each other.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Another client, written by others: the Python package `mcp`. Skipped where Python, or the package, cannot be had.
+//! An independent client: the Python package `mcp`. Skipped if Python or the package is not available.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,13 +7,13 @@ use crate::server::Setup;
 
 const PACKAGE: &str = "mcp==2.3.0";
 
-/// A Python that has the package; made on first use, and kept with what is built.
+/// A Python with the package, installed on first use and kept in the target directory.
 fn python() -> Result<PathBuf, String> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-mcp-2.3.0");
-    let python = place.join("bin/python");
-    let done = place.join("done");
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-mcp-2.3.0");
+    let python = venv.join("bin/python");
+    let done = venv.join("done");
     if !done.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]))?;
         std::fs::write(&done, "").map_err(|error| error.to_string())?;
     }
@@ -29,7 +29,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 #[test]
-fn the_python_client_goes_the_whole_round_each_way() {
+fn the_python_client_completes_a_round_over_each_transport() {
     let python = match python() {
         Ok(python) => python,
         Err(why) => return eprintln!("skipped: no Python with {PACKAGE}: {why}"),

@@ -1,6 +1,6 @@
-"""The round of a job through the Python package `mcp`, which checks documents against the schemas of their tools.
+"""Runs a job through the Python package `mcp`, which validates documents against the schemas of the tools.
 
-Called with the revision and the transport; where the server is, is in the environment.
+Arguments: revision and transport. The environment contains the address of the server.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ async def main(mode: str, transport: str) -> None:
         tools = [tool.name for tool in (await client.list_tools()).tools]
         assert tools[0] == "run_command" and len(tools) == 7, tools
 
-        heard: list[float] = []
+        reported: list[float] = []
 
         async def progress(done: float, total: float | None, message: str | None) -> None:
-            heard.append(done)
+            reported.append(done)
 
         failed = await client.call_tool(
             "run_command", {"command": "sleep 0.2; echo out; exit 3"}, progress_callback=progress
         )
         assert failed.is_error and "exit code 3" in failed.content[0].text, failed
         assert failed.structured_content["job"]["outcome"] == {"kind": "exited", "exit_code": 3}
-        assert heard, "no progress"
+        assert reported, "no progress"
 
         started = await client.call_tool("run_command", {"command": "sleep 0.3; echo 'a b'", "run_in_background": True})
         job = started.structured_content["job"]["id"]

@@ -1,4 +1,4 @@
-//! What tools take and give is a contract: a golden file each.
+//! The schemas of tools are a contract: one golden file per tool.
 
 use rmcp::model::PaginatedRequestParams;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::client::{Client, Traits, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_are_as_agreed() {
+async fn tool_schemas_match_their_golden_files() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let tools = client.service.list_all_tools().await.expect("tools");
@@ -18,14 +18,14 @@ async fn tools_are_as_agreed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_shows_the_same_tools() {
+async fn every_transport_and_revision_lists_the_same_tools() {
     let mut seen = Vec::new();
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
         let page = client.service.list_tools(Some(PaginatedRequestParams::default())).await.expect("tools");
         seen.push(json!(page.tools));
-        let info = client.service.peer_info().expect("it said who it is");
+        let info = client.service.peer_info().expect("it sent its info");
         assert!(info.capabilities.supports_tasks(), "{way:?}");
         assert_eq!(info.server_info.as_ref().map(|server| server.name.as_str()), Some("homing"));
     }

@@ -1,4 +1,4 @@
-//! A server on a home of its own. Dropping it ends the server and proves that no process of the test survived.
+//! A server on its own home. Dropping it stops the server and checks that no process of the test survives.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use homing::{Job, JobId, OpenOptions};
 use testkit::{TempHome, wait_until};
 
-/// A home, and the program on it.
+/// A home and the program.
 pub(crate) struct Setup {
     pub(crate) home: TempHome,
 }
@@ -17,7 +17,7 @@ impl Setup {
         Setup { home: TempHome::new() }
     }
 
-    /// `homing mcp` with these arguments, and with nothing of the outer session.
+    /// `homing mcp` with these arguments, without the outer session.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.home.command(env!("CARGO_BIN_EXE_homing"));
         command
@@ -38,10 +38,10 @@ impl Setup {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("it is open"));
         let mut line = String::new();
-        stderr.read_line(&mut line).expect("it says where it listens");
+        stderr.read_line(&mut line).expect("it prints its address");
         let url = line.split_whitespace().find(|word| word.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("no address in {line:?}")).trim_end_matches(',').to_owned();
-        // Read on, so that it is never held up by what it says.
+        // Drain standard error, so that the server never blocks on it.
         std::thread::spawn(move || stderr.lines().for_each(drop));
         HttpServer { child, url, token_file: self.home.path().join("mcp.token") }
     }
@@ -53,12 +53,12 @@ impl Setup {
         std::fs::write(path, text).expect("the file is written");
     }
 
-    /// A script in which `MARK` stands for this test's own number of seconds.
+    /// Replaces `MARK` in a script by a number of seconds that is unique to this test.
     pub(crate) fn marked(&self, script: &str) -> String {
         script.replace("MARK", self.home.mark())
     }
 
-    /// A job, as another door sees it.
+    /// A job, read through the library.
     pub(crate) fn job(&self, id: &str) -> Job {
         let id: JobId = id.parse().expect("an id");
         self.homing().get(id).expect("there is such a job")
@@ -69,23 +69,23 @@ impl Setup {
         options.supervisor(env!("CARGO_BIN_EXE_homing")).open().expect("the home opens")
     }
 
-    /// Waits until a job is over, without acknowledging it.
+    /// Waits until a job finishes, without acknowledging it.
     pub(crate) fn wait_for_end(&self, id: &str) {
-        wait_until("the job is over", || self.job(id).outcome().is_some());
+        wait_until("the job finishes", || self.job(id).outcome().is_some());
     }
 
-    /// Waits until the follow-up of a job stands there.
+    /// Waits until the follow-up of a job has this state.
     pub(crate) fn wait_for_follow_up(&self, id: &str, state: &str) {
-        wait_until("the follow-up gets there", || self.follow_up(id) == state);
+        wait_until("the follow-up reaches the state", || self.follow_up(id) == state);
     }
 
-    /// Where the follow-up of a job stands.
+    /// The state of the follow-up of a job.
     pub(crate) fn follow_up(&self, id: &str) -> String {
         self.job(id).follow_up.state.to_string()
     }
 
-    /// Ends whatever runs in this home.
-    pub(crate) fn end_all_jobs(&self) {
+    /// Kills all jobs of this home.
+    pub(crate) fn kill_all_jobs(&self) {
         let homing = self.homing();
         for job in homing.list(&homing::ListOptions::default()).expect("a list") {
             homing.kill(job.id, homing::KilledBy::Operator).expect("it ends");
@@ -93,7 +93,7 @@ impl Setup {
     }
 }
 
-/// A server that listens. Dropping it ends it.
+/// A listening server. Dropping it stops it.
 pub(crate) struct HttpServer {
     child: Child,
     pub(crate) url: String,

@@ -1,4 +1,4 @@
-//! Whose jobs these are: a session sees its own, and cannot tell whether others exist.
+//! A session sees its own jobs and cannot detect those of other sessions.
 
 use serde_json::json;
 
@@ -35,14 +35,14 @@ async fn two_sessions_of_one_server_cannot_see_each_other() {
             let named = if reply.text().contains(&id) { &id[..] } else { &id[..4] };
             assert_eq!(reply.text().replace(named, "0123456789ab"), nowhere, "{tool}");
         }
-        assert!(setup.job(&id).outcome().is_none(), "nobody ended it");
+        assert!(setup.job(&id).outcome().is_none(), "it is not stopped");
         let own = one.call("kill_jobs", json!({"job_ids": [id]})).await;
         assert!(!own.is_error(), "{}", own.text());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_for_all_sessions_shows_them_and_acknowledges_none_by_reading() {
+async fn a_server_for_all_sessions_does_not_acknowledge_jobs_of_other_sessions() {
     let setup = Setup::new();
     let server = setup.serve_http(&["--all-sessions"]);
     let one = Client::over_http(&server, Revision::With2026, session("chat-1")).await;
@@ -60,7 +60,7 @@ async fn a_server_for_all_sessions_shows_them_and_acknowledges_none_by_reading()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fixes_the_session_comes_before_what_clients_say() {
+async fn the_session_option_comes_before_the_metadata_of_requests() {
     let codex = || Traits {
         meta: Some(json!({"threadId": "t-1"})),
         name: Some("codex-mcp-client"),
@@ -85,7 +85,7 @@ async fn what_fixes_the_session_comes_before_what_clients_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_beginning_of_an_id_means_the_own_job() {
+async fn a_prefix_of_an_id_finds_the_job_of_the_session() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let id = client.run_in_background("true").await;

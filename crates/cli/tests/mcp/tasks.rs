@@ -1,4 +1,4 @@
-//! The Tasks extension: a task is a job, in the ledger and nowhere else.
+//! The Tasks extension: a task is a job, stored only in the ledger.
 
 use rmcp::ServiceError;
 use rmcp::model::{
@@ -14,7 +14,7 @@ fn able() -> Traits {
     Traits { tasks: true, ..Traits::default() }
 }
 
-/// Runs a command that takes longer than the call, and returns the id of its task.
+/// Runs a command that takes longer than the call. Returns the id of its task.
 async fn begin(client: &Client, command: &str) -> String {
     let arguments = json!({"command": command, "wait_ms": 0});
     match client.try_call("run_command", arguments).await.expect("an answer") {
@@ -27,7 +27,7 @@ async fn begin(client: &Client, command: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_is_a_job_whose_result_comes_with_its_last_state() {
+async fn a_task_returns_its_result_with_its_final_state() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, able()).await;
@@ -42,26 +42,26 @@ async fn a_task_is_a_job_whose_result_comes_with_its_last_state() {
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_end(&id);
         let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
-        let TaskPayload::Completed { result } = &task.payload else { panic!("not over: {task:?}") };
-        assert_eq!(result["isError"], true, "a command that failed is a result all the same");
+        let TaskPayload::Completed { result } = &task.payload else { panic!("not completed: {task:?}") };
+        assert_eq!(result["isError"], true, "a failed command is a result");
         assert_eq!(result["structuredContent"]["job"]["id"], json!(id));
         assert!(
             result["content"][0]["text"].as_str().is_some_and(|text| text.contains("built")),
             "{result:?}"
         );
-        assert!(task.task.ttl_ms.is_some(), "it may go some time");
+        assert!(task.task.ttl_ms.is_some(), "it has a lifetime");
         setup.wait_for_follow_up(&id, "acknowledged");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_outlives_its_server() {
+async fn a_task_survives_its_server() {
     let setup = Setup::new();
     let mut client = Client::connect(&setup, WAYS[1], able()).await;
     let gate = setup.home.scratch().join("gate");
     let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
     let id = begin(&client, &command).await;
-    client.child.take().expect("it is ours").kill().await.expect("it ends");
+    client.child.take().expect("the client started it").kill().await.expect("it ends");
     drop(client);
     let next = Client::connect(&setup, WAYS[3], able()).await;
     let task = next.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
@@ -73,13 +73,13 @@ async fn a_task_outlives_its_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_a_task_ends_its_job() {
+async fn cancelling_a_task_stops_its_job() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, able()).await;
         let id = begin(&client, &setup.marked("exec sleep MARK")).await;
-        client.service.cancel_task(CancelTaskParams::new(id.clone())).await.expect("it is heard");
-        wait_until("the job is over", || setup.job(&id).outcome().is_some());
+        client.service.cancel_task(CancelTaskParams::new(id.clone())).await.expect("it is accepted");
+        wait_until("the job finishes", || setup.job(&id).outcome().is_some());
         let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
         assert_eq!((task.task.status, &task.payload), (TaskStatus::Cancelled, &TaskPayload::Cancelled));
         assert_eq!(setup.follow_up(&id), "suppressed");
@@ -87,27 +87,23 @@ async fn cancelling_a_task_ends_its_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_at_once_is_a_result_and_no_task() {
+async fn a_command_that_ends_in_time_returns_a_result_and_not_a_task() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[3], able()).await;
     let reply = client.call("run_command", json!({"command": "echo quick"})).await;
     assert!(reply.text().contains("quick"));
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
-    assert_eq!(
-        reply.document()["in_background"],
-        true,
-        "who asked for the background gets its answer at once"
-    );
+    assert_eq!(reply.document()["in_background"], true, "a background call returns at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_of_another_session_is_not_known() {
+async fn a_task_of_another_session_is_not_found() {
     let setup = Setup::new();
     let server = setup.serve_http(&[]);
     let session = |name: &str| Traits { meta: Some(json!({"homing/session": name})), ..able() };
     let one = Client::over_http(&server, Revision::With2026, session("chat-1")).await;
     let id = begin(&one, &setup.marked("exec sleep MARK")).await;
-    // The metadata of `tasks/get` names no session here, so it is another one.
+    // The metadata of `tasks/get` contains no session here, so the request belongs to another session.
     for id in [id.as_str(), "0123456789ab", "no task"] {
         for refused in [
             one.service.get_task(GetTaskParams::new(id)).await.map(drop),
@@ -118,12 +114,12 @@ async fn a_task_of_another_session_is_not_known() {
             assert_eq!(error.code.0, -32602, "{}", error.message);
         }
     }
-    assert!(setup.job(&id).outcome().is_none(), "nobody ended it");
-    setup.end_all_jobs();
+    assert!(setup.job(&id).outcome().is_none(), "it is not stopped");
+    setup.kill_all_jobs();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_cannot_take_tasks_gets_none() {
+async fn a_client_without_task_support_gets_no_task() {
     for way in [(Transport::Stdio, Revision::With2025), (Transport::Http, Revision::With2026)] {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
@@ -136,6 +132,6 @@ async fn a_client_that_cannot_take_tasks_gets_none() {
             panic!("it was answered");
         };
         assert_eq!(error.code.0, -32021, "{}", error.message);
-        setup.end_all_jobs();
+        setup.kill_all_jobs();
     }
 }

@@ -1,4 +1,4 @@
-//! The whole round of a job, each way a client can come.
+//! The life of a job, over each transport and revision.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::client::{Client, Traits, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_ends_in_time_returns_its_result_and_counts_as_read() {
+async fn a_command_that_ends_in_time_returns_its_result_and_is_acknowledged() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
@@ -23,7 +23,7 @@ async fn a_command_that_ends_in_time_returns_its_result_and_counts_as_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_takes_longer_goes_on_in_the_background() {
+async fn a_command_that_takes_longer_keeps_running_in_the_background() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
@@ -33,12 +33,16 @@ async fn a_command_that_takes_longer_goes_on_in_the_background() {
         let reply = client.call("run_command", arguments).await;
         let id = reply.id();
         assert_eq!((reply.is_error(), &reply.document()["in_background"]), (false, &json!(true)));
-        assert!(reply.text().contains(&id) && reply.text().contains("It is ended at 20"), "{}", reply.text());
+        assert!(
+            reply.text().contains(&id) && reply.text().contains("It is stopped at 20"),
+            "{}",
+            reply.text()
+        );
         assert!(reply.document()["ends_at"].is_string());
 
         let waited = client.call("wait_for_jobs", json!({"job_ids": [id], "timeout_ms": 20})).await;
         assert_eq!(waited.document()["satisfied"], false);
-        assert!(waited.text().contains("not over yet"), "{}", waited.text());
+        assert!(waited.text().contains("Timed out. Still running:"), "{}", waited.text());
         assert_eq!(setup.follow_up(&id), "waiting");
 
         std::fs::write(&gate, "").expect("the gate opens");
@@ -54,7 +58,7 @@ async fn a_command_that_takes_longer_goes_on_in_the_background() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_of_several_is_waited_for_and_the_others_are_named() {
+async fn waiting_for_any_returns_the_first_and_lists_the_others() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let slow = client.run_in_background(&setup.marked("exec sleep MARK")).await;
@@ -63,15 +67,15 @@ async fn the_first_of_several_is_waited_for_and_the_others_are_named() {
     let reply = client.call("wait_for_jobs", arguments).await;
     assert_eq!(reply.document()["satisfied"], true);
     assert_eq!(reply.document()["jobs"][1]["succeeded"], true);
-    assert!(reply.text().contains("Not over yet:"), "{}", reply.text());
+    assert!(reply.text().contains("Still running:"), "{}", reply.text());
     let ended = client.call("kill_jobs", json!({"job_ids": [slow]})).await;
     assert_eq!(ended.document()["jobs"][0]["outcome"], json!({"kind": "killed", "reason": "session"}));
     assert_eq!(setup.follow_up(&slow), "suppressed");
-    assert!(setup.home.marked().is_empty(), "nothing of it is left");
+    assert!(setup.home.marked().is_empty(), "no process is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn output_is_read_from_a_cursor_by_lines_and_by_a_filter() {
+async fn output_is_read_by_cursor_by_lines_and_by_filter() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let command =
@@ -112,7 +116,7 @@ async fn output_is_read_from_a_cursor_by_lines_and_by_a_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_is_not_done_comes_again_when_it_is() {
+async fn an_incomplete_line_is_returned_again_when_it_is_complete() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let gate = setup.home.scratch().join("gate");
@@ -134,7 +138,7 @@ async fn a_line_that_is_not_done_comes_again_when_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn output_that_was_not_kept_is_named() {
+async fn omitted_output_is_reported() {
     let setup = Setup::new();
     setup.configure("[defaults]\noutput_head_bytes = 4096\noutput_tail_bytes = 4096\n");
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
@@ -152,17 +156,17 @@ async fn results_are_listed_read_and_acknowledged() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[3], Traits::default()).await;
     let read = client.run_in_background("echo one").await;
-    let told = client.run_in_background("echo two").await;
+    let acknowledged = client.run_in_background("echo two").await;
     setup.wait_for_end(&read);
-    setup.wait_for_end(&told);
+    setup.wait_for_end(&acknowledged);
     let list = client.call("list_jobs", json!({"state": "finished"})).await;
-    assert_eq!(list.document()["jobs"][0]["id"], json!(told), "newest first");
+    assert_eq!(list.document()["jobs"][0]["id"], json!(acknowledged), "newest first");
     assert_eq!(list.text().matches("result not read yet").count(), 2, "{}", list.text());
 
     let result = client.call("get_result", json!({"job_id": read})).await;
     assert!(result.text().contains("succeeded") && result.text().contains("\none\n"), "{}", result.text());
     setup.wait_for_follow_up(&read, "acknowledged");
-    let reply = client.call("acknowledge_jobs", json!({"job_ids": [told]})).await;
+    let reply = client.call("acknowledge_jobs", json!({"job_ids": [acknowledged]})).await;
     assert_eq!(reply.document()["jobs"][0]["follow_up"]["state"], "acknowledged");
     let page = client.call("list_jobs", json!({"limit": 1})).await;
     assert_eq!(page.document()["more"], true);
@@ -170,7 +174,7 @@ async fn results_are_listed_read_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_cannot_be_waited_for_is_told_by_its_id() {
+async fn a_job_that_cannot_be_waited_for_is_reported_by_its_id() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     client.call("run_command", json!({"command": "true"})).await;
@@ -185,7 +189,7 @@ async fn a_job_that_cannot_be_waited_for_is_told_by_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_makes_no_home_before_it_launches_a_job() {
+async fn a_server_creates_the_home_at_the_first_launch() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let listed = client.call("list_jobs", json!({})).await;
@@ -209,7 +213,7 @@ async fn a_server_makes_no_home_before_it_launches_a_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_repeated_under_its_key_runs_nothing_twice() {
+async fn a_repeated_call_with_a_key_runs_the_command_once() {
     for way in WAYS {
         let setup = Setup::new();
         let client = Client::connect(&setup, way, Traits::default()).await;
@@ -230,9 +234,9 @@ async fn a_call_that_is_repeated_under_its_key_runs_nothing_twice() {
 
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_follow_up(&first.id(), "pending");
-        let over = client.call("run_command", arguments).await;
-        assert_eq!((over.id(), &over.document()["in_background"]), (first.id(), &json!(false)));
-        assert!(over.text().contains("through"), "{}", over.text());
+        let repeated = client.call("run_command", arguments).await;
+        assert_eq!((repeated.id(), &repeated.document()["in_background"]), (first.id(), &json!(false)));
+        assert!(repeated.text().contains("through"), "{}", repeated.text());
         setup.wait_for_follow_up(&first.id(), "acknowledged");
         assert_eq!(std::fs::read_to_string(&file).expect("it ran"), "ran\n");
     }

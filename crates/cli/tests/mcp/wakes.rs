@@ -1,4 +1,4 @@
-//! A job launched here is followed up like any other, and what the model is told about that is true.
+//! A job launched over MCP is followed up like any other, and the answer describes this correctly.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::client::{Client, Traits, WAYS};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() {
+async fn with_a_route_to_the_agent_the_answer_forbids_polling_and_the_agent_is_notified() {
     let setup = Setup::new();
     let kept = setup.home.scratch().join("kept");
     let script = setup.home.scratch().join("keep.sh");
@@ -23,36 +23,36 @@ async fn where_a_route_leads_to_the_agent_it_is_told_not_to_poll_and_is_woken() 
     let chat = Traits { arguments: &["--session", "chat-1"], ..Traits::default() };
     let client = Client::connect(&setup, WAYS[0], chat).await;
     let reply = client.call("run_command", json!({"command": "exit 3", "run_in_background": true})).await;
-    assert!(reply.text().contains("Do not poll: you will be woken"), "{}", reply.text());
+    assert!(reply.text().contains("You will be notified here with the result"), "{}", reply.text());
     assert_eq!(reply.document()["will_be_woken"], true);
-    wait_until("the agent is woken", || kept.exists());
+    wait_until("the agent is notified", || kept.exists());
     let wake = std::fs::read_to_string(&kept).expect("it is kept");
     assert!(wake.contains(&reply.id()) && wake.contains("exit code 3"), "{wake}");
     setup.wait_for_follow_up(&reply.id(), "acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_configuration_that_others_can_write_nobody_is_woken_until_it_is_mended() {
+async fn a_configuration_that_others_can_write_notifies_nobody_until_it_is_fixed() {
     let setup = Setup::new();
     setup.configure("[sinks.keep]\ncommand = [\"true\"]\n\n[[routes]]\nsink = \"keep\"\n");
     let file = setup.home.scratch().join("homing/config.toml");
     let set_mode = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is set");
     set_mode(0o666);
-    // A harness whose preset would be used where nothing is configured.
+    // Without a configuration, the preset of this harness would be used.
     let environment = &[("CODEX_THREAD_ID", "0199a213-81c0-7800-8aa1-bbab2a035a53")];
     let client = Client::connect(&setup, WAYS[1], Traits { environment, ..Traits::default() }).await;
     let command = json!({"command": "true", "run_in_background": true});
     let reply = client.call("run_command", command.clone()).await;
-    assert!(reply.text().contains("Nobody wakes you here"), "{}", reply.text());
+    assert!(reply.text().contains("Nobody will notify you"), "{}", reply.text());
     assert_eq!((&reply.document()["will_be_woken"], setup.job(&reply.id()).sink), (&json!(false), None));
     set_mode(0o600);
     let reply = client.call("run_command", command).await;
     assert_eq!(reply.document()["will_be_woken"], true, "{}", reply.text());
-    wait_until("the agent is woken", || setup.follow_up(&reply.id()) == "acknowledged");
+    wait_until("the agent is notified", || setup.follow_up(&reply.id()) == "acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_nobody_can_wake_while_it_is_open_hears_when_it_is_woken() {
+async fn the_answer_states_when_an_open_session_is_notified() {
     let setup = Setup::new();
     setup.configure("agents = [\"claude-code\"]\nmonitor.autostart = true\n");
     let settings = setup.home.scratch().join(".claude/settings.json");
@@ -68,25 +68,25 @@ async fn an_agent_that_nobody_can_wake_while_it_is_open_hears_when_it_is_woken()
     let reply = client.call("run_command", command.clone()).await;
     let text = reply.text();
     assert!(
-        text.contains("you will be woken with the result, at the latest once this session is closed"),
+        text.contains("You will be notified with the result, at the latest after this session is closed"),
         "{text}"
     );
     assert!(text.contains("wait_for_jobs"), "{text}");
     assert_eq!(reply.document()["will_be_woken"], true);
-    // What homing setup writes wakes it while it is open.
+    // The hook of homing setup notifies it while it is open.
     std::fs::create_dir(settings.parent().expect("a folder")).expect("the folder is made");
     std::fs::write(settings, r#"{"command": "homing hook claude-code --wait"}"#).expect("written");
     let reply = client.call("run_command", command).await;
-    assert!(reply.text().contains("you will be woken with the result. "), "{}", reply.text());
-    setup.end_all_jobs();
+    assert!(reply.text().contains("You will be notified here with the result."), "{}", reply.text());
+    setup.kill_all_jobs();
     setup.homing().list(&homing::ListOptions::default()).expect("a list").iter().for_each(|job| {
         setup.wait_for_end(job.id.as_str());
-        setup.homing().acknowledge(&[job.id]).expect("it is settled");
+        setup.homing().acknowledge(&[job.id]).expect("it is acknowledged");
     });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_session_reads_itself_does_not_wake_it() {
+async fn a_result_that_the_session_read_is_not_delivered_again() {
     let setup = Setup::new();
     let kept = setup.home.scratch().join("kept");
     setup.configure(&format!(
@@ -96,18 +96,18 @@ async fn what_the_session_reads_itself_does_not_wake_it() {
     let reply = client.call("run_command", json!({"command": "sleep 0.3; echo read"})).await;
     assert!(reply.text().contains("read"), "{}", reply.text());
     setup.wait_for_follow_up(&reply.id(), "acknowledged");
-    // The monitor goes when nothing is left to tell.
-    wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
-    assert!(!kept.exists(), "it was woken all the same");
+    // The monitor exits when nothing is left to deliver.
+    wait_until("the monitor exits", || setup.homing().active_monitor().expect("known").is_none());
+    assert!(!kept.exists(), "it was notified anyway");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_its_client_follows_does_not_wake_its_session() {
+async fn a_task_that_its_client_polls_is_not_delivered_again() {
     let setup = Setup::new();
-    let (kept, told) = (setup.home.scratch().join("kept"), setup.home.scratch().join("told"));
+    let (kept, delivered) = (setup.home.scratch().join("kept"), setup.home.scratch().join("delivered"));
     setup.configure(&format!(
-        "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n[sinks.tell]\ncommand = [\"touch\", {told:?}]\n\n\
-         [[routes]]\nsession = \"chat-2\"\nsink = \"tell\"\n[[routes]]\nsink = \"keep\"\n"
+        "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n[sinks.other]\ncommand = [\"touch\", {delivered:?}]\n\n\
+         [[routes]]\nsession = \"chat-2\"\nsink = \"other\"\n[[routes]]\nsink = \"keep\"\n"
     ));
     let client = Client::connect(&setup, WAYS[3], Traits { tasks: true, ..Traits::default() }).await;
     let arguments = json!({"command": "sleep 0.5", "wait_ms": 0});
@@ -117,24 +117,24 @@ async fn a_task_that_its_client_follows_does_not_wake_its_session() {
     };
     let id = created.task.task_id;
     setup.wait_for_end(&id);
-    // Once it has told of a job that ended later, the monitor has come past this one.
+    // When the monitor has delivered a later job, it has already skipped this one.
     let chat = Traits { arguments: &["--session", "chat-2"], ..Traits::default() };
     Client::connect(&setup, WAYS[0], chat).await.run_in_background("true").await;
-    wait_until("the later job is told of", || told.exists());
+    wait_until("the later job is delivered", || delivered.exists());
     let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
     assert_eq!(task.status(), TaskStatus::Completed);
     setup.wait_for_follow_up(&id, "acknowledged");
-    wait_until("the monitor is gone", || setup.homing().active_monitor().expect("known").is_none());
-    assert!(!kept.exists(), "it was woken all the same");
+    wait_until("the monitor exits", || setup.homing().active_monitor().expect("known").is_none());
+    assert!(!kept.exists(), "it was notified anyway");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_wakes_it_the_agent_is_told_to_wait() {
+async fn without_a_route_the_answer_says_to_wait() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
     assert!(
-        reply.text().contains("Nobody wakes you here") && reply.text().contains("wait_for_jobs"),
+        reply.text().contains("Nobody will notify you") && reply.text().contains("wait_for_jobs"),
         "{}",
         reply.text()
     );
@@ -142,7 +142,7 @@ async fn where_nobody_wakes_it_the_agent_is_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_on_the_desktop_wakes_no_agent() {
+async fn a_desktop_notification_does_not_count_as_notifying_the_agent() {
     let setup = Setup::new();
     setup.configure(
         "[sinks.desk]\ndesktop = true\n\n[[routes]]\nsink = \"desk\"\n\n[monitor]\nautostart = false\n",
@@ -153,7 +153,7 @@ async fn a_notice_on_the_desktop_wakes_no_agent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_is_changed_counts_from_the_next_call_on() {
+async fn a_changed_configuration_takes_effect_with_the_next_call() {
     let setup = Setup::new();
     let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
     let command = json!({"command": "true", "run_in_background": true});
@@ -162,7 +162,7 @@ async fn a_configuration_that_is_changed_counts_from_the_next_call_on() {
     setup.configure("[sinks.keep]\ncommand = [\"true\"]\n\n[[routes]]\nsink = \"keep\"\n");
     let after = client.call("run_command", command.clone()).await;
     assert_eq!(after.document()["will_be_woken"], true);
-    // The monitor that was started has read it too.
+    // The monitor that was started uses it too.
     setup.wait_for_follow_up(&after.id(), "acknowledged");
     setup.configure("sinks = 3\n");
     let wrong = client.call("run_command", command).await;

@@ -1,14 +1,19 @@
 //! `config.toml`: what a user may set. An unknown key is an error that names its line.
 
+mod http_url;
 mod monitor;
 mod private_group;
 mod routes;
 mod sinks;
+mod template;
 mod trust;
 
+pub(crate) use http_url::HttpUrl;
 pub use monitor::MonitorConfig;
 pub use routes::RouteConfig;
+pub(crate) use sinks::DEFAULT_SINK_CONCURRENCY;
 pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
+pub(crate) use template::fill_template;
 pub use trust::ConfigRefusal;
 
 use std::collections::BTreeMap;
@@ -21,6 +26,7 @@ use homing_core::{
 };
 use serde::{Deserialize, Deserializer, de};
 
+use crate::harness::{preset_names, unknown_preset};
 use crate::{Error, Result};
 
 /// Names another configuration file.
@@ -138,8 +144,8 @@ impl Config {
     /// Whether what refers to something else refers to something that is there.
     fn check(&self) -> Result<(), String> {
         for name in &self.agents {
-            if !crate::sinks::preset_names().any(|preset| preset == name) {
-                return Err(format!("agents: {}", crate::sinks::unknown_preset(name)));
+            if !preset_names().any(|preset| preset == name) {
+                return Err(format!("agents: {}", unknown_preset(name)));
             }
         }
         self.monitor.check()?;
@@ -157,7 +163,7 @@ impl Config {
     /// The sink of that name: a configured one, or a preset. A preset that `agents` does not list has no route, but a job
     /// may name it.
     pub fn sink(&self, name: &str) -> Option<SinkConfig> {
-        let is_preset = || crate::sinks::preset_names().any(|preset| preset == name);
+        let is_preset = || preset_names().any(|preset| preset == name);
         let configured = self.sinks.get(name).cloned();
         configured.or_else(|| is_preset().then(|| SinkConfig::from_preset(name)))
     }

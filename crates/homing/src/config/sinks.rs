@@ -7,6 +7,9 @@ use homing_core::text::WakeFormat;
 use serde::Deserialize;
 
 use super::duration;
+use super::http_url::check_url;
+use super::template::check_template;
+use crate::harness::{preset_format, unknown_preset};
 
 /// One way to wake a session.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -106,6 +109,8 @@ const PRESET_TIMEOUT: Duration = Duration::from_secs(1_800);
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit of a notice on the desktop.
 const DESKTOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many attempts of one sink may run at once.
+pub(crate) const DEFAULT_SINK_CONCURRENCY: usize = 4;
 /// How long a hand-over may stay unacknowledged.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(900);
 
@@ -180,26 +185,25 @@ impl TryFrom<RawSink> for SinkConfig {
         }
         let mut format = WakeFormat::default();
         let (kind, timeout) = if let Some(argv) = raw.command {
-            crate::sinks::check_template(&argv)?;
+            check_template(&argv)?;
             let input = raw.input.unwrap_or_default();
             (SinkKind::Command(CommandConfig { argv, input, directory: raw.directory }), COMMAND_TIMEOUT)
         } else if let Some(url) = raw.webhook {
-            crate::sinks::check_url(&url).map_err(|reason| format!("webhook: {reason}"))?;
+            check_url(&url).map_err(|reason| format!("webhook: {reason}"))?;
             (SinkKind::Webhook(WebhookConfig { url, secret_file: raw.secret_file }), WEBHOOK_TIMEOUT)
         } else if let Some(preset) = raw.preset {
-            format =
-                crate::sinks::preset_format(&preset).ok_or_else(|| crate::sinks::unknown_preset(&preset))?;
+            format = preset_format(&preset).ok_or_else(|| unknown_preset(&preset))?;
             let arguments = raw.arguments.unwrap_or_default();
             let (program, url, key_file) = (raw.program, raw.url, raw.key_file);
             (SinkKind::Preset(PresetConfig { preset, program, arguments, url, key_file }), PRESET_TIMEOUT)
         } else {
-            crate::sinks::check_desktop()?;
+            check_desktop()?;
             (SinkKind::Desktop, DESKTOP_TIMEOUT)
         };
         Ok(SinkConfig {
             kind,
             timeout: raw.timeout.unwrap_or(timeout),
-            concurrency: raw.concurrency.unwrap_or(crate::sinks::DEFAULT_SINK_CONCURRENCY),
+            concurrency: raw.concurrency.unwrap_or(DEFAULT_SINK_CONCURRENCY),
             acknowledge: raw.acknowledge.unwrap_or_default(),
             acknowledge_within: raw.acknowledge_within.unwrap_or(ACKNOWLEDGE_WITHIN),
             format: raw.format.unwrap_or(format),
@@ -237,6 +241,18 @@ impl RawSink {
         }
         Ok(())
     }
+}
+
+/// Checks that this build can show notices.
+///
+/// # Errors
+/// Where it cannot.
+#[cfg_attr(feature = "desktop", allow(clippy::unnecessary_wraps))]
+fn check_desktop() -> Result<(), String> {
+    #[cfg(feature = "desktop")]
+    return Ok(());
+    #[cfg(not(feature = "desktop"))]
+    Err(format!("desktop: {NOT_BUILT}"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 
 use super::Ledger;
-use super::wakes::{json, parsed, timestamp};
-use crate::wakes::{AttemptRecord, WakeRecord};
+use super::rows::{json, parsed, timestamp};
+use super::wake_record::{AttemptRecord, WakeRecord};
 
 impl Ledger {
     /// All wakes that ever told of a job, the newest first. One in a state that a newer program knows is left out.

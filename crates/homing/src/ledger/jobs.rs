@@ -9,8 +9,10 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Ledger;
-use super::wakes::parsed;
-use crate::observe::{JobSnapshot, SupervisorLiveness};
+use super::rows::{UNFINISHED, column, from_json, optional_json, parsed, state, state_name, to_json};
+use super::transition::move_on;
+use super::wakes::retry_wake_of;
+use crate::store::observe::{JobSnapshot, SupervisorLiveness};
 
 /// Which jobs are asked for.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +30,6 @@ pub(crate) struct JobFilter {
 const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept, follow_ups.state,
     coalesce(wakes.attempts, 0), coalesce(wakes.next_at, holds.until), coalesce(wakes.last_error, holds.reason),
     jobs.id, follow_ups.expired_at, jobs.state";
-/// Jobs that are not over, in the words of their index. A state that a newer program knows is not among them.
-pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
 const TABLES: &str = "jobs JOIN follow_ups ON follow_ups.job = jobs.seq";
 const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
     LEFT JOIN holds ON follow_ups.wake IS NULL AND follow_ups.state = 'pending'
@@ -79,7 +79,7 @@ impl Ledger {
                 )?
                 .execute(params![seq, now_ms, finished])?;
             ended(&transaction, seq, now_ms)?;
-            super::follow_ups::move_on(&transaction, seq, event)?;
+            move_on(&transaction, seq, event)?;
         }
         transaction.commit()
     }
@@ -295,8 +295,8 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
                 .execute(params![
                     seq,
                     snapshot.spec.session.as_str(),
-                    super::session_state::column(snapshot.spec.sink.as_ref()),
-                    super::session_state::column(snapshot.spec.harness.as_ref()),
+                    column(snapshot.spec.sink.as_ref()),
+                    column(snapshot.spec.harness.as_ref()),
                 ])?;
             seq
         }
@@ -304,14 +304,10 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     if let Some(finished) = &snapshot.finished {
         ended(transaction, seq, finished.end.ended_at_ms)?;
         let event = FollowUpEvent::for_finished_job(snapshot.spec.follow_up, &finished.end.outcome);
-        super::follow_ups::move_on(transaction, seq, event)?;
+        move_on(transaction, seq, event)?;
         if is_corrected && event == FollowUpEvent::Due {
-            super::follow_ups::move_on(transaction, seq, FollowUpEvent::Retried)?;
-            super::wakes::retry_wake_of(
-                transaction,
-                seq,
-                Timestamp::from_unix_millis(finished.end.ended_at_ms),
-            )?;
+            move_on(transaction, seq, FollowUpEvent::Retried)?;
+            retry_wake_of(transaction, seq, Timestamp::from_unix_millis(finished.end.ended_at_ms))?;
         }
     }
     Ok(())
@@ -402,7 +398,7 @@ fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
     state_name(row, 10)?;
     let expired_at: Option<i64> = row.get(9)?;
     let follow_up = FollowUp {
-        state: super::follow_ups::state(row, 4)?,
+        state: state(row, 4)?,
         attempts: row.get(5)?,
         next_attempt_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix_millis),
         last_error: match expired_at.map(Timestamp::from_unix_millis) {
@@ -416,26 +412,4 @@ fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
 /// A document that a newer program wrote.
 fn unsupported(column: usize, reason: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
-}
-
-pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
-}
-
-fn optional_json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<Option<T>> {
-    let text: Option<String> = row.get(column)?;
-    text.map(|text| from_json(column, &text)).transpose()
-}
-
-fn state_name(row: &Row<'_>, column: usize) -> rusqlite::Result<StateName> {
-    let text: String = row.get(column)?;
-    StateName::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
 }

@@ -3,26 +3,33 @@
 
 mod follow_ups;
 mod history;
+mod hold;
 mod jobs;
 mod migrations;
 mod open;
 mod retention;
+mod rows;
 mod scanned;
+mod scanned_file;
 mod session_state;
+mod transition;
+mod wake_record;
 mod wakes;
 
-pub(crate) use follow_ups::Moved;
+pub(crate) use hold::{Hold, RouteKey};
 pub use jobs::UnsupportedJob;
 pub(crate) use jobs::{JobFilter, Launch, Prunable};
 pub(crate) use open::{LedgerFile, LedgerProblem};
 pub(crate) use retention::KeptForSession;
-pub(crate) use session_state::{RouteKey, SessionState, Undelivered, oldest_of};
-pub(crate) use wakes::{ChangeContext, Hold, NewWake, WakeChange};
+pub(crate) use session_state::{SessionState, Undelivered, oldest_of};
+pub(crate) use transition::Moved;
+pub use wake_record::{AttemptRecord, WakeRecord};
+pub(crate) use wakes::{ChangeContext, NewWake, WakeChange};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::file_id::FileId;
-use scanned::ScannedFile;
+use crate::store::file_id::FileId;
+use scanned_file::ScannedFile;
 
 /// An open ledger.
 #[derive(Debug)]

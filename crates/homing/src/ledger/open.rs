@@ -13,8 +13,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Ledger;
 use super::migrations::MIGRATIONS;
-use super::scanned::ScannedFile;
-use crate::file_id::FileId;
+use super::scanned_file::ScannedFile;
+use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
 /// How long another process is waited for that makes, changes or sets aside the ledger.

@@ -4,9 +4,9 @@ use homing_core::{FollowUpEvent, JobId, SessionId};
 use homing_supervisor::SpecFile;
 use rusqlite::params;
 
-use super::follow_ups::move_on;
 use super::jobs::{Launch, Prunable};
-use super::wakes::parsed;
+use super::rows::parsed;
+use super::transition::move_on;
 use super::{Ledger, set_fact};
 
 /// Jobs that a session has not been told of.

@@ -1,48 +1,9 @@
-//! When every job directory was looked at last, and for which ledger: an older one that is put in its place must not
+//! When every job directory was observed last, and for which ledger: an older one that is put in its place must not
 //! pass for one that knows all jobs.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
-use homing_supervisor::DiskError;
-use homing_supervisor::layout::Directory;
 use rusqlite::OptionalExtension;
 
 use super::{Ledger, set_fact};
-
-/// The highest number that the ledger has given to a job, in a file of its own: eight bytes, little-endian. A ledger
-/// that says less was taken back to an older state, also where that was written into the same file.
-const HIGHEST: &str = "ledger.highest";
-
-/// What is remembered outside the ledger. A hint: where it cannot be read or written, the file's identity still counts.
-#[derive(Debug)]
-pub(super) struct ScannedFile(Option<File>);
-
-impl ScannedFile {
-    /// Opens it, and makes it where it is missing.
-    pub(super) fn open(root: &Directory) -> ScannedFile {
-        let open = || -> Result<Option<File>, DiskError> {
-            drop(root.open_or_create(HIGHEST)?);
-            Ok(root.open_to_update(HIGHEST)?.map(File::from))
-        };
-        ScannedFile(open().ok().flatten())
-    }
-
-    fn read(&self) -> i64 {
-        let mut bytes = [0; 8];
-        match &self.0 {
-            Some(file) if file.read_exact_at(&mut bytes, 0).is_ok() => i64::from_le_bytes(bytes),
-            Some(_) | None => 0,
-        }
-    }
-
-    /// Not synced: after a boot every job is looked at anyway.
-    fn write(&self, highest: i64) {
-        if let Some(file) = &self.0 {
-            let _ = file.write_all_at(&highest.to_le_bytes(), 0);
-        }
-    }
-}
 
 impl Ledger {
     /// Whether every job directory is to be looked at: the ledger is new, another file or an older state was put in its

@@ -6,18 +6,9 @@ use homing_core::text::WAKE_LIMIT_JOBS;
 use homing_core::{JobId, OpenWake, SessionId, Timestamp, WakeId};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::jobs::UNFINISHED;
-use super::wakes::{CLAIMED, PROGRESS, parsed, progress, timestamp};
-use super::{Hold, Ledger};
-
-/// What decides which sink delivers a job's follow-up, within a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RouteKey {
-    /// The sink that the job names.
-    pub(crate) sink: Option<String>,
-    /// The harness that the job was launched from.
-    pub(crate) harness: Option<String>,
-}
+use super::Ledger;
+use super::hold::{Hold, RouteKey};
+use super::rows::{CLAIMED, PROGRESS, UNFINISHED, parsed, progress, timestamp};
 
 /// Finished jobs that no wake carries yet and that take the same route.
 #[derive(Clone, Debug)]
@@ -197,11 +188,6 @@ fn undelivered(connection: &Connection, session: &SessionId) -> rusqlite::Result
     }
     found.sort_by_key(|undelivered| undelivered.jobs[0]);
     Ok(found)
-}
-
-/// A name as it stands in a column.
-pub(super) fn column(name: Option<&String>) -> &str {
-    name.map_or("", String::as_str)
 }
 
 fn named(column: String) -> Option<String> {

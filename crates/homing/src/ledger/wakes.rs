@@ -7,15 +7,12 @@ use homing_core::{
     FollowUpEvent, RetryPolicy, SessionId, Timestamp, Wake, WakeContent, WakeEvent, WakeId, WakeProgress,
     WakeState,
 };
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::follow_ups::move_on;
-use super::session_state::column;
-use super::{Ledger, RouteKey};
-
-/// What came of an attempt in which a session was shown the wake from inside.
-pub(super) const CLAIMED: &str = "claimed";
+use super::Ledger;
+use super::hold::{Hold, RouteKey};
+use super::rows::{CLAIMED, PROGRESS, column, json, parsed, progress, timestamp, to_json};
+use super::transition::move_on;
 
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
@@ -37,13 +34,6 @@ pub(crate) enum WakeChange {
 pub(crate) struct NewWake {
     pub(crate) wake: Wake,
     pub(crate) sink: String,
-}
-
-/// Why undelivered follow-ups wait, and how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hold {
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) reason: String,
 }
 
 /// What a change needs to know.
@@ -214,7 +204,7 @@ fn make_wake(
             state.as_str(),
             now.as_unix_millis(),
             wake.content.text,
-            super::jobs::to_json(&wake.content.job_ids)?,
+            to_json(&wake.content.job_ids)?,
             wake.content.jobs.get(),
         ])?;
     let seq = connection.last_insert_rowid();
@@ -320,44 +310,4 @@ fn known<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
         Err(rusqlite::Error::InvalidColumnType(..)) => Ok(None),
         read => read.map(Some),
     }
-}
-
-/// The columns of [`progress`].
-pub(super) const PROGRESS: &str =
-    "wakes.state, wakes.attempts, wakes.busy_answers, wakes.next_at, wakes.since, wakes.last_error";
-
-pub(super) fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<WakeProgress> {
-    let state: String = row.get(first)?;
-    Ok(WakeProgress {
-        state: WakeState::from_name(&state).ok_or(rusqlite::Error::InvalidColumnType(
-            first,
-            state,
-            Type::Text,
-        ))?,
-        attempts: row.get(first + 1)?,
-        busy_answers: row.get(first + 2)?,
-        next_at: row.get::<_, Option<i64>>(first + 3)?.map(Timestamp::from_unix_millis),
-        since: timestamp(row, first + 4)?,
-        last_error: row.get(first + 5)?,
-    })
-}
-
-pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    row.get(column).map(Timestamp::from_unix_millis)
-}
-
-/// A column with a name of something.
-pub(super) fn parsed<T: std::str::FromStr<Err = homing_core::IdError>>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|error: homing_core::IdError| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-    })
-}
-
-/// A column with a document.
-pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    super::jobs::from_json(column, &row.get::<_, String>(column)?)
 }

@@ -1,21 +1,21 @@
-//! Who may come in: whoever has the token.
+//! Checks the token of a request.
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use super::token::Token;
 
-/// Lets in or refuses.
+/// Accepts or refuses requests.
 pub(super) struct Access {
     token: Token,
 }
 
-/// Why somebody is not let in. Says nothing that helps to guess.
+/// Why a request is refused. Reveals nothing that helps to guess the token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// There is no token.
+    /// The request has no token.
     NoToken,
-    /// It is not ours.
+    /// The token is not the one of this server.
     WrongToken,
 }
 
@@ -24,13 +24,13 @@ impl Access {
         Access { token }
     }
 
-    /// Lets in who shows the token.
+    /// Accepts a request that carries the token.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let mut shown = headers.get_all(AUTHORIZATION).iter();
-        // Of several, no one could say which counts.
-        let (Some(shown), None) = (shown.next(), shown.next()) else { return Err(Refusal::NoToken) };
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
+        // Repeated headers are ambiguous.
+        let (Some(sent), None) = (sent.next(), sent.next()) else { return Err(Refusal::NoToken) };
         let (scheme, token) =
-            shown.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::NoToken)?;
+            sent.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::NoToken)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Refusal::NoToken);
         }
@@ -39,11 +39,11 @@ impl Access {
 }
 
 impl Refusal {
-    /// In words for whoever set up the client.
+    /// A message for the person who configures the client.
     pub(super) fn message(&self) -> &'static str {
         match self {
             Refusal::NoToken => "send the token as Authorization: Bearer TOKEN",
-            Refusal::WrongToken => "the token is not the one of this server",
+            Refusal::WrongToken => "wrong token",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a reply, followed until the connection has taken all of it, or has broken off.
+//! The body of a reply. Reports whether the connection wrote all of it or broke.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,24 +11,24 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::super::delivery::Delivery;
 
-/// What is answered.
+/// The body of a response.
 pub(super) enum Reply {
-    /// A few words of our own.
+    /// A short message of this server.
     Plain(Full<Bytes>),
-    /// What the protocol answers.
-    Followed(Followed),
+    /// A reply of the protocol.
+    Tracked(TrackedBody),
 }
 
-/// A body that tells its delivery what became of it.
-pub(super) struct Followed {
+/// A body that reports to its delivery whether it was written.
+pub(super) struct TrackedBody {
     inner: BoxBody<Bytes, Infallible>,
     delivery: Delivery,
-    is_taken: bool,
+    is_written: bool,
 }
 
-impl Followed {
-    pub(super) fn new(inner: BoxBody<Bytes, Infallible>, delivery: Delivery) -> Followed {
-        Followed { inner, delivery, is_taken: false }
+impl TrackedBody {
+    pub(super) fn new(inner: BoxBody<Bytes, Infallible>, delivery: Delivery) -> TrackedBody {
+        TrackedBody { inner, delivery, is_written: false }
     }
 }
 
@@ -42,9 +42,9 @@ impl Body for Reply {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Reply::Plain(body) => Pin::new(body).poll_frame(context),
-            Reply::Followed(followed) => {
-                let polled = Pin::new(&mut followed.inner).poll_frame(context);
-                followed.is_taken |= matches!(polled, Poll::Ready(None));
+            Reply::Tracked(tracked) => {
+                let polled = Pin::new(&mut tracked.inner).poll_frame(context);
+                tracked.is_written |= matches!(polled, Poll::Ready(None));
                 polled
             }
         }
@@ -53,22 +53,22 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match self {
             Reply::Plain(body) => body.is_end_stream(),
-            Reply::Followed(followed) => followed.inner.is_end_stream(),
+            Reply::Tracked(tracked) => tracked.inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Reply::Plain(body) => body.size_hint(),
-            Reply::Followed(followed) => followed.inner.size_hint(),
+            Reply::Tracked(tracked) => tracked.inner.size_hint(),
         }
     }
 }
 
-impl Drop for Followed {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        // A body whose length is known is not asked for its end.
-        if self.is_taken || self.inner.is_end_stream() {
+        // A body of known length is not polled for its end.
+        if self.is_written || self.inner.is_end_stream() {
             let delivery = self.delivery.clone();
             tokio::spawn(async move { delivery.arrived().await });
         } else {

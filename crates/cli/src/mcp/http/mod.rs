@@ -1,8 +1,8 @@
-//! Any number of clients over streamable HTTP. Who may come in is decided before anything else is looked at.
+//! Serves any number of clients over streamable HTTP. Checks the token before it reads the body of a request.
 
 mod access;
 mod body;
-mod strangers;
+mod connections;
 mod token;
 
 pub(super) use token::TOKEN_VARIABLE;
@@ -27,74 +27,76 @@ use tokio::time::timeout;
 
 use super::delivery::Delivery;
 use super::server::Server;
-use super::waiting::LONGEST_WAIT;
+use super::waiting::MAX_WAIT;
 use crate::exit::{Failure, note, say};
 use access::{Access, Refusal};
-use body::{Followed, Reply};
-use strangers::{Strangers, Visitor};
+use body::{Reply, TrackedBody};
+use connections::{Connection, ConnectionLimit};
 
-/// Most connections of clients that have shown the token.
-const MOST_CONNECTIONS: usize = 512;
+/// Most connections of clients that have sent the token.
+const MAX_CONNECTIONS: usize = 512;
 
-/// How long a client may take for the head of a further request.
+/// How long a client may take to send the head of a further request.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may take for the body of a request.
+/// How long a client may take to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// Where the protocol is spoken.
+/// Path of the MCP endpoint.
 const PATH: &str = "/mcp";
 
-/// Where clients are waited for, and who may come.
+/// The address to listen on, and the clients to accept.
 #[derive(Debug)]
 pub(crate) struct HttpOptions {
     pub(crate) address: SocketAddr,
     pub(crate) token: TokenSource,
-    /// Names of this server besides its address and the names of this machine.
+    /// Accepted host names besides the address and the names of this machine.
     pub(crate) hosts: Vec<String>,
-    /// Pages of other servers that may ask this one.
+    /// Accepted origins besides the pages of this machine.
     pub(crate) origins: Vec<String>,
 }
 
-/// Serves until the process is ended. Jobs and what is due survive that.
+/// Serves until the process ends. Jobs and undelivered results survive it.
 pub(super) async fn serve(server: Server, options: HttpOptions, token: token::Token) -> Result<(), Failure> {
     let listener = TcpListener::bind(options.address).await.map_err(|error| Failure::Refused {
         code: "listen",
         message: format!("cannot listen on {}: {error}", options.address),
-        hint: Some("name another address, or port 0 for a free one".to_owned()),
+        hint: Some("choose another address, or port 0 for any free port".to_owned()),
     })?;
     let address = listener.local_addr()?;
-    say(&format!("MCP on http://{address}{PATH}, with the token {}", token.whence()));
+    say(&format!("MCP on http://{address}{PATH}, token {}", token.source()));
     if !address.ip().is_loopback() {
-        note("whoever reaches this address and has the token runs commands as you; nothing is encrypted");
+        note(
+            "anyone who reaches this address and has the token can run commands as you; traffic is not encrypted",
+        );
     }
     let shared =
-        Arc::new(HttpServer { access: Access::new(token), mcp: service(server, &options, address.ip()) });
-    let mut strangers = Strangers::new(MOST_CONNECTIONS);
+        Arc::new(HttpServer { access: Access::new(token), service: service(server, &options, address.ip()) });
+    let mut limit = ConnectionLimit::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (server, visitor) = (Arc::clone(&shared), strangers.welcome());
+                let (server, connection) = (Arc::clone(&shared), limit.admit());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = serve_connection(stream, server, Arc::clone(&visitor)) => {}
-                        () = visitor.has_to_go() => {}
+                        () = serve_connection(stream, server, Arc::clone(&connection)) => {}
+                        () = connection.must_close() => {}
                     }
                 });
             }
-            // Too many files are open, or the client has gone again: neither is helped by asking at once.
+            // Too many open files, or the client has closed the connection. An immediate retry would fail again.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// What every connection leads to.
+/// State that all connections share.
 struct HttpServer {
     access: Access,
-    mcp: StreamableHttpService<Server, LocalSessionManager>,
+    service: StreamableHttpService<Server, LocalSessionManager>,
 }
 
 fn service(
@@ -111,17 +113,17 @@ fn service(
         .with_allowed_origins(origins)
         .enforce_origin_validation();
     let mut sessions = LocalSessionManager::default();
-    // A wait says nothing where nobody asks for progress, and its session must not end before it does.
-    sessions.session_config.keep_alive = Some(LONGEST_WAIT + Duration::from_secs(300));
+    // A wait without progress notifications sends nothing. Its session must outlive it.
+    sessions.session_config.keep_alive = Some(MAX_WAIT + Duration::from_secs(300));
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
 }
 
-async fn serve_connection(stream: TcpStream, server: Arc<HttpServer>, visitor: Arc<Visitor>) {
+async fn serve_connection(stream: TcpStream, server: Arc<HttpServer>, connection: Arc<Connection>) {
     let answer = service_fn(move |request| {
-        let (server, visitor) = (Arc::clone(&server), Arc::clone(&visitor));
-        async move { Ok::<_, Infallible>(server.answer(request, &visitor).await) }
+        let (server, connection) = (Arc::clone(&server), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(server.answer(request, &connection).await) }
     });
-    // How a conversation ends is the client's affair.
+    // A client may close the connection at any time: that is not an error.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(CLIENT_TIMEOUT)
@@ -130,44 +132,41 @@ async fn serve_connection(stream: TcpStream, server: Arc<HttpServer>, visitor: A
 }
 
 impl HttpServer {
-    async fn answer(&self, request: Request<Incoming>, visitor: &Visitor) -> Response<Reply> {
-        // Of several, one program would believe the first and another the last.
+    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Reply> {
+        // Refuse repeated headers: one program would use the first, another the last.
         for name in [hyper::header::HOST, hyper::header::ORIGIN] {
             if request.headers().get_all(&name).iter().count() > 1 {
-                return last(plain(
-                    StatusCode::BAD_REQUEST,
-                    format!("there is more than one {name} header\n"),
-                ));
+                return closing(plain(StatusCode::BAD_REQUEST, format!("more than one {name} header\n")));
             }
         }
         if request.uri().path() != PATH {
-            return last(plain(StatusCode::NOT_FOUND, format!("the protocol is spoken at {PATH}\n")));
+            return closing(plain(StatusCode::NOT_FOUND, format!("not found; the MCP endpoint is {PATH}\n")));
         }
         if let Err(refusal) = self.access.check(request.headers()) {
-            return last(refuse(&refusal));
+            return closing(refuse(&refusal));
         }
-        if !visitor.is_known() {
-            return last(plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "there are too many connections\n".to_owned(),
-            ));
+        if !connection.authenticate() {
+            return closing(plain(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n".to_owned()));
         }
         let (head, body) = request.into_parts();
         let body = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
             Ok(Ok(body)) => Full::new(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let text = format!("a request has at most {MAX_BODY_BYTES} bytes\n");
-                return last(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
+                let text = format!("the body of a request may have at most {MAX_BODY_BYTES} bytes\n");
+                return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
             }
-            Ok(Err(error)) => return last(plain(StatusCode::BAD_REQUEST, format!("{error}\n"))),
+            Ok(Err(error)) => return closing(plain(StatusCode::BAD_REQUEST, format!("{error}\n"))),
             Err(_) => {
-                return last(plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n".to_owned()));
+                return closing(plain(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timed out while reading the request\n".to_owned(),
+                ));
             }
         };
         let mut request = Request::from_parts(head, body);
         let delivery = Delivery::default();
         request.extensions_mut().insert(delivery.clone());
-        self.mcp.handle(request).await.map(|body| Reply::Followed(Followed::new(body, delivery)))
+        self.service.handle(request).await.map(|body| Reply::Tracked(TrackedBody::new(body, delivery)))
     }
 }
 
@@ -178,8 +177,8 @@ fn refuse(refusal: &Refusal) -> Response<Reply> {
     response
 }
 
-/// An answer after which the connection is closed.
-fn last(mut response: Response<Reply>) -> Response<Reply> {
+/// A response after which the connection is closed.
+fn closing(mut response: Response<Reply>) -> Response<Reply> {
     response
         .headers_mut()
         .insert(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"));

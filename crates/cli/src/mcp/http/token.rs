@@ -1,4 +1,5 @@
-//! The token that clients show: from the environment, or from a file that is ours alone, made on first use.
+//! The token that clients send: from the environment, or from a file that only the user can read, created on first
+//! use.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -12,89 +13,90 @@ use subtle::ConstantTimeEq;
 use super::super::home_handle::HomeHandle;
 use crate::exit::Failure;
 
-/// Holds the token where no file is to.
+/// Environment variable that holds the token instead of a file.
 pub(in crate::mcp) const TOKEN_VARIABLE: &str = "HOMING_MCP_TOKEN";
 
-/// The file in the home, where no other is named.
+/// Default token file, in the home.
 const FILE: &str = "mcp.token";
 
-/// Shortest token that is taken, in bytes: 128 bits in hexadecimal digits.
-const LEAST_BYTES: usize = 32;
+/// Shortest accepted token, in bytes: 128 bits in hexadecimal digits.
+const MIN_BYTES: usize = 32;
 
-/// Where the token is.
+/// The source of the token.
 #[derive(Debug)]
 pub(crate) enum TokenSource {
     /// In this file.
     File(PathBuf),
-    /// In the environment, else in the home.
+    /// From the environment, else from the file in the home.
     Usual,
 }
 
-/// The token. Never shown.
+/// The token. Never printed.
 pub(in crate::mcp) struct Token {
     text: String,
-    whence: String,
+    source: String,
 }
 
 impl TokenSource {
-    /// Reads the token; makes the file where there is none.
+    /// Reads the token; creates the file if it does not exist.
     ///
     /// # Errors
-    /// Where others could read the file, or the token is too short to be one.
+    /// When other users can read the file, or the token is too short.
     pub(in crate::mcp) fn read(&self, home: &HomeHandle) -> Result<Token, Failure> {
         let of_environment = || std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty());
-        let (text, whence) = match self {
+        let (text, source) = match self {
             TokenSource::Usual => match of_environment() {
                 Some(text) => (text, format!("in {TOKEN_VARIABLE}")),
-                // The token stands in the home, which is made for it.
+                // The token file is in the home, so the home is created here.
                 None => from_file(&home.homing()?.home_path().join(FILE))?,
             },
             TokenSource::File(path) => from_file(path)?,
         };
         let text = text.trim().to_owned();
         let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if text.len() < LEAST_BYTES || !is_plain {
+        if text.len() < MIN_BYTES || !is_plain {
             return Err(Failure::Refused {
                 code: "invalid_token",
                 message: format!(
-                    "the token {whence} is not at least {LEAST_BYTES} printable characters without blanks"
+                    "the token {source} does not have at least {MIN_BYTES} printable characters without spaces"
                 ),
                 hint: Some(
-                    "make one with: openssl rand -hex 32; or remove the file, and one is made".to_owned(),
+                    "create one with: openssl rand -hex 32; or remove the file, and homing creates one"
+                        .to_owned(),
                 ),
             });
         }
-        Ok(Token { text, whence })
+        Ok(Token { text, source })
     }
 }
 
 impl Token {
-    /// Whether that is it. Takes the same time wherever it differs.
-    pub(super) fn is(&self, shown: &str) -> bool {
-        self.text.as_bytes().ct_eq(shown.as_bytes()).into()
+    /// Compares in constant time.
+    pub(super) fn is(&self, sent: &str) -> bool {
+        self.text.as_bytes().ct_eq(sent.as_bytes()).into()
     }
 
-    /// Where it was found.
-    pub(super) fn whence(&self) -> &str {
-        &self.whence
+    /// Where the token comes from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 }
 
 fn from_file(path: &Path) -> Result<(String, String), Failure> {
-    let cannot = |error: io::Error| Failure::Refused {
+    let creation_error = |error: io::Error| Failure::Refused {
         code: "token",
-        message: format!("cannot make the token file {}: {error}", path.display()),
+        message: format!("cannot create the token file {}: {error}", path.display()),
         hint: None,
     };
-    if !path.try_exists().map_err(cannot)? {
-        make(path).map_err(cannot)?;
+    if !path.try_exists().map_err(creation_error)? {
+        create(path).map_err(creation_error)?;
     }
     Ok((read_secret_file(path)?, format!("in {}", path.display())))
 }
 
-/// Makes the file as a whole or not at all: of two that make it at once, the first one's stays.
-fn make(path: &Path) -> io::Result<()> {
-    let mut token = String::with_capacity(2 * LEAST_BYTES);
+/// Creates the file atomically: if two processes create it at once, the first one wins.
+fn create(path: &Path) -> io::Result<()> {
+    let mut token = String::with_capacity(2 * MIN_BYTES);
     for byte in random_bytes()? {
         let _ = write!(token, "{byte:02x}");
     }
@@ -102,11 +104,11 @@ fn make(path: &Path) -> io::Result<()> {
     unfinished.push(format!(".{}", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    let made = writeln!(file, "{token}").and_then(|()| std::fs::hard_link(&unfinished, path));
+    let created = writeln!(file, "{token}").and_then(|()| std::fs::hard_link(&unfinished, path));
     std::fs::remove_file(&unfinished)?;
-    match made {
+    match created {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        created => created,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `acknowledge_jobs`: the session knows how these jobs ended.
+//! `acknowledge_jobs`: marks results as read by the session.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
-use super::{acknowledges, define, some_jobs};
+use super::{acknowledges, check_job_ids, define};
 use crate::render::follow_up_summary;
 
-/// Which jobs.
+/// The jobs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Ids of jobs that are over, at most 20.
+    /// Ids of finished jobs, at most 20.
     #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
 }
@@ -26,18 +26,18 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "acknowledge_jobs",
-        "Acknowledge jobs",
-        "Notes that you know how these jobs ended, so that you are not told again. wait_for_jobs and get_result do this by \
-         themselves; use it after a wake that asks for it.",
+        "Acknowledge results",
+        "Mark the results of these jobs as read, so that you are not notified of them again. wait_for_jobs and \
+         get_result do this themselves; use it when a notification asks for it.",
         acknowledges(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
+    let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
     let homing = Arc::clone(&request.homing);
     let jobs = blocking(move || {
-        let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
+        let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         Ok::<_, ToolError>(homing.acknowledge(&ids)?)
     })
     .await?;

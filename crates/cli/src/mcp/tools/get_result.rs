@@ -1,4 +1,4 @@
-//! `get_result`: how a job ended, and what it printed.
+//! `get_result`: returns how a job ended, and its output.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::super::documents::{JobDocument, OneJobDocument};
 use super::super::request::Request;
 use super::{acknowledges, define};
 
-/// Whose result.
+/// The job.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -25,20 +25,20 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, OneJobDocument>(
         "get_result",
-        "Get a result",
-        "Returns how a job ended, with the beginning and the end of its output. A job of this session that is over then \
-         counts as read: you are not woken for it. Of a job that still runs, returns what there is; do not call it again \
-         and again, use wait_for_jobs.",
+        "Get a job's result",
+        "Return how a job ended, with the beginning and the end of its output. A result of this session that is \
+         returned here is not delivered again. For a running job, returns its current state; do not call it in a \
+         loop, use wait_for_jobs.",
         acknowledges(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let eyes = request.job_scope();
+    let scope = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     let (job, hold, text) = blocking(move || {
-        // The job before its text: what is acknowledged then has been told.
-        let job = eyes.find(&arguments.job_id)?;
+        // Read the job before its text: a result is acknowledged only if the text contains it.
+        let job = scope.find(&arguments.job_id)?;
         let hold = homing.hold_delivery(&[job.id], &reader.session);
         let jobs = std::slice::from_ref(&job);
         let advice = match job.outcome() {

@@ -1,4 +1,4 @@
-//! `kill_jobs`: ends jobs with everything they started.
+//! `kill_jobs`: stops jobs and every process they started.
 
 use rmcp::model::{Tool, ToolAnnotations};
 use schemars::JsonSchema;
@@ -9,10 +9,10 @@ use super::super::blocking;
 use super::super::documents::{JobsDocument, documents};
 use super::super::request::Request;
 use super::super::waiting::kill;
-use super::{define, some_jobs};
+use super::{check_job_ids, define};
 use crate::render::{already_finished, summary};
 
-/// Which jobs.
+/// The jobs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
@@ -24,16 +24,16 @@ pub(super) struct Arguments {
 pub(super) fn tool() -> Tool {
     define::<Arguments, JobsDocument>(
         "kill_jobs",
-        "End jobs",
-        "Ends jobs with every process they started (SIGTERM, a grace time, SIGKILL), and returns when nothing of them is \
-         left. You are not told again of a job that you ended yourself.",
+        "Stop jobs",
+        "Stop jobs and every process they started (SIGTERM, then SIGKILL after a grace period). Returns when no \
+         process is left. You are not notified of jobs that you stop.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(false),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
-    let before = blocking(move || eyes.find_all(&named)).await?;
+    let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
+    let before = blocking(move || scope.find_all(&named)).await?;
     let session = &request.origin.session;
     let jobs = before.iter().map(|job| (job.id, job.killer(session))).collect();
     let grace = before.iter().map(|job| job.limits.grace).max().unwrap_or_default();

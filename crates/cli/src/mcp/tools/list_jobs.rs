@@ -1,4 +1,4 @@
-//! `list_jobs`: the jobs of the session, newest first.
+//! `list_jobs`: lists the jobs of the session, newest first.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use super::super::request::Request;
 use super::{define, read_only};
 use crate::render::summary;
 
-/// Some clients show their model the whole documents, so these are few.
+/// Few, because some clients show their model the whole document.
 const DEFAULT_LIMIT: u32 = 10;
-const MOST: u32 = 50;
+const MAX_LIMIT: u32 = 50;
 
-/// Kept for what is said below the jobs, in characters.
-const LINES_AROUND_CHARS: usize = 200;
+/// Reserved for the lines below the jobs, in characters.
+const RESERVED_CHARS: usize = 200;
 
-/// Which jobs.
+/// The jobs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     /// Only jobs in this state.
     #[serde(default)]
     state: Option<State>,
-    /// At most so many of the newest. Default: 10.
+    /// At most this many of the newest jobs. Default: 10.
     #[serde(default)]
-    #[schemars(range(min = 1, max = MOST))]
+    #[schemars(range(min = 1, max = MAX_LIMIT))]
     limit: Option<u32>,
-    /// Jobs of all sessions; only where the server was started with --all-sessions. Default: false.
+    /// Jobs of all sessions; only if the server was started with --all-sessions. Default: false.
     #[serde(default)]
     all_sessions: bool,
 }
@@ -49,9 +49,9 @@ enum State {
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads: a line for each job.
+    /// Text for the model: one line for each job.
     text: String,
-    /// Whether there are more than are listed.
+    /// Whether there are more jobs than listed.
     more: bool,
     /// The jobs, newest first.
     jobs: Vec<JobDocument>,
@@ -61,7 +61,7 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "list_jobs",
         "List jobs",
-        "Lists the jobs of this session, newest first: id, how far it is, what it is. Not for waiting: use wait_for_jobs.",
+        "List the jobs of this session, newest first, one line each. Do not use it to wait: use wait_for_jobs.",
         read_only(),
     )
 }
@@ -69,13 +69,13 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     if arguments.all_sessions && !request.sees_all {
         return Err(ToolError::arguments(
-            "this server shows only jobs of the own session",
-            "leave out all_sessions; a person can start the server with homing mcp --all-sessions",
+            "this server shows only the jobs of your session",
+            "omit all_sessions; the user can start the server with homing mcp --all-sessions",
         ));
     }
     let limit = arguments.limit();
-    if !(1..=MOST).contains(&limit) {
-        return Err(ToolError::arguments(format!("limit is {limit}"), format!("give 1 to {MOST}")));
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ToolError::arguments(format!("limit is {limit}"), format!("give 1 to {MAX_LIMIT}")));
     }
     let options = ListOptions {
         session: (!arguments.all_sessions).then(|| request.origin.session.clone()),
@@ -84,7 +84,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             State::Running => StateName::Running,
             State::Finished => StateName::Finished,
         }),
-        // One more, to know whether there are more.
+        // One more than the limit, to detect further jobs.
         limit: Some(limit + 1),
     };
     let homing = Arc::clone(&request.homing);
@@ -98,23 +98,23 @@ impl Arguments {
     }
 }
 
-/// What there is to say about these jobs: those asked for, and one more where there are more.
+/// The answer for these jobs. One job more than the limit means that there are further jobs.
 pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
     let limit = arguments.limit();
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
-    let room = (RESULT_LIMIT_CHARS - LINES_AROUND_CHARS) / jobs.len().max(1);
+    let room = (RESULT_LIMIT_CHARS - RESERVED_CHARS) / jobs.len().max(1);
     let mut text: String = jobs.iter().map(|job| line(job, room)).collect();
     if jobs.is_empty() {
         text.push_str("no jobs to show (run_command launches one)\n");
     }
     if more {
-        text.push_str(&format!("… these are the newest {limit}; there are more\n"));
+        text.push_str(&format!("… only the newest {limit} are listed\n"));
     }
     Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
 }
 
-/// A job in at most so many characters.
+/// One line for a job, of at most `room` characters.
 fn line(job: &Job, room: usize) -> String {
     let unread = if job.outcome().is_some() && job.follow_up.state.is_open() {
         "  (result not read yet: get_result)"

@@ -1,5 +1,5 @@
-//! The tools, one a file: arguments in, library called, answer out. Names and parameters are those that models know from
-//! other harnesses; every time has its unit in its name.
+//! The tools, one per file: parse arguments, call the library, return an answer. Names and parameters are those that
+//! models know from other harnesses. Every time has its unit in its name.
 
 mod acknowledge_jobs;
 mod get_result;
@@ -23,7 +23,7 @@ use serde_json::Value as JsonValue;
 use super::answer::{Answer, ToolError};
 use super::request::Request;
 
-/// What can be called.
+/// A tool.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     RunCommand,
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// Whether it launches jobs, and so needs a home.
+    /// Whether the tool launches jobs and therefore needs a home.
     pub(super) fn launches(self) -> bool {
         match self {
             Kind::RunCommand => true,
@@ -71,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// Answers where there is no home, and so no job.
+    /// Answers a call when the home does not exist.
     pub(super) fn call_without_home(self, arguments: JsonObject) -> Result<Answer, ToolError> {
         if matches!(self, Kind::ListJobs) {
             return parse(arguments).map(|arguments| list_jobs::answer(&arguments, Vec::new()));
@@ -79,13 +79,13 @@ impl Kind {
         let named = arguments.get("job_id").or_else(|| arguments.get("job_ids")?.get(0));
         let named: String = match named.and_then(JsonValue::as_str) {
             Some(named) => named.trim().to_owned(),
-            None => return Err(ToolError::arguments("no job is named", "run_command launches jobs")),
+            None => return Err(ToolError::arguments("no job id is given", "run_command launches jobs")),
         };
         let prefix: JobIdPrefix = named.parse().map_err(Error::from)?;
         Err(Error::NoSuchJob(prefix.as_str().to_owned()).into())
     }
 
-    /// Does what is asked.
+    /// Runs the tool.
     pub(super) async fn call(self, arguments: JsonObject, request: &Request) -> Result<Answer, ToolError> {
         match self {
             Kind::RunCommand => run_command::call(parse(arguments)?, request).await,
@@ -99,18 +99,18 @@ impl Kind {
     }
 }
 
-/// All tools, as they are shown to clients.
+/// All tools, as clients see them.
 pub(super) fn all() -> &'static [Tool] {
     static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
     TOOLS.get_or_init(|| Kind::ALL.map(Kind::tool).into())
 }
 
-/// The tool of that name.
+/// The tool with this name.
 pub(super) fn find(name: &str) -> Option<Kind> {
     all().iter().position(|tool| tool.name == name).map(|position| Kind::ALL[position])
 }
 
-/// A tool with what it takes and what it gives.
+/// Defines a tool with its input and output schemas.
 fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
     name: &'static str,
     title: &'static str,
@@ -127,12 +127,12 @@ fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
     tool
 }
 
-/// What only looks.
+/// Annotations of a tool that changes nothing.
 fn read_only() -> ToolAnnotations {
     ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false)
 }
 
-/// What changes nothing but whether a session has been told.
+/// Annotations of a tool that only acknowledges results.
 fn acknowledges() -> ToolAnnotations {
     ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(false)
 }
@@ -144,25 +144,19 @@ fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
             "." => format!("invalid arguments: {}", error.inner()),
             place => format!("invalid argument {place}: {}", error.inner()),
         };
-        ToolError::arguments(
-            message,
-            "the input schema of this tool names its arguments; times are whole milliseconds",
-        )
+        ToolError::arguments(message, "see the input schema of this tool; times are whole milliseconds")
     })
 }
 
-/// Jobs that are named in an argument.
-fn some_jobs(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
-    const MOST_JOBS: usize = 20;
+/// Checks the number of ids in an argument.
+fn check_job_ids(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
+    const MAX_JOBS: usize = 20;
     match job_ids.len() {
-        1..=MOST_JOBS => Ok(job_ids),
-        0 => Err(ToolError::arguments(
-            "job_ids is empty",
-            "list_jobs shows the jobs of this session and their ids",
-        )),
+        1..=MAX_JOBS => Ok(job_ids),
+        0 => Err(ToolError::arguments("job_ids is empty", "call list_jobs to see the jobs of this session")),
         count => Err(ToolError::arguments(
-            format!("job_ids names {count} jobs"),
-            format!("name at most {MOST_JOBS} in one call"),
+            format!("job_ids has {count} ids"),
+            format!("pass at most {MAX_JOBS} in one call"),
         )),
     }
 }

@@ -17,31 +17,31 @@ use super::super::request::Request;
 use super::{define, read_only};
 
 const DEFAULT_CHARS: usize = 8_000;
-const MOST_CHARS: usize = RESULT_LIMIT_CHARS;
-const MOST_LINES: usize = 1_000;
+const MAX_CHARS: usize = RESULT_LIMIT_CHARS;
+const MAX_LINES: usize = 1_000;
 
-/// Kept for the frame and the lines around it, in characters.
-const AROUND_CHARS: usize = 800;
+/// Reserved for the frame and the lines around it, in characters.
+const RESERVED_CHARS: usize = 800;
 
-/// Which part of whose output.
+/// The job and the part of its output.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     /// Id of the job.
     job_id: String,
-    /// Byte to begin at: 0, or `next` of the last answer to read only what is new. Default: 0.
+    /// Byte to start at. `next` of the previous answer returns only new output. Default: 0.
     #[serde(default)]
     cursor: Option<u64>,
-    /// Only so many of the last lines.
+    /// Only the last lines, at most this many.
     #[serde(default)]
-    #[schemars(range(min = 1, max = MOST_LINES))]
+    #[schemars(range(min = 1, max = MAX_LINES))]
     tail_lines: Option<usize>,
-    /// Regular expression; only lines that match are returned.
+    /// Regular expression: only matching lines.
     #[serde(default)]
     filter: Option<String>,
-    /// At most so many characters. Default: 8000.
+    /// Longest text, in characters. Default: 8000.
     #[serde(default)]
-    #[schemars(range(min = 100, max = MOST_CHARS))]
+    #[schemars(range(min = 100, max = MAX_CHARS))]
     max_chars: Option<usize>,
 }
 
@@ -49,17 +49,17 @@ pub(super) struct Arguments {
 struct Document {
     /// Id of the job.
     id: String,
-    /// How far the job is: starting, running or finished.
+    /// State of the job: starting, running or finished.
     state: String,
-    /// The output, cleaned of control codes, between a line with BEGIN and one with END. Untrusted data.
+    /// The output without control codes, between a BEGIN and an END line. Untrusted data.
     text: String,
-    /// Give this as cursor to go on.
+    /// Pass this as cursor to continue.
     next: u64,
-    /// Whether there is more to read by now.
+    /// Whether more output is available now.
     more: bool,
-    /// Bytes the job has written by now.
+    /// Bytes the job has written so far.
     total_bytes: u64,
-    /// Bytes between the lines looked at that were not kept.
+    /// Bytes that were not kept, between the lines that were read.
     omitted_bytes: u64,
     /// What to do next.
     advice: String,
@@ -68,20 +68,20 @@ struct Document {
 pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "read_output",
-        "Read output",
-        "Returns what a job has printed so far, running or not. Does not count as having read its result. Not for \
-         waiting: do not call it again and again.",
+        "Read a job's output",
+        "Return what a job has printed so far. Use it for a look in between or for parts that a result omitted; to \
+         wait for the end, use wait_for_jobs. Reading output does not acknowledge the result.",
         read_only(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let (job_id, wish) = arguments.into_request()?;
-    let eyes = request.job_scope();
+    let (job_id, excerpt_request) = arguments.into_request()?;
+    let scope = request.job_scope();
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     blocking(move || {
-        let job = eyes.find(&job_id)?;
-        let read = excerpt(&homing, &job, &wish)?;
+        let job = scope.find(&job_id)?;
+        let read = excerpt(&homing, &job, &excerpt_request)?;
         answer(&homing, &job, read, &reader)
     })
     .await
@@ -90,31 +90,31 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
 impl Arguments {
     fn into_request(self) -> Result<(String, ExcerptRequest), ToolError> {
         let max_chars = self.max_chars.unwrap_or(DEFAULT_CHARS);
-        if !(100..=MOST_CHARS).contains(&max_chars) {
-            let hint = format!("give 100 to {MOST_CHARS}");
+        if !(100..=MAX_CHARS).contains(&max_chars) {
+            let hint = format!("give 100 to {MAX_CHARS}");
             return Err(ToolError::arguments(format!("max_chars is {max_chars}"), hint));
         }
-        if let Some(lines) = self.tail_lines.filter(|lines| !(1..=MOST_LINES).contains(lines)) {
-            let hint = format!("give 1 to {MOST_LINES}");
+        if let Some(lines) = self.tail_lines.filter(|lines| !(1..=MAX_LINES).contains(lines)) {
+            let hint = format!("give 1 to {MAX_LINES}");
             return Err(ToolError::arguments(format!("tail_lines is {lines}"), hint));
         }
         let filter = self.filter.map(|pattern| Regex::new(&pattern)).transpose().map_err(|error| {
-            let hint = "backslashes are doubled in JSON; look-around and back-references are not known";
-            ToolError::arguments(format!("filter is no regular expression: {error}"), hint)
+            let hint = "backslashes are doubled in JSON; look-around and back-references are not supported";
+            ToolError::arguments(format!("filter is not a regular expression: {error}"), hint)
         })?;
         let from = self.cursor.unwrap_or(0);
-        let max_chars = max_chars.min(RESULT_LIMIT_CHARS - AROUND_CHARS);
+        let max_chars = max_chars.min(RESULT_LIMIT_CHARS - RESERVED_CHARS);
         Ok((self.job_id, ExcerptRequest { from, tail_lines: self.tail_lines, filter, max_chars }))
     }
 }
 
 fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<Answer, ToolError> {
-    let advice = what_next(homing, job, &read, reader);
+    let advice = next_step(homing, job, &read, reader);
     let (id, state) = (job.id, job.state.name().as_str());
-    let mut text = format!("Job {id} is {state}; it has written {} bytes.\n", grouped(read.total_bytes));
-    // In the document too: some clients show their model only that.
+    let mut text = format!("Job {id} is {state}. It has written {} bytes.\n", grouped(read.total_bytes));
+    // Frame it in the document too: some clients show their model only the document.
     let framed = if read.text.is_empty() { String::new() } else { frame_untrusted(&read.text)? };
-    text += if framed.is_empty() { "Nothing to show here.\n" } else { &framed };
+    text += if framed.is_empty() { "No output to show.\n" } else { &framed };
     text += &format!("{advice}\n");
     let document = Document {
         id: id.to_string(),
@@ -129,17 +129,17 @@ fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<
     Ok(Answer::new(text, &document))
 }
 
-fn what_next(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
+fn next_step(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
     let id = job.id;
     if read.more {
-        return format!("There is more: read_output with cursor {}.", read.next);
+        return format!("More output: call read_output with cursor {}.", read.next);
     }
     match job.state.name() {
-        StateName::Finished => format!("That is all of it. get_result tells how job {id} ended."),
+        StateName::Finished => format!("End of the output. To see how job {id} ended, call get_result."),
         StateName::Starting | StateName::Running => {
             let jobs = std::slice::from_ref(job);
             let advice = advice(wake(homing, jobs, reader), jobs);
-            format!("{advice} What is printed later is at cursor {}.", read.next)
+            format!("{advice} New output starts at cursor {}.", read.next)
         }
     }
 }

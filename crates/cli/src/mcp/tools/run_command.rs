@@ -1,4 +1,4 @@
-//! `run_command`: launches a job, and stays with it for a while.
+//! `run_command`: launches a job and waits for it for a limited time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,55 +19,55 @@ use super::super::waiting::wait;
 use super::super::{blocking, tasks};
 use super::define;
 
-/// How long a call stays with its job where it does not say: most clients give up a call after a minute.
+/// Default time to wait: most clients abandon a call after a minute.
 const DEFAULT_WAIT_MS: u64 = 30_000;
 
-/// Longest time a call stays with its job.
-const MOST_WAIT_MS: u64 = 600_000;
+/// Longest time that a call waits for its job.
+const MAX_WAIT_MS: u64 = 600_000;
 
-/// Longest time limit, 30 days. No agent means more.
-const MOST_TIMEOUT_MS: u64 = 30 * 86_400_000;
+/// Longest timeout: 30 days.
+const MAX_TIMEOUT_MS: u64 = 30 * 86_400_000;
 
-/// Longest error that is told beside an answer, in characters.
+/// Longest warning in an answer, in characters.
 const MAX_WARNING_CHARS: usize = 1_000;
 
-/// What is run, and how long the call stays with it.
+/// The command and how long the call waits for it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct Arguments {
-    /// Shell script to run (bash, else sh).
+    /// Shell script (bash, else sh).
     command: String,
-    /// What it is for, in a few words. Shown to people and in lists.
+    /// Purpose in a few words, shown in lists.
     #[serde(default)]
     description: Option<String>,
-    /// Makes a repeated call safe: as long as its job is kept, the same key and arguments return that job.
+    /// Makes the call repeatable: the same key and arguments return the existing job while it is kept.
     #[serde(default)]
     key: Option<String>,
-    /// Directory to run in. Default: the server's own.
+    /// Directory to run in, best an absolute path. Default: the server's.
     #[serde(default)]
     cwd: Option<PathBuf>,
-    /// Milliseconds after which the job is ended if it still runs. Default: as configured, normally 3600000 (1 hour).
+    /// Stop the job after this many ms. Default: 3600000 (1 hour) unless configured; the answer states it.
     #[serde(default)]
-    #[schemars(range(min = 1, max = MOST_TIMEOUT_MS))]
+    #[schemars(range(min = 1, max = MAX_TIMEOUT_MS))]
     timeout_ms: Option<u64>,
-    /// Return at once and let it run in the background. Default: false.
+    /// Return at once; the job runs in the background. Default: false.
     #[serde(default)]
     run_in_background: bool,
-    /// Milliseconds to wait for the result before the job goes on in the background. Default: 30000.
+    /// How long this call waits for the result, in ms. Never stops the job. Default: 30000.
     #[serde(default)]
-    #[schemars(range(max = MOST_WAIT_MS))]
+    #[schemars(range(max = MAX_WAIT_MS))]
     wait_ms: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads.
+    /// Text for the model.
     text: String,
-    /// Whether the job goes on in the background.
+    /// Whether the job keeps running in the background.
     in_background: bool,
-    /// Whether this session is woken when the job is over, at the latest once it is closed. If not, wait for it.
+    /// Whether this session will be notified of the result, at the latest after it closes. If not, wait for the job.
     will_be_woken: bool,
-    /// When the job is ended if it still runs then; null once it is over, or without a limit.
+    /// When the limit stops the job; null if it has finished or has no limit.
     ends_at: Option<String>,
     /// The job.
     job: JobDocument,
@@ -76,66 +76,67 @@ struct Document {
 pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "run_command",
-        "Run a command",
-        "Runs a shell command as a job that outlives this conversation. Returns its result if it ends within wait_ms; \
-         otherwise it goes on in the background, and the answer says its id, when it is ended, and what to do next. \
-         Use run_in_background for servers and long work. Never poll.",
+        "Run a command as a job",
+        "Run a shell command as a job that survives this conversation, the client and this server. Use it for \
+         builds, test suites, installs, downloads, training and servers; use your own shell for commands of a few \
+         seconds. Returns the result if the command ends within wait_ms, else the id of the running job. The answer \
+         says whether you will be notified: follow it.",
         ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let stays = arguments.stays()?;
+    let wait_limit = arguments.wait_limit()?;
     let has_key = arguments.key.is_some();
     let spec = arguments.into_spec(request)?;
     let homing = Arc::clone(&request.homing);
-    let launched = blocking(move || launch(&homing, spec, stays.is_some())).await?;
-    let Launched { job, hold, trouble } = launched;
-    // The job of an earlier call may be over since long.
+    let launched = blocking(move || launch(&homing, spec, wait_limit.is_some())).await?;
+    let Launched { job, hold, warning } = launched;
+    // With a key, the job may be that of an earlier call.
     let is_finished = did_not_start(&job) || (has_key && job.outcome().is_some());
     let answer = if is_finished {
         answer_with_result(job.clone(), hold, request).await
-    } else if let Some((at_most, hold)) = stays.zip(hold) {
-        stay(job.clone(), at_most, hold, trouble, request).await
+    } else if let Some((at_most, hold)) = wait_limit.zip(hold) {
+        wait_for_result(job.clone(), at_most, hold, warning, request).await
     } else {
-        return Ok(background(job, trouble, request).await);
+        return Ok(background(job, warning, request).await);
     };
     match answer {
-        // The job is there all the same, and its id has to be told.
+        // The job was launched: the model needs its id.
         Err(error @ ToolError::Library(_)) => {
-            let trouble = format!("It could not be waited for; {}\n", error.text());
-            Ok(background(job, Some(trouble), request).await)
+            let warning = format!("Cannot wait for it: {}\n", error.text());
+            Ok(background(job, Some(warning), request).await)
         }
         answer => answer,
     }
 }
 
-/// Waits for the result, and answers with what there is then.
-async fn stay(
+/// Waits for the result. If the time runs out, answers with a task or with the running job.
+async fn wait_for_result(
     job: Job,
     at_most: Duration,
     hold: DeliveryHold,
-    trouble: Option<String>,
+    warning: Option<String>,
     request: &Request,
 ) -> Result<Answer, ToolError> {
     let waited = wait(request, vec![job.id], WaitFor::All, at_most).await?;
     match waited.jobs.into_iter().next() {
         Some(job) if waited.satisfied => answer_with_result(job, Some(hold), request).await,
-        now if request.takes_tasks => {
-            tasks::keep_for_a_while(hold);
+        now if request.accepts_tasks => {
+            tasks::hold_until_next_poll(hold);
             Ok(Answer::Task(tasks::of(&now.unwrap_or(job))))
         }
-        now => Ok(background(now.unwrap_or(job), trouble, request).await),
+        now => Ok(background(now.unwrap_or(job), warning, request).await),
     }
 }
 
 impl Arguments {
-    /// How long the call stays with the job; `None` for not at all.
-    fn stays(&self) -> Result<Option<Duration>, ToolError> {
+    /// How long the call waits for the job; `None` if it returns at once.
+    fn wait_limit(&self) -> Result<Option<Duration>, ToolError> {
         match (self.run_in_background, self.wait_ms) {
-            (_, Some(wait_ms)) if wait_ms > MOST_WAIT_MS => Err(ToolError::arguments(
+            (_, Some(wait_ms)) if wait_ms > MAX_WAIT_MS => Err(ToolError::arguments(
                 format!("wait_ms is {wait_ms}"),
-                format!("wait at most {MOST_WAIT_MS} milliseconds here, then call wait_for_jobs"),
+                format!("wait at most {MAX_WAIT_MS} milliseconds here, then call wait_for_jobs"),
             )),
             (true, _) => Ok(None),
             (false, wait_ms) => Ok(Some(Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS)))),
@@ -144,15 +145,15 @@ impl Arguments {
 
     fn into_spec(self, request: &Request) -> Result<JobSpec, ToolError> {
         let mut spec = JobSpec::script(self.command)?.origin(request.origin.clone());
-        // Whoever gave a harness this server and configured nothing else wants its sessions to be woken.
+        // A user who added this server to a harness and configured nothing else wants its sessions to be notified.
         if let Some(preset) = request.homing.preset_unless_configured(&request.origin) {
             spec = spec.sink(preset);
         }
         if let Some(timeout_ms) = self.timeout_ms {
-            if !(1..=MOST_TIMEOUT_MS).contains(&timeout_ms) {
+            if !(1..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
                 return Err(ToolError::arguments(
                     format!("timeout_ms is {timeout_ms}"),
-                    format!("give 1 to {MOST_TIMEOUT_MS} milliseconds, or leave it out"),
+                    format!("give 1 to {MAX_TIMEOUT_MS} milliseconds, or leave it out"),
                 ));
             }
             spec = spec.timeout(Timeout::After(Duration::from_millis(timeout_ms)));
@@ -166,7 +167,7 @@ impl Arguments {
         if let Some(cwd) = self.cwd {
             spec = spec.current_dir(cwd);
         }
-        // Whatever a job prints, the key to a server is not to be in it.
+        // Keep the token of this server out of the environment of jobs.
         if std::env::var_os(TOKEN_VARIABLE).is_some() {
             spec = spec.env(TOKEN_VARIABLE, "");
         }
@@ -178,30 +179,30 @@ impl Arguments {
 struct Launched {
     job: Job,
     hold: Option<DeliveryHold>,
-    /// Why nobody will be told of its end, though somebody should be.
-    trouble: Option<String>,
+    /// Why the session will not be notified of the result, although it should be.
+    warning: Option<String>,
 }
 
-/// Launches it, and sees to it that its session is told of its end.
-fn launch(homing: &Homing, spec: JobSpec, stays: bool) -> homing::Result<Launched> {
+/// Launches the job, and starts a monitor if one is needed to notify its session.
+fn launch(homing: &Homing, spec: JobSpec, waits: bool) -> homing::Result<Launched> {
     let job = homing.launch(spec)?;
-    // Whoever stays reads the end here.
-    let hold = stays.then(|| homing.hold_delivery(&[job.id], &job.session));
-    let mut trouble = None;
+    // A call that waits delivers the result itself.
+    let hold = waits.then(|| homing.hold_delivery(&[job.id], &job.session));
+    let mut warning = None;
     if !did_not_start(&job)
         && let Err(error) = homing.start_monitor_if_needed(&job)
     {
         let why = one_line(&error.to_string(), MAX_WARNING_CHARS);
-        trouble = Some(format!("No monitor could be started to tell of its end: {why}\n"));
+        warning = Some(format!("Cannot start a monitor to notify you: {why}\n"));
     }
-    Ok(Launched { job, hold, trouble })
+    Ok(Launched { job, hold, warning })
 }
 
 fn did_not_start(job: &Job) -> bool {
     matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
 }
 
-/// The answer where the job is over.
+/// The answer for a finished job.
 async fn answer_with_result(
     job: Job,
     hold: Option<DeliveryHold>,
@@ -218,7 +219,7 @@ async fn answer_with_result(
     Ok(Answer::Done(result))
 }
 
-/// The result of a job that is over, as this tool answers it. A command that failed is an error of the tool.
+/// The result of a finished job in the form of this tool. A failed command is a tool error (`isError`).
 pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<CallToolResult> {
     let text = homing.result_text(job.id)?;
     let failed = !job.outcome().is_some_and(Outcome::succeeded);
@@ -227,17 +228,17 @@ pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<C
     Ok(result(document.text.clone(), &document, failed))
 }
 
-/// The answer where the job goes on.
-async fn background(job: Job, trouble: Option<String>, request: &Request) -> Answer {
+/// The answer for a job that keeps running.
+async fn background(job: Job, warning: Option<String>, request: &Request) -> Answer {
     let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
     let (job, wake) = blocking(move || {
         let wake = wake(&homing, std::slice::from_ref(&job), &reader);
         (job, wake)
     })
     .await;
-    let wake = if trouble.is_none() { wake } else { Wake::Never };
+    let wake = if warning.is_none() { wake } else { Wake::Never };
     let advice = advice(wake, std::slice::from_ref(&job));
-    let text = format!("{}\n{advice}\n{}", still_running(&job), trouble.unwrap_or_default());
+    let text = format!("{}\n{advice}\n{}", still_running(&job), warning.unwrap_or_default());
     let document = Document {
         text: text.clone(),
         in_background: true,

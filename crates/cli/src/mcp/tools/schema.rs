@@ -1,10 +1,10 @@
-//! Schemas as short as models and strict clients like them.
+//! Shortens schemas for models and strict clients.
 
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-/// Takes out of an input schema what only says that an argument may be left out, which `required` says already, and
-/// how wide a number is in memory.
+/// Removes redundant parts of an input schema: null types and defaults of optional arguments, which `required`
+/// already expresses, and integer widths.
 pub(super) fn plain(schema: &JsonObject) -> JsonObject {
     let mut plain = schema.clone();
     plain.remove("$schema");
@@ -12,8 +12,8 @@ pub(super) fn plain(schema: &JsonObject) -> JsonObject {
     plain
 }
 
-/// Takes out of an output schema how wide a number is in memory: `uint64` is no format of JSON Schema, and clients print
-/// warnings about it.
+/// Removes integer widths from an output schema: `uint64` is not a format of JSON Schema, and clients print warnings
+/// about it.
 pub(super) fn without_widths(schema: &JsonObject) -> JsonObject {
     let mut schema = schema.clone();
     schema.values_mut().for_each(drop_widths);

@@ -1,4 +1,4 @@
-//! `wait_for_jobs`: waits until jobs are over, and tells how they ended.
+//! `wait_for_jobs`: waits until jobs finish and returns their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::super::answer::{Answer, ToolError};
 use super::super::blocking;
 use super::super::documents::{JobDocument, documents};
 use super::super::request::Request;
-use super::super::waiting::{LONGEST_WAIT, wait};
-use super::{acknowledges, define, some_jobs};
+use super::super::waiting::{MAX_WAIT, wait};
+use super::{acknowledges, check_job_ids, define};
 use crate::render::summary;
 
-/// How long it is waited where the call does not say: most clients give up a call after a minute.
+/// Default time to wait: most clients abandon a call after a minute.
 const DEFAULT_WAIT_MS: u64 = 50_000;
 
-const MOST_WAIT_MS: u64 = LONGEST_WAIT.as_secs() * 1000;
+const MAX_WAIT_MS: u64 = MAX_WAIT.as_secs() * 1000;
 
 /// Which jobs, and how long.
 #[derive(Deserialize, JsonSchema)]
@@ -30,12 +30,12 @@ pub(super) struct Arguments {
     /// Ids of the jobs, at most 20.
     #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
-    /// "all": until all of them are over. "any": until the first is. Default: all.
+    /// "all": return when all jobs have finished. "any": when the first has. Default: all.
     #[serde(default)]
     mode: Mode,
-    /// Longest time to wait, in milliseconds. Default: 50000.
+    /// Longest time to wait, in ms; the jobs continue after it. Default: 50000.
     #[serde(default)]
-    #[schemars(range(max = MOST_WAIT_MS))]
+    #[schemars(range(max = MAX_WAIT_MS))]
     timeout_ms: Option<u64>,
 }
 
@@ -50,9 +50,9 @@ enum Mode {
 
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What the model reads: how the jobs ended, and their output, which is untrusted data.
+    /// Text for the model: how the jobs ended, and their output, which is untrusted data.
     text: String,
-    /// Whether what was waited for has come; if not, the time was over first.
+    /// Whether the jobs finished before the timeout.
     satisfied: bool,
     /// The jobs, in the order asked for.
     jobs: Vec<JobDocument>,
@@ -62,26 +62,27 @@ pub(super) fn tool() -> Tool {
     define::<Arguments, Document>(
         "wait_for_jobs",
         "Wait for jobs",
-        "Waits until all jobs (or any of them) are over, and returns their results. Cheaper than polling. Jobs of this \
-         session that are over then count as read: you are not woken for them. If the time is over first, the jobs go on.",
+        "Wait until jobs finish and return how each ended, with its output. timeout_ms 0 returns the results or the \
+         current states at once. A result of this session that is returned here is not delivered again. If you will \
+         be notified and need nothing now, end your turn instead.",
         acknowledges(),
     )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let at_most = arguments.timeout_ms.unwrap_or(DEFAULT_WAIT_MS);
-    if at_most > MOST_WAIT_MS {
-        let hint = format!("wait at most {MOST_WAIT_MS} milliseconds, then call again");
+    if at_most > MAX_WAIT_MS {
+        let hint = format!("wait at most {MAX_WAIT_MS} milliseconds, then call again");
         return Err(ToolError::arguments(format!("timeout_ms is {at_most}"), hint));
     }
     let wait_for = match arguments.mode {
         Mode::All => WaitFor::All,
         Mode::Any => WaitFor::Any,
     };
-    let (eyes, named) = (request.job_scope(), some_jobs(arguments.job_ids)?);
+    let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
     let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
     let (ids, hold) = blocking(move || {
-        let ids: Vec<JobId> = eyes.find_all(&named)?.iter().map(|job| job.id).collect();
+        let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         let hold = homing.hold_delivery(&ids, &session);
         Ok::<_, ToolError>((ids, hold))
     })
@@ -94,23 +95,23 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     Ok(Answer::new(text.clone(), &Document { text, satisfied, jobs: documents(jobs) }))
 }
 
-/// The results of those that are over, then a line for each that is not, and what to do about these.
+/// The results of the finished jobs, then one line for each other job, then advice for these.
 fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<String> {
-    let (over, open): (Vec<Job>, Vec<Job>) =
+    let (finished, running): (Vec<Job>, Vec<Job>) =
         waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
-    let not_finished = match open.is_empty() {
+    let not_finished = match running.is_empty() {
         true => String::new(),
         false => {
-            let lines: String = open.iter().map(|job| summary(job) + "\n").collect();
-            let why = if waited.satisfied { "Not over yet" } else { "The time is over first; not over yet" };
-            format!("{why}:\n{lines}{}\n", advice(wake(homing, &open, reader), &open))
+            let lines: String = running.iter().map(|job| summary(job) + "\n").collect();
+            let heading = if waited.satisfied { "Still running" } else { "Timed out. Still running" };
+            format!("{heading}:\n{lines}{}\n", advice(wake(homing, &running, reader), &running))
         }
     };
     let mut text = String::new();
     let mut room = RESULT_LIMIT_CHARS - not_finished.chars().count();
-    for (told, job) in over.iter().enumerate() {
-        // A line break stands between two jobs.
-        let share = room / (over.len() - told) - 1;
+    for (done, job) in finished.iter().enumerate() {
+        // One character for the line break between two jobs.
+        let share = room / (finished.len() - done) - 1;
         let result = homing.result_text_within(job.id, share)?;
         let part =
             if result.chars().count() <= share { result } else { one_line(&summary(job), share - 1) + "\n" };

@@ -1,0 +1,197 @@
+//! The top-level parser: reads the words of a command line into a [`Command`], and runs it.
+
+mod help_template;
+mod optional_wait;
+mod unparsed;
+
+pub(crate) use unparsed::Unparsed;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
+#[cfg(feature = "mcp")]
+use crate::commands::mcp;
+use crate::commands::run::{self, RunArgs};
+use crate::commands::{
+    completions, doctor, follow_ups, hook, kill, list, man, monitor, output, prune, recover, result, setup,
+    show, wait,
+};
+use crate::exit::Failure;
+
+const ABOUT: &str = "Background jobs for AI agents, with results that reliably reach the agent.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "homing", version, about = ABOUT)]
+#[command(help_template = help_template::help_template(), after_help = help_template::QUICK_START)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One subcommand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command in the background and print the job id
+    #[command(after_help = run::EXAMPLES)]
+    Run(RunArgs),
+    /// List jobs, newest first
+    #[command(after_help = list::EXAMPLES)]
+    List(list::ListArgs),
+    /// Show the details of one job
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
+    /// Print or follow the output of a job
+    #[command(after_help = output::EXAMPLES)]
+    Output(output::OutputArgs),
+    /// Wait for jobs to finish and exit with the status of the job
+    #[command(after_help = wait::EXAMPLES)]
+    Wait(wait::WaitArgs),
+    /// Print the result of a job as the agent receives it
+    #[command(after_help = result::EXAMPLES)]
+    Result(result::ResultArgs),
+    /// Kill jobs and all processes they started
+    #[command(after_help = kill::EXAMPLES)]
+    Kill(kill::KillArgs),
+    /// List jobs whose results are not acknowledged yet
+    #[command(after_help = follow_ups::EXAMPLES)]
+    FollowUps(follow_ups::FollowUpsArgs),
+    /// Acknowledge results, so that they are not delivered again
+    #[command(after_help = follow_up_change::ACK_EXAMPLES)]
+    Ack(FollowUpChangeArgs),
+    /// Deliver results again
+    #[command(after_help = follow_up_change::RETRY_EXAMPLES)]
+    Retry(FollowUpChangeArgs),
+    /// Stop the delivery of results
+    #[command(after_help = follow_up_change::DROP_EXAMPLES)]
+    Drop(FollowUpChangeArgs),
+    /// Deliver results to their sessions until stopped
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(monitor::MonitorArgs),
+    /// Serve jobs to agents over the Model Context Protocol
+    #[cfg(feature = "mcp")]
+    #[command(after_help = mcp::EXAMPLES)]
+    Mcp(mcp::McpArgs),
+    /// Remove old jobs whose results are acknowledged
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::PruneArgs),
+    /// Clean up jobs whose supervisor died and record their outcome
+    #[command(after_help = recover::EXAMPLES)]
+    Recover(recover::RecoverArgs),
+    /// Check the installation and diagnose problems
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
+    /// Configure an agent harness for homing, or preview the changes
+    #[command(after_help = setup::EXAMPLES)]
+    Setup(setup::SetupArgs),
+    /// Answer a hook of an agent harness
+    #[command(hide = true)]
+    Hook(hook::HookArgs),
+    /// Print the completion script for a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all pages to a directory
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::ManArgs),
+}
+
+impl Command {
+    /// Whether the command prints JSON, for errors too.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Command::Run(args) => args.json,
+            Command::List(args) => args.json,
+            Command::Show(args) => args.json,
+            Command::Output(args) => args.json,
+            Command::Wait(args) => args.json,
+            Command::Result(args) => args.json,
+            Command::Kill(args) => args.json,
+            Command::FollowUps(args) => args.json,
+            Command::Ack(args) | Command::Retry(args) | Command::Drop(args) => args.json,
+            Command::Monitor(args) => args.wants_json(),
+            Command::Prune(args) => args.json,
+            Command::Recover(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Setup(args) => args.json,
+            Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
+            #[cfg(feature = "mcp")]
+            Command::Mcp(_) => false,
+        }
+    }
+
+    /// Runs the command, and returns the status to exit with.
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Command::Run(args) => run::run(args),
+            Command::List(args) => list::list(&args),
+            Command::Show(args) => show::show(&args),
+            Command::Output(args) => output::output(&args),
+            Command::Wait(args) => wait::wait(&args),
+            Command::Result(args) => result::result(&args),
+            Command::Kill(args) => kill::kill(&args),
+            Command::FollowUps(args) => follow_ups::follow_ups(&args),
+            Command::Ack(args) => follow_up_change::ack(&args),
+            Command::Retry(args) => follow_up_change::retry(&args),
+            Command::Drop(args) => follow_up_change::drop(&args),
+            Command::Monitor(args) => monitor::monitor(&args),
+            #[cfg(feature = "mcp")]
+            Command::Mcp(args) => mcp::mcp(args),
+            Command::Prune(args) => prune::prune(&args),
+            Command::Recover(args) => recover::recover(&args),
+            Command::Doctor(args) => doctor::doctor(&args),
+            Command::Setup(args) => setup::setup(&args),
+            Command::Hook(args) => Ok(hook::hook(&args)),
+            Command::Completions(args) => completions::completions(&args, definition()),
+            Command::Man(args) => man::man(&args, definition()),
+        }
+    }
+}
+
+/// The definition of the command line, which help, completions and manual pages are generated from.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the arguments of the process, the program name first.
+///
+/// # Errors
+/// When the arguments are invalid, and when they ask for help or the version.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
+    let words = optional_wait::join(words);
+    if let Some(run) = parse_run_only(&words) {
+        return Ok(Command::Run(run));
+    }
+    // Harnesses call hooks at the end of every turn, so the full definition is not built for them.
+    if is_command(&words, "hook")
+        && let Some(hook) = hook::parse(&words[2..])
+    {
+        return Ok(Command::Hook(hook));
+    }
+    definition()
+        .try_get_matches_from_mut(&words)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map(|cli| cli.command)
+        .map_err(|error| Unparsed::new(error, &words))
+}
+
+/// Parses `run` without building the definitions of the other commands, which takes as long as launching a process.
+/// Returns `None` when parsing fails; the full parser then produces the error.
+fn parse_run_only(words: &[OsString]) -> Option<RunArgs> {
+    if !is_command(words, "run") {
+        return None;
+    }
+    let matches = run_definition().try_get_matches_from(&words[1..]).ok()?;
+    RunArgs::from_arg_matches(&matches).ok()
+}
+
+fn is_command(words: &[OsString], name: &str) -> bool {
+    words.get(1).is_some_and(|word| word == name)
+}
+
+fn run_definition() -> clap::Command {
+    RunArgs::augment_args(clap::Command::new("run"))
+}

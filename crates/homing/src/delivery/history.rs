@@ -1,0 +1,122 @@
+//! The history of wakes, and a wake to try a route with.
+
+use std::time::Instant;
+
+use homing_core::text::{WakeTextOptions, wake_text};
+use homing_core::{Delivery, JobId, SessionId, Wake, WakeContent, format_duration};
+
+use crate::delivery::routes::{Addressee, Router};
+use crate::doctor::{Check, Verdict, monitor_check};
+use crate::framing::with_nonce;
+use crate::homing::{Homing, ListOptions};
+use crate::ledger::WakeRecord;
+use crate::{Origin, Result};
+
+impl Homing {
+    /// All wakes that ever told of a job, the newest first, as long as they are kept.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or when the ledger cannot be read.
+    pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
+        self.get(job)?;
+        self.with_ledger(|ledger| ledger.wakes_of(job))
+    }
+
+    /// Sends a test wake, which tells of no job, through the route of a session, and says what every step came to. It
+    /// is in no ledger, and acknowledges nothing.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read. What is wrong with the route is in the checks.
+    pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
+        let mut checks = vec![self.check_monitor()?];
+        let trusted = self.check_config_is_trusted();
+        let router = match trusted.and_then(|()| Router::from_config(&self.config, self.home_path())) {
+            Ok(router) => router,
+            Err(error) => {
+                let check = Check::new("sinks", Verdict::Problem, error.to_string());
+                checks.push(match error.hint() {
+                    Some(hint) => check.hint(hint),
+                    None => check,
+                });
+                return Ok(checks);
+            }
+        };
+        let session = &origin.session;
+        let harness = match &origin.harness {
+            Some(harness) => Some(harness.clone()),
+            None => self.harness_of(session)?,
+        };
+        let routed = Addressee { session, harness: harness.as_deref(), sink: None };
+        // Where nothing is configured, the MCP server names the preset of the harness for the jobs that it launches.
+        let preset = self.preset_unless_configured(&Origin { harness: harness.clone(), ..origin.clone() });
+        let (name, sink) = match router.sink_for(Addressee { sink: preset, ..routed }) {
+            Ok(found) => found,
+            Err(reason) => {
+                checks.push(
+                    Check::new("route", Verdict::Problem, format!("{session}: {reason}"))
+                        .hint("a route is a table [[routes]] with session and sink in config.toml"),
+                );
+                return Ok(checks);
+            }
+        };
+        checks.push(match preset {
+            Some(preset) => Check::new(
+                "route",
+                Verdict::Note,
+                format!("{session} is woken through the preset {preset}, for jobs launched over MCP only"),
+            )
+            .hint(format!("agents = [\"{preset}\"] in config.toml wakes it for all of its jobs")),
+            None => Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")),
+        });
+        let id = self.new_wake_id()?;
+        let text = with_nonce(|nonce| {
+            let options =
+                WakeTextOptions { wake: id, format: sink.format(), needs_acknowledgement: false, nonce };
+            wake_text(&[], &options)
+        })?;
+        let content = WakeContent::new(text, &[]);
+        let wake = Wake { id, session: session.clone(), attempt: 1, created_at: self.now(), content };
+        checks.push(Check::new(
+            "wake",
+            Verdict::Ok,
+            format!("{id} is sent, at most {}", format_duration(sink.timeout())),
+        ));
+        let started = Instant::now();
+        let delivery = sink.deliver(&wake);
+        checks.push(check_delivery(&delivery, &format_duration(started.elapsed())));
+        Ok(checks)
+    }
+
+    /// The harness of the newest job of a session that was launched from inside one.
+    fn harness_of(&self, session: &SessionId) -> Result<Option<String>> {
+        let options = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
+        Ok(self.list(&options)?.into_iter().find_map(|job| job.harness))
+    }
+
+    /// Whether a monitor is active, or will be when it is needed.
+    pub(crate) fn check_monitor(&self) -> Result<Check> {
+        Ok(monitor_check(&self.config, self.active_monitor()?))
+    }
+}
+
+fn check_delivery(delivery: &Delivery, took: &str) -> Check {
+    let reason = delivery.reason().unwrap_or_default();
+    match delivery {
+        Delivery::Delivered => Check::new("delivery", Verdict::Ok, format!("delivered in {took}")),
+        Delivery::HandedOff => Check::new(
+            "delivery",
+            Verdict::Ok,
+            format!("handed off in {took}: jobs stay due until they are acknowledged"),
+        ),
+        Delivery::Busy { .. } => {
+            Check::new("delivery", Verdict::Note, format!("busy after {took}: {reason}"))
+                .hint("a real wake would be put off, and tried again")
+        }
+        Delivery::Gone { .. } => {
+            Check::new("delivery", Verdict::Problem, format!("gone after {took}: {reason}"))
+        }
+        Delivery::Failed { .. } => {
+            Check::new("delivery", Verdict::Problem, format!("failed after {took}: {reason}"))
+        }
+    }
+}

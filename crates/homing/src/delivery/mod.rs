@@ -1,0 +1,9 @@
+//! Delivers results to sessions: which sink, who holds a delivery back or claims it, and the monitor that hands wakes to
+//! sinks.
+
+pub(crate) mod claim;
+pub(crate) mod history;
+pub(crate) mod hold;
+pub(crate) mod monitor;
+pub(crate) mod routes;
+pub(crate) mod sinks;

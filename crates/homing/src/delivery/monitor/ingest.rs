@@ -1,0 +1,167 @@
+//! How the active monitor hears of jobs, and brings the ledger up to date with what it heard.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use homing_core::{JobId, SessionId, StateName};
+use homing_supervisor::{crash_point, injected_millis};
+
+use super::MonitorEvent;
+use super::active::{Active, ERROR_PAUSE, NO_WATCHES};
+use super::settings::Settings;
+use crate::Result;
+use crate::config::Config;
+use crate::index::recover::RecoverOptions;
+use crate::index::report::SyncReport;
+
+/// When a job that a bell rang for, and that is not over, is looked at again: another door may have been looking at it
+/// at the same moment, so that it seemed to be looked after.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
+
+/// When a job that has not started is looked at again: its supervisor has 11 s to appear.
+const START_CHECK: Duration = Duration::from_millis(11_500);
+
+fn start_check() -> Duration {
+    injected_millis("monitor/start_check").unwrap_or(START_CHECK)
+}
+
+impl Active<'_> {
+    /// Brings the ledger up to date with what the kernel told of.
+    pub(super) fn ingest_changes(&mut self) -> Result<()> {
+        let mut overdue = self.jobs.take_due(Instant::now());
+        let Some(watcher) = &self.watcher else {
+            let mut report = self.homing.sync()?;
+            self.recover(&mut report)?;
+            self.retry_unreadable(report.unreadable);
+            return self.queue_sessions_of(report.updated.iter().chain(&report.rung));
+        };
+        let mut changes = watcher.take();
+        if changes.configured {
+            self.read_configuration();
+        }
+        // Kept until it is done: the kernel does not tell twice.
+        self.everything_is_due |= changes.everything;
+        if self.everything_is_due {
+            return self.ingest_everything();
+        }
+        let second_look = Instant::now() + SECOND_LOOK;
+        for job in changes.jobs.drain(..) {
+            self.jobs.set(&job, Some(second_look));
+            overdue.push(job);
+        }
+        if overdue.is_empty() {
+            return Ok(());
+        }
+        overdue.sort_unstable();
+        overdue.dedup();
+        let done = self.ingest(&overdue);
+        if done.is_err() {
+            // The kernel does not tell twice.
+            let again = Some(Instant::now() + ERROR_PAUSE);
+            overdue.iter().for_each(|job| self.jobs.set(job, again));
+        }
+        done
+    }
+
+    pub(super) fn ingest(&mut self, jobs: &[JobId]) -> Result<()> {
+        let mut report = self.homing.sync_changed(jobs)?;
+        self.recover(&mut report)?;
+        crash_point("monitor/synced");
+        let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
+        self.watch(&seen)?;
+        self.retry_unreadable(report.unreadable);
+        self.queue_sessions_of(seen.iter())
+    }
+
+    /// Recovers the jobs whose supervisor died, before their sessions are notified: what is left of them is ended and
+    /// named. One that cannot be recovered now is tried again like one that cannot be read.
+    pub(super) fn recover(&self, report: &mut SyncReport) -> Result<()> {
+        if report.abandoned.is_empty() {
+            return Ok(());
+        }
+        let recovered = self.homing.recover_jobs(&report.abandoned, RecoverOptions::default())?;
+        report.unreadable.extend(recovered.failed);
+        Ok(())
+    }
+
+    /// Works by what the user has just written. What cannot be understood changes nothing.
+    fn read_configuration(&mut self) {
+        let read = Config::load()
+            .and_then(|config| Settings::new(&config, self.homing.home_path(), &self.monitor.options));
+        match read.and_then(|settings| {
+            self.settings = settings;
+            self.queue_all_sessions()
+        }) {
+            Ok(()) => self.report(&MonitorEvent::Configured),
+            Err(error) => self.warn(&format!("the configuration was changed, and is not used: {error}")),
+        }
+    }
+
+    pub(super) fn ingest_everything(&mut self) -> Result<()> {
+        let mut report = self.homing.sync()?;
+        self.recover(&mut report)?;
+        self.watch_unfinished()?;
+        self.retry_unreadable(report.unreadable);
+        self.queue_all_sessions()?;
+        self.everything_is_due = false;
+        Ok(())
+    }
+
+    /// Watches over those of these jobs that are not over, and no longer over the others.
+    pub(super) fn watch(&mut self, jobs: &[JobId]) -> Result<()> {
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
+        let unfinished: HashMap<JobId, StateName> =
+            self.homing.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
+        let mut exhausted = false;
+        let mut running = Vec::new();
+        for job in jobs {
+            match unfinished.get(job) {
+                Some(state) => {
+                    running.extend((*state == StateName::Running).then_some(*job));
+                    let is_new = !watcher.watches(*job);
+                    exhausted |= watcher.watch(&self.homing.home, *job).is_err();
+                    if is_new {
+                        // It may have ended before it was watched.
+                        self.jobs.set(job, Some(Instant::now()));
+                    } else if *state == StateName::Starting {
+                        self.jobs.set(job, Some(Instant::now() + start_check()));
+                    }
+                }
+                None => {
+                    watcher.forget(*job);
+                    self.jobs.set(job, None);
+                    self.limits.set(job, None);
+                    self.overdue.remove(job);
+                }
+            }
+        }
+        running.into_iter().for_each(|job| self.watch_limit(job));
+        if exhausted {
+            self.watcher = None;
+            self.warn(NO_WATCHES);
+        }
+        Ok(())
+    }
+
+    pub(super) fn watch_unfinished(&mut self) -> Result<()> {
+        let unfinished = self.homing.with_ledger(|ledger| ledger.unfinished())?;
+        self.watch(&unfinished.into_iter().map(|(job, _)| job).collect::<Vec<_>>())
+    }
+
+    pub(super) fn queue_all_sessions(&mut self) -> Result<()> {
+        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_to_notify())?;
+        sessions.into_iter().for_each(|session| self.queue_session(session));
+        Ok(())
+    }
+
+    pub(super) fn queue_sessions_of<'j>(&mut self, jobs: impl Iterator<Item = &'j JobId>) -> Result<()> {
+        let jobs: Vec<JobId> = jobs.copied().collect();
+        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_of(&jobs))?;
+        sessions.into_iter().for_each(|session| self.queue_session(session));
+        Ok(())
+    }
+
+    pub(super) fn queue_session(&mut self, session: SessionId) {
+        self.ready.push(session);
+    }
+}

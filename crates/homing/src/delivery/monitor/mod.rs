@@ -1,0 +1,45 @@
+//! The monitor: turns the ends of jobs into wakes. One is active per home; it waits for notifications
+//! of the kernel, never polls, and decides through the transitions of the core.
+//!
+//! | to see how | read |
+//! |---|---|
+//! | the active monitor works, and what it waits for | `active.rs` |
+//! | a host configures and stops it | `options.rs`, `handle.rs` |
+//! | it decides what to deliver to a session | `decide.rs` |
+//! | it hands wakes to sinks, many with one commit | `waking.rs` |
+//! | it limits how many attempts run at once | `slots.rs` |
+//! | a sink works in a thread | `deliver.rs` |
+//! | it receives changes of jobs, and brings the ledger up to date | `home_watcher.rs`, `ingest.rs` |
+//! | it tries again to read a job that it could not read | `unreadable.rs` |
+//! | it keeps the limit of a job whose supervisor is stopped | `limits.rs` |
+//! | it removes what is old | `retention.rs` |
+//! | one is active per home, others stand by | `lock.rs`, `run.rs` |
+//! | it is started when it is needed | `on_demand.rs` |
+
+mod active;
+mod decide;
+mod deliver;
+mod event_json;
+mod events;
+mod handle;
+mod home_watcher;
+mod ingest;
+mod limits;
+mod lock;
+mod mailbox;
+mod on_demand;
+mod options;
+mod retention;
+mod run;
+mod settings;
+mod slots;
+mod timers;
+mod unread_job;
+mod unreadable;
+mod waking;
+
+pub(crate) use decide::WakeStyle;
+pub use events::MonitorEvent;
+pub use handle::{Monitor, MonitorHandle};
+pub(crate) use on_demand::run_on_demand;
+pub use options::{MonitorEnd, MonitorOptions, MonitorUntil};

@@ -1,0 +1,135 @@
+//! A monitor that is started when a job is launched, and ends itself when nothing is left to do.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use homing_core::{FollowUpPolicy, Job};
+use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::cgroup::leave_foreign_job;
+use homing_supervisor::platform::scope;
+use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
+use rustix::fs::fstat;
+
+use super::{MonitorEvent, MonitorOptions, MonitorUntil};
+use crate::delivery::routes::{Addressee, has_route, has_route_to_agent};
+use crate::harness::preset_names;
+use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
+use crate::homing::Homing;
+use crate::store::program::supervisor_program;
+use crate::{HOME_VARIABLE, OpenOptions, Origin, Result};
+
+/// What monitors that were started on demand have to say.
+const MONITOR_LOG: &str = "monitor.log";
+
+/// The log is begun anew when it is longer, in bytes.
+const MAX_LOG_BYTES: i64 = 1 << 20;
+
+impl Homing {
+    /// Starts a monitor in the background for a job that was launched, where its session is to be told and has a route
+    /// to a sink, none is running, and the configuration does not say `monitor.autostart = false`. Answers whether one was started. A home
+    /// that was opened with a configuration of the host's own starts none: the host runs its own monitor.
+    ///
+    /// # Errors
+    /// When the home cannot be read, or no program can be started.
+    pub fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
+        let is_told = job.follow_up_policy != FollowUpPolicy::Never;
+        let wanted = is_told && self.starts_monitors();
+        if !wanted || !has_route(&self.config, Addressee::of(job)) || self.active_monitor()?.is_some() {
+            return Ok(false);
+        }
+        let program = supervisor_program(self.supervisor.as_deref())?;
+        // Where something else is in its place, nothing is logged: the monitor moves that aside.
+        let log = match open_log(&self.home.root) {
+            Ok(log) => Stdio::from(log),
+            Err(_) => Stdio::null(),
+        };
+        let mut command = Command::new(&program);
+        command
+            .arg0("homing")
+            .arg(MONITOR_ARGUMENT)
+            .args(self.detached_argument())
+            .env(HOME_VARIABLE, self.home_path())
+            // It belongs to no job and to no session.
+            .env_remove(JOB_VARIABLE)
+            .env_remove(SESSION_VARIABLE)
+            .env_remove(HARNESS_VARIABLE)
+            .env_remove(WAKE_VARIABLE)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        for variable in harness_variables() {
+            command.env_remove(variable);
+        }
+        let monitor =
+            command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
+        self.keep(monitor);
+        Ok(true)
+    }
+
+    /// Whether the agent of a job's session hears of its end without asking: it has a route to a sink that reaches
+    /// the agent, and a monitor is active, or is started when a job is launched. What another process routes, such as
+    /// `homing monitor --command`, is not known here.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
+        let is_told = job.follow_up_policy != FollowUpPolicy::Never;
+        if !is_told || !has_route_to_agent(&self.config, Addressee::of(job)) {
+            return Ok(false);
+        }
+        Ok(self.starts_monitors() || self.active_monitor()?.is_some())
+    }
+
+    /// The preset that wakes a session of that origin, where the configuration says nothing of waking at all: for a door
+    /// that the user set up in a harness so that its jobs come home. `None` where something is said, also by
+    /// `monitor.autostart = false`.
+    pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
+        let is_open = self.starts_monitors() && self.config.leaves_waking_open();
+        preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())
+    }
+
+    fn starts_monitors(&self) -> bool {
+        self.config.monitor.autostart && self.config_is_the_users && self.config_refusal.is_none()
+    }
+}
+
+/// Opens the log to write at its end.
+fn open_log(home: &Directory) -> Result<File, DiskError> {
+    let log = home.open_or_create(MONITOR_LOG)?;
+    let length = fstat(&log).map_or(0, |stat| stat.st_size);
+    let mut log = File::from(log);
+    if length > MAX_LOG_BYTES {
+        log.set_len(0).map_err(|e| home.error("shorten", MONITOR_LOG, e))?;
+    }
+    log.seek(SeekFrom::End(0)).map_err(|e| home.error("open", MONITOR_LOG, e))?;
+    Ok(log)
+}
+
+/// Runs a monitor until it has nothing to do any more. What it has to say goes to standard error, which is the log.
+///
+/// # Errors
+/// When the home cannot be used.
+pub(crate) fn run_on_demand() -> Result<()> {
+    // Fails only where we lead a session already.
+    let _ = rustix::process::setsid();
+    let mut groups = leave_foreign_job();
+    // The service that it was started from may end before it has anything to do.
+    scope::enter_own(
+        &mut groups,
+        &format!("monitor-{}", std::process::id()),
+        "homing monitor, started on demand",
+    );
+    let homing = Arc::new(OpenOptions::new().open()?);
+    let clock = Arc::clone(&homing);
+    let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {
+        if !matches!(event, MonitorEvent::Alive) {
+            // Nobody is left to hear of a failure here.
+            let _ = writeln!(io::stderr(), "{} {event}", clock.now());
+        }
+    });
+    homing.monitor(options)?.run().map(drop)
+}

@@ -1,0 +1,115 @@
+//! Runs a monitor: it takes the lock, or stands by until it gets it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use homing_core::{SessionId, format_duration};
+use homing_supervisor::DiskError;
+
+use super::active::Active;
+use super::events::MonitorEvent;
+use super::handle::Monitor;
+use super::lock::MonitorLock;
+use super::mailbox::{Message, mailbox};
+use super::options::{MonitorEnd, MonitorOptions, MonitorUntil};
+use super::settings::Settings;
+use crate::Result;
+use crate::homing::Homing;
+
+/// When a monitor that stands by asks for the lock again after that failed: at first, and at most.
+const STANDBY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Homing {
+    /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
+    ///
+    /// # Errors
+    /// When a sink cannot be made: a file it names cannot be read, or is not safe. [`Error::ConfigRefused`](crate::Error::ConfigRefused) where somebody
+    /// else could have written the configuration.
+    pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
+        self.check_config_is_trusted()?;
+        let settings = Settings::new(&self.config, self.home_path(), &options)?;
+        let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
+        Ok(Monitor { homing: Arc::clone(self), settings, options, sender, mailbox })
+    }
+
+    /// The process id of the active monitor of this home, 0 where it is not known; `None` where none is active.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn active_monitor(&self) -> Result<Option<u32>> {
+        Ok(MonitorLock::holder(&self.home.root)?)
+    }
+}
+
+impl Monitor {
+    /// Runs it in this thread.
+    ///
+    /// # Errors
+    /// When the home cannot be used at the start. Later trouble is told to the observer, and tried again.
+    pub fn run(self) -> Result<MonitorEnd> {
+        let mut freed = HashSet::new();
+        let Some(lock) = self.lock(&mut freed)? else {
+            let stopped = self.options.until == MonitorUntil::Stopped;
+            return Ok(if stopped { MonitorEnd::Stopped } else { MonitorEnd::LeftToAnother });
+        };
+        Active::new(&self, lock, freed).run()
+    }
+
+    /// Takes the lock, and waits for it where it is to take over. `None` where it does not become active. Sessions that
+    /// are said to be free meanwhile are added to `freed`: the monitor before may have found them busy.
+    fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
+        let home = &self.homing.home.root;
+        if let Some(lock) = MonitorLock::try_take(home)? {
+            return Ok(Some(lock));
+        }
+        if self.options.until != MonitorUntil::Stopped {
+            return Ok(None);
+        }
+        let pid = MonitorLock::holder(home)?.unwrap_or(0);
+        self.options.report(&MonitorEvent::Standby { pid });
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let mut pause = STANDBY_PAUSE.0;
+        // When the lock is asked for again, where that failed.
+        let mut ask_at = Some(Instant::now());
+        loop {
+            if ask_at.is_some_and(|at| at <= Instant::now()) {
+                // Without a thread that waits, the lock is still taken once it is free.
+                if let Some(lock) = MonitorLock::try_take(home)? {
+                    return Ok(Some(lock));
+                }
+                let sender = self.sender.clone();
+                let answer = move |lock| sender.send(Message::Locked(lock));
+                ask_at = match MonitorLock::wait(home, Arc::clone(&cancelled), answer) {
+                    Ok(()) => None,
+                    Err(error) => Some(self.standby_warning(&error, &mut pause)),
+                };
+            }
+            let left = ask_at.map(|at| at.saturating_duration_since(Instant::now()));
+            self.wait(&[], self.options.heartbeat.into_iter().chain(left).min());
+            self.options.report(&MonitorEvent::Alive);
+            for message in self.mailbox.take() {
+                match message {
+                    Message::Locked(Ok(lock)) => return Ok(Some(lock)),
+                    Message::Locked(Err(error)) => ask_at = Some(self.standby_warning(&error, &mut pause)),
+                    Message::Stop => {
+                        cancelled.store(true, Ordering::Relaxed);
+                        return Ok(None);
+                    }
+                    Message::SessionFree(session) => drop(freed.insert(session)),
+                    Message::Answered { .. } | Message::AnswerLost { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// Says why the lock could not be waited for, and answers when to try again.
+    fn standby_warning(&self, error: &DiskError, pause: &mut Duration) -> Instant {
+        let message = format!("{error}; trying again in {}", format_duration(*pause));
+        self.options.report(&MonitorEvent::Warning { message });
+        let next = Instant::now() + *pause;
+        *pause = (*pause * 2).min(STANDBY_PAUSE.1);
+        next
+    }
+}

@@ -1,0 +1,141 @@
+//! Which sink wakes a session.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use homing_core::{Job, SessionId};
+
+use crate::Result;
+use crate::config::{Config, RouteConfig, SinkKind};
+use crate::delivery::sinks::{Sink, SinkContext, from_config};
+use crate::harness::{Entry, preset_names};
+
+/// All sinks and the routes to them.
+#[derive(Clone)]
+pub(crate) struct Router {
+    sinks: BTreeMap<String, Arc<dyn Sink>>,
+    /// Presets that are not configured: for jobs that name them.
+    presets: BTreeMap<String, Arc<dyn Sink>>,
+    routes: Vec<RouteConfig>,
+}
+
+/// Whether a job has a way to a sink, by the configuration alone.
+pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
+    sink_of(config, addressee).is_some()
+}
+
+/// Whether that sink reaches the agent itself, and not only a person who looks at the desktop.
+pub(crate) fn has_route_to_agent(config: &Config, addressee: Addressee<'_>) -> bool {
+    sink_of(config, addressee)
+        .and_then(|name| config.sink(&name))
+        .is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
+}
+
+/// The sink that the first fitting route leads to.
+pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<String> {
+    let fits = |route: &RouteConfig| route.matches(addressee.session, addressee.harness);
+    match addressee.sink {
+        Some(named) => config.sink(named).map(|_| named.to_owned()),
+        None => config.routes.iter().cloned().chain(agent_routes(config)).find(fits).map(|route| route.sink),
+    }
+}
+
+/// The routes that `agents` stands for. They come last.
+fn agent_routes(config: &Config) -> impl Iterator<Item = RouteConfig> {
+    config.agents.iter().flat_map(|agent| preset_route(agent))
+}
+
+/// The routes that `agents = ["name"]` stands for: the sessions of that harness, and those with ids that only it makes.
+pub(crate) fn preset_route(name: &str) -> Vec<RouteConfig> {
+    let route = |session, harness| RouteConfig { session, harness, sink: name.to_owned() };
+    let by_id = Entry::named(name).and_then(|entry| entry.preset().sessions.clone());
+    let by_harness = route(None, Some(name.to_owned()));
+    [by_harness].into_iter().chain(by_id.map(|sessions| route(Some(sessions), None))).collect()
+}
+
+/// Who is to be woken, as far as routes care.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addressee<'a> {
+    pub(crate) session: &'a SessionId,
+    /// The harness that the job was launched from.
+    pub(crate) harness: Option<&'a str>,
+    /// The sink that the job names.
+    pub(crate) sink: Option<&'a str>,
+}
+
+impl Addressee<'_> {
+    /// Whom a job's end is told to.
+    pub(crate) fn of(job: &Job) -> Addressee<'_> {
+        Addressee { session: &job.session, harness: job.harness.as_deref(), sink: job.sink.as_deref() }
+    }
+}
+
+impl Router {
+    /// The sinks and routes of a configuration; those of `agents` come last.
+    ///
+    /// # Errors
+    /// When a sink cannot be made.
+    pub(crate) fn from_config(config: &Config, home: &Path) -> Result<Router> {
+        let mut router =
+            Router { sinks: BTreeMap::new(), presets: BTreeMap::new(), routes: config.routes.clone() };
+        for name in config.sink_names() {
+            if let Some(sink) = config.sink(name) {
+                router.sinks.insert(name.to_owned(), from_config(&sink, &SinkContext { home })?);
+            }
+        }
+        for name in preset_names().filter(|name| !router.sinks.contains_key(*name)) {
+            // One that needs settings is there only where it has them.
+            if let Some(sink) = config.sink(name)
+                && let Ok(preset) = from_config(&sink, &SinkContext { home })
+            {
+                router.presets.insert(name.to_owned(), preset);
+            }
+        }
+        router.routes.extend(agent_routes(config));
+        Ok(router)
+    }
+
+    /// Adds a sink of the host's own; a configured one of that name gives way.
+    pub(crate) fn add_sink(&mut self, name: &str, sink: Arc<dyn Sink>) {
+        self.sinks.insert(name.to_owned(), sink);
+    }
+
+    /// Adds a route that is tried before all others so far.
+    pub(crate) fn add_route(&mut self, route: RouteConfig) {
+        self.routes.insert(0, route);
+    }
+
+    /// The sink for jobs of that kind, by name.
+    ///
+    /// # Errors
+    /// Where there is none: why, for people.
+    pub(crate) fn sink_for(&self, addressee: Addressee<'_>) -> Result<(&str, &Arc<dyn Sink>), String> {
+        let name = match addressee.sink {
+            Some(named) => named,
+            None => {
+                let route =
+                    self.routes.iter().find(|route| route.matches(addressee.session, addressee.harness));
+                &route.ok_or_else(|| self.no_route())?.sink
+            }
+        };
+        let found = self.sinks.get_key_value(name).or_else(|| self.presets.get_key_value(name));
+        found
+            .map(|(name, sink)| (name.as_str(), sink))
+            .ok_or_else(|| format!("the sink {name:?} is not configured"))
+    }
+
+    /// The sink of that name, where there still is one.
+    pub(crate) fn sink(&self, name: &str) -> Option<&Arc<dyn Sink>> {
+        self.sinks.get(name).or_else(|| self.presets.get(name))
+    }
+
+    fn no_route(&self) -> String {
+        if self.sinks.is_empty() {
+            "no sink is configured"
+        } else {
+            "no route leads from this session to a sink"
+        }
+        .to_owned()
+    }
+}

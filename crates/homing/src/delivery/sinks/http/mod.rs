@@ -1,0 +1,146 @@
+//! A small HTTP client for sinks: one POST to a server that the operator configured, everything about it bounded.
+//! Follows no redirect, keeps no connection, and knows no URL that came from an agent.
+
+mod answer;
+mod resolver;
+#[cfg(test)]
+pub(super) mod scripted_server;
+#[cfg(test)]
+mod tests;
+
+pub(super) use answer::HttpAnswer;
+
+use std::io::{self, Read};
+use std::time::{Duration, SystemTime};
+
+use homing_core::format_duration;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, Proxy};
+
+use crate::config::HttpUrl;
+use resolver::HostResolver;
+
+/// Most bytes of an answer's body that are kept; what comes after is not read.
+const MAX_BODY_BYTES: u64 = 4 * 1024;
+
+/// What every request calls itself.
+const USER_AGENT: &str = concat!("homing/", env!("CARGO_PKG_VERSION"));
+
+/// A client for one server.
+pub(super) struct HttpClient {
+    agent: Agent,
+    url: HttpUrl,
+    timeout: Duration,
+}
+
+impl HttpClient {
+    /// A client for the server of `url`. `timeout` bounds a whole request, from looking up the host to the answer's
+    /// last byte.
+    ///
+    /// A proxy is taken from the environment (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), except for this
+    /// machine. A certificate is checked against those that the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say
+    /// where else they are), or against Mozilla's list where the system has none.
+    pub(super) fn new(url: HttpUrl, timeout: Duration) -> HttpClient {
+        let proxy = if url.is_loopback() { None } else { Proxy::try_from_env() };
+        let roots = if url.is_encrypted() { trusted_roots() } else { RootCerts::WebPki };
+        let config = Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .proxy(proxy)
+            .user_agent(USER_AGENT)
+            // Wakes are rare: a kept connection would mostly be found closed.
+            .max_idle_connections(0)
+            .max_idle_connections_per_host(0)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), HostResolver);
+        HttpClient { agent, url, timeout }
+    }
+
+    /// Posts to the URL of this client.
+    ///
+    /// # Errors
+    /// Where there was no answer, and why, for people. The server may have acted on the request all the same. An answer
+    /// of any status is no error.
+    pub(super) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<HttpAnswer, String> {
+        self.post_to(&self.url, headers, body)
+    }
+
+    /// Posts to a path below the URL of this client; each segment becomes one, whatever it contains.
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`].
+    pub(super) fn post_below(
+        &self,
+        segments: &[&str],
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<HttpAnswer, String> {
+        self.post_to(&self.url.below(segments)?, headers, body)
+    }
+
+    fn post_to(&self, url: &HttpUrl, headers: &[(&str, &str)], body: &[u8]) -> Result<HttpAnswer, String> {
+        let mut request = self.agent.post(url.as_uri());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send(body).map_err(|error| self.in_words(&error))?;
+        let (head, body) = answer.into_parts();
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(HttpAnswer {
+            status: head.status.as_u16(),
+            retry_after: header("retry-after")
+                .and_then(|value| answer::parse_retry_after(value, SystemTime::now())),
+            body: beginning_of(body),
+        })
+    }
+
+    /// Why there was no answer. Names the host only: a path or a query may be a secret.
+    fn in_words(&self, error: &ureq::Error) -> String {
+        let host = &self.url;
+        match error {
+            ureq::Error::Timeout(_) => {
+                format!("no answer from {host} within {}", format_duration(self.timeout))
+            }
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => format!("{host} refused the connection"),
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe => {
+                    format!("{host} closed the connection without an answer")
+                }
+                // So does rustls name what it found wrong.
+                io::ErrorKind::InvalidData => format!("no encrypted connection to {host}: {error}"),
+                _ => format!("cannot reach {host}: {error}"),
+            },
+            ureq::Error::HostNotFound => format!("cannot reach {host}: no such host"),
+            ureq::Error::Rustls(error) => format!("no encrypted connection to {host}: {error}"),
+            ureq::Error::Tls(error) => format!("no encrypted connection to {host}: {error}"),
+            ureq::Error::ConnectProxyFailed(error) => {
+                format!("the proxy did not connect to {host}: {error}")
+            }
+            ureq::Error::Protocol(error) => format!("what {host} answered is not HTTP: {error}"),
+            // Their list is open.
+            error => format!("no answer from {host}: {error}"),
+        }
+    }
+}
+
+/// As much of a body as is kept. One that breaks off does not undo the status that came before it.
+fn beginning_of(mut body: Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = body.as_reader().take(MAX_BODY_BYTES).read_to_end(&mut bytes);
+    bytes
+}
+
+/// The certificates that a server's own is checked against.
+fn trusted_roots() -> RootCerts {
+    let system = rustls_native_certs::load_native_certs().certs;
+    if system.is_empty() {
+        return RootCerts::WebPki;
+    }
+    system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).into()
+}

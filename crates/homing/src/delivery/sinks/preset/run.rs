@@ -1,0 +1,132 @@
+//! Wakes a session through its harness's program: one turn, resumed where the session is, with proof that it ran.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use homing_core::{Delivery, Wake};
+use serde::Deserialize;
+
+use super::harness_output::HarnessOutput;
+use crate::delivery::sinks::Sink;
+use crate::harness::{
+    Directory, HARNESS_VARIABLE, Paths, Preset, RunTransport, SESSION_VARIABLE, SessionDir, harness_settings,
+    not_its_session, process_of,
+};
+use crate::process::exit::{Exit, SinkExit};
+use crate::process::runner::Program;
+
+/// Runs a harness for one turn.
+pub(super) struct RunSink {
+    /// What the preset is called.
+    pub(super) name: &'static str,
+    pub(super) preset: &'static Preset,
+    pub(super) transport: &'static RunTransport,
+    /// The program, where it is not the preset's.
+    pub(super) program: Option<String>,
+    /// More arguments for it.
+    pub(super) arguments: Vec<String>,
+    /// How long a turn may take.
+    pub(super) timeout: Duration,
+    /// Where the jobs are that the woken agent launches.
+    pub(super) home: PathBuf,
+    pub(super) paths: Paths,
+}
+
+impl RunSink {
+    fn program(&self, wake: &Wake, directory: Option<PathBuf>) -> Program {
+        let text = &wake.content.text;
+        let on_stdin = !self.transport.argv.iter().any(|word| word == "{text}");
+        let mut program = Program {
+            directory,
+            input: if on_stdin { text.clone().into_bytes() } else { Vec::new() },
+            ..Program::for_wake(self.argv(wake), wake, &self.home, self.timeout)
+        };
+        program.remove.extend(harness_settings().map(str::to_owned));
+        program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.name)));
+        if self.preset.exports_session {
+            // Its own variable says so, and goes on being right if it moves to another session.
+            program.set.retain(|(name, _)| name != SESSION_VARIABLE);
+            program.remove.push(SESSION_VARIABLE.to_owned());
+        }
+        program
+    }
+
+    fn argv(&self, wake: &Wake) -> Vec<String> {
+        let words = self.transport.argv.iter().enumerate().flat_map(|(index, word)| match word.as_str() {
+            _ if index == 0 => vec![self.program.clone().unwrap_or_else(|| word.clone())],
+            "{arguments}" => self.arguments.clone(),
+            "{text}" => vec![wake.content.text.clone()],
+            word => vec![word.replace("{session}", wake.session.as_str())],
+        });
+        words.collect()
+    }
+
+    /// What came of it. `found` says whether the session was seen to exist before.
+    fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
+        let name = self.name;
+        let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
+        let succeeded = ended.exit == Exit::Code(0);
+        let proves = |proof| output.proves(proof, wake.session.as_str());
+        if succeeded && proves(&self.transport.proof) || proves(&self.transport.cut_short) {
+            return Delivery::Delivered;
+        }
+        if let Some(reason) = output.line_with(&self.transport.busy) {
+            return Delivery::Busy { retry_after: None, reason };
+        }
+        if let Some(reason) = output.line_with(&self.transport.gone) {
+            return match found {
+                false => Delivery::Gone { reason },
+                true => Delivery::Failed { error: format!("{reason}; but there is a session of that id") },
+            };
+        }
+        let description = match (output.reason(&self.transport.reason), ended.exit) {
+            (Some(reason), exit) => format!("{exit}: {reason}"),
+            (None, _) => ended.description(),
+        };
+        let error = match succeeded {
+            true => format!("{name} said nothing that proves that the turn ran: {description}"),
+            false => format!("{name}: {description}"),
+        };
+        Delivery::Failed { error }
+    }
+}
+
+impl Sink for RunSink {
+    fn deliver(&self, wake: &Wake) -> Delivery {
+        let (name, session) = (self.name, wake.session.as_str());
+        if let Some(delivery) = not_its_session(name, self.preset, session) {
+            return delivery;
+        }
+        if let Some(pid) = self.preset.live.as_ref().and_then(|live| process_of(live, session, &self.paths)) {
+            let reason = format!("the session is open in {name}, process {pid}");
+            return Delivery::Busy { retry_after: None, reason };
+        }
+        let session_dir = self.preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
+        let (directory, found) = match session_dir {
+            Some(SessionDir::In(directory)) => (Some(directory), true),
+            Some(SessionDir::Somewhere | SessionDir::Unknown)
+                if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
+            {
+                let error = format!("it is not known in which directory this session of {name} is");
+                return Delivery::Failed { error };
+            }
+            Some(SessionDir::Somewhere) => (launched_in(wake), true),
+            Some(SessionDir::Unknown) | None => (launched_in(wake), false),
+        };
+        match self.program(wake, directory).run() {
+            Ok(ended) => self.verdict(&ended, wake, found),
+            Err(error) => Delivery::Failed { error: error.to_string() },
+        }
+    }
+}
+
+/// The directory from which the session launched a job of the wake, the best guess at its own.
+fn launched_in(wake: &Wake) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Launched {
+        cwd: PathBuf,
+    }
+    let jobs: Vec<Launched> = serde_json::from_str(wake.content.jobs.get()).ok()?;
+    jobs.into_iter().map(|job| job.cwd).find(|directory| directory.is_dir())
+}

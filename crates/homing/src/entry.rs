@@ -1,0 +1,51 @@
+//! The entry of a process that was started as a supervisor, or as a monitor on demand.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+
+use homing_supervisor::{
+    DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, daemonize,
+};
+
+use crate::delivery::monitor::run_on_demand;
+use crate::store::program::can_supervise;
+
+/// Makes this program fit to supervise the jobs it launches. Call it first thing in `main`: in a process that was
+/// started as a supervisor, or as a monitor on demand, it does not return; in any other it returns at once.
+///
+/// ```
+/// // The first line of `main`:
+/// homing::supervise_if_asked();
+/// // … the program itself
+/// ```
+pub fn supervise_if_asked() {
+    homing_supervisor::arm_crash_points();
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next();
+    let has_role =
+        [MONITOR_ARGUMENT, SUPERVISE_ARGUMENT].iter().any(|role| first.as_deref() == Some(OsStr::new(role)));
+    if has_role && std::env::args_os().next_back().as_deref() == Some(OsStr::new(DETACHED_ARGUMENT)) {
+        daemonize();
+    }
+    if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
+        can_supervise();
+        let done = run_on_demand();
+        if let Err(error) = &done {
+            // Standard error is its log. A failure to write there cannot be reported.
+            let _ = writeln!(std::io::stderr(), "{error}");
+        }
+        std::process::exit(if done.is_ok() { 0 } else { 1 });
+    }
+    if first.as_deref() != Some(OsStr::new(SUPERVISE_ARGUMENT)) {
+        can_supervise();
+        return;
+    }
+    let supervised = arguments.next().map(|directory| {
+        let is_late = arguments.next().as_deref() == Some(OsStr::new(LATE_ARGUMENT));
+        let start = if is_late { Start::Late } else { Start::InTime };
+        homing_supervisor::supervise(Path::new(&directory), start)
+    });
+    // A supervisor reports by its record and its exit status.
+    std::process::exit(if matches!(supervised, Some(Ok(()))) { 0 } else { 1 });
+}

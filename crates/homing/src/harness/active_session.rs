@@ -1,0 +1,77 @@
+//! Whether a session is open in a process that lives. A file that says so is never believed by itself: it outlives a
+//! process that was killed, and the pid in it goes to a stranger.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use homing_supervisor::platform::{ProcessIdentity, clock};
+use rustix::fs::OFlags;
+use rustix::param::clock_ticks_per_second;
+use serde_json::Value;
+
+use super::json::at;
+use super::paths::{Paths, modified};
+use super::profile::Live;
+
+/// Longest file that is read, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The process that has a session open.
+pub(crate) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
+    paths.find(&live.files, session).iter().find_map(|path| {
+        let said = read(path)?;
+        if at(&said, &live.session)?.as_str() != Some(session) {
+            return None;
+        }
+        let pid = number(at(&said, &live.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
+        let identity = match at(&said, &live.start_ticks).and_then(number) {
+            Some(start_ticks) => ProcessIdentity { pid, start_ticks },
+            None => ProcessIdentity::of(pid).filter(|process| is_older(*process, path))?,
+        };
+        identity.is_alive().then_some(pid)
+    })
+}
+
+/// Whether a process was there when a file was last written. One that began later did not write it.
+fn is_older(process: ProcessIdentity, file: &Path) -> bool {
+    let age =
+        clock::uptime().saturating_sub(Duration::from_secs(process.start_ticks / clock_ticks_per_second()));
+    modified(file).is_some_and(|written| written.elapsed().is_ok_and(|since| since <= age))
+}
+
+fn read(path: &Path) -> Option<Value> {
+    let mut bytes = Vec::new();
+    // Non-blocking, so that a FIFO in its place cannot hold us; it means nothing for a regular file.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    if !file.metadata().is_ok_and(|file| file.is_file()) {
+        return None;
+    }
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// A number, or a text that is one.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_regular_file_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.json");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(read(&path), None);
+        assert_eq!(read(folder.path()), None);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "{\"pid\": 7}").unwrap();
+        assert_eq!(read(&path).and_then(|file| number(&file["pid"])), Some(7));
+    }
+}

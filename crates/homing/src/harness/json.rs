@@ -1,0 +1,8 @@
+//! Reads values in JSON objects by path.
+
+use serde_json::Value;
+
+/// What stands in an object under a key; dots go into objects.
+pub(crate) fn at<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(object, |value, part| value.get(part))
+}

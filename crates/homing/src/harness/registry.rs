@@ -1,0 +1,72 @@
+//! The harnesses that homing knows, by name.
+
+use std::sync::OnceLock;
+
+use homing_core::Delivery;
+use homing_core::text::WakeFormat;
+
+use super::active_session::process_of;
+use super::paths::Paths;
+use super::profile::Preset;
+
+/// A preset, read when it is asked for: most commands need none.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    text: &'static str,
+    preset: OnceLock<Preset>,
+}
+
+macro_rules! entries {
+    ($($name:literal),+ $(,)?) => {
+        [$(Entry {
+            name: $name,
+            text: include_str!(concat!($name, ".toml")),
+            preset: OnceLock::new(),
+        }),+]
+    };
+}
+
+pub(crate) static ENTRIES: [Entry; 8] =
+    entries!["claude-code", "codex", "cursor", "gemini", "goose", "letta", "opencode", "openhands"];
+
+impl Entry {
+    pub(crate) fn named(name: &str) -> Option<&'static Entry> {
+        ENTRIES.iter().find(|entry| entry.name == name)
+    }
+
+    pub(crate) fn preset(&self) -> &Preset {
+        self.preset.get_or_init(|| toml::from_str(self.text).expect("a test reads every preset"))
+    }
+}
+
+/// The names of all presets.
+pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map(|entry| entry.name)
+}
+
+/// How a preset lays out its text; `None` where there is no such preset.
+pub(crate) fn preset_format(name: &str) -> Option<WakeFormat> {
+    Entry::named(name).map(|entry| entry.preset().format)
+}
+
+/// What to say of a preset that there is not.
+pub(crate) fn unknown_preset(name: &str) -> String {
+    format!("there is no preset {name:?}; there are {}", preset_names().collect::<Vec<_>>().join(", "))
+}
+
+/// The process of a harness that has a session open. `None` where there is none, or the harness does not say.
+pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
+    let live = Entry::named(harness)?.preset().live.as_ref()?;
+    process_of(live, session, &Paths::from_environment())
+}
+
+/// What a harness itself sets for the programs that it runs, any of them.
+pub(crate) fn harness_settings() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().flat_map(|entry| entry.preset().unset.iter().map(String::as_str))
+}
+
+/// The answer for a session that cannot be one of this harness: no attempt will ever succeed.
+pub(crate) fn not_its_session(name: &str, preset: &Preset, session: &str) -> Option<Delivery> {
+    let reason = format!("{session:?} is no id of a session of {name}");
+    (!preset.knows_id(session)).then_some(Delivery::Gone { reason })
+}

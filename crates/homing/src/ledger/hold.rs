@@ -1,0 +1,19 @@
+//! Why undelivered follow-ups wait, by the route that they take.
+
+use homing_core::Timestamp;
+
+/// What decides which sink delivers a job's follow-up, within a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RouteKey {
+    /// The sink that the job names.
+    pub(crate) sink: Option<String>,
+    /// The harness that the job was launched from.
+    pub(crate) harness: Option<String>,
+}
+
+/// Why undelivered follow-ups wait, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) reason: String,
+}

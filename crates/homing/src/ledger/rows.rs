@@ -1,0 +1,82 @@
+//! How values stand in rows: names of states, documents, times. Reads and writes no table.
+
+use homing_core::{FollowUpState, StateName, Timestamp, WakeProgress, WakeState};
+use rusqlite::Row;
+use rusqlite::types::Type;
+
+/// Jobs that are not over, in the words of their index. A state that a newer program knows is not among them.
+pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
+/// What came of an attempt in which a session was shown the wake from inside.
+pub(super) const CLAIMED: &str = "claimed";
+
+/// The columns of [`progress`].
+pub(super) const PROGRESS: &str =
+    "wakes.state, wakes.attempts, wakes.busy_answers, wakes.next_at, wakes.since, wakes.last_error";
+
+pub(super) fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<WakeProgress> {
+    let state: String = row.get(first)?;
+    Ok(WakeProgress {
+        state: WakeState::from_name(&state).ok_or(rusqlite::Error::InvalidColumnType(
+            first,
+            state,
+            Type::Text,
+        ))?,
+        attempts: row.get(first + 1)?,
+        busy_answers: row.get(first + 2)?,
+        next_at: row.get::<_, Option<i64>>(first + 3)?.map(Timestamp::from_unix_millis),
+        since: timestamp(row, first + 4)?,
+        last_error: row.get(first + 5)?,
+    })
+}
+
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_unix_millis)
+}
+
+/// A column with a name of something.
+pub(super) fn parsed<T: std::str::FromStr<Err = homing_core::IdError>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: homing_core::IdError| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+/// A column with a document.
+pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    from_json(column, &row.get::<_, String>(column)?)
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+}
+
+pub(super) fn optional_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| from_json(column, &text)).transpose()
+}
+
+pub(super) fn state_name(row: &Row<'_>, column: usize) -> rusqlite::Result<StateName> {
+    let text: String = row.get(column)?;
+    StateName::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
+}
+
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FollowUpState> {
+    let text: String = row.get(column)?;
+    FollowUpState::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
+}
+
+/// A name as it stands in a column.
+pub(super) fn column(name: Option<&String>) -> &str {
+    name.map_or("", String::as_str)
+}

@@ -1,0 +1,263 @@
+//! The home: the one directory that holds everything. It must be ours alone, or it is refused before anything runs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use homing_supervisor::DiskError;
+use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
+use rustix::fs::{Mode, fstat, mkdirat};
+use rustix::io::Errno;
+
+use crate::store::file_id::FileId;
+use crate::{Error, Result};
+
+/// Names the home.
+pub const HOME_VARIABLE: &str = "HOMING_HOME";
+
+/// Longest path of a home, in bytes. SQLite opens no file whose path, with 8 bytes for `-journal`, is longer than 512
+/// (`MAX_PATHNAME` in os_unix.c); the ledger's name and the slash before it take 10.
+const MAX_PATH_BYTES: usize = 512 - 8 - LEDGER.len() - 1;
+
+/// An open home.
+#[derive(Debug)]
+pub struct Home {
+    /// The home itself.
+    pub root: Directory,
+    /// All jobs.
+    pub jobs: Directory,
+    /// All doorbells.
+    pub inbox: Directory,
+    opened: [Option<FileId>; 3],
+}
+
+impl Home {
+    /// Opens a home, and makes it where it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::HomeRefused`] where it belongs to somebody else, others can write to it, or it cannot be made.
+    pub fn open(path: &Path) -> Result<Home> {
+        check_path(path)?;
+        let root = match Directory::open(path) {
+            Ok(root) => root,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                make_private(path).map_err(|error| refused(path, &error))?;
+                Directory::open(path).map_err(|error| refused(path, &error.source))?
+            }
+            Err(error) => return Err(refused(path, &error.source)),
+        };
+        check_private(&root)?;
+        let jobs = open_part(&root, JOBS)?;
+        let inbox = open_part(&root, INBOX)?;
+        Ok(Home::of(root, jobs, inbox))
+    }
+
+    /// Opens a home that exists; `None` where it does not, or where nothing was ever launched in it. Creates no home.
+    ///
+    /// # Errors
+    /// As [`Home::open`].
+    pub fn open_existing(path: &Path) -> Result<Option<Home>> {
+        check_path(path)?;
+        let root = match Directory::open(path) {
+            Ok(root) => root,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refused(path, &error.source)),
+        };
+        check_private(&root)?;
+        if !root.contains(JOBS) {
+            return Ok(None);
+        }
+        let jobs = open_part(&root, JOBS)?;
+        let inbox = open_part(&root, INBOX)?;
+        Ok(Some(Home::of(root, jobs, inbox)))
+    }
+
+    fn of(root: Directory, jobs: Directory, inbox: Directory) -> Home {
+        let opened = [&root, &jobs, &inbox].map(FileId::of_open);
+        Home { root, jobs, inbox, opened }
+    }
+
+    /// Refuses to go on where the home's path means another directory than the one that is open: jobs would be looked
+    /// for in the one, and noted in the ledger of the other. Asked once by each operation; costs three calls of statx(2).
+    ///
+    /// # Errors
+    /// [`Error::HomeReplaced`].
+    pub(crate) fn check_current(&self) -> Result<()> {
+        let now = [
+            FileId::of_resolved_path(self.root.path()),
+            FileId::of_entry(&self.root, JOBS),
+            FileId::of_entry(&self.root, INBOX),
+        ];
+        // Where the system does not tell what is open, there is nothing to compare.
+        if self.opened.iter().zip(&now).all(|(opened, now)| opened.is_none() || opened == now) {
+            return Ok(());
+        }
+        Err(Error::HomeReplaced { path: self.root.path().to_owned() })
+    }
+
+    /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
+    /// `~/.local/state/homing`.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] where none of these is set.
+    pub fn default_path() -> Result<PathBuf> {
+        if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
+            return Ok(PathBuf::from(path));
+        }
+        let xdg = etcetera::base_strategy::Xdg::new().map_err(|_| Error::NoHome)?;
+        Ok(xdg.state_dir().ok_or(Error::NoHome)?.join("homing"))
+    }
+
+    /// Where the ledger is.
+    pub fn ledger_path(&self) -> PathBuf {
+        self.root.path().join(LEDGER)
+    }
+}
+
+/// Refuses a path that a ledger cannot be opened under, before anything is made there.
+fn check_path(path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        let reason = "the path is relative".to_owned();
+        let hint = format!("set {HOME_VARIABLE} to an absolute path");
+        return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
+    }
+    let length = resolved_length(path);
+    if length > MAX_PATH_BYTES {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("its path has {length} bytes without links, and SQLite takes {MAX_PATH_BYTES}"),
+            hint: format!("set {HOME_VARIABLE} to a shorter path"),
+        });
+    }
+    Ok(())
+}
+
+/// How long a path is once its links are followed, in bytes; the part of it that does not exist counts as it is.
+fn resolved_length(path: &Path) -> usize {
+    let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    let resolved = existing.and_then(|(part, resolved)| Some(resolved.join(path.strip_prefix(part).ok()?)));
+    resolved.as_deref().unwrap_or(path).as_os_str().len()
+}
+
+/// Makes a directory and those above it; the last one mode 0700.
+fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_part(root: &Directory, name: &str) -> Result<Directory> {
+    let part = match root.open_directory(name) {
+        Ok(part) => part,
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+            match mkdirat(root, name, Mode::RWXU) {
+                Ok(()) => root.sync()?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(refused(root.path(), &error.into())),
+            }
+            root.open_directory(name)?
+        }
+        Err(error) => return Err(refused_part(error)),
+    };
+    check_private(&part)?;
+    Ok(part)
+}
+
+/// Refuses a directory that somebody else owns, or can write to.
+fn check_private(directory: &Directory) -> Result<()> {
+    let path = directory.path();
+    let status = fstat(directory).map_err(|e| DiskError::new("inspect", path, e))?;
+    let user = rustix::process::geteuid().as_raw();
+    if status.st_uid != user {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("it belongs to user {}, and we are user {user}", status.st_uid),
+            hint: format!("set {HOME_VARIABLE} to a directory of your own"),
+        });
+    }
+    if status.st_mode & 0o022 != 0 {
+        return Err(Error::HomeRefused {
+            path: path.to_owned(),
+            reason: format!("others can write to it (mode {:04o})", status.st_mode & 0o7777),
+            hint: format!("chmod 700 {}", path.display()),
+        });
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotADirectory => format!("set {HOME_VARIABLE} to a directory"),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+    };
+    Error::HomeRefused { path: path.to_owned(), reason: error.to_string(), hint }
+}
+
+fn refused_part(error: DiskError) -> Error {
+    let hint = match Errno::from_io_error(&error.source) {
+        // O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
+        Some(Errno::LOOP | Errno::NOTDIR) => {
+            format!("it is a link, or no directory: look at it, then remove {}", error.path.display())
+        }
+        Some(Errno::ACCESS | Errno::PERM) => "look at its owner and its mode".to_owned(),
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "this process, or the machine, has too many files open".to_owned()
+        }
+        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+    };
+    Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path below `folder` of exactly so many bytes; none of its directories exists.
+    fn path_of(folder: &Path, bytes: usize) -> PathBuf {
+        let mut path = folder.to_owned();
+        while bytes - path.as_os_str().len() > 201 {
+            path.push("a".repeat(99));
+        }
+        path.push("b".repeat(bytes - path.as_os_str().len() - 1));
+        path
+    }
+
+    #[test]
+    fn a_home_whose_ledger_could_not_be_opened_is_refused_before_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let longest = path_of(&folder, MAX_PATH_BYTES);
+        let options = |path: &Path| crate::OpenOptions::new().home(path).config(crate::Config::default());
+        let homing = options(&longest).open().unwrap();
+        assert_eq!(homing.list(&crate::ListOptions::default()).unwrap(), [], "SQLite opens its ledger");
+        let too_long = path_of(&folder, MAX_PATH_BYTES + 1);
+        let error = options(&too_long).open().unwrap_err();
+        assert!(matches!(error, Error::HomeRefused { .. }), "{error}");
+        assert!(error.to_string().contains("has 495 bytes without links, and SQLite takes 494"), "{error}");
+        assert!(!too_long.exists());
+        let link = folder.join("link");
+        std::os::unix::fs::symlink(too_long.parent().unwrap(), &link).unwrap();
+        std::fs::create_dir_all(too_long.parent().unwrap()).unwrap();
+        let through_a_link = link.join(too_long.file_name().unwrap());
+        assert!(matches!(options(&through_a_link).open(), Err(Error::HomeRefused { .. })));
+        assert!(!too_long.exists());
+    }
+
+    #[test]
+    fn opening_what_exists_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home");
+        assert!(Home::open_existing(&path).unwrap().is_none());
+        assert!(!path.exists());
+        make_private(&path).unwrap();
+        assert!(Home::open_existing(&path).unwrap().is_none(), "nothing was launched in it");
+        assert_eq!(path.read_dir().unwrap().count(), 0);
+        Home::open(&path).unwrap();
+        assert!(Home::open_existing(&path).unwrap().is_some());
+    }
+}

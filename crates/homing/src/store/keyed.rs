@@ -1,0 +1,288 @@
+//! Launches under a key: the job's id is made from session and key, and one rename decides which of several launchers
+//! makes the job. A later launcher finds it, and starts it where the first launcher died before it could. Starts no
+//! process itself.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
+use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, notify_change};
+use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
+use rustix::fs::{FlockOperation, flock, renameat};
+use rustix::io::Errno;
+
+use crate::homing::Homing;
+use crate::store::observe::observe;
+use crate::store::prepare::{Prepared, absolute_directory, fill, remove_files};
+use crate::store::random::random_bytes;
+use crate::store::spec::{JobSpec, Timeout};
+use crate::{Error, Result};
+
+/// Set before what is hashed, so that no other hash of the same texts is the same.
+const DOMAIN: &[u8] = b"homing job key 1";
+
+/// How often a launch begins again because the job under its key has gone meanwhile.
+const ATTEMPTS: u32 = 100;
+
+/// How long another launcher has to start the job that it has made.
+const OTHERS_TIME: Duration = Duration::from_secs(10);
+
+/// Longest time between two looks at a job that another launcher starts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whose turn it is to start the job under a key.
+#[derive(Debug)]
+pub(crate) enum Keyed {
+    /// This process starts it.
+    ToStart(Box<ToStart>),
+    /// It was started by another launch; so it is now.
+    Known(Box<Job>),
+}
+
+/// A job under a key that this process starts.
+#[derive(Debug)]
+pub(crate) struct ToStart {
+    pub(crate) prepared: Prepared,
+    /// Whether this launch made it; otherwise the one that did has died.
+    pub(crate) is_new: bool,
+    /// Held until the supervisor has answered.
+    pub(crate) _launcher: LauncherLock,
+}
+
+/// The right to start the job in a directory: a lock on the directory itself, held while a launcher works on it. Where
+/// the file system has no such locks, everybody has the right: the lock of the job decides then which supervisor runs
+/// the command.
+#[derive(Debug)]
+pub(crate) struct LauncherLock {
+    directory: OwnedFd,
+}
+
+impl LauncherLock {
+    /// Takes the lock; `None` where another launcher has it.
+    fn try_take(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
+        let lock = |e| directory.error("lock", "", e);
+        let copy = directory.as_fd().try_clone_to_owned().map_err(lock)?;
+        match flock(&copy, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Ok(()) | Err(_) => Ok(Some(LauncherLock { directory: copy })),
+        }
+    }
+}
+
+impl Drop for LauncherLock {
+    /// Closing it would not do: a process that another thread is just starting has a copy until it executes.
+    fn drop(&mut self) {
+        let _ = flock(&self.directory, FlockOperation::Unlock);
+    }
+}
+
+/// The id of the job that a session launches under a key: the first 48 bits of the SHA-256 of both. Neither text has a
+/// NUL byte, so that no two pairs are hashed alike.
+fn id_of(session: &SessionId, key: &JobKey) -> JobId {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [DOMAIN, session.as_str().as_bytes(), key.as_str().as_bytes()] {
+        hash.update(part);
+        hash.update(b"\0");
+    }
+    let hash = hash.finish();
+    JobId::from_random(std::array::from_fn(|index| hash.as_ref()[index]))
+}
+
+impl Homing {
+    /// Finds the job under a key, or makes it.
+    pub(crate) fn prepare_keyed(&self, asked: &JobSpec, key: &JobKey) -> Result<Keyed> {
+        let id = id_of(&asked.session, key);
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = self.find_keyed(asked, key, id)? {
+                return Ok(found);
+            }
+            if let Some(to_start) = self.publish(asked, id)? {
+                return Ok(Keyed::ToStart(Box::new(to_start)));
+            }
+        }
+        let taken = io::Error::from(io::ErrorKind::AlreadyExists);
+        Err(self.home.jobs.error("make", id.as_str(), taken).into())
+    }
+
+    /// The job under a key; `None` where there is none, or none any more.
+    fn find_keyed(&self, asked: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
+        let directory = match self.home.jobs.open_job(id) {
+            Ok(directory) => directory,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(spec) = SpecFile::read(&directory)? else {
+            // A job that was being removed. With a key a directory gets its name when the spec is in it.
+            remove_files(&directory, &self.home.jobs, id.as_str());
+            return Ok(None);
+        };
+        let differences = differences(&spec, asked)?;
+        if !differences.is_empty() {
+            return Err(Error::KeyTaken { key: key.to_string(), job: id, differences });
+        }
+        self.await_launcher(directory, spec)
+    }
+
+    /// Waits until the launcher that made a job has started it; where that one has died, this process starts it.
+    fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
+        let id = spec.id;
+        let give_up_at = Instant::now() + OTHERS_TIME;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            // Lock before reading: the job may be started between the two.
+            let launcher = LauncherLock::try_take(&directory)?;
+            let record = Record::open_to_read(&directory)?;
+            let written = WrittenSpec::by_another(&directory);
+            let (Some(record), Ok(written), true) = (record, written, directory.contains(SPEC)) else {
+                return Ok(None);
+            };
+            let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
+            let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
+            let is_finished = Instant::now() >= give_up_at;
+            if has_begun || is_finished || spec.boot_id != self.here()?.boot_id {
+                // Its launcher may have died before this.
+                notify_change(&self.home.inbox, id)?;
+                self.make_durable(&directory, &written)?;
+                return Ok(self.as_it_is_now(id)?.map(|job| Keyed::Known(Box::new(job))));
+            }
+            if let Some(launcher) = launcher
+                && !JobLock::is_held(&directory)?
+            {
+                notify_change(&self.home.inbox, id)?;
+                let prepared = Prepared { spec, directory, record, written };
+                let to_start = ToStart { prepared, is_new: false, _launcher: launcher };
+                return Ok(Some(Keyed::ToStart(Box::new(to_start))));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A job as it is now, from its directory. Only what has been told of a job that is over stands in the ledger.
+    fn as_it_is_now(&self, id: JobId) -> Result<Option<Job>> {
+        let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
+        if seen.finished.is_some()
+            && let Ok(job) = self.get(id)
+        {
+            return Ok(Some(job));
+        }
+        Ok(Some(seen.into_job()))
+    }
+
+    /// Makes a job elsewhere, and gives it its name by one rename. `None` where another one has that name already:
+    /// rename(2) replaces no directory that has something in it, on no file system.
+    fn publish(&self, asked: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
+        let spec = self.spec_file(asked, id)?;
+        self.home.root.make_directory(STAGE)?;
+        let stage = self.home.root.open_directory(STAGE)?;
+        clear_abandoned(&stage)?;
+        let (name, staged, launcher) = make_staged(&stage, id)?;
+        crash_point("launch/directory_made");
+        let published = fill(&staged, &spec).and_then(|filled| {
+            match renameat(&stage, &name, &self.home.jobs, id.as_str()) {
+                Ok(()) => Ok(Some(filled)),
+                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(None),
+                Err(error) => Err(self.home.jobs.error("make", id.as_str(), error)),
+            }
+        });
+        let Ok(Some((record, written))) = published else {
+            remove_files(&staged, &stage, &name);
+            return Ok(published.map(|_| None)?);
+        };
+        crash_point("launch/published");
+        let directory = staged.moved_to(&self.home.jobs, id.as_str());
+        let prepared = Prepared { spec, directory, record, written };
+        if let Err(error) = notify_change(&self.home.inbox, id) {
+            self.withdraw(&prepared);
+            return Err(error.into());
+        }
+        crash_point("launch/doorbell_rung");
+        Ok(Some(ToStart { prepared, is_new: true, _launcher: launcher }))
+    }
+
+    /// Removes what launchers have left that died before their job had its name.
+    pub(crate) fn clear_abandoned_launches(&self) -> Result<()> {
+        match self.home.root.open_directory(STAGE) {
+            Ok(stage) => Ok(clear_abandoned(&stage)?),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Makes a directory of our own on the stage, and locks it. Between the two another launcher may have taken it for
+/// abandoned.
+fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, LauncherLock), DiskError> {
+    for _ in 0..ATTEMPTS {
+        let name = format!("{id}-{}", JobId::from_random(random_bytes()?));
+        if !stage.make_directory(&name)? {
+            continue;
+        }
+        let staged = match stage.open_directory(&name) {
+            Ok(staged) => staged,
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if let Some(launcher) = LauncherLock::try_take(&staged)?
+            && staged.is_at(stage, &name)
+        {
+            return Ok((name, staged, launcher));
+        }
+    }
+    Err(stage.error("make", id.as_str(), io::Error::from(io::ErrorKind::AlreadyExists)))
+}
+
+/// Removes every directory on the stage that no launcher has locked: the kernel let go of the lock when he died.
+fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
+    for name in stage.names()? {
+        // One that is gone meanwhile, and what is none of ours, is passed over.
+        let Ok(directory) = stage.open_directory(&name) else { continue };
+        let is_abandoned = flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
+        // It may have got its name between our look and our lock: then it is a job.
+        if is_abandoned && directory.is_at(stage, &name) {
+            remove_files(&directory, stage, &name);
+        }
+        let _ = flock(&directory, FlockOperation::Unlock);
+    }
+    Ok(())
+}
+
+/// What a request asks for that the job under its key was not launched with. What the request leaves to the
+/// configuration is not compared, so that a changed configuration is no other request; nor is the environment, of which
+/// nothing is written to disk.
+fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>> {
+    let same_limit = match asked.timeout {
+        Timeout::Configured => true,
+        Timeout::None => launched.timeout_ms.is_none(),
+        Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
+    };
+    let compared = [
+        // Another pair may have the same hash.
+        (launched.session == asked.session, "session"),
+        (launched.key == asked.key, "key"),
+        (launched.command == asked.command, "command"),
+        (launched.cwd == absolute_directory(asked.current_dir.as_deref())?, "directory"),
+        (launched.name == asked.name, "name"),
+        (same_limit, "time limit"),
+        (asked.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
+        (launched.leftovers == asked.leftovers, "leftovers policy"),
+        (launched.follow_up == asked.follow_up, "follow-up policy"),
+        (asked.sink.is_none() || launched.sink == asked.sink, "sink"),
+    ];
+    Ok(compared.into_iter().filter(|(same, _)| !same).map(|(_, name)| name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_from_session_and_key_and_never_changes() {
+        let id =
+            |session: &str, key: &str| id_of(&session.parse().unwrap(), &key.parse().unwrap()).to_string();
+        assert_eq!(id("chat-1", "message-17"), "4700f9cb35f7");
+        let others = [id("chat-1", "message-18"), id("chat-2", "message-17"), id("chat-1m", "essage-17")];
+        assert!(others.iter().all(|other| *other != id("chat-1", "message-17")));
+    }
+}

@@ -1,0 +1,99 @@
+//! Ends a supervisor that does not do what it is asked to, such as one that is stopped or traced. What is left of its job is
+//! ended by the next look at the job, as after any supervisor's death; the outcome is decided here, before that.
+
+use std::time::{Duration, Instant};
+
+use homing_core::{JobId, LostReason, Outcome};
+use homing_supervisor::layout::{Directory, RECORD, notify_change};
+use homing_supervisor::platform::procfs;
+use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use crate::homing::Homing;
+use crate::store::observe::{conclude, read_record};
+use crate::{Error, Result};
+
+/// How long a process may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Homing {
+    /// Records why a job ends, where nothing is recorded of its end yet, and kills its supervisor.
+    pub(super) fn end_from_outside(&self, id: JobId, started: &StartedRecord, why: Outcome) -> Result<()> {
+        let supervisor = &started.supervisor;
+        // Only who holds the lock writes the record. A process that is stopped does not write, and is not continued any
+        // more: SIGKILL ends it where it stands.
+        let stopped = supervisor.signal(Signal::STOP).is_ok() && stops(started);
+        if stopped {
+            self.record_reason(id, why)?;
+        }
+        match supervisor.signal(Signal::KILL) {
+            Ok(()) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
+            Err(source) => Err(Error::CannotSignal { job: id, source }),
+        }
+    }
+
+    fn record_reason(&self, id: JobId, why: Outcome) -> Result<(), DiskError> {
+        let directory = self.home.jobs.open_job(id)?;
+        let content = read_record(&directory)?;
+        if let (Some(started), None) = (content.started.valid(), content.finished.valid())
+            && started.decided.is_none()
+            && started.ended.is_none()
+        {
+            let decided = StartedRecord { decided: Some(why), ..started.clone() };
+            open_to_update(&directory)?
+                .write_started(&decided)
+                .map_err(|error| directory.error("write", RECORD, error))?;
+        }
+        Ok(())
+    }
+
+    /// Ends what is left of a job, and records its end, while its supervisor still holds the lock: a supervisor that was
+    /// killed and does not exit, because its tracer is told of that first and does not answer (`PTRACE_EVENT_EXIT`,
+    /// ptrace(2)). It never writes again. Answers whether that is so.
+    pub(super) fn conclude_for_doomed(&self, id: JobId, started: &StartedRecord) -> Result<bool, DiskError> {
+        let is_doomed = procfs::stat(started.supervisor.pid)
+            .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_doomed());
+        if !is_doomed {
+            return Ok(false);
+        }
+        let directory = self.home.jobs.open_job(id)?;
+        let content = read_record(&directory)?;
+        let leftovers = end_orphans(id, started);
+        if content.finished.valid().is_none() {
+            let mut finished = conclude(&directory, content.started.valid(), LostReason::SupervisorDied)?;
+            finished.leftovers = leftovers;
+            open_to_update(&directory)?
+                .write_finished(&finished)
+                .map_err(|error| directory.error("write", RECORD, error))?;
+            // Where this fails, the next sync finds the record, since the ledger has the job as not over.
+            let _ = notify_change(&self.home.inbox, id);
+        }
+        Ok(true)
+    }
+}
+
+fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
+    let missing = || directory.error("open", RECORD, Errno::NOENT);
+    Record::open_to_update(directory)?.ok_or_else(missing)
+}
+
+/// Waits until a supervisor that was told to stop has stopped, or has ended. Answers whether it does nothing any more.
+fn stops(started: &StartedRecord) -> bool {
+    let give_up_at = Instant::now() + STOP_TIMEOUT;
+    loop {
+        match procfs::stat(started.supervisor.pid) {
+            Some(stat) if stat.start_ticks == started.supervisor.start_ticks && !stat.is_exiting() => {
+                if stat.is_stopped() {
+                    return true;
+                }
+            }
+            Some(_) | None => return false,
+        }
+        if Instant::now() >= give_up_at {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,245 @@
+//! One job that is being ended: what was done to it, and what is to be done next.
+
+use std::io;
+use std::time::Duration;
+
+use homing_core::{JobId, KilledBy, Outcome, StateName};
+use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::clock::uptime;
+use homing_supervisor::platform::{Relation, is_on_network, procfs, signals};
+use homing_supervisor::{
+    SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
+};
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use crate::homing::Homing;
+use crate::index::recover::RecoverOptions;
+use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
+use crate::{Error, Result};
+
+/// How long a job that is just being launched has to get a supervisor that can be asked.
+const START_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How much longer than its grace time a supervisor that is stopped or traced has to end its job.
+const STOPPED_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much longer than its grace time any supervisor has: it gives up by itself after ten seconds.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a supervisor that was killed may take to exit before its job is ended without waiting for that.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a job may take to be over once its supervisor was killed.
+const LAST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pauses between two looks at what nothing reports: the release of the lock of a job that is over.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(50));
+
+/// The supervisors whose job directories are not in the home any more, searched for when they are first asked for.
+#[derive(Debug, Default)]
+pub(super) struct UnlinkedSupervisors(Option<Vec<UnlinkedSupervisor>>);
+
+impl UnlinkedSupervisors {
+    /// Those of one job.
+    fn of(&mut self, jobs: &Directory, id: JobId) -> Vec<UnlinkedSupervisor> {
+        let all = self.0.get_or_insert_with(|| find_unlinked_supervisors(jobs));
+        all.iter().filter(|supervisor| supervisor.job == id).cloned().collect()
+    }
+}
+
+/// A job that is to end.
+#[derive(Debug)]
+pub(super) struct Target {
+    by: KilledBy,
+    stage: Stage,
+    /// When to look at it again although nothing is reported, on the clock that does not jump.
+    pub(super) look_at: Option<Duration>,
+    pause: Duration,
+    began_at: Duration,
+}
+
+/// How far it is. Times are on the clock that does not jump.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    /// Nobody was asked yet.
+    New,
+    /// Its supervisor was asked.
+    Asked { at: Duration, grace: Duration },
+    /// Its supervisor was killed.
+    SupervisorKilled { at: Duration },
+    /// It is over, and nothing of it is left.
+    Over,
+}
+
+impl Target {
+    pub(super) fn new(by: KilledBy) -> Target {
+        Target { by, stage: Stage::New, look_at: None, pause: PAUSES.0, began_at: uptime() }
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        !matches!(self.stage, Stage::New)
+    }
+
+    /// Looks again soon, later each time.
+    fn look_soon(&mut self) {
+        self.look_at = Some(uptime() + self.pause);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+    }
+}
+
+impl Homing {
+    /// Does what is to be done next for one job.
+    pub(super) fn advance(
+        &self,
+        id: JobId,
+        target: &mut Target,
+        unlinked: &mut UnlinkedSupervisors,
+    ) -> Result<Stage> {
+        target.look_at = None;
+        let Some(seen) = self.see(id)? else {
+            // Pruned or removed; a job that is over needs no killing. One that was removed while it ran may have a
+            // supervisor that has not noticed.
+            for supervisor in unlinked.of(&self.home.jobs, id) {
+                supervisor.end(target.by).map_err(|source| Error::CannotSignal { job: id, source })?;
+            }
+            return if self.exists(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };
+        };
+        if seen.is_finished && !self.is_looked_after(id)? {
+            if let (Stage::SupervisorKilled { .. }, Some(started)) = (target.stage, &seen.started) {
+                end_orphans(id, started);
+            }
+            return Ok(Stage::Over);
+        }
+        match (target.stage, &seen.started) {
+            (Stage::New, Some(started)) => self.ask(id, target, started)?,
+            (Stage::Asked { at, grace }, Some(started)) => {
+                self.watch_over(id, target, started, at.saturating_add(grace))?;
+            }
+            (Stage::SupervisorKilled { at }, Some(started)) => {
+                target.look_soon();
+                if uptime() >= at + EXIT_TIMEOUT && self.conclude_for_doomed(id, started)? {
+                    return Ok(Stage::Over);
+                }
+                if uptime() >= at + LAST_TIMEOUT {
+                    return Err(seen.not_finished(id, LAST_TIMEOUT));
+                }
+            }
+            (_, None) | (Stage::Over, _) => {}
+        }
+        if matches!(target.stage, Stage::New) {
+            // Its start is reported, and so is the deadline for it.
+            let give_up_at = target.began_at + START_TIMEOUT;
+            if uptime() >= give_up_at {
+                return Err(seen.not_finished(id, START_TIMEOUT));
+            }
+            target.look_at.get_or_insert(give_up_at);
+        }
+        if seen.is_finished {
+            // The release of its lock is not reported.
+            target.look_soon();
+        }
+        Ok(target.stage)
+    }
+
+    /// How far a job is; `None` where it has no directory. A job whose supervisor is gone is recovered before that.
+    fn see(&self, id: JobId) -> Result<Option<Seen>> {
+        // By its record alone where that says enough, as it does for a job that runs.
+        if let Some((directory, content)) = record_of(&self.home.jobs, id) {
+            let is_finished = content.finished.valid().is_some_and(|finished| finished.recovery.is_none());
+            let started = content.started.into_valid();
+            let runs = match &started {
+                Some(started) if !is_finished => runs_here(&directory, started, self.here()?)?,
+                Some(_) | None => false,
+            };
+            if is_finished || runs {
+                return Ok(Some(Seen { started, is_finished }));
+            }
+        }
+        let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
+        if seen.supervisor == SupervisorLiveness::Elsewhere {
+            let copy = "its supervisor looks after another directory, so this one is a copy of it: kill it in the original home";
+            return Err(Error::CannotSignal { job: id, source: io::Error::other(copy) });
+        }
+        if seen.recovery().is_some() {
+            self.recover_job(id, StartKnowledge::MayAppear, RecoverOptions::default())?;
+        }
+        Ok(Some(Seen { is_finished: seen.finished.is_some(), started: seen.started }))
+    }
+
+    /// Asks the supervisor, and continues it where it is stopped.
+    fn ask(&self, id: JobId, target: &mut Target, started: &StartedRecord) -> Result<()> {
+        let relation = self.here()?.relation_to(&started.run_by, is_on_network(&self.home.jobs));
+        if relation != Relation::SamePidNamespace {
+            let host = &started.run_by.host_name;
+            let elsewhere = format!("it runs on {host}, or in another container: kill it there");
+            return Err(Error::CannotSignal { job: id, source: io::Error::other(elsewhere) });
+        }
+        let asked = signals::request_kill(&started.supervisor, target.by)
+            .and_then(|()| started.supervisor.signal(Signal::CONT));
+        match asked {
+            Ok(()) => {}
+            // It died just now; the next look ends what it left.
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+                target.look_soon();
+                return Ok(());
+            }
+            Err(source) => return Err(Error::CannotSignal { job: id, source }),
+        }
+        let spec = self.home.jobs.open_job(id).and_then(|directory| SpecFile::read(&directory));
+        let grace = spec.ok().flatten().map_or(Duration::ZERO, |spec| spec.limits().grace);
+        let at = uptime();
+        target.stage = Stage::Asked { at, grace };
+        target.look_at = Some(at.saturating_add(grace).saturating_add(stopped_timeout()));
+        Ok(())
+    }
+
+    /// Kills a supervisor that was asked, and does not end its job.
+    fn watch_over(
+        &self,
+        id: JobId,
+        target: &mut Target,
+        started: &StartedRecord,
+        grace_over_at: Duration,
+    ) -> Result<()> {
+        let now = uptime();
+        let stopped_until = grace_over_at.saturating_add(stopped_timeout());
+        let until = grace_over_at.saturating_add(END_TIMEOUT);
+        let is_stopped = || {
+            procfs::stat(started.supervisor.pid)
+                .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_stopped())
+        };
+        if now >= until || (now >= stopped_until && is_stopped()) {
+            self.end_from_outside(id, started, Outcome::Killed { by: target.by })?;
+            target.stage = Stage::SupervisorKilled { at: uptime() };
+            target.look_soon();
+        } else if now >= stopped_until {
+            // It runs. It may be stopped yet.
+            target.look_at = Some((now + Duration::from_secs(1)).min(until));
+        } else {
+            target.look_at = Some(stopped_until);
+        }
+        Ok(())
+    }
+}
+
+fn stopped_timeout() -> Duration {
+    homing_supervisor::injected_millis("stopped_timeout").unwrap_or(STOPPED_TIMEOUT)
+}
+
+/// What was seen of a job.
+struct Seen {
+    started: Option<StartedRecord>,
+    is_finished: bool,
+}
+
+impl Seen {
+    fn not_finished(&self, job: JobId, waited: Duration) -> Error {
+        let state = match (&self.started, self.is_finished) {
+            (_, true) => StateName::Finished,
+            (Some(_), false) => StateName::Running,
+            (None, false) => StateName::Starting,
+        };
+        Error::NotFinishedInTime { job, state, waited }
+    }
+}

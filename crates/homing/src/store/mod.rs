@@ -1,0 +1,18 @@
+//! Jobs on disk and their processes: launches, observes, waits, kills and reads. Nothing here needs the ledger to do so.
+
+pub(crate) mod file_id;
+pub(crate) mod home;
+pub(crate) mod keyed;
+pub(crate) mod kill;
+pub(crate) mod launch;
+pub(crate) mod observe;
+pub(crate) mod output;
+pub(crate) mod prepare;
+pub(crate) mod program;
+pub(crate) mod random;
+pub(crate) mod service_warning;
+pub(crate) mod set_aside;
+pub(crate) mod spec;
+pub(crate) mod wait;
+pub(crate) mod watch;
+pub(crate) mod watcher;

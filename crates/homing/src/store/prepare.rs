@@ -1,0 +1,179 @@
+//! Puts a job on disk before its supervisor is started, makes it durable, and takes it back where that fails. Starts no
+//! process.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use homing_core::{JobCommand, JobId, as_millis};
+use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
+use homing_supervisor::platform::{RunBy, clock};
+use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
+
+use crate::homing::Homing;
+use crate::store::random::random_bytes;
+use crate::store::spec::{JobSpec, Timeout};
+use crate::{Error, Result};
+
+/// A job that is on disk, and not yet durable.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) spec: SpecFile,
+    pub(crate) directory: Directory,
+    pub(crate) record: Record,
+    pub(crate) written: WrittenSpec,
+}
+
+impl Homing {
+    /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
+    pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
+        let spec = self.spec_file(asked, JobId::from_random(random_bytes()?))?;
+        let id = spec.id;
+        if !self.home.jobs.make_directory(id.as_str())? {
+            let taken = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(self.home.jobs.error("make", id.as_str(), taken).into());
+        }
+        crash_point("launch/directory_made");
+        let prepared = self.home.jobs.open_job(id).and_then(|directory| {
+            let (record, written) = fill(&directory, &spec)?;
+            notify_change(&self.home.inbox, id)?;
+            Ok(Prepared { spec, directory, record, written })
+        });
+        if prepared.is_err() {
+            self.remove_job_files(id);
+        }
+        crash_point("launch/doorbell_rung");
+        Ok(prepared?)
+    }
+
+    /// What is asked for, with everything decided that was left open.
+    pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
+        let defaults = self.config.defaults.limits();
+        let asked = asked.clone();
+        if asked.has_misplaced_arguments {
+            return Err(Error::InvalidRequest("a script takes no arguments: use a program".to_owned()));
+        }
+        let command = asked.command.checked()?;
+        let cwd = existing_directory(asked.current_dir.as_deref())?;
+        let timeout = match asked.timeout {
+            Timeout::Configured => defaults.timeout,
+            Timeout::None => None,
+            Timeout::After(limit) if limit.is_zero() => {
+                return Err(Error::InvalidRequest("a time limit of zero ends every job at once".to_owned()));
+            }
+            Timeout::After(limit) => Some(limit),
+        };
+        if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
+            return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
+        }
+        if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
+            self.check_config_is_trusted()?;
+            return Err(Error::NoSuchSink {
+                name: sink.clone(),
+                known: self.config.sink_names().into_iter().map(str::to_owned).collect(),
+            });
+        }
+        let failed = |error| DiskError::new("read", "/proc", error);
+        let launched_from = RunBy::this_machine().map_err(failed)?;
+        Ok(SpecFile {
+            schema: SpecFile::schema(),
+            id,
+            session: asked.session,
+            key: asked.key,
+            name: asked.name,
+            command,
+            cwd,
+            created_at_ms: clock::wall_millis(),
+            created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),
+            boot_id: launched_from.boot_id.clone(),
+            launched_from: Some(launched_from),
+            timeout_ms: timeout.map(as_millis),
+            grace_ms: as_millis(asked.grace.unwrap_or(defaults.grace)),
+            head_bytes: defaults.head_bytes,
+            tail_bytes: defaults.tail_bytes,
+            leftovers: asked.leftovers,
+            follow_up: asked.follow_up,
+            harness: asked.harness,
+            sink: asked.sink,
+        })
+    }
+
+    /// Makes the knowledge of the job survive a power cut: its spec, and the names that lead to it. Not the record,
+    /// whose content a power cut makes obsolete, and not the inbox entry: after a boot every job is observed.
+    pub(crate) fn make_durable(&self, directory: &Directory, written: &WrittenSpec) -> Result<(), DiskError> {
+        written.sync().map_err(|e| directory.error("sync", SPEC, e))?;
+        directory.sync()?;
+        self.home.jobs.sync()
+    }
+
+    /// Takes back a job whose supervisor could not be started.
+    pub(crate) fn withdraw(&self, prepared: &Prepared) {
+        // With the lock held nobody else can come to a conclusion about this job meanwhile.
+        let _lock = JobLock::try_take(&prepared.directory);
+        remove_files(&prepared.directory, &self.home.jobs, prepared.spec.id.as_str());
+        let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
+    }
+
+    /// Removes a job directory, the spec first: from then on there is no job.
+    pub(crate) fn remove_job_files(&self, id: JobId) {
+        match self.home.jobs.open_job(id) {
+            Ok(directory) => remove_files(&directory, &self.home.jobs, id.as_str()),
+            Err(_) => {
+                let _ = self.home.jobs.remove_directory(id.as_str());
+            }
+        }
+    }
+}
+
+/// Removes everything in `directory`, the spec first, and then its name in `parent`. Where another directory has that
+/// name by now, that one stays, because it is not empty.
+pub(crate) fn remove_files(directory: &Directory, parent: &Directory, name: &str) {
+    let named = [SPEC, SPEC_NEW].map(str::to_owned);
+    for file in named.into_iter().chain(directory.names().unwrap_or_default()) {
+        let _ = directory.remove_file(&file);
+    }
+    let _ = parent.remove_directory(name);
+}
+
+/// Writes everything that a supervisor needs into an empty directory, the spec last.
+pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, WrittenSpec), DiskError> {
+    let record = Record::create(directory)?;
+    crash_point("launch/record_made");
+    // Made here and not by the supervisor, so that the directory does not change any more while it is synced.
+    drop(directory.create(LOCK)?);
+    if let JobCommand::Script(text) = &spec.command {
+        let script = directory.create(SCRIPT)?;
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        write_all(&script, text.as_bytes())
+            .and_then(|()| write_all(&script, end.as_bytes()))
+            .map_err(|e| directory.error("write", SCRIPT, e))?;
+        crash_point("launch/script_written");
+    }
+    let written = spec.write(directory)?;
+    crash_point("launch/spec_written");
+    Ok((record, written))
+}
+
+/// The absolute path of the directory that is asked for; it need not exist.
+pub(crate) fn absolute_directory(cwd: Option<&Path>) -> Result<PathBuf> {
+    let asked = cwd.unwrap_or(Path::new("."));
+    let path = if asked.is_absolute() {
+        asked.to_owned()
+    } else {
+        let current = std::env::current_dir();
+        current.map_err(|source| Error::InvalidDirectory { path: asked.to_owned(), source })?.join(asked)
+    };
+    Ok(path.components().filter(|part| *part != std::path::Component::CurDir).collect())
+}
+
+fn existing_directory(cwd: Option<&Path>) -> Result<PathBuf> {
+    let path = absolute_directory(cwd)?;
+    let invalid = |source| Error::InvalidDirectory { path: cwd.unwrap_or(Path::new(".")).to_owned(), source };
+    let metadata = std::fs::metadata(&path).map_err(invalid)?;
+    if !metadata.is_dir() {
+        return Err(invalid(io::Error::from(io::ErrorKind::NotADirectory)));
+    }
+    if path.to_str().is_none() {
+        return Err(invalid(io::Error::new(io::ErrorKind::InvalidInput, "its path is not valid UTF-8")));
+    }
+    Ok(path)
+}

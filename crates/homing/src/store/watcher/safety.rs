@@ -1,0 +1,122 @@
+//! When a job has to be looked at again although the kernel reports nothing: while its supervisor is not known to be alive,
+//! and at the moment from which a job without a supervisor counts as never started. Reads records and `/proc`, and changes
+//! nothing.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use homing_core::JobId;
+use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::clock::{timespec, uptime};
+use homing_supervisor::{JobLock, Record, SpecFile};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+
+use crate::store::observe::start_deadline;
+
+/// The first pause before a job is looked at again, and the longest. A dying supervisor releases its lock within
+/// microseconds after its record was closed; one in another pid namespace is never seen, and so looked for for ever.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(5));
+
+/// A moment that never comes.
+const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// The jobs that have to be looked at again, and when.
+#[derive(Debug, Default)]
+pub(super) struct SafetyTimer {
+    due: HashMap<JobId, Due>,
+    /// A moment that the caller has set.
+    alarm: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// On the clock that does not jump ([`uptime`]).
+    at: Duration,
+    /// The next pause.
+    pause: Duration,
+}
+
+/// What the files of a job say about events to come.
+enum Expectation {
+    /// What happens next is reported.
+    Event,
+    /// Nothing need be reported before the job counts as never started.
+    Start { deadline: Duration },
+    /// The supervisor may be gone, and nothing be reported any more.
+    Nothing,
+}
+
+impl SafetyTimer {
+    /// Decides when a job is to be looked at again, by what its files say now. Its record is watched already.
+    pub(super) fn examine(&mut self, jobs: &Path, id: JobId) {
+        let pause = self.due.get(&id).map_or(PAUSES.0, |due| due.pause);
+        let now = uptime();
+        let due = match expectation(jobs, id) {
+            Expectation::Event => None,
+            Expectation::Start { deadline } if deadline > now => Some(Due { at: deadline, pause: PAUSES.0 }),
+            Expectation::Start { .. } | Expectation::Nothing => {
+                Some(Due { at: now + pause, pause: (pause * 2).min(PAUSES.1) })
+            }
+        };
+        match due {
+            Some(due) => self.due.insert(id, due),
+            None => self.due.remove(&id),
+        };
+    }
+
+    /// The jobs whose moment has come. [Examine](SafetyTimer::examine) them again.
+    pub(super) fn take_due(&self) -> Vec<JobId> {
+        let now = uptime();
+        self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn forget(&mut self, id: JobId) {
+        self.due.remove(&id);
+    }
+
+    pub(super) fn set_alarm(&mut self, at: Option<Duration>) {
+        self.alarm = at;
+    }
+
+    /// Sets the timer to the first moment, or stops it.
+    pub(super) fn set(&self, timer: &OwnedFd) {
+        let first = self.due.values().map(|due| due.at).chain(self.alarm).min();
+        // A time of zero would stop it too.
+        let at = first.map_or(NEVER, |at| timespec(at.max(Duration::from_nanos(1))));
+        let once = Itimerspec { it_interval: NEVER, it_value: at };
+        // Setting it also takes back that it is readable. It can fail only for arguments that it does not have here.
+        let _ = timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &once);
+    }
+}
+
+/// A timer that is not set yet, on the clock that goes on while the machine sleeps (timerfd_create(2)).
+pub(super) fn timer() -> rustix::io::Result<OwnedFd> {
+    timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+}
+
+fn expectation(jobs: &Path, id: JobId) -> Expectation {
+    let Ok(directory) = Directory::open(&jobs.join(id.as_str())) else { return Expectation::Event };
+    let Some(content) = Record::open_to_read(&directory).ok().flatten().and_then(|record| record.read().ok())
+    else {
+        return Expectation::Nothing;
+    };
+    match (content.started.into_valid(), content.finished.into_valid()) {
+        (_, Some(_)) => Expectation::Event,
+        // Its record is still open then, and will be reported when it is closed: it was watched before this look.
+        (Some(started), None) if started.supervisor.is_running() && is_held(&directory) => Expectation::Event,
+        (Some(_), None) => Expectation::Nothing,
+        (None, None) => match SpecFile::read(&directory) {
+            Ok(Some(spec)) => Expectation::Start { deadline: start_deadline(&spec) },
+            Ok(None) | Err(_) => Expectation::Nothing,
+        },
+    }
+}
+
+/// Whether somebody looks after the job in this directory. In a copy of a home nobody does, and nothing is reported there.
+fn is_held(directory: &Directory) -> bool {
+    JobLock::is_held(directory).unwrap_or(true)
+}
