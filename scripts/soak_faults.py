@@ -1,7 +1,7 @@
-"""The faults that `scripts/soak` does to a home under load, one after the other, in an order that a seed decides.
+"""The faults that `scripts/soak` injects into a home under load, one after the other. A seed decides the order.
 
-Each draws the same number of random values whatever it finds, so that a seed stands for one order of faults. What is
-stopped, limited or locked is let go again after a moment. No process is signalled that does not belong to the home.
+Each fault draws the same number of random values in every case, so that a seed determines the order of the faults. Whatever is
+stopped, limited or locked is released after a short time. Only processes of the home are signalled.
 """
 
 import os
@@ -36,7 +36,7 @@ LEDGER = ("ledger.db", "ledger.db-wal", "ledger.db-shm")
 
 
 class Faults:
-    """Does faults to a home, and remembers what they excuse."""
+    """Injects faults into a home and stores which outcomes they explain."""
 
     def __init__(self, home, launches):
         self.home = home
@@ -45,25 +45,25 @@ class Faults:
         # Jobs whose supervisor was killed: they may be lost. Jobs whose directory was removed: they may be unknown.
         self.killed = set()
         self.removed = set()
-        # Jobs in whose directory something was planted: they may not start.
+        # Jobs whose directory contains a foreign file: they may not start.
         self.planted = set()
         self.undoes = []
         self.copy = home.parent / "older-ledger.db"
 
     def next(self, rng):
-        """Draws a fault: how long to wait before it, its name, and three numbers that decide its details."""
+        """Draws a fault: the pause before it, its name, and three numbers that decide its details."""
         chosen = os.environ.get("SOAK_FAULTS", ",".join(WEIGHTS)).split(",")
         name = rng.choices(chosen, [WEIGHTS[name] for name in chosen])[0]
         return rng.random() * 0.2, name, [rng.random() for _ in range(3)]
 
     def do(self, name, dice):
-        """Does it, where there is something to do it to."""
+        """Injects a fault, if it has a target."""
         self.undo()
         if getattr(self, name)(*dice):
             self.done[name] += 1
 
     def undo(self, everything=False):
-        """Takes back what was to last for a moment, and is due."""
+        """Undoes the temporary faults that are due."""
         now = time.monotonic()
         due = [undo for at, undo in self.undoes if everything or at <= now]
         self.undoes = [(at, undo) for at, undo in self.undoes if not everything and at > now]
@@ -79,7 +79,7 @@ class Faults:
         pid, job = pick(supervisors(self.home), which) or (None, None)
         if pid is None:
             return False
-        # Noted first: it may be recovered at once.
+        # Stored first: the job may be recovered at once.
         self.killed.add(job)
         return send(pid, self.home, signal.SIGKILL)
 
@@ -100,7 +100,7 @@ class Faults:
         return send(pid, self.home, signal.SIGSTOP)
 
     def exhaust_descriptors(self, which, how_long, whom):
-        """Lets a monitor, or now and then a supervisor, open nothing for a while."""
+        """Keeps a monitor, or sometimes a supervisor, from opening files for a while."""
         pids = [pid for pid, _ in supervisors(self.home)] if whom < 0.3 else list(processes(self.home, *MONITORS))
         pid = pick(pids, which)
         if pid is None:
@@ -126,7 +126,7 @@ class Faults:
     # ---- files of a job
 
     def remove_directory(self, which, how, _):
-        """Removes the directory of a running job, or renames it away and removes it there later."""
+        """Removes the directory of a running job, or renames it and removes it later."""
         _, job = pick(supervisors(self.home), which) or (None, None)
         directory = self.home / "jobs" / str(job)
         if job is None:
@@ -140,7 +140,7 @@ class Faults:
             directory.rename(away)
         except OSError:
             return False
-        # Not by ignore_errors alone: a job that writes makes files while they are removed.
+        # Removed later again: a job that writes creates files during the removal.
         self.later(0.5, lambda: shutil.rmtree(away, ignore_errors=True))
         return True
 
@@ -149,7 +149,7 @@ class Faults:
         return job is not None and unlink(self.home / "jobs" / job / "lock")
 
     def plant_in_job(self, which, what, where):
-        """Puts something that is no regular file where a job's file belongs."""
+        """Creates something other than a regular file under the name of a job's file."""
         _, job = pick(supervisors(self.home), which) or (None, None)
         if job is None:
             return False
@@ -161,7 +161,7 @@ class Faults:
         return self.plant(path, what)
 
     def plant_in_inbox(self, which, what, where):
-        """Puts something into the inbox: under the name of a running job, of no job, or under no id at all."""
+        """Creates a foreign entry in the inbox: under the id of a running job, an unknown id, or a name that is not an id."""
         _, job = pick(supervisors(self.home), which) or (None, None)
         names = (job, f"{int(which * 16**12):012x}", "foreign")
         name = names[int(where * 3)]
@@ -182,7 +182,7 @@ class Faults:
     # ---- the ledger and the home
 
     def lock_ledger(self, how_long, *_):
-        """Holds the ledger's write lock."""
+        """Holds the write lock of the ledger."""
         try:
             ledger = sqlite3.connect(self.home / "ledger.db", timeout=0, check_same_thread=False, isolation_level=None)
             ledger.execute("BEGIN IMMEDIATE")
@@ -192,7 +192,7 @@ class Faults:
         return True
 
     def copy_ledger(self, *_):
-        """Keeps a copy, to come back to later."""
+        """Copies the ledger, to restore the copy later."""
         try:
             source = sqlite3.connect(f"file:{self.home}/ledger.db?mode=ro", uri=True, timeout=0)
             copy = sqlite3.connect(self.copy)
@@ -204,7 +204,7 @@ class Faults:
         return True
 
     def restore_ledger(self, *_):
-        """Puts the older copy in place, as a backup program would."""
+        """Replaces the ledger by the older copy, as a backup program does."""
         if not self.copy.exists():
             return False
         new = self.home.parent / "restored-ledger.db"
@@ -219,7 +219,7 @@ class Faults:
         return any([unlink(self.home / name) for name in LEDGER])
 
     def rename_home(self, how_long, *_):
-        """Renames the home away for a moment. Nothing is launched meanwhile: a launch would make a new one."""
+        """Renames the home for a moment. Launches are paused, because a launch would create a new home."""
         with self.launches.paused():
             self.undo(everything=True)
             away = self.home.parent / "renamed-home"
@@ -232,7 +232,7 @@ class Faults:
 
 
 def pick(things, which):
-    """The thing at this fraction of a list; `None` where there is none."""
+    """The element at this fraction of a list; `None` if the list is empty."""
     return things[int(which * len(things))] if things else None
 
 
@@ -263,7 +263,7 @@ def belongs(pid, home):
 
 
 def processes(home, *arguments):
-    """The live processes of this home, or those of them that have one of these first arguments."""
+    """The live processes of this home; with `arguments`, only those with one of these first arguments."""
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -274,13 +274,13 @@ def processes(home, *arguments):
 
 
 def supervisors(home):
-    """The supervisors of this home and their jobs, in the order of the jobs' ids."""
+    """The supervisors of this home and their jobs, ordered by job id."""
     found = [(pid, command_line(pid)[2:3]) for pid in processes(home, b"__supervise")]
     return sorted(((pid, os.fsdecode(path[0]).rsplit("/", 1)[-1]) for pid, path in found if path), key=lambda x: x[1])
 
 
 def send(pid, home, number):
-    """Signals it, if it still is of this home: the handle keeps the pid from becoming a stranger's meanwhile."""
+    """Signals a process if it still belongs to this home. The handle prevents signalling another process with a reused pid."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

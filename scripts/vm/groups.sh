@@ -1,12 +1,12 @@
 #!/bin/bash
-# Runs in the virtual machine: the tests of trees, limits and kills, with control groups of version 2 that are delegated, as
-# root and as an ordinary user. Then no group of a job may be left.
+# Runs in the virtual machine: tests of process trees, timeouts and kills with delegated control groups of version 2, as root and
+# as an ordinary user. Afterwards no group of a job may be left.
 set -u
 . /mnt/settings
 failed=0
 groups=/sys/fs/cgroup
 
-# The test programs, and every folder above them, so that an ordinary user gets there too.
+# Make the test programs and all directories above them accessible for an ordinary user.
 folder=$TESTS
 while [ "$folder" != / ]; do
     chmod a+rx "$folder"
@@ -17,7 +17,7 @@ run() {
     echo "-- as $1: ${*:2}"
     case $1 in
     root) HOMING_CGROUP=$groups/root-tests "${@:2}" ;;
-    # In a group that belongs to the user, as a user manager's scope does: it is found without being named.
+    # In a group that belongs to the user, like a scope of the user's manager: homing finds it by itself.
     user)
         (
             echo "$BASHPID" > $groups/user-tests/cgroup.procs

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs in the virtual machine, with a disk: looks whether every job that was launched before the power was cut is known and
-# none ran twice, and launches more, beside a monitor that delivers and a loop that prunes, until the power is cut again.
-#   /mnt/launched    "NUMBER ID" of every launch that returned, from the console: that is how the outside knows them
+# Runs in the virtual machine, with a disk: checks that every job that was launched before the power cut is known and that none ran
+# twice. Then launches more, beside a monitor that delivers and a loop that prunes, until the power is cut again.
+#   /mnt/launched    "NUMBER ID" of every launch that returned, as read from the console
 #   /mnt/last        exists in the last round: everything is delivered, and nothing is launched
 set -u
 . /mnt/settings
@@ -14,14 +14,14 @@ fail() {
 
 cat > /run/test/deliver <<'D'
 #!/bin/bash
-# Notes the jobs of a wake for good before it is acknowledged.
-grep -o '{"schema":"homing.job/1","id":"[0-9a-f]*' | sed 's/.*"//' > "/disk/told/$HOMING_WAKE.new"
-sync "/disk/told/$HOMING_WAKE.new"
-mv "/disk/told/$HOMING_WAKE.new" "/disk/told/$HOMING_WAKE"
-sync /disk/told
+# Stores the jobs of a wake durably before it is acknowledged.
+grep -o '{"schema":"homing.job/1","id":"[0-9a-f]*' | sed 's/.*"//' > "/disk/delivered/$HOMING_WAKE.new"
+sync "/disk/delivered/$HOMING_WAKE.new"
+mv "/disk/delivered/$HOMING_WAKE.new" "/disk/delivered/$HOMING_WAKE"
+sync /disk/delivered
 D
 chmod +x /run/test/deliver
-mkdir -p /disk/ran /disk/told
+mkdir -p /disk/ran /disk/delivered
 
 jobs() { "$HOMING" list --limit 0 --json | sed 's/{"schema":"homing.job/\n&/g' | grep '^{"schema'; }
 
@@ -29,8 +29,8 @@ if [ -e /mnt/last ]; then
     "$HOMING" monitor --once --command /run/test/deliver 2> /run/test/log || fail "the monitor: $(cat /run/test/log)"
 fi
 jobs > /run/test/jobs
-grep -q '"state":"\(running\|starting\)"' /run/test/jobs && fail "a job still runs: $(grep -m1 '"state":"\(running\|starting\)"' /run/test/jobs)"
-cat /disk/told/w_* 2>/dev/null | sort -u > /run/test/told
+grep -q '"state":"\(running\|starting\)"' /run/test/jobs && fail "a job is still running: $(grep -m1 '"state":"\(running\|starting\)"' /run/test/jobs)"
+cat /disk/delivered/w_* 2>/dev/null | sort -u > /run/test/delivered
 ended=0 lost=0 pruned=0
 while read -r number id; do
     job=$(grep "\"id\":\"$id\"" /run/test/jobs)
@@ -40,17 +40,17 @@ while read -r number id; do
         [ "$(wc -l < "/disk/ran/$id")" = 1 ] || fail "job $id ran $(wc -l < "/disk/ran/$id") times"
         ;;
     *'"reason":"reboot"'*) lost=$((lost + 1)) ;;
-    # Only what was told goes.
+    # Only delivered jobs may be pruned.
     '')
-        grep -q "$id" /run/test/told || fail "job $id is not known"
+        grep -q "$id" /run/test/delivered || fail "job $id is not known"
         pruned=$((pruned + 1))
         ;;
     *) fail "job $id, number $number: $job" ;;
     esac
-    [ ! -e /mnt/last ] || grep -q "$id" /run/test/told || fail "nobody was told of job $id"
+    [ ! -e /mnt/last ] || grep -q "$id" /run/test/delivered || fail "job $id was not delivered"
 done < /mnt/launched
 for file in $(find /disk/ran -type f -size +2c); do fail "a job ran twice: $file: $(cat "$file")"; done
-echo "known after a power cut: $ended with their exit status, $lost lost, $pruned told and pruned"
+echo "known after a power cut: $ended with their exit status, $lost lost, $pruned delivered and pruned"
 [ $failed = 0 ] || exit 1
 [ ! -e /mnt/last ] || exit 0
 
@@ -64,5 +64,5 @@ for round in $(seq 150); do
     [ $((number % 5)) != 0 ] || sleep 0.$((RANDOM % 5))
 done
 sync
-echo "it went on for too long"
+echo "the power was not cut in time"
 exit 1

@@ -20,7 +20,7 @@ useradd -m -u 1502 -s /bin/bash passing
 loginctl enable-linger lasting
 until [ -S /run/user/1501/systemd/private ]; do sleep 0.1; done
 
-# What a launcher does: it launches a job that ends with 5 once its gate is unlocked, and then stays or goes.
+# The launcher: launches a job that exits with 5 when its gate is unlocked, then stays or exits.
 cat > /run/test/launcher <<'L'
 #!/bin/bash
 cd /
@@ -35,7 +35,7 @@ user_manager() { as lasting env XDG_RUNTIME_DIR=/run/user/1501 "$@"; }
 # homing NAME USER ARGUMENT...
 homing() { as "$2" env HOMING_HOME="/run/test/$1/home" "$HOMING" "${@:3}"; }
 wait_for() { homing "$1" "$2" wait "$3" > /dev/null; }
-# begin NAME USER: a folder for that user's jobs, and a locked gate.
+# begin NAME USER: creates a directory for that user's jobs and a locked gate.
 begin() {
     echo "-- $1 ($SECONDS s)"
     mkdir "/run/test/$1"
@@ -44,7 +44,7 @@ begin() {
     exec 9< "/run/test/$1/gate"
     flock 9
 }
-# The last job that was launched there, once there are so many.
+# The last job that was launched there, when this number of jobs exists.
 job() {
     until [ "$(wc -l < "/run/test/$1/ids")" -ge "${2:-1}" ]; do sleep 0.1; done
     tail -1 "/run/test/$1/ids"
@@ -52,13 +52,13 @@ job() {
 state() { homing "$1" "$2" show "$3" --json; }
 group_of() { cat "/proc/$(state "$@" | sed 's/.*"pid": *\([0-9]*\).*/\1/')/cgroup"; }
 
-# outlives NAME USER JOB: it has a scope of its own, a group in it, and ends as it should once its launcher is gone.
+# outlives NAME USER JOB: the job has its own scope with a group in it, and ends as expected after its launcher has gone.
 outlives() {
     local group
     group=$(group_of "$@")
     case $group in
     *"/homing-$3.scope/homing-$3") ;;
-    *) fail "$1: the job has no scope of its own: $group" ;;
+    *) fail "$1: the job is not in its own scope: $group" ;;
     esac
     exec 9<&-
     wait_for "$@"
@@ -66,7 +66,7 @@ outlives() {
     [ ! -s /run/test/$1/errors ] || fail "$1: unexpected: $(cat /run/test/$1/errors)"
 }
 
-# What systemd-run is to start.
+# The command for systemd-run.
 launcher() { echo /run/test/launcher "$1" "$HOMING" "${2:-stay}"; }
 
 begin user-service lasting
@@ -93,17 +93,17 @@ id=$(job service-of-passing)
 systemctl stop chat-of-passing
 wait_for service-of-passing passing "$id"
 state service-of-passing passing "$id" | grep -q '"reason":"service_manager"' || fail "$(state service-of-passing passing "$id")"
-# That this would happen is said once, at the first launch.
+# The first launch, and only the first, warns about this.
 systemd-run -q --unit=chat-of-passing-2 --uid=passing $(launcher service-of-passing leave)
 id=$(job service-of-passing 2)
 [ "$(grep -c 'launched from chat-of-passing.service end when it stops' /run/test/service-of-passing/errors)" = 1 ] &&
     [ "$(grep -c 'end when it stops' /run/test/service-of-passing/errors)" = 1 ] ||
-    fail "not said once: $(cat /run/test/service-of-passing/errors)"
+    fail "the warning was not printed exactly once: $(cat /run/test/service-of-passing/errors)"
 systemd-run -q --wait --pipe --uid=passing -E HOMING_HOME=/run/test/service-of-passing/home "$HOMING" doctor > /run/test/doctor
 grep -q 'KillMode=process' /run/test/doctor || fail "homing doctor does not explain it: $(cat /run/test/doctor)"
 
-# Whether what runs in a login session ends with it is for the administrator to say; homing's own jobs stay in both cases
-# where the user lingers.
+# The administrator decides whether processes of a login session end with it. If the user lingers, homing's jobs stay in both
+# cases.
 kill_user_processes() {
     mkdir -p /etc/systemd/logind.conf.d
     printf '[Login]\nKillUserProcesses=%s\nUserStopDelaySec=0\n' "$1" > /etc/systemd/logind.conf.d/test.conf
@@ -132,7 +132,7 @@ begin storm lasting
 user_manager systemd-run -q --user --unit=storm -p Restart=always -p RestartSec=0 -p StartLimitIntervalSec=0 $(launcher storm)
 for round in 1 2 3 4 5; do
     job storm "$round" > /dev/null
-    # Now in the middle of a launch, now after it.
+    # Sometimes during a launch, sometimes after it.
     [ $((round % 2)) = 0 ] || user_manager systemctl --user kill -s KILL storm
     user_manager systemctl --user restart storm
 done

@@ -1,10 +1,10 @@
 """Builds the wheel: first the `homing` program, then the extension, which maturin puts into one wheel with it.
 
-The program is linked static (`.cargo/config.toml`); an extension cannot be, so it is built without these flags, and in a
-directory of its own. Settings, as `pip wheel --config-settings profile=wheel-test` passes them:
+The program is linked statically (`.cargo/config.toml`). An extension cannot be, so it is built without these flags and in a
+separate directory. Settings, as `pip wheel --config-settings profile=wheel-test` passes them:
 
-    profile     the profile of the extension, `wheel` unless told otherwise
-    program     a `homing` program that was built already
+    profile     the profile of the extension; default `wheel`
+    program     an existing `homing` program; by default it is built
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
-    raise SystemExit("homing: there is no source distribution: build the wheel, with `pip wheel ./crates/python`")
+    raise SystemExit("homing: no source distribution is available; build the wheel with `pip wheel ./crates/python`")
 
 
 def _prepare(config_settings: dict[str, Any] | None) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _prepare(config_settings: dict[str, Any] | None) -> dict[str, Any]:
     _take_program(settings.pop("program", None), target)
     arguments = ["--profile", settings.pop("profile", "wheel"), "--locked", "--target-dir", str(target / "python")]
     settings["build-args"] = [*_words(settings.get("build-args")), *arguments]
-    # Empty, and in force: it takes the place of the flags for static linking.
+    # An empty value replaces the flags for static linking.
     os.environ["CARGO_ENCODED_RUSTFLAGS"] = ""
     os.environ.pop("RUSTFLAGS", None)
     return settings
@@ -66,7 +66,7 @@ def _prepare(config_settings: dict[str, Any] | None) -> dict[str, Any]:
 def _take_program(program: str | None, target: Path) -> None:
     if program is None:
         command = ["cargo", "build", "--release", "--locked", "--package", "homing-cli", "--bin", "homing"]
-        # Where cargo puts it depends on the target; what it says is true.
+        # The path depends on the target, so it is read from the messages of cargo.
         command += ["--message-format=json-render-diagnostics", "--target-dir", str(target)]
         built = subprocess.run(command, cwd=WORKSPACE, stdout=subprocess.PIPE, text=True, check=True)
         program = _executable_in(built.stdout)

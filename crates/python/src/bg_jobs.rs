@@ -1,4 +1,4 @@
-//! What `homing.bg_jobs` needs: jobs as the dictionaries that its callers know, and the intake of finished ones.
+//! Functions for `homing.bg_jobs`: jobs as the dictionaries of its interface, and the import of finished jobs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::errors::Result;
 use crate::home::Home;
 
-/// The exit code of a job that has none of its own.
+/// Exit code of a job that did not exit by itself.
 const NO_EXIT_CODE: i32 = -1;
 
 /// A script to launch.
@@ -26,7 +26,8 @@ pub(crate) struct Script {
     timeout_ms: Option<u64>,
 }
 
-/// Launches a script for a session of the host's own: it belongs to no agent harness, whatever the environment says.
+/// Launches a script for a session of the host. It does not belong to an agent harness, whatever the environment
+/// says.
 #[pyfunction]
 pub(crate) fn bg_launch<'py>(py: Python<'py>, home: &Home, script: Script) -> Result<Bound<'py, PyDict>> {
     let limit =
@@ -40,8 +41,8 @@ pub(crate) fn bg_launch<'py>(py: Python<'py>, home: &Home, script: Script) -> Re
     Ok(record(py, &home.homing, &job)?)
 }
 
-/// The records of all jobs, or those of one session, in the order of launch; with `due`, only of those that are over
-/// and whose session is to be told.
+/// The records of all jobs, or those of one session, in the order of launch; with `due`, only of finished jobs with a
+/// pending follow-up.
 #[pyfunction]
 #[pyo3(signature = (home, *, session=None, due=false))]
 pub(crate) fn bg_records<'py>(
@@ -75,7 +76,7 @@ pub(crate) fn bg_record<'py>(py: Python<'py>, home: &Home, id: &str) -> Result<B
     Ok(record(py, &home.homing, &job)?)
 }
 
-/// A job that is over and that something else ran.
+/// A finished job that another program ran.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Finished {
@@ -87,12 +88,12 @@ pub(crate) struct Finished {
     started_at: f64,
     ended_at: f64,
     max_runtime_s: Option<f64>,
-    /// As in an outcome of the document `homing.job/1`, where there is a code.
+    /// Exit code as in the document `homing.job/1`, if there is one.
     exit_code: Option<i32>,
     timed_out: bool,
     killed: bool,
     log_path: Option<PathBuf>,
-    told: bool,
+    acknowledged: bool,
 }
 
 impl Finished {
@@ -106,7 +107,7 @@ impl Finished {
         Ok(FinishedJob {
             id: self.id.parse()?,
             session: self.session_id.parse()?,
-            // It ran: whether it can be run does not matter any more.
+            // It ran already, so the command need not be valid.
             command: JobCommand::Script(self.command),
             cwd: self.cwd,
             pid: self.pid,
@@ -115,12 +116,12 @@ impl Finished {
             outcome,
             timeout: self.max_runtime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             output: self.log_path,
-            told: self.told,
+            told: self.acknowledged,
         })
     }
 }
 
-/// Takes in jobs that are over; answers the ids of those that are new.
+/// Imports finished jobs. Returns the ids of the new ones.
 #[pyfunction]
 pub(crate) fn bg_import(py: Python<'_>, home: &Home, jobs: Vec<Finished>) -> Result<Vec<String>> {
     let jobs = jobs.into_iter().map(Finished::into_job).collect::<Result<Vec<_>>>()?;
@@ -166,7 +167,7 @@ fn status(outcome: Option<&Outcome>) -> &'static str {
     }
 }
 
-/// The code of the job's own, as a shell tells it; that of a signal is 128 and its number.
+/// The exit code as a shell reports it; 128 plus the number for a signal.
 fn exit_code(outcome: &Outcome) -> i32 {
     match outcome {
         Outcome::Exited { exit_code } => *exit_code,
@@ -177,7 +178,7 @@ fn exit_code(outcome: &Outcome) -> i32 {
     }
 }
 
-/// In seconds: whole ones as an integer, as callers give them.
+/// Sets the limit in seconds; as an integer if it is a whole number.
 fn set_limit(record: &Bound<'_, PyDict>, limit: Option<Duration>) -> PyResult<()> {
     match limit {
         Some(limit) if limit.subsec_nanos() == 0 => record.set_item("max_runtime_s", limit.as_secs()),
@@ -187,7 +188,7 @@ fn set_limit(record: &Bound<'_, PyDict>, limit: Option<Duration>) -> PyResult<()
 }
 
 fn is_followed_up(job: &Job) -> bool {
-    // Of a running job too: where its follow-up was dropped, nobody will be told.
+    // True for a running job too, if its follow-up was dropped.
     job.state.name() == StateName::Finished && !job.follow_up.state.is_open()
         || job.follow_up.state == FollowUpState::Suppressed
 }

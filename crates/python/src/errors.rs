@@ -7,7 +7,7 @@ use homing::core::{CommandError, IdError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// Shorthand for what functions of this module return.
+/// The result type of this crate.
 pub(crate) type Result<T> = std::result::Result<T, Failed>;
 
 /// Why a call failed.
@@ -43,7 +43,7 @@ impl From<Failed> for PyErr {
     }
 }
 
-/// The exception that `homing.errors` has for an error.
+/// Converts an error to the exception of `homing.errors`.
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let errno = match error {
         Error::InvalidDirectory { source, .. } => source.raw_os_error(),
@@ -59,20 +59,20 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     Ok(PyErr::from_value(value))
 }
 
-/// What the caller can do, in Python's words where the library's own hint names commands and options.
+/// What the caller can do. Replaces hints of the library that name commands and options by Python functions.
 fn hint(error: &Error) -> Option<String> {
     let hint = match error {
-        Error::NoSuchJob(_) => "Homing.list() returns the jobs there are",
+        Error::NoSuchJob(_) => "Homing.list() returns all jobs",
         Error::InvalidId(IdError::NotAJobId(_)) => {
-            "a job is named by its 12-character id or the beginning of it; Homing.list() returns them"
+            "name a job by its 12-character id or a unique prefix of it; Homing.list() returns all jobs"
         }
         Error::InvalidCommand(CommandError::Empty) => "give a script, such as \"sleep 5; echo done\"",
         Error::InvalidDirectory { .. } => "name an existing directory as cwd",
         Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
-            "the disk is full: Homing.prune() removes old jobs"
+            "the disk is full: Homing.prune() deletes old jobs"
         }
         Error::Ledger { source, .. } if is_full(source) => {
-            "the disk is full: Homing.prune() removes old jobs"
+            "the disk is full: Homing.prune() deletes old jobs"
         }
         Error::NoSupervisorProgram { .. } => {
             "install the package homing, or name the program with Homing(program=...) or HOMING_SUPERVISOR"
@@ -82,7 +82,7 @@ fn hint(error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// Whether SQLite found no room.
+/// Whether SQLite reports a full disk.
 fn is_full(error: &impl std::fmt::Display) -> bool {
     error.to_string().contains("disk is full")
 }

@@ -1,4 +1,4 @@
-//! Following the output of a job.
+//! Follows the output of a job.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,14 @@ use pyo3::types::PyBytes;
 use crate::errors::Result;
 use crate::interruption::until_readable;
 
-/// An offset, the bytes from there on, and the text of the lines that are complete with them.
+/// An offset, the bytes from there on, and the text of the lines that they complete.
 type Piece<'py> = (u64, Bound<'py, PyBytes>, String);
 
 /// The output of a job as it is written.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Follower {
     state: Mutex<State>,
-    /// Of its own, so that it can be waited for while the state is free.
+    /// A separate descriptor, so that a caller can wait for it without locking the state.
     descriptor: Option<OwnedFd>,
 }
 
@@ -35,7 +35,7 @@ impl Follower {
         Follower { state: Mutex::new(state), descriptor }
     }
 
-    /// What is there by now, and whether more may come.
+    /// The output so far, and whether more may follow.
     fn take<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
         let (chunk, text, goes_on) = py.detach(|| {
             let State { follower, text } = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl Follower {
                     (chunk, text, true)
                 }
                 Followed::NothingYet => (OutputChunk::default(), String::new(), true),
-                // What is over stays over, and has a rest only once.
+                // The rest of the text is returned once; later calls return nothing.
                 Followed::Over => {
                     (OutputChunk { offset: text.next(), bytes: Vec::new() }, text.finish(), false)
                 }
@@ -59,13 +59,13 @@ impl Follower {
 
 #[pymethods]
 impl Follower {
-    /// Readable when there may be more; `None` where the kernel has no watch left.
+    /// Readable when there may be more output; `None` if the kernel has no watch left.
     fn fileno(&self) -> Option<i32> {
         self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// The next piece; `None` when the job is over and all of it was returned. Waits without the interpreter's lock; a
-    /// signal handler that raises ends the wait.
+    /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter
+    /// lock. A signal handler that raises ends the wait.
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<Piece<'py>>> {
         loop {
             match self.take(py)? {
@@ -75,7 +75,7 @@ impl Follower {
         }
     }
 
-    /// What is there by now, and whether more may come.
+    /// The output so far, and whether more may follow.
     fn next_now<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
         self.take(py)
     }

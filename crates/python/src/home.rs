@@ -1,4 +1,4 @@
-//! An open home, as Python sees it. Jobs are documents (`homing.job/1`) in form of dictionaries.
+//! An open home for Python. Jobs are `homing.job/1` documents as dictionaries.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::launch::Request;
 use crate::wakes::WakeFeed;
 use crate::watch::{DeliveryHold, Watch};
 
-/// Where settings come from: a file, or with `False` from nowhere.
+/// Source of the settings: a file, or the defaults with `False`.
 #[derive(FromPyObject)]
 pub(crate) enum Settings {
     None(#[allow(dead_code, reason = "only its type matters")] bool),
@@ -57,19 +57,19 @@ impl Home {
         }
         let homing = options.open()?;
         if let Some(refusal) = homing.config_refusal() {
-            let warning = format!("{refusal}; defaults are used, and nobody is woken ({})", refusal.hint);
+            let warning = format!("{refusal}; defaults are used, and no session is woken ({})", refusal.hint);
             py.import("warnings")?.call_method1("warn", (warning,))?;
         }
         Ok(Home { homing: Arc::new(homing) })
     }
 
-    /// Where it is.
+    /// Path of the home.
     #[getter]
     fn path(&self) -> PathBuf {
         self.homing.home_path().to_owned()
     }
 
-    /// Where the files of a job are, as long as it is kept.
+    /// Directory of a job, until the job is pruned.
     fn job_path(&self, id: &str) -> Result<PathBuf> {
         Ok(self.homing.job_path(id.parse()?))
     }
@@ -123,19 +123,19 @@ impl Home {
     }
 
     fn acknowledge<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        settled(py, &ids, |ids| self.homing.acknowledge(ids))
+        changed(py, &ids, |ids| self.homing.acknowledge(ids))
     }
 
     fn retry<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        settled(py, &ids, |ids| self.homing.retry(ids))
+        changed(py, &ids, |ids| self.homing.retry(ids))
     }
 
     fn drop_follow_ups<'py>(&self, py: Python<'py>, ids: Vec<String>) -> Result<Bound<'py, PyAny>> {
-        settled(py, &ids, |ids| self.homing.drop_follow_ups(ids))
+        changed(py, &ids, |ids| self.homing.drop_follow_ups(ids))
     }
 
-    /// Waits until jobs are over. Answers whether that came, and the jobs.
-    #[expect(clippy::too_many_arguments, reason = "in Python they have names")]
+    /// Waits until jobs have finished. Returns whether they have, and the jobs.
+    #[expect(clippy::too_many_arguments, reason = "Python passes them by name")]
     #[pyo3(signature = (ids, *, any=false, timeout_ms=None, acknowledge=None))]
     fn wait<'py>(
         &self,
@@ -161,10 +161,10 @@ impl Home {
         });
         let read: Vec<JobId> = read.map(|(id, _)| *id).collect();
         if !read.is_empty() {
-            let told = py.detach(|| self.homing.acknowledge(&read))?;
+            let acknowledged = py.detach(|| self.homing.acknowledge(&read))?;
             for job in &mut waited.jobs {
-                if let Some(told) = told.iter().find(|told| told.id == job.id) {
-                    *job = told.clone();
+                if let Some(now) = acknowledged.iter().find(|now| now.id == job.id) {
+                    *job = now.clone();
                 }
             }
         }
@@ -172,7 +172,7 @@ impl Home {
         Ok((waited.satisfied, documents(py, &waited.jobs)?))
     }
 
-    /// Holds back the wakes of jobs whose results the caller is about to read in the name of their session.
+    /// Holds delivery of jobs whose results the caller is about to read for their session.
     #[pyo3(signature = (ids, acknowledge=None))]
     fn hold_delivery(
         &self,
@@ -186,13 +186,13 @@ impl Home {
         ))
     }
 
-    /// Whether a job is over.
+    /// Whether a job has finished.
     fn is_finished(&self, py: Python<'_>, id: &str) -> Result<bool> {
         let id = id.parse()?;
         Ok(py.detach(|| self.homing.is_finished(id))?)
     }
 
-    /// A watch for event loops; `None` where the kernel has none to give.
+    /// A watch for event loops; `None` if the kernel has no watch left.
     fn watch(&self) -> Option<Watch> {
         self.homing.watch().ok().map(Watch::new)
     }
@@ -206,7 +206,7 @@ impl Home {
         document(py, &killed[0])
     }
 
-    /// At most `limit` bytes of output from the first kept offset at or behind `start`: that offset, and the bytes.
+    /// At most `limit` bytes of output from the first kept offset at or after `start`: that offset, and the bytes.
     fn output<'py>(
         &self,
         py: Python<'py>,
@@ -225,31 +225,31 @@ impl Home {
         Ok(Follower::new(py.detach(|| self.homing.follow_owned(id, start))?, start))
     }
 
-    /// The offset behind the last byte of output.
+    /// The offset after the last byte of output.
     fn output_end(&self, py: Python<'_>, id: &str) -> Result<u64> {
         let id = id.parse()?;
         Ok(py.detach(|| self.homing.output_end(id))?)
     }
 
-    /// What the agent reads about a job.
+    /// The text for the agent about a job.
     fn result_text(&self, py: Python<'_>, id: &str) -> Result<String> {
         let id = id.parse()?;
         Ok(py.detach(|| self.homing.result_text(id))?)
     }
 
-    /// Output as text: without terminal control codes, and of a progress bar only its last state.
+    /// Output as text, without terminal control codes and with only the last state of a progress bar.
     #[staticmethod]
     fn clean(py: Python<'_>, output: &[u8]) -> String {
         py.detach(|| clean(output))
     }
 
-    /// The ids of the jobs that were removed.
+    /// Prunes jobs. Returns the ids of the removed jobs.
     fn prune(&self, py: Python<'_>, older_than_ms: u64) -> Result<Vec<String>> {
         let report = py.detach(|| self.homing.prune(Duration::from_millis(older_than_ms)))?;
         Ok(report.removed.iter().map(JobId::to_string).collect())
     }
 
-    /// The ids of the jobs that were recovered, and those that cannot be, with the reason.
+    /// Recovers jobs. Returns the ids of recovered jobs, and of those that cannot be recovered with the reason.
     fn recover(&self, py: Python<'_>, assume_gone: bool) -> Result<Recovered> {
         let options = RecoverOptions { assume_gone };
         let report = py.detach(|| self.homing.recover(options))?;
@@ -263,12 +263,12 @@ impl Home {
         Ok(pythonize(py, &checks).map_err(PyErr::from)?)
     }
 
-    /// The process id of the active monitor, 0 where it is not known.
+    /// The process id of the active monitor, 0 if it is unknown.
     fn active_monitor(&self) -> Result<Option<u32>> {
         Ok(self.homing.active_monitor()?)
     }
 
-    /// Becomes the monitor of this home, and hands over wakes of sessions that fit the pattern.
+    /// Becomes the monitor of this home and delivers wakes of sessions that match the pattern.
     fn wakes(&self, sessions: &str, timeout_ms: u64) -> Result<WakeFeed> {
         WakeFeed::start(&self.homing, sessions, Duration::from_millis(timeout_ms))
     }
@@ -278,7 +278,7 @@ impl Home {
 type Recovered = (Vec<String>, Vec<(String, String)>);
 
 impl Home {
-    /// For which jobs the caller reads the result in the name of their session, and which that is.
+    /// The jobs whose result the caller reads for their session, with that session.
     fn readers(
         &self,
         py: Python<'_>,
@@ -301,11 +301,11 @@ impl Home {
     }
 }
 
-/// Logs that nobody will wake the session of a job. It runs and is recorded all the same, so that this is no exception.
+/// Logs that no monitor will wake the session of a job. Not an exception, because the job runs and is recorded.
 fn warn_no_sinks(py: Python<'_>, job: &Job, error: &Error) {
     let message = format!(
-        "job {} runs, but no monitor could be started to wake its session: {error}; Homing.wakes() or the program's \
-         monitor delivers its result",
+        "job {} runs, but no monitor could be started to wake its session: {error}; Homing.wakes() or homing monitor \
+         delivers its result",
         job.id
     );
     let warn =
@@ -323,14 +323,14 @@ fn documents<'py>(py: Python<'py>, jobs: &[Job]) -> Result<Bound<'py, PyAny>> {
     Ok(pythonize(py, jobs).map_err(PyErr::from)?)
 }
 
-/// What became of jobs whose follow-ups were settled one way or another.
-fn settled<'py>(
+/// Applies a change of follow-ups and returns the jobs.
+fn changed<'py>(
     py: Python<'py>,
     ids: &[String],
-    settle: impl Fn(&[JobId]) -> homing::Result<Vec<Job>> + Send + Sync,
+    change: impl Fn(&[JobId]) -> homing::Result<Vec<Job>> + Send + Sync,
 ) -> Result<Bound<'py, PyAny>> {
     let ids = job_ids(ids)?;
-    documents(py, &py.detach(|| settle(&ids))?)
+    documents(py, &py.detach(|| change(&ids))?)
 }
 
 fn job_ids(ids: &[String]) -> Result<Vec<JobId>> {
@@ -341,7 +341,7 @@ fn session_id(session: Option<&str>) -> Result<Option<SessionId>> {
     Ok(session.map(str::parse).transpose()?)
 }
 
-/// A state by its name.
+/// Finds a state by its name.
 fn named<T>(name: Option<&str>, find: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
     match name.map(|name| (name, find(name))) {
         Some((name, None)) => Err(Error::InvalidRequest(format!("there is no state {name:?}")).into()),

@@ -1,6 +1,6 @@
-//! Lets a Python signal handler end a wait, without a clock: Python writes to a pipe when a signal comes
-//! (`signal.set_wakeup_fd`), whichever thread the kernel gave it to. Handlers run in the main thread only, so waits in other
-//! threads are not interrupted, as in the rest of Python.
+//! Lets a Python signal handler end a wait without polling. Python writes to a pipe when a signal arrives
+//! (`signal.set_wakeup_fd`), in whichever thread. Handlers run in the main thread only, so waits in other threads are
+//! not interrupted, as in the rest of Python.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -12,13 +12,13 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::errors::Result;
 
-/// How often it is looked where the kernel has no watch left.
+/// Polling interval if the kernel has no watch left.
 const FALLBACK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// What no descriptor is to `signal.set_wakeup_fd`.
+/// The value of `signal.set_wakeup_fd` for no descriptor.
 const NONE: i32 = -1;
 
-/// Waits without the interpreter's lock; a signal handler that raises ends the wait with what it raised.
+/// Waits without the interpreter lock. If a signal handler raises, the wait ends with that exception.
 pub(crate) fn interruptible<T: Send>(
     py: Python<'_>,
     wait: impl Send + FnOnce(&mut Interruption<'_>) -> homing::Result<T>,
@@ -27,7 +27,7 @@ pub(crate) fn interruptible<T: Send>(
     let mut raised = None;
     let waited = py.detach(|| {
         let mut came = || {
-            raised = Python::attach(|py| hear(py, signals.as_ref())).err();
+            raised = Python::attach(|py| run_handlers(py, signals.as_ref())).err();
             raised.is_some()
         };
         wait(&mut Interruption { readable: signals.as_ref().map(SignalPipe::readable), came: &mut came })
@@ -39,12 +39,12 @@ pub(crate) fn interruptible<T: Send>(
     }
 }
 
-/// Waits until there is something to read, or without a descriptor for a while; a signal handler that raises ends the wait.
+/// Waits until the descriptor is readable; without one, for a short time. A signal handler that raises ends the wait.
 pub(crate) fn until_readable(py: Python<'_>, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
     let signals = SignalPipe::open(py);
-    // What came before the pipe was there.
-    let mut heard = py.check_signals();
-    if heard.is_ok() {
+    // Signals that arrived before the pipe existed.
+    let mut handled = py.check_signals();
+    if handled.is_ok() {
         py.detach(|| {
             let mut polled: Vec<PollFd<'_>> = descriptor
                 .into_iter()
@@ -54,14 +54,14 @@ pub(crate) fn until_readable(py: Python<'_>, descriptor: Option<BorrowedFd<'_>>)
             let timeout = descriptor.is_none().then_some(FALLBACK_PAUSE);
             let _ = poll(&mut polled, timeout.as_ref());
         });
-        heard = hear(py, signals.as_ref());
+        handled = run_handlers(py, signals.as_ref());
     }
     close(py, signals);
-    Ok(heard?)
+    Ok(handled?)
 }
 
-/// Runs the handlers of signals that have come.
-fn hear(py: Python<'_>, signals: Option<&SignalPipe>) -> PyResult<()> {
+/// Runs the handlers of pending signals.
+fn run_handlers(py: Python<'_>, signals: Option<&SignalPipe>) -> PyResult<()> {
     if let Some(signals) = signals {
         signals.pass_on(py);
     }
@@ -74,17 +74,17 @@ fn close(py: Python<'_>, signals: Option<SignalPipe>) {
     }
 }
 
-/// The pipe that Python writes to when a signal comes, for as long as one wait lasts.
+/// The pipe that Python writes to when a signal arrives, during one wait.
 struct SignalPipe {
     readable: OwnedFd,
     writable: OwnedFd,
-    /// What was written to before, such as by an event loop of this thread.
+    /// The previous descriptor, for example of an event loop of this thread.
     previous: i32,
 }
 
 impl SignalPipe {
-    /// Makes one and gives it to Python. `None` in other threads than the main one, which Python refuses, and where this
-    /// process has no descriptor left: then only a signal that interrupts this thread ends a wait.
+    /// Creates the pipe and registers it. `None` outside the main thread, where Python refuses it, and if the process
+    /// has no descriptor left. Then only a signal that interrupts this thread ends a wait.
     fn open(py: Python<'_>) -> Option<SignalPipe> {
         let (readable, writable) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         let previous = set_wakeup_fd(py, writable.as_raw_fd()).ok()?;
@@ -95,7 +95,7 @@ impl SignalPipe {
         self.readable.as_fd()
     }
 
-    /// Empties the pipe, and writes on what was meant for another reader.
+    /// Empties the pipe and forwards its content to the previous descriptor.
     fn pass_on(&self, py: Python<'_>) {
         let mut signals = [0; 64];
         while let Ok(count @ 1..) = rustix::io::read(&self.readable, &mut signals) {
@@ -104,25 +104,25 @@ impl SignalPipe {
                     py.import("os")?
                         .call_method1("write", (self.previous, PyBytes::new(py, &signals[..count])))
                 };
-                // As when Python itself writes there: a full pipe wakes its reader all the same.
+                // Like Python itself, ignore a full pipe: it wakes its reader anyway.
                 let _ = write();
             }
         }
     }
 
-    /// Gives Python back what it wrote to before.
+    /// Restores the previous descriptor.
     fn close(self, py: Python<'_>) {
         if let Ok(current) = set_wakeup_fd(py, self.previous)
             && current != self.writable.as_raw_fd()
         {
-            // A signal handler has set another one meanwhile.
+            // A signal handler has set another descriptor in between.
             let _ = set_wakeup_fd(py, current);
         }
         self.pass_on(py);
     }
 }
 
-/// Sets the descriptor that Python writes to when a signal comes, and returns the one before it.
+/// Sets the descriptor that Python writes to when a signal arrives, and returns the previous one.
 fn set_wakeup_fd(py: Python<'_>, descriptor: i32) -> PyResult<i32> {
     let options = PyDict::new(py);
     options.set_item("warn_on_full_buffer", false)?;

@@ -1,4 +1,4 @@
-//! What a launch asks for, read from Python.
+//! Converts the arguments of a launch from Python.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(crate) enum Command {
     Arguments(Vec<String>),
 }
 
-/// How long a job may run: so many milliseconds, `False` for as long as it likes, `None` as configured.
+/// Timeout of a job: milliseconds, `False` for none, `None` for the configured one.
 #[derive(FromPyObject)]
 pub(crate) enum Limit {
     Unlimited(bool),
@@ -71,7 +71,8 @@ impl Request {
             "failure" => FollowUpPolicy::Failure,
             "never" => FollowUpPolicy::Never,
             other => {
-                let message = format!("follow_up is \"always\", \"failure\" or \"never\", not {other:?}");
+                let message =
+                    format!("follow_up must be \"always\", \"failure\" or \"never\", not {other:?}");
                 return Err(Error::InvalidRequest(message).into());
             }
         };
@@ -85,7 +86,7 @@ fn time_limit(limit: Option<Limit>) -> Result<Timeout> {
         None => Ok(Timeout::Configured),
         Some(Limit::Unlimited(false)) => Ok(Timeout::None),
         Some(Limit::Unlimited(true)) => {
-            Err(Error::InvalidRequest("a time limit is a number of seconds, or None".to_owned()).into())
+            Err(Error::InvalidRequest("timeout must be a number of seconds, or None".to_owned()).into())
         }
         Some(Limit::Millis(millis)) => Ok(Timeout::After(Duration::from_millis(millis))),
     }

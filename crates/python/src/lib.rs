@@ -1,8 +1,8 @@
-//! The extension `homing._homing`: the library as Python objects, without policy and without a friendly face. The
-//! modules in `python/homing` give it one.
+//! The extension `homing._homing`: the library as Python objects, without policy. The modules in `python/homing` are
+//! the public interface.
 //!
-//! Nothing here calls into Python from a thread of its own: what happens elsewhere is put into a queue, and a descriptor
-//! becomes readable. So an interpreter can end at any time.
+//! Threads of this crate never call into Python. They put messages into a queue and make a descriptor readable, so
+//! the interpreter can exit at any time.
 
 mod bg_jobs;
 mod errors;

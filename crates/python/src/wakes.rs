@@ -1,5 +1,5 @@
-//! Wakes for consumers in Python. A monitor runs in a thread of its own; what it has to say waits in a queue, and a
-//! descriptor is readable while there is something. The thread never calls into Python.
+//! Wakes for consumers in Python. A monitor runs in its own thread and puts messages into a queue. A descriptor is
+//! readable while the queue has messages. The thread never calls into Python.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -17,74 +17,76 @@ use crate::errors::Result;
 /// Name of the sink in the ledger.
 const SINK: &str = "python";
 
-/// How long a monitor that is to stop waits for consumers that have not answered yet.
+/// Time that a stopping monitor waits for the answers of consumers.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the thread has to say.
-enum News {
+/// A message of the monitor's thread.
+enum Message {
     /// A wake that waits for an answer.
     Offered(Wake, SyncSender<Delivery>),
-    /// An answer is in the ledger: of which wake, and which.
+    /// An answer is in the ledger: id of the wake, and the answer.
     Recorded(String, &'static str),
-    /// Something for the log.
-    Said { event: &'static str, text: String },
-    /// The monitor is over; why, where that was not asked for.
+    /// A line for the log.
+    Log { event: &'static str, text: String },
+    /// The monitor has ended; with the error, if it failed.
     Ended(Option<String>),
 }
 
 /// The queue between the monitor's threads and Python.
 struct Queue {
-    news: Mutex<VecDeque<News>>,
-    bell: OwnedFd,
-    /// Nobody takes wakes any more. Set and read with the lock of the news held.
+    messages: Mutex<VecDeque<Message>>,
+    readable: OwnedFd,
+    /// Whether no consumer claims wakes any more. Set and read with the queue locked.
     is_closed: AtomicBool,
 }
 
 impl Queue {
-    fn push(&self, news: News) {
-        let mut queue = self.news();
-        match news {
-            News::Offered(_, answer) if self.is_closed.load(Ordering::Relaxed) => return hand_back(&answer),
-            news => queue.push_back(news),
+    fn push(&self, message: Message) {
+        let mut queue = self.messages();
+        match message {
+            Message::Offered(_, answer) if self.is_closed.load(Ordering::Relaxed) => {
+                return hand_back(&answer);
+            }
+            message => queue.push_back(message),
         }
         drop(queue);
-        // A counter that is full is readable all the same.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        // A full counter is readable anyway.
+        let _ = rustix::io::write(&self.readable, &1_u64.to_ne_bytes());
     }
 
-    /// Offers no more wakes, and hands back those that nobody has taken.
+    /// Offers no more wakes and hands back the unclaimed ones.
     fn close(&self) {
-        let mut news = self.news();
+        let mut messages = self.messages();
         self.is_closed.store(true, Ordering::Relaxed);
-        news.retain(|news| {
-            if let News::Offered(_, answer) = news {
+        messages.retain(|message| {
+            if let Message::Offered(_, answer) = message {
                 hand_back(answer);
             }
-            !matches!(news, News::Offered(..))
+            !matches!(message, Message::Offered(..))
         });
     }
 
-    fn pop(&self) -> Option<News> {
-        let mut news = self.news();
-        if news.len() <= 1 {
-            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+    fn pop(&self) -> Option<Message> {
+        let mut messages = self.messages();
+        if messages.len() <= 1 {
+            let _ = rustix::io::read(&self.readable, &mut [0; 8]);
         }
-        news.pop_front()
+        messages.pop_front()
     }
 
-    fn news(&self) -> MutexGuard<'_, VecDeque<News>> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    fn messages(&self) -> MutexGuard<'_, VecDeque<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whoever takes wakes next gets it, at once. That uses up no attempt.
+/// Returns a wake, so that the next consumer gets it at once. No attempt is used up.
 fn hand_back(answer: &SyncSender<Delivery>) {
-    let reason = "handed back: nobody takes wakes any more".to_owned();
-    // It fails only where the attempt is over.
+    let reason = "handed back: no consumer is left".to_owned();
+    // Fails only if the attempt has ended.
     let _ = answer.send(Delivery::Busy { retry_after: Some(Duration::ZERO), reason });
 }
 
-/// The sink that hands wakes to Python, and waits for the answer.
+/// The sink that passes wakes to Python and waits for the answer.
 struct Consumers {
     queue: Arc<Queue>,
     timeout: Duration,
@@ -93,11 +95,13 @@ struct Consumers {
 impl Sink for Consumers {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let (sender, answer): (_, Receiver<Delivery>) = mpsc::sync_channel(1);
-        self.queue.push(News::Offered(wake.clone(), sender));
+        self.queue.push(Message::Offered(wake.clone(), sender));
         answer.recv_timeout(self.timeout).unwrap_or_else(|error| Delivery::Failed {
             error: match error {
                 RecvTimeoutError::Timeout => format!("no answer within {:?}", self.timeout),
-                RecvTimeoutError::Disconnected => "the consumer let go of it without an answer".to_owned(),
+                RecvTimeoutError::Disconnected => {
+                    "the consumer released the wake without an answer".to_owned()
+                }
             },
         })
     }
@@ -107,7 +111,7 @@ impl Sink for Consumers {
     }
 }
 
-/// The wakes of a home, for as long as this is not stopped.
+/// The wakes of a home, until it is stopped.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct WakeFeed {
     queue: Arc<Queue>,
@@ -116,15 +120,16 @@ pub(crate) struct WakeFeed {
 
 impl WakeFeed {
     pub(crate) fn start(homing: &Arc<Homing>, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| Error::InvalidRequest(format!("cannot make an eventfd: {error}")))?;
-        let queue = Arc::new(Queue { news: Mutex::default(), bell, is_closed: AtomicBool::new(false) });
+        let readable = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::InvalidRequest(format!("cannot create an eventfd: {error}")))?;
+        let queue =
+            Arc::new(Queue { messages: Mutex::default(), readable, is_closed: AtomicBool::new(false) });
         let observed = Arc::clone(&queue);
         let options = MonitorOptions::new()
             .sink(SINK, Consumers { queue: Arc::clone(&queue), timeout })
             .route(sessions, SINK)
             .stop_timeout(STOP_TIMEOUT)
-            .observe(move |event| tell(&observed, event));
+            .observe(move |event| forward(&observed, event));
         let monitor = homing.monitor(options)?;
         let handle = monitor.handle();
         let ended = Arc::clone(&queue);
@@ -132,55 +137,55 @@ impl WakeFeed {
             .name("homing-monitor".to_owned())
             .spawn(move || {
                 let end = monitor.run();
-                ended.push(News::Ended(end.err().map(|error| error.to_string())));
+                ended.push(Message::Ended(end.err().map(|error| error.to_string())));
             })
             .map_err(|error| Error::InvalidRequest(format!("cannot start a thread: {error}")))?;
         Ok(WakeFeed { queue, monitor: handle })
     }
 }
 
-/// Passes on what a consumer wants to know.
-fn tell(queue: &Queue, event: &MonitorEvent) {
+/// Forwards an event of the monitor to the consumers.
+fn forward(queue: &Queue, event: &MonitorEvent) {
     match event {
         MonitorEvent::Alive => {}
         MonitorEvent::Answered { wake, delivery, .. } => {
-            queue.push(News::Said { event: event.name(), text: event.to_string() });
-            queue.push(News::Recorded(wake.to_string(), delivery.as_str()));
+            queue.push(Message::Log { event: event.name(), text: event.to_string() });
+            queue.push(Message::Recorded(wake.to_string(), delivery.as_str()));
         }
-        _ => queue.push(News::Said { event: event.name(), text: event.to_string() }),
+        _ => queue.push(Message::Log { event: event.name(), text: event.to_string() }),
     }
 }
 
 #[pymethods]
 impl WakeFeed {
     fn fileno(&self) -> i32 {
-        self.queue.bell.as_fd().as_raw_fd()
+        self.queue.readable.as_fd().as_raw_fd()
     }
 
-    /// The next thing that happened, as its kind and what belongs to it: `("wake", Offer)`, `("recorded", (wake id, answer))`,
-    /// `("said", (event, text))`, `("ended", error or None)`. `None` where there is nothing.
+    /// The next message, as its kind and its content: `("wake", Offer)`, `("recorded", (wake id, answer))`,
+    /// `("log", (event, text))`, `("ended", error or None)`. `None` if the queue is empty.
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<(&'static str, Bound<'py, PyAny>)>> {
         Ok(match self.queue.pop() {
             None => None,
-            Some(News::Offered(wake, answer)) => {
+            Some(Message::Offered(wake, answer)) => {
                 let offer = Offer { wake, answer: Mutex::new(Some(answer)) };
                 Some(("wake", Bound::new(py, offer)?.into_any()))
             }
-            Some(News::Recorded(wake, answer)) => {
+            Some(Message::Recorded(wake, answer)) => {
                 Some(("recorded", (wake, answer).into_pyobject(py)?.into_any()))
             }
-            Some(News::Said { event, text }) => Some(("said", (event, text).into_pyobject(py)?.into_any())),
-            Some(News::Ended(error)) => Some(("ended", error.into_pyobject(py).map_err(PyErr::from)?)),
+            Some(Message::Log { event, text }) => Some(("log", (event, text).into_pyobject(py)?.into_any())),
+            Some(Message::Ended(error)) => Some(("ended", error.into_pyobject(py).map_err(PyErr::from)?)),
         })
     }
 
-    /// Says that a session which was busy can take a wake now.
+    /// Retries the wakes of a session that was busy and is free now.
     fn session_is_free(&self, session: &str) -> Result<()> {
         self.monitor.session_is_free(&session.parse::<SessionId>()?);
         Ok(())
     }
 
-    /// Takes up no more wakes, and hands back those that nobody has taken. The end is told as `ended`.
+    /// Stops the monitor and hands back unclaimed wakes. `ended` reports the end.
     fn stop(&self) {
         self.monitor.stop();
         self.queue.close();
@@ -193,7 +198,7 @@ impl Drop for WakeFeed {
     }
 }
 
-/// One attempt to deliver a wake. Let go of without an answer, it has failed.
+/// One attempt to deliver a wake. It has failed if it is released without an answer.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Offer {
     wake: Wake,
@@ -202,19 +207,19 @@ pub(crate) struct Offer {
 
 #[pymethods]
 impl Offer {
-    /// The document `homing.wake/1`, as JSON: what was frozen when the wake was made.
+    /// The `homing.wake/1` document as JSON, from the time when the wake was written.
     #[getter]
     fn document(&self) -> String {
         self.wake.to_json()
     }
 
-    /// Whether nobody has answered yet.
+    /// Whether it is not answered yet.
     #[getter]
     fn is_open(&self) -> bool {
         self.sender().is_some()
     }
 
-    /// Answers. `False` where that comes too late: after another answer, or when the attempt is over.
+    /// Answers. `False` if it is too late: after another answer, or after the end of the attempt.
     #[pyo3(signature = (kind, *, retry_after_ms=None, reason=""))]
     fn answer(&self, kind: &str, retry_after_ms: Option<u64>, reason: &str) -> Result<bool> {
         let reason = reason.to_owned();

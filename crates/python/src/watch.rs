@@ -1,4 +1,4 @@
-//! Waiting in an event loop.
+//! Waits for jobs in an event loop.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::errors::Result;
 
-/// Tells which of many jobs may have changed. Readable when there is something to tell.
+/// Reports which of many jobs may have changed. Readable when there are changes.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Watch {
     watch: JobWatch,
@@ -26,7 +26,7 @@ impl Watch {
         self.watch.as_fd().as_raw_fd()
     }
 
-    /// Answers whether the job is watched from now on: the kernel may have no watch left.
+    /// Watches a job. Returns `false` if the kernel has no watch left.
     fn add(&self, id: &str) -> Result<bool> {
         Ok(self.watch.add(id.parse()?).is_ok())
     }
@@ -36,13 +36,13 @@ impl Watch {
         Ok(())
     }
 
-    /// The jobs that something happened to since the last call.
+    /// The jobs that may have changed since the last call.
     fn changed(&self) -> Vec<String> {
         self.watch.changed().iter().map(JobId::to_string).collect()
     }
 }
 
-/// Holds back the wakes of jobs that somebody waits for, until it is released.
+/// Holds delivery of jobs that a caller waits for, until it is released.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct DeliveryHold {
     held: Mutex<Vec<homing::DeliveryHold>>,

@@ -37,7 +37,7 @@ class Event:
 
 
 class Stream:
-    """What a browser hears of a session."""
+    """The events of a session that a browser receives."""
 
     def __init__(self, client: httpx.Client, session: str, after: int | None = None) -> None:
         headers = {} if after is None else {"Last-Event-ID": str(after)}
@@ -63,7 +63,7 @@ class Stream:
                 fields = {}
 
     def until(self, condition: Callable[[Event], bool]) -> Event:
-        """The next event for which that is true."""
+        """The next event that fulfils the condition."""
         for event in self._read:
             self.events.append(event)
             if condition(event):
@@ -75,7 +75,7 @@ class Stream:
 
 
 class Server:
-    """The example while it runs, on a socket that outlives it."""
+    """The running example, on a socket that outlives it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -97,7 +97,7 @@ class Server:
         )
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """Kills it like `kill -9`."""
         self.process.kill()
         self.process.wait()
 
@@ -106,7 +106,7 @@ class Server:
         self.start()
 
     def end(self) -> None:
-        """As a service manager does."""
+        """Stops it as a service manager does."""
         self.process.terminate()
         assert self.process.wait(DEADLINE) in (0, -signal.SIGTERM)
 
@@ -132,7 +132,7 @@ class Server:
         return Stream(self.client, session, after)
 
     def transcript(self, session: str) -> list[Event]:
-        """Everything that was said until a moment when no turn is live."""
+        """All messages up to a point when no turn is active."""
         stream = self.hear(session)
         stream.until(lambda event: event.ends_a_turn)
         stream.close()

@@ -1,4 +1,4 @@
-"""What every test may use: a home of its own, and the proof that nothing of it is left."""
+"""Fixtures of all tests: a temporary home, and the check that no process of it is left."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 
 from homing import Homing
 
-# In the background of a script Ctrl-C is ignored, and so it would be by every program that the tests start (signal(7)).
+# A script ignores SIGINT for background commands, and programs that the tests start would inherit that (signal(7)).
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 60.0
-"""Seconds after which what is waited for counts as lost. Far more than it takes: machines are slow at times."""
+"""Timeout of waits in seconds. Much longer than needed, for slow machines."""
 
 SETTINGS = """\
 [monitor]
 autostart = false
-gather = "0s"
+batch_window = "0s"
 busy_retry = "1h"
 wakes_per_hour = 1000000
 """
-"""Nothing is told by the mere passing of time: who was busy hears again only when somebody says that it is free."""
+"""No wake is retried by time alone: a busy session is retried only after `session_is_free`."""
 
 HARNESS_VARIABLES = (
     "CLAUDE_CODE_SESSION_ID",
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--seed",
         default=os.environ.get("HOMING_SEED"),
         metavar="FOLDER",
-        help="the folder of the bg_jobs.py that homing.bg_jobs takes the place of, to run the story against it too; "
+        help="the folder of the bg_jobs.py that homing.bg_jobs replaces, to run the story against it too; "
         "or the environment variable HOMING_SEED",
     )
 
@@ -53,13 +53,13 @@ def wait_until(condition: Callable[[], Found], what: str, within: float = DEADLI
     """Waits for a condition, and returns what it found."""
     deadline = time.monotonic() + within
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {within:g} s in vain: {what}"
+        assert time.monotonic() < deadline, f"timed out after {within:g} s: {what}"
         time.sleep(0.01)
     return found
 
 
 def processes_of(home: Path) -> dict[int, str]:
-    """The processes with this home in their environment: jobs, what they started, and who looks after them."""
+    """The processes with this home in their environment: jobs, their processes and their supervisors."""
     return processes_with(f"HOMING_HOME={home}")
 
 
@@ -80,12 +80,12 @@ def processes_with(variable: str) -> dict[int, str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home that `Homing()` opens. Fails the test that leaves a process behind."""
+    """A home that `Homing()` opens. The test fails if it leaves a process behind."""
     home = tmp_path / "home"
     (tmp_path / "config.toml").write_text(SETTINGS)
     monkeypatch.setenv("HOMING_HOME", str(home))
     monkeypatch.setenv("HOMING_CONFIG", str(tmp_path / "config.toml"))
-    # These tests may themselves run in a job, or in an agent.
+    # These tests may run inside a job or an agent.
     for variable in ("HOMING_SESSION", "HOMING_JOB", "HOMING_HARNESS", "HOMING_WAKE", *HARNESS_VARIABLES):
         monkeypatch.delenv(variable, raising=False)
     yield home
@@ -101,7 +101,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def homing(home: Path) -> Iterator[Homing]:
-    """The home, open. What still runs in it at the end is ended."""
+    """The open home. Kills the jobs that still run at the end of the test."""
     homing = Homing(home)
     yield homing
     for job in [*homing.list(state="running"), *homing.list(state="starting")]:

@@ -1,4 +1,4 @@
-"""The modern module, `homing`."""
+"""The module `homing`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from homing import (
 
 
 def children() -> list[int]:
-    """The children of this process, of whichever thread."""
+    """The children of all threads of this process."""
     found: list[int] = []
     for task in os.listdir("/proc/self/task"):
         found += map(int, Path(f"/proc/self/task/{task}/children").read_text().split())
@@ -57,7 +57,7 @@ def test_a_job_is_launched_waited_for_and_read(homing: Homing) -> None:
     assert over.refresh() == over == homing.get(over.id[:6])
 
 
-def test_an_exact_command_is_never_read_by_a_shell(homing: Homing, tmp_path: Path) -> None:
+def test_an_exact_command_runs_without_a_shell(homing: Homing, tmp_path: Path) -> None:
     job = homing.launch(["printf", "%s|", "a b", "$HOME", "*"], cwd=tmp_path).wait(DEADLINE)
     assert job.output().data == b"a b|$HOME|*|" and job.cwd == str(tmp_path)
 
@@ -70,10 +70,10 @@ def test_the_environment_reaches_the_job_and_no_file(homing: Homing) -> None:
     assert "s3cret" not in spec.read_text()
 
 
-def test_a_job_is_no_child_of_the_interpreter(homing: Homing) -> None:
+def test_a_job_is_not_a_child_of_the_interpreter(homing: Homing) -> None:
     before = children()
     job = homing.launch("sleep 600")
-    assert children() == before, "its supervisor stands apart"
+    assert children() == before, "its supervisor is detached"
     assert job.pid is not None
     with pytest.raises(ChildProcessError):
         os.waitpid(job.pid, os.WNOHANG)
@@ -98,7 +98,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert job.wait(DEADLINE).output().text == "late\n"
 
 
-def test_a_launch_under_a_key_is_repeated_without_running_twice(homing: Homing, tmp_path: Path) -> None:
+def test_a_repeated_launch_with_a_key_runs_once(homing: Homing, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     script = f"echo ran >> {ran}"
     first = homing.launch(script, session="chat-1", key="call-17")
@@ -119,7 +119,7 @@ def test_a_launch_under_a_key_is_repeated_without_running_twice(homing: Homing, 
     assert ran.read_text() == "ran\n" * 3
 
 
-def test_an_application_that_is_killed_before_it_notes_its_job_finds_it_by_its_key(
+def test_a_killed_application_finds_its_job_by_its_key(
     homing: Homing, home: Path, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
@@ -139,7 +139,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert job.wait(DEADLINE).output().text == "once\n"
 
 
-def test_kill_ends_the_whole_tree_and_is_not_followed_up(homing: Homing, home: Path) -> None:
+def test_kill_ends_the_whole_tree_without_a_follow_up(homing: Homing, home: Path) -> None:
     job = homing.launch("setsid sleep 600 & (sleep 600 &); sleep 600", session="chat-1")
     wait_until(lambda: len(processes_of(home)) >= 5, "all of it runs")
     over = job.kill()
@@ -149,14 +149,14 @@ def test_kill_ends_the_whole_tree_and_is_not_followed_up(homing: Homing, home: P
     assert homing.launch("sleep 600").kill(by_session=False).follow_up.state == "pending"
 
 
-def test_a_limit_is_kept_and_none_means_none(homing: Homing) -> None:
+def test_a_timeout_is_enforced_and_none_disables_it(homing: Homing) -> None:
     assert homing.launch("true", timeout=None).timeout is None
     assert homing.launch("true").timeout == 3600.0
     over = homing.launch("sleep 600", timeout=0.1).wait(DEADLINE)
     assert over.outcome is not None and over.outcome.kind == "timed_out"
 
 
-def test_a_command_that_cannot_start_is_a_job_that_is_over(homing: Homing) -> None:
+def test_a_command_that_cannot_start_is_a_finished_job(homing: Homing) -> None:
     job = homing.launch(["/no/such/program"])
     assert job.is_finished and job.outcome is not None
     assert (job.outcome.kind, job.outcome.errno) == ("failed_to_start", 2)
@@ -174,7 +174,7 @@ def test_lists_are_filtered_and_newest_first(homing: Homing) -> None:
     assert homing.follow_ups(state="dead") == []
 
 
-def test_waiting_for_several_and_for_any(homing: Homing, tmp_path: Path) -> None:
+def test_waits_for_all_or_any_of_several_jobs(homing: Homing, tmp_path: Path) -> None:
     quick, slow = homing.launch("exit 1"), homing.launch("sleep 600")
     jobs = homing.wait(slow, quick, any=True, timeout=DEADLINE)
     assert [job.is_finished for job in jobs] == [False, True]
@@ -184,18 +184,18 @@ def test_waiting_for_several_and_for_any(homing: Homing, tmp_path: Path) -> None
     slow.kill()
 
 
-def test_who_reads_in_the_name_of_the_session_has_told_it(
+def test_reading_as_the_session_acknowledges(
     homing: Homing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(session: str | None, acknowledge: bool | None) -> str:
+    def follow_up(session: str | None, acknowledge: bool | None) -> str:
         return homing.launch("true", session=session).wait(DEADLINE, acknowledge=acknowledge).follow_up.state
 
-    assert told(None, None) == "acknowledged", "it is the session of this process"
-    assert told("chat-1", None) == "pending"
-    assert told("chat-1", True) == "acknowledged"
-    assert told(None, False) == "pending"
+    assert follow_up(None, None) == "acknowledged", "the session of this process"
+    assert follow_up("chat-1", None) == "pending"
+    assert follow_up("chat-1", True) == "acknowledged"
+    assert follow_up(None, False) == "pending"
     monkeypatch.setenv("HOMING_SESSION", "chat-1")
-    assert told("chat-1", None) == "acknowledged"
+    assert follow_up("chat-1", None) == "acknowledged"
     assert asyncio.run(homing.launch("true").wait_async(DEADLINE)).follow_up.state == "acknowledged"
     assert asyncio.run(homing.launch("true", session="other").wait_async(DEADLINE)).follow_up.state == "pending"
 
@@ -240,8 +240,8 @@ def test_errors_are_a_small_hierarchy_with_hints(homing: Homing, home: Path, tmp
     assert isinstance(unknown.value, LookupError) and isinstance(unknown.value, HomingError)
     with pytest.raises(InvalidRequest, match=r"Homing\.list\(\)") as no_id:
         homing.get("no id")
-    for told in (empty, nowhere, unknown, no_id):
-        hint = told.value.hint
+    for raised in (empty, nowhere, unknown, no_id):
+        hint = raised.value.hint
         assert hint and "--" not in hint and "homing run" not in hint and "homing list" not in hint, hint
     assert homing.list() == [], "nothing ran"
 
@@ -255,7 +255,7 @@ def test_errors_are_a_small_hierarchy_with_hints(homing: Homing, home: Path, tmp
         Homing(home, config=tmp_path / "wrong.toml")
 
 
-def test_a_monitor_that_cannot_be_started_is_logged_and_fails_no_launch(
+def test_a_failed_monitor_start_is_logged_and_fails_no_launch(
     homing: Homing, home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "config.toml").write_text('[sinks.app]\ncommand = ["true"]\n[[routes]]\nsink = "app"\n')
@@ -267,10 +267,10 @@ def test_a_monitor_that_cannot_be_started_is_logged_and_fails_no_launch(
     assert job.id in warning.message and "no monitor could be started" in warning.message
 
 
-def test_waiting_takes_no_thread_of_the_application(homing: Homing) -> None:
+def test_waiting_uses_no_thread_of_the_application(homing: Homing) -> None:
     async def wait_beside_calls_that_block() -> list[module.Job]:
         over, loop = threading.Event(), asyncio.get_running_loop()
-        # More than the default executor has threads.
+        # More calls than the default executor has threads.
         blocking = [loop.run_in_executor(None, over.wait) for _ in range((os.cpu_count() or 1) + 40)]
         try:
             job = homing.launch("echo hello")
@@ -285,7 +285,7 @@ def test_waiting_takes_no_thread_of_the_application(homing: Homing) -> None:
     assert job.succeeded
 
 
-def test_a_configuration_of_the_application_is_in_force(home: Path, tmp_path: Path) -> None:
+def test_a_configuration_of_the_application_is_used(home: Path, tmp_path: Path) -> None:
     config = tmp_path / "app.toml"
     config.write_text('[defaults]\ntimeout = "90s"\n')
     assert Homing(home, config=config).launch("true").timeout == 90.0
@@ -293,18 +293,18 @@ def test_a_configuration_of_the_application_is_in_force(home: Path, tmp_path: Pa
         Homing(home, program="/no/such/program").launch("true")
 
 
-def test_the_lock_of_the_interpreter_is_free_during_a_wait(homing: Homing, tmp_path: Path) -> None:
+def test_a_wait_releases_the_interpreter_lock(homing: Homing, tmp_path: Path) -> None:
     go = tmp_path / "go"
     job = homing.launch(f"until [ -e {go} ]; do sleep 0.01; done")
     waiting = threading.Thread(target=job.wait, args=(DEADLINE,))
     waiting.start()
-    # Only with the lock can this thread make the file that ends the wait.
+    # This thread needs the interpreter lock to create the file that ends the wait.
     go.touch()
     waiting.join(DEADLINE)
     assert not waiting.is_alive()
 
 
-def test_ctrl_c_interrupts_waits_and_leaves_the_job_alone(home: Path, homing: Homing) -> None:
+def test_ctrl_c_interrupts_waits_and_the_job_keeps_running(home: Path, homing: Homing) -> None:
     for wait in (
         "job.wait()",
         "asyncio.run(job.wait_async())",
@@ -326,7 +326,7 @@ except KeyboardInterrupt:
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None and process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        # Between the word and the wait a signal ends the program in another way: then once more.
+        # A signal between the print and the wait ends the program differently: then any failure status counts.
         try:
             said, _ = process.communicate(timeout=DEADLINE)
         finally:
@@ -335,7 +335,7 @@ except KeyboardInterrupt:
         assert job.refresh().state == "running"
 
 
-def test_a_signal_that_comes_to_another_thread_interrupts_a_wait_of_the_main_one(homing: Homing) -> None:
+def test_a_signal_in_another_thread_interrupts_a_wait_of_the_main_thread(homing: Homing) -> None:
     job = homing.launch("sleep 600")
 
     def handler(number: int, frame: object) -> None:
@@ -346,14 +346,14 @@ def test_a_signal_that_comes_to_another_thread_interrupts_a_wait_of_the_main_one
     signal.set_wakeup_fd(writer)
     try:
         for wait in (job.wait, lambda: list(job.follow())):
-            # Handled in that thread, so that no system call of this one is interrupted.
+            # The other thread handles it, so no system call of this thread is interrupted.
             sends = threading.Timer(0.5, signal.raise_signal, [signal.SIGUSR1])
             sends.start()
             with pytest.raises(TimeoutError):
                 wait()
             sends.join()
-            assert os.read(reader, 10) == bytes([signal.SIGUSR1]), "it is passed on to who was told before"
-            assert signal.set_wakeup_fd(writer) == writer, "it is given back"
+            assert os.read(reader, 10) == bytes([signal.SIGUSR1]), "the signal is forwarded to the previous descriptor"
+            assert signal.set_wakeup_fd(writer) == writer, "the previous descriptor is restored"
     finally:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGUSR1, before)
@@ -378,7 +378,7 @@ print("waiting", flush=True)
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None and process.stdout.readline() == "waiting\n"
         try:
-            # It has begun to wait when it has slept for a while, which a wait by the clock never does.
+            # The wait has begun when the process has slept for a while. A polling wait never does.
             seen = (context_switches(process.pid), time.monotonic())
 
             def sleeps() -> bool:
@@ -412,13 +412,13 @@ def test_many_waits_share_one_descriptor(homing: Homing, tmp_path: Path) -> None
         waits = [asyncio.create_task(job.wait_async(DEADLINE)) for job in jobs for _ in range(5)]
         before = len(os.listdir("/proc/self/fd"))
         await asyncio.sleep(0)
-        # The watch, with what it consists of, and what the other threads have open while they look.
+        # The descriptors of the watch, and those that the other threads have open while they check.
         assert len(os.listdir("/proc/self/fd")) <= before + 3 + 2 * len(jobs)
         threads = threading.active_count()
         go.touch()
         overs = await asyncio.gather(*waits)
         assert all(job.succeeded for job in overs)
-        assert threads < 40, "there is no thread for each wait"
+        assert threads < 40, "a wait does not need its own thread"
 
     asyncio.run(wait_for_all())
 
@@ -442,7 +442,7 @@ def test_asyncio_waits_time_out_and_can_be_cancelled(homing: Homing) -> None:
     asyncio.run(story())
 
 
-def test_a_wait_hears_that_the_supervisor_was_killed(homing: Homing, home: Path) -> None:
+def test_a_wait_ends_when_the_supervisor_is_killed(homing: Homing, home: Path) -> None:
     job = homing.launch("sleep 600")
 
     def supervisor() -> int | None:
@@ -498,7 +498,7 @@ def test_many_threads_use_one_home(homing: Homing) -> None:
 
 
 def test_signals_that_the_host_ignores_do_not_confuse_jobs(home: Path) -> None:
-    # What is ignored stays so in programs that are started (signal(7)).
+    # Started programs inherit ignored signals (signal(7)).
     script = f"""
 import signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -520,7 +520,7 @@ def test_the_home_may_be_named_by_the_environment(home: Path, monkeypatch: pytes
     assert any(check["name"] == "monitor" for check in homing.doctor())
 
 
-def test_nothing_is_left_open_when_a_home_is_let_go_of(home: Path) -> None:
+def test_a_released_home_leaves_no_descriptor_open(home: Path) -> None:
     Homing(home).launch("true").wait(DEADLINE)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
@@ -550,13 +550,13 @@ def test_importing_is_quick() -> None:
     times = [
         float(subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True).stdout) for _ in range(5)
     ]
-    # The target is 20 ms; the table in docs/benchmarks.md has what was measured. This catches an import of asyncio.
+    # The target is 20 ms; docs/benchmarks.md has the measurements. This detects an import of asyncio.
     assert min(times) < 0.2
     imported = "import sys, homing; print('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", imported], stdout=subprocess.PIPE, check=True).stdout == b"False\n"
 
 
-def test_time_is_not_spent_asking(homing: Homing) -> None:
+def test_a_wait_does_not_poll(homing: Homing) -> None:
     job = homing.launch("sleep 1")
     cpu, began = time.process_time(), time.monotonic()
     job.wait(DEADLINE)

@@ -63,7 +63,7 @@ def test_a_job_outlives_its_turn_and_its_result_begins_another(server: Server, t
     assert senders(server.transcript(session)) == ["person", "call", "result", "agent", "wake", "agent"]
 
 
-def test_a_live_turn_is_not_interrupted_and_the_session_is_told_when_it_is_over(
+def test_an_active_turn_is_not_interrupted_and_the_session_is_woken_after_it(
     server: Server, jobs: Homing, tmp_path: Path
 ) -> None:
     session = server.open_session()
@@ -81,7 +81,7 @@ def test_a_live_turn_is_not_interrupted_and_the_session_is_told_when_it_is_over(
     stopped = time.monotonic()
     stream.until(lambda event: event.is_from("agent", "(stopped)"))
     stream.until(lambda event: event.is_from("wake", "built"))
-    # It would be an hour by itself (`busy_retry`).
+    # Without `session_is_free` it would take an hour (`busy_retry`).
     assert time.monotonic() - stopped < 30
     stream.until(lambda event: event.is_from("agent", "The result is here."))
     stream.close()
@@ -104,7 +104,7 @@ def test_a_result_arrives_once_when_the_server_is_killed_while_the_job_runs(serv
     assert senders(server.transcript(session)) == ["person", "call", "result", "agent", "wake", "agent"]
 
 
-def test_a_session_that_was_busy_before_a_crash_is_told_after_it(server: Server, jobs: Homing, tmp_path: Path) -> None:
+def test_a_session_that_was_busy_before_a_crash_is_woken_after_it(server: Server, jobs: Homing, tmp_path: Path) -> None:
     session = server.open_session()
     server.say(session, until_file(tmp_path / "go", "echo built"))
     server.transcript(session)
@@ -113,7 +113,7 @@ def test_a_session_that_was_busy_before_a_crash_is_told_after_it(server: Server,
     [job] = jobs.list(session=session)
     wait_until(lambda: jobs.get(job).follow_up.last_error == "busy: a turn is live", "the session was busy")
     server.restart()
-    # The turn was taken up: it thinks again.
+    # The turn was resumed.
     stream = server.hear(session)
     stream.until(lambda event: event.kind == "turn" and event.data["live"] is True)
     wait_until(lambda: server.client.post(f"/sessions/{session}/stop").status_code == 202, "it listens")
@@ -122,7 +122,7 @@ def test_a_session_that_was_busy_before_a_crash_is_told_after_it(server: Server,
     stream.close()
 
 
-def test_a_server_that_is_killed_again_and_again_loses_nothing_and_does_nothing_twice(
+def test_a_server_that_is_killed_repeatedly_loses_and_repeats_nothing(
     server: Server, jobs: Homing
 ) -> None:
     seed = random.randrange(1 << 32)
@@ -139,20 +139,20 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing_and_does_nothing_
             assert answer in (202, 409)
             accepted[session] += answer == 202
         if chance.random() < 0.6:
-            # In the middle of a woken turn.
+            # During a turn that a wake began.
             stream = server.hear(sessions[0], after=seen)
             seen = stream.until(lambda event: event.is_from("wake") or event.ends_a_turn).id or seen
             time.sleep(chance.uniform(0, 0.03))
             stream.close()
         else:
-            # Any moment will do, whatever is going on.
+            # Kill it at any time.
             time.sleep(chance.uniform(0, 0.08))
         server.kill()
         interrupted.update(last_senders(server.directory / "chats.db"))
         server.start()
     transcripts = {}
     for session in sessions:
-        all_told(jobs, session)
+        all_notified(jobs, session)
         transcripts[session] = server.transcript(session)
     print(f"{rounds} rounds, {sum(accepted.values())} jobs, sessions were killed after {interrupted}")
 
@@ -160,8 +160,8 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing_and_does_nothing_
         said = "".join(str(sender)[0] for sender in senders(transcript))
         assert re.fullmatch("(pcra|wa)*", said), f"{session}: every message is answered once: {said}"
         launched = jobs.list(session=session)
-        told = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
-        assert told == {job.id: 1 for job in launched}, f"{session}: each job is told exactly once"
+        delivered = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
+        assert delivered == {job.id: 1 for job in launched}, f"{session}: each job is delivered exactly once"
         calls = Counter(f"call-{message.id}" for message in transcript if message.is_from("call"))
         assert calls == Counter(job.key for job in launched), f"{session}: each call launched one job"
         assert len(calls) == accepted[session], f"{session}: each message that was accepted is there"
@@ -175,15 +175,15 @@ def last_senders(database: Path) -> list[str]:
         return [sender for (sender,) in connection.execute(last)]
 
 
-def all_told(jobs: Homing, session: str) -> None:
-    def are_told() -> bool:
+def all_notified(jobs: Homing, session: str) -> None:
+    def are_notified() -> bool:
         launched: list[Job] = jobs.list(session=session)
         return all(job.follow_up.state == "acknowledged" for job in launched)
 
-    wait_until(are_told, f"{session} was told of everything")
+    wait_until(are_notified, f"{session} was notified of everything")
 
 
-def test_of_a_deleted_session_nobody_is_told(server: Server, jobs: Homing, tmp_path: Path) -> None:
+def test_a_deleted_session_is_not_woken(server: Server, jobs: Homing, tmp_path: Path) -> None:
     deleted, other = server.open_session(), server.open_session()
     stream = server.hear(deleted)
     server.say(deleted, until_file(tmp_path / "go", "echo built"))
@@ -203,7 +203,7 @@ def test_of_a_deleted_session_nobody_is_told(server: Server, jobs: Homing, tmp_p
         assert server.client.request(method, f"/sessions/{deleted}/{path}", json=body).status_code == 404
 
 
-def test_a_stream_goes_on_behind_the_last_event_that_was_seen(server: Server) -> None:
+def test_a_stream_continues_after_the_last_event(server: Server) -> None:
     session = server.open_session()
     whole = server.hear(session)
     for text in ("run echo one", "hello", "run echo two"):
@@ -222,7 +222,7 @@ def test_a_stream_goes_on_behind_the_last_event_that_was_seen(server: Server) ->
     whole.close()
 
 
-def test_a_browser_that_reconnects_after_a_crash_misses_and_repeats_nothing(server: Server) -> None:
+def test_a_reconnecting_browser_misses_and_repeats_nothing(server: Server) -> None:
     session = server.open_session()
     heard: list[Event] = []
     for number in range(4):
@@ -252,7 +252,7 @@ def test_two_sessions_never_see_each_others_results(server: Server, jobs: Homing
     for session in sessions:
         server.transcript(session)
         assert len(jobs.list(session=session)) == 4
-        all_told(jobs, session)
+        all_notified(jobs, session)
     for session, name in sessions.items():
         transcript = server.transcript(session)
         other = "pear" if name == "apple" else "apple"
@@ -264,7 +264,7 @@ def test_html_in_output_stays_text(server: Server) -> None:
     session = server.open_session()
     stream = server.hear(session)
     html = "<script>alert(1)</script>"
-    # Neither HTML, nor what would be an event of its own.
+    # Neither HTML nor a separate event.
     server.say(session, f"run printf '%s\\n\\nevent: turn\\ndata: {{}}\\n\\n' '{html}'")
     wake = stream.until(lambda event: event.is_from("wake"))
     stream.close()
@@ -276,12 +276,12 @@ def test_html_in_output_stays_text(server: Server) -> None:
     assert "textContent" in code and "innerHTML" not in code and "insertAdjacentHTML" not in code
 
 
-def test_pages_of_others_are_refused(server: Server) -> None:
+def test_requests_of_other_origins_are_refused(server: Server) -> None:
     assert server.client.post("/sessions", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert server.client.post("/sessions", headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_a_server_that_is_told_to_end_ends_with_streams_open_and_comes_back(server: Server, tmp_path: Path) -> None:
+def test_a_server_stops_with_open_streams_and_restarts(server: Server, tmp_path: Path) -> None:
     session = server.open_session()
     stream = server.hear(session)
     server.say(session, until_file(tmp_path / "go", "echo built"))

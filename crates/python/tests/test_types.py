@@ -1,4 +1,4 @@
-"""What a type checker says: of the package, of its examples, and of a program that uses it."""
+"""Type checks of the package, its examples, and a program that uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.importorskip("mypy")
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "python"
 
-# Each of these returns a list: what is in it has a type.
+# Each of these returns a list with typed elements.
 PROGRAM = """
 from homing import Homing, Job
 

@@ -1,5 +1,5 @@
-"""`Homing.wakes`, treated badly: consumers that are cancelled, fail, come late or never answer; loops that end without a
-word. Whatever happens, each session is told.
+"""`Homing.wakes` under faults: consumers that are cancelled, fail, answer late or never; loops that are abandoned. Each session
+is notified in every case.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from conftest import wait_until
 from homing import Homing, InvalidRequest, Job, Wake, WakeStream
-from waking import over, run, told
+from waking import finished, notified, run
 
 
 def job_ids(wakes: list[Wake]) -> list[str]:
     return sorted(job.id for wake in wakes for job in wake.jobs)
 
 
-def test_a_wake_carries_what_the_agent_reads_and_is_over_once_acknowledged(home: Path) -> None:
+def test_a_wake_contains_the_text_and_is_finished_once_acknowledged(home: Path) -> None:
     homing = Homing()
-    job = over(homing, command="echo done; exit 3")
+    job = finished(homing, command="echo done; exit 3")
 
     async def main() -> None:
         async with homing.wakes() as wakes:
@@ -31,33 +31,33 @@ def test_a_wake_carries_what_the_agent_reads_and_is_over_once_acknowledged(home:
             assert (wake.session, wake.attempt, [one.id for one in wake.jobs]) == ("chat-1", 1, [job.id])
             assert "exit code 3" in wake.text and "done" in wake.text
             await wake.acknowledge()
-            assert told(homing, job)
+            assert notified(homing, job)
 
     run(main())
 
 
-def test_closing_and_opening_again_goes_on(home: Path) -> None:
+def test_a_closed_stream_can_be_opened_again(home: Path) -> None:
     homing = Homing()
 
     async def main() -> None:
         for number in range(5):
-            job = over(homing, f"chat-{number}")
+            job = finished(homing, f"chat-{number}")
             async with homing.wakes() as wakes:
                 wake = await anext(wakes)
                 assert job_ids([wake]) == [job.id]
                 await wake.acknowledge()
-            assert told(homing, job)
+            assert notified(homing, job)
 
     run(main())
 
 
-def test_a_loop_that_was_left_can_be_entered_again_at_once(home: Path) -> None:
+def test_an_abandoned_loop_can_be_entered_again_at_once(home: Path) -> None:
     homing = Homing()
-    jobs = [over(homing, f"chat-{number}") for number in range(5)]
+    jobs = [finished(homing, f"chat-{number}") for number in range(5)]
 
     async def main() -> None:
         for _ in jobs:
-            # Nobody closes the stream: it is left, and forgotten.
+            # The stream is not closed, only released.
             async for wake in homing.wakes():
                 await wake.acknowledge()
                 break
@@ -65,12 +65,12 @@ def test_a_loop_that_was_left_can_be_entered_again_at_once(home: Path) -> None:
                 raise AssertionError("the loop has ended by itself")
 
     run(main())
-    assert told(homing, *jobs)
+    assert notified(homing, *jobs)
 
 
-def test_what_was_not_taken_is_not_a_failed_attempt_when_the_loop_is_left(home: Path) -> None:
+def test_unclaimed_wakes_use_up_no_attempt_when_the_loop_ends(home: Path) -> None:
     homing = Homing()
-    jobs = [over(homing, f"chat-{number}") for number in range(5)]
+    jobs = [finished(homing, f"chat-{number}") for number in range(5)]
 
     async def first() -> None:
         async for wake in homing.wakes():
@@ -90,10 +90,10 @@ def test_what_was_not_taken_is_not_a_failed_attempt_when_the_loop_is_left(home: 
 
     wakes = run(rest())
     assert [wake.attempt for wake in wakes] == [1] * 4
-    assert told(homing, *jobs)
+    assert notified(homing, *jobs)
 
 
-def test_an_event_loop_that_ends_without_a_word_does_not_hold_up_the_next(home: Path) -> None:
+def test_an_abandoned_event_loop_does_not_delay_the_next(home: Path) -> None:
     homing = Homing()
     kept: list[WakeStream] = []
 
@@ -103,9 +103,9 @@ def test_an_event_loop_that_ends_without_a_word_does_not_hold_up_the_next(home: 
 
     jobs = []
     for number in range(4):
-        jobs.append(over(homing, f"chat-{number}"))
+        jobs.append(finished(homing, f"chat-{number}"))
         run(abandon())
-    assert told(homing, *jobs)
+    assert notified(homing, *jobs)
 
     async def close() -> None:
         for stream in kept:
@@ -114,9 +114,9 @@ def test_an_event_loop_that_ends_without_a_word_does_not_hold_up_the_next(home: 
     run(close())
 
 
-def test_a_wake_can_be_answered_after_its_stream_and_its_event_loop(home: Path) -> None:
+def test_a_wake_can_be_answered_after_its_stream_and_event_loop_ended(home: Path) -> None:
     homing = Homing()
-    jobs = [over(homing, "chat-1"), over(homing, "chat-2")]
+    jobs = [finished(homing, "chat-1"), finished(homing, "chat-2")]
 
     async def take() -> list[Wake]:
         async with homing.wakes() as stream:
@@ -127,22 +127,22 @@ def test_a_wake_can_be_answered_after_its_stream_and_its_event_loop(home: Path) 
             await wake.acknowledge()
 
     run(acknowledge(run(take())))
-    assert told(homing, *jobs)
+    assert notified(homing, *jobs)
 
     async def take_and_forget() -> Wake:
         return await anext(homing.wakes())
 
-    job = over(homing, "chat-3")
+    job = finished(homing, "chat-3")
     wake = run(take_and_forget())
     run(acknowledge([wake]))
-    assert told(homing, job)
+    assert notified(homing, job)
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "exception", "closed"])
-def test_what_a_consumer_leaves_unanswered_comes_again(home: Path, ending: str) -> None:
+def test_an_unanswered_wake_is_delivered_again(home: Path, ending: str) -> None:
     (home.parent / "config.toml").write_text('[monitor]\nautostart = false\nbusy_retry = "10ms"\nretries = ["10ms"]\n')
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def leave() -> None:
         async with homing.wakes() as stream:
@@ -156,7 +156,7 @@ def test_what_a_consumer_leaves_unanswered_comes_again(home: Path, ending: str) 
     async def main() -> None:
         task = asyncio.create_task(leave())
         if ending == "cancelled":
-            await asyncio.to_thread(wait_until, taken, "it is taken")
+            await asyncio.to_thread(wait_until, taken, "it is claimed")
             task.cancel()
         with suppress(asyncio.CancelledError, RuntimeError):
             await task
@@ -169,12 +169,12 @@ def test_what_a_consumer_leaves_unanswered_comes_again(home: Path, ending: str) 
         return [one for one in gc.get_objects() if isinstance(one, Wake)]
 
     run(main())
-    assert told(homing, job)
+    assert notified(homing, job)
 
 
 def test_an_exception_in_the_block_fails_the_attempt(home: Path) -> None:
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
@@ -188,28 +188,28 @@ def test_an_exception_in_the_block_fails_the_attempt(home: Path) -> None:
     run(main())
 
 
-def test_an_answer_needs_time(home: Path) -> None:
+def test_a_timeout_of_zero_is_refused(home: Path) -> None:
     with pytest.raises(InvalidRequest):
         Homing().wakes(timeout=0)
 
 
-def test_consumers_that_are_cancelled_at_any_moment_lose_nothing(home: Path) -> None:
+def test_cancelled_consumers_lose_no_wake(home: Path) -> None:
     (home.parent / "config.toml").write_text(
-        '[monitor]\nautostart = false\nbusy_retry = "10ms"\ngather = "0s"\nwakes_per_hour = 1000000\n'
+        '[monitor]\nautostart = false\nbusy_retry = "10ms"\nbatch_window = "0s"\nwakes_per_hour = 1000000\n'
     )
     homing = Homing()
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     jobs: list[Job] = []
-    heard: Counter[str] = Counter()
+    received: Counter[str] = Counter()
 
     async def consume(stream: WakeStream) -> None:
         async for wake in stream:
             await asyncio.sleep(0)
-            # Once it is begun, nothing cancels it.
+            # An acknowledgement that has begun is not cancelled.
             await asyncio.shield(wake.acknowledge())
-            heard.update(job.id for job in wake.jobs)
+            received.update(job.id for job in wake.jobs)
 
     async def main() -> None:
         async with homing.wakes() as keeper:
@@ -224,14 +224,14 @@ def test_consumers_that_are_cancelled_at_any_moment_lose_nothing(home: Path) -> 
                 for stream in streams:
                     await stream.aclose()
             last = asyncio.create_task(consume(keeper))
-            await asyncio.to_thread(wait_until, lambda: told(homing, *jobs), "all are told")
+            await asyncio.to_thread(wait_until, lambda: notified(homing, *jobs), "all are notified")
             last.cancel()
 
     run(main())
-    assert max(heard.values()) == 1
+    assert max(received.values()) == 1
 
 
-def test_waiting_for_a_wake_with_a_time_limit_again_and_again_keeps_nothing(home: Path) -> None:
+def test_repeated_waits_with_a_timeout_leave_no_claimant(home: Path) -> None:
     homing = Homing()
 
     async def main() -> None:
@@ -239,51 +239,51 @@ def test_waiting_for_a_wake_with_a_time_limit_again_and_again_keeps_nothing(home
             for _ in range(200):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(anext(stream), 0.001)
-            assert len(stream._dispatcher._takers) <= 1
-            job = await asyncio.to_thread(over, homing)
+            assert len(stream._dispatcher._claimants) <= 1
+            job = await asyncio.to_thread(finished, homing)
             await (await anext(stream)).acknowledge()
-            assert told(homing, job)
+            assert notified(homing, job)
 
     run(main())
 
 
-def test_several_consumers_share_the_wakes_and_a_session_has_one_at_a_time(home: Path) -> None:
+def test_consumers_share_the_wakes_and_a_session_has_one_at_a_time(home: Path) -> None:
     homing = Homing()
-    at_work: Counter[str] = Counter()
-    heard: Counter[str] = Counter()
+    active: Counter[str] = Counter()
+    received: Counter[str] = Counter()
     consumers_of: Counter[int] = Counter()
 
     async def consume(number: int) -> None:
         async for wake in homing.wakes():
-            at_work[wake.session] += 1
-            assert at_work[wake.session] == 1
+            active[wake.session] += 1
+            assert active[wake.session] == 1
             await asyncio.sleep(0.02)
-            at_work[wake.session] -= 1
-            heard.update(job.id for job in wake.jobs)
+            active[wake.session] -= 1
+            received.update(job.id for job in wake.jobs)
             consumers_of[number] += 1
             await wake.acknowledge()
 
     async def main() -> None:
         consumers = [asyncio.create_task(consume(number)) for number in range(4)]
         jobs = [await asyncio.to_thread(homing.launch, "true", session=f"chat-{n % 8}") for n in range(24)]
-        await asyncio.to_thread(wait_until, lambda: told(homing, *jobs), "all are told")
+        await asyncio.to_thread(wait_until, lambda: notified(homing, *jobs), "all are notified")
         for consumer in consumers:
             consumer.cancel()
         await asyncio.gather(*consumers, return_exceptions=True)
-        assert heard == {job.id: 1 for job in jobs}
+        assert received == {job.id: 1 for job in jobs}
         assert len(consumers_of) > 1
 
     run(main())
 
 
-def test_a_session_that_is_free_before_busy_was_said_is_told_all_the_same(home: Path) -> None:
+def test_a_session_that_is_free_before_its_busy_answer_is_notified(home: Path) -> None:
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def main() -> None:
         async with homing.wakes() as stream:
             wake = await anext(stream)
-            # The turn ends while the answer is on its way.
+            # The turn ends before the answer arrives.
             homing.session_is_free(wake.session)
             await wake.busy()
             again = await anext(stream)
@@ -293,13 +293,13 @@ def test_a_session_that_is_free_before_busy_was_said_is_told_all_the_same(home: 
             await (await anext(stream)).acknowledge()
 
     run(main())
-    assert told(homing, job)
+    assert notified(homing, job)
 
 
-def test_each_answer_does_what_it_says(home: Path) -> None:
+def test_each_answer_has_its_effect(home: Path) -> None:
     homing = Homing()
     sessions = ("handed_off", "gone", "failed", "busy")
-    jobs = {session: over(homing, session) for session in sessions}
+    jobs = {session: finished(homing, session) for session in sessions}
 
     async def main() -> None:
         async with homing.wakes() as stream:
@@ -327,7 +327,7 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
 
 def test_a_second_answer_changes_nothing(home: Path) -> None:
     homing = Homing()
-    jobs = [over(homing, "chat-1"), over(homing, "chat-2")]
+    jobs = [finished(homing, "chat-1"), finished(homing, "chat-2")]
 
     async def main() -> None:
         async with homing.wakes() as stream:
@@ -340,12 +340,12 @@ def test_a_second_answer_changes_nothing(home: Path) -> None:
                 await asyncio.gather(wake.gone(), wake.acknowledge(), wake.hand_off())
 
     run(main())
-    assert told(homing, *jobs)
+    assert notified(homing, *jobs)
 
 
-def test_who_never_answers_fails_and_may_still_acknowledge_late(home: Path) -> None:
+def test_a_timed_out_wake_fails_and_can_be_acknowledged_late(home: Path) -> None:
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def main() -> None:
         async with homing.wakes(timeout=0.05) as stream:
@@ -355,14 +355,14 @@ def test_who_never_answers_fails_and_may_still_acknowledge_late(home: Path) -> N
             await wake.failed("too late to fail")
             assert homing.get(job).follow_up.attempts == 1
             await wake.acknowledge()
-            assert told(homing, job)
+            assert notified(homing, job)
 
     run(main())
 
 
-def test_a_late_acknowledgement_of_a_job_that_was_pruned_is_none(home: Path) -> None:
+def test_a_late_acknowledgement_of_a_pruned_job_is_ignored(home: Path) -> None:
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def main() -> None:
         async with homing.wakes(timeout=0.05) as stream:
@@ -392,9 +392,9 @@ def test_two_patterns_or_two_event_loops_are_refused(home: Path) -> None:
     run(main())
 
 
-def test_other_sessions_are_left_to_others(home: Path) -> None:
+def test_wakes_of_other_sessions_stay_pending(home: Path) -> None:
     homing = Homing()
-    mine, others = over(homing, "chat-1"), over(homing, "other-1")
+    mine, others = finished(homing, "chat-1"), finished(homing, "other-1")
 
     async def main() -> None:
         async with homing.wakes("chat-*") as stream:
@@ -403,4 +403,4 @@ def test_other_sessions_are_left_to_others(home: Path) -> None:
             await wake.acknowledge()
 
     run(main())
-    assert told(homing, mine) and homing.get(others).follow_up.state == "pending"
+    assert notified(homing, mine) and homing.get(others).follow_up.state == "pending"

@@ -1,4 +1,4 @@
-"""Several processes that consume the wakes of one home, and are killed. Whatever happens, each session is told."""
+"""Several processes consume the wakes of one home and are killed. Each session is notified in every case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import wait_until
 from homing import Homing
-from waking import DEADLINE, over, run, told
+from waking import DEADLINE, finished, notified, run
 
 HOST = """
 import asyncio, sys
@@ -64,10 +64,10 @@ def host(home: Path, request: pytest.FixtureRequest) -> Callable[..., Host]:
     return start
 
 
-def test_who_takes_over_from_a_killed_process_gets_the_same_wake(home: Path, host: Callable[..., Host]) -> None:
+def test_the_successor_of_a_killed_process_gets_the_same_wake(home: Path, host: Callable[..., Host]) -> None:
     homing = Homing()
     first = host("hang")
-    job = over(homing)
+    job = finished(homing)
     wake_id, *jobs = first.line().split()
     assert jobs == [job.id]
 
@@ -78,15 +78,15 @@ def test_who_takes_over_from_a_killed_process_gets_the_same_wake(home: Path, hos
             assert not done, "two processes have the same wake"
             first.end()
             wake = await waiting
-            # Nobody knows how far the attempt had come that ended with the process.
+            # The progress of the attempt that ended with the process is unknown.
             assert (wake.id, wake.attempt) == (wake_id, 2)
             await wake.acknowledge()
 
     run(main())
-    assert told(homing, job)
+    assert notified(homing, job)
 
 
-def test_processes_that_are_killed_in_turn_lose_nothing(home: Path, host: Callable[..., Host]) -> None:
+def test_processes_killed_in_turn_lose_no_wake(home: Path, host: Callable[..., Host]) -> None:
     homing = Homing()
     chance = random.Random()
     jobs = []
@@ -96,15 +96,15 @@ def test_processes_that_are_killed_in_turn_lose_nothing(home: Path, host: Callab
         time.sleep(chance.uniform(0, 0.02))
         hosts.pop(0).end()
         hosts.append(host())
-    wait_until(lambda: told(homing, *jobs), "all are told")
+    wait_until(lambda: notified(homing, *jobs), "all are notified")
     for one in hosts:
         one.end()
 
 
-def test_ctrl_c_hands_back_and_ends_at_once(home: Path, host: Callable[..., Host]) -> None:
+def test_ctrl_c_hands_back_wakes_and_exits_at_once(home: Path, host: Callable[..., Host]) -> None:
     homing = Homing()
     first = host("hang")
-    job = over(homing)
+    job = finished(homing)
     first.line()
     begin = time.monotonic()
     assert first.end(signal.SIGINT) == -signal.SIGINT
@@ -134,7 +134,7 @@ asyncio.run(main())
 """
 
 
-def test_a_child_that_outlives_its_parent_holds_nothing_of_it(home: Path) -> None:
+def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(home: Path) -> None:
     homing = Homing()
     parent = subprocess.Popen([sys.executable, "-c", HOST_WITH_A_CHILD], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -142,17 +142,17 @@ def test_a_child_that_outlives_its_parent_holds_nothing_of_it(home: Path) -> Non
     try:
         held = {os.readlink(file) for file in Path(f"/proc/{child}/fd").iterdir()}
         assert not {path for path in held if path.startswith(f"{home}/") and not path.startswith(f"{home}/ledger.db")}
-        assert homing._home.active_monitor() == parent.pid, "what a child lets go of is still its parent's"
+        assert homing._home.active_monitor() == parent.pid, "the parent keeps the files that a child closes"
         parent.kill()
         parent.wait()
-        job = over(homing)
+        job = finished(homing)
 
         async def consume() -> None:
             async with homing.wakes() as stream:
                 await (await anext(stream)).acknowledge()
 
         run(consume())
-        assert told(homing, job)
+        assert notified(homing, job)
     finally:
         os.kill(child, signal.SIGKILL)
         parent.kill()
@@ -161,9 +161,9 @@ def test_a_child_that_outlives_its_parent_holds_nothing_of_it(home: Path) -> Non
         left.kill()
 
 
-def test_a_child_made_by_fork_has_wakes_of_its_own(home: Path) -> None:
+def test_a_forked_child_consumes_its_own_wakes(home: Path) -> None:
     homing = Homing()
-    job = over(homing)
+    job = finished(homing)
 
     async def consume() -> None:
         async with homing.wakes() as stream:
@@ -182,4 +182,4 @@ def test_a_child_made_by_fork_has_wakes_of_its_own(home: Path) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert told(homing, job)
+    assert notified(homing, job)

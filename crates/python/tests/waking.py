@@ -1,4 +1,4 @@
-"""What the tests of wakes share."""
+"""Helpers of the wake tests."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def run(main: Coroutine[Any, Any, Answer]) -> Answer:
     return asyncio.run(bounded())
 
 
-def over(homing: Homing, session: str = "chat-1", command: str = "true") -> Job:
-    """A job that is over, and of which nobody has been told."""
+def finished(homing: Homing, session: str = "chat-1", command: str = "true") -> Job:
+    """A finished job with a pending follow-up."""
     return homing.launch(command, session=session).wait(timeout=DEADLINE, acknowledge=False)
 
 
-def told(homing: Homing, *jobs: Job) -> bool:
+def notified(homing: Homing, *jobs: Job) -> bool:
     return all(homing.get(job).follow_up.state == "acknowledged" for job in jobs)

@@ -1,13 +1,13 @@
-//! README.md is correct.
+//! The settings that docs/configuration.md lists are the defaults.
 
 use homing::Config;
 
 use crate::setup::Setup;
 
 #[test]
-fn the_settings_in_the_readme_are_the_defaults() {
-    let readme = include_str!("../../../../README.md");
-    let settings = readme
+fn the_documented_settings_are_the_defaults() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let settings = page
         .split("```toml\n")
         .skip(1)
         .filter_map(|block| Some(block.split_once("```")?.0))

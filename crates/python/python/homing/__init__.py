@@ -1,7 +1,7 @@
-"""homing: background jobs for AI agents that always come home.
+"""homing: background jobs for AI agents.
 
-A command is launched detached; how it ended is recorded whatever dies in between; and the session that launched it is owed
-a follow-up until it was really told.
+A command runs detached. homing records how it ended, even across crashes and reboots, and notifies the session that launched
+it until the session has acknowledged the result.
 
     from homing import Homing
 
@@ -12,7 +12,7 @@ a follow-up until it was really told.
         await run_agent(wake.session, wake.text)
         await wake.acknowledge()
 
-`homing.bg_jobs` has the interface of the `bg_jobs` module that applications carry copies of.
+`homing.bg_jobs` replaces copies of the `bg_jobs` module. It has the same interface.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ __all__ = [
 ]
 
 
-# Everything is imported when it is first used: asyncio, dataclasses and what they need take longer than everything else
-# together, and `homing.bg_jobs` needs none of it.
+# Modules are imported on first use. asyncio and dataclasses take longer to import than everything else together, and
+# `homing.bg_jobs` needs neither.
 _MODULES = {
     "_client": ("CONFIGURED", "Homing"),
     "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputPiece", "OutputSize"),

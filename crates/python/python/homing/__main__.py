@@ -12,7 +12,7 @@ from ._program import VARIABLE, find_program
 def main() -> None:
     program = find_program() or os.environ.get(VARIABLE) or shutil.which("homing")
     if program is None:
-        sys.exit("homing: error: the homing program was not found\nhint: install the package anew, as a wheel")
+        sys.exit("homing: error: cannot find the homing program\nhint: install the package again, as a wheel")
     os.execv(program, ["homing", *sys.argv[1:]])
 
 

@@ -1,4 +1,4 @@
-"""The processes of a job that the old `bg_jobs` module launched. A pid alone is never believed."""
+"""The processes of a job that the old `bg_jobs` module launched. A pid alone never identifies a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     class Process(NamedTuple):
-        """What /proc/PID/stat says of a process (proc_pid_stat(5))."""
+        """Fields of /proc/PID/stat (proc_pid_stat(5))."""
 
         parent: int
         session: int
@@ -23,18 +23,18 @@ else:
     Process = namedtuple("Process", "parent session start_ticks")
 
 GRACE_S = 5.0
-"""Between SIGTERM and SIGKILL."""
+"""Time between SIGTERM and SIGKILL."""
 
-PATIENCE_S = 10.0
-"""How long what was sent SIGKILL may take to be gone: it may hang inside the kernel."""
+KILL_TIMEOUT_S = 10.0
+"""Time that processes have to exit after SIGKILL. They may hang in the kernel."""
 
 INTERVAL_S = 0.02
 
 
 def tree_of(job_id: str, leader: object) -> dict[int, Process]:
-    """What lives of a job: its session, and what its processes started. Nothing where the session is somebody else's.
+    """The live processes of a job: its session and all descendants. Empty if another process now has that session id.
 
-    The leader runs `bash …/ID.sh`, and its child `bash …/ID.cmd.sh`, which may outlive it.
+    The leader runs `bash …/ID.sh`. Its child runs `bash …/ID.cmd.sh` and may outlive it.
     """
     if not isinstance(leader, int) or leader <= 1:
         return {}
@@ -46,16 +46,16 @@ def tree_of(job_id: str, leader: object) -> dict[int, Process]:
 
 
 def is_supervised_here(job_id: str, leader: object) -> bool:
-    """Whether the process lives that will write down how the job ends."""
+    """Whether the process that will record the end of the job is alive."""
     return isinstance(leader, int) and leader > 1 and _names(leader, f"{job_id}.sh")
 
 
 def end_tree(job_id: str, leader: object) -> bool:
-    """Ends what lives of a job: SIGTERM, after a while SIGKILL. Answers whether nothing of it lives any more."""
+    """Ends the live processes of a job by SIGTERM, then SIGKILL. Returns whether all of them are gone."""
     tree = tree_of(job_id, leader)
-    send_at, give_up_at = time.monotonic() + GRACE_S, time.monotonic() + GRACE_S + PATIENCE_S
+    send_at, give_up_at = time.monotonic() + GRACE_S, time.monotonic() + GRACE_S + KILL_TIMEOUT_S
     for pid, process in tree.items():
-        # A stopped process hears of SIGTERM only when it goes on.
+        # A stopped process handles SIGTERM only after SIGCONT.
         _send(pid, process, signal.SIGTERM)
         _send(pid, process, signal.SIGCONT)
     while tree:
@@ -67,7 +67,7 @@ def end_tree(job_id: str, leader: object) -> bool:
         time.sleep(INTERVAL_S)
         everything = _processes()
         alive = [pid for pid, process in tree.items() if _is_same(everything.get(pid), process)]
-        # As long as one of them lives, their session is theirs, and what is new in it too.
+        # While one of them is alive, the session id is not reused, so new processes in it belong to the job too.
         new = [pid for pid, process in everything.items() if alive and process.session == leader]
         tree = _with_descendants(everything, [*alive, *new])
     return True
@@ -87,7 +87,7 @@ def _with_descendants(everything: dict[int, Process], pids: list[int]) -> dict[i
 
 
 def _processes() -> dict[int, Process]:
-    """All processes but those that are dead and wait to be reaped."""
+    """All processes except zombies."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -100,7 +100,7 @@ def _processes() -> dict[int, Process]:
 def _process(pid: int) -> Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name, in brackets, may contain anything.
+            # The name in parentheses may contain any character.
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
@@ -125,7 +125,7 @@ def _names(pid: int, script: str) -> bool:
 
 
 def _send(pid: int, process: Process, number: signal.Signals) -> None:
-    """Sends a signal to that very process: opened first, verified after."""
+    """Sends a signal to exactly this process: opens a handle first, then verifies the identity."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

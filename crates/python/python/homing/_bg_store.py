@@ -1,4 +1,4 @@
-"""What `homing.bg_jobs` knows: the home below its data directory, and what is left of the store that was there before."""
+"""The state of `homing.bg_jobs`: the home below its data directory, and the old store that is being taken over."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 RETENTION_MS = 3_600_000
-"""How long after its end a job is kept that was followed up."""
+"""Time that a followed-up job is kept after its end."""
 
 PRUNE_EVERY_S = 60.0
 
 OLD_STORE = "bg_jobs.json"
-"""What the module of old calls its store."""
+"""File name of the old module's store."""
 
 LONGEST_RUNTIME_S = 1e11
-"""A longer limit than this is a mistake, or means none."""
+"""Upper bound of `max_runtime_s`. A larger value is an error, except for infinity."""
 
 
 class Store:
     """The jobs below one data directory. Safe from any number of threads and processes, and after a fork."""
 
     def __init__(self, old_store: str) -> None:
-        """The jobs that stand beside `old_store`, the file in which the module of old keeps its own."""
+        """Opens the jobs beside `old_store`, the store file of the old module."""
         folder, name = os.path.split(old_store)
         self._path = os.path.join(folder, "homing" if name == OLD_STORE else f"{name}.homing")
         self._jobs = os.path.join(self._path, "jobs")
@@ -63,7 +63,7 @@ class Store:
             )
         except InvalidRequest as error:
             if cwd and error.code == "invalid_directory":
-                # What is there and is no directory comes without a number of the system.
+                # A path that is not a directory has no errno.
                 number = error.errno or (errno.ENOTDIR if os.path.exists(cwd) else errno.ENOENT)
                 raise OSError(number, os.strerror(number), os.fspath(cwd)) from None
             raise
@@ -76,12 +76,12 @@ class Store:
         try:
             found = _homing.bg_records(home, session=session_id)
         except InvalidRequest:
-            # No job has a session that cannot be.
+            # An invalid session id has no jobs.
             return []
         return self._with_followed(self._with_exits(found), session_id)
 
     def due(self) -> list[Record]:
-        """The records of jobs that are over and that nobody was told of, in the order of launch."""
+        """The records of finished jobs with a pending follow-up, in the order of launch."""
         return _in_order(self._with_exits(_homing.bg_records(self._current(), due=True)))
 
     def record(self, job_id: str) -> Record | None:
@@ -120,7 +120,7 @@ class Store:
         return self.record(job_id)
 
     def output(self, record: Record) -> Excerpt | None:
-        """The output of a job of this home, nothing where that was pruned; `None` for a record from elsewhere."""
+        """The output of a job of this home; empty if it was pruned; `None` for a record of another store."""
         job_id = record.get("id")
         if not is_job_id(job_id) or record.get("log_path") != os.path.join(self._jobs, job_id, "output.log"):
             return None
@@ -132,7 +132,7 @@ class Store:
     def _opened(self) -> _homing.Home:
         if self._home is None or self._pid != os.getpid():
             home = open_home(self._path, self._home, program=find_program(), config=False)
-            # Last the pid: another thread that sees it finds all there, the old store too.
+            # Set the pid last: a thread that sees it finds everything else set.
             self._take_over = self._begin_take_over()
             self._home = home
             self._pid = os.getpid()
@@ -141,13 +141,13 @@ class Store:
     def _begin_take_over(self) -> TakeOver | None:
         if not os.path.exists(self._old_store):
             return None
-        # Needs what nothing else here does, so it is imported only where there is something to take over.
+        # Imported only if there is something to take over: nothing else needs its imports.
         from ._bg_takeover import TakeOver
 
         return TakeOver(self._old_store, self._path, RETENTION_MS / 1000)
 
     def _current(self) -> _homing.Home:
-        """The home, with the old store taken over as far as can be, and what is over and told removed."""
+        """The home, after taking over what is possible from the old store and pruning followed-up jobs."""
         home = self._opened()
         old = self._take_over
         if old is not None:
@@ -159,20 +159,20 @@ class Store:
             try:
                 self._exits_written.difference_update(home.prune(RETENTION_MS))
             except HomingError:
-                # The disk may be full: nobody is kept from his jobs by that.
+                # The disk may be full. The jobs must stay accessible.
                 pass
         return home
 
     def _with_followed(self, records: list[Record], session_id: str | None = None) -> list[Record]:
-        """The same records, and those of jobs of the old store that run, in the order of launch."""
+        """The same records and those of running jobs of the old store, in the order of launch."""
         running = self._take_over.running if self._take_over is not None else []
-        # Another process may just have taken one over, and not have noted it yet.
+        # Another process may have imported one and not yet saved its state.
         known = {record["id"] for record in records} if running else set()
         new = [dict(one) for one in running if one["id"] not in known and session_id in (None, one["session_id"])]
         return _in_order([*new, *records])
 
     def _with_exits(self, records: list[Record]) -> list[Record]:
-        """The same records, with the files that `exit_path` promises."""
+        """The same records, after writing the file of each `exit_path`."""
         for record in records:
             if record["exit_code"] is not None and record["id"] not in self._exits_written:
                 self._write_exit(record)
@@ -185,12 +185,12 @@ class Store:
                 write_private(path, f"{record['exit_code']}\n")
             self._exits_written.add(record["id"])
         except OSError:
-            # Pruned just now, or the disk is full: the next look tries again.
+            # The job was just pruned, or the disk is full. The next poll tries again.
             pass
 
 
 def _in_order(records: list[Record]) -> list[Record]:
-    """By launch: a job that was taken over is known later than one that was launched after it."""
+    """Sorted by launch. A job that was taken over may enter the home after a job that was launched later."""
     return sorted(records, key=_started_at)
 
 
@@ -199,17 +199,17 @@ def _started_at(record: Record) -> float:
 
 
 def session_name(session_id: object) -> object:
-    """The name of a session: applications number their sessions too."""
+    """The name of a session. Integers become strings."""
     return str(session_id) if isinstance(session_id, int) else session_id
 
 
 def is_job_id(job_id: object) -> TypeGuard[str]:
-    """Whether that is a whole id, and no beginning of one."""
+    """Whether this is a complete id, not a prefix."""
     return isinstance(job_id, str) and len(job_id) == 12 and set(job_id) <= set("0123456789abcdef")
 
 
 def write_private(path: str, text: str) -> None:
-    """Writes a file that only this user can read: all of it, or nothing."""
+    """Writes a file atomically, readable only by this user."""
     new = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
     try:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
@@ -229,5 +229,5 @@ def _limit_ms(max_runtime_s: float) -> int | None:
     if max_runtime_s == float("inf"):
         return None
     if not 0 < max_runtime_s < LONGEST_RUNTIME_S:
-        raise InvalidRequest(f"max_runtime_s is a positive number of seconds, not {max_runtime_s!r}")
+        raise InvalidRequest(f"max_runtime_s must be a positive number of seconds, not {max_runtime_s!r}")
     return max(round(max_runtime_s * 1000), 1)

@@ -1,8 +1,8 @@
-"""Takes over the store of the old `bg_jobs` module: once, whole, and without changing it.
+"""Takes over the store of the old `bg_jobs` module once and completely, without changing it.
 
-What is over becomes jobs of the home. What still runs is followed until it ends, by what its wrapper writes, and is then
-taken over like the rest. What is left to follow stands in a file of the home, by which it is also known that the old store
-has been read: it is never read again. A crash at any point repeats a step, and every step may run twice.
+Finished jobs become jobs of the home. Running jobs are followed by the files that their wrappers write, and are imported
+when they end. A file in the home lists the jobs that are still followed. Its existence says that the old store has been read;
+the old store is then never read again. After a crash a step is repeated; every step may run twice.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 DEFAULT_MAX_RUNTIME_S = 3600
 
 STATE = "taken-over.json"
-"""In the home: the records that are still followed. Once it is there, the old store is not read any more."""
+"""File in the home with the records that are still followed. If it exists, the old store is not read again."""
 
 LOCK = "taken-over.lock"
 
 
 class TakeOver:
-    """The old store of one data directory on its way into the home. Safe from several threads and processes."""
+    """The take-over of one old store into its home. Safe from several threads and processes."""
 
     def __init__(self, store: str, home_path: str, retention_s: float) -> None:
         self._store = store
@@ -45,14 +45,14 @@ class TakeOver:
         self._retention_s = retention_s
         self._unreadable: tuple[int, int] | None = None
         self.running: list[Record] = []
-        """What runs, as it was when this was last advanced."""
+        """The running jobs, as of the last `advance`."""
         self.is_done = False
-        """Whether nothing is left to be followed."""
+        """Whether no job is left to follow."""
 
     def advance(self, home: _homing.Home) -> None:
-        """Takes over what is over by now."""
+        """Imports the jobs that have finished since the last call."""
         followed = self._followed()
-        # Whoever comes first takes over the store, and the others wait. What runs is looked at by one at a time.
+        # The first caller takes over the store; the others wait. Later, one caller at a time checks the running jobs.
         with self._locked(wait=followed is None) as is_locked:
             if is_locked:
                 self._look(home)
@@ -60,7 +60,7 @@ class TakeOver:
                 self.running = followed or []
 
     def mark(self, job_id: str) -> None:
-        """Notes that nobody is to be told of a job that runs; of one that is none of these, nothing."""
+        """Marks a running job as followed up. Does nothing for other jobs."""
         with self._locked(wait=True):
             followed = self._followed() or []
             found = [record for record in followed if record["id"] == job_id]
@@ -70,14 +70,14 @@ class TakeOver:
                 self._save(followed)
 
     def kill(self, home: _homing.Home, job_id: str) -> None:
-        """Ends a job that runs; one that is none of these is left alone."""
+        """Ends a running job of the old store. Does nothing for other jobs."""
         with self._locked(wait=True):
             followed = self._followed() or []
             for record in [record for record in followed if record["id"] == job_id]:
                 over = self._end_of(record, time.time())
                 if over is None:
                     if not end_tree(job_id, record.get("pid")):
-                        raise HomingError(f"job {job_id} does not end, not even by SIGKILL")
+                        raise HomingError(f"job {job_id} did not end, even after SIGKILL")
                     over = {**record, "killed": True, "exit_code": None, "ended_at": time.time()}
                 self._import(home, [over])
                 followed.remove(record)
@@ -85,7 +85,7 @@ class TakeOver:
 
     @contextmanager
     def _locked(self, wait: bool) -> Iterator[bool]:
-        # A description of its own for each use, so that threads exclude one another too.
+        # Opened anew for each use, so that threads exclude each other too.
         handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -115,7 +115,7 @@ class TakeOver:
             if followed is None or running != followed:
                 self._save(running)
         except (HomingError, OSError) as error:
-            # The disk may be full. Nothing is lost: the next look tries again.
+            # The disk may be full. Nothing is lost: the next poll tries again.
             _warn(f"{self._store} cannot be taken over now: {error}")
             return
         finally:
@@ -123,7 +123,7 @@ class TakeOver:
         self.is_done = not running
 
     def _followed(self) -> list[Record] | None:
-        """What is left to be followed; `None` where the store has not been taken over."""
+        """The jobs that are still followed; `None` if the store has not been taken over."""
         try:
             with open(self._state, encoding="utf-8") as file:
                 records: list[Record] = json.load(file)
@@ -135,7 +135,7 @@ class TakeOver:
         write_private(self._state, json.dumps(followed))
 
     def _read_store(self) -> list[Record] | None:
-        """The records of the old store; `None` where it cannot be read, of which is warned once."""
+        """The records of the old store; `None`, with one warning, if it cannot be read."""
         try:
             with open(self._store, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -145,7 +145,7 @@ class TakeOver:
                 self._unreadable = version
                 document = json.load(file)
             if not isinstance(document, dict):
-                raise ValueError("it is no JSON object")
+                raise ValueError("it is not a JSON object")
         except (OSError, ValueError) as error:
             _warn(f"{self._store} is not taken over, because it cannot be read: {error}")
             return None
@@ -162,36 +162,36 @@ class TakeOver:
             and _is_time(record.get("started_at"))
         )
         if not sound:
-            _warn(f"{self._store} has a record that is none, which is not taken over: {id}")
+            _warn(f"{self._store} has an invalid record, which is not taken over: {id}")
         return sound
 
     def _is_forgotten(self, record: Record, now: float) -> bool:
-        """Whether the old module would have removed it when it looked next."""
+        """Whether the old module would have removed the record at its next poll."""
         return bool(record.get("followed_up")) and now - record["ended_at"] > self._retention_s
 
     def _end_of(self, record: Record, now: float) -> Record | None:
-        """The record with how it ended; `None` as long as it runs."""
+        """The record with its outcome; `None` while the job runs."""
         if record.get("status") != "running":
             ended_at = record.get("ended_at")
             return {**record, "ended_at": ended_at if _is_time(ended_at) else record["started_at"]}
         leader, limit = record.get("pid"), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
-        # Looked at before the file: a wrapper that writes it and ends in between is not taken for dead.
-        is_attended_now = is_supervised_here(record["id"], leader)
-        written = self._written_exit(record, not is_attended_now)
+        # Checked before the file: a wrapper that writes the file and exits in between is not considered dead.
+        is_supervised = is_supervised_here(record["id"], leader)
+        written = self._written_exit(record, not is_supervised)
         if written is not None:
             return {**record, "exit_code": written[0], "ended_at": written[1]}
         if isinstance(limit, (int, float)) and now - record["started_at"] > limit and tree_of(record["id"], leader):
-            # What does not end, not even by SIGKILL, is tried again.
+            # If it does not end even after SIGKILL, the next poll tries again.
             over = {**record, "timed_out": True, "exit_code": None, "ended_at": time.time()}
             return over if end_tree(record["id"], leader) else None
-        if not is_attended_now:
-            # Nobody will write down how it ends: what lives on of it would live on unbounded.
+        if not is_supervised:
+            # No process will record its end, so the remaining processes would have no limit.
             over = {**record, "died": True, "exit_code": None, "ended_at": now}
             return over if end_tree(record["id"], leader) else None
         return None
 
     def _written_exit(self, record: Record, is_final: bool) -> tuple[int, float] | None:
-        """The exit code that the wrapper wrote, and when. One that is not all there yet is none."""
+        """The exit code that the wrapper wrote, and its time. An incomplete file does not count."""
         try:
             with open(self._file(record, "exit_path", "exit"), "rb") as file:
                 text, written_at = file.read(64), os.fstat(file.fileno()).st_mtime
@@ -200,7 +200,7 @@ class TakeOver:
             return None
 
     def _file(self, record: Record, key: str, suffix: str) -> str:
-        """A file of a job: where the record says, or where it is by its name, should the data have been moved."""
+        """A file of a job: at the recorded path, or beside the store if the data was moved."""
         named = record.get(key)
         if isinstance(named, str) and os.path.isabs(named) and os.path.exists(named):
             return named
@@ -211,7 +211,7 @@ class TakeOver:
         try:
             _homing.bg_import(home, jobs)
         except (InvalidRequest, TypeError):
-            # One of them has a value that no job can have; the others shall not suffer for it.
+            # One of them has an invalid value. Import the others.
             for job in jobs:
                 self._import_one(home, job)
 
@@ -228,7 +228,7 @@ class TakeOver:
             "id": record["id"],
             "session_id": record["session_id"],
             "command": record["command"],
-            # The old store does not say where a job ran.
+            # The old store does not record the directory of a job.
             "cwd": os.path.dirname(self._store),
             "pid": pid if isinstance(pid, int) and 0 < pid < 1 << 32 else None,
             "started_at": record["started_at"],
@@ -238,12 +238,12 @@ class TakeOver:
             "timed_out": bool(record.get("timed_out")),
             "killed": bool(record.get("killed")),
             "log_path": self._file(record, "log_path", "log"),
-            "told": bool(record.get("followed_up")) or bool(record.get("killed")),
+            "acknowledged": bool(record.get("followed_up")) or bool(record.get("killed")),
         }
 
 
 def _is_time(value: object) -> bool:
-    """Whether that is seconds since the epoch, and neither infinite nor `NaN`."""
+    """Whether this is a finite number of seconds since the epoch."""
     return isinstance(value, (int, float)) and 0 <= value < 1e11
 
 

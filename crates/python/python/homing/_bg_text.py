@@ -1,4 +1,4 @@
-"""The words of `homing.bg_jobs`: how a job ended, and its output as text within bounds."""
+"""The texts of `homing.bg_jobs`: the outcome of a job, and its output within limits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Excerpt: TypeAlias = "tuple[bytes, bytes | None]"
-    """All of an output, or its beginning and its end."""
+    """The complete output, or its head and its tail."""
 
 MAX_CHARS = 16000
-"""Longest output in a text; of a longer one the beginning and the end, half of it each."""
+"""Maximum length of the output in a text. Of longer output, the text has the head and the tail, half each."""
 
 PART_BYTES = 512 << 10
-"""How much is read of the beginning, and of the end: many times what is shown, since control codes are taken out."""
+"""Bytes that are read of the head and of the tail. Much more than is shown, because control codes are removed."""
 
 
 def describe(record: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def describe(record: dict[str, Any]) -> str:
 
 
 def shorten(head: bytes, tail: bytes | None) -> str:
-    """Output as text. Says where something was left out."""
+    """Output as text, with a mark where output was omitted."""
     half = MAX_CHARS // 2
     text = _homing.Home.clean(head)
     if tail is None:
@@ -70,11 +70,11 @@ def _read_up_to(home: _homing.Home, job_id: str, start: int, end: int) -> bytes:
 
 
 def read_file(path: object) -> Excerpt:
-    """The output of a job of another store; nothing where it cannot be read."""
+    """The output of a job of another store; empty if it cannot be read."""
     if not isinstance(path, str):
         return b"", None
     try:
-        # Non-blocking, so that a FIFO cannot hold us.
+        # Non-blocking, so that a FIFO cannot block this call.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

@@ -1,8 +1,8 @@
-"""An open home, and everything that can be asked of it."""
+"""An open home and the operations on it."""
 
 from __future__ import annotations
 
-# Behind the method `list` of the class, `list` is that.
+# Inside the class, `list` names the method.
 import builtins
 import logging
 import os
@@ -14,7 +14,7 @@ from ._program import find_program
 from ._seconds import to_millis
 from .errors import InvalidRequest, StillRunning
 
-# As `typing` says; what takes long to import is imported when it is needed.
+# Without an import of `typing`. Slow imports are deferred until they are needed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from ._wakes import Dispatcher, WakeStream
 
 CONFIGURED: Final = "configured"
-"""As the configuration says, and without one as README.md lists the defaults."""
+"""Read the configuration of the user; without one, use the defaults that docs/configuration.md lists."""
 
 
 class Homing:
     """An open home. Safe from any number of threads and processes at once, and after a fork.
 
-    Without `home` it is `$HOMING_HOME`, else `~/.local/state/homing`. `config` names a configuration file of the
-    application's own; without it the user's is in force. `program` names the `homing` program that supervises jobs;
-    without it, it is the one that came with this package.
+    `home` defaults to `$HOMING_HOME`, else `~/.local/state/homing`. `config` names a configuration file of the application;
+    the default is the user's file. `program` names the `homing` program that supervises jobs; the default is the program of
+    this package.
 
-    Jobs outlive the interpreter: nothing needs to be closed.
+    Jobs outlive the interpreter. You do not need to close anything.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Homing:
 
     @property
     def home(self) -> Path:
-        """The directory that holds everything."""
+        """The directory of the home."""
         return self._home.path
 
     def launch(
@@ -90,23 +90,23 @@ class Homing:
         follow_up: Literal["always", "failure", "never"] = "always",
         sink: str | None = None,
     ) -> Job:
-        """Launches a job and returns as soon as its command runs. From then on its end will be reported, whatever dies.
+        """Launches a job and returns as soon as its command runs. From then on the outcome is reported, even after crashes.
 
-        `command` is a script, or with several words the exact arguments of a program. `session` is the conversation
-        that hears of the end; without it the environment names it, as on the command line. `env` is added to the
-        environment, and is never written to disk. `timeout` is its time limit, `None` for none; `grace` the time
-        between SIGTERM and SIGKILL. `sink` names the sink of the configuration that wakes the session.
+        `command` is a shell script, or a sequence with a program and its exact arguments. `session` is the conversation
+        to notify; the default comes from the environment, as on the command line. `env` is added to the environment and
+        is never written to disk. `timeout` limits the run time, `None` disables the limit; `grace` is the time between
+        SIGTERM and SIGKILL. `sink` names the configured sink that wakes the session.
 
-        With a `key`, the session launches one job, however often that is repeated: by an application that was killed
-        before it noted the job, or by several at once. Later calls return the job that has the key, as it is then, and
-        have to ask for the same; only `env` is not compared. When the job is pruned, its key is free again.
+        With a `key`, repeated calls launch one job: after a crash of the application, or by several processes at once.
+        Later calls return the current state of that job. They must request the same job; only `env` is not compared.
+        When the job is pruned, its key is free again.
 
-        A command that cannot be started is a job that is over, with the outcome `failed_to_start`. Raises
-        `InvalidRequest` where what is asked for makes no sense, and `Conflict` where the key belongs to a job that was
-        launched with another request; then nothing ran.
+        A command that cannot be started is a finished job with the outcome `failed_to_start`. Raises `InvalidRequest` for
+        an invalid request, and `Conflict` if the key belongs to a job with another request. In both cases no command
+        ran.
         """
         if leftovers not in ("kill", "keep"):
-            raise InvalidRequest(f'leftovers is "kill" or "keep", not {leftovers!r}')
+            raise InvalidRequest(f'leftovers must be "kill" or "keep", not {leftovers!r}')
         document = self._native.launch(
             {
                 "command": command if isinstance(command, str) else list(command),
@@ -125,17 +125,17 @@ class Homing:
         return job_from(document, self)
 
     def get(self, job: Job | str) -> Job:
-        """One job as it is now, by its id or an unambiguous beginning of it. Raises `NoSuchJob`."""
+        """The current state of a job, by its id or a unique prefix of it. Raises `NoSuchJob`."""
         return job_from(self._native.get(job_id(job)), self)
 
     def list(self, *, session: str | None = None, state: State | None = None, limit: int | None = None) -> builtins.list[Job]:
-        """The jobs that match, newest first."""
+        """The matching jobs, newest first."""
         return self._jobs(self._native.list(session=session, state=state, limit=limit))
 
     def follow_ups(
         self, *, session: str | None = None, state: FollowUpState | None = None, limit: int | None = None
     ) -> builtins.list[Job]:
-        """The jobs whose sessions still have to be told, newest first; with `state`, those whose follow-up is there."""
+        """The jobs with an undelivered follow-up, newest first; with `state`, those whose follow-up has this state."""
         return self._jobs(self._native.follow_ups(session=session, state=state, limit=limit))
 
     def wait(
@@ -145,13 +145,13 @@ class Homing:
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
     ) -> builtins.list[Job]:
-        """Waits until all jobs are over, or with `any` the first; returns them all, in the order of asking.
+        """Waits until all jobs have finished, or with `any` until one has; returns all jobs in the order of the arguments.
 
-        Ctrl-C interrupts it. Raises `StillRunning` when `timeout` has passed.
+        Ctrl-C interrupts the wait. Raises `StillRunning` after `timeout`.
 
-        Reading a result in the name of its session means that the session was told: with `acknowledge=True` what is
-        over is acknowledged, with `False` it stays due. Without it, as on the command line: where the job's session is
-        the one of this process (`$HOMING_SESSION`, or what the agent harness exports, or `default`).
+        With `acknowledge=True` the follow-ups of finished jobs are acknowledged; with `False` they stay pending. By
+        default they are acknowledged if the session of the job is the session of this process (`$HOMING_SESSION`, or what
+        the agent harness exports, or `default`), as on the command line.
         """
         ids = [self.get(job).id if isinstance(job, str) else job.id for job in jobs]
         millis = None if timeout is None else to_millis(timeout)
@@ -165,7 +165,7 @@ class Homing:
         timeout: Seconds | None = None,
         acknowledge: bool | None = None,
     ) -> builtins.list[Job]:
-        """As `wait`, without holding up the event loop, and without a thread for each wait."""
+        """Like `wait`, without blocking the event loop and without a thread for each wait."""
         import asyncio
 
         from ._threads import in_thread
@@ -188,7 +188,7 @@ class Homing:
         """See `Job.output`."""
         id = self._id(job)
         if min(start, limit, tail or 0) < 0:
-            raise InvalidRequest("start, limit and tail are not negative")
+            raise InvalidRequest("start, limit and tail must not be negative")
         if tail is not None:
             start = max(self._native.output_end(id) - tail, 0)
         return Output(*self._native.output(id, start, limit))
@@ -213,11 +213,11 @@ class Homing:
 
     def _follower(self, job: Job | str, start: int) -> _homing.Follower:
         if start < 0:
-            raise InvalidRequest("start is not negative")
+            raise InvalidRequest("start must not be negative")
         return self._native.follow(self._id(job), start)
 
     def result_text(self, job: Job | str) -> str:
-        """What an agent reads: how the job ended, its command and output, within 16,000 characters."""
+        """The text for an agent: the outcome of the job, its command and output, at most 16,000 characters."""
         return self._native.result_text(self._id(job))
 
     def kill(self, job: Job | str, *, by_session: bool = True) -> Job:
@@ -225,67 +225,67 @@ class Homing:
         return job_from(self._native.kill(self._id(job), by_session=by_session), self)
 
     def acknowledge(self, *jobs: Job | str) -> builtins.list[Job]:
-        """Notes that the sessions were told of these jobs. Raises `Conflict` where one is not over."""
+        """Acknowledges the follow-ups of these jobs. Raises `Conflict` if one of them has not finished."""
         return self._jobs(self._native.acknowledge([self._id(job) for job in jobs]))
 
     def retry(self, *jobs: Job | str) -> builtins.list[Job]:
-        """Makes follow-ups pending again, dead and acknowledged ones too."""
+        """Makes follow-ups pending again, including dead and acknowledged ones."""
         return self._jobs(self._native.retry([self._id(job) for job in jobs]))
 
     def drop_follow_ups(self, *jobs: Job | str) -> builtins.list[Job]:
-        """Gives follow-ups up: nobody is told. Of a job that still runs too."""
+        """Drops follow-ups: the sessions are not notified. Also for running jobs."""
         return self._jobs(self._native.drop_follow_ups([self._id(job) for job in jobs]))
 
     def prune(self, older_than: Seconds) -> builtins.list[str]:
-        """Removes every job that ended longer ago and that nobody has to be told of any more; returns their ids."""
+        """Deletes jobs that ended longer ago than this and have no undelivered follow-up; returns their ids."""
         return self._native.prune(to_millis(older_than))
 
     def recover(self, *, assume_gone: bool = False) -> builtins.list[str]:
-        """Ends what is left of jobs whose supervisor died, and records how they ended; returns their ids.
+        """Ends what is left of jobs whose supervisor died and records their outcomes; returns their ids.
 
-        Reading never does this; `wakes` does it by itself. A job that cannot be recovered here is logged with the
-        reason. `assume_gone` takes jobs of other hosts for lost too: use it only if that host is gone.
+        Methods that read never do this; `wakes` does it automatically. A job that cannot be recovered here is logged with
+        the reason. `assume_gone` treats jobs of other hosts as lost: use it only if that host is gone.
         """
         recovered, left = self._native.recover(assume_gone)
         for id, reason in left:
-            logging.getLogger("homing").warning("job %s is not recovered: %s", id, reason)
+            logging.getLogger("homing").warning("job %s was not recovered: %s", id, reason)
         return recovered
 
     def doctor(self) -> builtins.list[dict[str, Any]]:
-        """What is right and wrong with this home: `name`, `verdict` (`ok`, `note` or `problem`), `detail`, `hint`."""
+        """Checks this home. Each check has `name`, `verdict` (`ok`, `note` or `problem`), `detail` and `hint`."""
         return self._native.doctor()
 
     def wakes(self, sessions: str = "*", *, timeout: Seconds = 1800) -> WakeStream:
-        """The wakes of sessions that fit the pattern (`*` is any text, `?` any character), as they become due.
+        """The wakes of sessions that match the pattern (`*` matches any text, `?` any character), as they become due.
 
             async for wake in homing.wakes():
                 await run_agent(wake.session, wake.text)
                 await wake.acknowledge()
 
-        This process becomes the monitor of the home for as long as it is iterated; where another process is, it waits
-        and takes over. Any number of tasks may iterate at once: each wake goes to one of them, and never two wakes of
-        one session at the same time. An attempt that dies with its process counts as one. A wake that is not answered within `timeout`, or is let go of without an answer
-        (an exception in the loop), is tried again as the configuration says. After a crash the same wake, with the same
-        id, comes again: an agent that must not be told twice remembers `wake.id`.
+        This process is the monitor of the home while it iterates. If another process is the monitor, this one waits and
+        takes over. Any number of tasks may iterate at once: each wake goes to one of them, and a session never has two
+        wakes at the same time. A wake that is not answered within `timeout`, or is released without an answer (an
+        exception in the loop), is retried as configured. An attempt that ends with its process counts as failed. After a
+        crash the same wake is delivered again with the same id: store `wake.id` if an agent must not be notified twice.
         """
         from ._wakes import Dispatcher, WakeStream
 
         native, asked = self._native, (sessions, to_millis(timeout))
         if asked[1] == 0:
-            raise InvalidRequest("with a timeout of zero no answer is in time")
+            raise InvalidRequest("timeout must be positive")
         if self._dispatcher is None or self._dispatcher.is_finished:
             if self._dispatcher is not None:
                 self._dispatcher.retire()
             self._dispatcher = Dispatcher(self, native, *asked)
         elif self._dispatcher.asked != asked:
-            raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are consumed already; a home has one pattern")
+            raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are already consumed; a home has one pattern")
         return WakeStream(self._dispatcher)
 
     def session_is_free(self, session: str) -> None:
-        """Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
+        """Retries the wakes of a session that was busy and is free now.
 
-        It is heard by the wakes that this object consumes, from the beginning of their `async with` or loop on;
-        elsewhere it does nothing. After a restart, say it once for every session that is free.
+        It affects the wakes that this object consumes, after their `async with` or loop has begun; otherwise it does
+        nothing. After a restart, call it once for every session that is free.
         """
         if self._dispatcher is not None:
             self._dispatcher.session_is_free(session)
@@ -300,7 +300,7 @@ class Homing:
         if over:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_finished)
-        raise StillRunning(f"not over after {(millis or 0) / 1000:g} s: {named}", jobs)
+        raise StillRunning(f"not finished after {(millis or 0) / 1000:g} s: {named}", jobs)
 
 
 def _limit(timeout: Seconds | str | None) -> int | bool | None:
@@ -308,6 +308,6 @@ def _limit(timeout: Seconds | str | None) -> int | bool | None:
         return False
     if isinstance(timeout, str):
         if timeout != CONFIGURED:
-            raise InvalidRequest(f'a time limit is a number of seconds, None or "{CONFIGURED}", not {timeout!r}')
+            raise InvalidRequest(f'timeout must be a number of seconds, None or "{CONFIGURED}", not {timeout!r}')
         return None
     return to_millis(timeout)

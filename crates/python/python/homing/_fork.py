@@ -1,4 +1,4 @@
-"""Opening a home so that a child made by fork shares nothing with its parent."""
+"""Opens a home so that a forked child shares nothing with its parent."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 _homes: set[str] = set()
 
-# Ledgers that a process took over from the one that forked it must not even be closed there (sqlite.org/howtocorrupt).
-_left_alone: list[_homing.Home] = []
+# A forked child must not close the ledgers of its parent (sqlite.org/howtocorrupt).
+_never_closed: list[_homing.Home] = []
 
 
 def open_home(path: str | None, in_place_of: _homing.Home | None, **options: Any) -> _homing.Home:
-    """Opens a home; in a child, in place of the one that its parent had open."""
+    """Opens a home; in a forked child, in place of the home of its parent."""
     if in_place_of is not None:
-        _left_alone.append(in_place_of)
+        _never_closed.append(in_place_of)
     home = _homing.Home(path, **options)
     if not _homes:
-        os.register_at_fork(after_in_child=_let_go)
+        os.register_at_fork(after_in_child=_close_inherited)
     _homes.add(os.path.realpath(path or home.path))
     return home
 
 
-def _let_go() -> None:
-    """Lets go of the files that the parent has open in its homes, but for the ledgers themselves.
+def _close_inherited() -> None:
+    """Closes the files that the parent has open in its homes, except for the ledgers.
 
-    A lock is held for as long as any process has the file open that it was taken on (flock(2)): a child that lives on would
-    be the monitor in place of a parent that is dead, and whoever was in the middle of something would never be done.
+    A lock is held while any process has the locked file open (flock(2)). Without this, a child that outlives its parent
+    would keep the monitor lock and every other lock of the parent.
     """
     try:
         descriptors = os.listdir("/proc/self/fd")
@@ -44,6 +44,6 @@ def _let_go() -> None:
         except OSError:
             continue
         if any(path.startswith(f"{home}/") and not path.startswith(f"{home}/ledger.db") for home in _homes):
-            # Who believes to have it must not close a number that is somebody else's by then.
+            # Replaced, not closed: the old owner must not close a descriptor number that was reused.
             os.dup2(null, int(descriptor), inheritable=False)
     os.close(null)

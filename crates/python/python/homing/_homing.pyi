@@ -1,4 +1,4 @@
-# Behind the method `list` of a class, `list` is that.
+# Inside a class, `list` names the method.
 import builtins
 from pathlib import Path
 from typing import Any, Final, Literal, final
@@ -85,7 +85,7 @@ class WakeFeed:
     ) -> (
         tuple[Literal["wake"], Offer]
         | tuple[Literal["recorded"], tuple[str, str]]
-        | tuple[Literal["said"], tuple[str, str]]
+        | tuple[Literal["log"], tuple[str, str]]
         | tuple[Literal["ended"], str | None]
         | None
     ): ...

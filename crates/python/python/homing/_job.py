@@ -1,4 +1,4 @@
-"""What is known of a job: the document `homing.job/1` as typed objects."""
+"""A job: the document `homing.job/1` as typed objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from . import _homing
 
-# What `typing` says itself; importing it takes longer than this module.
+# Without an import of `typing`, which takes longer than this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. What cannot be known is `lost`, never guessed."""
+    """How a job ended. An unknown outcome is `lost`. It is never guessed."""
 
     kind: OutcomeKind
     exit_code: int | None = None
@@ -32,7 +32,7 @@ class Outcome:
     """Of `signaled`: its name, such as `SIGSEGV`."""
     signal_number: int | None = None
     reason: str | None = None
-    """Of `killed`: `session`, `operator`, `outside` or `service_manager`. Of `lost`: what is known of why."""
+    """Of `killed`: `session`, `operator`, `outside` or `service_manager`. Of `lost`: the known cause."""
     error: str | None = None
     """Of `failed_to_start`."""
     errno: int | None = None
@@ -50,18 +50,18 @@ class Leftover:
 
 @dataclass(frozen=True)
 class OutputSize:
-    """How many bytes a job has written, and where they went."""
+    """The number of bytes that a job has written, and how many are not stored."""
 
     total_bytes: int
     omitted_bytes: int
-    """Between the kept beginning and the kept end."""
+    """Overwritten, between the kept head and the kept tail."""
     dropped_bytes: int
     """Not stored, because the disk was full."""
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """The duty to tell the session."""
+    """The pending or completed notification of the session."""
 
     state: FollowUpState
     attempts: int
@@ -74,46 +74,46 @@ class Output:
     """A piece of a job's output."""
 
     offset: int
-    """Of its first byte in everything the job wrote. Larger than asked for where bytes in between were not kept."""
+    """Offset of its first byte in the whole output. Larger than requested if bytes in between were not kept."""
     data: bytes
 
     @property
     def end(self) -> int:
-        """Where to go on reading."""
+        """The offset at which to continue."""
         return self.offset + len(self.data)
 
     @property
     def text(self) -> str:
-        """Without terminal control codes; of a progress bar only its last state; what is no UTF-8 is replaced."""
+        """Text without terminal control codes, with only the last state of a progress bar. Invalid UTF-8 is replaced."""
         return _homing.Home.clean(self.data)
 
 
 @dataclass(frozen=True)
 class OutputPiece:
-    """What a job has written since the piece before."""
+    """Output that a job has written since the previous piece."""
 
     offset: int
-    """Of its first byte in everything the job wrote. Larger than the end of the piece before where bytes in between were
+    """Offset of its first byte in the whole output. Larger than the end of the previous piece if bytes in between were
     not kept."""
     data: bytes
-    """Empty in the last piece, where that only ends a line."""
+    """Empty in the last piece if that only completes a line."""
     text: str
-    """The lines that are complete now, as `Output.text` has them; a line stands for what was not kept."""
+    """The lines that are complete now, cleaned like `Output.text`. One line replaces output that was not kept."""
 
     @property
     def end(self) -> int:
-        """Where to go on reading."""
+        """The offset at which to continue."""
         return self.offset + len(self.data)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it was when this was made; `refresh` returns it as it is now. Times of day are in UTC."""
+    """A snapshot of a job. `refresh` returns its current state. Times are in UTC."""
 
     id: str
     session: str
     key: str | None
-    """Under which its session launched it."""
+    """The key of its launch."""
     name: str | None
     command: str
     cwd: str
@@ -124,9 +124,9 @@ class Job:
     started_at: datetime | None
     ended_at: datetime | None
     duration: float | None
-    """Seconds, on a clock that does not jump."""
+    """Seconds, on a monotonic clock."""
     timeout: float | None
-    """Its time limit in seconds."""
+    """Maximum run time in seconds."""
     cpu: float | None
     """Processor time of all its processes, in seconds."""
     peak_memory_bytes: int | None
@@ -142,52 +142,52 @@ class Job:
 
     @property
     def succeeded(self) -> bool | None:
-        """Whether it ended by itself with exit code 0; `None` as long as it is not over."""
+        """Whether it ended by itself with exit code 0; `None` while it runs."""
         return None if self.outcome is None else self.outcome.kind == "exited" and self.outcome.exit_code == 0
 
     def refresh(self) -> Job:
-        """The same job as it is now."""
+        """The current state of the job."""
         return self._homing.get(self.id)
 
     def wait(self, timeout: Seconds | None = None, *, acknowledge: bool | None = None) -> Job:
-        """Waits until it is over, and returns it as it is then. See `Homing.wait`."""
+        """Waits until it has finished and returns its final state. See `Homing.wait`."""
         return self._homing.wait(self, timeout=timeout, acknowledge=acknowledge)[0]
 
     async def wait_async(self, timeout: Seconds | None = None, *, acknowledge: bool | None = None) -> Job:
-        """As `wait`, without holding up the event loop."""
+        """Like `wait`, without blocking the event loop."""
         return (await self._homing.wait_async(self, timeout=timeout, acknowledge=acknowledge))[0]
 
     def output(self, start: int = 0, *, limit: int = 1 << 20, tail: int | None = None) -> Output:
-        """At most `limit` bytes of output from the first kept offset at or behind `start`; with `tail`, the last so
-        many bytes. To go on, pass `Output.end` as the next `start`.
+        """At most `limit` bytes of output from the first kept offset at or after `start`; with `tail`, the last `tail`
+        bytes. To continue, pass `Output.end` as the next `start`.
         """
         return self._homing.output(self, start, limit=limit, tail=tail)
 
     def follow(self, start: int = 0) -> Iterator[OutputPiece]:
-        """Its output from `start` on as it is written, until it is over. Ctrl-C interrupts it."""
+        """Its output from `start` on, as it is written, until the job has finished. Ctrl-C interrupts the iteration."""
         return self._homing.follow(self, start)
 
     def follow_async(self, start: int = 0) -> AsyncIterator[OutputPiece]:
-        """As `follow`, without holding up the event loop."""
+        """Like `follow`, without blocking the event loop."""
         return self._homing.follow_async(self, start)
 
     def result_text(self) -> str:
-        """What an agent reads: how it ended, its command and output, within 16,000 characters."""
+        """The text for an agent: outcome, command and output, at most 16,000 characters."""
         return self._homing.result_text(self)
 
     def kill(self, *, by_session: bool = True) -> Job:
-        """Ends it with everything it started, and returns when nothing of it is left. Its session is not told, since
-        it asked for it; with `by_session=False` it is told.
+        """Kills it with every process it started, and returns when all of them are gone. Its session is not notified,
+        because it requested the kill; with `by_session=False` it is notified.
         """
         return self._homing.kill(self, by_session=by_session)
 
     def acknowledge(self) -> Job:
-        """Notes that its session was told."""
+        """Acknowledges its follow-up."""
         return self._homing.acknowledge(self)[0]
 
 
 def job_from(document: dict[str, Any], homing: Homing) -> Job:
-    """A job from its document."""
+    """Converts a document to a job."""
     outcome, output, follow_up = document["outcome"], document["output"], document["follow_up"]
     return Job(
         id=document["id"],
@@ -220,12 +220,12 @@ def job_from(document: dict[str, Any], homing: Homing) -> Job:
 
 
 def job_id(job: Job | str) -> str:
-    """The id of a job that is named by itself or by its id."""
+    """The id of a job."""
     return job.id if isinstance(job, Job) else job
 
 
 def _required_time(text: str) -> datetime:
-    # Before Python 3.11 "Z" is not understood.
+    # Python before 3.11 does not parse "Z".
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 

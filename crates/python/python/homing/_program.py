@@ -1,4 +1,4 @@
-"""Where the `homing` program is that came with this package: it supervises the jobs."""
+"""Finds the `homing` program of this package, which supervises the jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VARIABLE = "HOMING_SUPERVISOR"
 
 
 def find_program() -> str | None:
-    """Its path; `None` where the library is to look for itself (`$HOMING_SUPERVISOR`, then `PATH`)."""
+    """Its path; `None` if the library should search itself (`$HOMING_SUPERVISOR`, then `PATH`)."""
     if os.environ.get(VARIABLE):
         return None
     return next((path for path in _candidates() if os.access(path, os.X_OK)), None)

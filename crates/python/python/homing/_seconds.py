@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Seconds: TypeAlias = float | timedelta
-    """How long: seconds, or a `timedelta`."""
+    """A duration: seconds, or a `timedelta`."""
 
 
 def to_millis(duration: Seconds) -> int:
-    """In milliseconds, rounded up, so that what is short does not become nothing."""
+    """Converts to milliseconds, rounded up, so that a short duration does not become zero."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if not isfinite(seconds) or not 0 <= seconds < 1e12:
-        raise InvalidRequest(f"{duration!r} is no duration in seconds")
+        raise InvalidRequest(f"{duration!r} is not a valid duration in seconds")
     return ceil(seconds * 1000)

@@ -1,5 +1,5 @@
-"""Threads of this package's own for short calls that block. Those of the event loop belong to the application, whose calls may
-hold all of them for as long as they like.
+"""Threads for short blocking calls. The default executor of the event loop belongs to the application, which may keep all
+of its threads busy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_THREADS = 8
-"""More calls than that wait for each other; each takes milliseconds."""
+"""Maximum number of concurrent calls. Further calls wait; each takes milliseconds."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -24,13 +24,13 @@ _threads: tuple[int, ThreadPoolExecutor] | None = None
 async def in_thread(
     call: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
 ) -> Result:
-    """Makes a call that blocks without holding up the event loop."""
+    """Runs a blocking call without blocking the event loop."""
     return await asyncio.get_running_loop().run_in_executor(_executor(), lambda: call(*arguments, **named))
 
 
 def _executor() -> ThreadPoolExecutor:
     global _threads
-    # A child made by fork has none of the threads of its parent.
+    # A forked child does not have the threads of its parent.
     if _threads is None or _threads[0] != os.getpid():
         _threads = (os.getpid(), ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="homing"))
     return _threads[1]

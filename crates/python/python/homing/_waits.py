@@ -1,4 +1,4 @@
-"""Waiting for jobs in an event loop: one descriptor for all of them."""
+"""Waits for jobs in an event loop, with one descriptor for all of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from . import _homing
 
 _FALLBACK_PAUSE = 0.1
-"""Seconds between two looks at a job where the kernel has no watch left (inotify(7))."""
+"""Seconds between two checks of a job if the kernel has no watch left (inotify(7))."""
 
 
 async def until_readable(descriptor: int | None) -> None:
-    """Returns when there may be something to read there, or without one after a while. Only one may wait for it."""
+    """Waits until the descriptor is readable; without a descriptor, for a short time. Only one caller may wait for it."""
     if descriptor is None:
         return await asyncio.sleep(_FALLBACK_PAUSE)
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
@@ -28,7 +28,7 @@ async def until_readable(descriptor: int | None) -> None:
 
 
 class WaitsByLoop:
-    """All waits of one home, for as long as their event loops are there."""
+    """All waits of one home, by event loop."""
 
     def __init__(self, home: _homing.Home) -> None:
         self._home = home
@@ -49,10 +49,10 @@ class LoopWaits:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._watch = home.watch()
         if self._watch is not None:
-            loop.add_reader(self._watch.fileno(), self._hear)
+            loop.add_reader(self._watch.fileno(), self._on_readable)
 
     async def until_finished(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
-        """Returns when they are over, with `any` when one is, or when the time is."""
+        """Returns when all jobs have finished, with `any` when one has, or after the timeout."""
         waits = [asyncio.ensure_future(self._one(id)) for id in dict.fromkeys(ids)]
         if not waits:
             return
@@ -66,26 +66,26 @@ class LoopWaits:
             wait.result()
 
     async def _one(self, id: str) -> None:
-        heard = asyncio.Event()
-        self._waiting.setdefault(id, set()).add(heard)
+        changed = asyncio.Event()
+        self._waiting.setdefault(id, set()).add(changed)
         try:
-            # Watch before looking: what happens in between is not missed.
+            # Watch before checking, so that no change in between is missed.
             watched = self._watch is not None and self._watch.add(id)
             while not await in_thread(self._home.is_finished, id):
                 if watched:
-                    await heard.wait()
-                    heard.clear()
+                    await changed.wait()
+                    changed.clear()
                 else:
                     await asyncio.sleep(_FALLBACK_PAUSE)
         finally:
-            self._waiting[id].discard(heard)
+            self._waiting[id].discard(changed)
             if not self._waiting[id]:
                 del self._waiting[id]
                 if self._watch is not None:
                     self._watch.remove(id)
 
-    def _hear(self) -> None:
+    def _on_readable(self) -> None:
         assert self._watch is not None
         for id in self._watch.changed():
-            for heard in self._waiting.get(id, ()):
-                heard.set()
+            for changed in self._waiting.get(id, ()):
+                changed.set()

@@ -2,46 +2,47 @@
 
     from homing import bg_jobs          # instead of: from src import bg_jobs
 
-A command is launched detached, and the application polls: for each of `pending_followups()` it runs the agent in the
-session `rec["session_id"]` with `result_text(rec)`, and calls `mark_followed_up(rec["id"])` when that succeeded. Data lives
-under `$DATA_DIR` (`data` without it; read when this is imported), in the home `homing`. No monitor is started, the user's
-configuration is not read.
+A command runs detached, and the application polls. For each record of `pending_followups()` it runs the agent in the
+session `rec["session_id"]` with `result_text(rec)`, and calls `mark_followed_up(rec["id"])` after that succeeded. Data is
+stored under `$DATA_DIR` (default `data`; read at import), in the home `homing`. No monitor is started, and the
+configuration of the user is not read.
 
 Records are dictionaries: `id`, `session_id`, `command`, `status` (`running`, `done`, `failed`), `pid`, `started_at`,
-`ended_at`, `exit_code`, `max_runtime_s`, `followed_up`, `log_path`, `exit_path`; where it applies `timed_out`, `died` or
+`ended_at`, `exit_code`, `max_runtime_s`, `followed_up`, `log_path`, `exit_path`. If it applies, `timed_out`, `died` or
 `killed` is `True`, and `exit_code` is -1. Times are seconds since the epoch.
 
-What changes for who replaces such a copy:
+Differences from such a copy:
 
-- Any number of processes and threads may launch, poll and mark at once; none loses a record.
-- A launch is durable, and neither it nor `pending_followups()` costs more with more jobs in the store.
-- The time limit holds while nobody polls, and ends everything that the job started: SIGTERM, then SIGKILL after 10 s.
-- A process that a job leaves behind is ended with the job.
-- `ended_at` is when the job ended, not when somebody looked.
-- `exit_code` is there when the job is over, never a guess: an outcome that nobody saw is `died`.
-- A job whose supervisor is killed is ended and `died`; it does not live on.
-- A full disk loses neither the outcome nor a poll; a torn store is rebuilt.
-- A pid is never believed: no other process is ended in place of the job.
-- Of a job that a signal ended, `signal` names it, and so does `result_text`. `exit_code` is 128 and its number, as before.
+- Any number of processes and threads may launch, poll and mark at once. No record is lost.
+- A launch is durable. The cost of a launch and of `pending_followups()` does not grow with the number of jobs.
+- The timeout is enforced while no process polls. It ends every process that the job started: SIGTERM, then SIGKILL
+  after 10 s.
+- Processes that a job leaves behind are ended with the job.
+- `ended_at` is the time when the job ended, not the time of a poll.
+- `exit_code` is set when the job has finished. It is never guessed: an unknown outcome is `died`.
+- A job whose supervisor is killed is ended and is `died`. It does not keep running.
+- A full disk loses neither the outcome nor a poll. A torn store is rebuilt.
+- A pid alone never identifies a process, so no other process is killed in place of the job.
+- If a signal ended the job, `signal` and `result_text` name it. `exit_code` is 128 plus its number, as before.
 - A job that could not be started has the exit code -1, and `error` says why.
-- `kill` is new: it ends a job with everything it started. `killed` is also set where a shutdown ended the supervisor.
-- Output is kept in bounds on disk and in memory: the first 1 MiB in `log_path`, the last 4 MiB beside it.
-- In texts, output has no terminal control codes, and of a progress bar only its last state.
-- `exit_path` is written when somebody looks and not by the job; what has no exit code has -1 there.
-- `mark_followed_up` of a job that runs means that nobody will be told of it.
+- `kill` is new: it kills a job with every process it started. `killed` is also set if a shutdown ended the supervisor.
+- Output is bounded on disk and in memory: the first 1 MiB in `log_path`, the last 4 MiB beside it.
+- In texts, output has no terminal control codes, and only the last state of a progress bar.
+- `exit_path` is written by a poll, not by the job. It contains -1 if there is no exit code.
+- `mark_followed_up` of a running job means that its session is not notified.
 - A blank command, a session id that is empty, longer than 256 bytes or has control characters, and a `max_runtime_s` that is
-  not positive raise `ValueError`. `math.inf` means no limit; thousandths of a second are the finest that is kept.
-- Jobs find `HOMING_JOB` and `HOMING_SESSION` in their environment.
-- What is over and followed up goes an hour after its end, at most a minute later, when somebody polls.
-- A session id that is an integer is its digits from then on; `list_for_session(None)` is empty.
-- POSIX only; scripts are run by `bash`, or by `sh` where there is none.
+  not positive raise `ValueError`. `math.inf` disables the limit. The resolution is one millisecond.
+- Jobs get `HOMING_JOB` and `HOMING_SESSION` in their environment.
+- Finished and followed-up jobs are deleted by a poll an hour after their end, at most a minute later.
+- An integer session id is stored as its digits. `list_for_session(None)` is empty.
+- POSIX only. Scripts are run by `bash`, or by `sh` if `bash` is missing.
 
-Tests may set `_STORE`, `_JOBS_DIR` or `_DATA_DIR`, as with such a copy: the jobs are then in the home beside that store, or in
-that directory.
+Tests may set `_STORE`, `_JOBS_DIR` or `_DATA_DIR`, as with such a copy. The jobs are then in the home beside that store, or
+in that directory.
 
-An existing `bg_jobs.json` is taken over at the first call, with its outputs and the follow-ups that are still due, and is
-left as it is: jobs that are over become jobs of the home, those that run are followed until they end. Nothing must go on
-launching through the old module then. A torn `bg_jobs.json` is warned of, and taken over when it can be read.
+The first call takes over an existing `bg_jobs.json`, with its outputs and its pending follow-ups, and does not change the
+file. Finished jobs become jobs of the home; running jobs are followed until they end. Do not launch through the old module
+after that. If `bg_jobs.json` is torn, a warning is issued, and the file is taken over when it can be read.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ __all__ = [
 ]
 
 DEFAULT_MAX_RUNTIME_S = 3600
-"""How long a job may run unless `launch` is told otherwise, in seconds."""
+"""Default of `max_runtime_s`."""
 
 _OWN_STORE = os.path.abspath(os.path.join(os.environ.get("DATA_DIR", "data"), OLD_STORE))
 
@@ -77,15 +78,15 @@ _stores: dict[str, Store] = {}
 
 
 def _store() -> Store:
-    """The jobs of the data directory in force."""
+    """The store of the current data directory."""
     path = _path_in_force()
     store = _stores.get(path)
-    # Of two threads that come first, both get the one that is kept.
+    # If two threads get here first, both get the same store.
     return store if store is not None else _stores.setdefault(path, Store(path))
 
 
 def _path_in_force() -> str:
-    """Where the store of old is: as this module was imported, or as somebody has set one of its variables since."""
+    """Path of the old store: from the time of import, or from a variable that was set later."""
     given = globals()
     for name, store_in in _VARIABLES.items():
         if name in given:
@@ -95,7 +96,7 @@ def _path_in_force() -> str:
     return _OWN_STORE
 
 
-# By what they lead to the store. None of them is there before somebody asks for it or sets it: `pathlib` takes long.
+# Computes the store path from each variable. They are created on first use, because importing `pathlib` is slow.
 _VARIABLES: dict[str, Callable[[str], str]] = {
     "_STORE": lambda path: path,
     "_JOBS_DIR": lambda path: os.path.join(os.path.dirname(path), OLD_STORE),
@@ -120,56 +121,56 @@ def launch(
     cwd: str | os.PathLike[str] | None = None,
     max_runtime_s: float = DEFAULT_MAX_RUNTIME_S,
 ) -> dict[str, Any]:
-    """Launches `command`, a script for bash, detached. Returns its record as soon as it runs.
+    """Launches `command`, a bash script, detached. Returns its record as soon as it runs.
 
-    Raises `FileNotFoundError` or `NotADirectoryError` where `cwd` is none, `ValueError` where what is asked for makes no
-    sense; then nothing ran.
+    Raises `FileNotFoundError` or `NotADirectoryError` if `cwd` is not a directory, and `ValueError` for an invalid request. In
+    these cases no command ran.
     """
     return _store().launch(command, session_id, cwd, max_runtime_s)
 
 
 def refresh() -> dict[str, dict[str, Any]]:
-    """All records as they are now, by id, in the order of launch."""
+    """All current records by id, in the order of launch."""
     return {record["id"]: record for record in _store().records()}
 
 
 def pending_followups() -> list[dict[str, Any]]:
-    """The jobs that are over and whose session has not been told. `mark_followed_up` takes them off this list."""
+    """The finished jobs whose session has not been notified. `mark_followed_up` removes them from this list."""
     return _store().due()
 
 
 def mark_followed_up(job_id: str) -> None:
-    """Notes that the session was told. An unknown id is no error."""
+    """Records that the session was notified. An unknown id is not an error."""
     _store().mark(job_id)
 
 
 def get(job_id: str) -> dict[str, Any] | None:
-    """The record of one job with its `output`; `None` where there is none of that id."""
+    """The record of one job with its `output`; `None` for an unknown id."""
     record = _store().record(job_id)
     return None if record is None else {**record, "output": _output(record)}
 
 
 def list_for_session(session_id: str | int | None) -> list[dict[str, Any]]:
-    """The records of one session, in the order of launch; none for `None`."""
+    """The records of one session, in the order of launch; empty for `None`."""
     return [] if session_id is None else _store().records(str(session_id))
 
 
 def kill(job_id: str) -> dict[str, Any] | None:
-    """Ends a job with everything it started, and returns its record when nothing of it is left. Its session asked for
-    that, so there is no follow-up. `None` where there is none of that id.
+    """Kills a job with every process it started, and returns its record when all of them are gone. Its session requested the
+    kill, so there is no follow-up. `None` for an unknown id.
 
-    A job that had ended before stays as it is, and its follow-up too.
+    A job that has already finished does not change, nor does its follow-up.
     """
     return _store().kill(job_id)
 
 
 def result_text(rec: dict[str, Any]) -> str:
-    """What the agent reads about a job that is over: how it ended, its command and its output, 16,000 characters of it."""
+    """The text for the agent about a finished job: outcome, command and at most 16,000 characters of output."""
     return f"{describe(rec)}\nCommand: {rec.get('command')}\n\nOutput:\n{_output(rec) or '(no output)'}"
 
 
 def _output(record: dict[str, Any]) -> str:
-    """The output as text; nothing where it is not there any more."""
+    """The output as text; empty if it was deleted."""
     found = _store().output(record)
     if found is None:
         found = read_file(record.get("log_path"))

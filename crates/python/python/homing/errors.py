@@ -1,4 +1,4 @@
-"""What can go wrong. Every exception of this package is a `HomingError`."""
+"""The exceptions of this package. Each is a `HomingError`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 class HomingError(Exception):
     """The base of all exceptions of homing.
 
-    `code` is a name for programs, stable across versions, as in the `--json` errors of the command line. `hint` says what
-    the user can do, where there is something. `errno` is the system's error number, where there was one.
+    `code` is a stable name for programs, the same as in the `--json` errors of the command line. `hint` says what the user can
+    do, if anything. `errno` is the error number of the system, if there was one.
     """
 
     code: str = "error"
@@ -24,19 +24,19 @@ class HomingError(Exception):
 
 
 class InvalidRequest(HomingError, ValueError):
-    """What was asked for cannot be: a blank command, no directory to run in, a session id with control characters."""
+    """The request is invalid: a blank command, a missing directory, a session id with control characters."""
 
     code = "invalid_request"
 
 
 class NoSuchJob(HomingError, LookupError):
-    """No job has that id, or several have an id that begins like that."""
+    """No job has this id, or several ids have this prefix."""
 
     code = "no_such_job"
 
 
 class StillRunning(HomingError, TimeoutError):
-    """The time that a wait was given is over, and the job is not. `jobs` has them as they are."""
+    """A wait has timed out before the jobs have finished. `jobs` contains their current state."""
 
     code = "still_not_over"
 
@@ -46,21 +46,21 @@ class StillRunning(HomingError, TimeoutError):
 
 
 class Conflict(HomingError):
-    """What exists already does not allow what was asked: a job that runs cannot be acknowledged, and a key that a job has
-    cannot be used for another request.
+    """The request conflicts with existing state: a running job cannot be acknowledged, and the key of a job cannot be used
+    for another request.
     """
 
     code = "follow_up_conflict"
 
 
 class Unavailable(HomingError):
-    """The home cannot be used now: another process holds the ledger, the disk is full, the program is missing."""
+    """The home cannot be used now: another process has locked the ledger, the disk is full, the program is missing."""
 
     code = "unavailable"
 
 
 class InvalidConfig(HomingError, ValueError):
-    """The configuration is wrong, or somebody else could have written it; the message names the file."""
+    """The configuration is invalid, or other users can write to it. The message names the file."""
 
     code = "invalid_config"
 
@@ -83,5 +83,5 @@ _CLASSES: dict[str, type[HomingError]] = {
 
 
 def for_code(code: str) -> type[HomingError]:
-    """The class of exceptions that stands for an error of that code."""
+    """The exception class of an error code."""
     return _CLASSES.get(code, Unavailable)

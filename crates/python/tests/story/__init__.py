@@ -1,1 +1,1 @@
-"""One story, two back ends: `homing.bg_jobs`, and the module that it takes the place of ("the seed"), where that is given."""
+"""One story, two back ends: `homing.bg_jobs`, and the module that it replaces ("the seed"), if that is given."""

@@ -28,7 +28,7 @@ def keep_for(seconds):
     homing._bg_store.RETENTION_MS = int(seconds * 1000)
 """
 
-# It takes an exit file that is still empty for a failure: nothing of it looks before there is a code.
+# The seed treats an empty exit file as a failure, so no program polls before there is a code.
 SEED = """
 sys.path.insert(0, os.environ["STORY_SEED"])
 import bg_jobs
@@ -61,7 +61,7 @@ def wait_for(path):
 
 
 class ProgramFailed(Exception):
-    """A program of a test ended with an error of its own: nothing that a test may expect of a back end."""
+    """A program of a test failed by itself, which no test expects."""
 
 
 class Backend:
@@ -76,7 +76,7 @@ class Backend:
         self.environment = {**kept, "DATA_DIR": str(self.data), "STORY_SEED": str(seed), "STORY_MARK": str(folder)}
 
     def start(self, code: str) -> subprocess.Popen[str]:
-        """Starts a program that uses `bg_jobs`. What it hands to `answer` are lines of its standard output."""
+        """Starts a program that uses `bg_jobs`. Its calls of `answer` print lines on standard output."""
         program = PROGRAM.format(backend=SEED if self.is_seed else HOMING, code=dedent(code))
         return subprocess.Popen(
             [sys.executable, "-c", program],
@@ -96,15 +96,15 @@ class Backend:
         return f'until [ -e "$STORY_MARK/{path}" ]; do sleep 0.01; done'
 
     def touch(self, path: str) -> None:
-        """Lets those go on that wait for a file in the folder of the test."""
+        """Creates a file in the folder of the test, which ends waits for it."""
         (self.folder / path).touch()
 
     def processes(self) -> dict[int, str]:
-        """What lives of this test: jobs, what they started, who looks after them, and hosts."""
+        """The live processes of this test: jobs, their processes, supervisors and hosts."""
         return processes_with(self.mark)
 
     def end_processes(self) -> dict[int, str]:
-        """Ends what lives of this test, and returns what that was."""
+        """Ends the live processes of this test and returns them."""
         ended: dict[int, str] = {}
         while left := self.processes():
             ended.update(left)
@@ -116,8 +116,8 @@ class Backend:
         return ended
 
     def has_no_processes(self) -> bool:
-        """Whether nothing lives of this test, now or a little later."""
-        # What the seed leaves behind nobody ends later: it takes no patience to see that.
+        """Whether no process of this test is alive, now or shortly later."""
+        # Processes that the seed leaves behind never end by themselves, so there is no need to wait.
         patience = 3 if self.is_seed else 20
         try:
             wait_until(lambda: not self.processes(), "every process is gone", within=patience)
@@ -126,7 +126,7 @@ class Backend:
         return True
 
     def recorder_of(self, record: dict[str, Any]) -> int:
-        """The process that writes down how a job ends."""
+        """The process that records the end of a job."""
         pid = int(record["pid"])
         return pid if self.is_seed else parent_of(pid)
 

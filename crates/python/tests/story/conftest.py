@@ -1,4 +1,4 @@
-"""The back ends of the story, each with data of its own, and the proof that nothing of a test is left running."""
+"""The back ends of the story, each with its own data, and the check that no process of a test is left."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def seed_folder(config: pytest.Config) -> Path:
 def new_backend(folder: Path, seed: Path | None) -> Iterator[Backend]:
     backend = Backend(folder, seed)
     yield backend
-    # That it leaves processes behind is known of the seed.
+    # The seed is known to leave processes behind.
     is_clean = backend.is_seed or backend.has_no_processes()
     left = backend.end_processes()
     shutil.rmtree(backend.data, ignore_errors=True)

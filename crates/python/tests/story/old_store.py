@@ -1,4 +1,4 @@
-"""A store as the seed leaves it, written by hand: its records, and the processes of the jobs that run."""
+"""A store in the format of the seed: its records, and the processes of running jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OldStore:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def add(self, **changes: Any) -> Record:
-        """Adds a record: of a job that is over and due, unless told otherwise."""
+        """Adds a record; by default of a finished job with a pending follow-up."""
         id = f"{len(self.records):012x}"
         now = time.time()
         record = {
@@ -36,7 +36,7 @@ class OldStore:
             "command": "make",
             "status": "done",
             "pid": 4_000_000,
-            # One after the other: what is listed is in the order of launch.
+            # Increasing times: lists are in the order of launch.
             "started_at": now - 60 + len(self.records) / 100,
             "ended_at": now - 30,
             "exit_code": 0,
@@ -51,11 +51,11 @@ class OldStore:
         return record
 
     def add_running(self, **changes: Any) -> Record:
-        """Adds a record of a job that runs, with no process of its own."""
+        """Adds a record of a running job without a process."""
         return self.add(**{"status": "running", "ended_at": None, "exit_code": None, **changes})
 
     def start(self, command: str, wrapper: str = WRAPPER, **changes: Any) -> Record:
-        """Starts a job as the seed does: a wrapper in a session of its own, which writes down how its child ends."""
+        """Starts a job as the seed does: a wrapper in its own session, which records the end of its child."""
         record = self.add_running(command=command, started_at=time.time(), **changes)
         id = record["id"]
         (self.files / f"{id}.cmd.sh").write_text(command + "\n")
@@ -71,7 +71,7 @@ class OldStore:
         self._processes[id] = process
         record["pid"] = process.pid
         self.save()
-        # From here on it is known by what it runs.
+        # From here on its command line identifies it.
         wait_until(lambda: (self.files / f"{id}.log").exists(), "the command runs")
         return record
 
@@ -92,7 +92,7 @@ class OldStore:
         self.wait(record)
 
     def close(self) -> None:
-        """Takes the exit codes of what has ended, and ends what has not."""
+        """Reaps the jobs that have ended and ends the others."""
         for process in self._processes.values():
             process.kill()
             process.wait(timeout=DEADLINE)

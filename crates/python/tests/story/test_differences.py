@@ -1,4 +1,4 @@
-"""What `homing.bg_jobs` does that the seed does not, as its documentation lists it."""
+"""The differences between `homing.bg_jobs` and the seed that its documentation lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conftest import wait_until
 from story.backend import Backend
 
 
-def test_a_killed_job_is_gone_with_all_it_started_and_is_not_told(drop_in: Backend) -> None:
+def test_a_killed_job_leaves_no_process_and_no_follow_up(drop_in: Backend) -> None:
     code = """
     record = bg_jobs.launch("setsid sleep 3600 & touch $STORY_MARK/runs; sleep 3600", "s")
     wait_for("runs")
@@ -26,7 +26,7 @@ def test_a_killed_job_is_gone_with_all_it_started_and_is_not_told(drop_in: Backe
     assert text.startswith("Background job was killed.\nCommand: setsid")
 
 
-def test_killing_what_had_ended_changes_nothing(drop_in: Backend) -> None:
+def test_killing_a_finished_job_changes_nothing(drop_in: Backend) -> None:
     code = """
     record = over(bg_jobs.launch("exit 3", "s"))
     answer([bg_jobs.kill(record["id"]), len(bg_jobs.pending_followups()), bg_jobs.kill("0123456789ab"), bg_jobs.kill("x")])
@@ -35,7 +35,7 @@ def test_killing_what_had_ended_changes_nothing(drop_in: Backend) -> None:
     assert (killed["exit_code"], "killed" in killed, due, unknown, nonsense) == (3, False, 1, None, None)
 
 
-def test_of_what_is_marked_while_it_runs_nobody_is_told(drop_in: Backend) -> None:
+def test_a_job_marked_while_it_runs_has_no_follow_up(drop_in: Backend) -> None:
     code = f"""
     record = bg_jobs.launch({drop_in.until("go")!r}, "s")
     bg_jobs.mark_followed_up(record["id"])
@@ -46,18 +46,18 @@ def test_of_what_is_marked_while_it_runs_nobody_is_told(drop_in: Backend) -> Non
     assert drop_in.run(code) == ["running", True, True, []]
 
 
-def test_what_a_job_leaves_behind_is_ended_with_it(drop_in: Backend) -> None:
+def test_leftovers_end_with_the_job(drop_in: Backend) -> None:
     record = drop_in.run("answer(over(bg_jobs.launch('setsid sleep 3600 & sleep 3600 & exit 3', 's')))")
     assert record["exit_code"] == 3
     assert drop_in.has_no_processes(), drop_in.processes()
 
 
-def test_a_job_knows_itself_and_its_session(drop_in: Backend) -> None:
+def test_a_job_gets_its_id_and_session(drop_in: Backend) -> None:
     record = drop_in.run("answer(over(bg_jobs.launch('echo $HOMING_JOB $HOMING_SESSION', 'chat-1')))")
     assert record["output"] == f"{record['id']} chat-1\n"
 
 
-def test_texts_have_no_control_codes_and_the_last_state_of_a_bar(drop_in: Backend) -> None:
+def test_texts_have_no_control_codes_and_the_last_state_of_a_progress_bar(drop_in: Backend) -> None:
     command = r"printf '\033[31mred\033[0m\n10%%\r 50%%\r100%%\ndone\n'"
     assert drop_in.run(f"answer(over(bg_jobs.launch({command!r}, 's')))")["output"] == "red\n100%\ndone\n"
 
@@ -75,7 +75,7 @@ def test_texts_have_no_control_codes_and_the_last_state_of_a_bar(drop_in: Backen
         "'true', 's', max_runtime_s=float('nan')",
     ],
 )
-def test_what_makes_no_sense_is_refused(drop_in: Backend, arguments: str) -> None:
+def test_an_invalid_request_is_refused(drop_in: Backend, arguments: str) -> None:
     code = f"""
     try:
         bg_jobs.launch({arguments})
@@ -87,7 +87,7 @@ def test_what_makes_no_sense_is_refused(drop_in: Backend, arguments: str) -> Non
 
 
 @pytest.mark.parametrize(("cwd", "error"), [("nowhere", "FileNotFoundError"), ("file", "NotADirectoryError")])
-def test_a_directory_that_is_none_is_named(drop_in: Backend, cwd: str, error: str) -> None:
+def test_an_invalid_directory_is_named(drop_in: Backend, cwd: str, error: str) -> None:
     drop_in.touch("file")
     folder = str(drop_in.folder / cwd)
     code = f"""
@@ -99,7 +99,7 @@ def test_a_directory_that_is_none_is_named(drop_in: Backend, cwd: str, error: st
     assert drop_in.run(code) == [error, folder, {}]
 
 
-def test_no_limit_is_no_limit(drop_in: Backend) -> None:
+def test_infinity_disables_the_timeout(drop_in: Backend) -> None:
     code = "answer(over(bg_jobs.launch('true', 's', max_runtime_s=float('inf')))['max_runtime_s'])"
     assert drop_in.run(code) == float("inf")
 
@@ -129,7 +129,7 @@ def test_threads_and_forks_may_launch_at_once(drop_in: Backend) -> None:
     wait_until(lambda: not drop_in.processes(), "the jobs end")
 
 
-def test_the_exit_file_is_written_when_somebody_looks(drop_in: Backend) -> None:
+def test_the_exit_file_is_written_by_a_poll(drop_in: Backend) -> None:
     record = drop_in.run("answer(bg_jobs.launch('sleep 3600', 's', max_runtime_s=0.2))")
     exit_path = Path(record["exit_path"])
     assert drop_in.has_no_processes(), drop_in.processes()
@@ -138,7 +138,7 @@ def test_the_exit_file_is_written_when_somebody_looks(drop_in: Backend) -> None:
     assert exit_path.read_text() == "-1\n"
 
 
-def test_as_long_as_a_supervisor_is_stopped_nobody_guesses(drop_in: Backend) -> None:
+def test_a_job_with_a_stopped_supervisor_stays_running(drop_in: Backend) -> None:
     record = drop_in.run(f"answer(bg_jobs.launch({drop_in.until('go')!r} + '; touch $STORY_MARK/ends; exit 7', 's'))")
     supervisor = drop_in.recorder_of(record)
     os.kill(supervisor, signal.SIGSTOP)
@@ -151,7 +151,7 @@ def test_as_long_as_a_supervisor_is_stopped_nobody_guesses(drop_in: Backend) -> 
 
 @pytest.mark.parametrize("spoil", ["half", "empty", "garbage", "gone"])
 @pytest.mark.parametrize("name", ["ledger.db", "ledger.db-shm"])
-def test_a_ledger_that_is_spoilt_is_rebuilt(drop_in: Backend, name: str, spoil: str) -> None:
+def test_a_damaged_ledger_is_rebuilt(drop_in: Backend, name: str, spoil: str) -> None:
     code = """
     records = [over(bg_jobs.launch(f"echo {n}; exit {n}", "s")) for n in range(6)]
     for one in records[:3]:
@@ -170,5 +170,5 @@ def test_a_ledger_that_is_spoilt_is_rebuilt(drop_in: Backend, name: str, spoil: 
     unmarked = [{**one, "followed_up": False} for one in seen]
     assert unmarked == [{**one, "followed_up": False} for one in records]
     due = drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])")
-    # Who was told stands in the ledger alone: better twice than never.
+    # Only the ledger stores acknowledgements. Notifying twice is better than never.
     assert {one["id"] for one in records[3:]} <= set(due)

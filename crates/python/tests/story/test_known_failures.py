@@ -1,4 +1,4 @@
-"""Where the seed is known to fail, and `homing.bg_jobs` does not: each a scenario that both play."""
+"""Scenarios in which the seed is known to fail and `homing.bg_jobs` does not. Both run each scenario."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from story.backend import Backend, answer_of
 
 MIB = 1 << 20
 
-# Something else's process: what a job ended must not be taken for it.
+# An unrelated process, which must not be mistaken for a process of the job.
 BYSTANDER = ["sleep", "3600"]
 
 
@@ -34,16 +34,16 @@ def test_eight_processes_that_launch_at_once_keep_every_record(backend: Backend)
 
 
 @pytest.mark.seed_fails("an exit file that is still empty counts as exit code 1")
-def test_an_exit_file_that_is_still_empty_says_nothing(backend: Backend) -> None:
+def test_an_empty_exit_file_is_not_an_exit_code_yet(backend: Backend) -> None:
     record = backend.run(f"answer(bg_jobs.launch({backend.until('go')!r} + '; exit 7', 's'))")
-    # As the shell makes it, before it writes the code.
+    # As the shell creates it, before it writes the code.
     Path(record["exit_path"]).touch()
     assert backend.run(f"answer(bg_jobs.get({record['id']!r}))")["status"] == "running"
     backend.touch("go")
     assert backend.run(f"answer(over({record!r}))")["exit_code"] == 7
 
 
-def test_no_look_sees_a_wrong_exit_code(drop_in: Backend) -> None:
+def test_no_poll_returns_a_wrong_exit_code(drop_in: Backend) -> None:
     code = """
     for _ in range(30):
         bg_jobs.launch("exit 7", "s")
@@ -59,7 +59,7 @@ def test_no_look_sees_a_wrong_exit_code(drop_in: Backend) -> None:
 
 
 def at_its_limit(backend: Backend, command: str) -> None:
-    """Plays a job that runs into its limit, while a host polls. Nothing of it may be left once that is recorded."""
+    """Runs a job into its timeout while a host polls. No process of it may be left when that is recorded."""
     code = f"""
     record = bg_jobs.launch({command!r}, "s", max_runtime_s=0.5)
     while not bg_jobs.pending_followups():
@@ -72,21 +72,21 @@ def at_its_limit(backend: Backend, command: str) -> None:
 
 
 @pytest.mark.seed_fails("it sends SIGTERM and nothing after")
-def test_a_job_that_ignores_sigterm_is_gone_after_its_limit(backend: Backend) -> None:
+def test_a_job_that_ignores_sigterm_is_gone_after_its_timeout(backend: Backend) -> None:
     at_its_limit(backend, "trap '' TERM; while :; do sleep 0.1; done")
 
 
 @pytest.mark.seed_fails("it ends a process group, and the child has one of its own")
-def test_a_child_with_a_session_of_its_own_is_gone_after_the_limit(backend: Backend) -> None:
+def test_a_child_with_its_own_session_is_gone_after_the_timeout(backend: Backend) -> None:
     at_its_limit(backend, "setsid sleep 3600 & sleep 3600")
 
 
-def test_a_job_that_heeds_sigterm_is_gone_after_its_limit(backend: Backend) -> None:
+def test_a_job_that_handles_sigterm_is_gone_after_its_timeout(backend: Backend) -> None:
     at_its_limit(backend, "sleep 3600")
 
 
 @pytest.mark.seed_fails("only who polls ends a job")
-def test_the_limit_holds_while_nobody_polls(backend: Backend) -> None:
+def test_the_timeout_is_enforced_without_polling(backend: Backend) -> None:
     record = backend.run("answer(bg_jobs.launch('sleep 3600', 's', max_runtime_s=0.5))")
     assert backend.has_no_processes(), backend.processes()
     assert backend.run(f"answer(bg_jobs.get({record['id']!r}))")["timed_out"]
@@ -97,7 +97,7 @@ def test_a_store_torn_in_half_keeps_every_job(backend: Backend) -> None:
     code = "answer([over(bg_jobs.launch(f'echo {n}; exit {n}', 's')) for n in range(6)])"
     records = backend.run(code)
     tear(backend)
-    # The old module forgets only when it writes.
+    # The old module deletes records only when it writes.
     backend.run("over(bg_jobs.launch('true', 'other')); answer(None)")
     assert backend.run("answer([bg_jobs.get(one['id']) for one in bg_jobs.list_for_session('s')])") == records
     assert len(backend.run("answer(bg_jobs.pending_followups())")) == 7
@@ -107,7 +107,7 @@ def tear(backend: Backend) -> None:
     """Cuts the store in half."""
     store = backend.data / ("bg_jobs.json" if backend.is_seed else "homing/ledger.db")
     if not backend.is_seed:
-        # All of it in the one file that is cut.
+        # Move everything into the one file that is cut.
         with sqlite3.connect(store) as ledger:
             ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ledger.close()
@@ -117,11 +117,11 @@ def tear(backend: Backend) -> None:
 
 
 @pytest.mark.seed_fails("a job ended when somebody looked")
-def test_the_end_of_a_job_is_when_it_ended(backend: Backend) -> None:
+def test_ended_at_is_the_time_of_the_end(backend: Backend) -> None:
     started = backend.run("answer(bg_jobs.launch('date +%s.%N > $STORY_MARK/new; mv $STORY_MARK/new $STORY_MARK/end', 's'))")
     end = backend.folder / "end"
     wait_until(end.exists, "the job ends")
-    # The time that passes is the matter itself.
+    # This test needs time to pass.
     time.sleep(3)
     record = backend.run(f"answer(over({started!r}))")
     assert abs(record["ended_at"] - float(end.read_text())) < 1
@@ -139,7 +139,7 @@ def test_a_signal_that_ends_a_job_is_named(backend: Backend) -> None:
 
 
 def large_output(backend: Backend) -> Any:
-    """Plays a job with 200 MB of output. Answers with how many bytes of memory reading it took, and with what was read."""
+    """Runs a job with 200 MB of output. Returns the memory that reading it took, and the text."""
     code = """
     import resource
     def peak_kib():
@@ -167,7 +167,7 @@ def test_large_output_is_read_within_bounds_of_memory(backend: Backend) -> None:
 
 
 def lives_on(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process is not ended, nor about to be."""
+    """Whether a process is alive and not about to end."""
     try:
         process.wait(timeout=0.5)
     except subprocess.TimeoutExpired:
@@ -203,7 +203,7 @@ def test_a_pid_that_was_reused_is_left_alone(backend: Backend) -> None:
 
 
 @pytest.mark.seed_fails("who would record the exit is gone, and the job lives on")
-def test_a_job_does_not_outlive_who_records_its_end(backend: Backend) -> None:
+def test_a_job_ends_with_its_recorder(backend: Backend) -> None:
     record = backend.run("answer(bg_jobs.launch('touch $STORY_MARK/runs; sleep 3600', 's'))")
     wait_until((backend.folder / "runs").exists, "the command runs")
     recorder = backend.recorder_of(record)

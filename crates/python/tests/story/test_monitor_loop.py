@@ -1,4 +1,4 @@
-"""The monitor loop of the examples, with an agent that writes down what it is told."""
+"""The monitor loop of the examples, with an agent that stores the texts it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from story.backend import Backend
 
 MONITOR_LOOP = Path(__file__).resolve().parents[4] / "examples" / "python" / "monitor_loop.py"
 
-# Exits as the file `exit-SESSION` says, and notes every attempt; each note is one file, so that none is half.
+# Exits with the status in the file `exit-SESSION` and stores every attempt in its own file, so that none is incomplete.
 AGENT = """
 import json, os, sys, uuid
 session, text = os.environ["HOMING_SESSION"], sys.stdin.read()
@@ -33,7 +33,7 @@ os.rename(f"{note}.new", f"{note}.note")
 sys.exit(status)
 """
 
-Told = list[tuple[str, str, int]]
+Attempts = list[tuple[str, str, int]]
 
 
 class Loop:
@@ -54,13 +54,13 @@ class Loop:
         )
 
     def kill(self) -> str:
-        """Ends it as a crash does. Returns what it said on standard error."""
+        """Kills it, like a crash. Returns its standard error."""
         assert self._process is not None
         self._process.kill()
         return self._process.communicate(timeout=DEADLINE)[1].decode()
 
     def answer_with(self, session: str, status: int | None) -> None:
-        """Has the agent of a session exit with a status from now on; `None` is as if nothing had been said."""
+        """Sets the exit status of the agent of a session; `None` resets it."""
         path = self.notes / f"exit-{session}"
         if status is None:
             path.unlink()
@@ -69,9 +69,9 @@ class Loop:
         new.write_text(str(status))
         new.rename(path)
 
-    def told(self, session: str | None = None) -> Told:
-        """What agents were told: session, text and the status that they exited with."""
-        notes: Told = [tuple(json.loads(note.read_text())) for note in self.notes.glob("*.note")]
+    def attempts(self, session: str | None = None) -> Attempts:
+        """The attempts of all agents: session, text and exit status."""
+        notes: Attempts = [tuple(json.loads(note.read_text())) for note in self.notes.glob("*.note")]
         return [note for note in notes if session in (None, note[0])]
 
     def due(self) -> int:
@@ -87,52 +87,52 @@ def loop(drop_in: Backend) -> Iterator[Loop]:
 
 
 def launch(loop: Loop, session: str, command: str = "true") -> str:
-    """Launches a job. Its result says what session it is for."""
+    """Launches a job whose output names its session."""
     code = f"answer(bg_jobs.launch('echo for {session}.; {command}', {session!r})['id'])"
     return str(loop.backend.run(code))
 
 
-def test_every_session_is_told_of_its_jobs_once(loop: Loop) -> None:
+def test_every_session_is_notified_once(loop: Loop) -> None:
     for number in range(6):
         launch(loop, f"chat-{number % 3}", f"exit {number}")
-    wait_until(lambda: len(loop.told()) == 6 and loop.due() == 0, "all are told")
-    assert Counter(session for session, _, _ in loop.told()) == {"chat-0": 2, "chat-1": 2, "chat-2": 2}
+    wait_until(lambda: len(loop.attempts()) == 6 and loop.due() == 0, "all are notified")
+    assert Counter(session for session, _, _ in loop.attempts()) == {"chat-0": 2, "chat-1": 2, "chat-2": 2}
     for number in range(6):
         session = f"chat-{number % 3}"
-        texts = [text for _, text, _ in loop.told(session)]
+        texts = [text for _, text, _ in loop.attempts(session)]
         head = f"Background job finished with exit code {number}.\nCommand: echo for {session}.; exit {number}\n"
         assert sum(text == f"{head}\nOutput:\nfor {session}.\n" for text in texts) == 1
 
 
 @pytest.mark.parametrize("status", [75, 1], ids=["busy", "failing"])
-def test_an_agent_that_cannot_now_is_told_later_and_holds_up_nobody(loop: Loop, status: int) -> None:
+def test_a_busy_agent_is_notified_later_and_delays_no_other(loop: Loop, status: int) -> None:
     loop.answer_with("chat-1", status)
     launch(loop, "chat-1")
-    wait_until(lambda: len(loop.told("chat-1")) >= 2, "it is tried again")
+    wait_until(lambda: len(loop.attempts("chat-1")) >= 2, "it is tried again")
     launch(loop, "chat-2")
-    wait_until(lambda: loop.told("chat-2"), "the other session is told")
+    wait_until(lambda: loop.attempts("chat-2"), "the other session is notified")
     assert loop.due() == 1
     loop.answer_with("chat-1", None)
-    wait_until(lambda: loop.due() == 0, "it is told at last")
-    assert Counter(one for _, _, one in loop.told("chat-1"))[0] == 1
+    wait_until(lambda: loop.due() == 0, "it is finally notified")
+    assert Counter(one for _, _, one in loop.attempts("chat-1"))[0] == 1
 
 
-def test_a_session_that_is_gone_is_not_told_again(loop: Loop) -> None:
+def test_a_session_that_is_gone_is_not_notified_again(loop: Loop) -> None:
     loop.answer_with("chat-1", 69)
     launch(loop, "chat-1")
-    wait_until(lambda: loop.told("chat-1"), "the agent is asked")
+    wait_until(lambda: loop.attempts("chat-1"), "the agent is asked")
     wait_until(lambda: loop.due() == 0, "the job is marked")
-    assert len(loop.told("chat-1")) == 1
+    assert len(loop.attempts("chat-1")) == 1
 
 
 def test_a_failing_agent_is_reported(loop: Loop) -> None:
     loop.answer_with("chat-1", 3)
     id = launch(loop, "chat-1")
-    wait_until(lambda: len(loop.told()) >= 2, "it is tried again")
+    wait_until(lambda: len(loop.attempts()) >= 2, "it is tried again")
     assert f"job {id}: the agent failed with 3" in loop.kill()
 
 
-def test_a_loop_that_is_killed_again_and_again_loses_nothing(loop: Loop) -> None:
+def test_a_loop_that_is_killed_repeatedly_loses_nothing(loop: Loop) -> None:
     code = """
     for number in range(30):
         session = f"chat-{number % 7}"
@@ -146,15 +146,15 @@ def test_a_loop_that_is_killed_again_and_again_loses_nothing(loop: Loop) -> None
         kills += 1
         loop.start()
 
-    def heard() -> list[tuple[str, str]]:
-        # An agent whose loop died before it said anything has heard nothing.
-        return [(session, text) for session, text, _ in loop.told() if text]
+    def completed() -> list[tuple[str, str]]:
+        # An attempt without a text died with its loop and does not count.
+        return [(session, text) for session, text, _ in loop.attempts() if text]
 
     # The agent of a loop that was killed may still be writing.
-    wait_until(lambda: len({text for _, text in heard()}) == 30, "all 30 are told")
+    wait_until(lambda: len({text for _, text in completed()}) == 30, "all 30 are notified")
     for number in range(30):
         session = f"chat-{number % 7}"
-        told = [one for one, text in heard() if text.endswith(f"Output:\nfor {session}. number {number}.\n")]
+        statuses = [one for one, text in completed() if text.endswith(f"Output:\nfor {session}. number {number}.\n")]
         # Perhaps twice: where the loop died between the agent's turn and the mark.
-        assert told and set(told) == {session}
-    assert all(f"for {session}. " in text for session, text in heard())
+        assert statuses and set(statuses) == {session}
+    assert all(f"for {session}. " in text for session, text in completed())

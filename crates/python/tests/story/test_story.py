@@ -1,4 +1,4 @@
-"""What every caller of `bg_jobs` relies on, of the seed as of `homing.bg_jobs`: records, words, follow-ups, restarts."""
+"""The behaviour that every caller of `bg_jobs` relies on, in both modules: records, wording, follow-ups, restarts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = {
 }
 
 
-def test_a_launch_answers_with_the_record_of_a_running_job(backend: Backend) -> None:
+def test_a_launch_returns_the_record_of_a_running_job(backend: Backend) -> None:
     before = time.time()
     code = f"answer(bg_jobs.launch({backend.until('go')!r}, 'chat-1', max_runtime_s=60))"
     record = backend.run(code)
@@ -48,7 +48,7 @@ def test_a_launch_answers_with_the_record_of_a_running_job(backend: Backend) -> 
     backend.touch("go")
 
 
-def test_an_hour_is_the_limit_unless_told_otherwise(backend: Backend) -> None:
+def test_the_default_timeout_is_an_hour(backend: Backend) -> None:
     assert backend.run("answer(over(bg_jobs.launch('true', 's')))")["max_runtime_s"] == 3600
     assert backend.run("answer(bg_jobs.DEFAULT_MAX_RUNTIME_S)") == 3600
 
@@ -64,7 +64,7 @@ def test_an_hour_is_the_limit_unless_told_otherwise(backend: Backend) -> None:
         ("exit 5 # \\", "failed", 5),
     ],
 )
-def test_how_a_command_ends_is_recorded(backend: Backend, command: str, status: str, exit_code: int) -> None:
+def test_the_outcome_of_a_command_is_recorded(backend: Backend, command: str, status: str, exit_code: int) -> None:
     record = backend.run(f"answer(over(bg_jobs.launch({command!r}, 's')))")
     assert (record["status"], record["exit_code"]) == (status, exit_code)
     assert record["started_at"] <= record["ended_at"] <= time.time()
@@ -72,12 +72,12 @@ def test_how_a_command_ends_is_recorded(backend: Backend, command: str, status: 
     assert Path(record["exit_path"]).read_text().strip() == str(exit_code)
 
 
-def test_a_command_runs_where_it_is_told(backend: Backend) -> None:
+def test_a_command_runs_in_its_cwd(backend: Backend) -> None:
     record = backend.run(f"answer(over(bg_jobs.launch('pwd -P', 's', cwd={str(backend.folder)!r})))")
     assert record["output"] == f"{backend.folder.resolve()}\n"
 
 
-def test_a_result_reads_as_callers_know_it(backend: Backend) -> None:
+def test_a_result_has_the_known_wording(backend: Backend) -> None:
     code = """
     def text(command):
         record = over(bg_jobs.launch(command, "chat-1"))
@@ -98,7 +98,7 @@ def test_a_result_reads_as_callers_know_it(backend: Backend) -> None:
         ({"exit_code": 4}, "Background job finished with exit code 4."),
     ],
 )
-def test_a_record_without_output_reads_as_callers_know_it(
+def test_a_record_without_output_has_the_known_wording(
     backend: Backend, ended: dict[str, object], words: str
 ) -> None:
     record = {"id": "0" * 12, "command": "make", "status": "failed", "max_runtime_s": 60, **ended}
@@ -106,7 +106,7 @@ def test_a_record_without_output_reads_as_callers_know_it(
     assert text == f"{words}\nCommand: make\n\nOutput:\n(no output)"
 
 
-def test_of_a_long_output_its_beginning_and_its_end_are_told(backend: Backend) -> None:
+def test_a_long_output_is_shortened_to_head_and_tail(backend: Backend) -> None:
     letters = "printf 'a%.0s' {1..8000}; printf 'é%.0s' {1..NUMBER}; printf 'z%.0s' {1..7999}"
     code = f"answer([over(bg_jobs.launch({letters!r}.replace('NUMBER', n), 's'))['output'] for n in ('1', '2', '9999')])"
     fits, is_long, is_longer = backend.run(code)
@@ -138,7 +138,7 @@ def test_a_session_may_be_a_number(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("names", [("_DATA_DIR", "_JOBS_DIR", "_STORE"), ("_JOBS_DIR", "_STORE")])
-def test_tests_of_an_application_put_the_store_elsewhere(backend: Backend, names: tuple[str, ...]) -> None:
+def test_tests_can_move_the_store(backend: Backend, names: tuple[str, ...]) -> None:
     code = f"""
     places = {{"_DATA_DIR": ".", "_JOBS_DIR": "bg_jobs", "_STORE": "bg_jobs.json"}}
     before = {{name: getattr(bg_jobs, name) for name in {names!r}}}
@@ -157,19 +157,19 @@ def test_tests_of_an_application_put_the_store_elsewhere(backend: Backend, names
     assert (backend.folder / "elsewhere").is_dir()
 
 
-def test_one_job_is_got_with_its_output(backend: Backend) -> None:
+def test_get_returns_the_record_with_its_output(backend: Backend) -> None:
     record = backend.run("answer(over(bg_jobs.launch('echo one; echo two', 's')))")
     assert set(record) == KEYS | {"output"}
     assert backend.run(f"answer(bg_jobs.get({record['id']!r}))") == record
     assert record["output"] == "one\ntwo\n"
 
 
-def test_an_unknown_id_is_none_and_no_error(backend: Backend) -> None:
+def test_an_unknown_id_is_none(backend: Backend) -> None:
     code = "bg_jobs.mark_followed_up('0123456789ab'); answer([bg_jobs.get('0123456789ab'), bg_jobs.refresh()])"
     assert backend.run(code) == [None, {}]
 
 
-def test_what_is_over_is_due_until_it_is_marked(backend: Backend) -> None:
+def test_a_finished_job_is_pending_until_it_is_marked(backend: Backend) -> None:
     code = f"""
     done, failed = [over(bg_jobs.launch(command, "s")) for command in ("true", "false")]
     running = bg_jobs.launch({backend.until("go")!r}, "s")
@@ -184,7 +184,7 @@ def test_what_is_over_is_due_until_it_is_marked(backend: Backend) -> None:
     backend.touch("go")
 
 
-def test_what_is_over_and_followed_up_goes_after_a_while(backend: Backend) -> None:
+def test_a_followed_up_job_is_deleted_after_the_retention(backend: Backend) -> None:
     code = """
     marked, due = [over(bg_jobs.launch("echo hi", "s")) for _ in range(2)]
     bg_jobs.mark_followed_up(marked["id"])
@@ -198,7 +198,7 @@ def test_what_is_over_and_followed_up_goes_after_a_while(backend: Backend) -> No
     assert list(backend.run("answer(bg_jobs.refresh())")) == [due]
 
 
-def test_a_host_that_starts_again_finds_everything(backend: Backend) -> None:
+def test_a_restarted_host_finds_all_jobs(backend: Backend) -> None:
     code = f"answer([bg_jobs.launch('echo hi; {backend.until('go')}; exit 3', 'chat-1')['id']])"
     (id,) = backend.run(code)
     assert backend.run(f"answer(bg_jobs.get({id!r}))")["status"] == "running"

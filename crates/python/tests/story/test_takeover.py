@@ -1,4 +1,4 @@
-"""A store of the seed is taken over: what is over, at once; what runs, when it ends. The store itself is left as it is."""
+"""The take-over of a store of the seed: finished jobs at once, running jobs when they end. The store does not change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STUBBORN = "trap '' TERM; touch $STORY_MARK/runs; while :; do sleep 0.05; done"
 
 
 def look(drop_in: Backend, record: Record) -> Any:
-    """The record of a job, as a host sees it that looks for the first time."""
+    """The record of a job, as a new host sees it."""
     return drop_in.run(f"answer(bg_jobs.get({record['id']!r}))")
 
 
@@ -29,7 +29,7 @@ def due(drop_in: Backend) -> list[str]:
 
 
 def is_finished(drop_in: Backend, record: Record) -> Any:
-    """The record of a job when it is over."""
+    """The record of a job when it has finished."""
 
     def seen() -> Any:
         found = look(drop_in, record)
@@ -38,7 +38,7 @@ def is_finished(drop_in: Backend, record: Record) -> Any:
     return wait_until(seen, "the job is over")
 
 
-def test_what_is_over_and_due_is_told(drop_in: Backend, old: OldStore) -> None:
+def test_a_finished_pending_job_is_delivered(drop_in: Backend, old: OldStore) -> None:
     record = old.add(status="failed", exit_code=3, command="make test", session_id="chat-9", max_runtime_s=60)
     old.log(record, b"no rule\n")
     (seen,) = drop_in.run(DUE)
@@ -52,7 +52,7 @@ def test_what_is_over_and_due_is_told(drop_in: Backend, old: OldStore) -> None:
     assert due(drop_in) == []
 
 
-def test_a_session_that_is_a_number_is_its_digits_then(drop_in: Backend, old: OldStore) -> None:
+def test_an_integer_session_becomes_its_digits(drop_in: Backend, old: OldStore) -> None:
     record = old.add(session_id=7)
     listed = drop_in.run("answer(bg_jobs.list_for_session(7))")
     assert [(one["id"], one["session_id"]) for one in listed] == [(record["id"], "7")]
@@ -65,28 +65,28 @@ def test_a_session_that_is_a_number_is_its_digits_then(drop_in: Backend, old: Ol
         ({"died": True}, "Background job process died unexpectedly (no exit code)."),
     ],
 )
-def test_how_it_ended_is_kept(drop_in: Backend, old: OldStore, ended: dict[str, bool], words: str) -> None:
+def test_the_outcome_is_kept(drop_in: Backend, old: OldStore, ended: dict[str, bool], words: str) -> None:
     record = old.add(status="failed", exit_code=-1, **ended)
     (seen,) = drop_in.run(DUE)
     assert (seen["id"], seen["status"], seen["exit_code"]) == (record["id"], "failed", -1)
     assert drop_in.run(f"answer(bg_jobs.result_text({seen!r}))").startswith(words)
 
 
-def test_what_was_followed_up_is_listed_and_not_told(drop_in: Backend, old: OldStore) -> None:
+def test_a_followed_up_job_is_listed_and_not_pending(drop_in: Backend, old: OldStore) -> None:
     record = old.add(followed_up=True)
     assert due(drop_in) == []
     (seen,) = drop_in.run("answer(bg_jobs.list_for_session('chat-1'))")
     assert (seen["id"], seen["followed_up"], seen["status"]) == (record["id"], True, "done")
 
 
-def test_what_was_followed_up_long_ago_is_left_behind(drop_in: Backend, old: OldStore) -> None:
+def test_an_old_followed_up_job_is_not_taken_over(drop_in: Backend, old: OldStore) -> None:
     long_ago = time.time() - 7200
     old.add(followed_up=True, started_at=long_ago - 1, ended_at=long_ago)
     kept = old.add(started_at=long_ago - 1, ended_at=long_ago)
     assert list(drop_in.run("answer(bg_jobs.refresh())")) == [kept["id"]]
 
 
-def test_what_runs_is_told_when_it_is_over(drop_in: Backend, old: OldStore) -> None:
+def test_a_running_job_is_delivered_when_it_ends(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"echo begin; {drop_in.until('go')}; echo end; exit 3")
     seen = look(drop_in, record)
     assert (seen["status"], seen["exit_code"], seen["pid"]) == ("running", None, record["pid"])
@@ -100,7 +100,7 @@ def test_what_runs_is_told_when_it_is_over(drop_in: Backend, old: OldStore) -> N
     assert due(drop_in) == [record["id"]]
 
 
-def test_an_exit_file_that_is_still_empty_says_nothing(drop_in: Backend, old: OldStore) -> None:
+def test_an_empty_exit_file_is_not_an_exit_code_yet(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"{drop_in.until('go')}; exit 3")
     exit_path = Path(record["exit_path"])
     exit_path.touch()
@@ -110,7 +110,7 @@ def test_an_exit_file_that_is_still_empty_says_nothing(drop_in: Backend, old: Ol
     assert look(drop_in, record)["exit_code"] == 3
 
 
-def test_an_exit_file_that_stays_empty_is_no_exit_code(drop_in: Backend, old: OldStore) -> None:
+def test_an_exit_file_that_stays_empty_is_not_an_exit_code(drop_in: Backend, old: OldStore) -> None:
     record = old.add_running()
     Path(record["exit_path"]).touch()
     seen = look(drop_in, record)
@@ -121,7 +121,7 @@ def test_an_exit_file_that_stays_empty_is_no_exit_code(drop_in: Backend, old: Ol
     ("written", "exit_code"),
     [(b"3\n", 3), (b"3", 3), (b"139\n", 139), (b"\n", None), (b"three\n", None), (b"99999999999\n", None)],
 )
-def test_what_a_wrapper_left_is_believed_if_it_can_be_a_code(
+def test_an_exit_file_counts_only_with_a_valid_code(
     drop_in: Backend, old: OldStore, written: bytes, exit_code: int | None
 ) -> None:
     record = old.add_running()
@@ -133,7 +133,7 @@ def test_what_a_wrapper_left_is_believed_if_it_can_be_a_code(
         assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", exit_code, None)
 
 
-def test_what_runs_past_its_limit_is_ended_with_all_it_started(drop_in: Backend, old: OldStore) -> None:
+def test_a_timed_out_job_is_ended_with_its_processes(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"setsid sleep 3600 & {STUBBORN}", max_runtime_s=0.2)
     wait_until((drop_in.folder / "runs").exists, "the command runs")
     seen = is_finished(drop_in, record)
@@ -143,7 +143,7 @@ def test_what_runs_past_its_limit_is_ended_with_all_it_started(drop_in: Backend,
     assert due(drop_in) == [record["id"]]
 
 
-def test_what_is_left_of_a_job_whose_wrapper_was_killed_is_ended(drop_in: Backend, old: OldStore) -> None:
+def test_a_job_whose_wrapper_was_killed_is_ended(drop_in: Backend, old: OldStore) -> None:
     record = old.start("touch $STORY_MARK/runs; sleep 3600")
     wait_until((drop_in.folder / "runs").exists, "the command runs")
     old.kill_wrapper(record)
@@ -165,7 +165,7 @@ def test_a_pid_that_was_reused_is_left_alone(drop_in: Backend, old: OldStore, li
             bystander.kill()
 
 
-def test_what_runs_can_be_killed_and_is_not_told(drop_in: Backend, old: OldStore) -> None:
+def test_a_running_job_can_be_killed_without_a_follow_up(drop_in: Backend, old: OldStore) -> None:
     record = old.start("setsid sleep 3600 & touch $STORY_MARK/runs; sleep 3600")
     wait_until((drop_in.folder / "runs").exists, "the command runs")
     seen = drop_in.run(f"answer(bg_jobs.kill({record['id']!r}))")
@@ -174,7 +174,7 @@ def test_what_runs_can_be_killed_and_is_not_told(drop_in: Backend, old: OldStore
     assert due(drop_in) == []
 
 
-def test_what_is_marked_while_it_runs_is_not_told(drop_in: Backend, old: OldStore) -> None:
+def test_a_running_job_marked_as_followed_up_stays_so(drop_in: Backend, old: OldStore) -> None:
     record = old.start(drop_in.until("go"))
     seen = drop_in.run(f"bg_jobs.mark_followed_up({record['id']!r}); answer(bg_jobs.get({record['id']!r}))")
     assert (seen["status"], seen["followed_up"]) == ("running", True)
@@ -184,7 +184,7 @@ def test_what_is_marked_while_it_runs_is_not_told(drop_in: Backend, old: OldStor
     assert look(drop_in, record)["status"] == "done"
 
 
-def test_a_long_log_is_taken_over_within_bounds(drop_in: Backend, old: OldStore) -> None:
+def test_a_long_log_is_taken_over_within_limits(drop_in: Backend, old: OldStore) -> None:
     record = old.add()
     old.log(record, b"begin\n" + b"x" * (7 << 20) + b"\nend\n")
     output = look(drop_in, record)["output"]
@@ -195,7 +195,7 @@ def test_a_long_log_is_taken_over_within_bounds(drop_in: Backend, old: OldStore)
     assert Path(record["log_path"]).stat().st_size > 7 << 20
 
 
-def test_the_old_store_stays_byte_for_byte(drop_in: Backend, old: OldStore) -> None:
+def test_the_old_store_does_not_change(drop_in: Backend, old: OldStore) -> None:
     old.log(old.add(), b"output\n")
     runs = old.start(drop_in.until("go"))
     before = files_below(drop_in.data)
@@ -216,7 +216,7 @@ def files_below(data: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in files}
 
 
-def test_once_all_is_over_the_old_store_is_never_read_again(drop_in: Backend, old: OldStore) -> None:
+def test_after_the_take_over_the_old_store_is_not_read_again(drop_in: Backend, old: OldStore) -> None:
     first = old.add()
     assert due(drop_in) == [first["id"]]
     later = old.add()

@@ -1,4 +1,4 @@
-"""A store of the seed is taken over by several at once, by processes that are killed, and from files that are torn."""
+"""The take-over of a store of the seed by several processes at once, by killed processes, and from torn files."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ answer([result, [f"{{one.category.__name__}}: {{one.message}}" for one in caught
 
 
 def warned(drop_in: Backend, code: str) -> tuple[Any, list[str]]:
-    """The value of an expression, and what was warned of meanwhile."""
+    """The value of an expression, and the warnings that it caused."""
     result, warnings = drop_in.run(LOOK.format(code=f"result = {code}"))
     return result, warnings
 
 
 def fill(old: OldStore, count: int) -> dict[str, str]:
-    """Adds jobs that are over; answers the outputs of those that are due."""
+    """Adds finished jobs. Returns the outputs of those with a pending follow-up."""
     outputs = {}
     for number in range(count):
         record = old.add(followed_up=number % 4 == 0, session_id=f"chat-{number % 3}")
@@ -40,7 +40,7 @@ def fill(old: OldStore, count: int) -> dict[str, str]:
     return outputs
 
 
-def test_eight_processes_that_take_over_at_once_take_each_job_once(drop_in: Backend, old: OldStore) -> None:
+def test_eight_concurrent_take_overs_import_each_job_once(drop_in: Backend, old: OldStore) -> None:
     outputs = fill(old, 40)
     running = old.start(drop_in.until("end"))
     code = "wait_for('go'); answer([list(bg_jobs.refresh()), [one['id'] for one in bg_jobs.pending_followups()]])"
@@ -82,7 +82,7 @@ def test_a_take_over_that_is_killed_at_a_step_is_repeated(
 
 
 def die_at(drop_in: Backend, step: str, when: str) -> None:
-    """Runs a host that dies, as by `kill -9`, before or after a step of the take-over."""
+    """Runs a host that dies like by `kill -9` before or after a step of the take-over."""
     code = f"""
     import os as os_module, signal
     from homing import _bg_store, _bg_takeover, _homing
@@ -112,7 +112,7 @@ def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, 
     for _ in range(4):
         host = drop_in.start("answer('ready'); bg_jobs.refresh(); answer('over')")
         assert line_of(host) == "ready"
-        # Any moment of it is worth a try: it takes about a tenth of a second.
+        # The take-over lasts about a tenth of a second; kill it at any point.
         time.sleep(0.015 * part + chance.uniform(0, 0.015))
         kill(host)
     drop_in.touch("go")
@@ -124,16 +124,16 @@ def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, 
     assert old.path.read_bytes() == before
 
 
-def test_what_was_told_between_two_attempts_is_not_told_again(drop_in: Backend, old: OldStore) -> None:
+def test_a_job_acknowledged_between_two_attempts_stays_acknowledged(drop_in: Backend, old: OldStore) -> None:
     outputs = fill(old, 8)
     told = next(iter(outputs))
     drop_in.run(f"bg_jobs.mark_followed_up({told!r}); answer(None)")
-    # As if it had been killed before it noted that all is taken over.
+    # As if it had been killed before it saved the end of the take-over.
     (drop_in.data / "homing" / "taken-over.json").unlink()
     assert drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])") == list(outputs)[1:]
 
 
-def test_what_is_taken_over_and_not_noted_yet_is_listed_once(drop_in: Backend, old: OldStore) -> None:
+def test_a_job_imported_but_not_yet_saved_is_listed_once(drop_in: Backend, old: OldStore) -> None:
     running = old.start(drop_in.until("go"))
     later = old.add(started_at=running["started_at"] + 0.01, ended_at=running["started_at"] + 1)
     drop_in.run("answer(len(bg_jobs.refresh()))")
@@ -145,13 +145,13 @@ def test_what_is_taken_over_and_not_noted_yet_is_listed_once(drop_in: Backend, o
     code = "answer([one['id'] for one in bg_jobs.list_for_session('chat-1')])"
     assert drop_in.run(code) == ids
     note.write_text(unnoted)
-    # Somebody else is about to note it.
+    # Another process is about to save it.
     with open(drop_in.data / "homing" / "taken-over.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert drop_in.run(code) == ids
         assert drop_in.run(f"answer(bg_jobs.get({running['id']!r}))")["status"] == "done"
         assert drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])") == ids
-    # Who marked it has died before it was noted.
+    # The process that marked it died before it saved that.
     note.write_text(unnoted)
     assert drop_in.run(f"bg_jobs.mark_followed_up({running['id']!r}); answer(len(bg_jobs.pending_followups()))") == 1
 
@@ -164,7 +164,7 @@ def test_all_jobs_are_listed_in_the_order_of_launch(drop_in: Backend, old: OldSt
     drop_in.touch("go")
 
 
-def test_a_torn_store_is_warned_of_and_taken_over_when_it_is_whole(drop_in: Backend, old: OldStore) -> None:
+def test_a_torn_store_causes_a_warning_and_is_taken_over_when_complete(drop_in: Backend, old: OldStore) -> None:
     record = old.add()
     whole = old.path.read_bytes()
     old.path.write_bytes(whole[: len(whole) // 2])
@@ -175,12 +175,12 @@ def test_a_torn_store_is_warned_of_and_taken_over_when_it_is_whole(drop_in: Back
     assert line_of(host) == 1
     old.path.write_bytes(whole)
     drop_in.touch("go")
-    # The process that warned sees it too.
+    # The process that issued the warning sees it too.
     assert answer_of(host) == 2
     assert drop_in.run(f"answer(bg_jobs.get({record['id']!r}))")["exit_code"] == 0
 
 
-def test_a_store_that_is_no_store_is_warned_of(drop_in: Backend, old: OldStore) -> None:
+def test_an_invalid_store_causes_a_warning(drop_in: Backend, old: OldStore) -> None:
     for content in ("[]", "", "null", '"jobs"', "\x00" * 100):
         old.path.write_text(content)
         result, warnings = warned(drop_in, "bg_jobs.refresh()")
@@ -204,7 +204,7 @@ WRONG: list[object] = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_a_record_of_the_wrong_shape_is_warned_of_and_the_others_are_taken(
+def test_an_invalid_record_causes_a_warning_and_the_others_are_imported(
     drop_in: Backend, old: OldStore, wrong: object
 ) -> None:
     first = old.add()
@@ -214,12 +214,12 @@ def test_a_record_of_the_wrong_shape_is_warned_of_and_the_others_are_taken(
     result, warnings = warned(drop_in, "list(bg_jobs.refresh())")
     assert sorted(result) == [first["id"], last["id"]]
     assert len(warnings) == 1 and spoiled in warnings[0], warnings
-    # Once: then it is known.
+    # Only once.
     assert warned(drop_in, "len(bg_jobs.refresh())") == (2, [])
 
 
 def wrong_record(record: Record, wrong: object) -> object:
-    """What stands where the record should: of a dictionary with something in it, that part is wrong."""
+    """The invalid value in place of the record; a non-empty dictionary replaces only its keys."""
     return {**record, **wrong} if isinstance(wrong, dict) and wrong else wrong
 
 
@@ -249,7 +249,7 @@ ODD: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
-def test_an_odd_value_in_a_record_hinders_nobody(drop_in: Backend, old: OldStore, odd: dict[str, object]) -> None:
+def test_an_odd_value_in_a_record_does_not_stop_the_take_over(drop_in: Backend, old: OldStore, odd: dict[str, object]) -> None:
     first = old.add()
     spoiled = [old.add(**odd)["id"], old.add_running(**odd)["id"]]
     last = old.add()
@@ -261,11 +261,11 @@ def test_an_odd_value_in_a_record_hinders_nobody(drop_in: Backend, old: OldStore
     assert len(texts) == len(due)
     assert {*known, *spoiled} == set(old.records)
     assert {first["id"], last["id"]} <= set(due)
-    # What is known by then is known for good.
+    # The imported jobs stay known.
     assert drop_in.run(code) == [known, texts, due]
 
 
-def test_a_host_that_follows_what_runs_is_told_of_it_by_another(drop_in: Backend, old: OldStore) -> None:
+def test_a_host_learns_of_a_job_that_another_host_imported(drop_in: Backend, old: OldStore) -> None:
     running = old.start(f"{drop_in.until('end')}; exit 3")
     code = "answer(len(bg_jobs.refresh())); wait_for('go'); answer([one['exit_code'] for one in bg_jobs.refresh().values()])"
     host = drop_in.start(code)
