@@ -25,7 +25,7 @@ const MISTAKES: [Mistake; 20] = [
     (&["run", "", "argument"], 2, "invalid_command", "the command is empty"),
     (&["run", "--timeout", "soon", "true"], 2, "invalid_duration", "\"soon\" is not a duration"),
     (&["run", "--wait", "30", "true"], 2, "invalid_duration", "\"30\" is not a duration"),
-    (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a time limit of zero"),
+    (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a timeout of zero"),
     (&["run", "--env", "NAME", "true"], 2, "usage", "write it as NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
@@ -65,7 +65,7 @@ fn an_ambiguous_prefix_names_the_jobs_it_could_mean() {
     let told = setup.run(&["show", &prefix.to_string()]);
     assert_eq!((told.status, told.stdout.as_str()), (Some(4), ""));
     assert!(meant.iter().all(|id| told.stderr.contains(id.as_str())), "{told:?}");
-    assert!(told.stderr.ends_with("hint: type more characters of the id\n"), "{told:?}");
+    assert!(told.stderr.ends_with("hint: use a longer prefix of the id\n"), "{told:?}");
     let told = setup.run(&["show", &prefix.to_string(), "--json"]);
     assert_eq!((told.status, told.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
 }

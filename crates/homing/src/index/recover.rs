@@ -120,7 +120,7 @@ impl Homing {
                     let (job, pid) = (supervisor.job, supervisor.process.pid);
                     report
                         .left
-                        .push((job, format!("its supervisor, process {pid}, cannot be ended: {error}")));
+                        .push((job, format!("cannot end its supervisor (process {pid}): {error}")));
                 }
             }
         }
@@ -228,7 +228,7 @@ fn record_end(
         }
         SupervisorLiveness::Elsewhere => {
             return Ok(Recovered::Left(
-                "its supervisor is alive and looks after another directory, so this one is a copy of it"
+                "this directory is a copy: its supervisor is alive and supervises the original"
                     .to_owned(),
             ));
         }

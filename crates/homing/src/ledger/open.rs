@@ -319,7 +319,7 @@ pub(super) fn check_version(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA);
-    Err(rusqlite::Error::SqliteFailure(code, Some("another program has changed its version".to_owned())))
+    Err(rusqlite::Error::SqliteFailure(code, Some("another program changed its version".to_owned())))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
@@ -345,7 +345,7 @@ fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn not_a_ledger() -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
-    rusqlite::Error::SqliteFailure(code, Some("it is a database of something else".to_owned()))
+    rusqlite::Error::SqliteFailure(code, Some("it is a database of another program".to_owned()))
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -234,7 +234,7 @@ fn supersede(
 ) -> rusqlite::Result<bool> {
     let is_superseded = move_wake(connection, id, &WakeEvent::Superseded, context)?;
     if is_superseded {
-        let reason = format!("the sink {sink:?} is not configured any more: another wake takes its place");
+        let reason = format!("sink {sink:?} is no longer configured; a new wake replaces this one");
         connection
             .prepare_cached("UPDATE wakes SET counts = 0, last_error = ?2 WHERE id = ?1")?
             .execute(params![id.to_string(), reason])?;

@@ -125,7 +125,7 @@ fn check_path(path: &Path) -> Result<()> {
     if length > MAX_PATH_BYTES {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("its path has {length} bytes without links, and SQLite takes {MAX_PATH_BYTES}"),
+            reason: format!("its resolved path has {length} bytes; SQLite supports at most {MAX_PATH_BYTES}"),
             hint: format!("set {HOME_VARIABLE} to a shorter path"),
         });
     }
@@ -175,8 +175,8 @@ fn check_private(directory: &Directory) -> Result<()> {
     if status.st_uid != user {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("it belongs to user {}, and we are user {user}", status.st_uid),
-            hint: format!("set {HOME_VARIABLE} to a directory of your own"),
+            reason: format!("it belongs to user {}, but this process runs as user {user}", status.st_uid),
+            hint: format!("set {HOME_VARIABLE} to a directory that you own"),
         });
     }
     if status.st_mode & 0o022 != 0 {
@@ -202,11 +202,11 @@ fn refused_part(error: DiskError) -> Error {
     let hint = match Errno::from_io_error(&error.source) {
         // O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
         Some(Errno::LOOP | Errno::NOTDIR) => {
-            format!("it is a link, or no directory: look at it, then remove {}", error.path.display())
+            format!("it is a link or not a directory; inspect it, then remove {}", error.path.display())
         }
-        Some(Errno::ACCESS | Errno::PERM) => "look at its owner and its mode".to_owned(),
+        Some(Errno::ACCESS | Errno::PERM) => "check its owner and mode".to_owned(),
         Some(Errno::MFILE | Errno::NFILE) => {
-            "this process, or the machine, has too many files open".to_owned()
+            "this process or the system has too many open files".to_owned()
         }
         _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
     };
@@ -238,7 +238,7 @@ mod tests {
         let too_long = path_of(&folder, MAX_PATH_BYTES + 1);
         let error = options(&too_long).open().unwrap_err();
         assert!(matches!(error, Error::HomeRefused { .. }), "{error}");
-        assert!(error.to_string().contains("has 495 bytes without links, and SQLite takes 494"), "{error}");
+        assert!(error.to_string().contains("has 495 bytes; SQLite supports at most 494"), "{error}");
         assert!(!too_long.exists());
         let link = folder.join("link");
         std::os::unix::fs::symlink(too_long.parent().unwrap(), &link).unwrap();

@@ -200,7 +200,7 @@ fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
 fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(Error::InvalidRequest(format!("{name:?} cannot be set as an environment variable")));
+            return Err(Error::InvalidRequest(format!("{name:?} is not a valid name or value of an environment variable")));
         }
     }
     Ok(spec.environment.clone())

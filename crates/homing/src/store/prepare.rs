@@ -50,7 +50,7 @@ impl Homing {
         let defaults = self.config.defaults.limits();
         let asked = asked.clone();
         if asked.has_misplaced_arguments {
-            return Err(Error::InvalidRequest("a script takes no arguments: use a program".to_owned()));
+            return Err(Error::InvalidRequest("a script takes no arguments; use a program instead".to_owned()));
         }
         let command = asked.command.checked()?;
         let cwd = existing_directory(asked.current_dir.as_deref())?;
@@ -58,12 +58,12 @@ impl Homing {
             Timeout::Configured => defaults.timeout,
             Timeout::None => None,
             Timeout::After(limit) if limit.is_zero() => {
-                return Err(Error::InvalidRequest("a time limit of zero ends every job at once".to_owned()));
+                return Err(Error::InvalidRequest("a timeout of zero ends every job at once".to_owned()));
             }
             Timeout::After(limit) => Some(limit),
         };
         if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
-            return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
+            return Err(Error::InvalidRequest("a name must not exceed 1,000 bytes or contain NUL".to_owned()));
         }
         if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
             self.check_config_is_trusted()?;

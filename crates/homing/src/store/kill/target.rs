@@ -158,7 +158,7 @@ impl Homing {
         }
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
         if seen.supervisor == SupervisorLiveness::Elsewhere {
-            let copy = "its supervisor looks after another directory, so this one is a copy of it: kill it in the original home";
+            let copy = "this directory is a copy: its supervisor supervises the original. Kill the job in the original home";
             return Err(Error::CannotSignal { job: id, source: io::Error::other(copy) });
         }
         if seen.recovery().is_some() {
@@ -172,7 +172,7 @@ impl Homing {
         let relation = self.here()?.relation_to(&started.run_by, is_on_network(&self.home.jobs));
         if relation != Relation::SamePidNamespace {
             let host = &started.run_by.host_name;
-            let elsewhere = format!("it runs on {host}, or in another container: kill it there");
+            let elsewhere = format!("it runs on {host} or in another container; kill it there");
             return Err(Error::CannotSignal { job: id, source: io::Error::other(elsewhere) });
         }
         let asked = signals::request_kill(&started.supervisor, target.by)
