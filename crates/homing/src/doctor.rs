@@ -130,7 +130,11 @@ impl Homing {
                 format!("{job} (process {pid}, directory {})", supervisor.directory.display())
             })
             .collect();
-        let detail = format!("{} supervisors run without a job directory in this home: {}", found.len(), named.join(", "));
+        let detail = format!(
+            "{} supervisors run without a job directory in this home: {}",
+            found.len(),
+            named.join(", ")
+        );
         Check::new("supervisors", Verdict::Problem, detail)
             .hint("move the directory back, or run `homing recover` to end the job")
     }
@@ -190,10 +194,9 @@ impl Homing {
             as_megabytes(total),
             named.join("; ")
         );
-        Ok(Some(
-            Check::new("undelivered", Verdict::Note, detail)
-                .hint("run `homing follow-ups` to see why; `homing ack` acknowledges them, `homing drop` discards them"),
-        ))
+        Ok(Some(Check::new("undelivered", Verdict::Note, detail).hint(
+            "run `homing follow-ups` to see why; `homing ack` acknowledges them, `homing drop` discards them",
+        )))
     }
 
     /// Lists the jobs that a newer program wrote.
@@ -318,7 +321,9 @@ fn check_config(path: Option<&Path>, refusal: Option<&ConfigRefusal>) -> Check {
         (Some(path), None) => {
             Check::new("config", Verdict::Ok, format!("defaults; {} does not exist", path.display()))
         }
-        (None, None) => Check::new("config", Verdict::Ok, "set by the program that opened the home, or defaults"),
+        (None, None) => {
+            Check::new("config", Verdict::Ok, "set by the program that opened the home, or defaults")
+        }
     }
 }
 
@@ -354,9 +359,7 @@ fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
             Verdict::Note,
             format!("{unit}: jobs outlive it unless KillUserProcesses=yes (logind.conf)"),
         )
-        .hint(
-            "run `loginctl enable-linger`: then jobs always outlive it, each in its own control group",
-        ),
+        .hint("run `loginctl enable-linger`: then jobs always outlive it, each in its own control group"),
     }
 }
 
@@ -365,7 +368,11 @@ fn check_cgroup() -> Check {
         Some(path) => {
             Check::new("cgroup", Verdict::Ok, format!("each job gets its own group in {}", path.display()))
         }
-        None => Check::new("cgroup", Verdict::Note, "none delegated; the supervisor searches for the processes of a job instead"),
+        None => Check::new(
+            "cgroup",
+            Verdict::Note,
+            "none delegated; the supervisor searches for the processes of a job instead",
+        ),
     }
 }
 

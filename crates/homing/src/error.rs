@@ -227,8 +227,7 @@ impl Error {
             Error::NoSuchJob(_) => "run `homing list` to see all jobs".to_owned(),
             Error::AmbiguousJob { .. } => "use a longer prefix of the id".to_owned(),
             Error::InvalidId(IdError::NotAJobId(_)) => {
-                "use a 12-character job id or a prefix of one; run `homing list` to see all jobs"
-                    .to_owned()
+                "use a 12-character job id or a prefix of one; run `homing list` to see all jobs".to_owned()
             }
             Error::InvalidCommand(CommandError::Empty) => {
                 "pass a script, for example: homing run 'sleep 5; echo done'".to_owned()
@@ -239,7 +238,9 @@ impl Error {
             }
             Error::NoSuchSink { known, .. } => format!("configured sinks: {}", known.join(", ")),
             Error::KeyTaken { job, .. } => {
-                format!("choose a different key, or run `homing show {job}` to see the job that uses this key")
+                format!(
+                    "choose a different key, or run `homing show {job}` to see the job that uses this key"
+                )
             }
             Error::HomeRefused { hint, .. } => hint.clone(),
             Error::HomeReplaced { .. } => {

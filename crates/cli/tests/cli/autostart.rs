@@ -91,7 +91,10 @@ fn a_job_may_name_its_sink() {
 
     let answer = setup.run(&["run", "--sink", "ap", "true"]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""));
-    assert_eq!(answer.stderr, "homing: error: no sink \"ap\" is configured\nhint: configured sinks: app, other\n");
+    assert_eq!(
+        answer.stderr,
+        "homing: error: no sink \"ap\" is configured\nhint: configured sinks: app, other\n"
+    );
     wait_for_the_monitors_end(&setup);
 }
 

@@ -281,7 +281,10 @@ fn a_home_of_somebody_else_is_refused() {
     let user = rustix::process::geteuid().as_raw();
     if !is_root() {
         let said = refused(Path::new("/etc"), &setup.home);
-        assert!(said.contains(&format!("it belongs to user 0, but this process runs as user {user}")), "{said}");
+        assert!(
+            said.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
+            "{said}"
+        );
         return;
     }
     for part in ["", "jobs", "inbox"] {

@@ -226,7 +226,10 @@ async fn a_call_that_is_repeated_under_its_key_runs_nothing_twice() {
         assert_eq!(again.document()["job"]["key"], "k");
 
         let other = client.call("run_command", json!({"command": "true", "key": "k"})).await;
-        assert!(other.is_error() && other.text().contains("was launched with a different command"), "{other:?}");
+        assert!(
+            other.is_error() && other.text().contains("was launched with a different command"),
+            "{other:?}"
+        );
 
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_follow_up(&first.id(), "pending");

@@ -185,7 +185,8 @@ impl Homing {
         }
         let names = directory.names()?;
         if let Some(folder) = names.iter().find(|name| is_directory(&directory, name)) {
-            let planted = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory that homing did not create");
+            let planted =
+                io::Error::new(io::ErrorKind::IsADirectory, "it is a directory that homing did not create");
             return Err(directory.error("remove", folder, planted));
         }
         directory.remove_file(SPEC)?;

@@ -118,9 +118,7 @@ impl Homing {
                 Ok(_) => report.ended_without_directory.push((supervisor.job, supervisor.directory)),
                 Err(error) => {
                     let (job, pid) = (supervisor.job, supervisor.process.pid);
-                    report
-                        .left
-                        .push((job, format!("cannot end its supervisor (process {pid}): {error}")));
+                    report.left.push((job, format!("cannot end its supervisor (process {pid}): {error}")));
                 }
             }
         }
@@ -228,8 +226,7 @@ fn record_end(
         }
         SupervisorLiveness::Elsewhere => {
             return Ok(Recovered::Left(
-                "this directory is a copy: its supervisor is alive and supervises the original"
-                    .to_owned(),
+                "this directory is a copy: its supervisor is alive and supervises the original".to_owned(),
             ));
         }
         SupervisorLiveness::Gone(reason) => reason,

@@ -101,7 +101,7 @@ impl LedgerFile {
         }
         if is_unmade(&self.path) {
             let _guard = guard(root)?;
-            // Another door may have made it while we waited.
+            // Another process may have created it during the wait.
             if is_unmade(&self.path) {
                 self.clear_away_remains()?;
                 let mut connection = self.connect(root)?;
@@ -142,7 +142,7 @@ impl LedgerFile {
             fs::canonicalize(root.path()).map_err(|e| DiskError::new("find", root.path(), e))?.join(LEDGER);
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
-        // Closing the last connection would otherwise copy the whole log back and delete it, at every call of a door.
+        // Closing the last connection would otherwise copy the whole log back and delete it, at every command.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(connection)
     }

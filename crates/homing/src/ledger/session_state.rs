@@ -1,4 +1,4 @@
-//! What the monitor asks the ledger: which sessions have to be told of what, and how far their wakes are.
+//! The queries of the monitor: undelivered results of each session, and the states of its wakes.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Ledger {
         Ok(sessions)
     }
 
-    /// What has to be known to tell a session; its wakes since `made_since` count.
+    /// The state of a session that a delivery decision needs. Counts wakes since `made_since`.
     pub(crate) fn state(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<SessionState> {
         // All at one moment: what another process makes a wake of in between would be in neither list.
         let _moment = self.connection.unchecked_transaction()?;
@@ -97,8 +97,7 @@ impl Ledger {
             .collect()
     }
 
-    /// The wakes of a session that were taken to be shown from inside, and of which it is not known yet that the agent
-    /// has them; oldest first.
+    /// The claimed wakes of a session that the agent has not confirmed yet; oldest first.
     pub(crate) fn claimed_wakes(&self, session: &SessionId) -> rusqlite::Result<Vec<WakeId>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id FROM wakes

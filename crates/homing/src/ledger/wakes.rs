@@ -1,5 +1,5 @@
-//! Wakes in the ledger: made once, then moved on by the transitions of the core, together with the follow-ups that
-//! they carry.
+//! Wakes in the ledger. A wake is created once; then transitions of the core change it and the follow-ups that it
+//! carries.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(crate) enum WakeChange {
     SinkRemoved(WakeId, String),
 }
 
-/// A wake that is to be made.
+/// A wake to create.
 #[derive(Debug)]
 pub(crate) struct NewWake {
     pub(crate) wake: Wake,
@@ -133,7 +133,7 @@ fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) ->
         .map(drop)
 }
 
-/// Keeps what is to be known of an attempt: when it was, and what came of it.
+/// Records the time and result of an attempt.
 fn note_attempt(
     connection: &Connection,
     (wake, number): (i64, u32),
@@ -170,7 +170,7 @@ fn start_attempt(connection: &Connection, seq: i64, number: u32, now: Timestamp)
         .map(drop)
 }
 
-/// Makes a wake, unless one of its jobs need not be told any more, or is carried by another wake.
+/// Creates a wake, unless one of its jobs is no longer pending or another wake carries it.
 fn make_wake(
     connection: &Connection,
     new: &NewWake,
@@ -217,7 +217,7 @@ fn make_wake(
     if state == WakeState::InFlight {
         start_attempt(connection, seq, 1, now)?;
     }
-    // The budget does not hold what is left, until it is looked at again.
+    // The budget does not hold the remaining follow-ups until the next decision.
     connection
         .prepare_cached("DELETE FROM holds WHERE session = ?1 AND until IS NOT NULL")?
         .execute([wake.session.as_str()])?;

@@ -50,7 +50,9 @@ impl Homing {
         let defaults = self.config.defaults.limits();
         let asked = asked.clone();
         if asked.has_misplaced_arguments {
-            return Err(Error::InvalidRequest("a script takes no arguments; use a program instead".to_owned()));
+            return Err(Error::InvalidRequest(
+                "a script takes no arguments; use a program instead".to_owned(),
+            ));
         }
         let command = asked.command.checked()?;
         let cwd = existing_directory(asked.current_dir.as_deref())?;
@@ -63,7 +65,9 @@ impl Homing {
             Timeout::After(limit) => Some(limit),
         };
         if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
-            return Err(Error::InvalidRequest("a name must not exceed 1,000 bytes or contain NUL".to_owned()));
+            return Err(Error::InvalidRequest(
+                "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
+            ));
         }
         if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
             self.check_config_is_trusted()?;

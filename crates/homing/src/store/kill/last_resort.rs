@@ -1,5 +1,5 @@
-//! Ends a supervisor that does not do what it is asked to, such as one that is stopped or traced. What is left of its job is
-//! ended by the next look at the job, as after any supervisor's death; the outcome is decided here, before that.
+//! Ends a supervisor that does not react, for example because it is stopped or traced. Decides the outcome before that.
+//! The next observation recovers the job, as after any death of a supervisor.
 
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ impl Homing {
             open_to_update(&directory)?
                 .write_finished(&finished)
                 .map_err(|error| directory.error("write", RECORD, error))?;
-            // Where this fails, the next sync finds the record, since the ledger has the job as not over.
+            // If this fails, the next sync finds the record, because the job is unfinished in the ledger.
             let _ = notify_change(&self.home.inbox, id);
         }
         Ok(true)

@@ -1,5 +1,5 @@
-//! Reports which jobs may have changed: the one place that asks the kernel for notifications about job records. Never
-//! looks at a job for its callers: they do that, after [`Watcher::changed`].
+//! Reports which jobs may have changed. Only this module asks the kernel for notifications about job records. Callers
+//! observe the jobs themselves, after [`Watcher::changed`].
 //!
 //! A record is written when its job starts and ends, and closed when its supervisor dies, so one inotify(7) watch reports
 //! all three. What the kernel does not report (a lock that is released after the record was closed, a supervisor that never
