@@ -21,7 +21,7 @@ const SET_ASIDE: &str = "set-aside";
 /// Files of a job.
 const JOB_FILES: [&str; 7] = [SPEC, SPEC_NEW, SCRIPT, LOCK, RECORD, OUTPUT_HEAD, OUTPUT_TAIL];
 
-/// How much of a home is looked at.
+/// Which part of a home is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// The home, its inbox, and the names of its jobs.
@@ -30,7 +30,7 @@ pub(crate) enum Depth {
     Jobs,
 }
 
-/// Something that lies where it does not belong.
+/// A foreign file, directory or link in the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planted {
     /// The directory it lies in, below the home; a job's is named by its id.
@@ -49,7 +49,7 @@ enum Folder {
 }
 
 impl Homing {
-    /// What lies in the home where it does not belong. Changes nothing.
+    /// Finds foreign files in the home. Changes nothing.
     ///
     /// # Errors
     /// When the home cannot be read.

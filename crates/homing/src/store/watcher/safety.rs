@@ -1,4 +1,4 @@
-//! When a job has to be looked at again although the kernel reports nothing: while its supervisor is not known to be alive,
+//! When a job must be observed again although the kernel reports nothing: while its supervisor is not known to be alive,
 //! and at the moment from which a job without a supervisor counts as never started. Reads records and `/proc`, and changes
 //! nothing.
 
