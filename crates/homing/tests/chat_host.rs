@@ -14,7 +14,7 @@ use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
 /// Busy sessions are retried only when the host reports that they are free.
-const SETTINGS: &str = "[monitor]\ngather = \"0s\"\nbusy_retry = \"1h\"\nwakes_per_hour = 10000\n";
+const SETTINGS: &str = "[monitor]\nbatch_window = \"0s\"\nbusy_retry = \"1h\"\nwakes_per_hour = 10000\n";
 
 /// A directory of chats.
 struct Chats {

@@ -195,7 +195,7 @@ impl Prunable {
     }
 }
 
-/// Tells one launch from another under the same key, which has the same id.
+/// Distinguishes launches under the same key, which have the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     created_uptime_us: u64,
@@ -230,7 +230,7 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     }
     let known = same_launch(transaction, snapshot)?;
     let is_corrected = match &known {
-        // What is concluded once stands, until somebody records it.
+        // A concluded end stays until recovery records it.
         Some((_, (StateName::Finished, known), _)) if *known == snapshot.recovery() => return Ok(()),
         Some((_, (StateName::Finished, None), _)) => return Ok(()),
         // An observer that knows less, such as another host, takes no conclusion back.

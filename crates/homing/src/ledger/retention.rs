@@ -101,7 +101,7 @@ impl Ledger {
         transaction.commit()
     }
 
-    /// Forgets wakes that are over since before `before_ms` and whose jobs are all gone.
+    /// Deletes wakes that were closed before `before_ms` and whose jobs are all gone.
     pub(crate) fn forget_wakes(&mut self, before_ms: i64) -> rusqlite::Result<usize> {
         let transaction = self.begin()?;
         let forgotten = transaction.execute(

@@ -22,7 +22,7 @@ impl Ledger {
         Ok(!same_file || self.highest()? < self.scanned.read())
     }
 
-    /// Notes that every job directory was looked at.
+    /// Records that every job directory was observed.
     pub(crate) fn full_scan_done(&mut self, boot_id: &str, now_ms: i64) -> rusqlite::Result<()> {
         let file = self.file.to_string();
         let transaction = self.begin()?;

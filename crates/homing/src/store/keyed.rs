@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 100;
 /// How long another launcher has to start the job that it has made.
 const OTHERS_TIME: Duration = Duration::from_secs(10);
 
-/// Longest time between two looks at a job that another launcher starts.
+/// The longest pause between two observations of a job that another launcher starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whose turn it is to start the job under a key.
@@ -159,7 +159,7 @@ impl Homing {
         }
     }
 
-    /// A job as it is now, from its directory. Only what has been told of a job that is over stands in the ledger.
+    /// The current state of a job, from its directory. Only for a finished job is the ledger needed: it has the follow-up.
     fn as_it_is_now(&self, id: JobId) -> Result<Option<Job>> {
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
         if seen.finished.is_some()
@@ -236,7 +236,7 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
 /// Removes every directory on the stage that no launcher has locked: the kernel let go of the lock when he died.
 fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
-        // One that is gone meanwhile, and what is none of ours, is passed over.
+        // Skip directories that are gone meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
         let is_abandoned = flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
         // It may have got its name between our look and our lock: then it is a job.

@@ -74,7 +74,7 @@ impl Homing {
         self.result_text_within(id, RESULT_LIMIT_CHARS)
     }
 
-    /// As `result_text`, within fewer characters, for several results in one text.
+    /// As [`Homing::result_text`], within fewer characters, for several results in one text.
     ///
     /// # Errors
     /// As [`Homing::output`].
@@ -106,7 +106,7 @@ impl Homing {
         }
     }
 
-    /// Fills in how much a job that is not over has written so far.
+    /// Fills in how many bytes an unfinished job has written so far.
     pub(crate) fn measure_output(&self, job: &mut Job) {
         if job.state.name() == StateName::Finished {
             return;
@@ -115,7 +115,7 @@ impl Homing {
             let mut reader =
                 OutputReader::open(self.home.jobs.open_job(job.id)?)?.with_head_limit(job.limits.head_bytes);
             let (total_bytes, kept) = (reader.end()?, reader.kept_bytes()?);
-            // What was dropped is known when the job is over.
+            // The dropped bytes are known when the job has finished.
             let omitted_bytes = total_bytes.saturating_sub(kept);
             Ok::<_, DiskError>(OutputSize { total_bytes, omitted_bytes, dropped_bytes: 0 })
         };

@@ -111,7 +111,7 @@ impl Homing {
 
     /// Takes back a job whose supervisor could not be started.
     pub(crate) fn withdraw(&self, prepared: &Prepared) {
-        // With the lock held nobody else can come to a conclusion about this job meanwhile.
+        // While the lock is held, no other process can recover this job.
         let _lock = JobLock::try_take(&prepared.directory);
         remove_files(&prepared.directory, &self.home.jobs, prepared.spec.id.as_str());
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());

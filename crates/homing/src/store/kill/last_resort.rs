@@ -50,7 +50,7 @@ impl Homing {
     }
 
     /// Ends what is left of a job, and records its end, while its supervisor still holds the lock: a supervisor that was
-    /// killed and does not exit, because its tracer is told of that first and does not answer (`PTRACE_EVENT_EXIT`,
+    /// killed and does not exit, because its tracer is notified first and does not answer (`PTRACE_EVENT_EXIT`,
     /// ptrace(2)). It never writes again. Answers whether that is so.
     pub(super) fn conclude_for_doomed(&self, id: JobId, started: &StartedRecord) -> Result<bool, DiskError> {
         let is_doomed = procfs::stat(started.supervisor.pid)
@@ -79,7 +79,7 @@ fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
     Record::open_to_update(directory)?.ok_or_else(missing)
 }
 
-/// Waits until a supervisor that was told to stop has stopped, or has ended. Answers whether it does nothing any more.
+/// Waits until a supervisor that received SIGSTOP has stopped or ended. Returns whether it has stopped.
 fn stops(started: &StartedRecord) -> bool {
     let give_up_at = Instant::now() + STOP_TIMEOUT;
     loop {
