@@ -17,13 +17,13 @@ use super::transition::move_on;
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
 pub(crate) enum WakeChange {
-    /// Something happened to a wake.
+    /// An event of a wake.
     Moved(WakeId, WakeEvent),
     /// A wake is made, and is in flight at once.
     Made(Box<NewWake>),
     /// A wake is made, and no sink has it.
     Queued(Box<NewWake>),
-    /// Why undelivered follow-ups of a session wait, by the route they take; those that are not named wait no longer.
+    /// Sets why undelivered follow-ups of a session wait, by route. Removes the holds of all other routes.
     Held(SessionId, BTreeMap<RouteKey, Hold>),
     /// The sink of a wake was removed: its follow-ups are routed anew.
     SinkRemoved(WakeId, String),
@@ -36,7 +36,7 @@ pub(crate) struct NewWake {
     pub(crate) sink: String,
 }
 
-/// What a change needs to know.
+/// The context of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangeContext<'a> {
     pub(crate) policy: &'a RetryPolicy,
@@ -46,8 +46,8 @@ pub(crate) struct ChangeContext<'a> {
 }
 
 impl Ledger {
-    /// Makes changes, in one transaction. Answers for each whether it was made: a wake whose jobs somebody has
-    /// acknowledged in the meantime is not.
+    /// Applies changes in one transaction. Returns for each whether it was applied. A wake is not created if one of its
+    /// jobs was acknowledged meanwhile.
     pub(crate) fn change_wakes(
         &mut self,
         changes: &[WakeChange],
@@ -88,7 +88,7 @@ impl Ledger {
     }
 }
 
-/// Applies an event to a wake and to the follow-ups that it carries. Answers whether anything changed.
+/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed.
 fn move_wake(
     connection: &Connection,
     id: WakeId,
@@ -277,8 +277,8 @@ fn carried_by(connection: &Connection, wake: i64) -> rusqlite::Result<Vec<i64>> 
         .collect()
 }
 
-/// What a retry means for the wake that carries the follow-up: an open one is tried now and from the beginning, of one
-/// that is over the follow-up is taken, so that a new one carries it.
+/// Applies a retry to the wake that carries the follow-up. Retries an open wake now and from the first attempt. Detaches
+/// the follow-up from a closed wake, so that a new one carries it.
 pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
     let found = connection
         .prepare_cached(&format!(
@@ -304,7 +304,7 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
     write_progress(connection, seq, &after)
 }
 
-/// What was read; `None` where a newer program wrote a state that this one does not know, which is left alone.
+/// The value that was read. `None` for a state that only a newer program knows; such a row is not changed.
 fn known<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match read {
         Err(rusqlite::Error::InvalidColumnType(..)) => Ok(None),

@@ -58,7 +58,7 @@ impl Homing {
         OutputFollower::new(self, id, from)
     }
 
-    /// As `follow_output`, for callers that keep the follower longer than a borrow lasts.
+    /// As [`Homing::follow`], for callers that keep the follower longer than a borrow lasts.
     ///
     /// # Errors
     /// As [`Homing::output`].

@@ -14,7 +14,7 @@ use crate::store::random::random_bytes;
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
-/// A job that is on disk, and not yet durable.
+/// A job that is on disk but not yet durable.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) spec: SpecFile,
@@ -45,7 +45,7 @@ impl Homing {
         Ok(prepared?)
     }
 
-    /// What is asked for, with everything decided that was left open.
+    /// The request with all defaults filled in.
     pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.config.defaults.limits();
         let asked = asked.clone();
@@ -109,7 +109,7 @@ impl Homing {
         self.home.jobs.sync()
     }
 
-    /// Takes back a job whose supervisor could not be started.
+    /// Removes a job whose supervisor could not be started.
     pub(crate) fn withdraw(&self, prepared: &Prepared) {
         // While the lock is held, no other process can recover this job.
         let _lock = JobLock::try_take(&prepared.directory);

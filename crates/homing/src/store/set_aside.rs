@@ -1,5 +1,5 @@
-//! Moves out of the way what somebody planted in a home: directories, FIFOs, links and foreign files in places where
-//! homing has files of its own. Readers pass such things over; the monitor, `recover` and `doctor --fix` move them.
+//! Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files. Readers skip
+//! such entries; the monitor, `recover` and `doctor --fix` move them.
 //! Nothing is deleted, and nothing that could be homing's own is touched.
 
 use std::io;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::homing::Homing;
 
-/// Where things are moved to, in the home.
+/// The directory in the home that foreign entries are moved to.
 const SET_ASIDE: &str = "set-aside";
 
 /// Files of a job.
@@ -92,7 +92,7 @@ impl Homing {
         Ok(found)
     }
 
-    /// Moves what was planted into `set-aside/`, and answers where each thing went.
+    /// Moves foreign entries into `set-aside/`. Returns the new path of each.
     ///
     /// # Errors
     /// When something cannot be moved. What was moved by then stays moved.
