@@ -1,4 +1,4 @@
-//! Looks whether everything homing rests on is as it should be.
+//! Checks the installation and diagnoses problems.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,35 +16,35 @@ use crate::store::program::supervisor_program;
 use crate::store::service_warning::ServiceWarning;
 use crate::store::set_aside::Depth;
 
-/// What a job takes on disk beside its output, in bytes (ext4, see docs/benchmarks.md).
+/// Disk space of a job without its output, in bytes (ext4, see docs/benchmarks.md).
 const JOB_DISK_BYTES: u64 = 12 << 10;
 
-/// Sessions that are named as waiting.
+/// The most sessions that the check of undelivered results names.
 const MAX_SESSIONS: usize = 5;
 
-/// Jobs that are named as not supported.
+/// The most unsupported jobs that are listed.
 const MAX_UNSUPPORTED: u32 = 20;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub name: &'static str,
-    /// How it stands.
+    /// The verdict.
     pub verdict: Verdict,
     /// What was found.
     pub detail: String,
-    /// What the user can do, where there is something.
+    /// What the user can do, if anything.
     pub hint: Option<String>,
 }
 
-/// How something stands.
+/// The verdict of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// It works, with something to know.
+    /// It works, but the user should know the detail.
     Note,
     /// It does not work.
     Problem,
@@ -61,7 +61,7 @@ impl Check {
 }
 
 impl OpenOptions {
-    /// Checks what [`Homing::doctor`] checks, as far as it can be checked where the home does not exist. Creates none.
+    /// As [`Homing::doctor`]. If the home does not exist, runs the checks that do not need one. Never creates a home.
     ///
     /// # Errors
     /// As [`OpenOptions::open`] and [`Homing::doctor`].
@@ -72,7 +72,7 @@ impl OpenOptions {
         if let Some(homing) = self.open_existing()? {
             return homing.doctor();
         }
-        let detail = format!("{} does not exist yet; the first launch makes it", path.display());
+        let detail = format!("{} does not exist yet; the first launch creates it", path.display());
         let mut checks = vec![
             Check::new("home", Verdict::Ok, detail),
             check_config(users_config.as_deref(), refusal.as_ref()),
@@ -87,11 +87,11 @@ impl OpenOptions {
 }
 
 impl Homing {
-    /// Looks at the home, the supervisor program, the ledger, the kernel's features, and whether ledger and job
-    /// directories agree.
+    /// Checks the home, the supervisor program, the ledger and the features of the kernel. Compares the ledger with
+    /// the job directories.
     ///
     /// # Errors
-    /// When the home cannot be read at all. What is wrong otherwise is in the checks.
+    /// When the home cannot be read at all. All other problems are reported as checks.
     pub fn doctor(&self) -> Result<Vec<Check>> {
         let mut checks = vec![
             Check::new("home", Verdict::Ok, self.home_path().display().to_string()),
@@ -117,11 +117,11 @@ impl Homing {
         Ok(checks)
     }
 
-    /// Supervisors that run although their job directory was removed or renamed away.
+    /// Finds running supervisors whose job directory was removed or renamed.
     fn check_unlinked_supervisors(&self) -> Check {
         let found = find_unlinked_supervisors(&self.home.jobs);
         if found.is_empty() {
-            return Check::new("supervisors", Verdict::Ok, "none runs without its job directory");
+            return Check::new("supervisors", Verdict::Ok, "every running supervisor has its job directory");
         }
         let named: Vec<String> = found
             .iter()
@@ -130,41 +130,45 @@ impl Homing {
                 format!("{job} (process {pid}, directory {})", supervisor.directory.display())
             })
             .collect();
-        let detail = format!("{} without a job directory in this home: {}", found.len(), named.join(", "));
+        let detail = format!(
+            "{} supervisors run without a job directory in this home: {}",
+            found.len(),
+            named.join(", ")
+        );
         Check::new("supervisors", Verdict::Problem, detail)
-            .hint("put the directory back, or end the job with `homing recover`")
+            .hint("move the directory back, or run `homing recover` to end the job")
     }
 
-    /// Moves what was planted in the home into its folder `set-aside`: directories, FIFOs, links and foreign files where
-    /// homing has files of its own. Says what went where. Deletes nothing.
+    /// Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files into the
+    /// directory `set-aside` of the home. Returns one check for each. Deletes nothing.
     ///
     /// # Errors
-    /// When something cannot be moved.
+    /// When an entry cannot be moved.
     pub fn fix(&self) -> Result<Vec<Check>> {
         self.home.check_current()?;
         let moved = self.set_planted_aside(Depth::Jobs)?;
         Ok(moved
             .into_iter()
             .map(|(thing, place)| {
-                let detail = format!("{} is in {} now", thing.path.display(), place.display());
+                let detail = format!("moved {} to {}", thing.path.display(), place.display());
                 Check::new("set aside", Verdict::Note, detail)
             })
             .collect())
     }
 
-    /// What lies in the home where it does not belong.
+    /// Finds foreign files in the home.
     fn check_planted(&self) -> Result<Check> {
         let planted = self.planted(Depth::Jobs)?;
         let Some(first) = planted.first() else {
-            return Ok(Check::new("planted", Verdict::Ok, "nothing lies where homing has its files"));
+            return Ok(Check::new("planted", Verdict::Ok, "no foreign files in the home"));
         };
         let detail =
-            format!("{} things that are none of homing's, such as {}", planted.len(), first.path.display());
+            format!("{} foreign files or directories, such as {}", planted.len(), first.path.display());
         Ok(Check::new("planted", Verdict::Problem, detail)
-            .hint("homing doctor --fix moves them into set-aside/ in the home"))
+            .hint("run `homing doctor --fix` to move them into set-aside/ in the home"))
     }
 
-    /// How much is kept for whom because nobody took it.
+    /// Counts the jobs that are kept because their results are undelivered.
     fn check_undelivered(&self) -> Result<Option<Check>> {
         let waiting = self.with_ledger(|ledger| ledger.undelivered(u32::MAX))?;
         let jobs: u64 = waiting.iter().map(|session| session.jobs).sum();
@@ -186,29 +190,28 @@ impl Homing {
         }
         let age = format_duration(self.config.retention.undelivered);
         let detail = format!(
-            "{jobs} jobs, about {}, are kept until their sessions are told, at most {age} ({})",
+            "{jobs} finished jobs (about {}) are kept until their results are delivered, for at most {age} ({})",
             as_megabytes(total),
             named.join("; ")
         );
-        Ok(Some(
-            Check::new("undelivered", Verdict::Note, detail)
-                .hint("homing follow-ups shows why; homing ack and homing drop settle them"),
-        ))
+        Ok(Some(Check::new("undelivered", Verdict::Note, detail).hint(
+            "run `homing follow-ups` to see why; `homing ack` acknowledges them, `homing drop` discards them",
+        )))
     }
 
-    /// Jobs that a newer program wrote.
+    /// Lists the jobs that a newer program wrote.
     fn check_unsupported(&self) -> Result<Vec<Check>> {
         let rows = self.with_ledger(|ledger| ledger.unsupported(MAX_UNSUPPORTED))?;
         Ok(rows
             .into_iter()
             .map(|(id, reason)| {
-                let detail = format!("{id} was written by a newer program, and is left alone: {reason}");
+                let detail = format!("{id} was written by a newer program and is not changed: {reason}");
                 Check::new("job", Verdict::Note, detail).hint("update this program")
             })
             .collect())
     }
 
-    /// Looks at every job there is: the ledger is brought up to date first.
+    /// Updates the ledger, then checks every job.
     fn check_jobs(&self) -> Result<Vec<Check>> {
         let report = self.full_scan()?;
         let damage = self.with_ledger(|ledger| ledger.damage())?;
@@ -217,7 +220,7 @@ impl Homing {
         checks.push(match damage {
             None => Check::new("ledger", Verdict::Ok, format!("{} jobs", in_ledger.len())),
             Some(damage) => Check::new("ledger", Verdict::Problem, damage)
-                .hint("move ledger.db away: it is rebuilt from the job directories"),
+                .hint("move ledger.db away; homing rebuilds it from the job directories"),
         });
         checks.extend(self.check_recovery(report.unreachable.len())?);
         let running = self.with_ledger(|ledger| ledger.unfinished())?;
@@ -232,13 +235,13 @@ impl Homing {
         for (id, error) in report.unreadable {
             checks.push(
                 Check::new("job", Verdict::Problem, format!("{id}: {error}"))
-                    .hint(format!("look at {}", self.home.jobs.path().join(id.as_str()).display())),
+                    .hint(format!("inspect {}", self.home.jobs.path().join(id.as_str()).display())),
             );
         }
         Ok(checks)
     }
 
-    /// Jobs whose supervisor died and that nobody has recovered, and jobs that run where this process cannot see them.
+    /// Counts the jobs that need recovery, and those that this process cannot observe.
     fn check_recovery(&self, unreachable: usize) -> Result<Vec<Check>> {
         let abandoned = self.with_ledger(|ledger| ledger.needing_recovery())?.len();
         let mut checks = Vec::new();
@@ -247,9 +250,9 @@ impl Homing {
                 Check::new(
                     "recovery",
                     Verdict::Note,
-                    format!("{abandoned} jobs have lost their supervisor, and their processes may still run"),
+                    format!("{abandoned} jobs have lost their supervisor; their processes may still run"),
                 )
-                .hint("homing recover ends them and records how the jobs ended; a running monitor does too"),
+                .hint("run `homing recover` to end the processes and record the outcomes; a running monitor also does this"),
             );
         }
         if unreachable > 0 {
@@ -258,16 +261,16 @@ impl Homing {
                     "hosts",
                     Verdict::Note,
                     format!(
-                        "{unreachable} jobs run on another host or in another container, if they still run"
+                        "{unreachable} jobs were launched on another host or in another container and may still run there"
                     ),
                 )
-                .hint("homing recover there, or homing recover --assume-gone if that host is gone"),
+                .hint("run `homing recover` there, or `homing recover --assume-gone` here if that host is gone"),
             );
         }
         Ok(checks)
     }
 
-    /// Directories without a job, and jobs without a directory.
+    /// Finds directories without a job, and jobs without a directory.
     fn check_strays(&self, in_ledger: &HashSet<JobId>) -> Result<Check> {
         let mut directories = HashSet::new();
         let mut strange = Vec::new();
@@ -289,13 +292,13 @@ impl Homing {
             ));
         }
         let detail = format!(
-            "{} jobs have no directory any more, {unknown} directories are in no ledger, {} are no job: {}",
+            "{} jobs without a directory, {unknown} directories missing from the ledger, {} entries that are not jobs: {}",
             gone,
             strange.len(),
             strange.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(" ")
         );
         Ok(Check::new("directories", Verdict::Note, detail)
-            .hint("a launch that was cut off leaves a directory without a job; it does no harm"))
+            .hint("an interrupted launch leaves a directory without a job; this is harmless"))
     }
 }
 
@@ -307,22 +310,24 @@ fn check_supervisor(named: Option<&Path>) -> Check {
     }
 }
 
-/// Whether the user's configuration is in force.
+/// Checks whether the user's configuration is used.
 fn check_config(path: Option<&Path>, refusal: Option<&ConfigRefusal>) -> Check {
     match (path, refusal) {
         (_, Some(refusal)) => {
-            let detail = format!("{refusal}; defaults are used, and nobody is woken");
+            let detail = format!("{refusal}; homing uses the defaults and does not resume agents");
             Check::new("config", Verdict::Problem, detail).hint(refusal.hint.clone())
         }
         (Some(path), None) if path.exists() => Check::new("config", Verdict::Ok, path.display().to_string()),
         (Some(path), None) => {
             Check::new("config", Verdict::Ok, format!("defaults; {} does not exist", path.display()))
         }
-        (None, None) => Check::new("config", Verdict::Ok, "the configuration of this program, or defaults"),
+        (None, None) => {
+            Check::new("config", Verdict::Ok, "set by the program that opened the home, or defaults")
+        }
     }
 }
 
-/// What the kernel can do.
+/// Checks the features of the kernel.
 fn check_features() -> impl Iterator<Item = Check> {
     features::look().into_iter().map(|feature| {
         let verdict = match (feature.available, feature.required) {
@@ -334,16 +339,16 @@ fn check_features() -> impl Iterator<Item = Check> {
     })
 }
 
-/// Where jobs that are launched from here run.
+/// Checks where jobs launched by this process run.
 fn check_placement() -> Vec<Check> {
     [check_cgroup()].into_iter().chain(scope::outlook().map(check_service)).collect()
 }
 
-/// Whether jobs that are launched from here outlive the unit of systemd that this process runs in.
+/// Checks whether jobs launched by this process outlive its systemd unit.
 fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
     match (manager, unit.ends_with(".service")) {
         (Ok(()), _) => {
-            Check::new("service", Verdict::Ok, format!("{unit}: jobs outlive it, in scopes of their own"))
+            Check::new("service", Verdict::Ok, format!("{unit}: jobs outlive it; each runs in its own scope"))
         }
         (Err(reason), true) => {
             let warning = ServiceWarning { service: unit };
@@ -354,22 +359,24 @@ fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
             Verdict::Note,
             format!("{unit}: jobs outlive it unless KillUserProcesses=yes (logind.conf)"),
         )
-        .hint(
-            "loginctl enable-linger lets them outlive it in any case, each with a control group of its own",
-        ),
+        .hint("run `loginctl enable-linger`: then jobs always outlive it, each in its own control group"),
     }
 }
 
 fn check_cgroup() -> Check {
     match cgroup::delegated_directory(&cgroup::OwnGroups::read()) {
         Some(path) => {
-            Check::new("cgroup", Verdict::Ok, format!("jobs get groups of their own in {}", path.display()))
+            Check::new("cgroup", Verdict::Ok, format!("each job gets its own group in {}", path.display()))
         }
-        None => Check::new("cgroup", Verdict::Note, "none delegated: trees are ended by the subreaper sweep"),
+        None => Check::new(
+            "cgroup",
+            Verdict::Note,
+            "none delegated; the supervisor searches for the processes of a job instead",
+        ),
     }
 }
 
-/// Whether a monitor is active, by its process id where that is known, or will be when it is needed.
+/// Checks whether a monitor is active, or starts on demand. `active` is its process id; 0 if unknown.
 pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
     let has_sinks = !config.sink_names().is_empty();
     match active {
@@ -378,29 +385,29 @@ pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
         None if has_sinks && config.monitor.autostart => {
             Check::new("monitor", Verdict::Ok, "not active; the next launch starts it")
         }
-        None if has_sinks => Check::new("monitor", Verdict::Note, "not active: nobody is woken")
-            .hint("run homing monitor, or homing monitor install"),
+        None if has_sinks => Check::new("monitor", Verdict::Note, "not active; results are not delivered")
+            .hint("run `homing monitor` or `homing monitor install`"),
         None => {
-            Check::new("monitor", Verdict::Note, "not active, and no sink is configured: nobody is woken")
+            Check::new("monitor", Verdict::Note, "not active, and no sink is configured; results are not delivered")
                 .hint(
-                    "agents = [\"claude-code\"] in config.toml wakes Claude Code; see homing monitor --help",
+                    "add agents = [\"claude-code\"] to config.toml to resume Claude Code; see `homing monitor --help`",
                 )
         }
     }
 }
 
-/// In a container with the `/proc` of another pid namespace, its numbers mean other processes.
+/// In a container with the `/proc` of another pid namespace, the process ids there refer to other processes.
 fn check_proc() -> Option<Check> {
     let is_foreign = own_pid_namespace().is_none();
     is_foreign.then(|| {
         let detail =
-            "/proc shows another pid namespace: processes of jobs are neither searched nor signalled here";
+            "/proc shows another pid namespace; homing does not search for or signal processes of jobs here";
         Check::new("proc", Verdict::Problem, detail)
             .hint("mount proc in this container: mount -t proc proc /proc")
     })
 }
 
-/// Bytes as people read them.
+/// Formats bytes as megabytes.
 fn as_megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)

@@ -1,4 +1,4 @@
-//! The entry of a process that was started as a supervisor, or as a monitor on demand.
+//! The entry point of processes that are started as a supervisor or as an on-demand monitor.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,8 +11,8 @@ use homing_supervisor::{
 use crate::delivery::monitor::run_on_demand;
 use crate::store::program::can_supervise;
 
-/// Makes this program fit to supervise the jobs it launches. Call it first thing in `main`: in a process that was
-/// started as a supervisor, or as a monitor on demand, it does not return; in any other it returns at once.
+/// Lets this program supervise the jobs that it launches. Call it first in `main`. It does not return in a process that
+/// was started as a supervisor or as an on-demand monitor; in any other process it returns at once.
 ///
 /// ```
 /// // The first line of `main`:

@@ -1,4 +1,4 @@
-//! What can go wrong, in words for the user, with a code for programs and a hint where the user can act.
+//! The errors of this library. Each has a message for the user and a code for programs, some also a hint.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,50 +13,50 @@ use crate::config::ConfigRefusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No job has that id, or an id that begins like that.
+    /// No job has an id with this prefix.
     #[error("no job {0}")]
     NoSuchJob(String),
-    /// Several jobs have an id that begins like that.
-    #[error("{prefix} could be any of {} jobs: {}", candidates.len(), list(candidates))]
+    /// Several jobs have ids with this prefix.
+    #[error("{prefix} is ambiguous: it matches {} jobs: {}", candidates.len(), list(candidates))]
     AmbiguousJob {
-        /// What was typed.
+        /// The prefix.
         prefix: String,
-        /// The jobs it could mean, at most ten.
+        /// The matching jobs, at most ten.
         candidates: Vec<JobId>,
     },
-    /// What should name a job or a session does not.
+    /// The id of a job, session, key or wake is malformed.
     #[error(transparent)]
     InvalidId(#[from] IdError),
-    /// What should be run cannot be.
+    /// The command cannot be run.
     #[error(transparent)]
     InvalidCommand(#[from] CommandError),
-    /// The working directory is no directory.
+    /// The working directory is not a usable directory.
     #[error("cannot run in {}: {source}", path.display())]
     InvalidDirectory {
-        /// The directory asked for.
+        /// The requested directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The job names a sink that is not configured.
     #[error("no sink {name:?} is configured")]
     NoSuchSink {
-        /// What was named.
+        /// The unknown name.
         name: String,
-        /// The sinks there are.
+        /// The configured sinks.
         known: Vec<String>,
     },
-    /// The key belongs to a job that was launched with another request.
-    #[error("key {key:?} belongs to job {job}, which was launched with another {}", differences.join(", "))]
+    /// The key belongs to a job that was launched with a different request.
+    #[error("key {key:?} belongs to job {job}, which was launched with a different {}", differences.join(", "))]
     KeyTaken {
         /// The key.
         key: String,
-        /// The job that was launched under it.
+        /// The job launched under the key.
         job: JobId,
-        /// What differs.
+        /// The parts of the request that differ.
         differences: Vec<&'static str>,
     },
-    /// Something else of the request cannot be.
+    /// The request is invalid for another reason.
     #[error("{0}")]
     InvalidRequest(String),
     /// The home cannot be used safely.
@@ -70,12 +70,12 @@ pub enum Error {
         hint: String,
     },
     /// The home was renamed, removed or replaced after this process opened it.
-    #[error("home {} is not the directory any more that this process opened", path.display())]
+    #[error("home {} was moved or replaced after this process opened it", path.display())]
     HomeReplaced {
         /// The home.
         path: PathBuf,
     },
-    /// No place for a home is known.
+    /// The environment does not name a home.
     #[error("no home directory: neither HOMING_HOME, XDG_STATE_HOME nor HOME is set")]
     NoHome,
     /// The configuration is wrong.
@@ -86,7 +86,7 @@ pub enum Error {
         /// What is wrong, and where.
         message: String,
     },
-    /// Somebody else could have written the configuration.
+    /// Another user can write to the configuration.
     #[error(transparent)]
     ConfigRefused(ConfigRefusal),
     /// A file that holds a secret of a sink cannot be used.
@@ -94,26 +94,26 @@ pub enum Error {
     SecretRefused {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it; never what it says.
+        /// What is wrong with it. Never contains the secret.
         reason: String,
-        /// What the user can do, where there is something.
+        /// What the user can do, if anything.
         hint: Option<String>,
     },
-    /// Something on disk could not be read or written.
+    /// A file or directory could not be read or written.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// There is no program to supervise jobs.
-    #[error("no supervisor program found (looked for {looked_for})")]
+    /// No supervisor program was found.
+    #[error("cannot find a supervisor program (searched: {looked_for})")]
     NoSupervisorProgram {
-        /// Where it was looked for.
+        /// Where homing searched.
         looked_for: String,
     },
-    /// The supervisor could not be started; nothing ran.
+    /// The supervisor could not be started. The command did not run.
     #[error("cannot start supervisor {}: {source}", program.display())]
     SupervisorNotStarted {
         /// The program.
         program: PathBuf,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
     /// Another process holds the ledger's lock.
@@ -121,67 +121,67 @@ pub enum Error {
     LedgerBusy {
         /// The ledger.
         path: PathBuf,
-        /// How long it was waited for.
+        /// How long this process waited.
         waited: Duration,
     },
-    /// A newer homing made the ledger.
-    #[error("the ledger {} has version {found}, this program knows up to {known}", path.display())]
+    /// A newer homing created the ledger.
+    #[error("the ledger {} has version {found}; this program supports versions up to {known}", path.display())]
     LedgerTooNew {
         /// The ledger.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The newest version known here.
+        /// The newest version that this program supports.
         known: u32,
     },
-    /// A newer homing wrote the job in a way that is not known here. It is left alone.
+    /// A newer homing wrote the job in a format that this program does not support. The job is not changed.
     #[error("job {job} was written by a newer program: {reason}")]
     Unsupported {
         /// The job.
         job: JobId,
-        /// What is not known.
+        /// What is not supported.
         reason: String,
     },
-    /// The ledger answered with an error.
+    /// SQLite reported an error.
     #[error("ledger {}: {source}", path.display())]
     Ledger {
         /// The ledger.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// A follow-up's state has no answer to what was asked.
+    /// The request is invalid in the follow-up's current state.
     #[error("job {job}: {source}")]
     FollowUpConflict {
         /// The job.
         job: JobId,
-        /// Why not.
+        /// Why the transition is invalid.
         source: TransitionError,
     },
-    /// The job did not get where it was to go in time.
+    /// The job did not reach the expected state in time.
     #[error("job {job} is still {} after {waited:?}", state.as_str())]
     NotFinishedInTime {
         /// The job.
         job: JobId,
-        /// Where it is.
+        /// Its current state.
         state: StateName,
-        /// How long it was waited for.
+        /// How long this process waited.
         waited: Duration,
     },
-    /// The job is there, and cannot be read.
+    /// The job exists but cannot be read.
     #[error("job {job} cannot be read: {reason}")]
     JobUnreadable {
         /// The job.
         job: JobId,
-        /// Why, for people.
+        /// Why, as a text for the user.
         reason: String,
     },
-    /// The job's supervisor could not be asked.
+    /// The job's supervisor could not be signalled.
     #[error("cannot signal the supervisor of job {job}: {source}")]
     CannotSignal {
         /// The job.
         job: JobId,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -221,37 +221,38 @@ impl Error {
         }
     }
 
-    /// What the user can do about it, where there is something.
+    /// What the user can do, if anything.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Error::NoSuchJob(_) => "homing list shows the jobs there are".to_owned(),
-            Error::AmbiguousJob { .. } => "type more characters of the id".to_owned(),
+            Error::NoSuchJob(_) => "run `homing list` to see all jobs".to_owned(),
+            Error::AmbiguousJob { .. } => "use a longer prefix of the id".to_owned(),
             Error::InvalidId(IdError::NotAJobId(_)) => {
-                "a job is named by its 12-character id or the beginning of it; homing list shows them"
-                    .to_owned()
+                "use a 12-character job id or a prefix of one; run `homing list` to see all jobs".to_owned()
             }
             Error::InvalidCommand(CommandError::Empty) => {
-                "give a script, such as: homing run 'sleep 5; echo done'".to_owned()
+                "pass a script, for example: homing run 'sleep 5; echo done'".to_owned()
             }
-            Error::InvalidDirectory { .. } => "name an existing directory with --cwd".to_owned(),
+            Error::InvalidDirectory { .. } => "pass an existing directory with --cwd".to_owned(),
             Error::NoSuchSink { known, .. } if known.is_empty() => {
-                "a sink is a table [sinks.NAME] in config.toml".to_owned()
+                "add a table [sinks.NAME] to config.toml".to_owned()
             }
-            Error::NoSuchSink { known, .. } => format!("there are: {}", known.join(", ")),
+            Error::NoSuchSink { known, .. } => format!("configured sinks: {}", known.join(", ")),
             Error::KeyTaken { job, .. } => {
-                format!("choose another key; homing show {job} shows the job that has this one")
+                format!(
+                    "choose a different key, or run `homing show {job}` to see the job that uses this key"
+                )
             }
             Error::HomeRefused { hint, .. } => hint.clone(),
             Error::HomeReplaced { .. } => {
-                "open it again (start the command or the process anew); jobs launched before are where the old one was moved to"
+                "restart this command or process; earlier jobs are in the directory that was moved away"
                     .to_owned()
             }
             Error::ConfigRefused(ConfigRefusal { hint, .. })
             | Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
-            Error::NoHome => "set HOMING_HOME to a directory of your own".to_owned(),
+            Error::NoHome => "set HOMING_HOME to a directory that you own".to_owned(),
             Error::Disk(error) if error.is_unsupported() => "update this program".to_owned(),
             Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
-                "the disk is full: homing prune removes old jobs".to_owned()
+                "the disk is full; run `homing prune` to delete old jobs".to_owned()
             }
             Error::Disk(error)
                 if matches!(
@@ -264,16 +265,16 @@ impl Error {
             Error::Ledger { source, .. }
                 if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
             {
-                "the disk is full: homing prune removes old jobs".to_owned()
+                "the disk is full; run `homing prune` to delete old jobs".to_owned()
             }
             Error::NoSupervisorProgram { .. } => {
-                "install the homing program, or name it with HOMING_SUPERVISOR".to_owned()
+                "install the homing program, or set HOMING_SUPERVISOR to its path".to_owned()
             }
             Error::LedgerBusy { path, .. } => format!(
-                "jobs start and end all the same; to see who holds the lock: fuser -v {}",
+                "running jobs are not affected; run `fuser -v {}` to see which process holds the lock",
                 path.display()
             ),
-            Error::JobUnreadable { .. } => "homing doctor looks at every job".to_owned(),
+            Error::JobUnreadable { .. } => "run `homing doctor` to check every job".to_owned(),
             Error::Unsupported { .. } => "update this program".to_owned(),
             Error::LedgerTooNew { .. } => {
                 "update this program, or set HOMING_HOME to another directory".to_owned()

@@ -1,11 +1,11 @@
-//! Draws the nonces of frames around text that others wrote. The frame itself is `homing_core::text::frame`.
+//! Draws the nonces of frames around untrusted text. `homing_core::text::frame` writes the frame itself.
 
 use homing_core::text::{FrameNonce, NonceInText, frame};
 
 use crate::Result;
 use crate::store::random::random_bytes;
 
-/// Writes a text with a nonce that it does not hold.
+/// Calls `write` with a nonce that the text does not contain.
 ///
 /// # Errors
 /// When the system has no randomness to give.
@@ -17,7 +17,7 @@ pub(crate) fn with_nonce<T>(mut write: impl FnMut(FrameNonce) -> Result<T, Nonce
     }
 }
 
-/// Frames output of a job, or another text that others wrote, for an agent: nothing in it can close the frame. Adds at most
+/// Frames output of a job, or other untrusted text, for an agent. Nothing in the text can close the frame. Adds at most
 /// [`FRAME_CHARS`](homing_core::text::FRAME_CHARS) characters.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! The door itself: an open home, and everything that can be asked of it.
+//! The library's entry point: an open home and the operations on it.
 
 use std::collections::HashSet;
 use std::io;
@@ -19,13 +19,13 @@ use crate::ledger::{JobFilter, Ledger, LedgerFile, LedgerProblem, UnsupportedJob
 use crate::store::home::Home;
 use crate::{Error, Result};
 
-/// How long a locked ledger is waited for.
+/// How long an operation waits for a locked ledger.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most candidates that an ambiguous prefix is answered with.
+/// The most candidates in the error for an ambiguous prefix.
 const MAX_CANDIDATES: u32 = 10;
 
-/// How a home is opened.
+/// Options for opening a home.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     home: Option<PathBuf>,
@@ -37,12 +37,12 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// The home that the environment names, and the user's configuration.
+    /// Options for the home that the environment names, with the user's configuration.
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
 
-    /// Sets the home; an absolute path.
+    /// Sets the path of the home. It must be absolute.
     #[must_use]
     pub fn home(self, path: impl Into<PathBuf>) -> OpenOptions {
         OpenOptions { home: Some(path.into()), ..self }
@@ -54,38 +54,39 @@ impl OpenOptions {
         OpenOptions { config: Some(config), ..self }
     }
 
-    /// Sets the program that supervises jobs. Without this it is the one that `HOMING_SUPERVISOR` names, else this
-    /// program where it called [`supervise_if_asked`](crate::supervise_if_asked), else `homing` beside it or in `PATH`.
+    /// Sets the program that supervises jobs. The default is the program that `HOMING_SUPERVISOR` names, else this
+    /// program if it called [`supervise_if_asked`](crate::supervise_if_asked), else `homing` in the directory of this
+    /// program or in `PATH`.
     #[must_use]
     pub fn supervisor(self, program: impl Into<PathBuf>) -> OpenOptions {
         OpenOptions { supervisor: Some(program.into()), ..self }
     }
 
-    /// Starts supervisors and monitors so that they are no children of this process: it has nothing to reap, whoever
-    /// waits for all its children does not wait for jobs, and whoever ends its process tree does not end them. For
-    /// hosts that live on; costs a fork of the small supervisor at each launch. Where this process is what orphans
-    /// come to anyway (process 1 of a container, a subreaper), they stay children, and are reaped at the next call.
+    /// Starts supervisors and monitors as processes that are not children of this one. Then this process does not have
+    /// to reap them, a wait for all children does not wait for jobs, and killing the process tree does not kill them.
+    /// Use it in long-running hosts. It costs a fork of the small supervisor at each launch. If this process adopts
+    /// orphans (process 1 of a container, a subreaper), they stay its children; the next call reaps them.
     #[must_use]
     pub fn detached(self) -> OpenOptions {
         OpenOptions { detached: true, ..self }
     }
 
-    /// Recovers jobs whose supervisor died whenever this home is brought up to date ([`Homing::recover`]). For servers that
-    /// live on; a home that is opened without this reads only.
+    /// Recovers jobs whose supervisor died whenever the ledger is updated ([`Homing::recover`]). Use it in long-running
+    /// servers. Without it, updates never end processes or write records.
     #[must_use]
     pub fn recovers(self) -> OpenOptions {
         OpenOptions { recovers: true, ..self }
     }
 
-    /// Sets how long a ledger that another process has locked is waited for; 10 s otherwise.
+    /// Sets how long an operation waits for a ledger that another process has locked. The default is 10 s.
     #[must_use]
     pub fn busy_timeout(self, timeout: Duration) -> OpenOptions {
         OpenOptions { busy_timeout: Some(timeout), ..self }
     }
 
-    /// Opens the home, and makes it where it does not exist. The ledger is opened only when it is needed.
+    /// Opens the home and creates it if it does not exist. The ledger is opened on first use.
     ///
-    /// A configuration that somebody else could have written is not used: see [`Homing::config_refusal`].
+    /// Ignores a configuration that another user can write to: see [`Homing::config_refusal`].
     ///
     /// # Errors
     /// When the home cannot be used safely, or the configuration is wrong.
@@ -94,8 +95,8 @@ impl OpenOptions {
         Ok(self.with_home(Home::open(&path)?, config))
     }
 
-    /// Opens the home for a caller that launches nothing: `None` where it does not exist. Creates no home, so that
-    /// reading leaves no trace; a home that does not exist has no jobs.
+    /// Opens the home for a caller that does not launch jobs. Returns `None` if the home does not exist, and never
+    /// creates it.
     ///
     /// # Errors
     /// As [`OpenOptions::open`].
@@ -109,17 +110,17 @@ impl OpenOptions {
         self.home.clone().map_or_else(Home::default_path, Ok)
     }
 
-    /// The file of the user's configuration, where that is to be read.
+    /// The file of the user's configuration, if `open` reads it.
     pub(crate) fn users_config(&self) -> Option<PathBuf> {
         crate::config::config_path().filter(|_| self.config.is_none())
     }
 
-    /// The program that was set to supervise jobs.
+    /// The supervisor program that was set.
     pub(crate) fn supervisor_program(&self) -> Option<&Path> {
         self.supervisor.as_deref()
     }
 
-    /// The configuration to use; with the defaults, why the user's is not used.
+    /// The configuration to use. If the user's is refused: the defaults, and the reason.
     pub(crate) fn read_config(&self) -> Result<(Config, Option<ConfigRefusal>)> {
         match self.config.clone().map_or_else(Config::load, Ok) {
             Ok(config) => Ok((config, None)),
@@ -147,7 +148,7 @@ impl OpenOptions {
     }
 }
 
-/// Fails where one of these jobs was written by a newer program: what the ledger knew of it is out of date.
+/// Fails if a newer program wrote one of these jobs, because the ledger's row for it is out of date.
 fn refuse_unsupported(report: SyncReport, ids: &[JobId]) -> Result<()> {
     let mut unreadable = report.unreadable.into_iter();
     match unreadable.find(|(id, error)| ids.contains(id) && error.is_unsupported()) {
@@ -156,7 +157,7 @@ fn refuse_unsupported(report: SyncReport, ids: &[JobId]) -> Result<()> {
     }
 }
 
-/// Whether processes whose parent has died become children of this one.
+/// Whether this process adopts orphaned processes.
 fn inherits_orphans() -> bool {
     let is_subreaper = rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some());
     std::process::id() == 1 || is_subreaper
@@ -164,9 +165,9 @@ fn inherits_orphans() -> bool {
 
 /// An open home. Any number of threads and processes may use the same home at once.
 ///
-/// A process that is forked without `exec` opens the home for itself, and does not touch what it took over (a rule of
-/// SQLite's). As long as it lives it holds what its parent had locked in the instant of the fork (flock(2)), so a host
-/// that forks like that does it before it opens a home.
+/// A process that is forked without `exec` must open the home again and must not use the inherited handle (SQLite
+/// forbids it). While it lives, it also holds the locks that its parent held during the fork (flock(2)). So fork before
+/// you open a home.
 ///
 /// ```
 /// # homing::supervise_if_asked();
@@ -189,21 +190,21 @@ pub struct Homing {
     /// Whether another process reads the same configuration.
     pub(crate) config_is_the_users: bool,
     pub(crate) supervisor: Option<PathBuf>,
-    /// Whether what this process starts is to be no child of it.
+    /// Whether supervisors and monitors are started detached.
     pub(crate) detached: bool,
-    /// Whether bringing it up to date recovers jobs.
+    /// Whether an update of the ledger recovers jobs.
     pub(crate) recovers: bool,
     ledger: Mutex<LedgerFile>,
     here: OnceLock<RunBy>,
-    /// The service of systemd that the jobs of this process end with.
+    /// The systemd service that the jobs of this process end with.
     pub(crate) service: OnceLock<String>,
-    /// Supervisors that this process started and has to reap: the kernel keeps what is left of them until then.
+    /// Supervisors that this process started and has to reap.
     pub(crate) supervisors: Mutex<Vec<Child>>,
-    /// Jobs that could not be read when they were last looked at.
+    /// Jobs that could not be read when they were last observed.
     pub(crate) unreadable: Mutex<UnreadableJobs>,
 }
 
-/// Which jobs [`Homing::list`] shows. The default is all of them.
+/// Which jobs [`Homing::list`] returns. The default is all jobs.
 #[derive(Clone, Debug, Default)]
 pub struct ListOptions {
     /// Only those of this session.
@@ -214,17 +215,17 @@ pub struct ListOptions {
     pub limit: Option<u32>,
 }
 
-/// What [`Homing::listing`] shows.
+/// The result of [`Homing::listing`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing {
     /// The jobs that match, newest first.
     pub jobs: Vec<Job>,
-    /// Jobs that match as far as is known, and that a newer program wrote.
+    /// Jobs that a newer program wrote and whose known fields match.
     pub unsupported: Vec<UnsupportedJob>,
 }
 
-/// Which follow-ups [`Homing::follow_ups`] shows. The default is those that are open: pending, handed off or dead.
+/// Which follow-ups [`Homing::follow_ups`] returns. The default is open ones: pending, handed off or dead.
 #[derive(Clone, Debug, Default)]
 pub struct FollowUpOptions {
     /// Only those of this session.
@@ -244,44 +245,44 @@ impl Homing {
         OpenOptions::new().open()
     }
 
-    /// Where the home is.
+    /// The path of the home.
     pub fn home_path(&self) -> &Path {
         self.home.root.path()
     }
 
-    /// Whether the home's path still means the directory that is open. Where it does not, because the home was renamed or
-    /// replaced, every operation fails with [`Error::HomeReplaced`]: a host that lives on opens the home anew.
+    /// Whether the home's path still refers to the open directory. After the home was renamed or replaced, every
+    /// operation fails with [`Error::HomeReplaced`]: open the home again.
     pub fn is_current(&self) -> bool {
         self.home.check_current().is_ok()
     }
 
-    /// Where a job's directory is, as long as the job is kept.
+    /// The path of a job's directory. It exists until the job is pruned.
     pub fn job_path(&self, id: JobId) -> PathBuf {
         self.home.jobs.path().join(id.as_str())
     }
 
-    /// The file of the user's configuration, where that is in force.
+    /// The file of the user's configuration, if it is used.
     pub(crate) fn users_config(&self) -> Option<PathBuf> {
         crate::config::config_path().filter(|_| self.config_is_the_users)
     }
 
-    /// The configuration in force.
+    /// The configuration that is used.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Why the user's configuration is not used, and the defaults are: somebody else could have written it. Then no session
-    /// is woken: [`Homing::monitor`] is an error.
+    /// Why the defaults are used instead of the user's configuration: another user can write to it. Then results are
+    /// not delivered, and [`Homing::monitor`] fails.
     pub fn config_refusal(&self) -> Option<&ConfigRefusal> {
         self.config_refusal.as_ref()
     }
 
-    /// Checks that sinks may be used.
+    /// Fails if the user's configuration was refused: then sinks must not be used.
     pub(crate) fn check_config_is_trusted(&self) -> Result<()> {
         self.config_refusal.clone().map_or(Ok(()), |refusal| Err(Error::ConfigRefused(refusal)))
     }
 
-    /// Finds the one job whose id begins like that.
+    /// Finds the only job whose id has this prefix.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`] and [`Error::AmbiguousJob`].
@@ -293,11 +294,10 @@ impl Homing {
         self.resolve_known(prefix)
     }
 
-    /// The jobs that these prefixes mean, each once, in the order in which they were named, with at most one sync for all
-    /// of them.
+    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
     ///
     /// # Errors
-    /// As [`Homing::resolve`], for the first that means no job, or several.
+    /// As [`Homing::resolve`], for the first prefix that does not match exactly one job.
     pub fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
         if prefixes.iter().any(|prefix| prefix.as_full_id().is_none()) {
             self.sync()?;
@@ -320,7 +320,7 @@ impl Homing {
         if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) }
     }
 
-    /// The one job that was known at the last sync and whose id begins like that.
+    /// Finds the only job with this prefix among those that were known at the last sync.
     fn resolve_known(&self, prefix: &JobIdPrefix) -> Result<JobId> {
         let mut candidates =
             self.with_ledger(|ledger| ledger.ids_beginning_with(prefix.as_str(), MAX_CANDIDATES))?;
@@ -338,16 +338,16 @@ impl Homing {
         Ok(self.with_ledger(|ledger| ledger.job(id))?.is_some())
     }
 
-    /// One job, as it is now.
+    /// Returns the current state of a job.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`] where there is none of that id.
+    /// [`Error::NoSuchJob`] if it does not exist.
     pub fn get(&self, id: JobId) -> Result<Job> {
         refuse_unsupported(self.sync()?, &[id])?;
         self.known(id)
     }
 
-    /// Several jobs in the order asked for, as they are now, with one sync for all of them.
+    /// Returns the current state of several jobs with one sync, in the order of `ids`.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`] for the first that does not exist.
@@ -356,11 +356,11 @@ impl Homing {
         ids.iter().map(|id| self.known(*id)).collect()
     }
 
-    /// One job, as it was at the last sync.
+    /// A job as it was at the last sync.
     fn known(&self, id: JobId) -> Result<Job> {
         let mut job = self.with_ledger(|ledger| ledger.job(id))?;
         if job.is_none() {
-            // Its directory may be there all the same, where a doorbell got lost.
+            // Its directory may exist even so, if its inbox entry was lost.
             self.sync_jobs(&[id])?;
             job = self.with_ledger(|ledger| ledger.job(id))?;
         }
@@ -370,7 +370,7 @@ impl Homing {
         Ok(job)
     }
 
-    /// Why a job is not in the ledger after it was looked at.
+    /// Why a job is not in the ledger after it was observed.
     fn missing(&self, id: JobId) -> Error {
         match self.unreadable_jobs().into_iter().find(|job| job.id == id) {
             Some(job) => Error::JobUnreadable { job: id, reason: job.reason },
@@ -386,8 +386,8 @@ impl Homing {
         Ok(self.listing(options)?.jobs)
     }
 
-    /// As [`Homing::list`], and says which jobs are left out because a newer program wrote them in a way that this one
-    /// does not know.
+    /// As [`Homing::list`]. Also returns the jobs that are left out because a newer program wrote them in a format that
+    /// this one does not support.
     ///
     /// # Errors
     /// As [`Homing::list`].
@@ -432,12 +432,12 @@ impl Homing {
         Ok(listing)
     }
 
-    /// Works on the ledger. A damaged one is set aside, rebuilt from the job directories, and the work done again.
+    /// Runs `work` on the ledger. Sets a damaged ledger aside, rebuilds it from the job directories and runs `work` again.
     pub(crate) fn with_ledger<T>(&self, work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>) -> Result<T> {
         self.work_on_ledger(work, || self.full_scan().map(drop))
     }
 
-    /// As [`Homing::with_ledger`], for the scan that rebuilds it: it must not ask for another scan.
+    /// As [`Homing::with_ledger`], for the scan that rebuilds the ledger: it must not start another scan.
     pub(crate) fn with_ledger_being_rebuilt<T>(
         &self,
         work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
@@ -445,7 +445,8 @@ impl Homing {
         self.work_on_ledger(work, || Ok(()))
     }
 
-    /// Works on the ledger, unless the home was replaced; where it turns out to be damaged and lies aside now, fills the new one and works on that.
+    /// Runs `work` on the ledger, unless the home was replaced. If the ledger is damaged and was set aside, calls `fill`
+    /// for the new one first.
     fn work_on_ledger<T>(
         &self,
         mut work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
@@ -472,7 +473,7 @@ impl Homing {
     }
 
     fn ledger_file(&self) -> MutexGuard<'_, LedgerFile> {
-        // A panic elsewhere leaves no half-done work behind: every change is one transaction.
+        // A panic in another thread cannot leave partial changes: every change is one transaction.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -480,7 +481,7 @@ impl Homing {
         homing_core::Timestamp::from_unix_millis(clock::wall_millis())
     }
 
-    /// Where this process runs. Found out once: none of it changes while a process lives, but the host's name.
+    /// Where this process runs. Read once: only the host's name can change while a process lives.
     pub(crate) fn here(&self) -> Result<&RunBy, DiskError> {
         if let Some(here) = self.here.get() {
             return Ok(here);
@@ -489,7 +490,7 @@ impl Homing {
         Ok(self.here.get_or_init(|| here))
     }
 
-    /// The directory of a job; `None` where there is none.
+    /// Opens the directory of a job; `None` if it does not exist.
     pub(crate) fn open_job_if_there(&self, id: JobId) -> Result<Option<Directory>, DiskError> {
         match self.home.jobs.open_job(id) {
             Ok(directory) => Ok(Some(directory)),

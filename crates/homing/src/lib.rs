@@ -1,8 +1,8 @@
-//! homing: background jobs for AI agents that always come home.
+//! homing: background jobs for AI agents. Every result is recorded and delivered.
 //!
-//! A command is launched **detached**; how it ended is recorded whatever dies in between; and the session that launched
-//! it is owed a follow-up until somebody acknowledges it. This library is all of it without a user interface: the
-//! command line, and every other door, only parse, call and render.
+//! A job runs **detached** from the process that launches it. Its supervisor records the outcome, even across crashes
+//! of the launcher. The session that launched the job has a pending follow-up until the result is acknowledged. This
+//! library does not contain a user interface: the command line and the other front ends parse, call it and render.
 //!
 //! ```
 //! use homing::{FollowUpOptions, Homing, JobSpec, OpenOptions, WaitFor};

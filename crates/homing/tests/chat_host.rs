@@ -1,5 +1,5 @@
-//! The example `chat_host`, as a person uses it and as machines treat it: killed at any moment, started again, and no
-//! job's end is missing from its session or told twice.
+//! Tests the example `chat_host`: killed at any time and restarted, it delivers the result of each job to its session
+//! exactly once.
 
 #![allow(clippy::print_stderr, reason = "a test that fails says what it saw")]
 
@@ -13,8 +13,8 @@ use homing::{Config, FollowUpState, Homing, Job, ListOptions, OpenOptions};
 use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
-/// Nothing but the host's own word makes a session that was busy be told.
-const SETTINGS: &str = "[monitor]\ngather = \"0s\"\nbusy_retry = \"1h\"\nwakes_per_hour = 10000\n";
+/// Busy sessions are retried only when the host reports that they are free.
+const SETTINGS: &str = "[monitor]\nbatch_window = \"0s\"\nbusy_retry = \"1h\"\nwakes_per_hour = 10000\n";
 
 /// A directory of chats.
 struct Chats {
@@ -155,7 +155,7 @@ fn a_wake_waits_for_the_live_turn_and_starts_one_when_that_is_over() {
 }
 
 #[test]
-fn a_chat_that_is_gone_is_not_told_and_no_other_is() {
+fn results_of_a_removed_chat_go_to_no_other_chat() {
     let mut chats = Chats::new();
     chats.say("chat-1: hello");
     chats.say("chat-2: run sleep MARK");
@@ -178,7 +178,7 @@ fn a_chat_that_is_gone_is_not_told_and_no_other_is() {
 }
 
 #[test]
-fn a_host_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_twice() {
+fn a_host_that_is_killed_repeatedly_delivers_each_result_exactly_once() {
     const SESSIONS: [&str; 3] = ["chat-1", "chat-2", "chat-3"];
     let mut chats = Chats::new();
     for (round, (moment, times)) in [
@@ -202,17 +202,18 @@ fn a_host_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_twice()
         chats.start();
     }
     let homing = chats.homing();
-    let all_told = |jobs: &[Job]| jobs.iter().all(|job| job.follow_up.state == FollowUpState::Acknowledged);
-    wait_until("nothing has to be told any more", || {
+    let all_delivered =
+        |jobs: &[Job]| jobs.iter().all(|job| job.follow_up.state == FollowUpState::Acknowledged);
+    wait_until("all results are delivered", || {
         let turns_are_over = SESSIONS.iter().all(|session| {
             chats.transcript(session).last().is_some_and(|message| message["from"] == "agent")
         });
-        turns_are_over && all_told(&homing.list(&ListOptions::default()).expect("a list"))
+        turns_are_over && all_delivered(&homing.list(&ListOptions::default()).expect("a list"))
     });
     chats.end();
 
     let jobs = homing.list(&ListOptions::default()).expect("a list");
-    assert!(jobs.len() >= 6 && all_told(&jobs), "{jobs:?}");
+    assert!(jobs.len() >= 6 && all_delivered(&jobs), "{jobs:?}");
     let expected = |session: &str| -> BTreeMap<String, usize> {
         jobs.iter().filter(|job| job.session.as_str() == session).map(|job| (job.id.to_string(), 1)).collect()
     };
@@ -230,7 +231,7 @@ fn a_host_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_twice()
             }
             told
         };
-        assert_eq!(told("wake"), expected(session), "{session}: each job is told exactly once");
+        assert_eq!(told("wake"), expected(session), "{session}: each job is delivered exactly once");
         assert_eq!(told("agent"), expected(session), "{session}: each job was launched by one turn");
         let asked = transcript.iter().filter(|message| message["from"] == "person").count();
         let jobs = expected(session).len();

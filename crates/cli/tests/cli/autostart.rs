@@ -90,7 +90,10 @@ fn a_job_can_select_its_sink() {
 
     let answer = setup.run(&["run", "--sink", "ap", "true"]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""));
-    assert_eq!(answer.stderr, "homing: error: no sink \"ap\" is configured\nhint: there are: app, other\n");
+    assert_eq!(
+        answer.stderr,
+        "homing: error: no sink \"ap\" is configured\nhint: configured sinks: app, other\n"
+    );
     wait_until_the_monitor_has_exited(&setup);
 }
 

@@ -25,7 +25,7 @@ const USAGE_ERRORS: [UsageError; 20] = [
     (&["run", "", "argument"], 2, "invalid_command", "the command is empty"),
     (&["run", "--timeout", "soon", "true"], 2, "invalid_duration", "\"soon\" is not a duration"),
     (&["run", "--wait", "30", "true"], 2, "invalid_duration", "\"30\" is not a duration"),
-    (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a time limit of zero"),
+    (&["run", "--timeout", "0s", "true"], 2, "invalid_request", "a timeout of zero"),
     (&["run", "--env", "NAME", "true"], 2, "usage", "use NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
@@ -65,7 +65,7 @@ fn an_ambiguous_prefix_lists_the_matching_jobs() {
     let answer = setup.run(&["show", &prefix.to_string()]);
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(4), ""));
     assert!(meant.iter().all(|id| answer.stderr.contains(id.as_str())), "{answer:?}");
-    assert!(answer.stderr.ends_with("hint: type more characters of the id\n"), "{answer:?}");
+    assert!(answer.stderr.ends_with("hint: use a longer prefix of the id\n"), "{answer:?}");
     let answer = setup.run(&["show", &prefix.to_string(), "--json"]);
     assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
 }

@@ -90,7 +90,7 @@ fn read_only_commands_do_not_create_a_home() {
     }
     let doctor = read(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor:?}");
-    assert!(doctor.stdout.contains("does not exist yet; the first launch makes it"), "{doctor:?}");
+    assert!(doctor.stdout.contains("does not exist yet; the first launch creates it"), "{doctor:?}");
     // An existing empty directory stays empty.
     std::fs::create_dir(setup.home.path()).unwrap();
     std::fs::set_permissions(setup.home.path(), PermissionsExt::from_mode(0o700)).unwrap();

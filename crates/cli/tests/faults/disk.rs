@@ -281,15 +281,18 @@ fn a_home_of_somebody_else_is_refused() {
     let user = rustix::process::geteuid().as_raw();
     if !is_root() {
         let said = refused(Path::new("/etc"), &setup.home);
-        assert!(said.contains(&format!("it belongs to user 0, and we are user {user}")), "{said}");
+        assert!(
+            said.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
+            "{said}"
+        );
         return;
     }
     for part in ["", "jobs", "inbox"] {
         let setup = Setup::new();
         std::os::unix::fs::chown(setup.home.path().join(part), Some(65_534), None).expect("chown");
         let said = refused(&setup.home.path(), &setup.home);
-        assert!(said.contains("it belongs to user 65534, and we are user 0"), "{said}");
-        assert!(said.contains("hint: set HOMING_HOME to a directory of your own"), "{said}");
+        assert!(said.contains("it belongs to user 65534, but this process runs as user 0"), "{said}");
+        assert!(said.contains("hint: set HOMING_HOME to a directory that you own"), "{said}");
     }
 }
 

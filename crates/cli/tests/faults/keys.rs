@@ -100,9 +100,10 @@ fn a_key_with_another_request_is_refused() {
     }
     let refused = setup.program().args(["run", "--key", "k", "false"]).output().expect("it runs");
     let said = String::from_utf8(refused.stderr).expect("text");
-    let expected =
-        format!("homing: error: key \"k\" belongs to job {id}, which was launched with another command\n");
-    assert!(said.starts_with(&expected) && said.contains("hint: choose another key"), "{said}");
+    let expected = format!(
+        "homing: error: key \"k\" belongs to job {id}, which was launched with a different command\n"
+    );
+    assert!(said.starts_with(&expected) && said.contains("hint: choose a different key"), "{said}");
     assert_eq!(refused.status.code(), Some(1));
 }
 

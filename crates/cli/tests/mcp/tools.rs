@@ -230,7 +230,10 @@ async fn a_repeated_call_with_a_key_runs_the_command_once() {
         assert_eq!(again.document()["job"]["key"], "k");
 
         let other = client.call("run_command", json!({"command": "true", "key": "k"})).await;
-        assert!(other.is_error() && other.text().contains("was launched with another command"), "{other:?}");
+        assert!(
+            other.is_error() && other.text().contains("was launched with a different command"),
+            "{other:?}"
+        );
 
         std::fs::write(&gate, "").expect("the gate opens");
         setup.wait_for_follow_up(&first.id(), "pending");

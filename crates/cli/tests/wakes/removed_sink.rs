@@ -41,7 +41,7 @@ fn the_wakes_of_a_renamed_sink_go_another_way_and_do_not_count_twice() {
     let sinks: Vec<&str> = wakes.iter().map(|wake| wake.sink.as_str()).collect();
     assert_eq!(sinks, ["new", "old"]);
     let reason = wakes[1].last_error.as_deref();
-    assert_eq!(reason, Some("the sink \"old\" is not configured any more: another wake takes its place"));
+    assert_eq!(reason, Some("sink \"old\" is no longer configured; a new wake replaces this one"));
     // The budget counts what took its place.
     let next = setup.launch("chat", "true");
     setup.wait_for_end(&[next]);

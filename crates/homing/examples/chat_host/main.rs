@@ -1,5 +1,5 @@
-//! A chat host that embeds homing: its agent launches jobs, ends its turn, and is woken in the same session when they
-//! end. Nothing is lost when it is killed at any moment and started again on the same directory.
+//! A chat host that embeds homing: its agent launches jobs, ends its turn, and is resumed in the same session when they
+//! finish. Nothing is lost when it is killed at any moment and started again on the same directory.
 //!
 //! ```console
 //! $ cargo run -p homing --example chat_host -- /tmp/chats
@@ -15,11 +15,11 @@
 //! | what a host has to do | here |
 //! |---|---|
 //! | let this program supervise its jobs | the first line of `main` |
-//! | take a wake only while no turn is live, say `Busy` otherwise | [`Host::deliver`] |
+//! | accept a wake only while no turn is active, else answer `Busy` | [`Host::deliver`] |
 //! | say when a turn has ended | `session_is_free` in [`Host::converse`] |
 //! | answer `Delivered` only once the wake cannot be lost any more | [`Transcript::add`] |
 //! | know a wake that comes again by its id | [`Transcript::knows`] |
-//! | launch nothing twice when a turn is taken again after a crash | [`Host::launch`] |
+//! | launch each job once when a turn is repeated after a crash | [`Host::launch`] |
 
 mod transcript;
 
@@ -51,9 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let homing = Arc::new(OpenOptions::new().home(directory.join("jobs")).open()?);
     let host = Host { homing: Arc::clone(&homing), chats: directory.join("chats"), open: Arc::default() };
-    // Before the monitor starts: it takes a session that is not known here for gone.
+    // Open them before the monitor starts: it treats an unknown session as gone.
     let known = host.known_sessions()?;
-    let options = MonitorOptions::new().sink("chats", host.clone()).route("*", "chats").observe(show_trouble);
+    let options = MonitorOptions::new().sink("chats", host.clone()).route("*", "chats").observe(show_failure);
     let monitor = homing.monitor(options)?;
     let handle = monitor.handle();
     let mut chats = HashMap::new();
@@ -104,7 +104,7 @@ impl Sink for Host {
         let Some(transcript) = lock(&self.open).get(&wake.session).cloned() else {
             return Delivery::Gone { reason: "there is no such chat".to_owned() };
         };
-        // Whoever holds the transcript has the turn.
+        // The holder of the transcript lock has the turn.
         let Ok(mut transcript) = transcript.try_lock() else {
             return Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() };
         };
@@ -221,8 +221,8 @@ impl Host {
     }
 }
 
-/// Shows why a session could not be told.
-fn show_trouble(event: &MonitorEvent) {
+/// Shows why a result could not be delivered.
+fn show_failure(event: &MonitorEvent) {
     match event {
         MonitorEvent::Answered { delivery: Delivery::Delivered, .. } => {}
         MonitorEvent::Answered { .. } | MonitorEvent::Warning { .. } => show("monitor", &event.to_string()),

@@ -1,4 +1,4 @@
-//! What was said in a session: a file of one JSON document a line, which only grows.
+//! The transcript of a session: an append-only file with one JSON document per line.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,11 +21,11 @@ pub(crate) struct Message {
     pub(crate) text: String,
     /// The wake that brought it.
     pub(crate) wake: Option<WakeId>,
-    /// The jobs it tells of.
+    /// The jobs that the message is about.
     pub(crate) jobs: Vec<JobId>,
 }
 
-/// Whom a message comes from.
+/// The author of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Who {
@@ -35,12 +35,12 @@ pub(crate) enum Who {
 }
 
 impl Transcript {
-    /// Opens the transcript of a session, and makes it where there is none.
+    /// Opens the transcript of a session and creates it if it does not exist.
     pub(crate) fn open(chats: &Path, session: &SessionId) -> io::Result<Transcript> {
         let path = chats.join(format!("{session}.jsonl"));
         let file = File::options().read(true).append(true).create(true).open(&path)?;
         let text = fs::read(&path)?;
-        // What comes after the last newline was cut short by a crash, and nobody was told that it is safe.
+        // A crash cut short the text after the last newline. It was never confirmed as durable.
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         file.set_len(whole as u64)?;
         file.sync_all()?;
@@ -50,7 +50,7 @@ impl Transcript {
         Ok(Transcript { session: session.clone(), file, messages: messages? })
     }
 
-    /// Adds a message. When it returns, not even a power cut takes the message back; what is shown is kept.
+    /// Adds a message. It is durable when this returns, and is shown only then.
     pub(crate) fn add(&mut self, message: Message) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let line = serde_json::to_string(&message)? + "\n";
@@ -75,12 +75,12 @@ impl Transcript {
     }
 }
 
-/// Shows something; where nobody looks any more, that is no trouble.
+/// Prints a line. Ignores errors, because standard output may be closed.
 pub(crate) fn show(who: &str, text: &str) {
     let _ = writeln!(io::stdout(), "{who}: {}", text.trim_end().replace('\n', "\n    "));
 }
 
-/// A session whose name can be that of a file.
+/// Parses a session name that can also be a file name.
 pub(crate) fn session(name: &str) -> Option<SessionId> {
     let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     name.parse().ok().filter(|_| fits && name.len() < 100)

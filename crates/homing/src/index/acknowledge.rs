@@ -8,37 +8,38 @@ use crate::ledger::Moved;
 use crate::{Error, Result};
 
 impl Homing {
-    /// Notes that the session was told of these jobs, or has read their results itself: it is not told again.
+    /// Acknowledges the results of these jobs: they were delivered, or the session has read them. They are not delivered
+    /// again.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] where one is not over yet. Then none is acknowledged.
+    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] if a job has not finished. Then no job is acknowledged.
     pub fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         self.move_follow_ups(ids, FollowUpEvent::Acknowledged)
     }
 
-    /// Makes follow-ups pending again, dead and acknowledged ones too.
+    /// Makes follow-ups pending again, including dead and acknowledged ones.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] where one is not over yet. Then none is retried.
+    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] if a job has not finished. Then no follow-up is retried.
     pub fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         let jobs = self.move_follow_ups(ids, FollowUpEvent::Retried)?;
-        // So that a monitor looks at them. Where the bell cannot ring, it finds them when it looks next.
+        // Notifies a monitor. If this fails, the monitor finds the follow-ups at its next check.
         for id in ids {
             let _ = notify_change(&self.home.inbox, *id);
         }
         Ok(jobs)
     }
 
-    /// Gives follow-ups up: nobody is told. Of a job that still runs too.
+    /// Drops follow-ups: the results are not delivered. Also works for jobs that still run.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; then none is dropped.
+    /// [`Error::NoSuchJob`]; then no follow-up is dropped.
     pub fn drop_follow_ups(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         self.move_follow_ups(ids, FollowUpEvent::Dropped)
     }
 
     fn move_follow_ups(&self, ids: &[JobId], event: FollowUpEvent) -> Result<Vec<Job>> {
-        // Their ends have to be known before anything can be owed.
+        // A follow-up becomes pending only when the ledger knows the outcome.
         self.get_all(ids)?;
         let now = self.now();
         for (id, moved) in self.with_ledger(|ledger| ledger.move_follow_ups(ids, event, now))? {

@@ -1,4 +1,4 @@
-//! Takes in jobs that another program ran and that are over, with their output and what is still owed for them.
+//! Imports finished jobs of another program, with their output and follow-ups.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,16 +21,16 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::Result;
 use crate::homing::Homing;
 
-/// Where jobs are put together before they appear, in the home.
+/// The directory in the home where imported jobs are prepared.
 const STAGE: &str = "import";
 
-/// How long another importer is waited for: it may have gigabytes to copy.
+/// How long an import waits for another one, which may have gigabytes to copy.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Stands where the spec of a job names the boot it was launched in: of another program's job it is not known.
+/// The boot id in the spec of an imported job, whose boot is not known.
 const NO_BOOT: &str = "imported";
 
-/// A job that another program ran, and that is over.
+/// A finished job that another program ran.
 #[derive(Clone, Debug)]
 pub struct FinishedJob {
     /// Its id.
@@ -41,7 +41,7 @@ pub struct FinishedJob {
     pub command: JobCommand,
     /// The directory it ran in; an absolute path.
     pub cwd: PathBuf,
-    /// Its main process, where that is known. No process is ever looked for by it.
+    /// Its main process, if known. For display only: homing never searches for this process.
     pub pid: Option<u32>,
     /// When it was started.
     pub started_at: Timestamp,
@@ -49,30 +49,30 @@ pub struct FinishedJob {
     pub ended_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// Its time limit.
+    /// Its timeout.
     pub timeout: Option<Duration>,
-    /// The file with its output. It is copied, within the bounds of every job's output.
+    /// The file with its output. It is copied, within the configured limits of output.
     pub output: Option<PathBuf>,
-    /// Whether its session was told already, or need not be.
+    /// Whether the result needs no delivery, for example because it was delivered already.
     pub told: bool,
 }
 
 impl Homing {
-    /// Takes in jobs that another program ran. They are durable when this returns, and from then on jobs like any other:
-    /// listed, followed up, pruned. Answers which are new: an id that exists is left as it is, so that an import that
-    /// was cut off can be repeated.
+    /// Imports finished jobs of another program. They are durable when this returns, and then behave as other jobs: they
+    /// are listed, followed up and pruned. Returns the ids that are new. A job whose id exists is not changed, so an
+    /// interrupted import can be repeated.
     ///
-    /// A job appears by one rename, when everything about it is on disk. Importers wait for one another.
+    /// Each job appears by one rename, after all its files are on disk. Concurrent imports wait for each other.
     ///
     /// # Errors
-    /// When the disk is full or refuses, or an output cannot be read; an output that does not exist is empty. Then none
-    /// of these jobs appears, unless the disk fails in the very last step; repeating takes in the rest.
+    /// When a file cannot be written, or an output cannot be read (a missing output counts as empty). Then no job
+    /// appears, unless the last step fails: repeat the import to complete it.
     pub fn import(&self, jobs: &[FinishedJob]) -> Result<Vec<JobId>> {
         let stage = self.stage()?;
         let mut new = Vec::new();
         for job in jobs {
             if self.exists(job.id)? {
-                // Its doorbell may not have rung before a crash.
+                // A crash may have prevented its inbox entry.
                 notify_change(&self.home.inbox, job.id)?;
             } else if !new.contains(&job.id) {
                 self.put_together(&stage, job)?;
@@ -85,7 +85,7 @@ impl Homing {
         sync_file_system(&stage).map_err(|e| DiskError::new("sync", stage.path(), e))?;
         for id in &new {
             match renameat(&stage, id.as_str(), &self.home.jobs, id.as_str()) {
-                // Launched meanwhile, against all odds: that one stays.
+                // A job with the same id was launched meanwhile: keep that one.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(error) => return Err(self.home.jobs.error("make", id.as_str(), error).into()),
             }
@@ -95,12 +95,12 @@ impl Homing {
         Ok(new)
     }
 
-    /// The stage, empty, and locked for as long as it is open.
+    /// Opens the stage, locks it while it is open, and empties it.
     fn stage(&self) -> Result<Directory, DiskError> {
         self.home.root.make_directory(STAGE)?;
         let stage = self.home.root.open_directory(STAGE)?;
         self.home.root.lock_within(&stage, STAGE, IMPORT_TIMEOUT)?;
-        // Whoever left something here has died.
+        // The lock is held, so the import that left these files has died.
         for name in stage.names()? {
             let remains = stage.open_directory(&name)?;
             for file in remains.names()? {
@@ -140,7 +140,7 @@ impl Homing {
             command: job.command.clone(),
             cwd: job.cwd.clone(),
             created_at_ms: started_at_ms,
-            // Puts imported jobs in their order.
+            // Defines the order of imported jobs.
             created_uptime_us: u64::try_from(started_at_ms).unwrap_or(0).saturating_mul(1000),
             boot_id: NO_BOOT.to_owned(),
             launched_from: None,
@@ -158,7 +158,7 @@ impl Homing {
 }
 
 fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
-    // With ticks that no process has: should it ever be looked for, none is found.
+    // No process has these start ticks, so no search can match one.
     let main = ProcessIdentity { pid, start_ticks: u64::MAX };
     StartedRecord {
         supervisor: main,
@@ -179,7 +179,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
     }
 }
 
-/// Copies the beginning and the end of a file into a job's output; answers how long the file is.
+/// Copies the beginning and the end of a file into a job's output. Returns the length of the file.
 fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u64, DiskError> {
     let failed = |error: io::Error| DiskError::new("read", path, error);
     let Some(mut file) = open_output(path).map_err(failed)? else { return Ok(0) };
@@ -202,7 +202,7 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
     Ok(writer.total_bytes())
 }
 
-/// Hands `length` bytes of a file to a writer, through a pipe like a job's.
+/// Writes `length` bytes of a file to a writer, through a pipe.
 fn feed(
     writer: &mut OutputWriter,
     file: &mut File,
@@ -231,9 +231,9 @@ fn feed(
     }
 }
 
-/// Opens a regular file; `None` where there is none.
+/// Opens a regular file; `None` if it does not exist or is not regular.
 fn open_output(path: &Path) -> io::Result<Option<File>> {
-    // Non-blocking, so that a FIFO cannot hold us; it means nothing for a regular file.
+    // Non-blocking, so that opening a FIFO cannot block. It has no effect on a regular file.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_was_told_is_told_no_more() {
+    fn a_delivered_job_is_not_delivered_again() {
         let folder = tempfile::tempdir().unwrap();
         let homing = home(&folder);
         homing.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_is_left_as_it_is_and_the_rest_is_taken_in_in_order() {
+    fn existing_jobs_are_kept_and_new_jobs_are_imported_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let homing = home(&folder);
         let first = job("00000000000b");

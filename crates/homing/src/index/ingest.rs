@@ -1,5 +1,5 @@
-//! Turns what launchers and supervisors left on disk into ledger rows. Never signals a process and never writes a
-//! record. Costs what is new and what runs, never what is long over.
+//! Turns the files of launchers and supervisors into ledger rows. Never signals a process and never writes a record.
+//! The cost depends on new and running jobs, not on finished ones.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,13 +19,13 @@ use crate::{Error, Result};
 const BATCH: usize = 1_000;
 
 impl Homing {
-    /// Brings the ledger up to date: takes in every job that has an inbox entry, and observes every job that is not finished.
-    /// A job that nobody looks after any more becomes `lost` in the ledger; its processes and its record are left to
-    /// [`Homing::recover`]. Everything that reads does this first.
+    /// Updates the ledger: ingests every job that has an inbox entry, and observes every job that has not finished.
+    /// A job without a live supervisor becomes `lost` in the ledger; [`Homing::recover`] ends its processes and writes
+    /// its record. Every operation that reads jobs calls this first.
     ///
     /// # Errors
-    /// When the home cannot be read or the ledger cannot be written. A single job that cannot be read is no error: it
-    /// is in the report.
+    /// When the home cannot be read or the ledger cannot be written. A single job that cannot be read is
+    /// not an error: it is in the report.
     pub fn sync(&self) -> Result<SyncReport> {
         self.reap_supervisors();
         let report = self.ingest()?;
@@ -46,8 +46,8 @@ impl Homing {
         self.take_in(&rung, known)
     }
 
-    /// As [`Homing::sync`], for who is told by the kernel when a supervisor dies: takes in every job whose doorbell
-    /// rang, and of the others only these. Costs nothing for the jobs that just run.
+    /// As [`Homing::sync`], for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
+    /// entry, and of the others only these. Jobs that just run cost nothing.
     pub(crate) fn sync_changed(&self, others: &[JobId]) -> Result<SyncReport> {
         self.reap_supervisors();
         if self.with_ledger(|ledger| ledger.was_replaced())? {
@@ -61,7 +61,7 @@ impl Homing {
         self.take_in(&news, known)
     }
 
-    /// Looks at every job there is, rung or not.
+    /// Observes every job, with or without an inbox entry.
     ///
     /// # Errors
     /// As [`Homing::sync`].
@@ -78,7 +78,7 @@ impl Homing {
         new.extend(abandoned);
         let report = self.take_in(&new, unfinished)?;
         let boot_id = self.here()?.boot_id.clone();
-        // What could not be read for want of resources is found by the next sync.
+        // The next sync retries jobs that could not be read for lack of resources.
         if !report.unreadable.iter().any(|(_, error)| is_shortage(error)) {
             let now_ms = self.now().as_unix_millis();
             self.with_ledger_being_rebuilt(|ledger| ledger.full_scan_done(&boot_id, now_ms))?;
@@ -86,17 +86,17 @@ impl Homing {
         Ok(report)
     }
 
-    /// Takes in these jobs, rung or not.
+    /// Ingests these jobs, with or without an inbox entry.
     pub(crate) fn sync_jobs(&self, ids: &[JobId]) -> Result<SyncReport> {
         self.take_in(ids, Vec::new())
     }
 
-    /// The jobs that have an entry in the inbox: something happened to them that may not be in the ledger yet.
+    /// The jobs that have an inbox entry: the ledger may not have their latest change.
     pub(crate) fn inbox_entries(&self) -> Result<Vec<JobId>> {
         Ok(self.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Looks at the jobs in `rung` and at those that the ledger has as not over, and writes down what is new.
+    /// Observes the jobs in `rung` and those that are unfinished in the ledger, and records the changes.
     fn take_in(&self, rung: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
         let here = self.here()?;
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
@@ -138,8 +138,8 @@ impl Homing {
         }
         report.updated.extend(snapshots.iter().map(|seen| seen.spec.id));
         crash_point("sync/recorded");
-        // Only now: had we died before, the next sync would find them still rung. A job that rings between our look
-        // and this is in the ledger as not over, and is looked at by every sync.
+        // Remove the entries last: after a crash before this, the next sync finds them. A job that adds an entry
+        // between the observation and this is unfinished in the ledger, and every sync observes it.
         for id in rung {
             if report.unreadable.iter().all(|(unreadable, _)| unreadable != id) {
                 self.home.inbox.remove_file(id.as_str()).map_err(Error::from)?;
@@ -148,22 +148,22 @@ impl Homing {
         Ok(report)
     }
 
-    /// A job that was not over has lost its directory: somebody removed it.
+    /// Handles an unfinished job whose directory was removed.
     fn record_removed(&self, id: JobId) -> Result<()> {
         let now_ms = self.now().as_unix_millis();
         self.with_ledger_being_rebuilt(|ledger| ledger.record_removed(id, now_ms))
     }
 
-    /// Lets the kernel forget supervisors of ours that have ended.
+    /// Reaps the supervisors of this process that have ended.
     pub(crate) fn reap_supervisors(&self) {
         let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
-        // An error means that somebody else has reaped it.
+        // An error means that another thread has reaped it.
         supervisors.retain_mut(|supervisor| matches!(supervisor.try_wait(), Ok(None)));
     }
 }
 
-/// Puts jobs in the order in which they were asked for: by the clock that does not jump within a boot, and boots by
-/// their first job's time on the wall.
+/// Sorts jobs in launch order: within a boot by the monotonic clock, and boots by the wall-clock time of their first
+/// job.
 fn sort_as_asked_for(snapshots: &mut [JobSnapshot]) {
     let mut boots: HashMap<String, i64> = HashMap::new();
     for seen in snapshots.iter() {
@@ -176,14 +176,14 @@ fn sort_as_asked_for(snapshots: &mut [JobSnapshot]) {
 }
 
 impl Homing {
-    /// The jobs that could not be read when they were last looked at, in the order of their ids. Does not look at
-    /// anything: call it after what looked, such as [`Homing::list`] or [`Homing::get`].
+    /// The jobs that could not be read when they were last observed, sorted by id. Observes nothing itself: call it after
+    /// an operation that does, such as [`Homing::list`] or [`Homing::get`].
     pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
         let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         unreadable.values().cloned().collect()
     }
 
-    /// Notes what came of looking at these jobs.
+    /// Remembers which of these jobs could not be read.
     pub(crate) fn note_unreadable(
         &self,
         looked_at: impl IntoIterator<Item = JobId>,

@@ -1,5 +1,5 @@
-//! Retention: gives up follow-ups that nobody took for weeks, and removes jobs that nobody has to be told of. In batches,
-//! and never on the way of a launch or a reader: the monitor, `recover` and `prune` call it.
+//! Retention: expires follow-ups that are undelivered for weeks, and deletes finished and acknowledged jobs. Works in
+//! batches. Only the monitor, `recover` and `prune` call it, never a launch or a reader.
 
 use std::io;
 use std::time::Duration;
@@ -14,50 +14,50 @@ use crate::homing::Homing;
 use crate::index::recover::RecoverOptions;
 use crate::ledger::{Launch, Prunable};
 
-/// Jobs that are removed, and follow-ups that are given up, in one transaction.
+/// Jobs that are deleted, and follow-ups that expire, in one transaction.
 const BATCH: u32 = 500;
 
-/// How often retention is applied without being asked for.
+/// How often retention is applied automatically.
 const EVERY: Duration = Duration::from_secs(86_400);
 
-/// What pruning removed.
+/// The result of pruning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PruneReport {
-    /// The jobs that are gone; with [`PruneOptions::dry_run`], those that would be.
+    /// The deleted jobs; with [`PruneOptions::dry_run`], the jobs that would be deleted.
     pub removed: Vec<JobId>,
-    /// Jobs that are due but keep a process running.
+    /// Jobs that are due but have left a process running.
     pub kept_running: Vec<JobId>,
-    /// Jobs that are due but whose files cannot be removed, and why. They stay in the ledger.
+    /// Jobs that are due but whose files cannot be deleted, and why. They stay in the ledger.
     pub failed: Vec<(JobId, String)>,
     /// Follow-ups that were undelivered for too long (`retention.undelivered`) and are dead now; with
     /// [`PruneOptions::dry_run`], those that would be.
     pub expired: usize,
 }
 
-/// What is pruned.
+/// Options for pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PruneOptions {
-    /// How long ago a job has to have ended; `retention.finished` of the configuration where this is `None`.
+    /// Prunes jobs that ended longer ago than this. The default is `retention.finished` of the configuration.
     pub older_than: Option<Duration>,
-    /// Only says what would be removed.
+    /// Deletes nothing, and reports what would be deleted.
     pub dry_run: bool,
 }
 
-/// How far one application of retention is. Jobs that cannot be removed are passed over once, not met again and again.
+/// The progress of one application of retention. It tries each job once, even if the job cannot be deleted.
 #[derive(Debug)]
 pub(crate) struct PrunePass {
     before_ms: i64,
     undelivered_before_ms: i64,
     expires: bool,
-    /// The end and number of the last job that was looked at.
+    /// The end time and number of the last job that was tried.
     after: (i64, i64),
     dry_run: bool,
 }
 
 impl Homing {
-    /// Removes every job that ended longer than `older_than` ago and that nobody has to be told of any more. A job
-    /// whose follow-up is open is never removed.
+    /// Deletes every job that ended longer than `older_than` ago and whose result needs no delivery. Never deletes a job
+    /// with an open follow-up.
     ///
     /// # Errors
     /// As [`Homing::prune_with`].
@@ -65,12 +65,12 @@ impl Homing {
         self.prune_with(&PruneOptions { older_than: Some(older_than), dry_run: false })
     }
 
-    /// As [`Homing::prune`], with more to say about it. Gives up follow-ups first that are undelivered for longer than
+    /// As [`Homing::prune`], with options. First expires follow-ups that are undelivered for longer than
     /// `retention.undelivered` (30 days).
     ///
     /// # Errors
-    /// When the ledger cannot be read or written, or the jobs' directory cannot be synced. What was removed by then
-    /// stays removed. A job whose files cannot be removed is no error: it is in the report.
+    /// When the ledger cannot be read or written, or the jobs' directory cannot be synced. Jobs that
+    /// were deleted before stay deleted. A job whose files cannot be deleted is not an error: it is in the report.
     pub fn prune_with(&self, options: &PruneOptions) -> Result<PruneReport> {
         if options.dry_run {
             self.sync()?;
@@ -88,14 +88,14 @@ impl Homing {
         Ok(report)
     }
 
-    /// Begins what retention asks for, where that was not done for a day; `None` where it was.
+    /// Begins to apply retention. Returns `None` if it was applied within the last day.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub(crate) fn pruning_due(&self) -> Result<Option<PrunePass>> {
         let last = self.with_ledger(|ledger| ledger.pruned_at())?;
         let every = i64::try_from(EVERY.as_millis()).unwrap_or(i64::MAX);
-        // A clock that was set back makes the last time lie ahead; that is no reason to wait for it.
+        // After the clock was set back, the last time may be in the future: do not wait for it.
         let is_fresh = last.is_some_and(|last| (0..every).contains(&(self.now().as_unix_millis() - last)));
         Ok((!is_fresh).then(|| self.begin_pruning(&PruneOptions::default())))
     }
@@ -112,7 +112,7 @@ impl Homing {
         }
     }
 
-    /// Does the next batch, and answers whether it was the last.
+    /// Prunes the next batch. Returns whether it was the last.
     ///
     /// # Errors
     /// As [`Homing::prune_with`].
@@ -129,7 +129,7 @@ impl Homing {
             match self.is_looked_after(job.id) {
                 Ok(true) => report.kept_running.push(job.id),
                 Ok(false) if pass.dry_run => removed.push(job),
-                // The directory before the row: found the other way round, the job would look new, and be told again.
+                // Delete the directory before the row. Otherwise the job would look new, and its result be delivered again.
                 Ok(false) => match self.remove_finished_job(&job) {
                     Ok(()) => removed.push(job),
                     Err(error) => report.failed.push((job.id, error.to_string())),
@@ -139,7 +139,7 @@ impl Homing {
         }
         if !pass.dry_run {
             crash_point("prune/files_removed");
-            // A row that is gone while a power cut brings the directory back would make the job new.
+            // If a power cut restored the directory after its row was deleted, the job would look new.
             self.home.jobs.sync()?;
             self.with_ledger(|ledger| ledger.forget(&removed))?;
         }
@@ -147,7 +147,7 @@ impl Homing {
         Ok(false)
     }
 
-    /// Gives up the next follow-ups that are undelivered for too long. Answers whether there may be more.
+    /// Expires the next follow-ups that are undelivered for too long. Returns whether there may be more.
     fn expire_batch(&self, pass: &PrunePass, report: &mut PruneReport) -> Result<bool> {
         let (before, now) = (pass.undelivered_before_ms, self.now().as_unix_millis());
         if pass.dry_run {
@@ -165,16 +165,15 @@ impl Homing {
         }
         remove_abandoned();
         self.clear_abandoned_launches()?;
-        // The last hour's wakes are what the budget counts.
+        // The budget counts the wakes of the last hour.
         let within_budget = self.now().saturating_sub(BUDGET_WINDOW).as_unix_millis();
         self.with_ledger(|ledger| ledger.forget_wakes(pass.before_ms.min(within_budget)))?;
         let now_ms = self.now().as_unix_millis();
         self.with_ledger(|ledger| ledger.set_pruned_at(now_ms))
     }
 
-    /// Removes the directory of a job that is over, the spec first: from then on there is no job. Where something lies in
-    /// it that is none of ours and cannot be removed like a file, nothing is removed. What was launched under the same key
-    /// meanwhile is another job, and stays.
+    /// Deletes the directory of a finished job, the spec first: without a spec it is not a job. Deletes nothing if the
+    /// directory contains a foreign entry that is not a file. Keeps a newer job that was launched under the same key.
     fn remove_finished_job(&self, job: &Prunable) -> Result<(), DiskError> {
         let (jobs, name) = (&self.home.jobs, job.id.as_str());
         let directory = match jobs.open_job(job.id) {
@@ -186,7 +185,8 @@ impl Homing {
         }
         let names = directory.names()?;
         if let Some(folder) = names.iter().find(|name| is_directory(&directory, name)) {
-            let planted = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, none of ours");
+            let planted =
+                io::Error::new(io::ErrorKind::IsADirectory, "it is a directory that homing did not create");
             return Err(directory.error("remove", folder, planted));
         }
         directory.remove_file(SPEC)?;

@@ -1,6 +1,6 @@
-//! Recovers jobs whose supervisor died: ends what is left of their processes and records their end. The only place
-//! besides a supervisor that signals processes of a job or writes its record, and it does so with the job's lock held. The
-//! exception is `kill/last_resort.rs`, which replaces a supervisor that does nothing any more.
+//! Recovers jobs whose supervisor died: ends their remaining processes and records their outcome. Besides a supervisor,
+//! only this file and `kill/last_resort.rs` signal processes of a job or write its record. This file holds the job's
+//! lock; `last_resort` replaces a supervisor that no longer works.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -22,55 +22,55 @@ use crate::store::observe::{
 use crate::store::set_aside::Depth;
 use crate::{PruneReport, Result};
 
-/// How often, and after which pause, a lock is tried that a reader may hold for a moment.
+/// How often, and after which pause, to retry a lock that a reader may hold briefly.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// How [`Homing::recover`] works. The default concludes only what is certain.
+/// Options for [`Homing::recover`]. By default it recovers only jobs whose supervisor has certainly died.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecoverOptions {
-    /// Takes supervisors for dead that ran on another host, or behind a network file system, and whose lock is free.
+    /// Assumes that a supervisor on another host or behind a network file system is dead if its lock is free.
     pub assume_gone: bool,
 }
 
-/// What [`Homing::recover`] did.
+/// The result of [`Homing::recover`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct RecoverReport {
-    /// Jobs whose end is recorded now, or whose processes were searched for and ended now.
+    /// Jobs whose outcome was recorded, or whose remaining processes were ended.
     pub recovered: Vec<JobId>,
-    /// Jobs that ran on although their directory was removed or renamed away, and where that directory is or was:
-    /// their supervisor and their processes are ended now.
+    /// Jobs that kept running after their directory was removed or renamed, with that directory. Their supervisors and
+    /// processes were ended.
     pub ended_without_directory: Vec<(JobId, PathBuf)>,
     /// Jobs that this process cannot recover, and why.
     pub left: Vec<(JobId, String)>,
     /// Jobs that could not be read or written.
     pub failed: Vec<(JobId, DiskError)>,
-    /// What lay in the home where it does not belong, and where it is now.
+    /// Foreign files of the home, and where they were moved.
     pub set_aside: Vec<(PathBuf, PathBuf)>,
-    /// Jobs that retention has removed.
+    /// Jobs that retention deleted.
     pub pruned: Vec<JobId>,
 }
 
-/// What became of one job.
+/// The result for one job.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Recovered {
-    /// It needs no recovery: somebody looks after it, or everything is done.
+    /// It needs no recovery: its supervisor is alive, or everything is done.
     NotNeeded,
-    /// Its end is recorded now, or what was left of it was ended.
+    /// Its outcome was recorded, or its remaining processes were ended.
     Done,
     /// It cannot be recovered here, for this reason.
     Left(String),
 }
 
 impl Homing {
-    /// Recovers every job whose supervisor died: its processes are ended and named, and its end is recorded as `lost`.
-    /// Ends every job that runs on although its directory was removed or renamed away, moves planted files into
-    /// `set-aside/`, and applies retention where that was not done for a day. Called by the monitor, and by hosts that live on; reading a home never does this.
+    /// Recovers every job whose supervisor died: ends and reports its processes, and records the outcome `lost`. Ends every
+    /// job that still runs after its directory was removed or renamed. Moves foreign files into `set-aside/`, and applies
+    /// retention at most once a day. The monitor and long-running hosts call this; reading a home never does.
     ///
-    /// A job that ran in another pid namespace, such as another container, is recorded and its processes are not
-    /// searched for; a process in that namespace does this later. About a job of another host nothing is concluded
-    /// unless `options` say so.
+    /// For a job that ran in another pid namespace, such as another container, only the outcome is recorded. A process in
+    /// that namespace must end the remaining processes later. A job of another host is not recovered unless `options`
+    /// allow it.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -95,7 +95,7 @@ impl Homing {
         Ok(report)
     }
 
-    /// As [`Homing::recover`], for jobs alone.
+    /// As [`Homing::recover`], for jobs only.
     pub(crate) fn recover_all(&self, options: RecoverOptions) -> Result<RecoverReport> {
         remove_abandoned();
         let unreachable = self.full_scan()?.unreachable;
@@ -106,11 +106,11 @@ impl Homing {
         Ok(report)
     }
 
-    /// Ends the supervisors whose job directory is not in this home any more, with their jobs.
+    /// Ends the supervisors whose job directory is no longer in this home, and their jobs.
     fn end_unlinked(&self, report: &mut RecoverReport) {
         let found = find_unlinked_supervisors(&self.home.jobs);
         for supervisor in &found {
-            // All are asked before the first is waited for. One that cannot be asked is killed below.
+            // Ask all before waiting for the first. A supervisor that cannot be asked is killed below.
             let _ = supervisor.request_end(KilledBy::Outside);
         }
         for supervisor in found {
@@ -118,15 +118,13 @@ impl Homing {
                 Ok(_) => report.ended_without_directory.push((supervisor.job, supervisor.directory)),
                 Err(error) => {
                     let (job, pid) = (supervisor.job, supervisor.process.pid);
-                    report
-                        .left
-                        .push((job, format!("its supervisor, process {pid}, cannot be ended: {error}")));
+                    report.left.push((job, format!("cannot end its supervisor (process {pid}): {error}")));
                 }
             }
         }
     }
 
-    /// Recovers those of these jobs that need it, and brings the ledger up to date with them.
+    /// Recovers those of these jobs that need it, and updates the ledger.
     pub(crate) fn recover_jobs(&self, jobs: &[JobId], options: RecoverOptions) -> Result<RecoverReport> {
         let mut report = RecoverReport::default();
         let mut seen = HashSet::new();
@@ -144,7 +142,7 @@ impl Homing {
         Ok(report)
     }
 
-    /// Recovers one job, where it needs that.
+    /// Recovers one job if it needs recovery.
     pub(crate) fn recover_job(
         &self,
         id: JobId,
@@ -153,7 +151,7 @@ impl Homing {
     ) -> Result<Recovered, DiskError> {
         let Some(directory) = self.open_job_if_there(id)? else { return Ok(Recovered::NotNeeded) };
         let Some(spec) = SpecFile::read(&directory)? else { return Ok(Recovered::NotNeeded) };
-        // Before the lock is made where it is missing: that it is missing is part of the evidence.
+        // Do this before the lock file is created: a missing lock file is evidence.
         let content = read_record(&directory)?;
         if needs_nothing(&content) {
             return Ok(Recovered::NotNeeded);
@@ -164,7 +162,7 @@ impl Homing {
             return Ok(Recovered::NotNeeded);
         }
         let Some(_lock) = lock_with_retries(&directory)? else { return Ok(Recovered::NotNeeded) };
-        // Lock before reading: the supervisor may have finished between the look above and the lock.
+        // Lock before reading: the supervisor may have finished between the check above and the lock.
         let content = read_record(&directory)?;
         let recovered = match content.finished.valid() {
             Some(finished) => search_later(&directory, &spec, &content, finished, here)?,
@@ -185,7 +183,7 @@ impl Homing {
             }
         };
         if recovered == Recovered::Done {
-            // Where this fails, the next full scan finds the record.
+            // If this fails, the next full scan finds the record.
             let _ = notify_change(&self.home.inbox, id);
         }
         Ok(recovered)
@@ -196,7 +194,7 @@ fn needs_nothing(content: &RecordContent) -> bool {
     content.finished.valid().is_some_and(|finished| finished.recovery.is_none())
 }
 
-/// Takes the job's lock. A reader that looks whether it is held holds it for a moment, so one refusal says nothing.
+/// Takes the job's lock. Retries, because a reader that tests the lock holds it briefly.
 fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
     for _ in 0..LOCK_TRIES {
         if let Some(lock) = JobLock::try_take(directory)? {
@@ -207,7 +205,7 @@ fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError
     Ok(None)
 }
 
-/// Records the end of a job that nobody looks after, and ends what is left of it.
+/// Records the outcome of a job without a supervisor, and ends its remaining processes.
 fn record_end(
     directory: &Directory,
     spec: &SpecFile,
@@ -228,8 +226,7 @@ fn record_end(
         }
         SupervisorLiveness::Elsewhere => {
             return Ok(Recovered::Left(
-                "its supervisor is alive and looks after another directory, so this one is a copy of it"
-                    .to_owned(),
+                "this directory is a copy: its supervisor is alive and supervises the original".to_owned(),
             ));
         }
         SupervisorLiveness::Gone(reason) => reason,
@@ -250,7 +247,7 @@ fn record_end(
     Ok(Recovered::Done)
 }
 
-/// What a job's processes are searched by. Of one whose started slot is torn only its variable is known.
+/// The fields to search a job's processes by. If the started slot is torn, only the environment variable is known.
 fn searchable(content: &RecordContent, here: &RunBy) -> StartedRecord {
     const NOBODY: ProcessIdentity = ProcessIdentity { pid: u32::MAX, start_ticks: u64::MAX };
     match &content.started {
@@ -269,7 +266,7 @@ fn searchable(content: &RecordContent, here: &RunBy) -> StartedRecord {
     }
 }
 
-/// Searches for the processes of a job whose end was recorded from another pid namespace.
+/// Ends the processes of a job whose outcome was recorded from another pid namespace.
 fn search_later(
     directory: &Directory,
     spec: &SpecFile,
@@ -286,7 +283,7 @@ fn search_later(
             write_end(directory, &finished)?;
             Ok(Recovered::Done)
         }
-        // Its processes went down with the machine.
+        // Its processes ended when the machine rebooted.
         (Some(_), Relation::EarlierBoot) => {
             write_end(directory, &FinishedRecord { recovery: None, ..finished.clone() })?;
             Ok(Recovered::Done)
@@ -303,7 +300,7 @@ fn write_end(directory: &Directory, finished: &FinishedRecord) -> Result<(), Dis
     let record = Record::open_to_update(directory)?.ok_or_else(missing)?;
     record.write_finished(finished).map_err(|e| directory.error("write", RECORD, e))?;
     crash_point("recover/recorded");
-    // Left lying they cost a block of disk at most, and go with the job.
+    // If this fails, the files use at most one disk block each until the job is deleted.
     let _ = directory.remove_file(SCRIPT);
     if finished.leftovers.iter().all(|leftover| leftover.fate != LeftoverFate::Kept) {
         let _ = directory.remove_file(LOCK);

@@ -1,20 +1,20 @@
-//! What an update of the ledger found.
+//! The result of an update of the ledger.
 
 use homing_core::JobId;
 use homing_supervisor::DiskError;
 
-/// What a sync found.
+/// The result of a sync.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SyncReport {
-    /// Jobs whose state the ledger did not know yet.
+    /// Jobs whose state changed in the ledger.
     pub updated: Vec<JobId>,
-    /// Jobs that could not be read, and why. Their directories are left as they are.
+    /// Jobs that could not be read, and why. Their directories are not changed.
     pub unreadable: Vec<(JobId, DiskError)>,
-    /// Jobs whose supervisor died, and whose end nobody has recorded yet: [`Homing::recover`](crate::Homing::recover) does that.
+    /// Jobs whose supervisor died before it recorded the outcome. Call [`Homing::recover`](crate::Homing::recover).
     pub abandoned: Vec<JobId>,
-    /// Jobs that run on another host, or behind a network file system, and about which nothing can be concluded here.
+    /// Jobs that run on another host or behind a network file system, and whose state is unknown here.
     pub unreachable: Vec<JobId>,
-    /// Jobs whose doorbell rang.
+    /// Jobs that have an inbox entry.
     pub(crate) rung: Vec<JobId>,
 }

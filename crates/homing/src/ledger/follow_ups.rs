@@ -1,4 +1,4 @@
-//! The truth about follow-ups: every change goes through the transitions of the core.
+//! The states of follow-ups. Every change is a transition of the core.
 
 use homing_core::{FollowUpEvent, JobId, Timestamp};
 use rusqlite::OptionalExtension;
@@ -8,7 +8,7 @@ use super::transition::{Moved, move_on};
 use super::wakes::retry_wake_of;
 
 impl Ledger {
-    /// Applies one event to the follow-ups of several jobs: to all of them, or where one refuses, to none.
+    /// Applies one event to the follow-ups of several jobs: to all of them, or to none if one transition is invalid.
     pub(crate) fn move_follow_ups(
         &mut self,
         ids: &[JobId],

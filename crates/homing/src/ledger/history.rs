@@ -1,4 +1,4 @@
-//! The history of wakes, for people.
+//! The history of wakes, for display.
 
 use homing_core::{JobId, Timestamp, WakeState};
 use rusqlite::types::Type;
@@ -9,7 +9,7 @@ use super::rows::{json, parsed, timestamp};
 use super::wake_record::{AttemptRecord, WakeRecord};
 
 impl Ledger {
-    /// All wakes that ever told of a job, the newest first. One in a state that a newer program knows is left out.
+    /// All wakes that ever carried a job, newest first. Omits wakes in a state that only a newer program knows.
     pub(crate) fn wakes_of(&self, job: JobId) -> rusqlite::Result<Vec<WakeRecord>> {
         let mut query = self.connection.prepare_cached(
             "SELECT wakes.seq, wakes.id, wakes.session, wakes.sink, wakes.state, wakes.created_at, wakes.next_at,

@@ -1,4 +1,4 @@
-//! Why undelivered follow-ups wait, by the route that they take.
+//! Why undelivered follow-ups wait, by route.
 
 use homing_core::Timestamp;
 

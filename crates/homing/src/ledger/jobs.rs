@@ -1,4 +1,4 @@
-//! The index of jobs: what was last seen of each, in the order in which they were asked for.
+//! The index of jobs: the last observed state of each, in launch order.
 
 use homing_core::{
     FollowUp, FollowUpEvent, FollowUpState, Job, JobId, LostReason, Outcome, Recovery, SessionId, StateName,
@@ -22,7 +22,7 @@ pub(crate) struct JobFilter {
     /// At most so many; all where it is `None`.
     pub(crate) limit: Option<u32>,
     pub(crate) follow_up: Option<FollowUpState>,
-    /// Only those whose session still has to be told, or that are dead.
+    /// Only jobs with an open follow-up: pending, handed off or dead.
     pub(crate) open_follow_ups: bool,
 }
 
@@ -39,18 +39,17 @@ const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
 /// A row of the index: a job, or what was found instead of one.
 pub(crate) type JobRow = Result<Job, UnsupportedJob>;
 
-/// A job that a newer program wrote, in a way that this one does not know. It is shown as what it is, and left alone.
+/// A job that a newer program wrote in a format that this one does not support. It is listed and never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsupportedJob {
     /// Its id.
     pub id: JobId,
-    /// What is not known.
+    /// What is not supported.
     pub reason: String,
 }
 
 impl Ledger {
-    /// Takes up what was seen of jobs. What is known already is never taken back: a job that is over stays over, and
-    /// its end counts once.
+    /// Records snapshots of jobs. Never reverts known state: a finished job stays finished, and its end counts once.
     pub(crate) fn record(&mut self, snapshots: &[JobSnapshot]) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         for snapshot in snapshots {
@@ -60,7 +59,7 @@ impl Ledger {
         self.note_highest()
     }
 
-    /// Ends a job whose directory was removed before it was over.
+    /// Ends a job whose directory was removed before it finished.
     pub(crate) fn record_removed(&mut self, id: JobId, now_ms: i64) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         let outcome = Outcome::Lost { reason: LostReason::Removed };
@@ -84,7 +83,7 @@ impl Ledger {
         transaction.commit()
     }
 
-    /// The jobs that are not over, as far as the ledger knows, and what it knows of them.
+    /// The jobs that are unfinished in the ledger, with their states.
     pub(crate) fn unfinished(&self) -> rusqlite::Result<Vec<(JobId, StateName)>> {
         let mut query = self
             .connection
@@ -92,8 +91,7 @@ impl Ledger {
         query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
-    /// Those of these jobs that are not over, as far as the ledger knows, or whose end is not recorded yet, and what it
-    /// knows of them.
+    /// Those of these jobs that are unfinished in the ledger or whose end is not recorded yet, with their states.
     pub(crate) fn unfinished_among(&self, ids: &[JobId]) -> rusqlite::Result<Vec<(JobId, StateName)>> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
@@ -197,7 +195,7 @@ impl Prunable {
     }
 }
 
-/// Tells one launch from another under the same key, which has the same id.
+/// Distinguishes launches under the same key, which have the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     created_uptime_us: u64,
@@ -232,7 +230,7 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     }
     let known = same_launch(transaction, snapshot)?;
     let is_corrected = match &known {
-        // What is concluded once stands, until somebody records it.
+        // A concluded end stays until recovery records it.
         Some((_, (StateName::Finished, known), _)) if *known == snapshot.recovery() => return Ok(()),
         Some((_, (StateName::Finished, None), _)) => return Ok(()),
         // An observer that knows less, such as another host, takes no conclusion back.
@@ -349,8 +347,7 @@ fn same_launch(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlit
     }
 }
 
-/// Whether the record that was written since says something else than the end that was concluded before: the session
-/// has to hear of that.
+/// Whether the record, written later, differs from the end that was concluded before. If so, the session is notified.
 fn says_otherwise(before: Option<&str>, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
     let before: Option<FinishedRecord> = before.map(|text| from_json(3, text)).transpose()?;
     let outcome = |finished: &FinishedRecord| finished.end.outcome.clone();

@@ -1,4 +1,4 @@
-//! The ledger: an index of the jobs, and the truth about follow-ups. Never on the path of a launch or of a job's end.
+//! The ledger: an index of the jobs, and the authority on follow-ups. A launch and the end of a job do not need it.
 //! A damaged or missing one is set aside, never deleted, and rebuilt from the job directories.
 
 mod follow_ups;

@@ -17,7 +17,7 @@ use super::scanned_file::ScannedFile;
 use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
-/// How long another process is waited for that makes, changes or sets aside the ledger.
+/// How long to wait for another process that creates, migrates or sets aside the ledger.
 const GUARD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a ledger is opened again that another process puts aside or replaces in the same moment.
@@ -26,7 +26,7 @@ const OPEN_ATTEMPTS: u32 = 10;
 /// Guards making, changing and setting aside the ledger against other processes.
 const GUARD: &str = "ledger.lock";
 
-/// The ledger of a home, and how to get at it.
+/// The ledger of a home. Opened on first use.
 #[derive(Debug)]
 pub(crate) struct LedgerFile {
     path: PathBuf,
@@ -42,13 +42,13 @@ impl LedgerFile {
     }
 
     /// Runs `work` on the ledger. Where the ledger turns out to be damaged, it is set aside and
-    /// [`LedgerProblem::Damaged`] is returned: a new one stands ready to be filled.
+    /// [`LedgerProblem::Damaged`] is returned: a new, empty one is open.
     pub(crate) fn with<T>(
         &mut self,
         root: &Directory,
         work: impl FnOnce(&mut Ledger) -> rusqlite::Result<T>,
     ) -> Result<T, LedgerProblem> {
-        // Deleted, set aside or changed by another program: what we hold open is history.
+        // Another program deleted, set aside or changed the file: the open one is out of date.
         if let Some((ledger, id)) = &self.open {
             let is_history = FileId::of_path(&self.path) != Some(*id)
                 || match version(&ledger.connection) {
@@ -101,7 +101,7 @@ impl LedgerFile {
         }
         if is_unmade(&self.path) {
             let _guard = guard(root)?;
-            // Another door may have made it while we waited.
+            // Another process may have created it during the wait.
             if is_unmade(&self.path) {
                 self.clear_away_remains()?;
                 let mut connection = self.connect(root)?;
@@ -120,7 +120,7 @@ impl LedgerFile {
         Ok(Ledger { connection, file, scanned: ScannedFile::open(root) })
     }
 
-    /// Somebody removed the ledger while it was being opened.
+    /// The ledger was removed while it was being opened.
     fn vanished(&self) -> OpenError {
         DiskError::new("open", &self.path, io::Error::from(io::ErrorKind::NotFound)).into()
     }
@@ -142,7 +142,7 @@ impl LedgerFile {
             fs::canonicalize(root.path()).map_err(|e| DiskError::new("find", root.path(), e))?.join(LEDGER);
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
-        // Closing the last connection would otherwise copy the whole log back and delete it, at every call of a door.
+        // Closing the last connection would otherwise copy the whole log back and delete it, at every command.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(connection)
     }
@@ -166,7 +166,7 @@ impl LedgerFile {
         Ok(())
     }
 
-    /// Brings the schema up to date, with the guard held.
+    /// Migrates the schema, with the guard held.
     fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
         let known = MIGRATIONS.len();
         let found = version(connection)?;
@@ -244,7 +244,7 @@ impl LedgerFile {
         }
     }
 
-    /// Gives the ledger's files another name, unless somebody else did so meanwhile.
+    /// Renames the ledger's files, unless another process did so meanwhile.
     fn set_aside(&mut self, root: &Directory) -> Result<PathBuf> {
         let _guard = guard(root)?;
         self.open = None;
@@ -273,14 +273,14 @@ impl LedgerFile {
     }
 }
 
-/// Why work on the ledger was not done.
+/// Why an operation on the ledger failed.
 #[derive(Debug)]
 pub(crate) enum LedgerProblem {
-    /// It was damaged and now lies aside; a new one has to be filled from the job directories.
+    /// It was damaged and has been set aside. The new one must be rebuilt from the job directories.
     Damaged { kept_as: PathBuf },
-    /// It could not be read or written as it was open, and is opened anew the next time.
+    /// The open file could not be read or written. The next operation opens it again.
     Closed(Error),
-    /// Anything else.
+    /// Another error.
     Error(Error),
 }
 
@@ -319,7 +319,7 @@ pub(super) fn check_version(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA);
-    Err(rusqlite::Error::SqliteFailure(code, Some("another program has changed its version".to_owned())))
+    Err(rusqlite::Error::SqliteFailure(code, Some("another program changed its version".to_owned())))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
@@ -328,7 +328,7 @@ fn version(connection: &Connection) -> rusqlite::Result<usize> {
         .map(|version| version as usize)
 }
 
-/// Whether a database holds nothing at all.
+/// Whether a database is empty.
 fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
@@ -345,7 +345,7 @@ fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn not_a_ledger() -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
-    rusqlite::Error::SqliteFailure(code, Some("it is a database of something else".to_owned()))
+    rusqlite::Error::SqliteFailure(code, Some("it is a database of another program".to_owned()))
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

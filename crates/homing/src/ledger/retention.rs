@@ -1,4 +1,4 @@
-//! What is kept for how long: which follow-ups expire, which jobs may go, and what waits for whom.
+//! Queries of retention: which follow-ups expire, which jobs may be deleted, and which results are undelivered.
 
 use homing_core::{FollowUpEvent, JobId, SessionId};
 use homing_supervisor::SpecFile;
@@ -9,7 +9,7 @@ use super::rows::parsed;
 use super::transition::move_on;
 use super::{Ledger, set_fact};
 
-/// Jobs that a session has not been told of.
+/// Jobs of a session whose results are undelivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeptForSession {
     pub(crate) session: SessionId,
@@ -101,7 +101,7 @@ impl Ledger {
         transaction.commit()
     }
 
-    /// Forgets wakes that are over since before `before_ms` and whose jobs are all gone.
+    /// Deletes wakes that were closed before `before_ms` and whose jobs are all gone.
     pub(crate) fn forget_wakes(&mut self, before_ms: i64) -> rusqlite::Result<usize> {
         let transaction = self.begin()?;
         let forgotten = transaction.execute(
@@ -113,7 +113,7 @@ impl Ledger {
         Ok(forgotten)
     }
 
-    /// The sessions for which finished jobs are kept because they were not told of them, most output first.
+    /// The sessions whose finished jobs are kept because the results are undelivered, most output first.
     pub(crate) fn undelivered(&self, limit: u32) -> rusqlite::Result<Vec<KeptForSession>> {
         let mut query = self.connection.prepare_cached(
             "SELECT follow_ups.session, count(*), sum(jobs.output_kept)

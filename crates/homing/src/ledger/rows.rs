@@ -4,7 +4,7 @@ use homing_core::{FollowUpState, StateName, Timestamp, WakeProgress, WakeState};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-/// Jobs that are not over, in the words of their index. A state that a newer program knows is not among them.
+/// The condition for unfinished jobs, as in the partial index. Excludes states that only a newer program knows.
 pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
 /// What came of an attempt in which a session was shown the wake from inside.
 pub(super) const CLAIMED: &str = "claimed";

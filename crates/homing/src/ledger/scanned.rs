@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension;
 use super::{Ledger, set_fact};
 
 impl Ledger {
-    /// Whether every job directory is to be looked at: the ledger is new, another file or an older state was put in its
-    /// place, the machine has booted since, or it is a day ago. Rings that got lost are found then.
+    /// Whether a full scan is due: the ledger is new, another file or an older state replaced it, the machine has booted
+    /// since, or the last scan was a day ago. A full scan finds changes whose inbox entries were lost.
     pub(crate) fn full_scan_due(&self, boot_id: &str, now_ms: i64) -> rusqlite::Result<bool> {
         const DAY_MS: i64 = 86_400_000;
         let last: Option<i64> = self.fact("full_scan_at")?.and_then(|text| text.parse().ok());
@@ -22,7 +22,7 @@ impl Ledger {
         Ok(!same_file || self.highest()? < self.scanned.read())
     }
 
-    /// Notes that every job directory was looked at.
+    /// Records that every job directory was observed.
     pub(crate) fn full_scan_done(&mut self, boot_id: &str, now_ms: i64) -> rusqlite::Result<()> {
         let file = self.file.to_string();
         let transaction = self.begin()?;

@@ -1,4 +1,4 @@
-//! What the monitor asks the ledger: which sessions have to be told of what, and how far their wakes are.
+//! The queries of the monitor: undelivered results of each session, and the states of its wakes.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(crate) fn oldest_of<'u>(routes: impl IntoIterator<Item = &'u Undelivered>) -
 /// What the ledger knows of one session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionState {
-    /// Its wakes that are not over, oldest first.
+    /// Its open wakes, oldest first.
     pub(crate) open: Vec<OpenWake>,
     /// The sinks that those of them were made for which wait for an attempt.
     pub(crate) scheduled_for: Vec<(WakeId, String)>,
@@ -44,12 +44,12 @@ pub(crate) struct SessionState {
     pub(crate) undelivered: Vec<Undelivered>,
     /// When its wakes since some time were made.
     pub(crate) made_at: Vec<Timestamp>,
-    /// Why undelivered jobs were said to wait, when they were last looked at.
+    /// Why undelivered jobs wait, as of the last decision.
     pub(crate) holds: BTreeMap<RouteKey, Hold>,
 }
 
 impl Ledger {
-    /// The sessions that have wakes which are not over, or jobs that no wake carries.
+    /// The sessions with open wakes, or with finished jobs that no wake carries.
     pub(crate) fn sessions_to_notify(&self) -> rusqlite::Result<Vec<SessionId>> {
         let mut query = self.connection.prepare_cached(
             "SELECT session FROM wakes WHERE state IN ('scheduled', 'in_flight', 'handed_off')
@@ -73,7 +73,7 @@ impl Ledger {
         Ok(sessions)
     }
 
-    /// What has to be known to tell a session; its wakes since `made_since` count.
+    /// The state of a session that a delivery decision needs. Counts wakes since `made_since`.
     pub(crate) fn state(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<SessionState> {
         // All at one moment: what another process makes a wake of in between would be in neither list.
         let _moment = self.connection.unchecked_transaction()?;
@@ -97,8 +97,7 @@ impl Ledger {
             .collect()
     }
 
-    /// The wakes of a session that were taken to be shown from inside, and of which it is not known yet that the agent
-    /// has them; oldest first.
+    /// The claimed wakes of a session that the agent has not confirmed yet; oldest first.
     pub(crate) fn claimed_wakes(&self, session: &SessionId) -> rusqlite::Result<Vec<WakeId>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id FROM wakes
@@ -112,7 +111,7 @@ impl Ledger {
         query.query_map([session.as_str(), CLAIMED], |row| parsed(row, 0))?.collect()
     }
 
-    /// The jobs of a session that are not over, as far as the ledger knows.
+    /// The jobs of a session that are unfinished in the ledger.
     pub(crate) fn unfinished_of(&self, session: &SessionId) -> rusqlite::Result<Vec<JobId>> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT id FROM jobs WHERE {UNFINISHED} AND session = ?1 ORDER BY seq"

@@ -1,24 +1,24 @@
-//! A wake and its attempts, as the ledger has them.
+//! The record of a wake and its attempts.
 
 use homing_core::{JobId, SessionId, Timestamp, WakeId, WakeState};
 use serde::Serialize;
 
-/// One wake with everything that is known of it.
+/// One wake with its attempts.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct WakeRecord {
     /// Its id, the idempotency key of its deliveries.
     pub id: WakeId,
-    /// The session that it is for.
+    /// The session that it is delivered to.
     pub session: SessionId,
-    /// The sink it was made for.
+    /// The sink that delivers it.
     pub sink: String,
     /// Its state.
     #[serde(serialize_with = "state_name")]
     pub state: WakeState,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it is tried next, or has to be acknowledged by.
+    /// When it is tried next, or the deadline for its acknowledgement.
     pub next_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
@@ -26,7 +26,7 @@ pub struct WakeRecord {
     pub jobs: Vec<JobId>,
     /// The attempts to deliver it, the first one first.
     pub attempts: Vec<AttemptRecord>,
-    /// What the agent reads.
+    /// The text that the agent reads.
     pub text: String,
 }
 

@@ -1,5 +1,5 @@
-//! Wakes in the ledger: made once, then moved on by the transitions of the core, together with the follow-ups that
-//! they carry.
+//! Wakes in the ledger. A wake is created once; then transitions of the core change it and the follow-ups that it
+//! carries.
 
 use std::collections::BTreeMap;
 
@@ -17,26 +17,26 @@ use super::transition::move_on;
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
 pub(crate) enum WakeChange {
-    /// Something happened to a wake.
+    /// An event of a wake.
     Moved(WakeId, WakeEvent),
     /// A wake is made, and is in flight at once.
     Made(Box<NewWake>),
     /// A wake is made, and no sink has it.
     Queued(Box<NewWake>),
-    /// Why undelivered follow-ups of a session wait, by the route they take; those that are not named wait no longer.
+    /// Sets why undelivered follow-ups of a session wait, by route. Removes the holds of all other routes.
     Held(SessionId, BTreeMap<RouteKey, Hold>),
     /// The sink of a wake was removed: its follow-ups are routed anew.
     SinkRemoved(WakeId, String),
 }
 
-/// A wake that is to be made.
+/// A wake to create.
 #[derive(Debug)]
 pub(crate) struct NewWake {
     pub(crate) wake: Wake,
     pub(crate) sink: String,
 }
 
-/// What a change needs to know.
+/// The context of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangeContext<'a> {
     pub(crate) policy: &'a RetryPolicy,
@@ -46,8 +46,8 @@ pub(crate) struct ChangeContext<'a> {
 }
 
 impl Ledger {
-    /// Makes changes, in one transaction. Answers for each whether it was made: a wake whose jobs somebody has
-    /// acknowledged in the meantime is not.
+    /// Applies changes in one transaction. Returns for each whether it was applied. A wake is not created if one of its
+    /// jobs was acknowledged meanwhile.
     pub(crate) fn change_wakes(
         &mut self,
         changes: &[WakeChange],
@@ -88,7 +88,7 @@ impl Ledger {
     }
 }
 
-/// Applies an event to a wake and to the follow-ups that it carries. Answers whether anything changed.
+/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed.
 fn move_wake(
     connection: &Connection,
     id: WakeId,
@@ -133,7 +133,7 @@ fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) ->
         .map(drop)
 }
 
-/// Keeps what is to be known of an attempt: when it was, and what came of it.
+/// Records the time and result of an attempt.
 fn note_attempt(
     connection: &Connection,
     (wake, number): (i64, u32),
@@ -170,7 +170,7 @@ fn start_attempt(connection: &Connection, seq: i64, number: u32, now: Timestamp)
         .map(drop)
 }
 
-/// Makes a wake, unless one of its jobs need not be told any more, or is carried by another wake.
+/// Creates a wake, unless one of its jobs is no longer pending or another wake carries it.
 fn make_wake(
     connection: &Connection,
     new: &NewWake,
@@ -217,7 +217,7 @@ fn make_wake(
     if state == WakeState::InFlight {
         start_attempt(connection, seq, 1, now)?;
     }
-    // The budget does not hold what is left, until it is looked at again.
+    // The budget does not hold the remaining follow-ups until the next decision.
     connection
         .prepare_cached("DELETE FROM holds WHERE session = ?1 AND until IS NOT NULL")?
         .execute([wake.session.as_str()])?;
@@ -234,7 +234,7 @@ fn supersede(
 ) -> rusqlite::Result<bool> {
     let is_superseded = move_wake(connection, id, &WakeEvent::Superseded, context)?;
     if is_superseded {
-        let reason = format!("the sink {sink:?} is not configured any more: another wake takes its place");
+        let reason = format!("sink {sink:?} is no longer configured; a new wake replaces this one");
         connection
             .prepare_cached("UPDATE wakes SET counts = 0, last_error = ?2 WHERE id = ?1")?
             .execute(params![id.to_string(), reason])?;
@@ -277,8 +277,8 @@ fn carried_by(connection: &Connection, wake: i64) -> rusqlite::Result<Vec<i64>> 
         .collect()
 }
 
-/// What a retry means for the wake that carries the follow-up: an open one is tried now and from the beginning, of one
-/// that is over the follow-up is taken, so that a new one carries it.
+/// Applies a retry to the wake that carries the follow-up. Retries an open wake now and from the first attempt. Detaches
+/// the follow-up from a closed wake, so that a new one carries it.
 pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
     let found = connection
         .prepare_cached(&format!(
@@ -304,7 +304,7 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
     write_progress(connection, seq, &after)
 }
 
-/// What was read; `None` where a newer program wrote a state that this one does not know, which is left alone.
+/// The value that was read. `None` for a state that only a newer program knows; such a row is not changed.
 fn known<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match read {
         Err(rusqlite::Error::InvalidColumnType(..)) => Ok(None),

@@ -1,4 +1,4 @@
-//! The home: the one directory that holds everything. It must be ours alone, or it is refused before anything runs.
+//! The home: the directory of all data. homing refuses a home that another user owns or can write to.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
-/// Names the home.
+/// The environment variable with the path of the home.
 pub const HOME_VARIABLE: &str = "HOMING_HOME";
 
 /// Longest path of a home, in bytes. SQLite opens no file whose path, with 8 bytes for `-journal`, is longer than 512
@@ -24,18 +24,18 @@ const MAX_PATH_BYTES: usize = 512 - 8 - LEDGER.len() - 1;
 pub struct Home {
     /// The home itself.
     pub root: Directory,
-    /// All jobs.
+    /// The directory of all jobs.
     pub jobs: Directory,
-    /// All doorbells.
+    /// The inbox: one entry for each changed job.
     pub inbox: Directory,
     opened: [Option<FileId>; 3],
 }
 
 impl Home {
-    /// Opens a home, and makes it where it does not exist.
+    /// Opens a home and creates it if it does not exist.
     ///
     /// # Errors
-    /// [`Error::HomeRefused`] where it belongs to somebody else, others can write to it, or it cannot be made.
+    /// [`Error::HomeRefused`] if another user owns it or can write to it, or if it cannot be created.
     pub fn open(path: &Path) -> Result<Home> {
         check_path(path)?;
         let root = match Directory::open(path) {
@@ -52,7 +52,7 @@ impl Home {
         Ok(Home::of(root, jobs, inbox))
     }
 
-    /// Opens a home that exists; `None` where it does not, or where nothing was ever launched in it. Creates no home.
+    /// Opens an existing home. `None` if it does not exist or no job was ever launched in it. Never creates a home.
     ///
     /// # Errors
     /// As [`Home::open`].
@@ -88,7 +88,7 @@ impl Home {
             FileId::of_entry(&self.root, JOBS),
             FileId::of_entry(&self.root, INBOX),
         ];
-        // Where the system does not tell what is open, there is nothing to compare.
+        // Skip the comparison if the system does not report the identity of the open directory.
         if self.opened.iter().zip(&now).all(|(opened, now)| opened.is_none() || opened == now) {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Home {
     /// `~/.local/state/homing`.
     ///
     /// # Errors
-    /// [`Error::NoHome`] where none of these is set.
+    /// [`Error::NoHome`] if none of these is set.
     pub fn default_path() -> Result<PathBuf> {
         if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
             return Ok(PathBuf::from(path));
@@ -108,13 +108,13 @@ impl Home {
         Ok(xdg.state_dir().ok_or(Error::NoHome)?.join("homing"))
     }
 
-    /// Where the ledger is.
+    /// The path of the ledger.
     pub fn ledger_path(&self) -> PathBuf {
         self.root.path().join(LEDGER)
     }
 }
 
-/// Refuses a path that a ledger cannot be opened under, before anything is made there.
+/// Refuses a path at which SQLite cannot open a ledger, before anything is created there.
 fn check_path(path: &Path) -> Result<()> {
     if !path.is_absolute() {
         let reason = "the path is relative".to_owned();
@@ -125,7 +125,7 @@ fn check_path(path: &Path) -> Result<()> {
     if length > MAX_PATH_BYTES {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("its path has {length} bytes without links, and SQLite takes {MAX_PATH_BYTES}"),
+            reason: format!("its resolved path has {length} bytes; SQLite supports at most {MAX_PATH_BYTES}"),
             hint: format!("set {HOME_VARIABLE} to a shorter path"),
         });
     }
@@ -167,7 +167,7 @@ fn open_part(root: &Directory, name: &str) -> Result<Directory> {
     Ok(part)
 }
 
-/// Refuses a directory that somebody else owns, or can write to.
+/// Refuses a directory that another user owns or can write to.
 fn check_private(directory: &Directory) -> Result<()> {
     let path = directory.path();
     let status = fstat(directory).map_err(|e| DiskError::new("inspect", path, e))?;
@@ -175,8 +175,8 @@ fn check_private(directory: &Directory) -> Result<()> {
     if status.st_uid != user {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("it belongs to user {}, and we are user {user}", status.st_uid),
-            hint: format!("set {HOME_VARIABLE} to a directory of your own"),
+            reason: format!("it belongs to user {}, but this process runs as user {user}", status.st_uid),
+            hint: format!("set {HOME_VARIABLE} to a directory that you own"),
         });
     }
     if status.st_mode & 0o022 != 0 {
@@ -202,12 +202,10 @@ fn refused_part(error: DiskError) -> Error {
     let hint = match Errno::from_io_error(&error.source) {
         // O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
         Some(Errno::LOOP | Errno::NOTDIR) => {
-            format!("it is a link, or no directory: look at it, then remove {}", error.path.display())
+            format!("it is a link or not a directory; inspect it, then remove {}", error.path.display())
         }
-        Some(Errno::ACCESS | Errno::PERM) => "look at its owner and its mode".to_owned(),
-        Some(Errno::MFILE | Errno::NFILE) => {
-            "this process, or the machine, has too many files open".to_owned()
-        }
+        Some(Errno::ACCESS | Errno::PERM) => "check its owner and mode".to_owned(),
+        Some(Errno::MFILE | Errno::NFILE) => "this process or the system has too many open files".to_owned(),
         _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
     };
     Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
@@ -238,7 +236,7 @@ mod tests {
         let too_long = path_of(&folder, MAX_PATH_BYTES + 1);
         let error = options(&too_long).open().unwrap_err();
         assert!(matches!(error, Error::HomeRefused { .. }), "{error}");
-        assert!(error.to_string().contains("has 495 bytes without links, and SQLite takes 494"), "{error}");
+        assert!(error.to_string().contains("has 495 bytes; SQLite supports at most 494"), "{error}");
         assert!(!too_long.exists());
         let link = folder.join("link");
         std::os::unix::fs::symlink(too_long.parent().unwrap(), &link).unwrap();

@@ -1,6 +1,6 @@
-//! Launches under a key: the job's id is made from session and key, and one rename decides which of several launchers
-//! makes the job. A later launcher finds it, and starts it where the first launcher died before it could. Starts no
-//! process itself.
+//! Launches under a key. The job's id is derived from session and key, and one rename decides which of several
+//! launchers creates the job. A later launcher finds the job, and starts it if the first launcher died before that.
+//! Never starts a process itself.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,21 +22,21 @@ use crate::{Error, Result};
 /// Set before what is hashed, so that no other hash of the same texts is the same.
 const DOMAIN: &[u8] = b"homing job key 1";
 
-/// How often a launch begins again because the job under its key has gone meanwhile.
+/// How often a launch is retried because the job under its key was removed meanwhile.
 const ATTEMPTS: u32 = 100;
 
 /// How long another launcher has to start the job that it has made.
 const OTHERS_TIME: Duration = Duration::from_secs(10);
 
-/// Longest time between two looks at a job that another launcher starts.
+/// The longest pause between two observations of a job that another launcher starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Whose turn it is to start the job under a key.
+/// Which launcher starts the job under a key.
 #[derive(Debug)]
 pub(crate) enum Keyed {
     /// This process starts it.
     ToStart(Box<ToStart>),
-    /// It was started by another launch; so it is now.
+    /// Another launch started it; this is its current state.
     Known(Box<Job>),
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Keyed {
 #[derive(Debug)]
 pub(crate) struct ToStart {
     pub(crate) prepared: Prepared,
-    /// Whether this launch made it; otherwise the one that did has died.
+    /// Whether this launch created it. If not, the launcher that did has died.
     pub(crate) is_new: bool,
     /// Held until the supervisor has answered.
     pub(crate) _launcher: LauncherLock,
@@ -159,7 +159,7 @@ impl Homing {
         }
     }
 
-    /// A job as it is now, from its directory. Only what has been told of a job that is over stands in the ledger.
+    /// The current state of a job, from its directory. Only for a finished job is the ledger needed: it has the follow-up.
     fn as_it_is_now(&self, id: JobId) -> Result<Option<Job>> {
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
         if seen.finished.is_some()
@@ -201,7 +201,7 @@ impl Homing {
         Ok(Some(ToStart { prepared, is_new: true, _launcher: launcher }))
     }
 
-    /// Removes what launchers have left that died before their job had its name.
+    /// Removes the directories of launchers that died before they published their job.
     pub(crate) fn clear_abandoned_launches(&self) -> Result<()> {
         match self.home.root.open_directory(STAGE) {
             Ok(stage) => Ok(clear_abandoned(&stage)?),
@@ -233,10 +233,10 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
     Err(stage.error("make", id.as_str(), io::Error::from(io::ErrorKind::AlreadyExists)))
 }
 
-/// Removes every directory on the stage that no launcher has locked: the kernel let go of the lock when he died.
+/// Removes every directory on the stage that no launcher has locked: the kernel releases the lock of a launcher that dies.
 fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
-        // One that is gone meanwhile, and what is none of ours, is passed over.
+        // Skip directories that are gone meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
         let is_abandoned = flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
         // It may have got its name between our look and our lock: then it is a job.

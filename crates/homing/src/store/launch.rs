@@ -25,7 +25,7 @@ use crate::store::program::supervisor_program;
 use crate::store::spec::JobSpec;
 use crate::{Error, HOME_VARIABLE, Result};
 
-/// How long a launch waits for the answer of the supervisor.
+/// How long a launch waits for the supervisor to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the supervisor has answered.
@@ -40,16 +40,16 @@ enum Answer {
 }
 
 impl Homing {
-    /// Launches a job and returns as soon as its command runs. From then on its end will be reported, whatever dies.
+    /// Launches a job and returns as soon as its command runs. From then on its result is delivered, even after crashes.
     ///
-    /// A command that cannot be started is a job all the same, one that is over: `failed_to_start`, with the reason.
-    /// Where the supervisor does not answer for 10 s, because it was stopped for example, the job is returned as
-    /// `starting`. The ledger is not touched, so a locked or damaged one holds nobody up; except where the request has a
-    /// [key](JobSpec::key) whose job is over.
+    /// If the command cannot be started, the job has finished with the outcome `failed_to_start` and the reason. If the
+    /// supervisor does not answer within 10 s, for example because it was stopped, the job is returned as `starting`.
+    /// A launch does not use the ledger, so a locked or damaged ledger does not delay it. The exception is a request
+    /// with a [key](JobSpec::key) whose job has finished.
     ///
     /// # Errors
-    /// When the request makes no sense, the disk is full, or no supervisor can be started: then nothing ran, and there
-    /// is no job. [`Error::KeyTaken`] where the key belongs to a job that was launched with another request.
+    /// When the request is invalid, the disk is full, or no supervisor can be started. Then the command did not run and no
+    /// job exists. [`Error::KeyTaken`] if the key belongs to a job that was launched with a different request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.reap_supervisors();
         self.home.check_current()?;
@@ -131,7 +131,7 @@ impl Homing {
             None => Answer::Never,
         };
         if answer == Answer::NotYet {
-            // Not waited for, as `keep` may do: it may be stopped before it stands apart.
+            // Do not wait for it as `keep` may do: it may be stopped before it has daemonized.
             self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(supervisor);
         } else {
             self.keep(supervisor);
@@ -139,9 +139,9 @@ impl Homing {
         answer
     }
 
-    /// Remembers a process that was started, to reap it.
+    /// Remembers a started process, to reap it later.
     pub(crate) fn keep(&self, mut started: Child) {
-        // One that stands apart has left a process that ended at once.
+        // A detached supervisor has left a process that ended at once.
         if self.detached && started.wait().is_ok() {
             return;
         }
@@ -168,7 +168,7 @@ impl Homing {
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
             .env(SESSION_VARIABLE, prepared.spec.session.as_str())
             .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
-            // What carries it is ended when a woken agent exceeds its time; its jobs live on.
+            // When a resumed agent exceeds its timeout, marked processes are ended. Its jobs keep running.
             .env_remove(WAKE_VARIABLE)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -176,7 +176,7 @@ impl Homing {
             .spawn()
     }
 
-    /// What tells a process of ours to be no child of this one, where it is to be none.
+    /// The argument that makes a started process detach from this one, if it should.
     pub(crate) fn detached_argument(&self) -> Option<&'static str> {
         self.detached.then_some(DETACHED_ARGUMENT)
     }
@@ -200,7 +200,9 @@ fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
 fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(Error::InvalidRequest(format!("{name:?} cannot be set as an environment variable")));
+            return Err(Error::InvalidRequest(format!(
+                "{name:?} is not a valid name or value of an environment variable"
+            )));
         }
     }
     Ok(spec.environment.clone())

@@ -1,4 +1,4 @@
-//! Jobs on disk and their processes: launches, observes, waits, kills and reads. Nothing here needs the ledger to do so.
+//! Jobs on disk and their processes: launches, observes, waits, kills and reads. None of this needs the ledger.
 
 pub(crate) mod file_id;
 pub(crate) mod home;

@@ -32,7 +32,7 @@ pub(crate) struct JobSnapshot {
     pub(crate) finished: Option<FinishedRecord>,
     /// Bytes of output that are there.
     pub(crate) output_kept: u64,
-    /// Whether somebody looks after it.
+    /// Whether its supervisor is alive.
     pub(crate) supervisor: SupervisorLiveness,
 }
 
@@ -41,13 +41,13 @@ pub(crate) struct JobSnapshot {
 pub(crate) enum SupervisorLiveness {
     /// It is alive, or has finished its work and recorded the end.
     Alive,
-    /// It has not recorded anything yet, and its time to appear is not over.
+    /// It has not recorded anything yet, but may still appear in time.
     MayAppear,
     /// It is gone, and did not record the end.
     Gone(LostReason),
     /// It ran where this process cannot see it: on another host, or behind a network file system.
     Unknown,
-    /// It is alive and looks after another directory: this one is a copy, made while the job ran.
+    /// It is alive and supervises another directory: this one is a copy, made while the job ran.
     Elsewhere,
 }
 
@@ -74,7 +74,7 @@ impl JobSnapshot {
         self.finished.as_ref().and_then(|finished| finished.recovery)
     }
 
-    /// The job, with a follow-up that nobody has touched yet.
+    /// The job, with a follow-up in its initial state.
     pub(crate) fn into_job(self) -> Job {
         let output = self.finished.as_ref().map_or(OutputSize::default(), |finished| OutputSize {
             total_bytes: finished.output_total_bytes,
@@ -186,7 +186,7 @@ pub(crate) fn runs_here(
         && JobLock::is_held(directory)?)
 }
 
-/// Whether somebody looks after a job that has no recorded end.
+/// Whether a job without a recorded end has a live supervisor.
 fn liveness(
     directory: &Directory,
     spec: &SpecFile,

@@ -50,7 +50,7 @@ impl Homing {
         Ok(self.open_output(id)?.map_or(Ok(0), |mut reader| reader.end())?)
     }
 
-    /// Follows a job's output from `from` on, until the job is over.
+    /// Follows a job's output from `from` on, until the job has finished.
     ///
     /// # Errors
     /// As [`Homing::output`].
@@ -58,7 +58,7 @@ impl Homing {
         OutputFollower::new(self, id, from)
     }
 
-    /// The same, for whoever keeps the follower longer than a borrow lasts.
+    /// As [`Homing::follow`], for callers that keep the follower longer than a borrow lasts.
     ///
     /// # Errors
     /// As [`Homing::output`].
@@ -74,7 +74,7 @@ impl Homing {
         self.result_text_within(id, RESULT_LIMIT_CHARS)
     }
 
-    /// The same within fewer characters, where several are told together.
+    /// As [`Homing::result_text`], within fewer characters, for several results in one text.
     ///
     /// # Errors
     /// As [`Homing::output`].
@@ -106,7 +106,7 @@ impl Homing {
         }
     }
 
-    /// Fills in how much a job that is not over has written so far.
+    /// Fills in how many bytes an unfinished job has written so far.
     pub(crate) fn measure_output(&self, job: &mut Job) {
         if job.state.name() == StateName::Finished {
             return;
@@ -115,7 +115,7 @@ impl Homing {
             let mut reader =
                 OutputReader::open(self.home.jobs.open_job(job.id)?)?.with_head_limit(job.limits.head_bytes);
             let (total_bytes, kept) = (reader.end()?, reader.kept_bytes()?);
-            // What was dropped is known when the job is over.
+            // The dropped bytes are known when the job has finished.
             let omitted_bytes = total_bytes.saturating_sub(kept);
             Ok::<_, DiskError>(OutputSize { total_bytes, omitted_bytes, dropped_bytes: 0 })
         };
@@ -160,23 +160,23 @@ pub struct OutputFollower<H> {
     is_finished: bool,
 }
 
-/// What following an output came upon.
+/// The result of following an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Followed {
     /// The next bytes.
     Output(OutputChunk),
-    /// There are none yet, and the time is over.
+    /// No bytes yet; the timeout has expired.
     NothingYet,
-    /// There are none any more: the job is over.
+    /// No more bytes: the job has finished.
     Over,
 }
 
 impl<H: Deref<Target = Homing>> OutputFollower<H> {
-    /// Most bytes that are returned at once.
+    /// The most bytes that are returned at once.
     const PIECE: usize = 256 << 10;
 
     fn new(homing: H, id: JobId, from: u64) -> Result<OutputFollower<H>> {
-        // Watch before looking: what happens in between is not missed.
+        // Watch before observing, so that no change in between is missed.
         let watcher = Watcher::new(&homing.home, &[id]);
         watcher.add_output(id);
         let reader = homing.open_output(id)?;
@@ -190,9 +190,9 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Followed> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            // Before looking: what has been reported so far is about what is looked at now.
+            // Call this before observing: the changes reported so far are then covered.
             self.watcher.changed();
-            // Looked at before reading: what the job wrote before its end is then there to be read.
+            // Observe before reading: then all output that the job wrote before its end can be read.
             self.is_finished = self.is_finished || self.job_is_over()?;
             let chunk = match &mut self.reader {
                 Some(reader) => reader.read(self.from, Self::PIECE)?,

@@ -14,7 +14,7 @@ use crate::store::random::random_bytes;
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
-/// A job that is on disk, and not yet durable.
+/// A job that is on disk but not yet durable.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) spec: SpecFile,
@@ -45,12 +45,14 @@ impl Homing {
         Ok(prepared?)
     }
 
-    /// What is asked for, with everything decided that was left open.
+    /// The request with all defaults filled in.
     pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.config.defaults.limits();
         let asked = asked.clone();
         if asked.has_misplaced_arguments {
-            return Err(Error::InvalidRequest("a script takes no arguments: use a program".to_owned()));
+            return Err(Error::InvalidRequest(
+                "a script takes no arguments; use a program instead".to_owned(),
+            ));
         }
         let command = asked.command.checked()?;
         let cwd = existing_directory(asked.current_dir.as_deref())?;
@@ -58,12 +60,14 @@ impl Homing {
             Timeout::Configured => defaults.timeout,
             Timeout::None => None,
             Timeout::After(limit) if limit.is_zero() => {
-                return Err(Error::InvalidRequest("a time limit of zero ends every job at once".to_owned()));
+                return Err(Error::InvalidRequest("a timeout of zero ends every job at once".to_owned()));
             }
             Timeout::After(limit) => Some(limit),
         };
         if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
-            return Err(Error::InvalidRequest("a name has at most 1,000 bytes, and no NUL".to_owned()));
+            return Err(Error::InvalidRequest(
+                "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
+            ));
         }
         if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
             self.check_config_is_trusted()?;
@@ -105,9 +109,9 @@ impl Homing {
         self.home.jobs.sync()
     }
 
-    /// Takes back a job whose supervisor could not be started.
+    /// Removes a job whose supervisor could not be started.
     pub(crate) fn withdraw(&self, prepared: &Prepared) {
-        // With the lock held nobody else can come to a conclusion about this job meanwhile.
+        // While the lock is held, no other process can recover this job.
         let _lock = JobLock::try_take(&prepared.directory);
         remove_files(&prepared.directory, &self.home.jobs, prepared.spec.id.as_str());
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());

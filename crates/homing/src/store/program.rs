@@ -1,29 +1,29 @@
-//! Which program becomes a job's supervisor.
+//! Finds the program that supervises jobs.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, Result};
 
-/// Names the program that supervises jobs.
+/// The environment variable with the path of the supervisor program.
 pub const SUPERVISOR_VARIABLE: &str = "HOMING_SUPERVISOR";
 
-/// Name of the program that is looked for where the host is none itself.
+/// The program to search for if the host cannot supervise jobs itself.
 const PROGRAM: &str = "homing";
 
-/// This process, as it was started: it stays the right program even when its file was replaced meanwhile.
+/// The executable of this process. It stays the same program even if the file is replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Set by [`can_supervise`].
 static HOST_CAN_SUPERVISE: AtomicBool = AtomicBool::new(false);
 
-/// Notes that this process can be started again as a supervisor.
+/// Registers this program as able to run as a supervisor.
 pub(crate) fn can_supervise() {
     HOST_CAN_SUPERVISE.store(true, Ordering::Relaxed);
 }
 
-/// Finds the program: the one that was set, the one that the environment names, this one if it can, one beside it, one
-/// in `PATH`.
+/// Finds the program, in this order: the one that was set, the one that the environment names, this one if it can
+/// supervise, `homing` in its directory, `homing` in `PATH`.
 pub(crate) fn supervisor_program(set: Option<&Path>) -> Result<PathBuf> {
     if let Some(program) = set {
         return Ok(program.to_owned());
@@ -43,6 +43,8 @@ pub(crate) fn supervisor_program(set: Option<&Path>) -> Result<PathBuf> {
         .map(|directory| directory.join(PROGRAM))
         .find(|program| program.is_file())
         .ok_or_else(|| Error::NoSupervisorProgram {
-            looked_for: format!("{SUPERVISOR_VARIABLE}, and {PROGRAM} beside this program and in PATH"),
+            looked_for: format!(
+                "{SUPERVISOR_VARIABLE}; {PROGRAM} in the directory of this program and in PATH"
+            ),
         })
 }

@@ -1,5 +1,5 @@
-//! Says once that the jobs launched from here end with a service of systemd, because no service manager gives them scopes
-//! of their own. What a supervisor does about that is in `homing_supervisor::platform::scope`.
+//! Warns once per home that jobs launched by this process end with its systemd service, because no service manager
+//! gives them their own scopes. `homing_supervisor::platform::scope` requests the scopes.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use homing_supervisor::StartedRecord;
 
 use crate::homing::Homing;
 
-/// Exists in a home whose user has been told.
-const TOLD: &str = "service-warning";
+/// Exists in a home whose user has seen the warning.
+const WARNED: &str = "service-warning";
 
-/// Jobs that were launched from a service of systemd end with it.
+/// Jobs that were launched from this systemd service end with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceWarning {
     /// The service, such as `chat.service`.
@@ -21,7 +21,7 @@ impl ServiceWarning {
     /// What the user can do.
     pub fn hint(&self) -> String {
         format!(
-            "loginctl enable-linger gives its user a service manager that jobs can ask; or set KillMode=process in {}",
+            "run `loginctl enable-linger` for the user of the service, or set KillMode=process in {}",
             self.service
         )
     }
@@ -31,26 +31,25 @@ impl fmt::Display for ServiceWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "jobs launched from {} end when it stops: no service manager gave them a scope of their own",
+            "jobs launched from {} end when it stops: no service manager gave them their own scopes",
             self.service
         )
     }
 }
 
 impl Homing {
-    /// Notes what a job was launched in.
+    /// Remembers the service that a job was launched from.
     pub(crate) fn note_service(&self, started: Option<&StartedRecord>) {
         if let Some(service) = started.and_then(|started| started.service.as_ref()) {
             let _ = self.service.set(service.clone());
         }
     }
 
-    /// A warning about the jobs that this process has launched: once for each home, and `None` where there is none. Front
-    /// ends that launch jobs show it to the user.
+    /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.
     pub fn take_service_warning(&self) -> Option<ServiceWarning> {
         let service = self.service.get()?.clone();
-        // Refused where it exists; where it cannot be made, the user is told again.
-        match self.home.root.create(TOLD) {
+        // If the file cannot be created, the next process warns again.
+        match self.home.root.create(WARNED) {
             Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => None,
             Ok(_) | Err(_) => Some(ServiceWarning { service }),
         }

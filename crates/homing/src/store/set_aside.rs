@@ -1,5 +1,5 @@
-//! Moves out of the way what somebody planted in a home: directories, FIFOs, links and foreign files in places where
-//! homing has files of its own. Readers pass such things over; the monitor, `recover` and `doctor --fix` move them.
+//! Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files. Readers skip
+//! such entries; the monitor, `recover` and `doctor --fix` move them.
 //! Nothing is deleted, and nothing that could be homing's own is touched.
 
 use std::io;
@@ -15,13 +15,13 @@ use rustix::io::Errno;
 
 use crate::homing::Homing;
 
-/// Where things are moved to, in the home.
+/// The directory in the home that foreign entries are moved to.
 const SET_ASIDE: &str = "set-aside";
 
 /// Files of a job.
 const JOB_FILES: [&str; 7] = [SPEC, SPEC_NEW, SCRIPT, LOCK, RECORD, OUTPUT_HEAD, OUTPUT_TAIL];
 
-/// How much of a home is looked at.
+/// Which part of a home is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// The home, its inbox, and the names of its jobs.
@@ -30,7 +30,7 @@ pub(crate) enum Depth {
     Jobs,
 }
 
-/// Something that lies where it does not belong.
+/// A foreign file, directory or link in the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planted {
     /// The directory it lies in, below the home; a job's is named by its id.
@@ -49,7 +49,7 @@ enum Folder {
 }
 
 impl Homing {
-    /// What lies in the home where it does not belong. Changes nothing.
+    /// Finds foreign files in the home. Changes nothing.
     ///
     /// # Errors
     /// When the home cannot be read.
@@ -92,7 +92,7 @@ impl Homing {
         Ok(found)
     }
 
-    /// Moves what was planted into `set-aside/`, and answers where each thing went.
+    /// Moves foreign entries into `set-aside/`. Returns the new path of each.
     ///
     /// # Errors
     /// When something cannot be moved. What was moved by then stays moved.

@@ -1,4 +1,4 @@
-//! What a host asks for when it launches a job.
+//! The request of a host to launch a job.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId}
 
 use crate::Result;
 
-/// A request for one job. Only the command is needed; everything else has a default.
+/// A request to launch one job. Only the command is required; all other fields have defaults.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::Result;
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     pub(crate) command: JobCommand,
-    /// Arguments were given to a script, which takes none.
+    /// Whether arguments were added to a script, which takes none.
     pub(crate) has_misplaced_arguments: bool,
     pub(crate) session: SessionId,
     pub(crate) key: Option<JobKey>,
@@ -38,15 +38,15 @@ pub struct JobSpec {
     pub(crate) sink: Option<String>,
 }
 
-/// How long a job may run.
+/// The timeout of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timeout {
-    /// As long as the configuration says; an hour where it says nothing.
+    /// The timeout of the configuration. Its default is one hour.
     #[default]
     Configured,
-    /// As long as it likes.
+    /// No timeout.
     None,
-    /// That long.
+    /// Ends the job after this time.
     After(Duration),
 }
 
@@ -57,7 +57,7 @@ impl From<Duration> for Timeout {
 }
 
 impl JobSpec {
-    /// A job that runs `command`, for the session `default`.
+    /// Creates a request that runs `command` for the session `default`.
     pub fn new(command: JobCommand) -> JobSpec {
         JobSpec {
             command,
@@ -76,33 +76,33 @@ impl JobSpec {
         }
     }
 
-    /// A job that runs a script in `bash`, or in `sh` where there is no `bash`.
+    /// Creates a request that runs a script in `bash`, or in `sh` if `bash` is not installed.
     ///
     /// # Errors
-    /// When the script is blank or holds a NUL byte.
+    /// When the script is blank or contains a NUL byte.
     pub fn script(text: impl Into<String>) -> Result<JobSpec> {
         Ok(JobSpec::new(JobCommand::script(text)?))
     }
 
-    /// A job that runs a program, with exactly the arguments that [`JobSpec::arg`] and [`JobSpec::args`] add. It is looked
-    /// up in `PATH` where its name has no slash. No shell reads it.
+    /// Creates a request that runs a program with exactly the arguments that [`JobSpec::arg`] and [`JobSpec::args`] add.
+    /// A name without a slash is searched in `PATH`. No shell is involved.
     ///
-    /// A program that is empty, or that holds a NUL byte, is an error of the launch.
+    /// The launch fails if the program is empty or contains a NUL byte.
     pub fn program(program: impl Into<String>) -> JobSpec {
         JobSpec::new(JobCommand::Argv(vec![program.into()]))
     }
 
-    /// Adds an argument of a program.
+    /// Adds an argument to a program.
     ///
-    /// A script takes no arguments: then the launch fails.
+    /// The launch fails if this is a script.
     #[must_use]
     pub fn arg(self, argument: impl Into<String>) -> JobSpec {
         self.args([argument])
     }
 
-    /// Adds arguments of a program.
+    /// Adds arguments to a program.
     ///
-    /// A script takes no arguments: then the launch fails.
+    /// The launch fails if this is a script.
     #[must_use]
     pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, arguments: I) -> JobSpec {
         let arguments = arguments.into_iter().map(Into::into);
@@ -113,20 +113,20 @@ impl JobSpec {
         self
     }
 
-    /// Sets the session that hears of the end.
+    /// Sets the session that the result is delivered to.
     #[must_use]
     pub fn session(self, session: SessionId) -> JobSpec {
         JobSpec { session, ..self }
     }
 
-    /// Sets a key, under which the session launches one job, however often the launch is repeated: by a host that was
-    /// killed before it noted the job, or by several processes at once. The first launch runs the command; later ones
-    /// answer with the same job, as it is then. Once the job is pruned, the key is free again.
+    /// Sets an idempotency key. The session launches at most one job under a key, even if a host is killed and repeats
+    /// the launch, or several processes launch at once. The first launch runs the command; later launches return the
+    /// current state of the same job. The key is free again when the job is pruned.
     ///
-    /// A later launch has to ask for the same: command, directory, name, leftovers and follow-up policy, and where it
-    /// names them also time limit, grace period and sink. Otherwise it fails with
-    /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because nothing of their
-    /// values is written to disk; they count when the command is started.
+    /// A later launch must have the same command, directory, name, leftovers and follow-up policy. It must also have the
+    /// same timeout, grace period and sink if it sets them. Otherwise it fails with
+    /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because their values are
+    /// never written to disk.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -143,39 +143,38 @@ impl JobSpec {
         JobSpec { key: Some(key), ..self }
     }
 
-    /// Sets the session, and the harness it belongs to, as the environment names them.
+    /// Sets the session and its harness, as read from the environment.
     #[must_use]
     pub fn origin(self, origin: crate::Origin) -> JobSpec {
         JobSpec { session: origin.session, harness: origin.harness, ..self }
     }
 
-    /// Sets the sink that its session is woken through, by the name it has in the configuration. Without this the
-    /// routes decide.
+    /// Sets the sink that delivers the result, by its name in the configuration. Without this the routes decide.
     #[must_use]
     pub fn sink(self, name: impl Into<String>) -> JobSpec {
         JobSpec { sink: Some(name.into()), ..self }
     }
 
-    /// Sets a name for people. An empty one is no name.
+    /// Sets a display name. An empty name is ignored.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> JobSpec {
         JobSpec { name: Some(name.into()).filter(|name| !name.trim().is_empty()), ..self }
     }
 
-    /// Sets the working directory; the launching process's own otherwise.
+    /// Sets the working directory. The default is that of the launching process.
     #[must_use]
     pub fn current_dir(self, directory: impl Into<PathBuf>) -> JobSpec {
         JobSpec { current_dir: Some(directory.into()), ..self }
     }
 
-    /// Sets an environment variable, on top of those that are inherited. Never written to disk.
+    /// Sets an environment variable, in addition to the inherited ones. It is never written to disk.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> JobSpec {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Sets how long it may run: a [`Duration`], or a [`Timeout`].
+    /// Sets the timeout: a [`Duration`] or a [`Timeout`].
     #[must_use]
     pub fn timeout(self, timeout: impl Into<Timeout>) -> JobSpec {
         JobSpec { timeout: timeout.into(), ..self }
@@ -193,7 +192,7 @@ impl JobSpec {
         JobSpec { leftovers, ..self }
     }
 
-    /// Sets when the session hears of the end.
+    /// Sets which outcomes are delivered to the session.
     #[must_use]
     pub fn follow_up(self, follow_up: FollowUpPolicy) -> JobSpec {
         JobSpec { follow_up, ..self }

@@ -1,4 +1,4 @@
-//! Waits for jobs to end, woken up by a [`Watcher`] and not by a clock. Changes nothing.
+//! Waits for jobs to finish. A [`Watcher`] reports changes, so nothing polls. Changes nothing.
 
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
@@ -11,38 +11,38 @@ use crate::homing::Homing;
 use crate::store::observe::{observe, record_of, runs_here};
 use crate::store::watcher::Watcher;
 
-/// Which of several jobs are waited for.
+/// Which of several jobs a wait waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitFor {
     /// All of them.
     #[default]
     All,
-    /// The first that ends.
+    /// The first one that finishes.
     Any,
 }
 
-/// What came of waiting.
+/// The result of a wait.
 #[derive(Clone, Debug)]
 pub struct Waited {
-    /// Whether what was waited for came; if not, the time ran out.
+    /// Whether the condition was met. If not, the wait timed out or was interrupted.
     pub satisfied: bool,
-    /// The jobs in the order asked for, as they are now.
+    /// The current state of the jobs, in the requested order.
     pub jobs: Vec<Job>,
 }
 
-/// What ends a wait before its time, for a host that has signals of its own.
+/// Interrupts a wait, for a host that handles signals.
 #[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
 pub struct Interruption<'a> {
     /// Becomes readable when the wait may have been interrupted, such as a pipe that a signal handler writes to.
     pub readable: Option<BorrowedFd<'a>>,
-    /// Whether the wait was interrupted. Asked at the beginning, when `readable` is, which this must make unreadable again,
-    /// when something happens to a job, and when a signal was handled in this thread.
+    /// Returns whether the wait was interrupted. Called at the beginning, when `readable` becomes readable (it must then
+    /// consume the data), when a job may have changed, and when this thread has handled a signal.
     pub came: &'a mut dyn FnMut() -> bool,
 }
 
 impl Homing {
-    /// Waits until jobs are over, at most as long as `timeout` says. It acknowledges nothing: whoever then reads the
-    /// result in the name of its session calls [`Homing::acknowledge`].
+    /// Waits until jobs have finished, or until `timeout` expires. Acknowledges nothing: a caller that reads the results
+    /// for the session calls [`Homing::acknowledge`].
     ///
     /// # Errors
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of them does not exist.
@@ -50,7 +50,7 @@ impl Homing {
         self.wait_unless(ids, wait_for, timeout, &mut Interruption { readable: None, came: &mut || false })
     }
 
-    /// As [`Homing::wait`], but gives up when it is interrupted. Does not wake up before that.
+    /// As [`Homing::wait`], but returns early when it is interrupted.
     ///
     /// # Errors
     /// As [`Homing::wait`].
@@ -73,8 +73,8 @@ impl Homing {
         }
     }
 
-    /// Begins to wait without a thread, for a host with an event loop of its own: it asks [`Homing::is_satisfied`]
-    /// first, and again whenever [`Waiting::readable`] has something to read.
+    /// Begins a wait without a thread, for a host with its own event loop. Call [`Homing::is_satisfied`] first, and again
+    /// whenever [`Waiting::readable`] is readable.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -89,18 +89,18 @@ impl Homing {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn begin_waiting(&self, ids: &[JobId], wait_for: WaitFor) -> Waiting {
-        // Watch before looking: what happens in between is not missed.
+        // Watch before observing, so that no change in between is missed.
         let watcher = Watcher::new(&self.home, ids);
         let open: HashSet<JobId> = ids.iter().copied().collect();
         Waiting { watcher, wait_for, asked_for: open.len(), open, is_begun: false }
     }
 
-    /// Whether what is waited for has come. Blocks no longer than looking takes.
+    /// Whether the condition of the wait is met. Does not wait for jobs.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of the jobs does not exist.
     pub fn is_satisfied(&self, waiting: &mut Waiting) -> Result<bool> {
-        // Before looking: what has been reported so far is about what is looked at now.
+        // Call this before observing: the changes reported so far are then covered.
         let changed = waiting.watcher.changed();
         let to_look_at =
             if waiting.is_begun { changed } else { waiting.open.iter().copied().collect::<Vec<_>>() };
@@ -120,9 +120,9 @@ impl Homing {
     /// Whether a job has finished. Observes the job itself, not the ledger.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where there is none of that id.
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if it does not exist.
     pub fn is_finished(&self, id: JobId) -> Result<bool> {
-        // By its record alone where that says it, as it does for a job that runs.
+        // The record alone suffices for a finished or running job.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
             if content.finished.valid().is_some() {
                 return Ok(true);
@@ -135,26 +135,26 @@ impl Homing {
         }
         match observe(&self.home.jobs, id, self.here()?)? {
             Some(seen) => Ok(seen.finished.is_some()),
-            // The ledger may remember a job whose directory is gone; that is over too.
+            // The ledger may have a job whose directory is gone; it has finished too.
             None => self.get(id).map(|_| true),
         }
     }
 }
 
-/// A wait that is under way, and holds no thread.
+/// A wait in progress. It does not occupy a thread.
 #[derive(Debug)]
 pub struct Waiting {
     watcher: Watcher,
     wait_for: WaitFor,
     open: HashSet<JobId>,
     asked_for: usize,
-    /// Whether every job was looked at once; after that only those that may have changed are.
+    /// Whether every job was observed once. After that, only jobs that may have changed are observed.
     is_begun: bool,
 }
 
 impl Waiting {
-    /// Becomes readable, without blocking, when something may have changed. `None` where the kernel has no more watches
-    /// to give: then [`Homing::is_satisfied`] has to be asked every now and then.
+    /// Becomes readable when a job may have changed. `None` if the kernel has no watch left: then call
+    /// [`Homing::is_satisfied`] periodically.
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.readable()
     }

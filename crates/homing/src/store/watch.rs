@@ -1,4 +1,4 @@
-//! Watching many jobs through one descriptor, for a host with an event loop of its own.
+//! Watches many jobs through one descriptor, for a host with its own event loop.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,8 +8,8 @@ use homing_core::JobId;
 use crate::homing::Homing;
 use crate::store::watcher::Watcher;
 
-/// Tells which of many jobs may have changed. Its descriptor is readable when there is something to tell, so that an
-/// event loop can wait for it.
+/// Reports which of many jobs may have changed. Its descriptor is readable when there are changes, so an event loop
+/// can wait for it.
 ///
 /// ```
 /// # homing::supervise_if_asked();
@@ -31,7 +31,7 @@ pub struct JobWatch {
 }
 
 impl Homing {
-    /// Makes a watch without jobs.
+    /// Creates a watch without jobs.
     ///
     /// # Errors
     /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
@@ -41,10 +41,10 @@ impl Homing {
 }
 
 impl JobWatch {
-    /// Watches a job from now on. Look at it after that: what happened before is not reported.
+    /// Starts to watch a job. Observe the job after this call: earlier changes are not reported.
     ///
     /// # Errors
-    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is no error.
+    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is not an error.
     pub fn add(&self, id: JobId) -> io::Result<()> {
         let added = self.watcher.add(id);
         if added.is_err() {
@@ -53,13 +53,13 @@ impl JobWatch {
         added
     }
 
-    /// Watches a job no longer. Call it for each job that is over, or the watch may go on reporting it.
+    /// Stops watching a job. Call it for each finished job, or the watch may keep reporting it.
     pub fn remove(&self, id: JobId) {
         self.watcher.remove(id);
     }
 
-    /// The jobs that have to be looked at since the last call: something happened to them, or their supervisors are not
-    /// known to be alive. Does not wait.
+    /// Returns the jobs to observe since the last call: they may have changed, or their supervisors may have died. Does
+    /// not wait.
     pub fn changed(&self) -> Vec<JobId> {
         self.watcher.changed()
     }

@@ -1,5 +1,5 @@
-//! Ends a supervisor that does not do what it is asked to, such as one that is stopped or traced. What is left of its job is
-//! ended by the next look at the job, as after any supervisor's death; the outcome is decided here, before that.
+//! Ends a supervisor that does not react, for example because it is stopped or traced. Decides the outcome before that.
+//! The next observation recovers the job, as after any death of a supervisor.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Homing {
     }
 
     /// Ends what is left of a job, and records its end, while its supervisor still holds the lock: a supervisor that was
-    /// killed and does not exit, because its tracer is told of that first and does not answer (`PTRACE_EVENT_EXIT`,
+    /// killed and does not exit, because its tracer is notified first and does not answer (`PTRACE_EVENT_EXIT`,
     /// ptrace(2)). It never writes again. Answers whether that is so.
     pub(super) fn conclude_for_doomed(&self, id: JobId, started: &StartedRecord) -> Result<bool, DiskError> {
         let is_doomed = procfs::stat(started.supervisor.pid)
@@ -67,7 +67,7 @@ impl Homing {
             open_to_update(&directory)?
                 .write_finished(&finished)
                 .map_err(|error| directory.error("write", RECORD, error))?;
-            // Where this fails, the next sync finds the record, since the ledger has the job as not over.
+            // If this fails, the next sync finds the record, because the job is unfinished in the ledger.
             let _ = notify_change(&self.home.inbox, id);
         }
         Ok(true)
@@ -79,7 +79,7 @@ fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
     Record::open_to_update(directory)?.ok_or_else(missing)
 }
 
-/// Waits until a supervisor that was told to stop has stopped, or has ended. Answers whether it does nothing any more.
+/// Waits until a supervisor that received SIGSTOP has stopped or ended. Returns whether it has stopped.
 fn stops(started: &StartedRecord) -> bool {
     let give_up_at = Instant::now() + STOP_TIMEOUT;
     loop {

@@ -1,5 +1,5 @@
-//! Keeps the time limit of a job whose supervisor does not, because it is stopped or traced. Only the active monitor does
-//! this; a supervisor that works keeps its limit itself, and is never interfered with.
+//! Enforces the timeout of a job whose supervisor cannot do so, because it is stopped or traced. Only the active monitor
+//! does this. It never interferes with a supervisor that works.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::Result;
 use crate::homing::Homing;
 use crate::store::observe::{record_of, runs_here};
 
-/// How long after the limit and the grace time a supervisor may take before the limit is kept from outside.
+/// How long after the timeout and the grace time the monitor waits before it enforces the timeout.
 const LIMIT_MARGIN: Duration = Duration::from_secs(5);
 
-/// How the limit of a job stands.
+/// The result of enforcing a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitKept {
-    /// The job is over, or is nothing that this process could end.
+    /// The job has finished, or this process cannot end it.
     NotNeeded,
-    /// Its supervisor is not stopped, and keeps the limit itself.
+    /// Its supervisor runs and enforces the timeout itself.
     AtWork,
-    /// Its supervisor was killed just now, because it is stopped or traced; recovery ends the rest.
+    /// Its supervisor was stopped or traced and has been killed. Recovery ends the rest.
     SupervisorKilled,
 }
 
 impl Homing {
-    /// How long it takes until the limit of a running job has to be kept from outside, on the clock that goes on while the
-    /// machine sleeps. `None` where the job has no limit, or does not run in this pid namespace.
+    /// The time until the monitor must enforce the timeout of a running job, on the clock that includes suspend. `None` if
+    /// the job has no timeout or does not run in this pid namespace.
     pub(crate) fn limit_due_in(&self, id: JobId) -> Result<Option<Duration>> {
         let Some((directory, record)) = record_of(&self.home.jobs, id) else { return Ok(None) };
         let Some(spec) = SpecFile::read(&directory)? else { return Ok(None) };
@@ -48,8 +48,8 @@ impl Homing {
         Ok(Some(due_at.saturating_sub(uptime())))
     }
 
-    /// Ends a job whose limit is over and whose supervisor is stopped or traced: `timed_out` is recorded, and the
-    /// supervisor is killed.
+    /// Ends a job whose timeout has expired and whose supervisor is stopped or traced: records `timed_out` and kills the
+    /// supervisor.
     ///
     /// # Errors
     /// When the record cannot be written, or the supervisor cannot be signalled.
@@ -68,7 +68,7 @@ impl Homing {
             .filter(|stat| stat.start_ticks == started.supervisor.start_ticks);
         match stat {
             None => Ok(LimitKept::NotNeeded),
-            // Killed before, and its tracer does not let it exit: what is left of the job is ended all the same.
+            // It was killed before, but its tracer does not let it exit. End the remaining processes anyway.
             Some(stat) if stat.is_doomed() => {
                 self.conclude_for_doomed(id, &started)?;
                 Ok(LimitKept::SupervisorKilled)

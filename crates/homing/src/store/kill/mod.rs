@@ -1,4 +1,4 @@
-//! Ends jobs on request: their supervisors are asked, and do it. All are asked before one is waited for.
+//! Ends jobs on request. Asks all supervisors before it waits for the first one.
 
 mod last_resort;
 mod limit;
@@ -21,22 +21,21 @@ use crate::store::watcher::Watcher;
 use crate::{Error, Result};
 
 impl Homing {
-    /// Ends a job, and returns when it is over and nothing of it is left. Of a job that is over already, what it left
-    /// running is ended. Ended by its own session, a job is not followed up.
+    /// Ends a job, and returns when it has finished and none of its processes is left. If the job has finished already,
+    /// ends the processes that it left running. A job that its own session ends has no follow-up.
     ///
-    /// A supervisor that is stopped is continued. Where the supervisor does not end the job within its grace time and five
-    /// seconds because it is stopped or traced, or within 20 seconds for another reason, supervisor and job are killed from
-    /// here; the outcome is `killed` all the same.
+    /// Continues a supervisor that is stopped. Kills supervisor and job directly if the supervisor does not end the job
+    /// within its grace time and five seconds because it is stopped or traced, or within 20 seconds for another reason.
+    /// The outcome is `killed` in each case.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] where it does not end in time; [`Error::CannotSignal`] where its
-    /// supervisor may not be signalled.
+    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] if it does not end in time; [`Error::CannotSignal`] if its
+    /// supervisor cannot be signalled.
     pub fn kill(&self, id: JobId, by: KilledBy) -> Result<Job> {
         Ok(self.kill_all(&[(id, by)])?.remove(0))
     }
 
-    /// As [`Homing::kill`], for several jobs, side by side: their grace times pass together. Returns them in the order
-    /// asked for.
+    /// As [`Homing::kill`], for several jobs in parallel. Returns them in the requested order.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -49,13 +48,12 @@ impl Homing {
     /// ```
     ///
     /// # Errors
-    /// As [`Homing::kill`]; the first error, after all other jobs were ended.
+    /// As [`Homing::kill`]. Returns the first error after all other jobs were ended.
     pub fn kill_all(&self, jobs: &[(JobId, KilledBy)]) -> Result<Vec<Job>> {
         self.kill_all_unless(jobs, &mut Interruption { readable: None, came: &mut || false })
     }
 
-    /// As [`Homing::kill_all`], but gives up waiting when it is interrupted: the jobs were asked to end then, and may still
-    /// run.
+    /// As [`Homing::kill_all`], but stops waiting when it is interrupted. The jobs were asked to end and may still run.
     ///
     /// # Errors
     /// As [`Homing::kill_all`].
@@ -72,18 +70,18 @@ impl Homing {
         self.get_all(&ids)
     }
 
-    /// Begins to end jobs without a thread, for a host with an event loop of its own: it calls [`Homing::has_killed`]
-    /// first, which asks all supervisors, and again whenever [`Killing::readable`] has something to read.
+    /// Begins to end jobs without a thread, for a host with its own event loop. Call [`Homing::has_killed`] first, which
+    /// asks all supervisors, and again whenever [`Killing::readable`] is readable.
     pub fn begin_killing(&self, jobs: &[(JobId, KilledBy)]) -> Killing {
         let targets: HashMap<JobId, Target> = jobs.iter().map(|(id, by)| (*id, Target::new(*by))).collect();
         let ids: Vec<JobId> = targets.keys().copied().collect();
-        // Watch before looking: what happens in between is not missed.
+        // Watch before observing, so that no change in between is missed.
         let watcher = Watcher::new(&self.home, &ids);
         Killing { watcher, targets, unlinked: UnlinkedSupervisors::default(), is_begun: false, error: None }
     }
 
-    /// Does what is to be done next, and answers whether all jobs are over and nothing of them is left. Blocks no longer
-    /// than looking takes, except where it kills a job whose supervisor cannot: up to 10 seconds.
+    /// Does the next step. Returns whether all jobs have finished and none of their processes is left. Does not wait,
+    /// except when it kills a job whose supervisor cannot do so: up to 10 seconds.
     ///
     /// # Errors
     /// As [`Homing::kill_all`].
@@ -118,10 +116,10 @@ impl Homing {
         }
     }
 
-    /// Asks for a job's end, and returns at once. Of a job that is over already, what it left running is asked to end.
+    /// Asks a job to end, and returns at once. If the job has finished already, asks the processes that it left running.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] where it has no supervisor yet, and gets none in time.
+    /// [`Error::NoSuchJob`]; [`Error::NotFinishedInTime`] if no supervisor appears in time.
     pub fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
         let mut killing = self.begin_killing(&[(id, by)]);
         while !self.has_killed(&mut killing)? {
@@ -133,7 +131,7 @@ impl Homing {
         Ok(())
     }
 
-    /// Whether something of a job that is over was kept running, and is still being looked after.
+    /// Whether a supervisor still supervises processes that a finished job left running.
     pub(crate) fn is_looked_after(&self, id: JobId) -> Result<bool, DiskError> {
         match self.home.jobs.open_job(id) {
             Ok(directory) => Ok(homing_supervisor::JobLock::is_held(&directory)?),
@@ -143,11 +141,11 @@ impl Homing {
     }
 }
 
-/// Jobs that are being ended, without a thread.
+/// An operation in progress that ends jobs. It does not occupy a thread.
 #[derive(Debug)]
 pub struct Killing {
     watcher: Watcher,
-    /// Those that are not over.
+    /// The jobs that have not ended yet.
     targets: HashMap<JobId, Target>,
     /// Supervisors whose job directories were removed.
     unlinked: UnlinkedSupervisors,

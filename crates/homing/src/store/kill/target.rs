@@ -1,4 +1,4 @@
-//! One job that is being ended: what was done to it, and what is to be done next.
+//! The state of one job that is being ended, and the next step.
 
 use std::io;
 use std::time::Duration;
@@ -18,57 +18,57 @@ use crate::index::recover::RecoverOptions;
 use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
 use crate::{Error, Result};
 
-/// How long a job that is just being launched has to get a supervisor that can be asked.
+/// How long to wait for the supervisor of a job that is just being launched.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How much longer than its grace time a supervisor that is stopped or traced has to end its job.
+/// How much longer than its grace time a stopped or traced supervisor may take to end its job.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How much longer than its grace time any supervisor has: it gives up by itself after ten seconds.
+/// How much longer than its grace time any supervisor may take. It gives up by itself after ten seconds.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a supervisor that was killed may take to exit before its job is ended without waiting for that.
+/// How long to wait for a killed supervisor to exit before its job is ended anyway.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a job may take to be over once its supervisor was killed.
+/// How long a job may take to end after its supervisor was killed.
 const LAST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pauses between two looks at what nothing reports: the release of the lock of a job that is over.
+/// Pauses between two checks of the lock of a finished job, whose release is not reported.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(50));
 
-/// The supervisors whose job directories are not in the home any more, searched for when they are first asked for.
+/// The supervisors whose job directories are no longer in the home. Searched on first use.
 #[derive(Debug, Default)]
 pub(super) struct UnlinkedSupervisors(Option<Vec<UnlinkedSupervisor>>);
 
 impl UnlinkedSupervisors {
-    /// Those of one job.
+    /// The supervisors of one job.
     fn of(&mut self, jobs: &Directory, id: JobId) -> Vec<UnlinkedSupervisor> {
         let all = self.0.get_or_insert_with(|| find_unlinked_supervisors(jobs));
         all.iter().filter(|supervisor| supervisor.job == id).cloned().collect()
     }
 }
 
-/// A job that is to end.
+/// A job to end.
 #[derive(Debug)]
 pub(super) struct Target {
     by: KilledBy,
     stage: Stage,
-    /// When to look at it again although nothing is reported, on the clock that does not jump.
+    /// When to check it again even if no change is reported, on the monotonic clock.
     pub(super) look_at: Option<Duration>,
     pause: Duration,
     began_at: Duration,
 }
 
-/// How far it is. Times are on the clock that does not jump.
+/// The progress of ending a job. Times are on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
-    /// Nobody was asked yet.
+    /// No request was sent yet.
     New,
     /// Its supervisor was asked.
     Asked { at: Duration, grace: Duration },
     /// Its supervisor was killed.
     SupervisorKilled { at: Duration },
-    /// It is over, and nothing of it is left.
+    /// It has finished, and none of its processes is left.
     Over,
 }
 
@@ -81,7 +81,7 @@ impl Target {
         !matches!(self.stage, Stage::New)
     }
 
-    /// Looks again soon, later each time.
+    /// Schedules the next check, with increasing pauses.
     fn look_soon(&mut self) {
         self.look_at = Some(uptime() + self.pause);
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -89,7 +89,7 @@ impl Target {
 }
 
 impl Homing {
-    /// Does what is to be done next for one job.
+    /// Does the next step for one job.
     pub(super) fn advance(
         &self,
         id: JobId,
@@ -98,7 +98,7 @@ impl Homing {
     ) -> Result<Stage> {
         target.look_at = None;
         let Some(seen) = self.see(id)? else {
-            // Pruned or removed; a job that is over needs no killing. One that was removed while it ran may have a
+            // Pruned or removed. A finished job needs no kill. A job that was removed while it ran may have a
             // supervisor that has not noticed.
             for supervisor in unlinked.of(&self.home.jobs, id) {
                 supervisor.end(target.by).map_err(|source| Error::CannotSignal { job: id, source })?;
@@ -142,9 +142,9 @@ impl Homing {
         Ok(target.stage)
     }
 
-    /// How far a job is; `None` where it has no directory. A job whose supervisor is gone is recovered before that.
+    /// The state of a job; `None` if it has no directory. Recovers a job whose supervisor is gone first.
     fn see(&self, id: JobId) -> Result<Option<Seen>> {
-        // By its record alone where that says enough, as it does for a job that runs.
+        // The record alone suffices for a running job.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
             let is_finished = content.finished.valid().is_some_and(|finished| finished.recovery.is_none());
             let started = content.started.into_valid();
@@ -158,7 +158,7 @@ impl Homing {
         }
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
         if seen.supervisor == SupervisorLiveness::Elsewhere {
-            let copy = "its supervisor looks after another directory, so this one is a copy of it: kill it in the original home";
+            let copy = "this directory is a copy: its supervisor supervises the original. Kill the job in the original home";
             return Err(Error::CannotSignal { job: id, source: io::Error::other(copy) });
         }
         if seen.recovery().is_some() {
@@ -167,19 +167,19 @@ impl Homing {
         Ok(Some(Seen { is_finished: seen.finished.is_some(), started: seen.started }))
     }
 
-    /// Asks the supervisor, and continues it where it is stopped.
+    /// Asks the supervisor to end the job, and continues it if it is stopped.
     fn ask(&self, id: JobId, target: &mut Target, started: &StartedRecord) -> Result<()> {
         let relation = self.here()?.relation_to(&started.run_by, is_on_network(&self.home.jobs));
         if relation != Relation::SamePidNamespace {
             let host = &started.run_by.host_name;
-            let elsewhere = format!("it runs on {host}, or in another container: kill it there");
+            let elsewhere = format!("it runs on {host} or in another container; kill it there");
             return Err(Error::CannotSignal { job: id, source: io::Error::other(elsewhere) });
         }
         let asked = signals::request_kill(&started.supervisor, target.by)
             .and_then(|()| started.supervisor.signal(Signal::CONT));
         match asked {
             Ok(()) => {}
-            // It died just now; the next look ends what it left.
+            // It died just now. The next check ends what it left.
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
                 target.look_soon();
                 return Ok(());
@@ -194,7 +194,7 @@ impl Homing {
         Ok(())
     }
 
-    /// Kills a supervisor that was asked, and does not end its job.
+    /// Kills a supervisor that was asked but does not end its job.
     fn watch_over(
         &self,
         id: JobId,
@@ -214,7 +214,7 @@ impl Homing {
             target.stage = Stage::SupervisorKilled { at: uptime() };
             target.look_soon();
         } else if now >= stopped_until {
-            // It runs. It may be stopped yet.
+            // It runs, but may still be stopped.
             target.look_at = Some((now + Duration::from_secs(1)).min(until));
         } else {
             target.look_at = Some(stopped_until);
@@ -227,7 +227,7 @@ fn stopped_timeout() -> Duration {
     homing_supervisor::injected_millis("stopped_timeout").unwrap_or(STOPPED_TIMEOUT)
 }
 
-/// What was seen of a job.
+/// The observed state of a job.
 struct Seen {
     started: Option<StartedRecord>,
     is_finished: bool,

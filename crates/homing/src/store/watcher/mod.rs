@@ -1,5 +1,5 @@
-//! Reports which jobs may have changed: the one place that asks the kernel for notifications about job records. Never
-//! looks at a job for its callers: they do that, after [`Watcher::changed`].
+//! Reports which jobs may have changed. Only this module asks the kernel for notifications about job records. Callers
+//! observe the jobs themselves, after [`Watcher::changed`].
 //!
 //! A record is written when its job starts and ends, and closed when its supervisor dies, so one inotify(7) watch reports
 //! all three. What the kernel does not report (a lock that is released after the record was closed, a supervisor that never
@@ -85,10 +85,10 @@ impl Watcher {
         Ok(Watcher { jobs, kernel: Some(Kernel::open()?), watched: Mutex::default() })
     }
 
-    /// Watches a job from now on. Look at it after that: what happened before is not reported.
+    /// Starts to watch a job. Observe the job after this call: earlier changes are not reported.
     ///
     /// # Errors
-    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is no error.
+    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is not an error.
     pub(crate) fn add(&self, id: JobId) -> io::Result<()> {
         // Held meanwhile: an event must find its job.
         let mut watched = self.watched();
@@ -150,8 +150,8 @@ impl Watcher {
         self.watched().jobs.contains_key(&id)
     }
 
-    /// The jobs that have to be looked at since the last call, without duplicates. Does not wait. Call it before looking:
-    /// what happens after the call is reported by the next one.
+    /// The jobs to observe since the last call, without duplicates. Does not wait. Call it before observing: the next call
+    /// reports later changes.
     pub(crate) fn changed(&self) -> Vec<JobId> {
         let mut watched = self.watched();
         let mut changed = watched.safety.take_due();
@@ -176,7 +176,7 @@ impl Watcher {
         self.set_timer(&watched);
     }
 
-    /// Waits until something may have changed, the time is over, or a signal was handled in this thread. Call
+    /// Waits until a job may have changed, the timeout expires, or this thread has handled a signal. Call
     /// [`Watcher::changed`] after it.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         self.wait_beside(None, timeout);

@@ -1,4 +1,4 @@
-//! When a job has to be looked at again although the kernel reports nothing: while its supervisor is not known to be alive,
+//! When a job must be observed again although the kernel reports nothing: while its supervisor is not known to be alive,
 //! and at the moment from which a job without a supervisor counts as never started. Reads records and `/proc`, and changes
 //! nothing.
 
@@ -24,7 +24,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_s
 /// A moment that never comes.
 const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// The jobs that have to be looked at again, and when.
+/// The jobs to observe again, and when.
 #[derive(Debug, Default)]
 pub(super) struct SafetyTimer {
     due: HashMap<JobId, Due>,
@@ -51,7 +51,7 @@ enum Expectation {
 }
 
 impl SafetyTimer {
-    /// Decides when a job is to be looked at again, by what its files say now. Its record is watched already.
+    /// Decides from its files when to observe a job again. Its record is watched already.
     pub(super) fn examine(&mut self, jobs: &Path, id: JobId) {
         let pause = self.due.get(&id).map_or(PAUSES.0, |due| due.pause);
         let now = uptime();
@@ -116,7 +116,7 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
     }
 }
 
-/// Whether somebody looks after the job in this directory. In a copy of a home nobody does, and nothing is reported there.
+/// Whether the job in this directory has a live supervisor. In a copy of a home it has none, and nothing is reported.
 fn is_held(directory: &Directory) -> bool {
     JobLock::is_held(directory).unwrap_or(true)
 }
