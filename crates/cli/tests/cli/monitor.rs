@@ -57,7 +57,7 @@ fn once_tells_what_is_due_through_a_program() {
         lines[..2],
         ["watching", &format!("waking chat-1 through command: 1 job ({wake_id}, attempt 1)")]
     );
-    assert!(lines[2].starts_with(&format!("chat-1 was told ({wake_id}, ")), "{lines:?}");
+    assert!(lines[2].starts_with(&format!("chat-1 was notified ({wake_id}, ")), "{lines:?}");
     assert_eq!(lines.len(), 3);
     let time = answer.stderr.split_once(' ').unwrap().0;
     assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
@@ -157,7 +157,7 @@ fn without_a_sink_it_says_that_nobody_is_woken() {
         config.display()
     );
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
-    assert!(answer.stderr.ends_with(" default is not told yet: no sink is configured\n"), "{answer:?}");
+    assert!(answer.stderr.ends_with(" default: delivery held: no sink is configured\n"), "{answer:?}");
     assert_eq!(setup.follow_up(&id), "pending");
 
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n");

@@ -45,7 +45,7 @@ fn the_limit_of_a_job_whose_supervisor_is_stopped_is_kept_by_the_monitor() {
         setup.home.marked().iter().filter(|process| process.command_line.starts_with("sleep")).count(),
         1
     );
-    let said = "is over its time limit, and its supervisor is stopped or traced: ended from outside";
+    let said = "exceeded its timeout while its supervisor is stopped or traced; the monitor ended it";
     assert_eq!(monitor.log().matches(said).count(), 1, "{}", monitor.log());
     setup.homing.kill(working, homing::KilledBy::Operator).expect("it ends");
     monitor.kill_9();

@@ -211,7 +211,7 @@ fn a_session_without_a_route_stays_due_and_says_why() {
     setup.homing.monitor(options).expect("a monitor").run().expect("the monitor works");
     let job = setup.job(id);
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
-    assert_eq!(job.follow_up.last_error.as_deref(), Some("no route leads from this session to a sink"));
+    assert_eq!(job.follow_up.last_error.as_deref(), Some("no route matches this session"));
     setup.tell_once();
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
     assert_eq!(setup.job(id).follow_up.last_error, None);

@@ -20,12 +20,12 @@ impl HttpUrl {
     /// What is wrong with it, without repeating it.
     pub(crate) fn parse(text: &str) -> Result<HttpUrl, String> {
         if text.contains('#') {
-            return Err("a URL to post to has no #fragment".to_owned());
+            return Err("the URL must not have a #fragment".to_owned());
         }
         let uri: Uri = text.parse().map_err(|error| format!("not a URL: {error}"))?;
-        let scheme = uri.scheme().ok_or("the URL has to begin with http:// or https://")?;
+        let scheme = uri.scheme().ok_or("the URL must begin with http:// or https://")?;
         if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
-            return Err(format!("the URL has to begin with http:// or https://, not {scheme}://"));
+            return Err(format!("the URL must begin with http:// or https://, not {scheme}://"));
         }
         let authority = uri.authority().ok_or("the URL names no host")?;
         if authority.as_str().contains('@') {

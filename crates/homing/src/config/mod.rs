@@ -152,7 +152,7 @@ impl Config {
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
                 return Err(format!(
-                    "a route leads to the sink {:?}, and there is no [sinks.{0}]",
+                    "a route names the sink {:?}, but [sinks.{0}] is not defined",
                     route.sink
                 ));
             }
@@ -249,8 +249,8 @@ mod tests {
             ("agents = [\"claude\"]", "claude-code"),
             ("[sinks.app]\ncommand = []", "program"),
             ("[sinks.app]\ninput = \"text\"", "command, webhook, preset, desktop"),
-            ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "not several"),
-            ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "belongs to a command sink"),
+            ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "all but one"),
+            ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "only valid in a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),
             ("[sinks.app]\ncommand = [\"a\"]\nconcurrency = 0", "concurrency"),
         ] {

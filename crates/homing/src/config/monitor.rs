@@ -50,10 +50,10 @@ impl MonitorConfig {
     /// Whether anybody would be woken at all.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.wakes_per_hour == 0 {
-            return Err("monitor.wakes_per_hour = 0 would hold every wake for ever".to_owned());
+            return Err("monitor.wakes_per_hour must be at least 1".to_owned());
         }
         if self.concurrency == 0 {
-            return Err("monitor.concurrency = 0 would put no sink to work".to_owned());
+            return Err("monitor.concurrency must be at least 1".to_owned());
         }
         Ok(())
     }

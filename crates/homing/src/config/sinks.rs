@@ -178,10 +178,10 @@ impl TryFrom<RawSink> for SinkConfig {
     fn try_from(raw: RawSink) -> Result<SinkConfig, String> {
         raw.refuse_what_does_not_belong()?;
         if raw.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err("a timeout of zero ends every attempt at once".to_owned());
+            return Err("timeout must be greater than zero".to_owned());
         }
         if raw.concurrency == Some(0) {
-            return Err("a concurrency of zero starts no attempt".to_owned());
+            return Err("concurrency must be at least 1".to_owned());
         }
         let mut format = WakeFormat::default();
         let (kind, timeout) = if let Some(argv) = raw.command {
@@ -224,7 +224,7 @@ impl RawSink {
         let kind = match set[..] {
             [kind] => kind,
             [] => return Err("a sink needs one of: command, webhook, preset, desktop = true".to_owned()),
-            _ => return Err(format!("a sink is one of {}, not several", set.join(", "))),
+            _ => return Err(format!("a sink has one kind; remove all but one of {}", set.join(", "))),
         };
         for (key, set, belongs_to) in [
             ("input", self.input.is_some(), "command"),
@@ -236,7 +236,7 @@ impl RawSink {
             ("key_file", self.key_file.is_some(), "preset"),
         ] {
             if set && kind != belongs_to {
-                return Err(format!("{key} belongs to a {belongs_to} sink, and this is a {kind} sink"));
+                return Err(format!("{key} is only valid in a {belongs_to} sink; this is a {kind} sink"));
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
         }
         if let Some(place) = unknown_place(word) {
             return Err(format!(
-                "command: {place} stands for nothing; there are {}",
+                "command: unknown placeholder {place}; known placeholders: {}",
                 PLACEHOLDERS.join(", ")
             ));
         }
@@ -50,7 +50,10 @@ pub(crate) fn fill_template(argv: &[String], wake: &Wake) -> Result<Vec<String>,
         .map(|word| {
             let filled = fill_word(word, wake);
             if filled.starts_with('-') && !word.starts_with('-') {
-                return Err(format!("the session {:?} would be taken for an option", wake.session.as_str()));
+                return Err(format!(
+                    "the session id {:?} would be parsed as an option",
+                    wake.session.as_str()
+                ));
             }
             Ok(filled)
         })

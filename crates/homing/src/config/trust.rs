@@ -107,19 +107,19 @@ impl Found {
         let (reason, hint) = match self {
             Found::Owner(owner) => (
                 format!("it belongs to user {owner}, not to you (user {user}) or root"),
-                format!("look at it, then: chown {user} {shown}"),
+                format!("check its contents, then run: chown {user} {shown}"),
             ),
             Found::Group { gid, mode } => (
                 format!("group {gid} can write to it (mode {mode:04o})"),
-                format!("look at it, then: chmod g-w {shown}"),
+                format!("check its contents, then run: chmod g-w {shown}"),
             ),
             Found::Others { mode } => (
                 format!("others can write to it (mode {mode:04o})"),
-                format!("look at it, then: chmod go-w {shown}"),
+                format!("check its contents, then run: chmod go-w {shown}"),
             ),
             Found::AccessList { mode } => (
                 format!("its access control list may let others write to it (mode {mode:04o})"),
-                format!("look at it, then: setfacl -b {shown}"),
+                format!("check its contents, then run: setfacl -b {shown}"),
             ),
         };
         (what + &reason, hint)

@@ -54,7 +54,7 @@ impl Homing {
             Err(reason) => {
                 checks.push(
                     Check::new("route", Verdict::Problem, format!("{session}: {reason}"))
-                        .hint("a route is a table [[routes]] with session and sink in config.toml"),
+                        .hint("add a [[routes]] table with session and sink to config.toml"),
                 );
                 return Ok(checks);
             }
@@ -65,7 +65,7 @@ impl Homing {
                 Verdict::Note,
                 format!("{session} is woken through the preset {preset}, for jobs launched over MCP only"),
             )
-            .hint(format!("agents = [\"{preset}\"] in config.toml wakes it for all of its jobs")),
+            .hint(format!("set agents = [\"{preset}\"] in config.toml to wake it for all of its jobs")),
             None => Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")),
         });
         let id = self.new_wake_id()?;
@@ -79,7 +79,7 @@ impl Homing {
         checks.push(Check::new(
             "wake",
             Verdict::Ok,
-            format!("{id} is sent, at most {}", format_duration(sink.timeout())),
+            format!("sent {id} with timeout {}", format_duration(sink.timeout())),
         ));
         let started = Instant::now();
         let delivery = sink.deliver(&wake);
@@ -106,11 +106,11 @@ fn check_delivery(delivery: &Delivery, took: &str) -> Check {
         Delivery::HandedOff => Check::new(
             "delivery",
             Verdict::Ok,
-            format!("handed off in {took}: jobs stay due until they are acknowledged"),
+            format!("handed off in {took}; jobs stay pending until they are acknowledged"),
         ),
         Delivery::Busy { .. } => {
             Check::new("delivery", Verdict::Note, format!("busy after {took}: {reason}"))
-                .hint("a real wake would be put off, and tried again")
+                .hint("a real wake would be retried later")
         }
         Delivery::Gone { .. } => {
             Check::new("delivery", Verdict::Problem, format!("gone after {took}: {reason}"))

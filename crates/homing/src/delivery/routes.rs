@@ -131,11 +131,7 @@ impl Router {
     }
 
     fn no_route(&self) -> String {
-        if self.sinks.is_empty() {
-            "no sink is configured"
-        } else {
-            "no route leads from this session to a sink"
-        }
-        .to_owned()
+        if self.sinks.is_empty() { "no sink is configured" } else { "no route matches this session" }
+            .to_owned()
     }
 }

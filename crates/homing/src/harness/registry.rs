@@ -51,7 +51,7 @@ pub(crate) fn preset_format(name: &str) -> Option<WakeFormat> {
 
 /// What to say of a preset that there is not.
 pub(crate) fn unknown_preset(name: &str) -> String {
-    format!("there is no preset {name:?}; there are {}", preset_names().collect::<Vec<_>>().join(", "))
+    format!("unknown preset {name:?}; known presets: {}", preset_names().collect::<Vec<_>>().join(", "))
 }
 
 /// The process of a harness that has a session open. `None` where there is none, or the harness does not say.
@@ -67,6 +67,6 @@ pub(crate) fn harness_settings() -> impl Iterator<Item = &'static str> {
 
 /// The answer for a session that cannot be one of this harness: no attempt will ever succeed.
 pub(crate) fn not_its_session(name: &str, preset: &Preset, session: &str) -> Option<Delivery> {
-    let reason = format!("{session:?} is no id of a session of {name}");
+    let reason = format!("{session:?} is not a session id of {name}");
     (!preset.knows_id(session)).then_some(Delivery::Gone { reason })
 }

@@ -29,7 +29,7 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// What is said where the kernel has no more watches to give.
 pub(super) const NO_WATCHES: &str =
-    "the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second";
+    "no inotify watches left (fs.inotify.max_user_watches); polling twice a second";
 
 /// How often the home is looked at where the kernel has no more watches to give.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);

@@ -93,7 +93,7 @@ impl Active<'_> {
             self.queue_all_sessions()
         }) {
             Ok(()) => self.report(&MonitorEvent::Configured),
-            Err(error) => self.warn(&format!("the configuration was changed, and is not used: {error}")),
+            Err(error) => self.warn(&format!("changed configuration ignored: {error}")),
         }
     }
 

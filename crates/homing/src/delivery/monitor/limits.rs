@@ -40,7 +40,7 @@ impl Active<'_> {
                 Ok(LimitKept::SupervisorKilled) => {
                     if !self.overdue.contains_key(&job) {
                         self.warn(&format!(
-                            "job {job} is over its time limit, and its supervisor is stopped or traced: ended from outside"
+                            "job {job} exceeded its timeout while its supervisor is stopped or traced; the monitor ended it"
                         ));
                         self.overdue.insert(job, PAUSES.0);
                     }
@@ -48,7 +48,7 @@ impl Active<'_> {
                     PAUSES.0
                 }
                 Err(error) => {
-                    self.warn(&format!("the time limit of job {job} cannot be kept: {error}"));
+                    self.warn(&format!("cannot enforce the timeout of job {job}: {error}"));
                     PAUSES.1
                 }
             };

@@ -11,7 +11,7 @@ impl Active<'_> {
             Ok(moved) => {
                 for (thing, place) in moved {
                     let (path, place) = (thing.path.display(), place.display());
-                    self.warn(&format!("{path} is none of ours, and is in {place} now"));
+                    self.warn(&format!("{path} does not belong to homing; moved to {place}"));
                 }
             }
             // It is in nobody's way where it is: readers pass it over.
@@ -31,11 +31,11 @@ impl Active<'_> {
             self.pruning = Some(pass);
         }
         for (job, reason) in report.failed {
-            self.warn(&format!("job {job} is to be removed, and stays: {reason}"));
+            self.warn(&format!("cannot remove job {job}: {reason}"));
         }
         if report.expired > 0 {
             self.warn(&format!(
-                "{} follow-ups were undelivered for too long (retention.undelivered), and are dead now",
+                "{} follow-ups expired: undelivered for longer than retention.undelivered",
                 report.expired
             ));
         }

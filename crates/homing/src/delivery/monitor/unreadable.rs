@@ -40,7 +40,7 @@ impl Active<'_> {
             let pause = FIRST_PAUSE * 2u32.saturating_pow(looks.min(16));
             let next = is_tried.then(|| pending.unwrap_or(now + pause.min(LONGEST_PAUSE)));
             if known.is_none_or(|known| known.reason != reason) {
-                let then = if is_tried { "it is tried again" } else { "it is left alone" };
+                let then = if is_tried { "retrying" } else { "not retrying" };
                 self.warn(&format!("job {id} cannot be read: {reason}; {then}"));
             }
             self.jobs.set(&id, next);

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// Reads a file that holds a secret. Links are followed: the operator named it.
 ///
 /// # Errors
-/// [`Error::SecretRefused`] where it cannot be read, is no regular file, could be used by others, or is no short text.
+/// [`Error::SecretRefused`] where it cannot be read, is not a regular file, could be used by others, or is not short UTF-8 text.
 pub fn read_secret_file(path: &Path) -> Result<String> {
     let refused = |reason: String| refuse_secret(path, reason);
     // A pipe must not hold us up before it is seen to be one.
@@ -22,7 +22,7 @@ pub fn read_secret_file(path: &Path) -> Result<String> {
     let file = open(path, flags, Mode::empty()).map_err(|error| refused(error.to_string()))?;
     let status = fstat(&file).map_err(|error| refused(error.to_string()))?;
     if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Err(refused("it is no regular file".to_owned()));
+        return Err(refused("it is not a regular file".to_owned()));
     }
     if status.st_mode & 0o077 != 0 {
         return Err(Error::SecretRefused {
@@ -38,7 +38,7 @@ pub fn read_secret_file(path: &Path) -> Result<String> {
         return Err(refused(format!("it is longer than {MAX_BYTES} bytes")));
     }
     // The error of the conversion would show the bytes.
-    String::from_utf8(bytes).map_err(|_| refused("it is no text".to_owned()))
+    String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))
 }
 
 /// What is wrong with a file that holds a secret.
@@ -86,10 +86,10 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         for (path, reason) in [
             (folder.path().join("missing"), "No such file"),
-            (folder.path().to_owned(), "no regular file"),
-            (pipe, "no regular file"),
+            (folder.path().to_owned(), "not a regular file"),
+            (pipe, "not a regular file"),
             (write("long", &[b'a'; 16 * 1024 + 1]), "longer than 16384 bytes"),
-            (write("bytes", b"hunter2\xff"), "no text"),
+            (write("bytes", b"hunter2\xff"), "not UTF-8 text"),
         ] {
             let refusal = refusal(&path);
             assert!(refusal.contains(reason) && !refusal.contains("hunter2"), "{refusal}");

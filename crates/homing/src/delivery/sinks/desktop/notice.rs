@@ -43,10 +43,10 @@ impl Notice {
         let failed = jobs.iter().filter(|job| !job.outcome.as_ref().is_some_and(Outcome::succeeded)).count();
         let title = match (wake.content.job_ids.len(), failed) {
             (0, _) => "homing: a test notice".to_owned(),
-            (1, 0) => "homing: 1 job over".to_owned(),
+            (1, 0) => "homing: 1 job finished".to_owned(),
             (1, _) => "homing: 1 job failed".to_owned(),
-            (all, 0) => format!("homing: {all} jobs over"),
-            (all, failed) => format!("homing: {all} jobs over, {failed} failed"),
+            (all, 0) => format!("homing: {all} jobs finished"),
+            (all, failed) => format!("homing: {all} jobs finished, {failed} failed"),
         };
         let mut lines: Vec<String> = jobs.iter().take(MAX_LINES).map(NoticedJob::in_words).collect();
         if jobs.len() > MAX_LINES {
@@ -61,7 +61,7 @@ impl NoticedJob {
     fn in_words(&self) -> String {
         let what = shorten(self.name.as_deref().unwrap_or(&self.command));
         match &self.outcome {
-            None => format!("{what}: not over"),
+            None => format!("{what}: running"),
             Some(outcome) => format!("{what}: {}", shorten(&outcome.to_string())),
         }
     }
@@ -101,7 +101,7 @@ impl Notifier {
         // A service that hangs costs one thread, however often it is tried.
         if hanging.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Err(
-                "the desktop's notification service has still not answered an earlier notice".to_owned()
+                "the desktop's notification service has not answered an earlier notice yet".to_owned()
             );
         }
         let mut notification = Notification::new();
@@ -130,12 +130,12 @@ impl Notifier {
                     format_duration(self.timeout)
                 ))
             }
-            Err(RecvTimeoutError::Disconnected) => Err("the notice failed".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => Err("the notification thread failed".to_owned()),
         }
     }
 }
 
 /// Why nothing was shown.
 fn in_words(error: &notify_rust::error::Error) -> String {
-    format!("no desktop notice could be shown: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
+    format!("cannot show a desktop notice: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
 }

@@ -47,7 +47,7 @@ fn a_notice_counts_the_jobs_and_names_the_first() {
     assert_eq!(
         Notice::of(&two_jobs()),
         Notice {
-            title: "homing: 2 jobs over, 1 failed".to_owned(),
+            title: "homing: 2 jobs finished, 1 failed".to_owned(),
             body: "grep -c '&lt;b&gt;' a &amp;&amp; b: exit code 1\ndocs: exit code 0\nSession chat-1"
                 .to_owned(),
         }
@@ -64,7 +64,7 @@ fn a_notice_is_short_whatever_the_jobs_are_called() {
         "command": "x", "outcome": {"kind": "failed_to_start", "error": "y".repeat(5_000), "errno": 2},
     });
     let notice = Notice::of(&wake(&vec![job; 50]));
-    assert_eq!(notice.title, "homing: 50 jobs over, 50 failed");
+    assert_eq!(notice.title, "homing: 50 jobs finished, 50 failed");
     assert_eq!(notice.body.lines().count(), 7);
     assert!(
         notice.body.contains("… and 45 more\n") && notice.body.chars().count() < 1_000,
@@ -94,7 +94,7 @@ fn the_service_gets_the_notice() {
 fn without_a_service_the_attempt_fails() {
     let Some(bus) = PrivateBus::start() else { return };
     for delivery in deliveries_on(&bus.address, WAIT_TIMEOUT) {
-        assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
+        assert!(delivery.starts_with("Failed { error: \"cannot show a desktop notice: "), "{delivery}");
         assert!(delivery.contains(SERVICE), "{delivery}");
     }
 }
@@ -104,7 +104,7 @@ fn without_a_bus_the_attempt_fails() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix:path={}", folder.path().join("bus").display());
     for delivery in deliveries_on(&address, WAIT_TIMEOUT) {
-        assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
+        assert!(delivery.starts_with("Failed { error: \"cannot show a desktop notice: "), "{delivery}");
         assert!(delivery.contains("No such file"), "{delivery}");
     }
 }
@@ -120,7 +120,7 @@ fn a_service_that_never_answers_costs_one_time_limit_and_one_thread() {
         deliveries[0].contains("no answer from the desktop's notification service within "),
         "{deliveries:?}"
     );
-    assert!(deliveries[1].contains("has still not answered an earlier notice"), "{deliveries:?}");
+    assert!(deliveries[1].contains("has not answered an earlier notice yet"), "{deliveries:?}");
 }
 
 /// Delivers twice in a process of its own: the bus is named by the environment.

@@ -113,16 +113,16 @@ impl HttpClient {
                     format!("{host} closed the connection without an answer")
                 }
                 // So does rustls name what it found wrong.
-                io::ErrorKind::InvalidData => format!("no encrypted connection to {host}: {error}"),
+                io::ErrorKind::InvalidData => format!("TLS connection to {host} failed: {error}"),
                 _ => format!("cannot reach {host}: {error}"),
             },
             ureq::Error::HostNotFound => format!("cannot reach {host}: no such host"),
-            ureq::Error::Rustls(error) => format!("no encrypted connection to {host}: {error}"),
-            ureq::Error::Tls(error) => format!("no encrypted connection to {host}: {error}"),
+            ureq::Error::Rustls(error) => format!("TLS connection to {host} failed: {error}"),
+            ureq::Error::Tls(error) => format!("TLS connection to {host} failed: {error}"),
             ureq::Error::ConnectProxyFailed(error) => {
                 format!("the proxy did not connect to {host}: {error}")
             }
-            ureq::Error::Protocol(error) => format!("what {host} answered is not HTTP: {error}"),
+            ureq::Error::Protocol(error) => format!("{host} did not answer with HTTP: {error}"),
             // Their list is open.
             error => format!("no answer from {host}: {error}"),
         }

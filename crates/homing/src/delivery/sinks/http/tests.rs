@@ -35,7 +35,7 @@ fn a_certificate_is_checked_against_what_the_system_trusts() {
     let said = post_in(&server.url, &[("SSL_CERT_FILE", certificate.to_str().unwrap())]);
     assert!(said.starts_with("Ok(HttpAnswer { status: 204, "), "{said}");
     let said = post_in(&server.url, &[]);
-    assert!(said.starts_with("Err(\"no encrypted connection to 127.0.0.1:"), "{said}");
+    assert!(said.starts_with("Err(\"TLS connection to 127.0.0.1:"), "{said}");
     assert!(said.contains("certificate"), "{said}");
 }
 

@@ -77,7 +77,7 @@ impl RunSink {
         if let Some(reason) = output.line_with(&self.transport.gone) {
             return match found {
                 false => Delivery::Gone { reason },
-                true => Delivery::Failed { error: format!("{reason}; but there is a session of that id") },
+                true => Delivery::Failed { error: format!("{reason}; but a session with that id exists") },
             };
         }
         let description = match (output.reason(&self.transport.reason), ended.exit) {
@@ -85,7 +85,7 @@ impl RunSink {
             (None, _) => ended.description(),
         };
         let error = match succeeded {
-            true => format!("{name} said nothing that proves that the turn ran: {description}"),
+            true => format!("{name} printed no proof that the turn ran: {description}"),
             false => format!("{name}: {description}"),
         };
         Delivery::Failed { error }
@@ -108,7 +108,7 @@ impl Sink for RunSink {
             Some(SessionDir::Somewhere | SessionDir::Unknown)
                 if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
             {
-                let error = format!("it is not known in which directory this session of {name} is");
+                let error = format!("cannot find the directory of this session of {name}");
                 return Delivery::Failed { error };
             }
             Some(SessionDir::Somewhere) => (launched_in(wake), true),

@@ -138,7 +138,7 @@ fn a_turn_counts_only_with_proof() {
     );
     let cut_short = result(true, "").replace("\"success\"", "\"error_max_turns\"");
     assert_eq!(answer(&cut_short, 1), Delivery::Delivered);
-    let unproven = "claude-code said nothing that proves that the turn ran: exit status 0";
+    let unproven = "claude-code printed no proof that the turn ran: exit status 0";
     assert_eq!(answer(&result(true, "no"), 0), failed(&format!("{unproven}: no")));
     assert_eq!(answer("fine", 0), failed(&format!("{unproven}: fine")));
     assert_eq!(
@@ -256,7 +256,7 @@ fn a_session_is_gone_only_if_there_is_no_trace_of_it() {
     let harness = Harness::new("claude-code", &format!("echo '{text}' >&2; exit 1"));
     assert_eq!(harness.answer(), Delivery::Gone { reason: text.clone() });
     harness.write(&format!(".claude/projects/p/{SESSION}.jsonl"), "{}\n");
-    assert_eq!(harness.answer(), failed(&format!("{text}; but there is a session of that id")));
+    assert_eq!(harness.answer(), failed(&format!("{text}; but a session with that id exists")));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn what_is_no_id_of_the_harness_is_never_tried() {
     for name in ["claude-code", "codex", "gemini", "goose", "opencode"] {
         let harness = Harness::new(name, "touch \"$(dirname \"$0\")/ran\"");
         for session in ["default", "chat-1", "--help"] {
-            let reason = format!("{session:?} is no id of a session of {name}");
+            let reason = format!("{session:?} is not a session id of {name}");
             assert_eq!(harness.deliver(&wake(session, "")), Delivery::Gone { reason });
         }
         assert!(!harness.path("ran").exists());
@@ -296,7 +296,7 @@ fn gemini_is_not_started_where_it_would_begin_another_session() {
             "pwd > \"$(dirname \"$0\")/pwd\"; echo '{{\"session_id\":\"{SESSION}\",\"response\":\"ok\"}}'"
         ),
     );
-    assert_eq!(harness.answer(), failed("it is not known in which directory this session of gemini is"));
+    assert_eq!(harness.answer(), failed("cannot find the directory of this session of gemini"));
     let project = harness.path("project/x").parent().unwrap().canonicalize().unwrap();
     harness.write(".gemini/tmp/p/chats/session-2026-11-22T10-00-8ea33794.json", "{}");
     harness.write(".gemini/tmp/p/.project_root", project.to_str().unwrap());

@@ -31,9 +31,9 @@ impl Signer {
             keys.push(hmac::Key::new(hmac::HMAC_SHA256, &key));
         }
         match keys.len() {
-            0 => Err(format!("it holds no secret: one is {PREFIX} and the base64 of 24 to 64 bytes")),
+            0 => Err(format!("it holds no secret; a secret is {PREFIX} and the base64 of 24 to 64 bytes")),
             1..=MAX_SECRETS => Ok(Signer { keys }),
-            many => Err(format!("it holds {many} secrets, and at most {MAX_SECRETS} are used at once")),
+            many => Err(format!("it holds {many} secrets; the maximum is {MAX_SECRETS}")),
         }
     }
 
@@ -59,7 +59,7 @@ fn decode_secret(line: &str) -> Result<Vec<u8>, String> {
     let key = STANDARD.decode(encoded).map_err(|_| format!("what follows {PREFIX} is not base64"))?;
     match key.len() {
         24..=64 => Ok(key),
-        length => Err(format!("a secret has 24 to 64 bytes, and this one has {length}")),
+        length => Err(format!("a secret must have 24 to 64 bytes; this one has {length}")),
     }
 }
 
@@ -96,8 +96,8 @@ mod tests {
             ("# whsec_\n\n".to_owned(), "no secret"),
             ("hunter2".to_owned(), "line 1: a secret begins with whsec_"),
             (format!("{good}\nwhsec_hunter2!"), "line 2: what follows whsec_ is not base64"),
-            (secret(&[3; 23]), "24 to 64 bytes, and this one has 23"),
-            (secret(&[3; 65]), "24 to 64 bytes, and this one has 65"),
+            (secret(&[3; 23]), "24 to 64 bytes; this one has 23"),
+            (secret(&[3; 65]), "24 to 64 bytes; this one has 65"),
             (format!("{good}\n").repeat(9), "9 secrets"),
         ] {
             let error = Signer::from_secrets(&text).err().unwrap_or_default();
