@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
-/// An `http` or `https` URL with a host and without credentials. Displays only host and port: the rest may be a secret.
+/// An `http` or `https` URL with a host and without credentials. Displays only host and port: the rest may be a
+/// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl {
     uri: Uri,

@@ -40,8 +40,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// How long jobs and follow-ups are kept.
     pub retention: Retention,
-    /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. Short for a sink and a route
-    /// for each.
+    /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. Short for a sink and a
+    /// route for each.
     pub agents: Vec<String>,
     /// `[sinks.NAME]`: the ways to wake a session.
     pub sinks: BTreeMap<String, SinkConfig>,
@@ -97,8 +97,8 @@ pub struct Retention {
     /// `finished = "7d"`: finished and acknowledged jobs are deleted after this time.
     #[serde(deserialize_with = "duration")]
     pub finished: Duration,
-    /// `undelivered = "30d"`: undelivered follow-ups expire after this time: they become dead, and their jobs are kept for
-    /// `finished` from then on.
+    /// `undelivered = "30d"`: undelivered follow-ups expire after this time: they become dead, and their jobs are
+    /// kept for `finished` from then on.
     #[serde(deserialize_with = "duration")]
     pub undelivered: Duration,
 }
@@ -114,8 +114,8 @@ impl Config {
     /// `~/.config/homing/config.toml`. A missing file counts as empty, unless `HOMING_CONFIG` names it.
     ///
     /// # Errors
-    /// If the file cannot be read or is invalid. [`Error::ConfigRefused`] if users other than the owner and root can write
-    /// it, because homing runs the programs that it names.
+    /// If the file cannot be read or is invalid. [`Error::ConfigRefused`] if users other than the owner and root can
+    /// write it, because homing runs the programs that it names.
     pub fn load() -> Result<Config> {
         if let Some(path) = named_config_path() {
             return Config::load_from(&path);
@@ -160,8 +160,8 @@ impl Config {
         Ok(())
     }
 
-    /// The sink of that name: a configured sink or a preset. A preset that `agents` does not list has no route, but jobs
-    /// may name it.
+    /// The sink of that name: a configured sink or a preset. A preset that `agents` does not list has no route, but
+    /// jobs may name it.
     pub fn sink(&self, name: &str) -> Option<SinkConfig> {
         let is_preset = || preset_names().any(|preset| preset == name);
         let configured = self.sinks.get(name).cloned();

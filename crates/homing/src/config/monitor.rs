@@ -11,15 +11,16 @@ use super::duration;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MonitorConfig {
-    /// `autostart = true`: whether launching a job starts a monitor if a sink is configured and no monitor is running. This
-    /// monitor exits when no job runs and nothing is due.
+    /// `autostart = true`: whether launching a job starts a monitor if a sink is configured and no monitor is
+    /// running. This monitor exits when no job runs and nothing is due.
     pub autostart: bool,
-    /// `concurrency = 8`: how many attempts of all sinks may run at once. The last slot is reserved for a sink without
-    /// attempts in flight. Each sink also has its own `concurrency`.
+    /// `concurrency = 8`: how many attempts of all sinks may run at once. The last slot is reserved for a sink
+    /// without attempts in flight. Each sink also has its own `concurrency`.
     pub concurrency: usize,
     /// `wakes_per_hour = 30`: how many wakes one session may get in an hour. Further results wait.
     pub wakes_per_hour: u32,
-    /// `batch_window = "1s"`: minimum time between two wakes of a session. Jobs that finish meanwhile share the second.
+    /// `batch_window = "1s"`: minimum time between two wakes of a session. Jobs that finish meanwhile share the
+    /// second.
     #[serde(alias = "gather", deserialize_with = "duration")]
     pub batch_window: Duration,
     /// `retries = ["5s", "15s", …]`: the delay after the first failed attempt, after the second, and so on. After the

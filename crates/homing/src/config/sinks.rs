@@ -70,8 +70,8 @@ pub enum SinkInput {
 pub struct WebhookConfig {
     /// The URL.
     pub url: String,
-    /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for several
-    /// secrets while keys rotate. Relative to the configuration file.
+    /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for
+    /// several secrets while keys rotate. Relative to the configuration file.
     pub secret_file: Option<PathBuf>,
 }
 

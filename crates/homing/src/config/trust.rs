@@ -1,5 +1,5 @@
-//! Checks that the configuration file can be trusted, because homing runs the programs that it names. The user or root
-//! must own it, and no other user may be able to write to the file or its folder.
+//! Checks that the configuration file can be trusted, because homing runs the programs that it names. The user or
+//! root must own it, and no other user may be able to write to the file or its folder.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,8 +31,8 @@ pub struct ConfigRefusal {
 /// Reads a trusted configuration. Never blocks, whatever the type of the file.
 ///
 /// # Errors
-/// [`Error::ConfigRefused`] if other users can write it. [`Error::InvalidConfig`] if it cannot be read, is not a regular
-/// file, is longer than 1 MiB, or is not text.
+/// [`Error::ConfigRefused`] if other users can write it. [`Error::InvalidConfig`] if it cannot be read, is not a
+/// regular file, is longer than 1 MiB, or is not text.
 pub(super) fn read_trusted(path: &Path) -> Result<String> {
     let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
     let unreadable = |error: io::Error| invalid(error.to_string());

@@ -40,13 +40,13 @@ pub struct Claimant {
 }
 
 impl Homing {
-    /// Claims the next wake of a session for a caller that shows it to the agent. No sink or other hook can deliver it
-    /// meanwhile. Returns `None` if nothing is undelivered, if a sink delivers it, or if the session has used up its
-    /// wakes of this hour. Waits up to 2 seconds for a delivery in flight: most sinks find out by then that the session
-    /// is open here.
+    /// Claims the next wake of a session for a caller that shows it to the agent. No sink or other hook can deliver
+    /// it meanwhile. Returns `None` if nothing is undelivered, if a sink delivers it, or if the session has used up
+    /// its wakes of this hour. Waits up to 2 seconds for a delivery in flight: most sinks find out by then that the
+    /// session is open here.
     ///
-    /// The claimed wake is handed off. [Confirm](Homing::confirm_wake) it once the agent has it. Otherwise a hook or the
-    /// monitor delivers it again after 15 minutes. Costs one query of the ledger if nothing is undelivered.
+    /// The claimed wake is handed off. [Confirm](Homing::confirm_wake) it once the agent has it. Otherwise a hook or
+    /// the monitor delivers it again after 15 minutes. Costs one query of the ledger if nothing is undelivered.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -112,9 +112,9 @@ impl Homing {
         Ok(())
     }
 
-    /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if no
-    /// job runs and nothing is undelivered, if `may_claim` returns false, or if another process already waits for the
-    /// same session. Sleeps while nothing happens.
+    /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
+    /// no job runs and nothing is undelivered, if `may_claim` returns false, or if another process already waits for
+    /// the same session. Sleeps while nothing happens.
     ///
     /// # Errors
     /// As [`Homing::claim_wake`].
@@ -165,8 +165,8 @@ impl Homing {
         }
     }
 
-    /// Whether an ancestor of this process has the session open, according to its harness. The harness may have switched
-    /// to another session since it started this process.
+    /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
+    /// switched to another session since it started this process.
     pub fn is_open_here(&self, claimant: &Claimant) -> bool {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(procfs::descends_from)
     }
@@ -209,7 +209,8 @@ impl Homing {
                 (wake, vec![WakeChange::Queued(Box::new(new)), claimed(id)])
             }
         };
-        // In one transaction. If another process was faster, nothing changes: a wake that was not created is not found.
+        // In one transaction. If another process was faster, nothing changes: a wake that was not created is not
+        // found.
         let is_claimed = self.change_wakes(&changes)?.into_iter().all(|made| made);
         if !is_claimed {
             return Ok(Try::Elsewhere);
@@ -307,7 +308,8 @@ impl<'a> OnlyWaiter<'a> {
 
 impl Drop for OnlyWaiter<'_> {
     fn drop(&mut self) {
-        // Remove the file while the lock is held. A process that opened it earlier waits beside the next waiter: harmless.
+        // Remove the file while the lock is held. A process that opened it earlier waits beside the next waiter:
+        // harmless.
         let _ = self.home.remove_file(&self.name);
         let _ = flock(&self.lock, FlockOperation::Unlock);
     }

@@ -22,8 +22,8 @@ impl Homing {
         self.with_ledger(|ledger| ledger.wakes_of(job))
     }
 
-    /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not write
-    /// the ledger, and does not acknowledge anything.
+    /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not
+    /// write the ledger, and does not acknowledge anything.
     ///
     /// # Errors
     /// If the home or the ledger cannot be read. The checks contain errors of the route.

@@ -15,8 +15,8 @@ use crate::homing::Homing;
 /// How long after the end of a job its delivery can be held. After that the session is woken.
 const READING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Holds the delivery of jobs whose results a session reads itself. The kernel releases it when the process dies, and the
-/// session is woken.
+/// Holds the delivery of jobs whose results a session reads itself. The kernel releases it when the process dies, and
+/// the session is woken.
 #[derive(Debug)]
 #[must_use = "the session is woken as soon as this is dropped"]
 pub struct DeliveryHold {

@@ -58,7 +58,8 @@ pub(super) fn decide(
     Decision { step, undelivered, holds }
 }
 
-/// The jobs that go through the same sink as the oldest routed job. Adds the reasons of jobs without a sink to `holds`.
+/// The jobs that go through the same sink as the oldest routed job. Adds the reasons of jobs without a sink to
+/// `holds`.
 fn through_one_sink(
     session: &SessionId,
     undelivered: &[Undelivered],

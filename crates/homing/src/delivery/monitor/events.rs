@@ -1,4 +1,5 @@
-//! Events that a monitor reports to its observer, for logs and service managers. The monitor works without an observer.
+//! Events that a monitor reports to its observer, for logs and service managers. The monitor works without an
+//! observer.
 
 use std::fmt;
 use std::time::Duration;

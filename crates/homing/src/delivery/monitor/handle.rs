@@ -64,7 +64,8 @@ pub struct MonitorHandle {
 }
 
 impl MonitorHandle {
-    /// Requests a stop: the monitor starts no more attempts and waits for those in flight. A second call ends the wait.
+    /// Requests a stop: the monitor starts no more attempts and waits for those in flight. A second call ends the
+    /// wait.
     pub fn stop(&self) {
         self.sender.send(Message::Stop);
     }

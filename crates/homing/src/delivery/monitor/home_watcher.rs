@@ -1,5 +1,5 @@
-//! Watches a home through inotify: an inbox entry appears, or a supervisor closes its record because its job finished or
-//! because it was killed. Does not poll, and does not use process ids.
+//! Watches a home through inotify: an inbox entry appears, or a supervisor closes its record because its job finished
+//! or because it was killed. Does not poll, and does not use process ids.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,8 +34,8 @@ pub(super) struct Changes {
     pub(super) jobs: Vec<JobId>,
     /// The configuration was written.
     pub(super) configured: bool,
-    /// Everything must be scanned: the kernel's event queue overflowed, the ledger was replaced, or the home itself was
-    /// moved.
+    /// Everything must be scanned: the kernel's event queue overflowed, the ledger was replaced, or the home itself
+    /// was moved.
     pub(super) everything: bool,
 }
 

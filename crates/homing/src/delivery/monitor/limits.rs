@@ -1,5 +1,5 @@
-//! Enforces the timeouts of jobs whose supervisors are stopped or traced, with one timer for each running job that has a
-//! timeout.
+//! Enforces the timeouts of jobs whose supervisors are stopped or traced, with one timer for each running job that
+//! has a timeout.
 
 use std::time::{Duration, Instant};
 

@@ -31,8 +31,8 @@ impl MonitorLock {
         }
     }
 
-    /// Waits for the lock in a separate thread, and passes the lock or the error to `then`, unless `cancelled` is set by
-    /// then.
+    /// Waits for the lock in a separate thread, and passes the lock or the error to `then`, unless `cancelled` is set
+    /// by then.
     ///
     /// # Errors
     /// When the file cannot be opened, or no thread can be started.

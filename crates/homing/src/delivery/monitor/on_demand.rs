@@ -28,9 +28,9 @@ const MONITOR_LOG: &str = "monitor.log";
 const MAX_LOG_BYTES: i64 = 1 << 20;
 
 impl Homing {
-    /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session has a
-    /// route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one. A home that
-    /// was opened with a configuration of the host's own starts none: the host runs its own monitor.
+    /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session
+    /// has a route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one.
+    /// A home that was opened with a configuration of the host's own starts none: the host runs its own monitor.
     ///
     /// # Errors
     /// If the home cannot be read, or the program cannot be started.
@@ -70,8 +70,8 @@ impl Homing {
         Ok(true)
     }
 
-    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the agent,
-    /// and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
+    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
+    /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
     /// `homing monitor --command`.
     ///
     /// # Errors
@@ -84,9 +84,9 @@ impl Homing {
         Ok(self.starts_monitors() || self.active_monitor()?.is_some())
     }
 
-    /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends that
-    /// the user set up in a harness use it to get results delivered. `None` if the configuration has any such setting,
-    /// including `monitor.autostart = false`.
+    /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends
+    /// that the user set up in a harness use it to get results delivered. `None` if the configuration has any such
+    /// setting, including `monitor.autostart = false`.
     pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
         let is_open = self.starts_monitors() && self.config.leaves_waking_open();
         preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())

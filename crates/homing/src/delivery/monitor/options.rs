@@ -59,16 +59,17 @@ impl MonitorOptions {
         self
     }
 
-    /// Adds a route: this sink wakes sessions that match `pattern` (`*` is any text, `?` any character). Added routes are
-    /// tried in their order, before those of the configuration.
+    /// Adds a route: this sink wakes sessions that match `pattern` (`*` is any text, `?` any character). Added routes
+    /// are tried in their order, before those of the configuration.
     #[must_use]
     pub fn route(mut self, pattern: impl Into<String>, sink: impl Into<String>) -> MonitorOptions {
         self.routes.push(RouteConfig { session: Some(pattern.into()), harness: None, sink: sink.into() });
         self
     }
 
-    /// Adds a command sink for all sessions: it starts this program for every wake, with the document `homing.wake/1` on
-    /// its standard input, in the current directory. The sink is named `command`, and its route comes before all others.
+    /// Adds a command sink for all sessions: it starts this program for every wake, with the document `homing.wake/1`
+    /// on its standard input, in the current directory. The sink is named `command`, and its route comes before all
+    /// others.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] if the command is invalid.

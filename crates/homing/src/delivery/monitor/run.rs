@@ -25,8 +25,8 @@ impl Homing {
     /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
     ///
     /// # Errors
-    /// If a sink cannot be created: a file it names cannot be read or is not safe. [`Error::ConfigRefused`](crate::Error::ConfigRefused) where somebody
-    /// else could have written the configuration.
+    /// If a sink cannot be created: a file it names cannot be read or is not safe.
+    /// [`Error::ConfigRefused`](crate::Error::ConfigRefused) if other users can write the configuration.
     pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
         self.check_config_is_trusted()?;
         let settings = Settings::new(&self.config, self.home_path(), &options)?;
@@ -57,8 +57,8 @@ impl Monitor {
         Active::new(&self, lock, freed).run()
     }
 
-    /// Takes the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds sessions
-    /// that were reported free meanwhile to `freed`: the previous monitor may have found them busy.
+    /// Takes the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds
+    /// sessions that were reported free meanwhile to `freed`: the previous monitor may have found them busy.
     fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
         let home = &self.homing.home.root;
         if let Some(lock) = MonitorLock::try_take(home)? {

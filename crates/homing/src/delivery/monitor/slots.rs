@@ -80,9 +80,9 @@ impl Slots {
         self.in_flight.values().map(|delivering| &delivering.session).collect()
     }
 
-    /// Claims a slot for `sink`, which may use at most `limit` slots; all sinks together may use `total`. The last slot goes
-    /// only to a sink that uses none, so that long deliveries of one sink do not block another. Returns whether a slot was
-    /// free. [`Slots::release_claims`] releases unused claims.
+    /// Claims a slot for `sink`, which may use at most `limit` slots; all sinks together may use `total`. The last
+    /// slot goes only to a sink that uses none, so that long deliveries of one sink do not block another. Returns
+    /// whether a slot was free. [`Slots::release_claims`] releases unused claims.
     pub(super) fn claim(&mut self, sink: &str, limit: usize, total: usize) -> bool {
         let of_sink = self.in_flight.values().filter(|delivering| delivering.sink == sink).count()
             + self.claimed.iter().filter(|claimed| *claimed == sink).count();
@@ -105,8 +105,8 @@ impl Slots {
         self.waiting.entry(sink).or_default().push(session);
     }
 
-    /// Removes and returns waiting sessions whose sinks have free slots, one for each slot. `limit_of` returns the limit of
-    /// a sink.
+    /// Removes and returns waiting sessions whose sinks have free slots, one for each slot. `limit_of` returns the
+    /// limit of a sink.
     pub(super) fn take_startable(
         &mut self,
         limit_of: impl Fn(&str) -> usize,

@@ -1,5 +1,5 @@
-//! Retries jobs that the monitor could not read, with growing pauses, and warns once. Does not retry a job that a newer
-//! version of this program wrote, or whose files are damaged: waiting does not help.
+//! Retries jobs that the monitor could not read, with growing pauses, and warns once. Does not retry a job that a
+//! newer version of this program wrote, or whose files are damaged: waiting does not help.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

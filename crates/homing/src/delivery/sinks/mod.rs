@@ -24,11 +24,11 @@ use crate::config::{Acknowledge, DEFAULT_SINK_CONCURRENCY, SinkConfig, SinkKind}
 ///
 /// The monitor calls sinks from its threads: in parallel for different sessions, one at a time for each session.
 pub trait Sink: Send + Sync {
-    /// Tries once to deliver a wake, and returns the result. May block as long as the agent's turn takes. A panic counts
-    /// as a failed attempt.
+    /// Tries once to deliver a wake, and returns the result. May block as long as the agent's turn takes. A panic
+    /// counts as a failed attempt.
     ///
-    /// The same wake may come again, with the same id and content: after a failed attempt, and after an answer was lost
-    /// because the monitor died.
+    /// The same wake may come again, with the same id and content: after a failed attempt, and after an answer was
+    /// lost because the monitor died.
     fn deliver(&self, wake: &Wake) -> Delivery;
 
     /// The longest time of one attempt. A monitor that takes over waits this long for attempts of the previous one.
@@ -36,8 +36,8 @@ pub trait Sink: Send + Sync {
         Duration::from_secs(600)
     }
 
-    /// How many attempts may run at once, at least 1; 4 by default. `monitor.concurrency` limits all sinks together. Its
-    /// last slot is reserved for a sink without attempts in flight.
+    /// How many attempts may run at once, at least 1; 4 by default. `monitor.concurrency` limits all sinks together.
+    /// Its last slot is reserved for a sink without attempts in flight.
     fn concurrency(&self) -> usize {
         DEFAULT_SINK_CONCURRENCY
     }

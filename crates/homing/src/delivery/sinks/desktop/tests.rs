@@ -17,10 +17,10 @@ use super::*;
 const SERVICE: &str = "org.freedesktop.Notifications";
 const OBJECT: &str = "/org/freedesktop/Notifications";
 
-/// How long one attempt of [`deliver_twice`] may take, in milliseconds.
+/// The timeout of one attempt of [`deliver_twice`], in milliseconds.
 const TIMEOUT_VARIABLE: &str = "HOMING_TEST_TIMEOUT_MS";
 
-/// Longest that anything here may take.
+/// Timeout of every wait in these tests.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn wake(jobs: &[serde_json::Value]) -> Wake {
@@ -110,9 +110,9 @@ fn without_a_bus_the_attempt_fails() {
 }
 
 #[test]
-fn a_service_that_never_answers_costs_one_time_limit_and_one_thread() {
+fn a_service_that_never_answers_costs_one_timeout_and_one_thread() {
     let Some(bus) = PrivateBus::start() else { return };
-    // Has the name, and reads nothing that is sent to it.
+    // Owns the name, and never reads a message.
     let silent = Builder::address(bus.address.as_str()).name(SERVICE);
     let _silent = block_on(silent.build()).unwrap();
     let deliveries = deliveries_on(&bus.address, Duration::from_millis(500));
@@ -123,12 +123,12 @@ fn a_service_that_never_answers_costs_one_time_limit_and_one_thread() {
     assert!(deliveries[1].contains("has not answered an earlier notice yet"), "{deliveries:?}");
 }
 
-/// Delivers twice in a process of its own: the bus is named by the environment.
+/// Delivers twice in a separate process, because the environment names the bus.
 fn deliveries_on(address: &str, timeout: Duration) -> Vec<String> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "sinks::desktop::tests::deliver_twice",
+            "delivery::sinks::desktop::tests::deliver_twice",
             "--ignored",
             "--nocapture",
             "--test-threads=1",
@@ -141,7 +141,7 @@ fn deliveries_on(address: &str, timeout: Duration) -> Vec<String> {
     let deliveries: Vec<String> = text
         .lines()
         .filter_map(|line| line.split_once("delivery: "))
-        .map(|(_, said)| said.to_owned())
+        .map(|(_, output)| output.to_owned())
         .collect();
     assert_eq!(deliveries.len(), 2, "{text}");
     deliveries
@@ -157,7 +157,7 @@ fn deliver_twice() {
     }
 }
 
-/// What a service was asked to show.
+/// A notification that a service received.
 struct Shown {
     app: String,
     title: String,
@@ -189,7 +189,7 @@ impl FakeService {
     }
 }
 
-/// A bus that nothing else is on.
+/// A private bus.
 struct PrivateBus {
     address: String,
     daemon: Child,
@@ -197,7 +197,7 @@ struct PrivateBus {
 }
 
 impl PrivateBus {
-    /// `None`, and a line that says so, where no bus can be had.
+    /// Prints a line and returns `None` if no bus can be started.
     fn start() -> Option<PrivateBus> {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("bus.conf");
