@@ -34,7 +34,7 @@ fn hooks_and_monitor_deliver_every_job_once() {
                     let Some(wake) = homing.claim_wake(&claimant("chat")).expect("the ledger") else {
                         continue;
                     };
-                    let mut delivered = delivered.lock().expect("nobody panics");
+                    let mut delivered = delivered.lock().expect("no thread panics");
                     wake.content.job_ids.iter().for_each(|job| *delivered.entry(*job).or_default() += 1);
                     drop(delivered);
                     homing.confirm_wake(&wake).expect("it is confirmed");
@@ -49,7 +49,7 @@ fn hooks_and_monitor_deliver_every_job_once() {
     }
     finished.store(true, Ordering::Relaxed);
     hooks.into_iter().for_each(|hook| hook.join().expect("it ends"));
-    let by_hooks = delivered.lock().expect("nobody panics").clone();
+    let by_hooks = delivered.lock().expect("no thread panics").clone();
     let mut by_all = by_hooks.clone();
     setup.sink.received().iter().flat_map(|received| &received.jobs).for_each(|job| {
         *by_all.entry(*job).or_default() += 1;

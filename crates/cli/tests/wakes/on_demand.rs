@@ -47,7 +47,7 @@ fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
     }
     let outer = setup.homing.launch(spec).expect("it is launched").id;
     let inner = inner_job(&setup, outer);
-    let active = || setup.homing.active_monitor().expect("the lock can be looked at").filter(|pid| *pid > 0);
+    let active = || setup.homing.active_monitor().expect("the lock can be read").filter(|pid| *pid > 0);
     wait_until("a monitor is active", || active().is_some());
     let monitor = active().expect("it was just there");
     if is_killed {

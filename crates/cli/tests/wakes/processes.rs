@@ -31,7 +31,7 @@ fn a_monitor_that_dies_during_a_delivery_leaves_the_next_to_wait_for_the_program
     let other = setup.launch("other", "true");
     setup.wait_for_acknowledged(&[other]);
     assert!(next.ended().is_none() && recorder.is_running(&"chat".parse().expect("a session")));
-    assert_eq!((recorder.count(), recorder.passed()), (2, 0), "nothing is sent beside the program at work");
+    assert_eq!((recorder.count(), recorder.passed()), (2, 0), "nothing is sent while the program runs");
     recorder.open_the_gate();
     setup.wait_for_acknowledged(&[id]);
     assert!(next.end().success());
@@ -142,7 +142,7 @@ fn a_program_that_floods_its_output_does_not_fill_the_monitor() {
 fn the_second_of_two_monitors_takes_over_when_the_first_is_killed() {
     let (setup, recorder) = setup("60s");
     let first = MonitorProcess::start(&setup.home, "");
-    let active = || setup.homing.active_monitor().expect("the lock can be looked at");
+    let active = || setup.homing.active_monitor().expect("the lock can be read");
     wait_until("the first is active", || active() == Some(first.pid()));
     let second = MonitorProcess::start(&setup.home, "");
     wait_until("the second waits", || second.log().contains("waiting to take over"));
@@ -178,11 +178,11 @@ fn a_monitor_delivers_a_job_that_ran_entirely_before_it_started() {
 #[test]
 fn a_session_that_is_gone_is_dead_and_one_that_is_busy_uses_up_no_attempt() {
     let (setup, recorder) = setup("60s");
-    recorder.answers("nobody", &["gone"]);
+    recorder.answers("unknown", &["gone"]);
     recorder.answers("busy", &["busy"; 20]);
-    let (nobody, busy) = (setup.launch("nobody", "true"), setup.launch("busy", "true"));
+    let (unknown, busy) = (setup.launch("unknown", "true"), setup.launch("busy", "true"));
     let monitor = MonitorProcess::start(&setup.home, "");
-    let dead = setup.wait_for_state(nobody, FollowUpState::Dead);
+    let dead = setup.wait_for_state(unknown, FollowUpState::Dead);
     assert_eq!(dead.follow_up.last_error.as_deref(), Some("gone: no such chat"));
     setup.wait_for_acknowledged(&[busy]);
     let recorded = recorder.recorded();

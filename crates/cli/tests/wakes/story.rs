@@ -225,18 +225,18 @@ fn an_on_demand_monitor_ends_when_everything_is_delivered() {
     let monitor = setup.start(setup.options().until(MonitorUntil::Idle));
     assert_eq!(monitor.end(), MonitorEnd::Done);
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
-    assert_eq!(setup.homing.active_monitor().expect("the lock can be looked at"), None);
+    assert_eq!(setup.homing.active_monitor().expect("the lock can be read"), None);
 }
 
 #[test]
 fn jobs_that_name_different_sinks_get_different_wakes() {
     let setup = Setup::new();
-    let ours = setup.launch("chat", "true");
-    let theirs = JobSpec::script("true").expect("a script").session("chat".parse().expect("a session"));
+    let plain = setup.launch("chat", "true");
+    let named = JobSpec::script("true").expect("a script").session("chat".parse().expect("a session"));
     // Only a configured sink may be named.
-    let refused = setup.homing.launch(theirs.sink("elsewhere")).expect_err("there is no such sink");
+    let refused = setup.homing.launch(named.sink("elsewhere")).expect_err("the sink is unknown");
     assert_eq!(refused.code(), "no_such_sink");
-    setup.wait_for_end(&[ours]);
+    setup.wait_for_end(&[plain]);
     setup.deliver_once();
     assert_eq!(setup.sink.received().len(), 1);
 }

@@ -42,7 +42,7 @@ fn receiver(drops: usize) -> (String, Arc<Mutex<Vec<Posted>>>) {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("a body");
             let count = {
-                let mut received = keep.lock().expect("nobody panics with it");
+                let mut received = keep.lock().expect("no thread panics with the lock");
                 received.push((id, serde_json::from_slice(&body).expect("JSON")));
                 received.len()
             };
@@ -82,7 +82,7 @@ fn a_wake_is_sent_again_after_the_monitor_dies_before_the_answer() {
     assert_eq!(setup.state(id), FollowUpState::Pending);
     deliver_once(&setup.home);
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
-    assert_the_same_twice(&received.lock().expect("nobody panics with it"));
+    assert_the_same_twice(&received.lock().expect("no thread panics with the lock"));
 }
 
 #[test]
@@ -93,6 +93,6 @@ fn a_wake_is_sent_again_if_no_answer_comes() {
     let id = setup.launch("chat", "exit 3");
     let monitor = MonitorProcess::start(&setup.home, "");
     setup.wait_for_acknowledged(&[id]);
-    assert_the_same_twice(&received.lock().expect("nobody panics with it"));
+    assert_the_same_twice(&received.lock().expect("no thread panics with the lock"));
     monitor.kill_9();
 }

@@ -82,12 +82,12 @@ fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<Str
         let session: SessionId = variable(name)?.parse().ok()?;
         Some((session, harness.to_owned()))
     });
-    let ours = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
-    let named = ours.clone().filter(|ours| session.as_ref().is_none_or(|session| session == ours));
+    let own = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
+    let named = own.clone().filter(|own| session.as_ref().is_none_or(|session| session == own));
     if let (Some(session), Some(harness)) = (named, variable(HARNESS_VARIABLE)) {
         return Ok(Origin { session, harness: Some(harness) });
     }
-    Ok(match session.or(ours) {
+    Ok(match session.or(own) {
         // The host's session id is not the harness's, so only routes by session apply.
         Some(session) => {
             let harness = harnesses.find(|(theirs, _)| *theirs == session).map(|(_, harness)| harness);

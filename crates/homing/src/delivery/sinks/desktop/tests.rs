@@ -212,7 +212,7 @@ impl PrivateBus {
         command.arg("--nofork").arg("--print-address").arg("--config-file").arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut daemon) = command.spawn() else {
-            println!("skipped: there is no dbus-daemon");
+            println!("skipped: dbus-daemon not found");
             return None;
         };
         let mut address = String::new();

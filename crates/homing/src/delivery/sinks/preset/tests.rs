@@ -52,13 +52,15 @@ impl Harness {
 
     fn deliver(&self, wake: &Wake) -> Delivery {
         let entry = Entry::named(self.name).unwrap();
-        let Transport::Run(way) = &entry.preset().transport else { panic!("{} is no program", self.name) };
+        let Transport::Run(transport) = &entry.preset().transport else {
+            panic!("{} is not a program", self.name)
+        };
         let home = self.folder.path().as_os_str().to_owned();
         let places = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
         let sink = RunSink {
             name: entry.name,
             preset: entry.preset(),
-            transport: way,
+            transport,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
             timeout: Duration::from_secs(60),
@@ -88,18 +90,18 @@ fn every_preset_is_valid() {
     for entry in &ENTRIES {
         let preset = entry.preset();
         match &preset.transport {
-            Transport::Run(way) => {
-                assert!(way.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
-                assert!(way.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
+            Transport::Run(transport) => {
+                assert!(transport.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
+                assert!(transport.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
                 assert!(
-                    !way.proof.is_empty() && way.proof.iter().all(|proof| !proof.is_empty()),
+                    !transport.proof.is_empty() && transport.proof.iter().all(|proof| !proof.is_empty()),
                     "{}",
                     entry.name
                 );
             }
-            Transport::Post(way) => {
-                assert!(way.body.contains("\"{text}\""), "{}", entry.name);
-                assert!(serde_json::from_str::<serde_json::Value>(&way.body).is_ok(), "{}", entry.name);
+            Transport::Post(transport) => {
+                assert!(transport.body.contains("\"{text}\""), "{}", entry.name);
+                assert!(serde_json::from_str::<serde_json::Value>(&transport.body).is_ok(), "{}", entry.name);
             }
         }
         let config = PresetConfig {

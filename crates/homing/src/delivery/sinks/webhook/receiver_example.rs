@@ -101,7 +101,7 @@ fn python_packages() -> Option<std::path::PathBuf> {
                 return None;
             }
             Err(error) => {
-                println!("skipped: there is no python3: {error}");
+                println!("skipped: python3 not found: {error}");
                 return None;
             }
         }
