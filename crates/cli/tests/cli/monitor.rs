@@ -57,7 +57,7 @@ fn once_delivers_what_is_due_through_a_program() {
         lines[..2],
         ["watching", &format!("waking chat-1 through command: 1 job ({wake_id}, attempt 1)")]
     );
-    assert!(lines[2].starts_with(&format!("chat-1 was told ({wake_id}, ")), "{lines:?}");
+    assert!(lines[2].starts_with(&format!("chat-1 was notified ({wake_id}, ")), "{lines:?}");
     assert_eq!(lines.len(), 3);
     let time = answer.stderr.split_once(' ').unwrap().0;
     assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
@@ -160,7 +160,7 @@ fn a_monitor_without_a_sink_or_route_prints_a_note() {
         config.display()
     );
     assert!(answer.stderr.starts_with(&expected), "{answer:?}");
-    assert!(answer.stderr.ends_with(" default is not told yet: no sink is configured\n"), "{answer:?}");
+    assert!(answer.stderr.ends_with(" default: delivery held: no sink is configured\n"), "{answer:?}");
     assert_eq!(setup.follow_up(&id), "pending");
 
     setup.configure("[sinks.app]\ncommand = [\"true\"]\n");

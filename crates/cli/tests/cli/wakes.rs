@@ -68,7 +68,7 @@ fn a_wake_without_a_route_is_held_with_a_reason() {
     setup.run(&["monitor", "--once"]);
     insta::assert_json_snapshot!(follow_up(&setup));
     let table = setup.run(&["follow-ups"]);
-    assert!(table.stdout.ends_with("\tno route leads from this session to a sink\n"), "{table:?}");
+    assert!(table.stdout.ends_with("\tno route matches this session\n"), "{table:?}");
     assert!(table.stderr.starts_with("homing: note: no monitor is running, "), "{table:?}");
     assert!(table.stderr.contains("\nhint: run homing monitor "), "{table:?}");
     setup.run(&["ack", &id]);
@@ -101,7 +101,7 @@ fn a_route_is_tried_with_a_test_wake() {
     let refused = setup.run(&["doctor", "--wake", "chat-1"]);
     assert_eq!((refused.status, refused.stderr.as_str()), (Some(1), ""));
     assert!(
-        refused.stdout.contains("✗ route    chat-1: no route leads from this session to a sink\n    hint: "),
+        refused.stdout.contains("✗ route    chat-1: no route matches this session\n    hint: "),
         "{refused:?}"
     );
 

@@ -20,12 +20,16 @@ fn fifty_jobs_that_end_together_come_in_two_bounded_wakes_at_most_failures_first
     }
     let monitor = setup.monitor();
     let ids = held.end_all();
-    // While the first wake is in flight, the others are gathered.
+    // While the first wake is in flight, the other results are batched.
     setup.sink.open_the_gate();
     setup.wait_for_acknowledged(&ids);
     let received = setup.sink.received();
-    let told: usize = received.iter().map(|wake| wake.jobs.len()).sum();
-    assert!((1..=2).contains(&received.len()) && told == 50, "{} wakes, {told} jobs", received.len());
+    let delivered: usize = received.iter().map(|wake| wake.jobs.len()).sum();
+    assert!(
+        (1..=2).contains(&received.len()) && delivered == 50,
+        "{} wakes, {delivered} jobs",
+        received.len()
+    );
     let failed: Vec<JobId> =
         ids.iter().copied().enumerate().filter(|(n, _)| n % 10 == 7).map(|(_, id)| id).collect();
     for wake in &received {
@@ -37,7 +41,7 @@ fn fifty_jobs_that_end_together_come_in_two_bounded_wakes_at_most_failures_first
 }
 
 #[test]
-fn a_thousand_jobs_that_end_at_once_are_all_told() {
+fn a_thousand_jobs_that_end_at_once_are_all_delivered() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let mut held = setup.hold();
@@ -45,18 +49,22 @@ fn a_thousand_jobs_that_end_at_once_are_all_told() {
         held.launch(&format!("chat-{}", n % 100), &format!("exit {}", n % 7));
     }
     let ids = held.end_all();
-    wait_until("all are told", || {
+    wait_until("all are delivered", || {
         let due = setup.homing.follow_ups(&FollowUpOptions::default()).expect("follow-ups");
         due.is_empty()
     });
-    let mut told: HashMap<JobId, Vec<String>> = HashMap::new();
+    let mut delivered: HashMap<JobId, Vec<String>> = HashMap::new();
     for wake in setup.sink.received() {
         for job in wake.jobs {
-            told.entry(job).or_default().push(wake.session.to_string());
+            delivered.entry(job).or_default().push(wake.session.to_string());
         }
     }
     for (n, id) in ids.iter().enumerate() {
-        assert_eq!(told.get(id), Some(&vec![format!("chat-{}", n % 100)]), "told once, to its own session");
+        assert_eq!(
+            delivered.get(id),
+            Some(&vec![format!("chat-{}", n % 100)]),
+            "delivered once, to its own session"
+        );
         let code = i32::try_from(n % 7).expect("small");
         assert_eq!(setup.job(*id).outcome(), Some(&homing::Outcome::Exited { exit_code: code }));
     }
@@ -64,7 +72,7 @@ fn a_thousand_jobs_that_end_at_once_are_all_told() {
 }
 
 #[test]
-fn a_session_hears_of_its_jobs_in_the_order_in_which_they_ended() {
+fn a_session_receives_results_in_the_order_in_which_jobs_ended() {
     let setup = Setup::new();
     let answers = [failed(), busy(), failed(), failed(), busy()];
     setup.sink.answers("chat", answers);
@@ -76,39 +84,39 @@ fn a_session_hears_of_its_jobs_in_the_order_in_which_they_ended() {
         ids.push(id);
     }
     setup.wait_for_acknowledged(&ids);
-    let mut first_told: Vec<JobId> = Vec::new();
+    let mut first_delivered: Vec<JobId> = Vec::new();
     for job in setup.sink.received().into_iter().flat_map(|wake| wake.jobs) {
-        if !first_told.contains(&job) {
-            first_told.push(job);
+        if !first_delivered.contains(&job) {
+            first_delivered.push(job);
         }
     }
-    assert_eq!(first_told, ids);
+    assert_eq!(first_delivered, ids);
     monitor.stop();
 }
 
 #[test]
-fn what_ends_shortly_after_a_wake_is_gathered_for_the_next() {
+fn jobs_that_end_shortly_after_a_wake_are_batched_in_the_next() {
     let setup = Setup::with(MonitorConfig { batch_window: Duration::from_secs(3_600), ..quick() });
     let monitor = setup.monitor();
     let first = setup.launch("chat", "true");
     setup.wait_for_acknowledged(&[first]);
     let second = setup.launch("chat", "true");
     setup.wait_for_end(&[second]);
-    // Another session is not held up by that.
+    // This does not delay another session.
     let other = setup.launch("other", "true");
     setup.wait_for_acknowledged(&[other]);
     assert_eq!(setup.state(second), FollowUpState::Pending);
     monitor.stop();
-    // Whoever asks for what is due now does not wait for more.
-    setup.tell_once();
+    // A monitor that only delivers what is due now does not wait for a batch.
+    setup.deliver_once();
     assert_eq!(setup.state(second), FollowUpState::Acknowledged);
 }
 
 #[test]
-fn a_session_that_wakes_itself_for_ever_is_stopped_by_its_budget_and_that_shows() {
+fn the_budget_stops_a_session_that_wakes_itself_forever_and_the_hold_is_shown() {
     let setup = Setup::with(MonitorConfig { wakes_per_hour: 5, ..quick() });
     for _ in 0..10 {
-        // The agent that is woken launches the same job again.
+        // The woken agent launches the same job again.
         let homing = Arc::clone(&setup.homing);
         let relaunch = move || {
             let spec = JobSpec::script("true").expect("a script");
@@ -128,7 +136,7 @@ fn a_session_that_wakes_itself_for_ever_is_stopped_by_its_budget_and_that_shows(
     assert_eq!(reason, "held: 5 wakes in the last hour (monitor.wakes_per_hour)");
     assert!(job.follow_up.next_attempt_at.is_some());
     assert_eq!(setup.sink.received().len(), 5);
-    // Another session has a budget of its own.
+    // Another session has its own budget.
     let other = setup.launch("other", "true");
     setup.wait_for_acknowledged(&[other]);
     assert_eq!(setup.sink.received().len(), 6);
@@ -136,7 +144,7 @@ fn a_session_that_wakes_itself_for_ever_is_stopped_by_its_budget_and_that_shows(
 }
 
 #[test]
-fn a_sink_that_hangs_holds_no_other_session_up() {
+fn a_hanging_sink_does_not_block_other_sessions() {
     let setup = Setup::new();
     setup.sink.answers("hangs", [Answer::AtTheGate]);
     let monitor = setup.monitor();
@@ -144,7 +152,7 @@ fn a_sink_that_hangs_holds_no_other_session_up() {
     setup.sink.wait_for(1);
     let others: Vec<JobId> = (0..20).map(|n| setup.launch(&format!("chat-{n}"), "true")).collect();
     setup.wait_for_acknowledged(&others);
-    // Of its own session, nothing overtakes it.
+    // Later results of the same session wait.
     let next = setup.launch("hangs", "true");
     setup.wait_for_end(&[next]);
     assert_eq!([setup.state(stuck), setup.state(next)], [FollowUpState::Pending; 2]);

@@ -1,5 +1,5 @@
-//! An active monitor keeps the time limit of a job whose supervisor is stopped or traced, and leaves supervisors alone
-//! that work.
+//! An active monitor enforces the timeout of a job whose supervisor is stopped or traced, and does not disturb
+//! working supervisors.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn supervisor_of(setup: &Setup, job: JobId) -> Pid {
 }
 
 #[test]
-fn the_limit_of_a_job_whose_supervisor_is_stopped_is_kept_by_the_monitor() {
+fn the_monitor_enforces_the_timeout_of_a_job_whose_supervisor_is_stopped() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
@@ -36,16 +36,16 @@ fn the_limit_of_a_job_whose_supervisor_is_stopped_is_kept_by_the_monitor() {
     let stopped = launch(&setup, Duration::from_secs(1));
     let working = launch(&setup, Duration::from_secs(3_600));
     kill_process(supervisor_of(&setup, stopped), Signal::STOP).expect("it can be stopped");
-    // Nobody else looks meanwhile.
-    let told = recorder.wait_for(1);
-    assert_eq!(told[0].jobs, [stopped]);
+    // No other process checks the jobs meanwhile.
+    let recorded = recorder.wait_for(1);
+    assert_eq!(recorded[0].jobs, [stopped]);
     assert_eq!(setup.job(stopped).outcome(), Some(&Outcome::TimedOut));
     assert!(setup.job(working).outcome().is_none());
     assert_eq!(
         setup.home.marked().iter().filter(|process| process.command_line.starts_with("sleep")).count(),
         1
     );
-    let said = "is over its time limit, and its supervisor is stopped or traced: ended from outside";
+    let said = "exceeded its timeout while its supervisor is stopped or traced; the monitor ended it";
     assert_eq!(monitor.log().matches(said).count(), 1, "{}", monitor.log());
     setup.homing.kill(working, homing::KilledBy::Operator).expect("it ends");
     monitor.kill_9();

@@ -1,4 +1,4 @@
-//! Real monitors: the program under test, in processes of their own that can be killed.
+//! Real monitors: the program under test, in separate processes that tests can kill.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +11,7 @@ use testkit::{TempHome, wait_until};
 use crate::recorder::Recorder;
 use crate::setup::PROGRAM;
 
-/// Settings that make no test wait, with the recording sink for every session.
+/// Writes a configuration with short delays, and the recording sink for every session.
 pub(crate) fn write_config(home: &TempHome, recorder: &Recorder, timeout: &str) -> PathBuf {
     let retries = vec!["\"5ms\""; 60].join(", ");
     write_sink(
@@ -21,7 +21,7 @@ pub(crate) fn write_config(home: &TempHome, recorder: &Recorder, timeout: &str) 
     )
 }
 
-/// The same, with another sink.
+/// Like [`write_config`], with another sink.
 pub(crate) fn write_sink(home: &TempHome, sink: &str, retries: &str) -> PathBuf {
     let path = home.scratch().join("config.toml");
     let text = format!(
@@ -32,26 +32,26 @@ pub(crate) fn write_sink(home: &TempHome, sink: &str, retries: &str) -> PathBuf 
     path
 }
 
-/// The program, on that home and its `config.toml`, with nothing of the outer session.
+/// The program with that home and its `config.toml`, without variables of the outer session.
 pub(crate) fn program(home: &TempHome) -> Command {
     let mut command = home.command(PROGRAM);
     command.env("HOMING_CONFIG", home.scratch().join("config.toml"));
     command
 }
 
-/// A monitor. One that still runs when this is dropped is killed.
+/// A monitor. Killed when dropped.
 pub(crate) struct MonitorProcess {
     child: Child,
     log: PathBuf,
 }
 
 impl MonitorProcess {
-    /// Starts one that runs until it is ended. `failpoints` are the crash points it dies at.
+    /// Starts a monitor that runs until it is stopped. `failpoints` are its crash points.
     pub(crate) fn start(home: &TempHome, failpoints: &str) -> MonitorProcess {
         MonitorProcess::start_with(home, &[], failpoints)
     }
 
-    /// Starts one that tells what is due, and ends.
+    /// Starts a monitor that delivers what is due, and exits.
     pub(crate) fn start_once(home: &TempHome, failpoints: &str) -> MonitorProcess {
         MonitorProcess::start_with(home, &["--once"], failpoints)
     }
@@ -69,19 +69,19 @@ impl MonitorProcess {
         self.child.id()
     }
 
-    /// How it has ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is our child")
     }
 
-    /// Ends it as the kernel's out-of-memory killer would.
+    /// Kills it as the kernel's out-of-memory killer does.
     pub(crate) fn kill_9(mut self) {
         self.child.kill().expect("it can be killed");
         let status = self.child.wait().expect("it is our child");
         assert_eq!(status.signal(), Some(9), "it ran until now: {}", self.log());
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it can be signalled");
     }
@@ -101,12 +101,12 @@ impl MonitorProcess {
         assert_eq!(status.signal(), Some(9), "{}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    /// What all monitors of this home have said.
+    /// The log of all monitors of this home.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The most memory it ever had, in KiB.
+    /// Its peak memory, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
@@ -123,9 +123,9 @@ impl Drop for MonitorProcess {
     }
 }
 
-/// Runs a monitor that tells what is due, to its end.
+/// Runs a monitor that delivers what is due, until it exits.
 #[track_caller]
-pub(crate) fn tell_once(home: &TempHome) {
+pub(crate) fn deliver_once(home: &TempHome) {
     let monitor = MonitorProcess::start_once(home, "");
     let log = monitor.log.clone();
     let status = monitor.end();

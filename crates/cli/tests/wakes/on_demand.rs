@@ -1,4 +1,4 @@
-//! A monitor that was started from inside a job outlives that job, however it ends: it belongs to the home.
+//! A monitor that was started from inside a job outlives that job, however the job ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,8 +26,8 @@ fn it_outlives_a_job_that_is_killed() {
     outlives("sleep MARK", None, true);
 }
 
-/// Runs a job that launches another, which starts a monitor, and then goes on with `rest`; ends it; and proves that the
-/// monitor lives on and tells of both.
+/// Runs a job that launches another job, which starts a monitor, and then continues with `rest`. Ends it, and checks
+/// that the monitor keeps running and delivers both results.
 fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
@@ -47,7 +47,7 @@ fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
     }
     let outer = setup.homing.launch(spec).expect("it is launched").id;
     let inner = inner_job(&setup, outer);
-    let active = || setup.homing.active_monitor().expect("the lock can be looked at").filter(|pid| *pid > 0);
+    let active = || setup.homing.active_monitor().expect("the lock can be read").filter(|pid| *pid > 0);
     wait_until("a monitor is active", || active().is_some());
     let monitor = active().expect("it was just there");
     if is_killed {
@@ -70,12 +70,13 @@ fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
     assert_eq!(setup.state(inner), FollowUpState::Waiting);
     std::fs::write(go, "").expect("a file");
     setup.wait_for_acknowledged(&[inner]);
-    let told: Vec<_> = recorder.told().into_iter().map(|told| (told.session, told.jobs)).collect();
-    assert_eq!(told, [("outer".to_owned(), vec![outer]), ("inner".to_owned(), vec![inner])]);
+    let recorded: Vec<_> =
+        recorder.recorded().into_iter().map(|recorded| (recorded.session, recorded.jobs)).collect();
+    assert_eq!(recorded, [("outer".to_owned(), vec![outer]), ("inner".to_owned(), vec![inner])]);
     wait_until("the monitor has ended by itself", || active().is_none());
 }
 
-/// The job that the outer one has launched: the id it printed.
+/// The job that the outer job launched, from the id that it printed.
 fn inner_job(setup: &Setup, outer: JobId) -> JobId {
     let printed = || {
         let output = setup.homing.output(outer, 0, 100).expect("output").bytes;

@@ -1,4 +1,4 @@
-//! A command sink that keeps whatever it is given, and then answers as a script says: well, badly, late or not at all.
+//! A command sink that records its wakes, and then follows a script: it succeeds, fails, answers late, or hangs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,8 @@ use homing::{JobId, SessionId};
 use serde_json::Value;
 use testkit::{TempHome, wait_until};
 
-/// What the program of the sink does. It keeps its input first, under a name that says what it is about to answer; a
-/// lock that lives as long as any of its processes shows whether two are ever at work for one session.
+/// The program of the sink. It first records its input, in a file whose name contains its answer. A lock that all its
+/// processes hold shows whether two programs ever run for one session.
 const PROGRAM: &str = r#"#!/bin/sh
 cd 'FOLDER' || exit 1
 session=$HOMING_SESSION
@@ -25,7 +25,7 @@ if ! [ -e calm ] && [ -e "answers/$session" ]; then
 fi
 name=$session.$HOMING_WAKE.$(date +%s%N).$$.$answer
 cat > "part/$name"
-mv "part/$name" "told/$name"
+mv "part/$name" "received/$name"
 case $answer in
 deliver) exit 0 ;;
 late) sleep 0.05; exit 0 ;;
@@ -45,16 +45,16 @@ pub(crate) struct Recorder {
     folder: PathBuf,
 }
 
-/// What it was given once.
+/// One recorded attempt.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Recorded {
     pub(crate) session: String,
     pub(crate) wake: String,
-    /// Nanoseconds of the wall clock, at which it began.
+    /// Its start on the wall clock, in nanoseconds.
     pub(crate) at: u64,
     pub(crate) answer: String,
     pub(crate) attempt: u64,
-    /// The wake's document without `attempt`, which alone may differ between two attempts.
+    /// The wake's document without `attempt`, the only field that may differ between attempts.
     pub(crate) document: Value,
     pub(crate) jobs: Vec<JobId>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Told {
 impl Recorder {
     pub(crate) fn new(home: &TempHome) -> Recorder {
         let folder = home.scratch().join("recorder");
-        for name in ["told", "part", "lock", "count", "answers", "passed"] {
+        for name in ["received", "part", "lock", "count", "answers", "passed"] {
             fs::create_dir_all(folder.join(name)).expect("a folder");
         }
         let recorder = Recorder { folder };
@@ -77,67 +77,67 @@ impl Recorder {
         self.folder.join("sink.sh")
     }
 
-    /// Sets what it answers a session, one word for each time. Afterwards it delivers.
+    /// Sets the answers for a session, one word for each attempt. Afterwards it answers `deliver`.
     pub(crate) fn answers(&self, session: &str, answers: &[&str]) {
         fs::write(self.folder.join("answers").join(session), answers.join(" ")).expect("a script");
     }
 
-    /// From now on it delivers everything.
+    /// From now on it answers `deliver` to everything.
     pub(crate) fn calm_down(&self) {
         fs::write(self.folder.join("calm"), "").expect("a file");
     }
 
-    /// Lets those through that wait at the gate.
+    /// Releases attempts that wait at the gate.
     pub(crate) fn open_the_gate(&self) {
         fs::write(self.folder.join("gate"), "").expect("a file");
     }
 
-    /// How many have gone through the gate.
+    /// The number of attempts that passed the gate.
     pub(crate) fn passed(&self) -> usize {
         fs::read_dir(self.folder.join("passed")).expect("a folder").count()
     }
 
-    /// Cheaper than reading all of it.
+    /// The number of recorded attempts, without reading them.
     pub(crate) fn count(&self) -> usize {
-        fs::read_dir(self.folder.join("told")).expect("a folder").count()
+        fs::read_dir(self.folder.join("received")).expect("a folder").count()
     }
 
-    /// Waits until it was given something so many times.
+    /// Waits for that many attempts, and returns them.
     #[track_caller]
-    pub(crate) fn wait_for(&self, count: usize) -> Vec<Told> {
-        wait_until(&format!("the sink was told {count} times"), || self.count() >= count);
-        self.told()
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Recorded> {
+        wait_until(&format!("the sink received {count} wakes"), || self.count() >= count);
+        self.recorded()
     }
 
-    /// Everything so far, in its order. Each of these documents is whole, and each goes to its own session: a wake for
-    /// somebody else fails the test right here.
-    pub(crate) fn told(&self) -> Vec<Told> {
-        let entries = fs::read_dir(self.folder.join("told")).expect("a folder");
-        let mut told: Vec<Told> = entries.map(|entry| read(&entry.expect("an entry").path())).collect();
-        told.sort_by_key(|told| told.at);
-        told
+    /// All attempts so far, in order. Fails if a document is incomplete or belongs to another session.
+    pub(crate) fn recorded(&self) -> Vec<Recorded> {
+        let entries = fs::read_dir(self.folder.join("received")).expect("a folder");
+        let mut recorded: Vec<Recorded> =
+            entries.map(|entry| read(&entry.expect("an entry").path())).collect();
+        recorded.sort_by_key(|recorded| recorded.at);
+        recorded
     }
 
-    /// Fails when two programs were ever at work for one session at the same time.
+    /// Fails if two programs ever ran for one session at the same time.
     #[track_caller]
     pub(crate) fn assert_no_overlap(&self) {
         let overlaps = fs::read_to_string(self.folder.join("overlaps")).unwrap_or_default();
         let first = overlaps.lines().next();
-        assert_eq!(first, None, "{} times two programs at work for one session", overlaps.lines().count());
+        assert_eq!(first, None, "{} times two programs ran for one session", overlaps.lines().count());
     }
 
-    /// Whether a program is at work for the session now.
-    pub(crate) fn is_at_work(&self, session: &SessionId) -> bool {
+    /// Whether a program runs for the session now.
+    pub(crate) fn is_running(&self, session: &SessionId) -> bool {
         let lock = fs::File::open(self.folder.join("lock").join(session.as_str())).expect("a lock");
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
     }
 }
 
-fn read(path: &std::path::Path) -> Told {
+fn read(path: &std::path::Path) -> Recorded {
     let name = path.file_name().expect("a name").to_str().expect("plain letters");
     let parts: Vec<&str> = name.split('.').collect();
     let [session, wake, at, _, answer] = parts[..] else { panic!("a stray file: {name}") };
-    let text = fs::read_to_string(path).expect("what was told");
+    let text = fs::read_to_string(path).expect("a recorded wake");
     let mut document: Value = serde_json::from_str(&text).expect("a whole document");
     let attempt = document.as_object_mut().and_then(|fields| fields.remove("attempt"));
     assert_eq!((&document["session"], &document["id"]), (&session.into(), &wake.into()), "{name}");
@@ -145,7 +145,7 @@ fn read(path: &std::path::Path) -> Told {
         assert_eq!(job["session"], session, "a job of another session: {document:#}");
         job["id"].as_str().and_then(|id| id.parse().ok()).expect("an id")
     });
-    Told {
+    Recorded {
         jobs: jobs.collect(),
         session: session.to_owned(),
         wake: wake.to_owned(),

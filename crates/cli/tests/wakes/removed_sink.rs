@@ -1,4 +1,4 @@
-//! A sink that is removed from the configuration, or renamed, holds up no session: its wakes are routed anew.
+//! Removing or renaming a sink in the configuration does not block its sessions: their wakes are routed again.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use homing::{FollowUpState, JobSpec, OpenOptions};
 use testkit::{TempHome, wait_until};
 
-use crate::monitors::{MonitorProcess, program, tell_once};
+use crate::monitors::{MonitorProcess, deliver_once, program};
 use crate::recorder::Recorder;
 use crate::setup::{PROGRAM, Setup};
 
-/// A configuration with one sink of that name, to which every session is routed; one wake an hour.
+/// Writes a configuration with one sink of that name for every session, and one wake an hour.
 fn write(home: &TempHome, name: &str, program: &Path) {
     let text = format!(
         "[sinks.{name}]\ncommand = [\"{}\"]\n\n[[routes]]\nsink = \"{name}\"\n\n\
@@ -23,35 +23,35 @@ fn write(home: &TempHome, name: &str, program: &Path) {
 }
 
 #[test]
-fn the_wakes_of_a_renamed_sink_go_another_way_and_do_not_count_twice() {
+fn wakes_of_a_renamed_sink_are_routed_again_and_count_once() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write(&setup.home, "old", &recorder.program());
     recorder.answers("chat", &["lost"]);
     let id = setup.launch("chat", "true");
     setup.wait_for_end(&[id]);
-    tell_once(&setup.home);
+    deliver_once(&setup.home);
     let waiting = setup.job(id).follow_up;
     assert!(waiting.next_attempt_at.is_some() && waiting.state == FollowUpState::Pending, "{waiting:?}");
     write(&setup.home, "new", &recorder.program());
-    // Neither the hour of back-off nor the budget of one wake an hour holds it.
-    tell_once(&setup.home);
+    // Neither the delay of an hour nor the budget of one wake an hour holds it.
+    deliver_once(&setup.home);
     setup.wait_for_acknowledged(&[id]);
     let wakes = setup.homing.wakes_of(id).expect("wakes");
     let sinks: Vec<&str> = wakes.iter().map(|wake| wake.sink.as_str()).collect();
     assert_eq!(sinks, ["new", "old"]);
     let reason = wakes[1].last_error.as_deref();
     assert_eq!(reason, Some("sink \"old\" is no longer configured; a new wake replaces this one"));
-    // The budget counts what took its place.
+    // The budget counts the new wake.
     let next = setup.launch("chat", "true");
     setup.wait_for_end(&[next]);
-    tell_once(&setup.home);
+    deliver_once(&setup.home);
     let held = setup.job(next).follow_up.last_error;
     assert_eq!(held.as_deref(), Some("held: 1 wakes in the last hour (monitor.wakes_per_hour)"));
 }
 
 #[test]
-fn a_running_monitor_takes_up_that_a_sink_was_renamed() {
+fn a_running_monitor_notices_that_a_sink_was_renamed() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write(&setup.home, "old", &recorder.program());
@@ -65,7 +65,7 @@ fn a_running_monitor_takes_up_that_a_sink_was_renamed() {
 }
 
 #[test]
-fn a_job_that_names_a_removed_sink_is_held_and_says_so_beside_jobs_that_are_told() {
+fn a_job_that_names_a_removed_sink_is_held_while_other_jobs_are_delivered() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write(&setup.home, "old", &recorder.program());
@@ -77,7 +77,7 @@ fn a_job_that_names_a_removed_sink_is_held_and_says_so_beside_jobs_that_are_told
     write(&setup.home, "new", &recorder.program());
     let routed = setup.launch("chat", "true");
     setup.wait_for_end(&[routed]);
-    tell_once(&setup.home);
+    deliver_once(&setup.home);
     assert_eq!(setup.state(routed), FollowUpState::Acknowledged);
     let output = program(&setup.home).args(["follow-ups", "--json"]).output().expect("it runs");
     let jobs: serde_json::Value = serde_json::from_slice(&output.stdout).expect("documents");
@@ -85,11 +85,11 @@ fn a_job_that_names_a_removed_sink_is_held_and_says_so_beside_jobs_that_are_told
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     assert_eq!(jobs[0]["id"], naming.as_str());
     assert_eq!(jobs[0]["follow_up"]["last_error"], "the sink \"old\" is not configured");
-    // It is told once the sink is there again.
+    // It is delivered once the sink exists again.
     write(&setup.home, "old", &recorder.program());
     let text = fs::read_to_string(setup.home.scratch().join("config.toml")).expect("it is there");
     let text = text.replace("wakes_per_hour = 1", "wakes_per_hour = 2");
     fs::write(setup.home.scratch().join("config.toml"), text).expect("it can be written");
-    tell_once(&setup.home);
+    deliver_once(&setup.home);
     setup.wait_for_acknowledged(&[naming]);
 }

@@ -1,4 +1,4 @@
-//! A home with a monitor in this process, and a sink that follows a script and remembers everything it was given.
+//! A home with a monitor in this process, and a sink that follows a script and records its attempts.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -16,7 +16,7 @@ use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
 /// The program that supervises the jobs.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_homing");
 
-/// One attempt that the sink was given.
+/// One attempt that the sink received.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) wake: WakeId,
@@ -27,7 +27,7 @@ pub(crate) struct Received {
     pub(crate) documents: String,
 }
 
-/// A sink that answers as its script says, and `Delivered` when the script is over.
+/// A sink that answers by its script, and `Delivered` after the script ends.
 #[derive(Clone, Default)]
 pub(crate) struct ScriptedSink {
     shared: Arc<(Mutex<Script>, Condvar)>,
@@ -40,17 +40,17 @@ struct Script {
     open: bool,
 }
 
-/// What the sink does with one attempt.
+/// The sink's reaction to one attempt.
 pub(crate) enum Answer {
-    /// Says this.
+    /// Answers this.
     Says(Delivery),
-    /// Says nothing until the gate is opened, and then that it was delivered.
+    /// Waits until the gate is open, then answers `Delivered`.
     AtTheGate,
     /// Panics.
     Panics,
-    /// Does something first, and then says that it was delivered.
+    /// Runs an action, then answers `Delivered`.
     Does(Box<dyn FnOnce() + Send>),
-    /// Says that the session is busy, and while that answer is under way it becomes free.
+    /// Answers `Busy`, and reports the session free before the answer arrives.
     BusyUntilNow(MonitorHandle),
 }
 
@@ -65,18 +65,18 @@ impl ScriptedSink {
         self
     }
 
-    /// Lets those through that wait at the gate, and all that come later.
+    /// Releases attempts that wait at the gate, and all later ones.
     pub(crate) fn open_the_gate(&self) {
         self.script().open = true;
         self.shared.1.notify_all();
     }
 
-    /// All attempts so far, in their order.
+    /// All attempts so far, in order.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.script().received.clone()
     }
 
-    /// Waits until there were so many attempts.
+    /// Waits for that many attempts, and returns them.
     #[track_caller]
     pub(crate) fn wait_for(&self, attempts: usize) -> Vec<Received> {
         wait_until(&format!("{attempts} attempts"), || self.received().len() >= attempts);
@@ -106,7 +106,7 @@ impl Sink for ScriptedSink {
             }
             Some(Answer::Panics) => {
                 drop(script);
-                panic!("the sink was told to")
+                panic!("the script says so")
             }
             Some(Answer::Does(action)) => {
                 drop(script);
@@ -137,7 +137,7 @@ pub(crate) fn gone() -> Answer {
     Answer::Says(Delivery::Gone { reason: "no such chat".to_owned() })
 }
 
-/// Settings that make no test wait: back-off and busy sessions come back within milliseconds.
+/// Settings with retry delays of milliseconds.
 pub(crate) fn quick() -> MonitorConfig {
     MonitorConfig {
         batch_window: Duration::ZERO,
@@ -148,7 +148,7 @@ pub(crate) fn quick() -> MonitorConfig {
     }
 }
 
-/// A home, and the library on it. Dropping it proves that no process of the test survived.
+/// An open home. Dropping it checks that no process of the test survived.
 pub(crate) struct Setup {
     pub(crate) homing: Arc<Homing>,
     pub(crate) home: TempHome,
@@ -162,7 +162,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Stops it, and waits until it has.
+    /// Stops it, and waits for its end.
     pub(crate) fn stop(self) -> MonitorEnd {
         self.handle.stop();
         self.end()
@@ -185,7 +185,7 @@ impl Setup {
         Setup { homing: Arc::new(homing), home, sink: ScriptedSink::default() }
     }
 
-    /// Options for a monitor whose sink, for all sessions, is the scripted one.
+    /// Options for a monitor with the scripted sink for all sessions.
     pub(crate) fn options(&self) -> MonitorOptions {
         MonitorOptions::new()
             .sink("scripted", self.sink.clone())
@@ -204,8 +204,8 @@ impl Setup {
         Running { handle, thread: std::thread::spawn(|| monitor.run()) }
     }
 
-    /// Does what is due, in this thread.
-    pub(crate) fn tell_once(&self) {
+    /// Delivers what is due, in this thread.
+    pub(crate) fn deliver_once(&self) {
         let options = self.options().until(MonitorUntil::NothingDue);
         let end = self.homing.monitor(options).expect("a monitor").run().expect("the monitor works");
         assert_eq!(end, MonitorEnd::Done);
@@ -235,7 +235,7 @@ impl Setup {
     pub(crate) fn hold(&self) -> Held<'_> {
         let path = self.home.scratch().join("go");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-        // Opened for both, it waits for no reader.
+        // Opening it for both reading and writing does not wait for a reader.
         let writer = File::options().read(true).write(true).open(&path).expect("the FIFO opens");
         Held { setup: self, path, writer, ids: Vec::new() }
     }
@@ -247,7 +247,7 @@ impl Setup {
         }
     }
 
-    /// Waits until these jobs are over.
+    /// Waits until these jobs have finished.
     #[track_caller]
     pub(crate) fn wait_for_end(&self, ids: &[JobId]) {
         let waited =
@@ -270,7 +270,7 @@ impl Held<'_> {
         self.ids.push(self.setup.launch(session, &script));
     }
 
-    /// Lets all of them go at once, and returns them when they are over.
+    /// Releases all jobs at once, and returns them when they have finished.
     #[track_caller]
     pub(crate) fn end_all(self) -> Vec<JobId> {
         let setup = self.setup;
@@ -279,7 +279,7 @@ impl Held<'_> {
         ids
     }
 
-    /// Lets all of them go at once, and does not look at them afterwards.
+    /// Releases all jobs at once, without waiting for them.
     #[track_caller]
     pub(crate) fn release(self) -> Vec<JobId> {
         for id in &self.ids {

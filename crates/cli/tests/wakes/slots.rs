@@ -1,11 +1,11 @@
-//! How many deliveries are under way at once: limited for each sink and for all, and one sink does not hold up another.
+//! Limits of concurrent deliveries, for each sink and for all sinks: one sink does not block another.
 
 use homing::{Delivery, JobId, MonitorConfig, MonitorOptions, Sink, Wake};
 use testkit::wait_until;
 
 use crate::setup::{Answer, ScriptedSink, Setup, quick};
 
-/// A sink whose deliveries are as long as an agent's turn, with a limit of its own.
+/// A sink with deliveries as long as an agent's turn, and its own limit.
 struct Agents {
     sink: ScriptedSink,
     concurrency: usize,
@@ -22,7 +22,7 @@ impl Sink for Agents {
 }
 
 #[test]
-fn eight_long_agent_turns_do_not_hold_up_a_webhook() {
+fn eight_long_agent_turns_do_not_block_a_webhook() {
     let setup = Setup::with(MonitorConfig { concurrency: 8, ..quick() });
     let agents = ScriptedSink::default();
     let options = MonitorOptions::new()
@@ -37,7 +37,7 @@ fn eight_long_agent_turns_do_not_hold_up_a_webhook() {
     let monitor = setup.start(options);
     let turns: Vec<JobId> = sessions.iter().map(|session| setup.launch(session, "true")).collect();
     agents.wait_for(7);
-    // Seven of the eight slots are taken, and an eighth agent waits.
+    // Seven of the eight slots are in use, and an eighth agent waits.
     setup.wait_for_end(&turns);
     let hook = setup.launch("hook", "true");
     setup.wait_for_acknowledged(&[hook]);
@@ -49,7 +49,7 @@ fn eight_long_agent_turns_do_not_hold_up_a_webhook() {
 }
 
 #[test]
-fn a_sink_has_at_most_four_deliveries_under_way_unless_it_says_otherwise() {
+fn a_sink_has_at_most_four_deliveries_in_flight_by_default() {
     let setup = Setup::new();
     let sessions: Vec<String> = (0..12).map(|n| format!("chat-{n}")).collect();
     for session in &sessions {
@@ -59,10 +59,10 @@ fn a_sink_has_at_most_four_deliveries_under_way_unless_it_says_otherwise() {
     let ids: Vec<JobId> = sessions.iter().map(|session| setup.launch(session, "true")).collect();
     setup.sink.wait_for(4);
     setup.wait_for_end(&ids);
-    // One that has a slot is told its next job only after this one; nobody gets a fifth slot.
+    // A session with a delivery in flight waits for its end, and no session gets a fifth slot.
     let next = setup.launch("chat-0", "true");
     setup.wait_for_end(&[next]);
-    wait_until("the monitor has taken the last one in", || {
+    wait_until("the monitor has ingested the last job", || {
         setup.job(next).follow_up.state == homing::FollowUpState::Pending
     });
     assert_eq!(setup.sink.received().len(), 4);

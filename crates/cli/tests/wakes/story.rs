@@ -1,4 +1,4 @@
-//! What becomes of a wake, by what its sink answers.
+//! The state of a wake after each answer of its sink.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ fn a_finished_job_wakes_its_own_session_with_its_result() {
     setup.wait_for_acknowledged(&[one, two]);
     let mut received = setup.sink.received();
     received.sort_by_key(|wake| wake.session.clone());
-    let told: Vec<_> = received.iter().map(|wake| (wake.session.as_str(), wake.jobs.clone())).collect();
-    assert_eq!(told, [("chat-1", vec![one]), ("chat-2", vec![two])]);
+    let delivered: Vec<_> = received.iter().map(|wake| (wake.session.as_str(), wake.jobs.clone())).collect();
+    assert_eq!(delivered, [("chat-1", vec![one]), ("chat-2", vec![two])]);
     assert!(received[0].text.contains("first") && received[0].text.contains("exit code 3"), "{received:#?}");
     let document: serde_json::Value = serde_json::from_str(&received[0].documents).expect("JSON");
     assert_eq!(document[0]["outcome"]["exit_code"], 3, "{document:#}");
@@ -27,7 +27,7 @@ fn a_finished_job_wakes_its_own_session_with_its_result() {
 }
 
 #[test]
-fn a_wake_that_fails_comes_again_with_the_same_name_and_content() {
+fn a_failed_wake_is_sent_again_with_the_same_id_and_content() {
     let setup = Setup::new();
     setup.sink.answers("chat", [failed(), failed()]);
     let monitor = setup.monitor();
@@ -48,7 +48,7 @@ fn a_wake_that_fails_comes_again_with_the_same_name_and_content() {
 }
 
 #[test]
-fn what_fails_for_ever_is_dead_and_shown_and_can_be_retried() {
+fn a_wake_that_always_fails_is_dead_and_shown_and_can_be_retried() {
     let setup = Setup::new();
     setup.sink.answers("chat", [failed(), failed(), failed(), failed()]);
     let monitor = setup.monitor();
@@ -57,7 +57,7 @@ fn what_fails_for_ever_is_dead_and_shown_and_can_be_retried() {
     assert_eq!((job.follow_up.attempts, job.follow_up.next_attempt_at), (4, None));
     assert_eq!(job.follow_up.last_error.as_deref(), Some("the script says so"));
     assert_eq!(setup.homing.follow_ups(&Default::default()).expect("follow-ups").len(), 1);
-    // A retry makes a new wake, and a monitor that runs hears of it.
+    // A retry creates a new wake, and the running monitor ingests it.
     setup.homing.retry(&[id]).expect("it can be retried");
     setup.wait_for_acknowledged(&[id]);
     let received = setup.sink.received();
@@ -69,21 +69,21 @@ fn what_fails_for_ever_is_dead_and_shown_and_can_be_retried() {
 }
 
 #[test]
-fn a_session_that_is_gone_is_not_tried_again() {
+fn a_gone_session_is_not_tried_again() {
     let setup = Setup::new();
     setup.sink.answers("chat", [gone()]);
     let id = setup.launch("chat", "true");
     setup.wait_for_end(&[id]);
-    setup.tell_once();
+    setup.deliver_once();
     let job = setup.job(id);
     assert_eq!(job.follow_up.state, FollowUpState::Dead);
     assert_eq!(job.follow_up.last_error.as_deref(), Some("gone: no such chat"));
-    setup.tell_once();
+    setup.deliver_once();
     assert_eq!(setup.sink.received().len(), 1);
 }
 
 #[test]
-fn a_session_that_is_busy_is_put_off_without_using_up_attempts() {
+fn a_busy_session_is_retried_without_using_up_attempts() {
     let setup = Setup::new();
     setup.sink.answers("chat", (0..50).map(|_| busy()));
     let monitor = setup.monitor();
@@ -97,12 +97,12 @@ fn a_session_that_is_busy_is_put_off_without_using_up_attempts() {
 }
 
 #[test]
-fn a_busy_session_that_says_it_is_free_is_told_at_once() {
+fn a_busy_session_that_is_reported_free_is_retried_at_once() {
     let setup = Setup::with(MonitorConfig { busy_retry: Duration::from_secs(3_600), ..quick() });
     setup.sink.answers("chat", [busy()]);
     let monitor = setup.monitor();
     let id = setup.launch("chat", "true");
-    wait_until("it was put off", || setup.job(id).follow_up.next_attempt_at.is_some());
+    wait_until("the retry is scheduled", || setup.job(id).follow_up.next_attempt_at.is_some());
     assert_eq!(setup.job(id).follow_up.last_error.as_deref(), Some("busy: a turn is live"));
     monitor.handle.session_is_free(&"chat".parse().expect("a session"));
     setup.wait_for_acknowledged(&[id]);
@@ -110,7 +110,7 @@ fn a_busy_session_that_says_it_is_free_is_told_at_once() {
 }
 
 #[test]
-fn a_session_that_becomes_free_while_its_busy_answer_is_under_way_is_told_at_once() {
+fn a_session_that_becomes_free_before_its_busy_answer_arrives_is_retried_at_once() {
     let setup = Setup::with(MonitorConfig { busy_retry: Duration::from_secs(3_600), ..quick() });
     let monitor = setup.monitor();
     setup.sink.answers("chat", [Answer::BusyUntilNow(monitor.handle.clone())]);
@@ -121,12 +121,12 @@ fn a_session_that_becomes_free_while_its_busy_answer_is_under_way_is_told_at_onc
 }
 
 #[test]
-fn a_session_that_says_it_is_free_to_a_monitor_that_waits_to_take_over_is_told_by_that_one() {
+fn a_standby_monitor_retries_a_session_that_was_reported_free_to_it() {
     let setup = Setup::with(MonitorConfig { busy_retry: Duration::from_secs(3_600), ..quick() });
     setup.sink.answers("chat", [busy()]);
     let first = setup.monitor();
     let id = setup.launch("chat", "true");
-    wait_until("it was put off", || setup.job(id).follow_up.next_attempt_at.is_some());
+    wait_until("the retry is scheduled", || setup.job(id).follow_up.next_attempt_at.is_some());
     let (waits, is_waiting) = std::sync::mpsc::channel();
     let second = setup.start(setup.options().observe(move |event| {
         if matches!(event, MonitorEvent::Standby { .. }) {
@@ -141,7 +141,7 @@ fn a_session_that_says_it_is_free_to_a_monitor_that_waits_to_take_over_is_told_b
 }
 
 #[test]
-fn what_is_handed_off_and_not_acknowledged_is_sent_again() {
+fn a_handed_off_wake_is_sent_again_unless_acknowledged() {
     let setup = Setup::new();
     let handed_off = || Answer::Says(Delivery::HandedOff);
     setup.sink.answers("chat", [handed_off(), handed_off()]);
@@ -155,23 +155,23 @@ fn what_is_handed_off_and_not_acknowledged_is_sent_again() {
 }
 
 #[test]
-fn what_is_handed_off_and_acknowledged_is_over() {
+fn an_acknowledged_handed_off_wake_is_superseded() {
     let setup = Setup::new();
     setup.sink.answers("chat", [Answer::Says(Delivery::HandedOff)]);
     let id = setup.launch("chat", "true");
     setup.wait_for_end(&[id]);
-    setup.tell_once();
+    setup.deliver_once();
     assert_eq!(setup.state(id), FollowUpState::HandedOff);
     setup.homing.acknowledge(&[id]).expect("it can be acknowledged");
-    wait_until("its time is over", || {
-        setup.tell_once();
+    wait_until("the deadline has passed", || {
+        setup.deliver_once();
         setup.homing.wakes_of(id).expect("wakes")[0].state == WakeState::Superseded
     });
     assert_eq!(setup.sink.received().len(), 1);
 }
 
 #[test]
-fn what_the_session_has_read_itself_is_not_told() {
+fn results_that_the_session_has_read_are_not_delivered() {
     let setup = Setup::with(MonitorConfig { retries: vec![Duration::from_secs(3_600)], ..quick() });
     setup.sink.answers("chat", [failed()]);
     let (read, never, killed) =
@@ -179,28 +179,28 @@ fn what_the_session_has_read_itself_is_not_told() {
     setup.wait_for_end(&[read, never]);
     setup.homing.kill(killed, KilledBy::Session).expect("it can be killed");
     setup.homing.drop_follow_ups(&[never]).expect("it can be dropped");
-    setup.tell_once();
+    setup.deliver_once();
     assert_eq!(setup.sink.received().len(), 1, "the first attempt fails");
     setup.homing.acknowledge(&[read]).expect("it can be acknowledged");
-    setup.tell_once();
+    setup.deliver_once();
     assert_eq!(setup.homing.wakes_of(read).expect("wakes")[0].state, WakeState::Superseded);
     assert_eq!(setup.sink.received().len(), 1);
     assert!(setup.homing.wakes_of(killed).expect("wakes").is_empty());
 }
 
 #[test]
-fn jobs_that_ended_while_no_monitor_ran_are_told_by_the_next() {
+fn the_next_monitor_delivers_jobs_that_ended_without_a_monitor() {
     let setup = Setup::new();
     let ids: Vec<_> = (0..5).map(|n| setup.launch(&format!("chat-{n}"), "true")).collect();
     setup.wait_for_end(&ids);
     assert!(ids.iter().all(|id| setup.state(*id) == FollowUpState::Pending));
-    setup.tell_once();
+    setup.deliver_once();
     assert!(ids.iter().all(|id| setup.state(*id) == FollowUpState::Acknowledged));
     assert_eq!(setup.sink.received().len(), 5);
 }
 
 #[test]
-fn a_session_without_a_route_stays_due_and_says_why() {
+fn a_session_without_a_route_stays_pending_with_the_reason() {
     let setup = Setup::new();
     let id = setup.launch("other", "true");
     setup.wait_for_end(&[id]);
@@ -211,56 +211,56 @@ fn a_session_without_a_route_stays_due_and_says_why() {
     setup.homing.monitor(options).expect("a monitor").run().expect("the monitor works");
     let job = setup.job(id);
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
-    assert_eq!(job.follow_up.last_error.as_deref(), Some("no route leads from this session to a sink"));
-    setup.tell_once();
+    assert_eq!(job.follow_up.last_error.as_deref(), Some("no route matches this session"));
+    setup.deliver_once();
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
     assert_eq!(setup.job(id).follow_up.last_error, None);
 }
 
 #[test]
-fn a_monitor_on_demand_ends_when_nothing_is_left_to_tell() {
+fn an_on_demand_monitor_ends_when_everything_is_delivered() {
     let setup = Setup::new();
     setup.sink.answers("chat", [failed(), busy()]);
     let id = setup.launch("chat", "sleep 0.1");
     let monitor = setup.start(setup.options().until(MonitorUntil::Idle));
     assert_eq!(monitor.end(), MonitorEnd::Done);
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
-    assert_eq!(setup.homing.active_monitor().expect("the lock can be looked at"), None);
+    assert_eq!(setup.homing.active_monitor().expect("the lock can be read"), None);
 }
 
 #[test]
 fn jobs_that_name_different_sinks_get_different_wakes() {
     let setup = Setup::new();
-    let ours = setup.launch("chat", "true");
-    let theirs = JobSpec::script("true").expect("a script").session("chat".parse().expect("a session"));
+    let plain = setup.launch("chat", "true");
+    let named = JobSpec::script("true").expect("a script").session("chat".parse().expect("a session"));
     // Only a configured sink may be named.
-    let refused = setup.homing.launch(theirs.sink("elsewhere")).expect_err("there is no such sink");
+    let refused = setup.homing.launch(named.sink("elsewhere")).expect_err("the sink is unknown");
     assert_eq!(refused.code(), "no_such_sink");
-    setup.wait_for_end(&[ours]);
-    setup.tell_once();
+    setup.wait_for_end(&[plain]);
+    setup.deliver_once();
     assert_eq!(setup.sink.received().len(), 1);
 }
 
 #[test]
-fn a_session_that_waits_for_its_job_itself_is_not_woken_for_it() {
+fn a_session_is_not_woken_for_a_job_that_it_waits_for() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let session = "chat".parse().expect("a session");
-    let attended = setup.home.scratch().join("attended");
-    let script = format!("until [ -e {} ]; do sleep 0.01; done", attended.display());
+    let gate = setup.home.scratch().join("gate");
+    let script = format!("until [ -e {} ]; do sleep 0.01; done", gate.display());
     let (read, left) = (setup.launch("chat", &script), setup.launch("chat", &script));
     let hold = setup.homing.hold_delivery(&[read, left], &session);
     let stranger = setup.homing.hold_delivery(&[read], &"other".parse().expect("a session"));
-    std::fs::write(attended, "").expect("a file");
+    std::fs::write(gate, "").expect("a file");
     setup.wait_for_end(&[read, left]);
-    // The monitor knows of both ends: it tells another session of something that ended later.
+    // The monitor has ingested both ends: it delivers a later result to another session.
     let later = setup.launch("later", "true");
     setup.wait_for_acknowledged(&[later]);
     setup.homing.acknowledge(&[read]).expect("it can be acknowledged");
     drop((hold, stranger));
-    // What was not read after all is told.
+    // The result that was not read is delivered.
     setup.wait_for_acknowledged(&[left]);
-    let told: Vec<_> = setup.sink.received().into_iter().map(|wake| wake.jobs).collect();
-    assert!(!told.concat().contains(&read), "{told:?}");
+    let delivered: Vec<_> = setup.sink.received().into_iter().map(|wake| wake.jobs).collect();
+    assert!(!delivered.concat().contains(&read), "{delivered:?}");
     monitor.stop();
 }

@@ -1,4 +1,4 @@
-//! Monitors, supervisors and ledgers that go wrong.
+//! Failures of monitors, supervisors and ledgers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use testkit::wait_until;
 use crate::setup::{Answer, Setup, open, quick};
 
 #[test]
-fn a_sink_that_panics_has_failed() {
+fn a_panic_of_a_sink_is_a_failed_attempt() {
     let setup = Setup::new();
     setup.sink.answers("chat", [Answer::Panics]);
     let monitor = setup.monitor();
@@ -27,7 +27,7 @@ fn of_two_monitors_one_is_active_and_the_other_takes_over() {
     let first = setup.monitor();
     wait_until("the first is active", || setup.homing.active_monitor().expect("the lock").is_some());
     let second = setup.monitor();
-    // One that would not take over leaves the work to the active one.
+    // A monitor that does not stand by leaves the work to the active one.
     let third = setup.start(setup.options().until(MonitorUntil::NothingDue));
     assert_eq!(third.end(), MonitorEnd::LeftToAnother);
     assert_eq!(first.stop(), MonitorEnd::Stopped);
@@ -38,19 +38,19 @@ fn of_two_monitors_one_is_active_and_the_other_takes_over() {
 }
 
 #[test]
-fn a_monitor_that_waits_to_take_over_can_be_stopped() {
+fn a_standby_monitor_can_be_stopped() {
     let setup = Setup::new();
     let first = setup.monitor();
     wait_until("the first is active", || setup.homing.active_monitor().expect("the lock").is_some());
     let second = setup.monitor();
     assert_eq!(second.stop(), MonitorEnd::Stopped);
     assert_eq!(first.stop(), MonitorEnd::Stopped);
-    // It is not there to take over any more.
-    wait_until("nobody holds the lock", || setup.homing.active_monitor().expect("the lock").is_none());
+    // The standby monitor does not take over any more.
+    wait_until("the lock is free", || setup.homing.active_monitor().expect("the lock").is_none());
 }
 
 #[test]
-fn a_supervisor_that_is_killed_is_noticed_and_told() {
+fn the_death_of_a_supervisor_is_noticed_and_delivered() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let id = setup.launch("chat", "sleep MARK");
@@ -61,7 +61,7 @@ fn a_supervisor_that_is_killed_is_noticed_and_told() {
         .expect("it has a supervisor");
     let pid = Pid::from_raw(i32::try_from(supervisor.pid).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::KILL).expect("it can be killed");
-    // Without anybody asking: `received` reads no ledger.
+    // `received` does not read the ledger, so only the monitor can notice it.
     let received = setup.sink.wait_for(1);
     assert!(received[0].text.contains("unknown result"), "{received:#?}");
     assert!(matches!(setup.job(id).outcome(), Some(Outcome::Lost { .. })));
@@ -70,7 +70,7 @@ fn a_supervisor_that_is_killed_is_noticed_and_told() {
 }
 
 #[test]
-fn a_job_with_kept_leftovers_is_told_when_its_main_process_ends() {
+fn a_job_with_kept_leftovers_is_delivered_when_its_main_process_ends() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let script = format!("sleep {} & echo started", setup.home.mark());
@@ -98,13 +98,13 @@ fn a_monitor_that_stops_finishes_the_wake_in_flight() {
     setup.sink.open_the_gate();
     assert_eq!(monitor.end(), MonitorEnd::Stopped);
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
-    assert_eq!(setup.state(late), FollowUpState::Pending, "nothing new is taken up");
-    setup.tell_once();
+    assert_eq!(setup.state(late), FollowUpState::Pending, "no new attempt starts");
+    setup.deliver_once();
     assert_eq!(setup.state(late), FollowUpState::Acknowledged);
 }
 
 #[test]
-fn a_monitor_that_may_wait_no_longer_hands_the_wake_back() {
+fn a_monitor_that_reaches_its_stop_timeout_gives_the_wake_back() {
     let setup = Setup::new();
     setup.sink.answers("chat", [Answer::AtTheGate]);
     let monitor = setup.start(setup.options().stop_timeout(Duration::ZERO));
@@ -112,7 +112,7 @@ fn a_monitor_that_may_wait_no_longer_hands_the_wake_back() {
     setup.sink.wait_for(1);
     assert_eq!(monitor.stop(), MonitorEnd::Stopped);
     assert_eq!(setup.state(id), FollowUpState::Pending);
-    setup.tell_once();
+    setup.deliver_once();
     let received = setup.sink.received();
     assert_eq!((received.len(), received[0].wake), (2, received[1].wake));
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
@@ -122,12 +122,12 @@ fn a_monitor_that_may_wait_no_longer_hands_the_wake_back() {
 }
 
 #[test]
-fn a_ledger_that_is_lost_under_a_monitor_is_rebuilt_and_everything_told() {
+fn a_ledger_that_is_lost_under_a_monitor_is_rebuilt_and_everything_delivered() {
     let setup = Setup::new();
     let monitor = setup.monitor();
     let before = setup.launch("chat", "true");
     setup.wait_for_acknowledged(&[before]);
-    // The ledger itself last: from then on another one may be in its place.
+    // Remove the ledger itself last: from then on a new one may take its place.
     for name in ["ledger.db-wal", "ledger.db-shm", "ledger.db"] {
         let _ = std::fs::remove_file(setup.home.path().join(name));
     }
@@ -168,7 +168,7 @@ fn a_home_is_watched_by_monitors_of_different_processes_one_after_the_other() {
 }
 
 #[test]
-fn a_monitor_sleeps_while_jobs_run_and_others_look_at_them() {
+fn a_monitor_sleeps_while_jobs_run_and_other_processes_list_them() {
     let setup = Setup::new();
     let mut monitor = std::process::Command::new(crate::setup::PROGRAM)
         .args(["monitor", "--command", "true"])
@@ -178,21 +178,21 @@ fn a_monitor_sleeps_while_jobs_run_and_others_look_at_them() {
         .spawn()
         .expect("the monitor starts");
     let ids = [setup.launch("chat", "sleep MARK"), setup.launch("chat", "sleep MARK")];
-    let told = setup.launch("other", "true");
-    setup.wait_for_acknowledged(&[told]);
+    let delivered = setup.launch("other", "true");
+    setup.wait_for_acknowledged(&[delivered]);
     let switches = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", monitor.id())).expect("it lives");
         let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).expect("a count");
         line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number")
     };
-    // It comes to rest once it has looked twice at what is new.
+    // It sleeps after it has checked the new jobs twice.
     let mut before = switches();
     wait_until("it sleeps", || {
         std::thread::sleep(Duration::from_millis(400));
         let now = switches();
         std::mem::replace(&mut before, now) == now
     });
-    // A job that was seen while it was starting is looked at once more after a while: that may fall into one round.
+    // A job that was observed while it started is checked once more later. That may happen in one round.
     let slept_through = (0..5).any(|_| {
         let before = switches();
         for _ in 0..20 {
@@ -201,7 +201,7 @@ fn a_monitor_sleeps_while_jobs_run_and_others_look_at_them() {
         std::thread::sleep(Duration::from_millis(50));
         switches() == before
     });
-    assert!(slept_through, "being looked at is nothing that happens to a job");
+    assert!(slept_through, "listing jobs must not wake the monitor");
     for id in ids {
         setup.homing.kill(id, homing::KilledBy::Session).expect("it can be killed");
     }

@@ -1,5 +1,4 @@
-//! What cannot be read for a while is not forgotten, what cannot be read at all is shown, and neither keeps a monitor
-//! from its work or from its end.
+//! The monitor retries jobs that it cannot read, shows jobs that stay unreadable, and works and exits nevertheless.
 
 use std::fs;
 
@@ -12,14 +11,14 @@ use crate::monitors::{MonitorProcess, program, write_config};
 use crate::recorder::Recorder;
 use crate::setup::Setup;
 
-/// Sets how many descriptors a process may have.
+/// Sets the descriptor limit of a process.
 fn limit_descriptors(pid: u32, current: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
     let maximum = getrlimit(Resource::Nofile).maximum;
     prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).expect("its limit can be set");
 }
 
-/// The descriptors that a process has.
+/// The open descriptors of a process.
 fn descriptors(pid: u32) -> Vec<u64> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
     let numbers = entries.map(|entry| {
@@ -30,7 +29,7 @@ fn descriptors(pid: u32) -> Vec<u64> {
     open
 }
 
-/// The lowest limit that leaves an idle process so many descriptors beside those it has.
+/// The lowest limit that leaves an idle process `spare` more descriptors.
 fn limit_that_leaves(pid: u32, spare: usize) -> u64 {
     let (mut open, mut same) = (descriptors(pid), 0);
     wait_until("it has nothing open for a moment only", || {
@@ -43,21 +42,21 @@ fn limit_that_leaves(pid: u32, spare: usize) -> u64 {
 }
 
 #[test]
-fn jobs_that_end_while_the_monitor_has_no_descriptors_are_all_told() {
+fn jobs_that_end_while_the_monitor_has_no_descriptors_are_all_delivered() {
     without_descriptors(0);
 }
 
 #[test]
-fn jobs_that_end_while_the_monitor_can_list_the_inbox_and_read_no_job_are_all_told() {
+fn jobs_that_end_while_the_monitor_can_only_list_the_inbox_are_all_delivered() {
     without_descriptors(1);
 }
 
-/// Twenty jobs end while a monitor has only so many descriptors to spare.
+/// Twenty jobs end while a monitor has only `spare` free descriptors.
 fn without_descriptors(spare: usize) {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
-    // The check of whether a job has started comes early, so that it does not find what was missed.
+    // The check whether a job has started runs early, so that it does not find missed changes.
     let monitor = MonitorProcess::start(&setup.home, "monitor/start_check=return(1)");
     let before = setup.launch("before", "true");
     recorder.wait_for(1);
@@ -66,7 +65,7 @@ fn without_descriptors(spare: usize) {
     for n in 0..20 {
         held.launch(&format!("chat-{n}"), "true");
     }
-    // From here on nobody else looks: what the monitor misses stays missed.
+    // From here on no other process imports jobs: what the monitor misses stays missed.
     limit_descriptors(monitor.pid(), Some(limit_that_leaves(monitor.pid(), spare)));
     let ids = held.release();
     wait_until("the supervisors are gone", || {
@@ -74,17 +73,18 @@ fn without_descriptors(spare: usize) {
         !supervisors.iter().any(|process| process.command_line.contains("__supervise"))
     });
     std::thread::sleep(std::time::Duration::from_secs(3));
-    assert_eq!(recorder.count(), 1, "it cannot have been told: {}", monitor.log());
+    assert_eq!(recorder.count(), 1, "no result can have been delivered: {}", monitor.log());
     limit_descriptors(monitor.pid(), getrlimit(Resource::Nofile).current);
-    let mut told: Vec<JobId> = recorder.wait_for(21).into_iter().flat_map(|told| told.jobs).collect();
+    let mut recorded: Vec<JobId> =
+        recorder.wait_for(21).into_iter().flat_map(|recorded| recorded.jobs).collect();
     let mut expected: Vec<JobId> = ids.into_iter().chain([before]).collect();
-    told.sort();
+    recorded.sort();
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(recorded, expected);
     monitor.kill_9();
 }
 
-/// Launches a job as a user does, which starts an on-demand monitor.
+/// Launches a job through the command line, which starts an on-demand monitor.
 fn run(home: &TempHome, script: &str) -> JobId {
     let output = program(home).args(["run", "--session", "chat", script]).output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("an id");
@@ -100,11 +100,11 @@ fn wait_until_no_monitor(setup: &Setup) {
 }
 
 #[test]
-fn what_cannot_be_moved_aside_keeps_no_monitor_from_its_work_or_its_end() {
+fn a_foreign_file_that_cannot_be_moved_does_not_stop_the_monitor() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
-    // Nothing can be moved into a file.
+    // A file in place of the directory prevents moves.
     fs::write(setup.home.path().join("set-aside"), "").expect("a file");
     fs::create_dir_all(setup.home.path().join("inbox/folder/with")).expect("a directory");
     fs::write(setup.home.path().join("inbox/notes.txt"), "mine").expect("a file");
@@ -117,7 +117,7 @@ fn what_cannot_be_moved_aside_keeps_no_monitor_from_its_work_or_its_end() {
 }
 
 #[test]
-fn a_job_that_cannot_be_read_is_shown_and_keeps_no_monitor() {
+fn an_unreadable_job_is_shown_and_does_not_keep_a_monitor_running() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
@@ -144,7 +144,7 @@ fn a_job_that_cannot_be_read_is_shown_and_keeps_no_monitor() {
 }
 
 #[test]
-fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
+fn an_on_demand_monitor_waits_for_an_unusable_ledger() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
@@ -153,7 +153,7 @@ fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
     setup.wait_for_state(id, FollowUpState::Waiting);
     let (ledger, away) = (setup.home.path().join("ledger.db"), setup.home.path().join("away.db"));
     fs::create_dir(&away).expect("a directory");
-    // At once: a monitor that finds no ledger makes one.
+    // Rename it in one step: a monitor that finds no ledger creates one.
     let exchange =
         || renameat_with(CWD, &ledger, CWD, &away, RenameFlags::EXCHANGE).expect("they change places");
     exchange();
@@ -161,20 +161,20 @@ fn an_on_demand_monitor_outlasts_a_ledger_that_cannot_be_used() {
     let log = || fs::read_to_string(setup.home.path().join("monitor.log")).expect("a log");
     wait_until("it has failed six times", || log().matches("warning: ").count() >= 6);
     exchange();
-    let told = recorder.wait_for(1);
-    assert_eq!(told[0].jobs, [id], "{}", log());
+    let recorded = recorder.wait_for(1);
+    assert_eq!(recorded[0].jobs, [id], "{}", log());
     wait_until_no_monitor(&setup);
 }
 
 #[test]
-fn a_monitor_that_stands_by_asks_for_the_lock_again_after_an_error() {
+fn a_standby_monitor_asks_for_the_lock_again_after_an_error() {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     write_config(&setup.home, &recorder, "60s");
     let active = MonitorProcess::start(&setup.home, "");
     wait_until("it is active", || setup.homing.active_monitor().expect("the lock").is_some());
     let standby = MonitorProcess::start(&setup.home, "monitor/lock_error=1*return(1)->off");
-    wait_until("the error is told", || standby.log().contains("monitor.lock: No locks available"));
+    wait_until("the error is reported", || standby.log().contains("monitor.lock: No locks available"));
     active.kill_9();
     let id = setup.launch("chat", "true");
     assert_eq!(recorder.wait_for(1)[0].jobs, [id]);

@@ -1,4 +1,4 @@
-//! A webhook whose answer is lost with the monitor: the receiver gets the same wake again, under the same name.
+//! A webhook whose answer is lost with the monitor: the receiver gets the same wake again, with the same id.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use homing::FollowUpState;
 use serde_json::Value;
 
-use crate::monitors::{MonitorProcess, tell_once, write_sink};
+use crate::monitors::{MonitorProcess, deliver_once, write_sink};
 use crate::setup::Setup;
 
-/// A request: the id in its head, and its body.
+/// A request: the id from its header, and its body.
 type Posted = (String, Value);
 
-/// Receives wakes for ever, and accepts each; the first so many are dropped without an answer once they were read.
+/// Receives and accepts wakes. Closes the first `drops` requests without an answer after reading them.
 fn receiver(drops: usize) -> (String, Arc<Mutex<Vec<Posted>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}/wake", listener.local_addr().expect("an address"));
@@ -42,7 +42,7 @@ fn receiver(drops: usize) -> (String, Arc<Mutex<Vec<Posted>>>) {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("a body");
             let count = {
-                let mut received = keep.lock().expect("nobody panics with it");
+                let mut received = keep.lock().expect("no thread panics with the lock");
                 received.push((id, serde_json::from_slice(&body).expect("JSON")));
                 received.len()
             };
@@ -55,7 +55,7 @@ fn receiver(drops: usize) -> (String, Arc<Mutex<Vec<Posted>>>) {
     (url, received)
 }
 
-/// One content, told twice under one name.
+/// Checks that one wake was sent twice with the same id and content.
 #[track_caller]
 fn assert_the_same_twice(received: &[Posted]) {
     let contents: Vec<_> = received
@@ -72,7 +72,7 @@ fn assert_the_same_twice(received: &[Posted]) {
 }
 
 #[test]
-fn an_answer_that_dies_with_the_monitor_is_asked_for_again() {
+fn a_wake_is_sent_again_after_the_monitor_dies_before_the_answer() {
     let setup = Setup::new();
     let (url, received) = receiver(0);
     write_sink(&setup.home, &format!("webhook = \"{url}\""), "\"5ms\"");
@@ -80,19 +80,19 @@ fn an_answer_that_dies_with_the_monitor_is_asked_for_again() {
     setup.wait_for_end(&[id]);
     MonitorProcess::start_once(&setup.home, "sink/answered=return").crashed();
     assert_eq!(setup.state(id), FollowUpState::Pending);
-    tell_once(&setup.home);
+    deliver_once(&setup.home);
     assert_eq!(setup.state(id), FollowUpState::Acknowledged);
-    assert_the_same_twice(&received.lock().expect("nobody panics with it"));
+    assert_the_same_twice(&received.lock().expect("no thread panics with the lock"));
 }
 
 #[test]
-fn an_answer_that_never_comes_is_asked_for_again() {
+fn a_wake_is_sent_again_if_no_answer_comes() {
     let setup = Setup::new();
     let (url, received) = receiver(1);
     write_sink(&setup.home, &format!("webhook = \"{url}\""), "\"5ms\"");
     let id = setup.launch("chat", "exit 3");
     let monitor = MonitorProcess::start(&setup.home, "");
     setup.wait_for_acknowledged(&[id]);
-    assert_the_same_twice(&received.lock().expect("nobody panics with it"));
+    assert_the_same_twice(&received.lock().expect("no thread panics with the lock"));
     monitor.kill_9();
 }

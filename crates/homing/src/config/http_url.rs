@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
-/// An `http` or `https` URL with a host and without credentials. Shown as its host and port alone: the rest may be a
+/// An `http` or `https` URL with a host and without credentials. Displays only host and port: the rest may be a
 /// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl {
@@ -17,15 +17,15 @@ impl HttpUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// What is wrong with it, without repeating it.
+    /// The reason why it is invalid, without the URL itself.
     pub(crate) fn parse(text: &str) -> Result<HttpUrl, String> {
         if text.contains('#') {
-            return Err("a URL to post to has no #fragment".to_owned());
+            return Err("the URL must not have a #fragment".to_owned());
         }
         let uri: Uri = text.parse().map_err(|error| format!("not a URL: {error}"))?;
-        let scheme = uri.scheme().ok_or("the URL has to begin with http:// or https://")?;
+        let scheme = uri.scheme().ok_or("the URL must begin with http:// or https://")?;
         if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
-            return Err(format!("the URL has to begin with http:// or https://, not {scheme}://"));
+            return Err(format!("the URL must begin with http:// or https://, not {scheme}://"));
         }
         let authority = uri.authority().ok_or("the URL names no host")?;
         if authority.as_str().contains('@') {
@@ -43,10 +43,10 @@ impl HttpUrl {
         Ok(HttpUrl { uri })
     }
 
-    /// The URL below this one. A segment is one even if it contains a slash.
+    /// The URL below this one. A slash in a segment is escaped.
     ///
     /// # Errors
-    /// Where a segment means another place: empty, `.` or `..`.
+    /// If a segment is empty, `.` or `..`.
     pub(crate) fn below(&self, segments: &[&str]) -> Result<HttpUrl, String> {
         let mut path = self.uri.path().trim_end_matches('/').to_owned();
         for segment in segments {
@@ -70,7 +70,7 @@ impl HttpUrl {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 
-    /// Whether the host is this machine, by its name or address.
+    /// Whether the host is this machine, by name or address.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = host.trim_end_matches('.').to_ascii_lowercase();
@@ -80,7 +80,7 @@ impl HttpUrl {
     }
 }
 
-/// Everything but what RFC 3986 leaves unreserved becomes `%XX`.
+/// Escapes all but the unreserved characters of RFC 3986 as `%XX`.
 fn push_escaped(path: &mut String, segment: &str) {
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -103,10 +103,10 @@ impl fmt::Debug for HttpUrl {
     }
 }
 
-/// Checks that a URL of the configuration can be posted to.
+/// Checks that homing can post to a URL of the configuration.
 ///
 /// # Errors
-/// What is wrong with it, without repeating it.
+/// The reason why it is invalid, without the URL itself.
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     HttpUrl::parse(url).map(drop)
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_posted_to_is_refused_without_repeating_it() {
+    fn invalid_urls_are_refused_without_repeating_them() {
         for (text, reason) in [
             ("", "not a URL"),
             ("127.0.0.1:7000/wake", "not a URL"),

@@ -32,22 +32,22 @@ use crate::{Error, Result};
 /// Names another configuration file.
 pub const CONFIG_VARIABLE: &str = "HOMING_CONFIG";
 
-/// Everything that can be configured.
+/// The configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What a job gets that does not ask for anything else.
+    /// Defaults of jobs.
     pub defaults: Defaults,
-    /// How long things are kept.
+    /// How long jobs and follow-ups are kept.
     pub retention: Retention,
-    /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. The short form of a sink
-    /// and a route for each.
+    /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. Short for a sink and a
+    /// route for each.
     pub agents: Vec<String>,
     /// `[sinks.NAME]`: the ways to wake a session.
     pub sinks: BTreeMap<String, SinkConfig>,
-    /// `[[routes]]`: which session is woken by which sink. The first that matches wins.
+    /// `[[routes]]`: which sink wakes which session. The first match wins.
     pub routes: Vec<RouteConfig>,
-    /// How the monitor works.
+    /// Settings of the monitor.
     pub monitor: MonitorConfig,
 }
 
@@ -55,15 +55,15 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
-    /// `timeout = "1h"` or `"none"`: time limit of a job.
+    /// `timeout = "1h"` or `"none"`: timeout of a job.
     #[serde(deserialize_with = "duration_or_none")]
     pub timeout: Option<Duration>,
     /// `grace = "10s"`: time between SIGTERM and SIGKILL.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
-    /// `output_head_bytes = 1048576`: bytes kept of an output's beginning.
+    /// `output_head_bytes = 1048576`: bytes kept from the beginning of the output.
     pub output_head_bytes: u64,
-    /// `output_tail_bytes = 4194304`: bytes kept of an output's end.
+    /// `output_tail_bytes = 4194304`: bytes kept from the end of the output.
     pub output_tail_bytes: u64,
 }
 
@@ -79,7 +79,7 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// The bounds of a job that asks for nothing else.
+    /// The limits of a job that sets none.
     pub fn limits(&self) -> JobLimits {
         JobLimits {
             timeout: self.timeout,
@@ -94,11 +94,11 @@ impl Defaults {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// `finished = "7d"`: how long a job is kept after its end, once nobody has to be told of it any more.
+    /// `finished = "7d"`: finished and acknowledged jobs are deleted after this time.
     #[serde(deserialize_with = "duration")]
     pub finished: Duration,
-    /// `undelivered = "30d"`: how long a follow-up is kept that nobody takes. After that it is dead (expired), and its job
-    /// is kept for `finished` once more.
+    /// `undelivered = "30d"`: undelivered follow-ups expire after this time: they become dead, and their jobs are
+    /// kept for `finished` from then on.
     #[serde(deserialize_with = "duration")]
     pub undelivered: Duration,
 }
@@ -111,11 +111,11 @@ impl Default for Retention {
 
 impl Config {
     /// Reads the user's configuration: `$HOMING_CONFIG`, else `$XDG_CONFIG_HOME/homing/config.toml`, else
-    /// `~/.config/homing/config.toml`. A file that does not exist is an empty one, unless `HOMING_CONFIG` names it.
+    /// `~/.config/homing/config.toml`. A missing file counts as empty, unless `HOMING_CONFIG` names it.
     ///
     /// # Errors
-    /// When the file cannot be read, or says something that is not understood; [`Error::ConfigRefused`] where somebody else
-    /// than the user or root could have written it: it names programs that are run.
+    /// If the file cannot be read or is invalid. [`Error::ConfigRefused`] if users other than the owner and root can
+    /// write it, because homing runs the programs that it names.
     pub fn load() -> Result<Config> {
         if let Some(path) = named_config_path() {
             return Config::load_from(&path);
@@ -141,7 +141,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether what refers to something else refers to something that is there.
+    /// Checks that all names refer to existing presets and sinks.
     fn check(&self) -> Result<(), String> {
         for name in &self.agents {
             if !preset_names().any(|preset| preset == name) {
@@ -152,7 +152,7 @@ impl Config {
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
                 return Err(format!(
-                    "a route leads to the sink {:?}, and there is no [sinks.{0}]",
+                    "a route names the sink {:?}, but [sinks.{0}] is not defined",
                     route.sink
                 ));
             }
@@ -160,20 +160,20 @@ impl Config {
         Ok(())
     }
 
-    /// The sink of that name: a configured one, or a preset. A preset that `agents` does not list has no route, but a job
-    /// may name it.
+    /// The sink of that name: a configured sink or a preset. A preset that `agents` does not list has no route, but
+    /// jobs may name it.
     pub fn sink(&self, name: &str) -> Option<SinkConfig> {
         let is_preset = || preset_names().any(|preset| preset == name);
         let configured = self.sinks.get(name).cloned();
         configured.or_else(|| is_preset().then(|| SinkConfig::from_preset(name)))
     }
 
-    /// Whether nothing is said of who is woken, and how.
+    /// Whether the configuration does not mention waking at all.
     pub(crate) fn leaves_waking_open(&self) -> bool {
         self.sinks.is_empty() && self.routes.is_empty() && self.agents.is_empty()
     }
 
-    /// The names of all sinks there are.
+    /// The names of all sinks.
     pub fn sink_names(&self) -> Vec<&str> {
         let agents = self.agents.iter().filter(|agent| !self.sinks.contains_key(*agent));
         self.sinks.keys().chain(agents).map(String::as_str).collect()
@@ -190,7 +190,7 @@ pub fn config_path() -> Option<PathBuf> {
     named_config_path().or_else(user_config_path)
 }
 
-/// Where the user's configuration is looked for.
+/// The default path of the user's configuration.
 pub fn user_config_path() -> Option<PathBuf> {
     etcetera::base_strategy::Xdg::new().ok().map(|xdg| xdg.config_dir().join("homing/config.toml"))
 }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_keeps_its_default() {
+    fn unset_keys_keep_their_defaults() {
         let config = load("[defaults]\ntimeout = \"none\"\n").unwrap();
         let expected = Defaults { timeout: None, ..Defaults::default() };
         assert_eq!(config, Config { defaults: expected, ..Config::default() });
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_would_wake_nobody_are_refused() {
+    fn settings_that_prevent_all_wakes_are_refused() {
         for (setting, named) in [
             ("[monitor]\nwakes_per_hour = 0", "wakes_per_hour"),
             ("[monitor]\nconcurrency = 0", "concurrency"),
@@ -249,8 +249,8 @@ mod tests {
             ("agents = [\"claude\"]", "claude-code"),
             ("[sinks.app]\ncommand = []", "program"),
             ("[sinks.app]\ninput = \"text\"", "command, webhook, preset, desktop"),
-            ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "not several"),
-            ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "belongs to a command sink"),
+            ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "all but one"),
+            ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "only valid in a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),
             ("[sinks.app]\ncommand = [\"a\"]\nconcurrency = 0", "concurrency"),
         ] {

@@ -1,4 +1,4 @@
-//! `[monitor]`: how sessions are woken.
+//! `[monitor]`: settings of the monitor.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use super::duration;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MonitorConfig {
-    /// `autostart = true`: whether launching a job starts a monitor where a sink is configured and none is running. It
-    /// ends itself when nothing runs and nothing is due.
+    /// `autostart = true`: whether launching a job starts a monitor if a sink is configured and no monitor is
+    /// running. This monitor exits when no job runs and nothing is due.
     pub autostart: bool,
-    /// `concurrency = 8`: most attempts under way at once, of all sinks together; the last slot is left to a sink that has
-    /// none. A sink has a `concurrency` of its own.
+    /// `concurrency = 8`: how many attempts of all sinks may run at once. The last slot is reserved for a sink
+    /// without attempts in flight. Each sink also has its own `concurrency`.
     pub concurrency: usize,
-    /// `wakes_per_hour = 30`: most wakes that one session gets in an hour; what is beyond waits.
+    /// `wakes_per_hour = 30`: how many wakes one session may get in an hour. Further results wait.
     pub wakes_per_hour: u32,
-    /// `batch_window = "1s"`: time between two wakes of a session, in which finished jobs are collected
-    /// for the second.
+    /// `batch_window = "1s"`: minimum time between two wakes of a session. Jobs that finish meanwhile share the
+    /// second.
     #[serde(alias = "gather", deserialize_with = "duration")]
     pub batch_window: Duration,
     /// `retries = ["5s", "15s", …]`: the delay after the first failed attempt, after the second, and so on. After the
-    /// last the wake is dead.
+    /// last one the wake is dead.
     #[serde(deserialize_with = "durations")]
     pub retries: Vec<Duration>,
-    /// `busy_retry = "2s"`: the first delay after a session was busy; it doubles up to 32 times itself.
+    /// `busy_retry = "2s"`: the first delay after a session was busy. It doubles up to 32 times this value.
     #[serde(deserialize_with = "duration")]
     pub busy_retry: Duration,
 }
@@ -47,18 +47,18 @@ impl Default for MonitorConfig {
 }
 
 impl MonitorConfig {
-    /// Whether anybody would be woken at all.
+    /// Refuses settings that prevent all wakes.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.wakes_per_hour == 0 {
-            return Err("monitor.wakes_per_hour = 0 would hold every wake for ever".to_owned());
+            return Err("monitor.wakes_per_hour must be at least 1".to_owned());
         }
         if self.concurrency == 0 {
-            return Err("monitor.concurrency = 0 would put no sink to work".to_owned());
+            return Err("monitor.concurrency must be at least 1".to_owned());
         }
         Ok(())
     }
 
-    /// When a wake is tried again.
+    /// The schedule of retries.
     pub fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy { delays: self.retries.clone(), busy: self.busy_retry }
     }

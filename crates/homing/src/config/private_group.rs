@@ -1,13 +1,13 @@
-//! Whether a group is the user's own: many systems give each user one, and let it write to what the user makes. Known from
-//! `/etc/passwd` and `/etc/group` alone: a group that only a directory service knows may have any members.
+//! Checks whether a group is private to the user. Many systems give each user a private group that can write to the
+//! user's files. Reads only `/etc/passwd` and `/etc/group`: a group from a directory service may have any members.
 
 use std::fs::File;
 use std::io::Read;
 
-/// Longest database that is read, in bytes.
+/// Longest accepted database, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Whether this is the primary group of the user, and of nobody else, and has no other members.
+/// Whether this is the primary group of this user only, and has no other members.
 pub(super) fn is_private_group(gid: u32) -> bool {
     let user = rustix::process::geteuid().as_raw();
     read("/etc/passwd")
@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_private_where_nobody_else_is_in_it() {
+    fn a_group_without_other_members_is_private() {
         let users = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:100::/:/bin/sh\n\
                      eve:x:1002:100::/:/bin/sh\nbad line\n";
         let groups = "root:x:0:\nann:x:1000:\nusers:x:100:\nteam:x:2000:ann,bob\n";
         assert!(is_private(1000, 1000, users, groups));
         assert!(is_private(1000, 1000, users, &groups.replace("ann:x:1000:", "ann:x:1000:ann")));
         assert!(!is_private(1000, 1000, users, &groups.replace("ann:x:1000:", "ann:x:1000:ann,bob")));
-        // A group that several have as their primary one, one of a team, and one that nobody knows.
+        // The primary group of several users, a group of a team, and an unknown group.
         assert!(!is_private(100, 1001, users, groups));
         assert!(!is_private(2000, 1000, users, groups));
         assert!(!is_private(3000, 1000, users, groups));

@@ -1,4 +1,4 @@
-//! `[[routes]]`: which session is woken by which sink.
+//! `[[routes]]`: which sink wakes which session.
 
 use homing_core::SessionId;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use wildmatch::WildMatch;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
-    /// `session = "chat-*"`: the sessions it is for; `*` is any text, `?` any character. All of them without this.
+    /// `session = "chat-*"`: the sessions that match; `*` is any text, `?` any character. All sessions by default.
     pub session: Option<String>,
     /// `harness = "claude-code"`: only jobs that were launched from inside that harness.
     pub harness: Option<String>,
@@ -17,7 +17,7 @@ pub struct RouteConfig {
 }
 
 impl RouteConfig {
-    /// Whether a job of this session, launched from that harness, takes this route.
+    /// Whether this route matches a job of this session, launched from that harness.
     pub fn matches(&self, session: &SessionId, harness: Option<&str>) -> bool {
         let session_fits =
             self.session.as_ref().is_none_or(|pattern| WildMatch::new(pattern).matches(session.as_str()));
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_fits_by_session_and_by_harness() {
+    fn a_route_matches_by_session_and_by_harness() {
         let route = |session: Option<&str>, harness: Option<&str>| RouteConfig {
             session: session.map(str::to_owned),
             harness: harness.map(str::to_owned),

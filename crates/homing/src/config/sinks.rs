@@ -1,4 +1,4 @@
-//! `[sinks.NAME]`: one way to wake a session. What does not go together is refused when the file is read.
+//! `[sinks.NAME]`: one way to wake a session. Reading the file refuses keys that do not belong together.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::harness::{preset_format, unknown_preset};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawSink")]
 pub struct SinkConfig {
-    /// How.
+    /// The kind, with its own settings.
     pub kind: SinkKind,
-    /// `timeout = "10m"`: how long one attempt may take.
+    /// `timeout = "10m"`: the timeout of one attempt.
     pub timeout: Duration,
-    /// `concurrency = 4`: how many attempts may be under way at once.
+    /// `concurrency = 4`: how many attempts may run at once.
     pub concurrency: usize,
     /// `acknowledge = "on-success"` or `"explicit"`.
     pub acknowledge: Acknowledge,
-    /// `acknowledge_within = "15m"`: how long a hand-over may stay unacknowledged before it is sent again.
+    /// `acknowledge_within = "15m"`: how long a handed-off wake may stay unacknowledged before it is sent again.
     pub acknowledge_within: Duration,
-    /// `format = "plain"` or `"task-notification"`: how the text is laid out.
+    /// `format = "plain"` or `"task-notification"`: the format of the text.
     pub format: WakeFormat,
 }
 
-/// What kind of sink it is.
+/// The kind of a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkKind {
     /// `command = ["my-agent", "--resume", "{session}"]`
@@ -38,99 +38,99 @@ pub enum SinkKind {
     Webhook(WebhookConfig),
     /// `preset = "claude-code"`
     Preset(PresetConfig),
-    /// `desktop = true`: a notice on the user's desktop.
+    /// `desktop = true`: a notification on the user's desktop.
     Desktop,
 }
 
-/// A program that is started for each wake, without a shell.
+/// A program that homing starts for each wake, without a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandConfig {
     /// The program and its arguments. `{session}`, `{wake}` and `{job}` stand for the session, the wake's id and the
     /// first job's id.
     pub argv: Vec<String>,
-    /// `input = "json"` or `"text"`: what comes on its standard input.
+    /// `input = "json"` or `"text"`: the content of its standard input.
     pub input: SinkInput,
-    /// `directory = "/srv/app"`: where it runs; the home directory without this.
+    /// `directory = "/srv/app"`: its working directory; the user's home directory by default.
     pub directory: Option<PathBuf>,
 }
 
-/// What a command sink reads on its standard input.
+/// The content of a command sink's standard input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SinkInput {
     /// The document `homing.wake/1`.
     #[default]
     Json,
-    /// Only what the agent reads.
+    /// Only the text for the agent.
     Text,
 }
 
 /// An HTTP endpoint that follows the Standard Webhooks specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookConfig {
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for several
-    /// secrets while keys rotate. Relative to the configuration file.
+    /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for
+    /// several secrets while keys rotate. Relative to the configuration file.
     pub secret_file: Option<PathBuf>,
 }
 
 /// A harness that homing knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresetConfig {
-    /// Which.
+    /// The name of the preset.
     pub preset: String,
-    /// `program = "/opt/bin/claude"`: the program, where it is not found by its usual name.
+    /// `program = "/opt/bin/claude"`: the program, if it is not in `PATH` under its usual name.
     pub program: Option<String>,
-    /// `arguments = ["--model", "sonnet"]`: more arguments for it.
+    /// `arguments = ["--model", "sonnet"]`: additional arguments.
     pub arguments: Vec<String>,
-    /// `url = "http://127.0.0.1:3000"`: the server, for a harness that is one.
+    /// `url = "http://127.0.0.1:3000"`: the server, for a harness that is a server.
     pub url: Option<String>,
     /// `key_file = "openhands.key"`: the file with its key. Relative to the configuration file.
     pub key_file: Option<PathBuf>,
 }
 
-/// What counts as proof that the agent was told.
+/// What acknowledges a wake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acknowledge {
-    /// The sink's success: it returns only after the agent has read the wake.
+    /// The sink's success. The sink must return only after the agent has read the wake.
     #[default]
     OnSuccess,
-    /// An explicit `homing ack`, or the session reading the result: the sink only accepts.
+    /// An explicit `homing ack`, or the session reading the result. The sink only accepts the wake.
     Explicit,
 }
 
-/// Time limit of an attempt through a command.
+/// Timeout of an attempt through a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
-/// Time limit of an attempt through an agent harness: a whole turn of the agent.
+/// Timeout of an attempt through an agent harness: a whole turn of the agent.
 const PRESET_TIMEOUT: Duration = Duration::from_secs(1_800);
-/// Time limit of an HTTP request; the Standard Webhooks specification recommends 15 s to 30 s.
+/// Timeout of an HTTP request; the Standard Webhooks specification recommends 15 s to 30 s.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time limit of a notice on the desktop.
+/// Timeout of a desktop notification.
 const DESKTOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many attempts of one sink may run at once.
 pub(crate) const DEFAULT_SINK_CONCURRENCY: usize = 4;
-/// How long a hand-over may stay unacknowledged.
+/// How long a handed-off wake may stay unacknowledged.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(900);
 
 impl SinkConfig {
     /// A command sink, with JSON on its standard input.
     ///
     /// # Errors
-    /// When the command has no program, or a place in braces stands for nothing: why, for people.
+    /// The reason, for people, if the command has no program or an unknown placeholder.
     pub fn from_command(argv: Vec<String>) -> Result<SinkConfig, String> {
         RawSink { command: Some(argv), ..RawSink::default() }.try_into()
     }
 
-    /// The sink of a preset as it comes.
+    /// The sink of a preset with its default settings.
     pub(super) fn from_preset(name: &str) -> SinkConfig {
         RawSink { preset: Some(name.to_owned()), ..RawSink::default() }
             .try_into()
             .expect("a preset's name was checked, and nothing else is set")
     }
 
-    /// Files are named relative to the configuration.
+    /// Resolves file names relative to the configuration file.
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         let path = match &mut self.kind {
             SinkKind::Command(command) => &mut command.directory,
@@ -144,7 +144,7 @@ impl SinkConfig {
     }
 }
 
-/// Everything that can be written in the table of a sink.
+/// All keys of a sink's table.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSink {
@@ -176,12 +176,12 @@ impl TryFrom<RawSink> for SinkConfig {
     type Error = String;
 
     fn try_from(raw: RawSink) -> Result<SinkConfig, String> {
-        raw.refuse_what_does_not_belong()?;
+        raw.check_keys()?;
         if raw.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err("a timeout of zero ends every attempt at once".to_owned());
+            return Err("timeout must be greater than zero".to_owned());
         }
         if raw.concurrency == Some(0) {
-            return Err("a concurrency of zero starts no attempt".to_owned());
+            return Err("concurrency must be at least 1".to_owned());
         }
         let mut format = WakeFormat::default();
         let (kind, timeout) = if let Some(argv) = raw.command {
@@ -212,8 +212,8 @@ impl TryFrom<RawSink> for SinkConfig {
 }
 
 impl RawSink {
-    /// Exactly one kind, and only what belongs to it.
-    fn refuse_what_does_not_belong(&self) -> Result<(), String> {
+    /// Checks that the table has exactly one kind and only keys of that kind.
+    fn check_keys(&self) -> Result<(), String> {
         let kinds = [
             ("command", self.command.is_some()),
             ("webhook", self.webhook.is_some()),
@@ -224,7 +224,7 @@ impl RawSink {
         let kind = match set[..] {
             [kind] => kind,
             [] => return Err("a sink needs one of: command, webhook, preset, desktop = true".to_owned()),
-            _ => return Err(format!("a sink is one of {}, not several", set.join(", "))),
+            _ => return Err(format!("a sink has one kind; remove all but one of {}", set.join(", "))),
         };
         for (key, set, belongs_to) in [
             ("input", self.input.is_some(), "command"),
@@ -236,17 +236,17 @@ impl RawSink {
             ("key_file", self.key_file.is_some(), "preset"),
         ] {
             if set && kind != belongs_to {
-                return Err(format!("{key} belongs to a {belongs_to} sink, and this is a {kind} sink"));
+                return Err(format!("{key} is only valid in a {belongs_to} sink; this is a {kind} sink"));
             }
         }
         Ok(())
     }
 }
 
-/// Checks that this build can show notices.
+/// Checks that this build can show desktop notifications.
 ///
 /// # Errors
-/// Where it cannot.
+/// If it cannot.
 #[cfg_attr(feature = "desktop", allow(clippy::unnecessary_wraps))]
 fn check_desktop() -> Result<(), String> {
     #[cfg(feature = "desktop")]

@@ -1,11 +1,11 @@
-//! Argument templates: `{session}`, `{wake}` and `{job}` in words of a command. Nothing is ever parsed by a shell.
+//! Argument templates: `{session}`, `{wake}` and `{job}` in the arguments of a command. No shell parses them.
 
 use homing_core::Wake;
 
-/// What may stand in braces.
+/// The known placeholders.
 const PLACEHOLDERS: [&str; 3] = ["{session}", "{wake}", "{job}"];
 
-/// Checks that a command can be started: a program, and no braces that stand for nothing.
+/// Checks that a command has a program and only known placeholders.
 pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
     match argv.first() {
         None => return Err("command is empty: it needs a program".to_owned()),
@@ -19,9 +19,9 @@ pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
         if word.contains('\0') {
             return Err("command: an argument cannot hold a NUL".to_owned());
         }
-        if let Some(place) = unknown_place(word) {
+        if let Some(place) = unknown_placeholder(word) {
             return Err(format!(
-                "command: {place} stands for nothing; there are {}",
+                "command: unknown placeholder {place}; known placeholders: {}",
                 PLACEHOLDERS.join(", ")
             ));
         }
@@ -29,8 +29,8 @@ pub(crate) fn check_template(argv: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The first `{name}` of lower-case letters that is none of ours. Other braces, as in JSON, are left alone.
-fn unknown_place(word: &str) -> Option<&str> {
+/// The first unknown `{name}` of lower-case letters. Other braces, as in JSON, are not placeholders.
+fn unknown_placeholder(word: &str) -> Option<&str> {
     word.match_indices('{').find_map(|(start, _)| {
         let end = start + word[start..].find('}')?;
         let place = &word[start..=end];
@@ -41,23 +41,26 @@ fn unknown_place(word: &str) -> Option<&str> {
     })
 }
 
-/// Fills the places of a command.
+/// Replaces the placeholders of a command.
 ///
 /// # Errors
-/// Where a session's id would be taken for an option: it is the host's choice, and could be any text.
+/// If the program would parse a session's id as an option. The host chooses the id, and it may be any text.
 pub(crate) fn fill_template(argv: &[String], wake: &Wake) -> Result<Vec<String>, String> {
     argv.iter()
         .map(|word| {
             let filled = fill_word(word, wake);
             if filled.starts_with('-') && !word.starts_with('-') {
-                return Err(format!("the session {:?} would be taken for an option", wake.session.as_str()));
+                return Err(format!(
+                    "the session id {:?} would be parsed as an option",
+                    wake.session.as_str()
+                ));
             }
             Ok(filled)
         })
         .collect()
 }
 
-/// In one pass, so that what a value contains is never filled again.
+/// Works in one pass, so that placeholders inside a value are not replaced.
 fn fill_word(word: &str, wake: &Wake) -> String {
     let mut filled = String::with_capacity(word.len());
     let mut rest = word;
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled_once_and_nothing_else_is_touched() {
+    fn placeholders_are_replaced_once_and_nothing_else_changes() {
         let argv = words(&["agent", "--resume={session}", "{\"wake\":\"{wake}\"}", "{session}{job}"]);
         let filled = fill_template(&argv, &wake("a{wake}")).unwrap();
         let expected =
@@ -113,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_cannot_pass_for_an_option() {
+    fn a_session_id_cannot_be_parsed_as_an_option() {
         let argv = words(&["agent", "--resume", "{session}"]);
         assert!(fill_template(&argv, &wake("--dangerously-skip-permissions")).is_err());
         assert!(fill_template(&words(&["agent", "--resume={session}"]), &wake("--x")).is_ok());
     }
 
     #[test]
-    fn what_cannot_be_started_is_refused() {
+    fn invalid_commands_are_refused() {
         for argv in [&[][..], &[""], &["{session}"], &["agent", "{sesion}"], &["agent", "a\0b"]] {
             assert!(check_template(&words(argv)).is_err(), "{argv:?}");
         }

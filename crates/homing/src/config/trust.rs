@@ -1,5 +1,5 @@
-//! Whether the file of the configuration may be believed: it names programs that are run. It belongs to the user or to root,
-//! and nobody else can write to it, or to the folder that it is in.
+//! Checks that the configuration file can be trusted, because homing runs the programs that it names. The user or
+//! root must own it, and no other user may be able to write to the file or its folder.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,42 +13,42 @@ use rustix::io::Errno;
 use super::private_group::is_private_group;
 use crate::{Error, Result};
 
-/// Longest configuration that is read, in bytes.
+/// Longest accepted configuration, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Why a configuration is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot trust the configuration {}: {reason}", path.display())]
 pub struct ConfigRefusal {
-    /// The file, as it was named.
+    /// The path, as the user named it.
     pub path: PathBuf,
-    /// Who could have changed it.
+    /// Who can change it.
     pub reason: String,
     /// What the user can do.
     pub hint: String,
 }
 
-/// Reads a configuration that can be trusted. Never waits, whatever kind of file it is.
+/// Reads a trusted configuration. Never blocks, whatever the type of the file.
 ///
 /// # Errors
-/// [`Error::ConfigRefused`] where somebody else could have written it; [`Error::InvalidConfig`] where it cannot be read, is
-/// not a regular file, is longer than 1 MiB, or is not text.
+/// [`Error::ConfigRefused`] if other users can write it. [`Error::InvalidConfig`] if it cannot be read, is not a
+/// regular file, is longer than 1 MiB, or is not text.
 pub(super) fn read_trusted(path: &Path) -> Result<String> {
     let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
     let unreadable = |error: io::Error| invalid(error.to_string());
     let refused = |checked: &Path, found: Found| {
-        let (reason, hint) = found.in_words(checked, checked != path);
+        let (reason, hint) = found.describe(checked, checked != path);
         Error::ConfigRefused(ConfigRefusal { path: path.to_owned(), reason, hint })
     };
     let resolved = std::fs::canonicalize(path).map_err(unreadable)?;
     let (Some(folder_path), Some(name)) = (resolved.parent(), resolved.file_name()) else {
         return Err(invalid("it is not a regular file".to_owned()));
     };
-    // Who can write to the folder of a link can let it lead elsewhere.
+    // A user who can write to the folder of a link can replace the link.
     let link_folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let link_folder = std::fs::canonicalize(link_folder).map_err(unreadable)?;
     let folder = open_folder(folder_path).map_err(|error| unreadable(error.into()))?;
-    // The file of the folder that is looked at, even if somebody renames folders meanwhile.
+    // Opens the file of the checked folder, even if folders are renamed meanwhile.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(&folder, name, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
     let status = fstat(&file).map_err(|error| unreadable(error.into()))?;
@@ -80,46 +80,46 @@ fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// `/dev/null` stands for an empty configuration, though everybody can write to it.
+/// `/dev/null` counts as an empty configuration, although every user can write to it.
 fn is_null_device(status: &Stat) -> bool {
     let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
     is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3)
 }
 
-/// Who else could have written something.
+/// Who else can write to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// It belongs to somebody else.
+    /// Another user owns it.
     Owner(u32),
-    /// A group of other people can write to it.
+    /// A group with other members can write to it.
     Group { gid: u32, mode: u32 },
-    /// Everybody can.
+    /// Every user can write to it.
     Others { mode: u32 },
-    /// An access control list lets others write to it (acl(5)).
+    /// An access control list lets other users write to it (acl(5)).
     AccessList { mode: u32 },
 }
 
 impl Found {
     /// Why it is not trusted, and what the user can do.
-    fn in_words(self, path: &Path, is_named: bool) -> (String, String) {
+    fn describe(self, path: &Path, is_named: bool) -> (String, String) {
         let (user, shown) = (user(), path.display());
         let what = if is_named { format!("{shown}: ") } else { String::new() };
         let (reason, hint) = match self {
             Found::Owner(owner) => (
                 format!("it belongs to user {owner}, not to you (user {user}) or root"),
-                format!("look at it, then: chown {user} {shown}"),
+                format!("check its contents, then run: chown {user} {shown}"),
             ),
             Found::Group { gid, mode } => (
                 format!("group {gid} can write to it (mode {mode:04o})"),
-                format!("look at it, then: chmod g-w {shown}"),
+                format!("check its contents, then run: chmod g-w {shown}"),
             ),
             Found::Others { mode } => (
                 format!("others can write to it (mode {mode:04o})"),
-                format!("look at it, then: chmod go-w {shown}"),
+                format!("check its contents, then run: chmod go-w {shown}"),
             ),
             Found::AccessList { mode } => (
                 format!("its access control list may let others write to it (mode {mode:04o})"),
-                format!("look at it, then: setfacl -b {shown}"),
+                format!("check its contents, then run: setfacl -b {shown}"),
             ),
         };
         (what + &reason, hint)
@@ -141,7 +141,7 @@ fn check_owner(status: &Stat) -> Result<(), Found> {
 fn check_folder(folder: &OwnedFd) -> Result<(), Found> {
     let status = fstat(folder).map_err(|_| Found::Others { mode: 0 })?;
     check_owner(&status)?;
-    // In a sticky folder nobody can replace a file of somebody else (inode(7)).
+    // In a sticky folder, users cannot replace files of other users (inode(7)).
     let is_sticky = status.st_mode & Mode::SVTX.as_raw_mode() != 0;
     if is_sticky { Ok(()) } else { check_writers(&status, folder) }
 }
@@ -154,7 +154,7 @@ fn check_writers(status: &Stat, file: &OwnedFd) -> Result<(), Found> {
     if mode & 0o020 == 0 {
         return Ok(());
     }
-    // With a list, the bits of the group are those of everybody that it names.
+    // With an access control list, the group bits apply to every user that it names.
     match fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0]) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
         Ok(_) | Err(_) => return Err(Found::AccessList { mode }),

@@ -1,5 +1,5 @@
-//! SessionState a session from inside: a hook of its harness takes what the session is to be told, shows it, and confirms it
-//! once the agent is known to have it. The monitor and any number of hooks may want the same: one of them has it.
+//! Delivers wakes from inside a session: a hook of its harness claims a wake, shows it to the agent, and confirms it.
+//! The monitor and any number of hooks may compete for the same wake. Only one of them gets it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
@@ -21,31 +21,32 @@ use crate::homing::Homing;
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 use crate::store::watcher::Watcher;
 
-/// How long what was taken may stay unconfirmed before it is told again.
+/// How long a claimed wake may stay unconfirmed before it is delivered again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(900);
 
-/// How long a sink is waited for that is at work.
+/// How long a claim waits for a delivery in flight.
 const SINK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When what cannot be taken just now is looked at again: at first, and at most.
+/// The first and the longest pause between two attempts to claim.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// Whoever shows a session what it is to be told: a hook of the harness that the session is open in.
+/// A caller that delivers wakes to a session itself: a hook of the harness in which the session is open.
 #[derive(Clone, Debug)]
 pub struct Claimant {
-    /// The session. It gets what is its own, and nothing else.
+    /// The session. It receives only its own wakes.
     pub session: SessionId,
-    /// The harness, by the name of its preset.
+    /// The name of the harness's preset.
     pub harness: String,
 }
 
 impl Homing {
-    /// Takes the next wake of a session out of everybody else's hands, for whoever shows it to the agent now. `None` where
-    /// there is nothing to tell, where a sink is state it, and where the session has had all its wakes of the hour. A sink
-    /// that has just begun is waited for, up to 2 seconds: most find out by then that the session is open here.
+    /// Claims the next wake of a session for a caller that shows it to the agent. No sink or other hook can deliver
+    /// it meanwhile. Returns `None` if nothing is undelivered, if a sink delivers it, or if the session has used up
+    /// its wakes of this hour. Waits up to 2 seconds for a delivery in flight: most sinks find out by then that the
+    /// session is open here.
     ///
-    /// What was taken is handed off. [Confirm](Homing::confirm_wake) it once the agent is known to have it; otherwise it is
-    /// told again after 15 minutes, by a hook or by the monitor. Costs one look at the ledger where there is nothing.
+    /// The claimed wake is handed off. [Confirm](Homing::confirm_wake) it once the agent has it. Otherwise a hook or
+    /// the monitor delivers it again after 15 minutes. Costs one query of the ledger if nothing is undelivered.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -54,7 +55,7 @@ impl Homing {
     /// # let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
     /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
     /// let claimant = homing::Claimant { session: "chat-1".parse()?, harness: "codex".to_owned() };
-    /// let wake = homing.claim_wake(&claimant)?.expect("a job is over");
+    /// let wake = homing.claim_wake(&claimant)?.expect("a job has finished");
     /// assert!(homing.claim_wake(&claimant)?.is_none());
     /// println!("{}", wake.content.text);
     /// homing.confirm_wake(&wake)?;
@@ -67,7 +68,7 @@ impl Homing {
         self.sync()?;
         let give_up_at = Instant::now() + SINK_TIMEOUT;
         loop {
-            match self.take(claimant)? {
+            match self.try_claim(claimant)? {
                 Try::Claimed(wake) => return Ok(Some(*wake)),
                 Try::Nothing => return Ok(None),
                 Try::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
@@ -76,7 +77,7 @@ impl Homing {
         }
     }
 
-    /// The wakes that were [taken](Homing::claim_wake) for a session and not confirmed, the oldest first.
+    /// The wakes of a session that are [claimed](Homing::claim_wake) and not confirmed, oldest first.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -90,63 +91,63 @@ impl Homing {
         })
     }
 
-    /// Notes that the agent has what was [taken](Homing::claim_wake) for it: it is not told again.
+    /// Confirms that the agent has a [claimed](Homing::claim_wake) wake. It is not delivered again.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
         self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::Confirmed)])?;
-        // An active monitor need not wait for that any more.
-        self.ring_for(&wake.content.job_ids);
+        // The active monitor stops waiting for the confirmation.
+        self.notify_monitor(&wake.content.job_ids);
         Ok(())
     }
 
-    /// Gives back what was taken and could not be shown: it is told again, at once where somebody can.
+    /// Releases a claimed wake that the caller could not show. It becomes due at once.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn give_back(&self, wake: &Wake) -> Result<()> {
         self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged)])?;
-        self.ring_for(&wake.content.job_ids);
+        self.notify_monitor(&wake.content.job_ids);
         Ok(())
     }
 
-    /// Waits until there is something to [take](Homing::claim_wake), for as long as jobs of the session run. `None` where
-    /// nothing is left to wait for, where `may_claim` says that this is not the time any more, and where somebody else
-    /// waits for the same session already. Does not wake up while nothing happens.
+    /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
+    /// no job runs and nothing is undelivered, if `may_claim` returns false, or if another process already waits for
+    /// the same session. Sleeps while nothing happens.
     ///
     /// # Errors
     /// As [`Homing::claim_wake`].
     pub fn wait_to_claim(&self, claimant: &Claimant, may_claim: impl Fn() -> bool) -> Result<Option<Wake>> {
-        let Some(_only) = OnlyWaiter::try_be(&self.home.root, claimant)? else { return Ok(None) };
+        let Some(_only) = OnlyWaiter::try_acquire(&self.home.root, claimant)? else { return Ok(None) };
         let mut reserved = self.reserve(&[], &claimant.session);
         let watcher = Watcher::new(&self.home, &[]);
         watcher.add_inbox(&self.home);
         let mut pause = PAUSES.0;
         loop {
-            // Before looking: what has been reported so far is about what is looked at now.
+            // Clear earlier notifications before reading: the read below covers them.
             watcher.changed();
             self.sync()?;
             let running = self.running_jobs(claimant)?;
-            // The monitor leaves to us what ends while we wait.
+            // The monitor leaves jobs that finish meanwhile to this call.
             let new: Vec<JobId> = running.iter().filter(|job| !reserved.holds(**job)).copied().collect();
             reserved.add(self.reserve(&new, &claimant.session));
             running
                 .iter()
                 .filter(|job| !watcher.watches(**job))
                 .for_each(|job| watcher.add_if_possible(*job));
-            // What ended before it was watched is seen now.
+            // Find jobs that finished before they were watched.
             self.sync()?;
             if !may_claim() {
                 return Ok(None);
             }
-            if let Try::Claimed(wake) = self.take(claimant)? {
+            if let Try::Claimed(wake) = self.try_claim(claimant)? {
                 return Ok(Some(*wake));
             }
             let is_due = self.state(claimant)?.has_undelivered();
             let still_running = self.running_jobs(claimant)?;
-            for over in running.iter().filter(|job| !still_running.contains(job)) {
-                watcher.remove(*over);
+            for finished in running.iter().filter(|job| !still_running.contains(job)) {
+                watcher.remove(*finished);
             }
             match (still_running == running, is_due) {
                 (false, _) => {}
@@ -155,7 +156,7 @@ impl Homing {
                     watcher.wait(None);
                     pause = PAUSES.0;
                 }
-                // A sink is state it, or the session reads it itself.
+                // A sink delivers it, or the session reads the result itself.
                 (true, true) => {
                     watcher.wait(Some(pause));
                     pause = (pause * 2).min(PAUSES.1);
@@ -164,8 +165,8 @@ impl Homing {
         }
     }
 
-    /// Whether the session is open in a process of its harness from which this process descends, by what the harness
-    /// itself says. It may have moved on to another session since it started us.
+    /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
+    /// switched to another session since it started this process.
     pub fn is_open_here(&self, claimant: &Claimant) -> bool {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(procfs::descends_from)
     }
@@ -179,14 +180,14 @@ impl Homing {
         self.with_ledger(|ledger| ledger.state(&claimant.session, since))
     }
 
-    /// Takes the oldest wake that no sink has; where there is none, a new one of what no wake carries.
-    fn take(&self, claimant: &Claimant) -> Result<Try> {
+    /// Claims the oldest wake that is not in flight. If there is none, creates one from undelivered follow-ups.
+    fn try_claim(&self, claimant: &Claimant) -> Result<Try> {
         let state = self.state(claimant)?;
         let still_needed = || state.open.iter().filter(|wake| !wake.is_superseded);
         let now = self.now();
         if let Some(wake) = still_needed().find(|wake| wake.progress.state == WakeState::InFlight) {
-            // What runs now may be the very turn in which the session is told.
-            let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|ours| ours == wake.id.to_string());
+            // This process may run in the turn that the wake started.
+            let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|own| own == wake.id.to_string());
             return Ok(if is_this_turn { Try::Nothing } else { Try::Elsewhere });
         }
         let expired = |state, is_due| state == WakeState::HandedOff && is_due;
@@ -208,17 +209,18 @@ impl Homing {
                 (wake, vec![WakeChange::Queued(Box::new(new)), claimed(id)])
             }
         };
-        // In one transaction. What somebody else was quicker with changes nothing: a wake that was not made is not found.
-        let is_ours = self.change_wakes(&changes)?.into_iter().all(|made| made);
-        if !is_ours {
+        // In one transaction. If another process was faster, nothing changes: a wake that was not created is not
+        // found.
+        let is_claimed = self.change_wakes(&changes)?.into_iter().all(|made| made);
+        if !is_claimed {
             return Ok(Try::Elsewhere);
         }
-        // An active monitor has to know until when it is to be confirmed.
-        self.ring_for(&wake.content.job_ids);
+        // The active monitor must learn the deadline of the confirmation.
+        self.notify_monitor(&wake.content.job_ids);
         Ok(Try::Claimed(Box::new(wake)))
     }
 
-    /// Writes the wake that tells of what no wake carries yet; `None` where there is nothing, or it has to wait.
+    /// Creates a wake from undelivered follow-ups. Returns `None` if there are none, or if they must wait.
     fn write_undelivered(&self, claimant: &Claimant, state: &SessionState) -> Result<Option<NewWake>> {
         let is_over_budget =
             || budget_frees_at(&state.made_at, self.config.monitor.wakes_per_hour, self.now()).is_some();
@@ -231,7 +233,7 @@ impl Homing {
         self.write_wake(&claimant.session, &sink, style, &jobs)
     }
 
-    /// Which sink tells it again where it is never confirmed, and how it is written.
+    /// The sink that delivers the wake again if it is never confirmed, and the style of the wake.
     fn sink_of(&self, claimant: &Claimant, undelivered: &[Undelivered]) -> (String, WakeStyle) {
         let routed = undelivered.iter().find_map(|Undelivered { route, .. }| {
             let harness = route.harness.as_deref().or(Some(&claimant.harness));
@@ -251,19 +253,19 @@ impl Homing {
         self.with_ledger(|ledger| ledger.change_wakes(changes, &context))
     }
 
-    fn ring_for(&self, jobs: &[JobId]) {
-        // Where the bell cannot ring, the monitor finds out when it looks next.
+    fn notify_monitor(&self, jobs: &[JobId]) {
+        // If this fails, the monitor finds the change at its next check.
         if let Some(job) = jobs.first() {
             let _ = notify_change(&self.home.inbox, *job);
         }
     }
 }
 
-/// What came of an attempt to take a wake.
+/// The result of an attempt to claim a wake.
 enum Try {
     Claimed(Box<Wake>),
     Nothing,
-    /// Somebody else has what there is.
+    /// A sink or another hook has the wake.
     Elsewhere,
 }
 
@@ -272,7 +274,7 @@ fn claimed(wake: WakeId) -> WakeChange {
 }
 
 impl SessionState {
-    /// Whether something is to be told that was not taken.
+    /// Whether anything is undelivered and not claimed.
     fn has_undelivered(&self) -> bool {
         let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);
         !self.undelivered.is_empty()
@@ -280,7 +282,7 @@ impl SessionState {
     }
 }
 
-/// The right to wait for a session: one process has it, so that turns of a long session do not leave one waiter each.
+/// The right to wait for a session. One process holds it, so that each turn of a long session does not add a waiter.
 #[derive(Debug)]
 struct OnlyWaiter<'a> {
     home: &'a Directory,
@@ -289,10 +291,10 @@ struct OnlyWaiter<'a> {
 }
 
 impl<'a> OnlyWaiter<'a> {
-    fn try_be(home: &'a Directory, claimant: &Claimant) -> Result<Option<OnlyWaiter<'a>>> {
+    fn try_acquire(home: &'a Directory, claimant: &Claimant) -> Result<Option<OnlyWaiter<'a>>> {
         let session = claimant.session.as_str();
         let mut hasher = DefaultHasher::new();
-        // Where the session has moved to another process of its harness, the waiter of the old one may not know yet.
+        // If the session moved to another process of its harness, the old waiter may not know yet.
         (session, open_in(&claimant.harness, session)).hash(&mut hasher);
         let name = format!("waiting-{:016x}.lock", hasher.finish());
         let lock = home.open_or_create(&name)?;
@@ -306,7 +308,8 @@ impl<'a> OnlyWaiter<'a> {
 
 impl Drop for OnlyWaiter<'_> {
     fn drop(&mut self) {
-        // While it is ours. Whoever opened it before waits beside the next one, which does no harm.
+        // Remove the file while the lock is held. A process that opened it earlier waits beside the next waiter:
+        // harmless.
         let _ = self.home.remove_file(&self.name);
         let _ = flock(&self.lock, FlockOperation::Unlock);
     }

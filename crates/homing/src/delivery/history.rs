@@ -1,4 +1,4 @@
-//! The history of wakes, and a wake to try a route with.
+//! The history of wakes, and test wakes.
 
 use std::time::Instant;
 
@@ -13,20 +13,20 @@ use crate::ledger::WakeRecord;
 use crate::{Origin, Result};
 
 impl Homing {
-    /// All wakes that ever told of a job, the newest first, as long as they are kept.
+    /// All kept wakes that contain a job, newest first.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or when the ledger cannot be read.
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or if the ledger cannot be read.
     pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
         self.get(job)?;
         self.with_ledger(|ledger| ledger.wakes_of(job))
     }
 
-    /// Sends a test wake, which tells of no job, through the route of a session, and says what every step came to. It
-    /// is in no ledger, and acknowledges nothing.
+    /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not
+    /// write the ledger, and does not acknowledge anything.
     ///
     /// # Errors
-    /// When the home or the ledger cannot be read. What is wrong with the route is in the checks.
+    /// If the home or the ledger cannot be read. The checks contain errors of the route.
     pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
         let mut checks = vec![self.check_monitor()?];
         let trusted = self.check_config_is_trusted();
@@ -47,14 +47,14 @@ impl Homing {
             None => self.harness_of(session)?,
         };
         let routed = Addressee { session, harness: harness.as_deref(), sink: None };
-        // Where nothing is configured, the MCP server names the preset of the harness for the jobs that it launches.
+        // If nothing is configured, the MCP server names the preset of the harness for the jobs that it launches.
         let preset = self.preset_unless_configured(&Origin { harness: harness.clone(), ..origin.clone() });
         let (name, sink) = match router.sink_for(Addressee { sink: preset, ..routed }) {
             Ok(found) => found,
             Err(reason) => {
                 checks.push(
                     Check::new("route", Verdict::Problem, format!("{session}: {reason}"))
-                        .hint("a route is a table [[routes]] with session and sink in config.toml"),
+                        .hint("add a [[routes]] table with session and sink to config.toml"),
                 );
                 return Ok(checks);
             }
@@ -65,7 +65,7 @@ impl Homing {
                 Verdict::Note,
                 format!("{session} is woken through the preset {preset}, for jobs launched over MCP only"),
             )
-            .hint(format!("agents = [\"{preset}\"] in config.toml wakes it for all of its jobs")),
+            .hint(format!("set agents = [\"{preset}\"] in config.toml to wake it for all of its jobs")),
             None => Check::new("route", Verdict::Ok, format!("{session} is woken through {name}")),
         });
         let id = self.new_wake_id()?;
@@ -79,7 +79,7 @@ impl Homing {
         checks.push(Check::new(
             "wake",
             Verdict::Ok,
-            format!("{id} is sent, at most {}", format_duration(sink.timeout())),
+            format!("sent {id} with timeout {}", format_duration(sink.timeout())),
         ));
         let started = Instant::now();
         let delivery = sink.deliver(&wake);
@@ -87,13 +87,13 @@ impl Homing {
         Ok(checks)
     }
 
-    /// The harness of the newest job of a session that was launched from inside one.
+    /// The harness of the session's newest job that was launched from inside a harness.
     fn harness_of(&self, session: &SessionId) -> Result<Option<String>> {
         let options = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
         Ok(self.list(&options)?.into_iter().find_map(|job| job.harness))
     }
 
-    /// Whether a monitor is active, or will be when it is needed.
+    /// Whether a monitor is active, or starts when needed.
     pub(crate) fn check_monitor(&self) -> Result<Check> {
         Ok(monitor_check(&self.config, self.active_monitor()?))
     }
@@ -106,11 +106,11 @@ fn check_delivery(delivery: &Delivery, took: &str) -> Check {
         Delivery::HandedOff => Check::new(
             "delivery",
             Verdict::Ok,
-            format!("handed off in {took}: jobs stay due until they are acknowledged"),
+            format!("handed off in {took}; jobs stay pending until they are acknowledged"),
         ),
         Delivery::Busy { .. } => {
             Check::new("delivery", Verdict::Note, format!("busy after {took}: {reason}"))
-                .hint("a real wake would be put off, and tried again")
+                .hint("a real wake would be retried later")
         }
         Delivery::Gone { .. } => {
             Check::new("delivery", Verdict::Problem, format!("gone after {took}: {reason}"))

@@ -1,4 +1,4 @@
-//! A session that waits for its jobs itself is about to read how they ended: while it does, it is not woken for them.
+//! Holds delivery for a session that reads the results of its jobs itself: meanwhile it is not woken for them.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::homing::Homing;
 
-/// How long after its end a job is held back for a session that reads it itself: whoever takes longer is told.
+/// How long after the end of a job its delivery can be held. After that the session is woken.
 const READING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Says that a session reads the results of jobs itself, for as long as it is held. It is let go of when the process
-/// dies, and then the session is woken after all.
+/// Holds the delivery of jobs whose results a session reads itself. The kernel releases it when the process dies, and
+/// the session is woken.
 #[derive(Debug)]
 #[must_use = "the session is woken as soon as this is dropped"]
 pub struct DeliveryHold {
-    /// A file of each job, locked.
+    /// A locked file of each job.
     held: Vec<(JobId, OwnedFd)>,
 }
 
 impl Homing {
-    /// Holds back the wakes that would tell `reader` of these jobs, as far as they are its own. Acknowledge them before
-    /// dropping what is returned.
+    /// Holds the wakes of `reader` for these jobs, if the jobs are its own. Acknowledge the jobs before you drop the
+    /// returned hold.
     ///
     /// ```
     /// # homing::supervise_if_asked();
@@ -45,10 +45,10 @@ impl Homing {
     }
 
     fn hold(&self, jobs: &[JobId], reader: &SessionId, name: &str) -> DeliveryHold {
-        // Where this does not work, the worst that follows is that the session is told once more. So it may not use up
-        // the descriptors that the wait itself needs.
+        // If a hold fails, the session is at worst woken once more. So holds must not use up the descriptors that the
+        // wait itself needs.
         let held = jobs.iter().filter_map(|job| Some((*job, self.lock(*job, reader, name)?)));
-        DeliveryHold { held: held.take(most_held()).collect() }
+        DeliveryHold { held: held.take(max_held()).collect() }
     }
 
     fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
@@ -62,24 +62,24 @@ impl Homing {
         Some(file)
     }
 
-    /// Holds back the monitor from telling `reader` of these jobs, for who will tell it himself of their ends. Unlike
-    /// [`Homing::hold_delivery`] it holds back nobody else.
+    /// Stops the monitor from waking `reader` for these jobs, for a caller that delivers their results itself. Unlike
+    /// [`Homing::hold_delivery`] it does not stop other hooks.
     pub(crate) fn reserve(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
         self.hold(jobs, reader, SPEC)
     }
 
-    /// Whether the session of a job that has just ended is reading its result itself.
+    /// Whether the session of a recently finished job reads its result itself.
     pub(crate) fn is_being_read(&self, job: JobId) -> bool {
-        self.is_locked(job, RECORD) && self.ended_lately(job).unwrap_or(false)
+        self.is_locked(job, RECORD) && self.finished_recently(job).unwrap_or(false)
     }
 
-    /// Whether the monitor leaves a job that has just ended to somebody else.
+    /// Whether another process delivers the result of a recently finished job.
     pub(crate) fn is_reserved(&self, job: JobId) -> bool {
         let is_theirs = self.is_locked(job, RECORD) || self.is_locked(job, SPEC);
-        is_theirs && self.ended_lately(job).unwrap_or(false)
+        is_theirs && self.finished_recently(job).unwrap_or(false)
     }
 
-    fn ended_lately(&self, job: JobId) -> Option<bool> {
+    fn finished_recently(&self, job: JobId) -> Option<bool> {
         let job = self.with_ledger(|ledger| ledger.job(job)).ok()??.ok()?;
         let ended_at = job.state.finished()?.ended_at;
         Some(self.now().saturating_since(ended_at) < READING_TIMEOUT)
@@ -97,12 +97,12 @@ impl Homing {
 }
 
 impl DeliveryHold {
-    /// Whether this is for that job, among others.
+    /// Whether this hold covers that job.
     pub(crate) fn holds(&self, job: JobId) -> bool {
         self.held.iter().any(|(held, _)| *held == job)
     }
 
-    /// Holds what `other` holds too.
+    /// Adds the jobs of `other` to this hold.
     pub(crate) fn add(&mut self, mut other: DeliveryHold) {
         self.held.append(&mut other.held);
     }
@@ -114,13 +114,13 @@ impl Drop for DeliveryHold {
     }
 }
 
-/// How many files may be held: half of what this process may have open (getrlimit(2)).
-fn most_held() -> usize {
+/// How many files may be held: half of the descriptors that this process may open (getrlimit(2)).
+fn max_held() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(limit / 2).unwrap_or(usize::MAX)
 }
 
-/// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
+/// Unlocks explicitly: a child that another thread is starting holds a copy of the descriptor until it executes.
 fn unlock(file: &OwnedFd) {
     let _ = flock(file, FlockOperation::Unlock);
 }

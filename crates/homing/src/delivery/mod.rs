@@ -1,5 +1,4 @@
-//! Delivers results to sessions: which sink, who holds a delivery back or claims it, and the monitor that hands wakes to
-//! sinks.
+//! Delivers results to sessions: routes, holds, claims, sinks, and the monitor that hands wakes to sinks.
 
 pub(crate) mod claim;
 pub(crate) mod history;

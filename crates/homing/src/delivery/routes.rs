@@ -1,4 +1,4 @@
-//! Which sink wakes a session.
+//! Finds the sink that wakes a session.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,28 +11,28 @@ use crate::config::{Config, RouteConfig, SinkKind};
 use crate::delivery::sinks::{Sink, SinkContext, from_config};
 use crate::harness::{Entry, preset_names};
 
-/// All sinks and the routes to them.
+/// The sinks and the routes to them.
 #[derive(Clone)]
 pub(crate) struct Router {
     sinks: BTreeMap<String, Arc<dyn Sink>>,
-    /// Presets that are not configured: for jobs that name them.
+    /// Presets that are not configured, for jobs that name them.
     presets: BTreeMap<String, Arc<dyn Sink>>,
     routes: Vec<RouteConfig>,
 }
 
-/// Whether a job has a way to a sink, by the configuration alone.
+/// Whether a job has a route to a sink, by the configuration alone.
 pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
     sink_of(config, addressee).is_some()
 }
 
-/// Whether that sink reaches the agent itself, and not only a person who looks at the desktop.
+/// Whether a job has a route to a sink that reaches the agent itself, not only a person at the desktop.
 pub(crate) fn has_route_to_agent(config: &Config, addressee: Addressee<'_>) -> bool {
     sink_of(config, addressee)
         .and_then(|name| config.sink(&name))
         .is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
 }
 
-/// The sink that the first fitting route leads to.
+/// The sink of the first matching route.
 pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<String> {
     let fits = |route: &RouteConfig| route.matches(addressee.session, addressee.harness);
     match addressee.sink {
@@ -41,12 +41,12 @@ pub(crate) fn sink_of(config: &Config, addressee: Addressee<'_>) -> Option<Strin
     }
 }
 
-/// The routes that `agents` stands for. They come last.
+/// The routes of `agents`. They come last.
 fn agent_routes(config: &Config) -> impl Iterator<Item = RouteConfig> {
     config.agents.iter().flat_map(|agent| preset_route(agent))
 }
 
-/// The routes that `agents = ["name"]` stands for: the sessions of that harness, and those with ids that only it makes.
+/// The routes of `agents = ["name"]`: one for sessions of that harness, and one for ids that only it creates.
 pub(crate) fn preset_route(name: &str) -> Vec<RouteConfig> {
     let route = |session, harness| RouteConfig { session, harness, sink: name.to_owned() };
     let by_id = Entry::named(name).and_then(|entry| entry.preset().sessions.clone());
@@ -54,18 +54,18 @@ pub(crate) fn preset_route(name: &str) -> Vec<RouteConfig> {
     [by_harness].into_iter().chain(by_id.map(|sessions| route(Some(sessions), None))).collect()
 }
 
-/// Who is to be woken, as far as routes care.
+/// The properties of a job that routes match.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addressee<'a> {
     pub(crate) session: &'a SessionId,
-    /// The harness that the job was launched from.
+    /// The harness from which the job was launched.
     pub(crate) harness: Option<&'a str>,
     /// The sink that the job names.
     pub(crate) sink: Option<&'a str>,
 }
 
 impl Addressee<'_> {
-    /// Whom a job's end is told to.
+    /// The addressee of a job's result.
     pub(crate) fn of(job: &Job) -> Addressee<'_> {
         Addressee { session: &job.session, harness: job.harness.as_deref(), sink: job.sink.as_deref() }
     }
@@ -75,7 +75,7 @@ impl Router {
     /// The sinks and routes of a configuration; those of `agents` come last.
     ///
     /// # Errors
-    /// When a sink cannot be made.
+    /// If a sink cannot be created.
     pub(crate) fn from_config(config: &Config, home: &Path) -> Result<Router> {
         let mut router =
             Router { sinks: BTreeMap::new(), presets: BTreeMap::new(), routes: config.routes.clone() };
@@ -85,7 +85,7 @@ impl Router {
             }
         }
         for name in preset_names().filter(|name| !router.sinks.contains_key(*name)) {
-            // One that needs settings is there only where it has them.
+            // A preset that needs settings exists only if it has them.
             if let Some(sink) = config.sink(name)
                 && let Ok(preset) = from_config(&sink, &SinkContext { home })
             {
@@ -96,20 +96,20 @@ impl Router {
         Ok(router)
     }
 
-    /// Adds a sink of the host's own; a configured one of that name gives way.
+    /// Adds a sink of the host. It replaces a configured sink of the same name.
     pub(crate) fn add_sink(&mut self, name: &str, sink: Arc<dyn Sink>) {
         self.sinks.insert(name.to_owned(), sink);
     }
 
-    /// Adds a route that is tried before all others so far.
+    /// Adds a route before all others.
     pub(crate) fn add_route(&mut self, route: RouteConfig) {
         self.routes.insert(0, route);
     }
 
-    /// The sink for jobs of that kind, by name.
+    /// The name and the sink for an addressee.
     ///
     /// # Errors
-    /// Where there is none: why, for people.
+    /// The reason, for people, if no route matches.
     pub(crate) fn sink_for(&self, addressee: Addressee<'_>) -> Result<(&str, &Arc<dyn Sink>), String> {
         let name = match addressee.sink {
             Some(named) => named,
@@ -125,17 +125,13 @@ impl Router {
             .ok_or_else(|| format!("the sink {name:?} is not configured"))
     }
 
-    /// The sink of that name, where there still is one.
+    /// The sink of that name, if it still exists.
     pub(crate) fn sink(&self, name: &str) -> Option<&Arc<dyn Sink>> {
         self.sinks.get(name).or_else(|| self.presets.get(name))
     }
 
     fn no_route(&self) -> String {
-        if self.sinks.is_empty() {
-            "no sink is configured"
-        } else {
-            "no route leads from this session to a sink"
-        }
-        .to_owned()
+        if self.sinks.is_empty() { "no sink is configured" } else { "no route matches this session" }
+            .to_owned()
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a session is open in a process that lives. A file that says so is never believed by itself: it outlives a
-//! process that was killed, and the pid in it goes to a stranger.
+//! Finds the live process that has a session open. Never trusts a harness's file alone: the file outlives a killed
+//! process, and the kernel may reuse its pid.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,18 +16,18 @@ use super::json::at;
 use super::paths::{Paths, modified};
 use super::profile::Live;
 
-/// Longest file that is read, in bytes.
+/// How much of a file is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// The process that has a session open.
+/// The live process that has a session open.
 pub(crate) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
     paths.find(&live.files, session).iter().find_map(|path| {
-        let said = read(path)?;
-        if at(&said, &live.session)?.as_str() != Some(session) {
+        let entry = read(path)?;
+        if at(&entry, &live.session)?.as_str() != Some(session) {
             return None;
         }
-        let pid = number(at(&said, &live.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
-        let identity = match at(&said, &live.start_ticks).and_then(number) {
+        let pid = number(at(&entry, &live.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
+        let identity = match at(&entry, &live.start_ticks).and_then(number) {
             Some(start_ticks) => ProcessIdentity { pid, start_ticks },
             None => ProcessIdentity::of(pid).filter(|process| is_older(*process, path))?,
         };
@@ -35,7 +35,7 @@ pub(crate) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u3
     })
 }
 
-/// Whether a process was there when a file was last written. One that began later did not write it.
+/// Whether a process started before a file was last written. A younger process did not write it.
 fn is_older(process: ProcessIdentity, file: &Path) -> bool {
     let age =
         clock::uptime().saturating_sub(Duration::from_secs(process.start_ticks / clock_ticks_per_second()));
@@ -44,7 +44,7 @@ fn is_older(process: ProcessIdentity, file: &Path) -> bool {
 
 fn read(path: &Path) -> Option<Value> {
     let mut bytes = Vec::new();
-    // Non-blocking, so that a FIFO in its place cannot hold us; it means nothing for a regular file.
+    // Non-blocking, so that opening a FIFO in its place does not block. Regular files ignore it.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     if !file.metadata().is_ok_and(|file| file.is_file()) {
@@ -54,7 +54,7 @@ fn read(path: &Path) -> Option<Value> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// A number, or a text that is one.
+/// A number, or a string that contains one.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_regular_file_holds_nobody_up() {
+    fn a_file_that_is_not_regular_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("session.json");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What stands in an object under a key; dots go into objects.
+/// The value of a key. Dots in the key descend into objects.
 pub(crate) fn at<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(object, |value, part| value.get(part))
 }

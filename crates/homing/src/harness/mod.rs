@@ -1,5 +1,4 @@
-//! What homing knows of agent harnesses: one profile each, as data, in a file with the name of the harness. The code knows
-//! no harness by name.
+//! Profiles of agent harnesses, as data, in one file for each. The code itself does not depend on any harness.
 
 mod active_session;
 pub(crate) mod json;

@@ -1,20 +1,20 @@
-//! Whose jobs these are: the session that the environment names, and the harness it belongs to.
+//! Finds the origin of a job: the session that the environment names, and its harness.
 
 use homing_core::SessionId;
 
 use crate::Result;
 
-/// Names the session; a job passes it on to what it runs.
+/// Names the session. Jobs pass it on to their processes.
 pub const SESSION_VARIABLE: &str = "HOMING_SESSION";
 
-/// Names the harness that the session in `HOMING_SESSION` belongs to.
+/// Names the harness of the session in `HOMING_SESSION`.
 pub const HARNESS_VARIABLE: &str = "HOMING_HARNESS";
 
-/// Names the wake that a sink's program was started for; its processes are found by it. Not passed on to jobs.
+/// Names the wake of a sink's program, and marks its processes. Not passed on to jobs.
 pub(crate) const WAKE_VARIABLE: &str = "HOMING_WAKE";
 
-/// What agent harnesses export to the commands they run, in the order in which they are believed, and the name of the
-/// preset that wakes them.
+/// The variables in which agent harnesses export the session to their commands, in order of precedence, and the
+/// presets of these harnesses.
 const HARNESSES: [(&str, &str); 5] = [
     ("CLAUDE_CODE_SESSION_ID", "claude-code"),
     ("CODEX_THREAD_ID", "codex"),
@@ -23,8 +23,8 @@ const HARNESSES: [(&str, &str); 5] = [
     ("GEMINI_SESSION_ID", "gemini"),
 ];
 
-/// What harnesses set besides for what they run. An agent that finds them takes itself for a part of that other
-/// session: refuses to start (`CLAUDECODE`), or talks to the wrong one.
+/// Other variables that harnesses set for their commands. An agent that inherits them treats itself as a part of the
+/// other session: it refuses to start (`CLAUDECODE`), or talks to the wrong session.
 const HARNESS_MARKS: [&str; 17] = [
     "AGENT",
     "CLAUDECODE",
@@ -45,34 +45,34 @@ const HARNESS_MARKS: [&str; 17] = [
     "OPENCODE_PID",
 ];
 
-/// Where a job comes from.
+/// The origin of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The session that hears of its end.
+    /// The session that receives its result.
     pub session: SessionId,
-    /// The agent harness that session belongs to, where one is known: decides how it is woken.
+    /// The agent harness of the session, if known. It determines how the session is woken.
     pub harness: Option<String>,
 }
 
 impl Origin {
-    /// Where a job comes from, by the environment; `session` is what the user says instead.
+    /// Reads the origin from the environment. `session` overrides the session of the environment.
     ///
     /// # Errors
-    /// When `HOMING_SESSION` is set to something that cannot be a session.
+    /// If `HOMING_SESSION` is not a valid session id.
     pub fn from_environment(session: Option<SessionId>) -> Result<Origin> {
         origin_from(session, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
     }
 }
 
-/// The session that the environment names, `default` where it names none.
+/// The session that the environment names, or `default` if it names none.
 ///
 /// # Errors
-/// When `HOMING_SESSION` is set to something that cannot be a session.
+/// If `HOMING_SESSION` is not a valid session id.
 pub fn session_from_environment() -> Result<SessionId> {
     Ok(Origin::from_environment(None)?.session)
 }
 
-/// The variables that a harness sets for what it runs: taken away from a sink that starts another agent.
+/// The variables that harnesses set for their commands. A sink that starts another agent removes them.
 pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
     HARNESSES.into_iter().map(|(variable, _)| variable).chain(HARNESS_MARKS)
 }
@@ -82,13 +82,13 @@ fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<Str
         let session: SessionId = variable(name)?.parse().ok()?;
         Some((session, harness.to_owned()))
     });
-    let ours = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
-    let named = ours.clone().filter(|ours| session.as_ref().is_none_or(|session| session == ours));
+    let own = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
+    let named = own.clone().filter(|own| session.as_ref().is_none_or(|session| session == own));
     if let (Some(session), Some(harness)) = (named, variable(HARNESS_VARIABLE)) {
         return Ok(Origin { session, harness: Some(harness) });
     }
-    Ok(match session.or(ours) {
-        // The host's own name for a conversation is not the harness's: then routes by session decide.
+    Ok(match session.or(own) {
+        // The host's session id is not the harness's, so only routes by session apply.
         Some(session) => {
             let harness = harnesses.find(|(theirs, _)| *theirs == session).map(|(_, harness)| harness);
             Origin { session, harness }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_variable_comes_first_then_the_harness() {
+    fn homing_session_has_precedence_over_harness_variables() {
         let codex = ("CODEX_THREAD_ID", "c");
         assert_eq!(origin(None, &[]), some("default", None));
         assert_eq!(origin(None, &[codex]), some("c", Some("codex")));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_names_wins_and_keeps_its_harness() {
+    fn an_explicit_session_wins_and_keeps_its_harness() {
         let inside = [("HOMING_SESSION", "ses_1"), ("HOMING_HARNESS", "opencode")];
         assert_eq!(origin(None, &inside), some("ses_1", Some("opencode")));
         assert_eq!(origin(Some("ses_1"), &inside), some("ses_1", Some("opencode")));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_cannot_be_is_an_error_and_no_guess() {
+    fn an_invalid_session_id_is_an_error() {
         assert_eq!(origin(None, &[("HOMING_SESSION", "a\nb")]), None);
     }
 }

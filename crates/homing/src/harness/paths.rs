@@ -1,4 +1,4 @@
-//! Finds the files of a harness: by patterns that begin in the user's home, or where a variable says.
+//! Finds the files of a harness by patterns, below the user's home or a directory from a variable.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use wildmatch::WildMatch;
 
-/// Where the files of harnesses are looked for: as the environment says.
+/// Searches for files of harnesses, as the environment directs.
 pub(crate) struct Paths {
     variable: Box<Variables>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Paths {
 type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Paths {
-    /// As the environment of this process says.
+    /// Uses the environment of this process.
     pub(crate) fn from_environment() -> Paths {
         Paths::new(|name| std::env::var_os(name))
     }
@@ -24,8 +24,8 @@ impl Paths {
         Paths { variable: Box::new(variable) }
     }
 
-    /// The files of that pattern, the one that was changed last first. `{session}` is the session, `{session:8}` its
-    /// first 8 characters, `*` any text within a name; `~/` is the home, and `${VARIABLE:-~/default}` may stand in front.
+    /// The files that match a pattern, most recently modified first. `{session}` is the session, `{session:8}` its
+    /// first 8 characters, `*` any text within a name. A pattern begins with `~/`, or with `${VARIABLE:-~/default}`.
     pub(crate) fn find(&self, pattern: &str, session: &str) -> Vec<PathBuf> {
         if session.contains(['/', '*', '?', '\0']) || matches!(session, "" | "." | "..") {
             return Vec::new();
@@ -42,7 +42,7 @@ impl Paths {
         found
     }
 
-    /// Where a pattern begins, and what comes after that.
+    /// The root directory of a pattern, and the rest of the pattern.
     fn root_of<'a>(&self, pattern: &'a str) -> Option<(PathBuf, &'a str)> {
         if let Some((variable, (default, rest))) = pattern
             .strip_prefix("${")
@@ -66,7 +66,7 @@ impl Paths {
     }
 }
 
-/// What has that name in a folder.
+/// The entries of a folder that match a name.
 fn inside(folder: &Path, name: &str) -> Vec<PathBuf> {
     if !name.contains('*') {
         return vec![folder.join(name)];
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_wins_over_the_home_and_a_session_stays_one_name() {
+    fn a_variable_overrides_the_home_and_a_session_stays_one_name() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str| {
             let path = folder.path().join(path);

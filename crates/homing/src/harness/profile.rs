@@ -1,4 +1,4 @@
-//! What a preset says, as it stands in its file below `data/`.
+//! The fields of a preset, as in its TOML file.
 
 use homing_core::text::WakeFormat;
 use serde::Deserialize;
@@ -9,34 +9,34 @@ use wildmatch::WildMatch;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Preset {
-    /// How the text is laid out.
+    /// The format of the text.
     #[serde(default)]
     pub(crate) format: WakeFormat,
-    /// What the ids of its sessions look like: `uuid`, or a pattern with `*` and `?`.
+    /// The form of its session ids: `uuid`, or a pattern with `*` and `?`.
     id: Option<String>,
-    /// Ids by which its sessions are known from those of any other harness: a pattern.
+    /// A pattern of ids that only this harness uses.
     pub(crate) sessions: Option<String>,
-    /// Whether its shell tool tells which session it belongs to, by a variable of its own.
+    /// Whether its shell tool exports the session in a variable of its own.
     #[serde(default)]
     pub(crate) exports_session: bool,
-    /// What it sets for the programs it runs, besides its session.
+    /// Other variables that it sets for its programs.
     #[serde(default)]
     pub(crate) unset: Vec<String>,
-    /// How the directory of a session is found.
+    /// How to find the directory of a session.
     pub(crate) directory: Option<Directory>,
-    /// How a session is found to be open in some process.
+    /// How to find the process that has a session open.
     pub(crate) live: Option<Live>,
-    /// How it is woken.
+    /// How to wake a session.
     pub(crate) transport: Transport,
 }
 
-/// How a session is woken.
+/// How to wake a session.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transport {
-    /// By a program.
+    /// Run a program.
     Run(RunTransport),
-    /// By a request to its server.
+    /// Send a request to its server.
     Post(PostTransport),
 }
 
@@ -44,42 +44,42 @@ pub(crate) enum Transport {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunTransport {
-    /// `{session}` is the session; the word `{arguments}` is all those of the configuration; the word `{text}` is what the
-    /// agent reads. Without that it comes on standard input.
+    /// `{session}` is the session, the word `{arguments}` all arguments of the configuration, and the word `{text}`
+    /// the text for the agent. Without `{text}`, the text goes to standard input.
     pub(crate) argv: Vec<String>,
-    /// What in its output proves that the turn ran: a JSON object that has all of one of these. Keys go into objects by
-    /// dots; `{session}` is the session; `false` also fits what is not there.
+    /// Output that proves that the turn ran: a JSON object that has all entries of one of these. Dots in keys descend
+    /// into objects, `{session}` is the session, and `false` also matches a missing key.
     pub(crate) proof: Vec<Map<String, Value>>,
-    /// What proves that the agent took the wake, and a limit of the operator's then ended the turn, whatever the exit
-    /// status.
+    /// Output that proves that the agent received the wake before a limit of the operator ended the turn, regardless
+    /// of the exit status.
     #[serde(default)]
     pub(crate) cut_short: Vec<Map<String, Value>>,
-    /// Where in its output it says what went wrong; the first that is there.
+    /// Keys of the error message in its output. The first existing key counts.
     #[serde(default)]
     pub(crate) reason: Vec<String>,
-    /// What it says of a session that it does not know.
+    /// Texts that it prints for an unknown session.
     #[serde(default)]
     pub(crate) gone: Vec<String>,
-    /// What it says of a session that is open elsewhere.
+    /// Texts that it prints for a session that is open elsewhere.
     #[serde(default)]
     pub(crate) busy: Vec<String>,
 }
 
-/// A request to a server that takes the wake and answers before the agent has read it.
+/// A request to a server that queues the wake and answers before the agent has read it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostTransport {
-    /// The server, where the configuration names none.
+    /// The server, unless the configuration names one.
     pub(crate) url: String,
-    /// The parts of the path below that; `{session}` is the session.
+    /// The path segments below the URL; `{session}` is the session.
     pub(crate) path: Vec<String>,
     /// The header for the key.
     pub(crate) key_header: String,
-    /// JSON; `{text}` in a string is what the agent reads.
+    /// JSON, in which the string `{text}` is the text for the agent.
     pub(crate) body: String,
 }
 
-/// How the directory of a session is found.
+/// How to find the directory of a session.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Directory {
@@ -87,19 +87,19 @@ pub(crate) enum Directory {
     Transcript {
         /// The transcript.
         files: String,
-        /// Where in a line it stands.
+        /// The key of the directory in a line.
         key: String,
-        /// Whether the transcript's folder has its name, with dashes for all but letters and digits.
+        /// Whether the transcript's folder is named after the directory, with dashes for all but letters and digits.
         #[serde(default)]
         folder_is_named_after_it: bool,
     },
-    /// In a file of its own.
+    /// In a separate file beside the transcript.
     Beside {
         /// The transcript.
         files: String,
-        /// The file that holds only the directory, from the transcript's folder.
+        /// The file that contains the directory, relative to the transcript's folder.
         root: String,
-        /// Whether a session without a transcript must not be tried.
+        /// Whether a session without a known directory must not be resumed.
         #[serde(default)]
         required: bool,
     },
@@ -107,12 +107,12 @@ pub(crate) enum Directory {
     Database {
         /// The database.
         file: String,
-        /// Gives the directory for a session's id.
+        /// A query that returns the directory for a session id.
         query: String,
     },
 }
 
-/// Files in which processes of the harness say which session they have open.
+/// Files in which processes of the harness record their open session.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Live {
@@ -127,7 +127,7 @@ pub(crate) struct Live {
 }
 
 impl Preset {
-    /// Whether a session can be one of this harness.
+    /// Whether a session id can belong to this harness.
     pub(crate) fn knows_id(&self, session: &str) -> bool {
         match self.id.as_deref() {
             None => !session.is_empty(),
@@ -137,7 +137,7 @@ impl Preset {
     }
 }
 
-/// Whether a text is a UUID in its usual form.
+/// Whether a text is a UUID in its canonical form.
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_is_known_by_its_form() {
+    fn a_uuid_is_recognized_by_its_form() {
         assert!(is_uuid("01a204b9-d9ac-7b93-9d45-a8fa5d350984"));
         for text in
             ["", "chat-1", "01a204b9-d9ac-7b93-9d45-a8fa5d35098", "01a204b9xd9ac-7b93-9d45-a8fa5d350984"]

@@ -1,4 +1,4 @@
-//! The harnesses that homing knows, by name.
+//! The known harnesses, by name.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use super::active_session::process_of;
 use super::paths::Paths;
 use super::profile::Preset;
 
-/// A preset, read when it is asked for: most commands need none.
+/// A preset, parsed on first use: most commands need none.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     text: &'static str,
@@ -44,29 +44,29 @@ pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().map(|entry| entry.name)
 }
 
-/// How a preset lays out its text; `None` where there is no such preset.
+/// The text format of a preset; `None` if the preset is unknown.
 pub(crate) fn preset_format(name: &str) -> Option<WakeFormat> {
     Entry::named(name).map(|entry| entry.preset().format)
 }
 
-/// What to say of a preset that there is not.
+/// The error message for an unknown preset.
 pub(crate) fn unknown_preset(name: &str) -> String {
-    format!("there is no preset {name:?}; there are {}", preset_names().collect::<Vec<_>>().join(", "))
+    format!("unknown preset {name:?}; known presets: {}", preset_names().collect::<Vec<_>>().join(", "))
 }
 
-/// The process of a harness that has a session open. `None` where there is none, or the harness does not say.
+/// The process of a harness that has a session open. `None` if there is none, or if the harness does not record it.
 pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
     let live = Entry::named(harness)?.preset().live.as_ref()?;
     process_of(live, session, &Paths::from_environment())
 }
 
-/// What a harness itself sets for the programs that it runs, any of them.
+/// The variables that the harnesses set for their programs.
 pub(crate) fn harness_settings() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().flat_map(|entry| entry.preset().unset.iter().map(String::as_str))
 }
 
-/// The answer for a session that cannot be one of this harness: no attempt will ever succeed.
+/// The answer for a session id that cannot belong to this harness: no attempt can succeed.
 pub(crate) fn not_its_session(name: &str, preset: &Preset, session: &str) -> Option<Delivery> {
-    let reason = format!("{session:?} is no id of a session of {name}");
+    let reason = format!("{session:?} is not a session id of {name}");
     (!preset.knows_id(session)).then_some(Delivery::Gone { reason })
 }

@@ -1,4 +1,4 @@
-//! Finds the directory in which a session has to be resumed.
+//! Finds the directory in which to resume a session.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -13,25 +13,25 @@ use super::json::at;
 use super::paths::Paths;
 use super::profile::Directory;
 
-/// How much of a transcript is looked through.
+/// How much of a transcript is searched, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Longest file that holds one path, in bytes: a path has at most 4,096 (PATH_MAX in limits.h).
+/// How much of a file with one path is read, in bytes: a path has at most 4,096 (PATH_MAX in limits.h).
 const MAX_PATH_BYTES: u64 = 16 << 10;
 
-/// What is known of a session's directory.
+/// The directory of a session, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SessionDir {
-    /// The session is there, and has this directory.
+    /// The session exists and has this directory.
     In(PathBuf),
-    /// The session is there; its directory is not known.
+    /// The session exists; its directory is unknown.
     Somewhere,
     /// No session of that id was found.
     Unknown,
 }
 
 impl Directory {
-    /// Where a session is to be resumed.
+    /// The directory in which to resume a session.
     pub(crate) fn of(&self, session: &str, paths: &Paths) -> SessionDir {
         match self {
             Directory::Transcript { files, key, folder_is_named_after_it } => {
@@ -58,34 +58,34 @@ impl Directory {
                 match in_database(&database, query, session) {
                     Ok(Some(directory)) => SessionDir::In(directory),
                     Ok(None) => SessionDir::Unknown,
-                    // Another version of it: its own word counts.
+                    // Another version of the harness: let the harness decide.
                     Err(_) => SessionDir::Somewhere,
                 }
             }
         }
     }
 
-    /// Whether a session that was not found must not be tried.
+    /// Whether a session without a known directory must not be resumed.
     pub(crate) fn is_required(&self) -> bool {
         matches!(self, Directory::Beside { required: true, .. })
     }
 }
 
-/// A regular file that holds one path.
+/// Reads a regular file that contains one path.
 fn read_small(path: &Path) -> Option<String> {
     let mut text = String::new();
     open_regular(path)?.take(MAX_PATH_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
-/// Opens a file of somebody else's, and never blocks on what was planted there.
+/// Opens a file of a harness. Does not block if it is not a regular file.
 fn open_regular(path: &Path) -> Option<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
 }
 
-/// The first directory that a transcript names; the first with the folder's name, where that is given and one has it.
+/// The first directory that a transcript names. If `folder` is given, prefers the first directory that matches it.
 fn in_transcript(path: &Path, key: &str, folder: Option<&str>) -> Option<PathBuf> {
     let mut first = None;
     let lines = BufReader::new(open_regular(path)?.take(MAX_BYTES));
@@ -101,7 +101,7 @@ fn in_transcript(path: &Path, key: &str, folder: Option<&str>) -> Option<PathBuf
     first
 }
 
-/// A path as the name of a folder.
+/// A path as a folder name: with dashes for all but letters and digits.
 fn dashed(path: &str) -> String {
     path.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
 }

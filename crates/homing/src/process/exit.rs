@@ -1,4 +1,4 @@
-//! How the program of a sink ended, and how that reads for people.
+//! How the program of a sink ended, and descriptions for people.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use homing_core::text::{clean, flatten};
 use homing_core::{Signal, format_duration};
 
-/// How much is told of what a program said last, in characters and in lines.
+/// How much of a program's last output is shown, in characters and in lines.
 const OUTPUT_TAIL_CHARS: usize = 300;
 const OUTPUT_TAIL_LINES: usize = 5;
 
-/// How a program ended, and what it said.
+/// How a program ended, and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SinkExit {
-    /// How.
+    /// The end of the program.
     pub(crate) exit: Exit,
-    /// The last MiB of its standard output: what an agent says at the end of its turn may be long.
+    /// The last MiB of its standard output: the last message of an agent may be long.
     pub(crate) stdout: Vec<u8>,
     /// The last 8 KiB of its standard error.
     pub(crate) stderr: Vec<u8>,
@@ -24,19 +24,19 @@ pub(crate) struct SinkExit {
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// By itself, with this status.
+    /// It exited with this status.
     Code(i32),
-    /// By a signal that was not ours.
+    /// A signal from outside homing killed it.
     Signal(Signal),
-    /// By us, after its time was over.
+    /// homing ended it after its timeout.
     TimedOut {
-        /// How long it had.
+        /// The timeout.
         after: Duration,
     },
 }
 
 impl SinkExit {
-    /// How it ended and what it said last, for people: `exit status 3: no such session`.
+    /// Its end and its last output, for people: `exit status 3: no such session`.
     pub(crate) fn description(&self) -> String {
         let words = [&self.stderr, &self.stdout].map(|bytes| output_tail(bytes, OUTPUT_TAIL_LINES));
         match words.into_iter().find(|words| !words.is_empty()) {
@@ -45,7 +45,7 @@ impl SinkExit {
         }
     }
 
-    /// The last line of its standard error, for people, or else how it ended.
+    /// The last line of its standard error, for people. If that is empty, how it ended.
     pub(crate) fn last_line(&self) -> String {
         let line = output_tail(&self.stderr, 1);
         if line.is_empty() { self.exit.to_string() } else { line }
@@ -62,7 +62,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The last lines that are not blank, in one line.
+/// The last lines that are not blank, joined in one line.
 fn output_tail(bytes: &[u8], lines: usize) -> String {
     let text = clean(bytes);
     let mut last: Vec<&str> =

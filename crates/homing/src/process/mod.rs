@@ -1,4 +1,4 @@
-//! Runs the program of a sink: its input, its bounded output, its exit, and what it leaves behind.
+//! Runs the program of a sink: its input, its bounded output, its exit, and the processes it leaves behind.
 
 pub(crate) mod exit;
 pub(crate) mod runner;

@@ -1,4 +1,4 @@
-//! The program of a sink and how it is started. What its end means for the wake is decided by the sink.
+//! Starts and runs the program of a sink. The sink decides what its exit means for the wake.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,33 +17,33 @@ use super::stdin_writer::StdinWriter;
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::store::home::HOME_VARIABLE;
 
-/// A program that is to be run for a wake, without a shell.
+/// A program to run for a wake, without a shell.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// The program and its arguments, at least the program.
+    /// The program and its arguments; not empty.
     pub(crate) argv: Vec<String>,
-    /// Where it runs; the user's home directory without this.
+    /// Its working directory; the user's home directory if `None`.
     pub(crate) directory: Option<PathBuf>,
-    /// What it reads on its standard input. It need not read it.
+    /// Its standard input. It does not have to read it.
     pub(crate) input: Vec<u8>,
-    /// Taken out of the environment it inherits.
+    /// Variables to remove from its inherited environment.
     pub(crate) remove: Vec<String>,
-    /// Set in its environment after that.
+    /// Variables to set in its environment after that.
     pub(crate) set: Vec<(String, OsString)>,
-    /// How long it may run.
+    /// The timeout.
     pub(crate) timeout: Duration,
-    /// How long it has to end after SIGTERM.
+    /// The time between SIGTERM and SIGKILL.
     pub(crate) grace: Duration,
-    /// What it is run for: carried by all its processes.
+    /// The wake that it runs for. All its processes carry the id in their environment.
     pub(crate) wake: WakeId,
 }
 
-/// What a service manager tells the monitor, and nobody else (sd_notify(3)).
+/// Variables that a service manager sets for the monitor only (sd_notify(3)).
 const SERVICE_VARIABLES: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID"];
 
 impl Program {
-    /// A program for a wake: with an environment that names the wake, its session and the home, and nothing of the
-    /// session in which the monitor itself may have been started. No input, in the user's home directory.
+    /// A program for a wake. Its environment names the wake, its session and the home, and nothing of the session
+    /// from which the monitor may have been started. It has no input, and runs in the user's home directory.
     pub(crate) fn for_wake(argv: Vec<String>, wake: &Wake, home: &Path, timeout: Duration) -> Program {
         let others =
             [JOB_VARIABLE, HARNESS_VARIABLE].into_iter().chain(SERVICE_VARIABLES).chain(harness_variables());
@@ -64,37 +64,40 @@ impl Program {
         }
     }
 
-    /// Runs it to its end, however it comes: nothing it does or leaves undone holds this up for longer than its time,
-    /// its grace, and a few seconds in which the kernel ends what is left.
+    /// Runs the program to its end. Blocks at most for its timeout, its grace period, and a few seconds in which the
+    /// kernel ends the remaining processes.
     ///
-    /// A process that it leaves behind when it ends by itself is left alone. When its time is over, everything that
-    /// carries its wake is ended.
+    /// If the program exits by itself, its remaining processes keep running. After its timeout, all processes that
+    /// carry its wake are ended.
     ///
     /// # Errors
-    /// When it cannot be started; the error says so and names it. Or when its end cannot be learnt, because the host
-    /// reaps all its children.
+    /// If it cannot be started; the error names the program. If its exit status is unknown, because the host reaps
+    /// all its children.
     pub(crate) fn run(self) -> io::Result<SinkExit> {
         let name = self.argv.first().cloned().unwrap_or_default();
         let not_started = |source| because(&format!("cannot start {name}"), source);
         let mut command = self.command().map_err(not_started)?;
-        // Filled before the program starts: most wakes reach it whole, even when this process dies the next moment.
-        let (reader, feed) = StdinWriter::new(self.input).map_err(not_started)?;
+        // Fill the pipe before the program starts: most wakes then arrive whole, even if this process dies right
+        // after.
+        let (reader, stdin) = StdinWriter::new(self.input).map_err(not_started)?;
         command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(not_started)?;
-        // Holds a copy of the reading end: without it a program that ends would not be seen to close its input.
+        // The command holds a copy of the reading end. Drop it, so that the writer notices when the program closes
+        // its input.
         drop(command);
         crash_point("sink/started");
-        let attendance = SinkProcess::begin(child, feed, self.wake, self.timeout, self.grace)?;
-        attendance
+        let process = SinkProcess::begin(child, stdin, self.wake, self.timeout, self.grace)?;
+        process
             .until_finished()
-            .map_err(|source| because(&format!("cannot learn how {name} ended"), source))
+            .map_err(|source| because(&format!("cannot get the exit status of {name}"), source))
     }
 
     fn command(&self) -> io::Result<Command> {
         let (program, arguments) =
             self.argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host;
-        // in our own static build a plain fork, because the C library's way to change the directory is not linked in.
+        // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large
+        // host; in our own static build a plain fork, because the C library's way to change the directory is not
+        // linked in.
         let mut command = Command::new(program);
         command.args(arguments).process_group(0).current_dir(self.directory()?);
         for name in &self.remove {
@@ -104,7 +107,7 @@ impl Program {
         Ok(command)
     }
 
-    /// Looked at first, or a directory that is missing would read as if the program were.
+    /// Checks the directory first: otherwise the error for a missing directory would name the program.
     fn directory(&self) -> io::Result<PathBuf> {
         let Some(configured) = &self.directory else {
             let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_dir());
@@ -131,10 +134,10 @@ mod tests {
 
     use super::*;
     use crate::process::exit::{Exit, SinkExit};
-    use crate::process::stale::still_at_work;
+    use crate::process::stale::running_processes_of;
     use crate::process::testing::{EndsAtDrop, wake};
 
-    /// A shell script as a program, with time enough on any machine.
+    /// A shell script as a program, with a timeout that is long enough on any machine.
     fn script(text: &str) -> (Program, EndsAtDrop) {
         let argv = ["sh", "-c", text].map(str::to_owned).to_vec();
         let wake = wake("chat-1", "");
@@ -142,7 +145,7 @@ mod tests {
         (program, EndsAtDrop(wake.id))
     }
 
-    fn said(text: &str) -> SinkExit {
+    fn output(text: &str) -> SinkExit {
         SinkExit { exit: Exit::Code(0), stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
     }
 
@@ -150,14 +153,14 @@ mod tests {
     fn a_large_input_arrives_whole_and_both_outputs_come_back() {
         let (program, _end) = script("wc -c; echo aside >&2");
         let ended = Program { input: vec![b'x'; 200 << 10], ..program }.run().unwrap();
-        assert_eq!(ended, SinkExit { stderr: b"aside\n".to_vec(), ..said("204800\n") });
+        assert_eq!(ended, SinkExit { stderr: b"aside\n".to_vec(), ..output("204800\n") });
     }
 
     #[test]
     fn an_input_that_is_larger_than_any_pipe_arrives_whole() {
         let (program, _end) = script("wc -c");
         let ended = Program { input: vec![b'x'; 5 << 20], ..program }.run().unwrap();
-        assert_eq!(ended, said("5242880\n"));
+        assert_eq!(ended, output("5242880\n"));
     }
 
     #[test]
@@ -165,7 +168,7 @@ mod tests {
         for text in ["exec 0<&-; echo done", "echo done"] {
             let (program, _end) = script(text);
             let ended = Program { input: vec![b'x'; 5 << 20], ..program }.run().unwrap();
-            assert_eq!(ended, said("done\n"));
+            assert_eq!(ended, output("done\n"));
         }
     }
 
@@ -179,25 +182,26 @@ mod tests {
     }
 
     #[test]
-    fn an_end_by_a_signal_is_told_apart() {
+    fn an_end_by_a_signal_is_reported_as_such() {
         let (program, _end) = script("kill -SEGV $$");
         assert_eq!(program.run().unwrap().exit, Exit::Signal(Signal::from_number(11)));
     }
 
     #[test]
-    fn a_process_left_behind_holds_up_nothing_and_is_left_alone() {
+    fn a_process_left_behind_does_not_block_and_keeps_running() {
         let (program, end) = script("sleep 600 & echo $!");
         let began = Instant::now();
         let ended = program.run().unwrap();
         assert_eq!(ended.exit, Exit::Code(0));
         assert!(began.elapsed() < Duration::from_secs(30));
-        let left: Vec<String> = still_at_work(end.0).iter().map(|left| format!("{}\n", left.pid)).collect();
+        let left: Vec<String> =
+            running_processes_of(end.0).iter().map(|left| format!("{}\n", left.pid)).collect();
         assert_eq!(left, [String::from_utf8(ended.stdout).unwrap()]);
     }
 
     #[test]
-    fn what_ignores_every_request_is_ended_with_all_that_left_its_group() {
-        // Asked again with more time, should the machine be too slow to start it all in the time it has.
+    fn a_program_that_ignores_signals_is_ended_with_processes_outside_its_group() {
+        // Try again with a longer timeout, in case the machine is too slow to start everything.
         for millis in [200, 2_000, 20_000] {
             let (program, end) = script(
                 "trap '' TERM; setsid sh -c 'echo $$; exec sleep 600' & (exec sleep 600) & echo $$; while :; do wait; sleep 1; done",
@@ -205,8 +209,8 @@ mod tests {
             let timeout = Duration::from_millis(millis);
             let ended = Program { timeout, grace: Duration::from_millis(100), ..program }.run().unwrap();
             assert_eq!(ended.exit, Exit::TimedOut { after: timeout });
-            // Ended means ended: there is nothing to wait for.
-            assert_eq!(still_at_work(end.0), []);
+            // No process is left to wait for.
+            assert_eq!(running_processes_of(end.0), []);
             let pids = String::from_utf8(ended.stdout).unwrap();
             if pids.lines().count() == 2 {
                 let alive =
@@ -219,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_program_whose_time_is_over_may_clear_up() {
+    fn a_program_can_clean_up_after_its_timeout() {
         for millis in [200, 2_000, 20_000] {
             let (program, _end) = script("trap 'echo bye; exit 0' TERM; echo ready; sleep 600 & wait");
             let timeout = Duration::from_millis(millis);
             let began = Instant::now();
             let ended = Program { timeout, grace: Duration::from_secs(600), ..program }.run().unwrap();
             assert_eq!(ended.exit, Exit::TimedOut { after: timeout });
-            // The grace ends with the last process.
+            // The grace period ends with the last process.
             assert!(began.elapsed() < Duration::from_secs(300));
             if ended.stdout.starts_with(b"ready") {
                 assert_eq!(ended.stdout, b"ready\nbye\n");
@@ -237,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_the_wake_and_nothing_of_another_session() {
+    fn the_environment_names_the_wake_and_no_other_session() {
         let (mut program, end) = script("env");
-        // Cargo sets it for every test: an inherited variable that can be missed.
+        // Cargo sets this variable for every test, so the program would inherit it.
         let inherited = "CARGO_MANIFEST_DIR";
         assert!(std::env::var_os(inherited).is_some());
         program.remove.push(inherited.to_owned());
@@ -260,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn it_runs_where_it_was_told_to_or_at_home() {
+    fn it_runs_in_the_configured_directory_or_at_home() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         let (program, _end) = script("pwd -P");
         let there = Program { directory: Some(folder.clone()), ..program.clone() }.run().unwrap();
-        assert_eq!(there, said(&format!("{}\n", folder.display())));
+        assert_eq!(there, output(&format!("{}\n", folder.display())));
         let home = program.directory().unwrap().canonicalize().unwrap();
-        assert_eq!(program.clone().run().unwrap(), said(&format!("{}\n", home.display())));
+        assert_eq!(program.clone().run().unwrap(), output(&format!("{}\n", home.display())));
         let nowhere = Program { directory: Some(folder.join("none")), ..program };
         let error = nowhere.run().unwrap_err().to_string();
         let expected = format!("cannot start sh: in {}/none: No such file", folder.display());

@@ -1,5 +1,5 @@
-//! Stays with a program from its start to its end: fills its input, takes its output, keeps its time. Waits in one
-//! poll(2) for whatever comes next.
+//! Supervises a program from its start to its end: writes its input, reads its output, and enforces its timeout.
+//! Waits for all events in one poll(2).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,46 +16,46 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, getpgid, kill_process_group, pidfd_open};
 
 use super::exit::{Exit, SinkExit};
-use super::stale::{carried, ends_within, still_at_work};
+use super::stale::{ends_within, running_processes_of, wake_mark};
 use super::stdin_writer::StdinWriter;
 
-/// What is kept of the output, its last bytes.
+/// How much of the end of the output is kept, in bytes.
 const STDOUT_BYTES: usize = 1 << 20;
 const STDERR_BYTES: usize = 8 << 10;
 
-/// How long the output is taken after the program itself has ended: a process it left behind may hold its pipes.
+/// How long output is read after the program has exited: a process that it left behind may hold its pipes.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// While a program is being ended: between two looks for what is left of it.
+/// Pause between two checks for remaining processes while a program is being ended.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long SIGKILL has to take effect. A process that hangs in the kernel for longer is not waited for.
+/// How long to wait for SIGKILL to take effect. A process may hang in the kernel for longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pieces of output that are taken before the clock is looked at again.
+/// How many chunks of output are read before the clock is checked again.
 const PIECES_AT_ONCE: usize = 16;
 
-/// How far the program is towards its end.
+/// The phase of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It runs, and has time.
+    /// It runs within its timeout.
     Running,
-    /// It was asked to end.
+    /// It got SIGTERM.
     Ending { kill_at: Instant },
-    /// It has ended by itself; its last words are taken.
+    /// It has exited by itself. The rest of its output is being read.
     Draining { until: Instant },
 }
 
-/// A program that runs, with everything that connects it to us.
+/// A running program, with its pipes and its deadlines.
 #[derive(Debug)]
 pub(crate) struct SinkProcess {
-    /// Not reaped before the very end: until then its pid, which is the name of its group, cannot become a stranger's.
+    /// Reaped last: until then the kernel cannot reuse its pid, which is also the id of its process group.
     child: Child,
     pid: Pid,
     handle: OwnedFd,
     wake: WakeId,
     timeout: Duration,
-    /// `None` where the clock does not reach that far.
+    /// `None` if the clock cannot represent it.
     deadline: Option<Instant>,
     grace: Duration,
     feed: StdinWriter,
@@ -66,10 +66,10 @@ pub(crate) struct SinkProcess {
 }
 
 impl SinkProcess {
-    /// Takes over a program that was just started, the leader of its own process group.
+    /// Supervises a program that was just started as the leader of its own process group.
     ///
     /// # Errors
-    /// When the kernel gives no handle for it; then it is ended.
+    /// If the kernel gives no handle for it. The program is then ended.
     pub(crate) fn begin(
         mut child: Child,
         feed: StdinWriter,
@@ -105,10 +105,10 @@ impl SinkProcess {
         })
     }
 
-    /// Stays until the program has ended, or was ended.
+    /// Blocks until the program has ended.
     ///
     /// # Errors
-    /// When its status cannot be learnt.
+    /// If its exit status is unknown.
     pub(crate) fn until_finished(mut self) -> io::Result<SinkExit> {
         while !self.is_finished() {
             self.wait();
@@ -118,13 +118,13 @@ impl SinkProcess {
         Ok(SinkExit { exit, stdout: self.stdout.into_bytes(), stderr: self.stderr.into_bytes() })
     }
 
-    /// Looks at everything once. Answers whether nothing more is to be waited for.
+    /// Handles all pending events once. Returns whether the program is finished.
     fn is_finished(&mut self) -> bool {
-        // Asked before the last output is taken: what was written before the end is then there to be taken.
+        // Check before reading: output from before the exit is then complete.
         let has_ended = self.has_ended();
         self.feed.write();
-        self.stdout.take(&mut self.buffer);
-        self.stderr.take(&mut self.buffer);
+        self.stdout.read(&mut self.buffer);
+        self.stderr.read(&mut self.buffer);
         let now = Instant::now();
         match self.phase {
             Phase::Running if has_ended => {
@@ -132,14 +132,14 @@ impl SinkProcess {
                 self.is_drained()
             }
             Phase::Running if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.ask_to_end();
+                self.terminate();
                 self.phase = Phase::Ending { kill_at: now.checked_add(self.grace).unwrap_or(now) };
                 false
             }
             Phase::Running => false,
             Phase::Draining { until } => now >= until || self.is_drained(),
             Phase::Ending { kill_at } => {
-                let is_finished = now >= kill_at || (has_ended && still_at_work(self.wake).is_empty());
+                let is_finished = now >= kill_at || (has_ended && running_processes_of(self.wake).is_empty());
                 if is_finished {
                     self.end();
                 }
@@ -152,7 +152,7 @@ impl SinkProcess {
         self.stdout.pipe.is_none() && self.stderr.pipe.is_none()
     }
 
-    /// Waits for room, for output, for the end, or for the next moment at which something is due.
+    /// Waits for room in the input pipe, for output, for the exit, or for the next deadline.
     fn wait(&self) {
         let now = Instant::now();
         let due = match self.phase {
@@ -167,7 +167,7 @@ impl SinkProcess {
         polled.extend(self.feed.pipe().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         let outputs = [&self.stdout, &self.stderr].into_iter().filter_map(|tail| tail.pipe.as_ref());
         polled.extend(outputs.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        // Interrupted or not, everything is looked at afterwards.
+        // The caller checks everything afterwards, interrupted or not.
         let _ = poll(&mut polled, due.map(|due| timespec(due.saturating_duration_since(now))).as_ref());
     }
 
@@ -175,14 +175,15 @@ impl SinkProcess {
         ends_within(self.handle.as_fd(), Duration::ZERO)
     }
 
-    /// Asks the whole group to end, and whatever has left it. One that was stopped is continued, or it could not hear.
-    fn ask_to_end(&self) {
+    /// Sends SIGTERM to the group and to marked processes outside it. Continues stopped processes, so that they
+    /// receive it.
+    fn terminate(&self) {
         for signal in [KernelSignal::TERM, KernelSignal::CONT] {
             let _ = kill_process_group(self.pid, signal);
         }
-        for process in still_at_work(self.wake) {
+        for process in running_processes_of(self.wake) {
             let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-            // Nobody is asked twice: many take a second SIGTERM for impatience, and drop everything.
+            // Signal each process once: many programs abort their cleanup at a second SIGTERM.
             if pid.is_none_or(|pid| getpgid(Some(pid)) != Ok(self.pid)) {
                 let _ = process.signal(KernelSignal::TERM);
                 let _ = process.signal(KernelSignal::CONT);
@@ -190,16 +191,16 @@ impl SinkProcess {
         }
     }
 
-    /// Ends the group, and whatever has left it. The jobs that were launched by it live on.
+    /// Kills the group and marked processes outside it. Jobs that they launched keep running.
     fn end(&mut self) {
         let _ = kill_process_group(self.pid, KernelSignal::KILL);
-        let _ = end_marked_processes(&carried(self.wake));
+        let _ = end_marked_processes(&wake_mark(self.wake));
         ends_within(self.handle.as_fd(), KILL_TIMEOUT);
-        self.stdout.take(&mut self.buffer);
-        self.stderr.take(&mut self.buffer);
+        self.stdout.read(&mut self.buffer);
+        self.stderr.read(&mut self.buffer);
     }
 
-    /// Reaps the program, except where it hangs in the kernel and would hold us up.
+    /// Reaps the program, unless it hangs in the kernel and would block.
     fn exit(&mut self) -> io::Result<Exit> {
         let status = if self.has_ended() { Some(self.child.wait()) } else { None };
         if let Phase::Ending { .. } = self.phase {
@@ -213,7 +214,7 @@ impl SinkProcess {
     }
 }
 
-/// A pipe of the program, and the last that came out of it.
+/// An output pipe of the program, and the end of its output.
 #[derive(Debug)]
 struct Tail {
     pipe: Option<OwnedFd>,
@@ -229,8 +230,8 @@ impl Tail {
         Ok(Tail { pipe, bytes: Vec::new(), limit })
     }
 
-    /// Takes what is there, up to a bound.
-    fn take(&mut self, buffer: &mut [u8]) {
+    /// Reads the available output, up to a bound.
+    fn read(&mut self, buffer: &mut [u8]) {
         for _ in 0..PIECES_AT_ONCE {
             let Some(pipe) = &self.pipe else { return };
             match rustix::io::read(pipe, &mut *buffer) {
@@ -243,9 +244,9 @@ impl Tail {
         }
     }
 
-    fn push(&mut self, piece: &[u8]) {
-        self.bytes.extend_from_slice(piece);
-        // Not at every piece, or each would move all the others.
+    fn push(&mut self, chunk: &[u8]) {
+        self.bytes.extend_from_slice(chunk);
+        // Cutting after every chunk would move all bytes each time.
         if self.bytes.len() > 4 * self.limit {
             self.cut();
         }

@@ -1,5 +1,5 @@
-//! What is still at work for an attempt whose monitor died. A program outlives the monitor that started it, and may
-//! yet do what it was started for; a second one beside it would talk to the same session at the same time.
+//! Processes of attempts whose monitor died. A sink's program may outlive its monitor and still deliver its wake. A
+//! second program would talk to the same session at the same time.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -14,23 +14,24 @@ use rustix::process::Signal;
 
 use crate::harness::WAKE_VARIABLE;
 
-/// How long a program has between SIGTERM and SIGKILL once its time is over.
+/// The time between SIGTERM and SIGKILL after a timeout.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// Before looking again after a look that came to nothing.
+/// Pause before the next check if a process cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The processes that still run for a wake: the sink's program of any attempt, and what it started, except for jobs.
+/// The processes that run for a wake: the sink's programs of all attempts and their descendants, except jobs.
 ///
-/// After a sink's program has ended by itself, these are what it left running on purpose, such as a server.
-pub(crate) fn still_at_work(wake: WakeId) -> Vec<ProcessIdentity> {
-    processes_carrying(&carried(wake))
+/// After a sink's program has exited by itself, these are processes that it left running on purpose, such as a
+/// server.
+pub(crate) fn running_processes_of(wake: WakeId) -> Vec<ProcessIdentity> {
+    processes_carrying(&wake_mark(wake))
 }
 
-/// Waits until nothing is [`still_at_work`] for a wake. At `deadline` the rest is ended: by SIGTERM, and five seconds
-/// later by SIGKILL. Afterwards a new attempt meets none of an old one, except for a process that hangs in the kernel.
+/// Blocks until no process runs for a wake. At `deadline` it sends SIGTERM to the remaining processes, and five
+/// seconds later SIGKILL. Afterwards no process of an old attempt runs, except one that hangs in the kernel.
 ///
-/// Blocks until then. Returns at once where nothing is at work, and may be repeated.
+/// Returns at once if no process runs. Can be repeated.
 pub(crate) fn wait_for_stale_processes(wake: WakeId, deadline: Instant) {
     wait_for_stale_processes_with(wake, deadline, GRACE);
 }
@@ -39,21 +40,21 @@ fn wait_for_stale_processes_with(wake: WakeId, deadline: Instant, grace: Duratio
     if all_end_by(wake, deadline) {
         return;
     }
-    for process in still_at_work(wake) {
-        // A process that is gone is what we want.
+    for process in running_processes_of(wake) {
+        // An error means that the process has ended already.
         let _ = process.signal(Signal::TERM);
         let _ = process.signal(Signal::CONT);
     }
     if !all_end_by(wake, Instant::now() + grace) {
-        let _ = end_marked_processes(&carried(wake));
+        let _ = end_marked_processes(&wake_mark(wake));
     }
 }
 
-/// Answers whether nothing is left before the deadline.
+/// Returns whether all processes end before the deadline.
 fn all_end_by(wake: WakeId, deadline: Instant) -> bool {
     loop {
-        let found = still_at_work(wake);
-        // The oldest is the program itself, or what lives longest of it: little else is worth waking up for.
+        let found = running_processes_of(wake);
+        // Wait for the oldest: it is the program itself, or the process that most likely lives longest.
         let Some(oldest) = found.iter().min_by_key(|process| (process.start_ticks, process.pid)) else {
             return true;
         };
@@ -68,7 +69,7 @@ fn all_end_by(wake: WakeId, deadline: Instant) -> bool {
     }
 }
 
-/// Waits until the process of the handle has ended, at most that long. Answers whether it has.
+/// Waits at most `timeout` for the process of the handle to end. Returns whether it has ended.
 pub(crate) fn ends_within(handle: BorrowedFd<'_>, timeout: Duration) -> bool {
     let deadline = Instant::now().checked_add(timeout);
     loop {
@@ -81,8 +82,8 @@ pub(crate) fn ends_within(handle: BorrowedFd<'_>, timeout: Duration) -> bool {
     }
 }
 
-/// The variable by which the processes of a wake are found.
-pub(crate) fn carried(wake: WakeId) -> String {
+/// The variable that marks the processes of a wake.
+pub(crate) fn wake_mark(wake: WakeId) -> String {
     format!("{WAKE_VARIABLE}={wake}")
 }
 
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
     use crate::process::testing::{EndsAtDrop, wake};
 
-    /// A program as a monitor that died has left it: nobody of us attends to it.
+    /// A program that a dead monitor left behind.
     fn left_behind(script: &str) -> (WakeId, Child, EndsAtDrop) {
         let wake = wake("chat-1", "").id;
         let mut child = Command::new("sh")
@@ -110,32 +111,35 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_ends_in_time_is_waited_for_and_left_alone() {
+    fn a_program_that_ends_in_time_gets_no_signal() {
         let (wake, mut child, _end) = left_behind("echo; read line; exit 7");
-        assert_eq!(still_at_work(wake).iter().map(|process| process.pid).collect::<Vec<_>>(), [child.id()]);
+        assert_eq!(
+            running_processes_of(wake).iter().map(|process| process.pid).collect::<Vec<_>>(),
+            [child.id()]
+        );
         let waiting = std::thread::spawn(move || {
             wait_for_stale_processes(wake, Instant::now() + Duration::from_secs(600));
-            still_at_work(wake)
+            running_processes_of(wake)
         });
-        // Its input ends, and so does it.
+        // The program exits at the end of its input.
         drop(child.stdin.take());
         assert_eq!(waiting.join().unwrap(), []);
         assert_eq!(child.wait().unwrap().code(), Some(7));
     }
 
     #[test]
-    fn what_outlives_the_deadline_is_asked_to_end() {
+    fn a_program_gets_sigterm_at_the_deadline() {
         let (wake, mut child, _end) = left_behind("trap 'exit 8' TERM; echo; read line");
         wait_for_stale_processes_with(wake, Instant::now(), Duration::from_secs(600));
-        assert_eq!(still_at_work(wake), []);
+        assert_eq!(running_processes_of(wake), []);
         assert_eq!(child.wait().unwrap().code(), Some(8));
     }
 
     #[test]
-    fn what_does_not_want_to_end_is_ended() {
+    fn a_program_that_ignores_sigterm_is_killed() {
         let (wake, mut child, _end) = left_behind("trap '' TERM; echo; exec sleep 600");
         wait_for_stale_processes_with(wake, Instant::now(), Duration::ZERO);
-        assert_eq!(still_at_work(wake), []);
+        assert_eq!(running_processes_of(wake), []);
         assert_eq!(child.wait().unwrap(), ExitStatus::from_raw(9));
     }
 }

@@ -1,4 +1,4 @@
-//! What a program reads on its standard input: a pipe that never holds up whoever fills it.
+//! Writes a program's standard input through a pipe, without blocking.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,32 +7,32 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-/// What a pipe holds as it comes (pipe(7)).
+/// The default capacity of a pipe (pipe(7)).
 const PIPE_BYTES: usize = 64 << 10;
 
-/// The largest pipe that a user may ask for by default (pipe(7)).
+/// The largest capacity that an unprivileged user may set by default (pipe(7)).
 const MAX_PIPE_BYTES: usize = 1 << 20;
 
-/// The rest of an input that is still to be written.
+/// The rest of an input, and the pipe for it.
 #[derive(Debug)]
 pub(crate) struct StdinWriter {
     input: Vec<u8>,
     written: usize,
-    /// Closed as soon as everything is written, or nobody reads any more.
+    /// Closed when all is written, or when no process reads it any more.
     pipe: Option<OwnedFd>,
 }
 
 impl StdinWriter {
-    /// Makes a pipe, and fills it with as much as it takes. Returns its reading end for the program.
+    /// Creates a pipe, and writes as much as fits. Returns the reading end for the program.
     ///
     /// # Errors
-    /// When no pipe can be made.
+    /// If the pipe cannot be created.
     pub(crate) fn new(input: Vec<u8>) -> io::Result<(OwnedFd, StdinWriter)> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-        // Only this end: the program expects its own to wait.
+        // Only this end is non-blocking: the program expects its own end to block.
         fcntl_setfl(&writer, OFlags::NONBLOCK)?;
         if input.len() > PIPE_BYTES {
-            // Where the user has used up what pipes may hold, the pipe stays small, and is filled bit by bit.
+            // If the user has reached the limit for pipes, the pipe stays small and is filled in steps.
             let _ = fcntl_setpipe_size(&writer, input.len().min(MAX_PIPE_BYTES));
         }
         let mut feed = StdinWriter { input, written: 0, pipe: Some(writer) };
@@ -40,7 +40,7 @@ impl StdinWriter {
         Ok((reader, feed))
     }
 
-    /// Writes as much as the pipe takes now, and closes it after the last byte.
+    /// Writes as much as fits now, and closes the pipe after the last byte.
     pub(crate) fn write(&mut self) {
         while let Some(pipe) = &self.pipe {
             let rest = &self.input[self.written..];
@@ -52,13 +52,13 @@ impl StdinWriter {
                 Ok(count) => self.written += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                // Nobody reads it: no failure, the program's status tells whether it could do without.
+                // The program closed its input. Its exit status shows whether that is an error.
                 Err(_) => self.pipe = None,
             }
         }
     }
 
-    /// To be waited for until it takes more; `None` once there is nothing more to write.
+    /// The pipe to poll for room; `None` once all is written.
     pub(crate) fn pipe(&self) -> Option<&OwnedFd> {
         self.pipe.as_ref()
     }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_is_in_the_pipe_before_anybody_reads() {
+    fn an_input_is_in_the_pipe_before_it_is_read() {
         let input = vec![b'x'; 200 << 10];
         let (reader, feed) = StdinWriter::new(input.clone()).unwrap();
         assert!(feed.pipe().is_none());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_follows_bit_by_bit_and_nobody_waits() {
+    fn a_large_input_is_written_in_steps_without_blocking() {
         let input: Vec<u8> = (0..3u32 << 20).map(|index| index.to_le_bytes()[0]).collect();
         let (reader, mut feed) = StdinWriter::new(input.clone()).unwrap();
         let mut reader = File::from(reader);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_nobody_reads_is_given_up() {
+    fn an_unread_input_is_dropped() {
         let (reader, mut feed) = StdinWriter::new(vec![0; 3 << 20]).unwrap();
         assert!(feed.pipe().is_some());
         drop(reader);

@@ -1,11 +1,11 @@
-//! What the tests of sinks share: wakes that no other test has, and an end to everything that was started for them.
+//! Helpers for tests of sinks: wakes with unique ids, and a guard that ends their processes.
 
 use homing_core::{Timestamp, Wake, WakeContent, WakeId};
 use homing_supervisor::end_marked_processes;
 
-use super::stale::carried;
+use super::stale::wake_mark;
 
-/// A wake with an id of its own.
+/// A wake with a unique id.
 pub(crate) fn wake(session: &str, text: &str) -> Wake {
     let mut random = [0; 10];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).unwrap();
@@ -19,11 +19,11 @@ pub(crate) fn wake(session: &str, text: &str) -> Wake {
     }
 }
 
-/// Ends what was started for a wake, however the test ends.
+/// Ends all processes of a wake when dropped.
 pub(crate) struct EndsAtDrop(pub(crate) WakeId);
 
 impl Drop for EndsAtDrop {
     fn drop(&mut self) {
-        end_marked_processes(&carried(self.0));
+        end_marked_processes(&wake_mark(self.0));
     }
 }

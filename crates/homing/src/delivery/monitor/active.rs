@@ -1,4 +1,4 @@
-//! The life of the active monitor: it hears what changes, brings the ledger up to date, and gives wakes to sinks.
+//! The main loop of the active monitor: it ingests changes, updates the ledger, and hands wakes to sinks.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -24,26 +24,26 @@ use crate::process::wait_for_stale_processes;
 use crate::store::random::random_bytes;
 use crate::{Error, Result};
 
-/// How often the whole home is looked after: what is old goes, and what no bell told of is found.
+/// How often the monitor scans the whole home: it applies retention and finds changes without an inbox entry.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// What is said where the kernel has no more watches to give.
+/// Warning if the kernel has no inotify watches left.
 pub(super) const NO_WATCHES: &str =
-    "the kernel has no inotify watches left (fs.inotify.max_user_watches): looking twice a second";
+    "no inotify watches left (fs.inotify.max_user_watches); polling twice a second";
 
-/// How often the home is looked at where the kernel has no more watches to give.
+/// How often the monitor polls the home if the kernel has no inotify watches left.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long the monitor waits before it looks again at jobs that it could not take in.
+/// How long the monitor waits before it ingests jobs again after an error.
 pub(super) const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long it waits after something went wrong that concerns everything; it doubles while that goes on.
+/// How long the monitor waits after a general error. It doubles with every further error.
 const FIRST_ERROR_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long it waits at most, where it goes wrong again and again.
+/// The longest wait after repeated errors.
 const MAX_ERROR_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a monitor that delivers what is due now tries again before it gives up.
+/// How often a monitor that only delivers what is due retries after errors before it gives up.
 const MAX_ERRORS: u32 = 5;
 
 /// A monitor that holds the lock.
@@ -52,40 +52,40 @@ pub(super) struct Active<'m> {
     pub(super) homing: &'m Homing,
     pub(super) lock: Option<MonitorLock>,
     pub(super) settings: Settings,
-    /// `None` where the kernel has no more watches to give.
+    /// `None` if the kernel has no inotify watches left.
     pub(super) watcher: Option<HomeWatcher>,
-    /// Sessions that are to be looked at, in their order.
+    /// Sessions to decide for, in order.
     pub(super) ready: SessionQueue,
-    /// When sessions are to be looked at again.
+    /// When to decide for sessions again.
     pub(super) sessions: Timers<SessionId>,
-    /// When jobs that are not over are to be looked at again, whether a bell rings or not.
+    /// When to check unfinished jobs again, even without an inbox entry.
     pub(super) jobs: Timers<JobId>,
-    /// When the limits of running jobs have to be kept, where their supervisors do not.
+    /// When to enforce the timeouts of running jobs, in case their supervisors do not.
     pub(super) limits: Timers<JobId>,
-    /// Jobs whose limit is over, and how long the last pause was before looking at them again.
+    /// Jobs that exceeded their timeout, with the last pause before their next check.
     pub(super) overdue: HashMap<JobId, Duration>,
-    /// Jobs that could not be read when they were last looked at.
+    /// Jobs that could not be read at their last check.
     pub(super) unreadable: HashMap<JobId, Unreadable>,
-    /// Everything is to be looked at, because the kernel could not keep what it had to tell, or because that failed before.
+    /// Whether a full scan is due, because the kernel's event queue overflowed or because the last scan failed.
     pub(super) everything_is_due: bool,
-    pub(super) housekeeping_at: Instant,
-    /// Retention that is under way.
+    pub(super) maintenance_at: Instant,
+    /// The retention pass in progress.
     pub(super) pruning: Option<PrunePass>,
     pub(super) heartbeat_at: Option<Instant>,
-    /// The deliveries that are under way.
+    /// The deliveries in flight.
     pub(super) slots: Slots,
-    /// Answers that are not in the ledger yet.
+    /// Answers of sinks that are not in the ledger yet.
     pub(super) answers: Vec<WakeChange>,
-    /// What is told of them once they are.
+    /// Events to report once the answers are in the ledger.
     pub(super) answered: Vec<MonitorEvent>,
-    /// Sessions that said they are free. A busy answer that was given before may come after that.
+    /// Sessions that were reported free. An earlier busy answer may arrive later.
     pub(super) freed: HashSet<SessionId>,
-    /// It is to stop, at the latest then.
+    /// The deadline of a requested stop.
     pub(super) stop_at: Option<Instant>,
 }
 
 impl<'m> Active<'m> {
-    /// A monitor that has not looked at anything yet.
+    /// A monitor that has not scanned the home yet.
     pub(super) fn new(monitor: &'m Monitor, lock: MonitorLock, freed: HashSet<SessionId>) -> Active<'m> {
         let homing = &*monitor.homing;
         Active {
@@ -93,7 +93,7 @@ impl<'m> Active<'m> {
             homing,
             lock: Some(lock),
             settings: monitor.settings.clone(),
-            // Watch before looking: what happens in between is not missed.
+            // Watch before scanning, so that no change is missed in between.
             watcher: HomeWatcher::of(&homing.home, homing.users_config().as_deref()).ok(),
             ready: SessionQueue::default(),
             sessions: Timers::default(),
@@ -102,7 +102,7 @@ impl<'m> Active<'m> {
             overdue: HashMap::new(),
             unreadable: HashMap::new(),
             everything_is_due: true,
-            housekeeping_at: Instant::now() + MAINTENANCE_INTERVAL,
+            maintenance_at: Instant::now() + MAINTENANCE_INTERVAL,
             pruning: None,
             heartbeat_at: None,
             slots: Slots::default(),
@@ -113,15 +113,15 @@ impl<'m> Active<'m> {
         }
     }
 
-    /// Works until there is a reason to end.
+    /// Runs until it has a reason to end.
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
         if self.watcher.is_none() {
             self.warn(NO_WATCHES);
         }
         let mut errors = 0;
-        // Everything that is due is found first.
+        // First find everything that is due.
         while let Err(error) = self.begin() {
-            // Where somebody waits for an answer, an error at the start is one.
+            // A caller that waits for the result gets an error at the start as the result.
             if self.monitor.options.until != MonitorUntil::Idle {
                 return Err(error);
             }
@@ -153,7 +153,7 @@ impl<'m> Active<'m> {
         }
     }
 
-    /// Finds everything that is due in the home. May be repeated.
+    /// Finds everything that is due in the home. Can be repeated.
     fn begin(&mut self) -> Result<()> {
         self.read_mail();
         let mut report = self.homing.full_scan()?;
@@ -166,10 +166,10 @@ impl<'m> Active<'m> {
         self.begin_pruning_if_due()
     }
 
-    /// Says what went wrong, and waits before it is tried again: longer each time. What is due stays due meanwhile.
+    /// Reports an error, and waits before the next attempt, longer each time. Due work stays due.
     ///
     /// # Errors
-    /// The same error where trying again does not help, or where somebody waits for an answer.
+    /// The same error, if a retry does not help or if a caller waits for the result.
     fn pause_after(&mut self, error: Error, errors: u32) -> Result<()> {
         let is_final = match &error {
             Error::LedgerTooNew { .. } | Error::HomeRefused { .. } | Error::HomeReplaced { .. } => true,
@@ -181,12 +181,12 @@ impl<'m> Active<'m> {
         self.warn(&error.to_string());
         let pause = FIRST_ERROR_PAUSE * 2u32.saturating_pow((errors - 1).min(8));
         self.monitor.wait(&[], Some(pause.min(MAX_ERROR_PAUSE)));
-        // A message ends the wait, and is taken here: none may be left that would end every wait to come.
+        // A message ends the wait. Read it here, or it would end every later wait too.
         self.read_mail();
         Ok(())
     }
 
-    /// Does everything that can be done now.
+    /// Does all work that is possible now.
     fn work(&mut self) -> Result<()> {
         self.read_mail();
         self.record_answers()?;
@@ -218,12 +218,12 @@ impl<'m> Active<'m> {
                 Message::AnswerLost { wake, session } => self.on_answer(wake, session, WakeEvent::AnswerLost),
                 Message::SessionFree(session) => drop(self.freed.insert(session)),
                 Message::Stop => {
-                    let patience = self.monitor.options.stop_timeout.unwrap_or(STOP_TIMEOUT);
-                    let patience = if self.stop_at.is_some() { Duration::ZERO } else { patience };
-                    self.stop_at = Some(Instant::now() + patience);
+                    let timeout = self.monitor.options.stop_timeout.unwrap_or(STOP_TIMEOUT);
+                    let timeout = if self.stop_at.is_some() { Duration::ZERO } else { timeout };
+                    self.stop_at = Some(Instant::now() + timeout);
                     self.report(&MonitorEvent::Stopping { in_flight: self.slots.len() });
                 }
-                // It is held already; a second one is let go of.
+                // This monitor holds the lock already. Drop the second one.
                 Message::Locked(_) => {}
             }
         }
@@ -235,7 +235,7 @@ impl<'m> Active<'m> {
         self.queue_session(session);
     }
 
-    /// Writes down what sinks have answered. What cannot be written now is kept for the next time.
+    /// Writes the answers of sinks to the ledger. Keeps them for the next time if that fails.
     fn record_answers(&mut self) -> Result<()> {
         if self.answers.is_empty() {
             return Ok(());
@@ -253,23 +253,23 @@ impl<'m> Active<'m> {
         self.homing.with_ledger(|ledger| ledger.change_wakes(changes, &context))
     }
 
-    /// Now and then everything is looked at, whether a bell rang or not.
+    /// Sends the heartbeat, and starts the periodic full scan.
     fn run_maintenance(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.heartbeat_at.is_none_or(|due| due <= now) {
             self.heartbeat_at = self.monitor.options.heartbeat.map(|every| now + every);
             self.report(&MonitorEvent::Alive);
         }
-        if now < self.housekeeping_at {
+        if now < self.maintenance_at {
             return Ok(());
         }
-        self.housekeeping_at = now + MAINTENANCE_INTERVAL;
+        self.maintenance_at = now + MAINTENANCE_INTERVAL;
         self.everything_is_due = true;
         self.ingest_everything()?;
         self.begin_pruning_if_due()
     }
 
-    /// Takes up what a monitor before us had given to sinks: once what is left of that is gone, it is sent again.
+    /// Resumes wakes that an earlier monitor had in flight: sends them again once their old processes have ended.
     fn resume_in_flight(&mut self) -> Result<()> {
         let now = self.homing.now();
         for (wake, session, sink, since) in self.homing.with_ledger(|ledger| ledger.wakes_in_flight())? {
@@ -285,7 +285,7 @@ impl<'m> Active<'m> {
                 sender.send(Message::AnswerLost { wake, session });
             };
             std::thread::Builder::new()
-                .name("homing-outlive".to_owned())
+                .name("homing-stale".to_owned())
                 .spawn(wait)
                 .map_err(|error| DiskError::new("start", "a thread", error))?;
             self.slots.start(wake, of_session, sink);
@@ -293,7 +293,8 @@ impl<'m> Active<'m> {
         Ok(())
     }
 
-    /// Whether it was told to stop, and nothing of it is under way any more or the time for that is over.
+    /// Returns [`MonitorEnd::Stopped`] if a stop was requested and no delivery is in flight or the deadline has
+    /// passed.
     fn requested_end(&self) -> Option<MonitorEnd> {
         let is_done = self.slots.is_empty() && self.answers.is_empty();
         let is_finished = |stop_at| is_done || Instant::now() >= stop_at;
@@ -304,7 +305,7 @@ impl<'m> Active<'m> {
         if self.stop_at.is_some() {
             return Ok(self.requested_end());
         }
-        self.ready_waiting();
+        self.queue_waiting();
         let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
         if has_work || self.pruning.is_some() {
             return Ok(None);
@@ -312,12 +313,13 @@ impl<'m> Active<'m> {
         match self.monitor.options.until {
             MonitorUntil::Stopped => Ok(None),
             MonitorUntil::NothingDue => Ok(Some(MonitorEnd::Done)),
-            MonitorUntil::Idle => self.is_idle_for_good(),
+            MonitorUntil::Idle => self.end_if_idle(),
         }
     }
 
-    /// Whether nothing will have to be told. A launch that finds the lock held counts on us: its doorbell rang before.
-    fn is_idle_for_good(&mut self) -> Result<Option<MonitorEnd>> {
+    /// Ends an idle monitor. A launch that finds the lock held relies on this monitor, and has written its inbox
+    /// entry before. So the monitor checks again after it released the lock.
+    fn end_if_idle(&mut self) -> Result<Option<MonitorEnd>> {
         if self.has_work()? {
             return Ok(None);
         }
@@ -329,7 +331,7 @@ impl<'m> Active<'m> {
         Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
     }
 
-    /// Whether anything is due, or may become due. A job that cannot be read counts as long as trying again may help.
+    /// Whether anything is due or may become due. An unreadable job counts as long as a retry may help.
     fn has_work(&self) -> Result<bool> {
         if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::may_pass) {
             return Ok(true);
@@ -347,13 +349,13 @@ impl<'m> Active<'m> {
                 .into_iter()
                 .flatten()
                 .collect();
-        next.push(self.housekeeping_at);
-        // What is more urgent comes first, and the rest of retention right after it.
+        next.push(self.maintenance_at);
+        // Retention continues right after more urgent work.
         next.extend(self.pruning.is_some().then(Instant::now));
         if self.watcher.is_none() {
             next.push(Instant::now() + FALLBACK_PAUSE);
         }
-        let next = next.into_iter().min().unwrap_or(self.housekeeping_at);
+        let next = next.into_iter().min().unwrap_or(self.maintenance_at);
         let timeout = next.saturating_duration_since(Instant::now());
         match &self.watcher {
             Some(watcher) => self.monitor.wait(&[watcher.as_fd()], Some(timeout)),
@@ -370,7 +372,7 @@ impl<'m> Active<'m> {
     }
 }
 
-/// Evenly between 0 and 1. Where the system has no randomness to give, nothing is spread.
+/// A random number between 0 and 1, or 0.5 if the system has no randomness.
 fn jitter() -> f64 {
     random_bytes().map_or(0.5, |bytes| f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! What one session is to be told next, and in which words.
+//! Decides the next step for a session, and writes its wakes.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +14,26 @@ use crate::homing::Homing;
 use crate::ledger::{Hold, NewWake, RouteKey, SessionState, Undelivered, oldest_of};
 use crate::store::random::random_bytes;
 
-/// What is to be done for a session.
+/// The decision for a session.
 pub(super) struct Decision {
     /// The next step.
     pub(super) step: Step,
-    /// The sink of the jobs that no wake carries, and those of them that go through it, oldest first.
+    /// The sink for the next wake, and the undelivered jobs that go through it, oldest first.
     pub(super) undelivered: Option<(String, Vec<JobId>)>,
-    /// Why jobs that no wake carries wait, where the ledger does not say so already.
+    /// Why undelivered jobs wait, if the ledger does not say so already.
     pub(super) holds: Option<BTreeMap<RouteKey, Hold>>,
 }
 
-/// How the text of a wake is written.
+/// The style of a wake's text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WakeStyle {
-    /// How it is laid out.
+    /// The format.
     pub(crate) format: WakeFormat,
-    /// Whether the agent has to acknowledge by itself.
+    /// Whether the agent must acknowledge the wake.
     pub(crate) needs_acknowledgement: bool,
 }
 
-/// Decides what is to be done for a session, by what the ledger knows of it.
+/// Decides the next step for a session from its state in the ledger.
 pub(super) fn decide(
     session: &SessionId,
     state: SessionState,
@@ -49,7 +49,7 @@ pub(super) fn decide(
     if let Step::Wait { until, held_by_budget: true } = &step {
         let reason = format!("held: {} wakes in the last hour (monitor.wakes_per_hour)", pace.wakes_per_hour);
         for Undelivered { route, .. } in &state.undelivered {
-            // What has no route waits for that, and not for the budget.
+            // Jobs without a route wait for a route, not for the budget.
             let hold = || Hold { until: *until, reason: reason.clone() };
             holds.entry(route.clone()).or_insert_with(hold);
         }
@@ -58,7 +58,8 @@ pub(super) fn decide(
     Decision { step, undelivered, holds }
 }
 
-/// The jobs that go through the same sink as the oldest that has one. Why the others have none is added to `holds`.
+/// The jobs that go through the same sink as the oldest routed job. Adds the reasons of jobs without a sink to
+/// `holds`.
 fn through_one_sink(
     session: &SessionId,
     undelivered: &[Undelivered],
@@ -79,7 +80,7 @@ fn through_one_sink(
 }
 
 impl Homing {
-    /// Writes the wake that tells a session of these jobs. `None` where nothing is left to tell.
+    /// Creates the wake that delivers these jobs to a session. `None` if no job is left.
     pub(crate) fn write_wake(
         &self,
         session: &SessionId,
@@ -87,17 +88,17 @@ impl Homing {
         style: WakeStyle,
         jobs: &[JobId],
     ) -> Result<Option<NewWake>> {
-        let mut told: Vec<(Job, OutputExcerpt)> = Vec::with_capacity(jobs.len());
+        let mut jobs_with_output: Vec<(Job, OutputExcerpt)> = Vec::with_capacity(jobs.len());
         for id in jobs {
             if let Some(Ok(job)) = self.with_ledger(|ledger| ledger.job(*id))? {
-                // What cannot be read any more is no reason not to tell of the end.
-                told.push((job, self.excerpt(*id).unwrap_or_default()));
+                // Deliver the outcome even if the output cannot be read any more.
+                jobs_with_output.push((job, self.excerpt(*id).unwrap_or_default()));
             }
         }
-        if told.is_empty() {
+        if jobs_with_output.is_empty() {
             return Ok(None);
         }
-        failures_first(&mut told);
+        failures_first(&mut jobs_with_output);
         let id = self.new_wake_id()?;
         let text = with_nonce(|nonce| {
             let options = WakeTextOptions {
@@ -106,9 +107,9 @@ impl Homing {
                 needs_acknowledgement: style.needs_acknowledgement,
                 nonce,
             };
-            wake_text(&told, &options)
+            wake_text(&jobs_with_output, &options)
         })?;
-        let jobs: Vec<Job> = told.into_iter().map(|(job, _)| job).collect();
+        let jobs: Vec<Job> = jobs_with_output.into_iter().map(|(job, _)| job).collect();
         let wake = Wake {
             id,
             session: session.clone(),

@@ -1,4 +1,4 @@
-//! Gives a wake to its sink, in a thread of its own: a sink may take as long as an agent's turn.
+//! Hands a wake to its sink in a separate thread: a sink may take as long as an agent's turn.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use homing_core::{Delivery, Wake};
 use super::mailbox::{MailboxSender, Message};
 use crate::delivery::sinks::Sink;
 
-/// Starts one attempt. Its answer comes as a message, whatever happens.
+/// Starts one attempt. The answer always arrives as a message.
 pub(super) fn deliver(wake: Wake, sink: Arc<dyn Sink>, sender: &MailboxSender) {
     let answer = {
         let (id, session, sender) = (wake.id, wake.session.clone(), sender.clone());
@@ -27,7 +27,7 @@ pub(super) fn deliver(wake: Wake, sink: Arc<dyn Sink>, sender: &MailboxSender) {
         answer(delivery.unwrap_or_else(|_| panicked()));
     };
     if let Err(error) = std::thread::Builder::new().name("homing-sink".to_owned()).spawn(attempt) {
-        // No fault of the sink: it does not use up an attempt.
+        // Not an error of the sink, so it does not use up an attempt.
         refused(Delivery::Busy { retry_after: None, reason: format!("cannot start a thread: {error}") });
     }
 }

@@ -1,4 +1,4 @@
-//! What a monitor tells, for programs. Fields are only ever added.
+//! The events of a monitor as JSON. Later versions may add fields, and never remove them.
 
 use homing_core::{Delivery, as_millis};
 use serde::ser::{Serialize, SerializeMap, Serializer};

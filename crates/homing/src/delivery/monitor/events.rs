@@ -1,4 +1,5 @@
-//! What a monitor tells whoever runs it: for logs, and for service managers. Nothing depends on anybody listening.
+//! Events that a monitor reports to its observer, for logs and service managers. The monitor works without an
+//! observer.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,62 +7,62 @@ use std::time::Duration;
 use homing_core::text::flatten;
 use homing_core::{Delivery, SessionId, Timestamp, WakeId, format_duration};
 
-/// Something that a monitor did or saw.
+/// An event that a monitor reports.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MonitorEvent {
-    /// Another monitor is active in this home; this one waits to take over.
+    /// Another monitor is active in this home. This one stands by.
     Standby {
-        /// The other one's process id; 0 where it is not known.
+        /// The process id of the active monitor, or 0 if it is unknown.
         pid: u32,
     },
-    /// It is active now: everything that is due has been found.
+    /// The monitor became active and has found everything that is due.
     Active,
-    /// It is well; comes as often as [`heartbeat`](crate::MonitorOptions::heartbeat) says.
+    /// Sent at the interval of [`heartbeat`](crate::MonitorOptions::heartbeat) while the monitor works.
     Alive,
-    /// The configuration was changed, and is in force.
+    /// The monitor reloaded a changed configuration.
     Configured,
-    /// A wake is given to a sink.
+    /// The monitor starts an attempt.
     Sending {
-        /// Which.
+        /// The wake.
         wake: WakeId,
-        /// Whom it is for.
+        /// The session it is for.
         session: SessionId,
         /// The sink's name.
         sink: String,
-        /// Which attempt it is.
+        /// The number of the attempt, from 1.
         attempt: u32,
-        /// How many jobs it tells of.
+        /// The number of jobs in the wake.
         jobs: usize,
     },
-    /// A sink has answered.
+    /// A sink answered.
     Answered {
-        /// Which wake.
+        /// The wake.
         wake: WakeId,
-        /// Whom it was for.
+        /// The session it was for.
         session: SessionId,
-        /// What the sink said.
+        /// The answer of the sink.
         delivery: Delivery,
-        /// How long it took.
+        /// The duration of the attempt.
         took: Duration,
     },
-    /// Jobs of a session are not told yet.
+    /// Delivery of finished jobs to a session is held.
     Held {
-        /// Whose.
+        /// The session.
         session: SessionId,
-        /// Until when, where that is known.
+        /// When the hold ends, if known.
         until: Option<Timestamp>,
-        /// Why.
+        /// The reason, for people.
         reason: String,
     },
-    /// Something went wrong that the monitor goes on in spite of.
+    /// An error that does not end the monitor.
     Warning {
-        /// What, for people.
+        /// The error, for people.
         message: String,
     },
-    /// It takes up no more wakes, and waits for the sinks that are at work.
+    /// The monitor starts no more attempts and waits for those in flight.
     Stopping {
-        /// How many.
+        /// The number of attempts in flight.
         in_flight: usize,
     },
 }
@@ -78,18 +79,18 @@ impl fmt::Display for MonitorEvent {
             }
             MonitorEvent::Active => f.write_str("watching"),
             MonitorEvent::Alive => f.write_str("alive"),
-            MonitorEvent::Configured => f.write_str("the configuration was changed, and is in force"),
+            MonitorEvent::Configured => f.write_str("configuration reloaded"),
             MonitorEvent::Sending { wake, session, sink, attempt, jobs } => {
                 let jobs = if *jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
                 write!(f, "waking {session} through {}: {jobs} ({wake}, attempt {attempt})", flatten(sink))
             }
             MonitorEvent::Answered { wake, session, delivery, took } => {
                 let what = match delivery {
-                    Delivery::Delivered => "was told",
-                    Delivery::HandedOff => "was handed a wake that it has to acknowledge",
+                    Delivery::Delivered => "was notified",
+                    Delivery::HandedOff => "received a wake that it must acknowledge",
                     Delivery::Busy { .. } => "is busy",
                     Delivery::Gone { .. } => "is gone",
-                    Delivery::Failed { .. } => "could not be told",
+                    Delivery::Failed { .. } => "was not notified",
                 };
                 write!(f, "{session} {what}")?;
                 if let Some(reason) = delivery.reason() {
@@ -98,12 +99,12 @@ impl fmt::Display for MonitorEvent {
                 write!(f, " ({wake}, {})", format_duration(*took))
             }
             MonitorEvent::Held { session, until, reason } => {
-                write!(f, "{session} is not told yet: {}", flatten(reason))?;
+                write!(f, "{session}: delivery held: {}", flatten(reason))?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))
             }
             MonitorEvent::Warning { message } => write!(f, "warning: {}", flatten(message)),
             MonitorEvent::Stopping { in_flight: 0 } => f.write_str("stopping"),
-            MonitorEvent::Stopping { in_flight } => write!(f, "stopping; sinks still at work: {in_flight}"),
+            MonitorEvent::Stopping { in_flight } => write!(f, "stopping; deliveries in flight: {in_flight}"),
         }
     }
 }

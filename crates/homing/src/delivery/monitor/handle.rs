@@ -1,4 +1,4 @@
-//! A monitor that is prepared, and the handle by which other threads talk to it.
+//! A prepared monitor, and the handle that other threads control it with.
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -20,7 +20,7 @@ use crate::homing::Homing;
 /// use std::sync::{Arc, mpsc};
 /// use homing::{Delivery, JobSpec, MonitorOptions, OpenOptions, Sink, Wake};
 ///
-/// /// A host's own way to tell its agents.
+/// /// A host's own sink.
 /// struct Chats(mpsc::Sender<String>);
 ///
 /// impl Sink for Chats {
@@ -36,14 +36,14 @@ use crate::homing::Homing;
 /// # homing::supervise_if_asked();
 /// # let folder = tempfile::tempdir()?;
 /// let homing = Arc::new(OpenOptions::new().home(folder.path().join("home")).open()?);
-/// let (sender, told) = mpsc::channel();
+/// let (sender, received) = mpsc::channel();
 /// let options = MonitorOptions::new().sink("chats", Chats(sender)).route("chat-*", "chats");
 /// let monitor = homing.monitor(options)?;
 /// let handle = monitor.handle();
 /// let running = std::thread::spawn(|| monitor.run());
 ///
 /// homing.launch(JobSpec::script("echo hello")?.session("chat-1".parse()?))?;
-/// assert!(told.recv()?.contains("hello"));
+/// assert!(received.recv()?.contains("hello"));
 /// handle.stop();
 /// running.join().expect("the monitor does not panic")?;
 /// # Ok(())
@@ -57,19 +57,20 @@ pub struct Monitor {
     pub(super) mailbox: Mailbox,
 }
 
-/// A way to talk to a monitor that runs, from any thread.
+/// Controls a running monitor from any thread.
 #[derive(Clone)]
 pub struct MonitorHandle {
     sender: MailboxSender,
 }
 
 impl MonitorHandle {
-    /// Asks it to stop: it takes up no more wakes, and waits a while for sinks at work. Asked twice, it waits no longer.
+    /// Requests a stop: the monitor starts no more attempts and waits for those in flight. A second call ends the
+    /// wait.
     pub fn stop(&self) {
         self.sender.send(Message::Stop);
     }
 
-    /// Says that a session which was busy can take a wake now, so that it need not wait for the next attempt.
+    /// Reports that a busy session is free, so that the monitor retries its wakes at once.
     pub fn session_is_free(&self, session: &SessionId) {
         self.sender.send(Message::SessionFree(session.clone()));
     }
@@ -88,17 +89,17 @@ impl fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    /// A way to talk to it while it runs.
+    /// A handle to control it while it runs.
     pub fn handle(&self) -> MonitorHandle {
         MonitorHandle { sender: self.sender.clone() }
     }
 
-    /// Waits for a message, for one of the other descriptors, or until the time is over.
+    /// Waits for a message, for one of the other descriptors, or until the timeout.
     pub(super) fn wait(&self, others: &[BorrowedFd<'_>], timeout: Option<Duration>) {
         let mut polled = vec![PollFd::new(&self.mailbox, PollFlags::IN)];
         polled.extend(others.iter().map(|other| PollFd::new(other, PollFlags::IN)));
         let timeout = timeout.map(timespec);
-        // Whatever ended the wait, everything is looked at again.
+        // The caller checks everything again, whatever ended the wait.
         let _ = poll(&mut polled, timeout.as_ref());
     }
 }

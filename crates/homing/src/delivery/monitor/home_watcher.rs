@@ -1,5 +1,5 @@
-//! Is told by the kernel when something happens in a home: a doorbell rings, or a supervisor lets go of its record,
-//! because its job is over or because it was killed. No polling, and no process id is involved.
+//! Watches a home through inotify: an inbox entry appears, or a supervisor closes its record because its job finished
+//! or because it was killed. Does not poll, and does not use process ids.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -20,27 +20,27 @@ pub(super) struct HomeWatcher {
     inotify: OwnedFd,
     root: i32,
     inbox: i32,
-    /// The folder of the configuration, and the file's name in it.
+    /// The folder of the configuration, and its file name.
     config: Option<(i32, OsString)>,
     watches: HashMap<i32, JobId>,
     jobs: HashMap<JobId, i32>,
 }
 
-/// What changes.
+/// What changed in a home.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// Jobs whose doorbell rang, or whose record was closed. Another door may have taken them in already, and removed
-    /// the doorbell.
+    /// Jobs with a new inbox entry or a closed record. Another process may have imported them already and removed the
+    /// inbox entry.
     pub(super) jobs: Vec<JobId>,
     /// The configuration was written.
     pub(super) configured: bool,
-    /// Everything has to be looked at: the kernel had more to tell than it could keep, another ledger was put in place
-    /// of the one we know, or the home itself was moved.
+    /// Everything must be scanned: the kernel's event queue overflowed, the ledger was replaced, or the home itself
+    /// was moved.
     pub(super) everything: bool,
 }
 
 impl HomeWatcher {
-    /// Watches the doorbells of a home, and the user's configuration where that is in force.
+    /// Watches the inbox of a home, and the user's configuration if the home uses it.
     ///
     /// # Errors
     /// When the user has no inotify instance or watch left (inotify(7), `fs.inotify.max_user_instances`).
@@ -50,8 +50,8 @@ impl HomeWatcher {
             WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
         let root = inotify::add_watch(&inotify, home.root.path(), root_flags)?;
         let inbox = inotify::add_watch(&inotify, home.root.path().join(INBOX), WatchFlags::CLOSE_WRITE)?;
-        // Its folder, because editors put a new file in its place. Where there is none, a later one is not noticed.
-        // A device such as /dev/null is nothing that anybody edits, and is written to all the time.
+        // Watch its folder, because editors replace the file. A folder that is created later is not noticed.
+        // A device such as /dev/null is never edited, but written to all the time.
         let may_be_edited = |path: &&Path| std::fs::metadata(path).map_or(true, |file| file.is_file());
         let config = config.filter(may_be_edited).and_then(|path| {
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
@@ -60,7 +60,7 @@ impl HomeWatcher {
         Ok(HomeWatcher { inotify, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
     }
 
-    /// Watches over a job that is not over. What happened before is not told: look at it again after this.
+    /// Watches an unfinished job. Does not report earlier changes: check the job again after this call.
     ///
     /// # Errors
     /// When the user has no watch left (`fs.inotify.max_user_watches`).
@@ -76,27 +76,27 @@ impl HomeWatcher {
                 self.jobs.insert(job, watch);
                 Ok(())
             }
-            // Gone already: looking at it tells.
+            // The record is gone already. The caller's check finds out.
             Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether a job is watched over.
+    /// Whether a job is watched.
     pub(super) fn watches(&self, job: JobId) -> bool {
         self.jobs.contains_key(&job)
     }
 
-    /// Watches over a job no longer.
+    /// Stops watching a job.
     pub(super) fn forget(&mut self, job: JobId) {
         if let Some(watch) = self.jobs.remove(&job) {
             self.watches.remove(&watch);
-            // The kernel has forgotten it already where the file is gone.
+            // The kernel removed the watch already if the file is gone.
             let _ = inotify::remove_watch(&self.inotify, watch);
         }
     }
 
-    /// What has happened since the last call.
+    /// The changes since the last call.
     pub(super) fn take(&self) -> Changes {
         let mut changes = Changes::default();
         let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
@@ -104,7 +104,7 @@ impl HomeWatcher {
         while let Ok(event) = reader.next() {
             changes.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             if event.wd() == self.root {
-                // What tells of the home itself has no name: it was renamed or removed.
+                // Events of the home itself have no name: it was renamed or removed.
                 changes.everything |=
                     event.file_name().is_none_or(|made| made.to_bytes() == LEDGER.as_bytes());
                 continue;

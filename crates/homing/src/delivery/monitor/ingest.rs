@@ -1,4 +1,4 @@
-//! How the active monitor hears of jobs, and brings the ledger up to date with what it heard.
+//! Receives changes of jobs in the active monitor, and updates the ledger.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use crate::config::Config;
 use crate::index::recover::RecoverOptions;
 use crate::index::report::SyncReport;
 
-/// When a job that a bell rang for, and that is not over, is looked at again: another door may have been looking at it
-/// at the same moment, so that it seemed to be looked after.
+/// When to check a changed, unfinished job again: another process may have held its lock while it checked the job, so
+/// that its supervisor seemed to be alive.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 
-/// When a job that has not started is looked at again: its supervisor has 11 s to appear.
+/// When to check a job again that has not started: its supervisor has 11 s to appear.
 const START_CHECK: Duration = Duration::from_millis(11_500);
 
 fn start_check() -> Duration {
@@ -26,7 +26,7 @@ fn start_check() -> Duration {
 }
 
 impl Active<'_> {
-    /// Brings the ledger up to date with what the kernel told of.
+    /// Updates the ledger with the changes that the kernel reported.
     pub(super) fn ingest_changes(&mut self) -> Result<()> {
         let mut overdue = self.jobs.take_due(Instant::now());
         let Some(watcher) = &self.watcher else {
@@ -39,7 +39,7 @@ impl Active<'_> {
         if changes.configured {
             self.read_configuration();
         }
-        // Kept until it is done: the kernel does not tell twice.
+        // Kept until it succeeds: the kernel reports each change once.
         self.everything_is_due |= changes.everything;
         if self.everything_is_due {
             return self.ingest_everything();
@@ -56,7 +56,7 @@ impl Active<'_> {
         overdue.dedup();
         let done = self.ingest(&overdue);
         if done.is_err() {
-            // The kernel does not tell twice.
+            // The kernel reports each change once.
             let again = Some(Instant::now() + ERROR_PAUSE);
             overdue.iter().for_each(|job| self.jobs.set(job, again));
         }
@@ -73,8 +73,8 @@ impl Active<'_> {
         self.queue_sessions_of(seen.iter())
     }
 
-    /// Recovers the jobs whose supervisor died, before their sessions are notified: what is left of them is ended and
-    /// named. One that cannot be recovered now is tried again like one that cannot be read.
+    /// Recovers the jobs whose supervisor died, before their sessions are notified: ends and reports their remaining
+    /// processes. Retries failed recoveries like unreadable jobs.
     pub(super) fn recover(&self, report: &mut SyncReport) -> Result<()> {
         if report.abandoned.is_empty() {
             return Ok(());
@@ -84,7 +84,7 @@ impl Active<'_> {
         Ok(())
     }
 
-    /// Works by what the user has just written. What cannot be understood changes nothing.
+    /// Reloads the configuration that the user changed. An invalid configuration is ignored.
     fn read_configuration(&mut self) {
         let read = Config::load()
             .and_then(|config| Settings::new(&config, self.homing.home_path(), &self.monitor.options));
@@ -93,7 +93,7 @@ impl Active<'_> {
             self.queue_all_sessions()
         }) {
             Ok(()) => self.report(&MonitorEvent::Configured),
-            Err(error) => self.warn(&format!("the configuration was changed, and is not used: {error}")),
+            Err(error) => self.warn(&format!("changed configuration ignored: {error}")),
         }
     }
 
@@ -107,7 +107,7 @@ impl Active<'_> {
         Ok(())
     }
 
-    /// Watches over those of these jobs that are not over, and no longer over the others.
+    /// Watches those of these jobs that are unfinished, and stops watching the others.
     pub(super) fn watch(&mut self, jobs: &[JobId]) -> Result<()> {
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
         let unfinished: HashMap<JobId, StateName> =
@@ -121,7 +121,7 @@ impl Active<'_> {
                     let is_new = !watcher.watches(*job);
                     exhausted |= watcher.watch(&self.homing.home, *job).is_err();
                     if is_new {
-                        // It may have ended before it was watched.
+                        // It may have finished before it was watched.
                         self.jobs.set(job, Some(Instant::now()));
                     } else if *state == StateName::Starting {
                         self.jobs.set(job, Some(Instant::now() + start_check()));

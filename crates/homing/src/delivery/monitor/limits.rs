@@ -1,5 +1,5 @@
-//! How the active monitor keeps the limits of jobs whose supervisors are stopped or traced: one timer for each running
-//! job that has a limit, and nothing else.
+//! Enforces the timeouts of jobs whose supervisors are stopped or traced, with one timer for each running job that
+//! has a timeout.
 
 use std::time::{Duration, Instant};
 
@@ -9,22 +9,22 @@ use super::active::Active;
 use crate::Result;
 use crate::store::kill::LimitKept;
 
-/// When a supervisor that was killed, or that works although the limit is over, is looked at again: at first, and at most.
+/// The first and the longest pause between two checks of a job that exceeded its timeout.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 impl Active<'_> {
-    /// Sets the timer of a job that runs, once.
+    /// Sets the timer of a running job, once.
     pub(super) fn watch_limit(&mut self, job: JobId) {
         if self.limits.contains(&job) {
             return;
         }
-        // What cannot be read now is looked at again when it is taken in.
+        // A job that cannot be read now is checked again when it is imported.
         if let Ok(Some(left)) = self.homing.limit_due_in(job) {
             self.limits.set(&job, Instant::now().checked_add(left));
         }
     }
 
-    /// Ends the jobs whose limit is over and whose supervisor does not do that.
+    /// Ends jobs that exceeded their timeout and whose supervisor does not end them.
     pub(super) fn keep_limits(&mut self) -> Result<()> {
         for job in self.limits.take_due(Instant::now()) {
             let pause = match self.homing.keep_limit(job) {
@@ -40,7 +40,7 @@ impl Active<'_> {
                 Ok(LimitKept::SupervisorKilled) => {
                     if !self.overdue.contains_key(&job) {
                         self.warn(&format!(
-                            "job {job} is over its time limit, and its supervisor is stopped or traced: ended from outside"
+                            "job {job} exceeded its timeout while its supervisor is stopped or traced; the monitor ended it"
                         ));
                         self.overdue.insert(job, PAUSES.0);
                     }
@@ -48,7 +48,7 @@ impl Active<'_> {
                     PAUSES.0
                 }
                 Err(error) => {
-                    self.warn(&format!("the time limit of job {job} cannot be kept: {error}"));
+                    self.warn(&format!("cannot enforce the timeout of job {job}: {error}"));
                     PAUSES.1
                 }
             };

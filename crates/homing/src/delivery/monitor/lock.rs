@@ -1,4 +1,4 @@
-//! One active monitor per home: whoever holds the lock. The kernel releases it when its holder dies.
+//! Ensures one active monitor per home: the holder of the lock. The kernel releases the lock when the holder dies.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -18,7 +18,7 @@ pub(super) struct MonitorLock {
 }
 
 impl MonitorLock {
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -31,8 +31,8 @@ impl MonitorLock {
         }
     }
 
-    /// Waits for the lock in a thread of its own, and hands it to `then`, or the error that ended the waiting; unless it is
-    /// `cancelled` by then.
+    /// Waits for the lock in a separate thread, and passes the lock or the error to `then`, unless `cancelled` is set
+    /// by then.
     ///
     /// # Errors
     /// When the file cannot be opened, or no thread can be started.
@@ -59,7 +59,7 @@ impl MonitorLock {
         thread.map(drop).map_err(|error| DiskError::new("start", "a thread", error))
     }
 
-    /// The process that holds the lock; 0 where it has not said so yet. `None` where nobody holds it.
+    /// The process that holds the lock, or 0 if it has not written its id yet. `None` if the lock is free.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -77,7 +77,7 @@ impl MonitorLock {
         }
     }
 
-    /// Says who holds it. For people only, so that a full disk does not matter.
+    /// Writes the holder's process id. It is for people only, so a full disk does not matter.
     fn signed(mut self) -> MonitorLock {
         let _ = self.file.set_len(0);
         let _ = self.file.rewind();
@@ -87,7 +87,7 @@ impl MonitorLock {
 }
 
 impl Drop for MonitorLock {
-    /// Closing the file would not do: a process that another thread is just starting has a copy until it executes.
+    /// Unlocks explicitly: a child that another thread is starting holds a copy of the descriptor until it executes.
     fn drop(&mut self) {
         let _ = flock(&self.file, FlockOperation::Unlock);
     }

@@ -1,4 +1,4 @@
-//! How a monitor's loop is woken from other threads: messages, and a descriptor that its poll waits on.
+//! Messages from other threads to a monitor's loop, and a descriptor that the loop polls.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,9 +12,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::lock::MonitorLock;
 
-/// What other threads tell the loop.
+/// A message to the loop.
 pub(super) enum Message {
-    /// A sink has answered.
+    /// A sink answered.
     Answered {
         wake: WakeId,
         session: SessionId,
@@ -22,13 +22,13 @@ pub(super) enum Message {
         acknowledge_within: Duration,
         took: Duration,
     },
-    /// What was left of an attempt of an earlier monitor is gone.
+    /// The processes of an earlier monitor's attempt have ended.
     AnswerLost { wake: WakeId, session: SessionId },
-    /// The session can take a wake now.
+    /// The session is free.
     SessionFree(SessionId),
-    /// The lock is ours, or why it could not be waited for.
+    /// The lock, or the error that ended the wait for it.
     Locked(Result<MonitorLock, DiskError>),
-    /// Somebody wants it to stop.
+    /// A request to stop.
     Stop,
 }
 
@@ -39,16 +39,16 @@ pub(super) struct MailboxSender {
     pipe: Arc<OwnedFd>,
 }
 
-/// Where a monitor receives them.
+/// Receives the messages of a monitor.
 pub(super) struct Mailbox {
     messages: Receiver<Message>,
     readable: OwnedFd,
 }
 
-/// Makes a mailbox, and what sends to it.
+/// Creates a mailbox and its sender.
 ///
 /// # Errors
-/// When the process has no descriptor left.
+/// If the process has no descriptor left.
 pub(super) fn mailbox() -> Result<(MailboxSender, Mailbox), Errno> {
     let (readable, pipe) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let (messages, receiver) = channel();
@@ -57,20 +57,20 @@ pub(super) fn mailbox() -> Result<(MailboxSender, Mailbox), Errno> {
 }
 
 impl MailboxSender {
-    /// Leaves a message. Nobody may be there any more to read it.
+    /// Sends a message. It is lost if the monitor has ended.
     pub(super) fn send(&self, message: Message) {
         let sent = self.messages.lock().unwrap_or_else(PoisonError::into_inner).send(message);
         if sent.is_ok() {
-            // A full pipe wakes the monitor already.
+            // A full pipe already wakes the monitor.
             let _ = rustix::io::write(&*self.pipe, b"!");
         }
     }
 }
 
 impl Mailbox {
-    /// The messages that have come.
+    /// The pending messages.
     pub(super) fn take(&self) -> Vec<Message> {
-        // Empty the pipe before reading: what comes in between wakes the monitor again.
+        // Empty the pipe before reading: a message that arrives in between wakes the monitor again.
         let mut bytes = [0; 64];
         while rustix::io::read(&self.readable, &mut bytes).is_ok_and(|count| count > 0) {}
         self.messages.try_iter().collect()

@@ -11,8 +11,8 @@
 //! | a sink works in a thread | `deliver.rs` |
 //! | it receives changes of jobs, and brings the ledger up to date | `home_watcher.rs`, `ingest.rs` |
 //! | it tries again to read a job that it could not read | `unreadable.rs` |
-//! | it keeps the limit of a job whose supervisor is stopped | `limits.rs` |
-//! | it removes what is old | `retention.rs` |
+//! | it enforces the timeout of a job whose supervisor is stopped | `limits.rs` |
+//! | it applies retention | `retention.rs` |
 //! | one is active per home, others stand by | `lock.rs`, `run.rs` |
 //! | it is started when it is needed | `on_demand.rs` |
 

@@ -1,4 +1,4 @@
-//! A monitor that is started when a job is launched, and ends itself when nothing is left to do.
+//! Starts a monitor when a job is launched. It exits when no work is left.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -21,19 +21,19 @@ use crate::homing::Homing;
 use crate::store::program::supervisor_program;
 use crate::{HOME_VARIABLE, OpenOptions, Origin, Result};
 
-/// What monitors that were started on demand have to say.
+/// The log of on-demand monitors.
 const MONITOR_LOG: &str = "monitor.log";
 
-/// The log is begun anew when it is longer, in bytes.
+/// A longer log is truncated, in bytes.
 const MAX_LOG_BYTES: i64 = 1 << 20;
 
 impl Homing {
-    /// Starts a monitor in the background for a job that was launched, where its session is to be told and has a route
-    /// to a sink, none is running, and the configuration does not say `monitor.autostart = false`. Answers whether one was started. A home
-    /// that was opened with a configuration of the host's own starts none: the host runs its own monitor.
+    /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session
+    /// has a route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one.
+    /// A home that was opened with a configuration of the host's own starts none: the host runs its own monitor.
     ///
     /// # Errors
-    /// When the home cannot be read, or no program can be started.
+    /// If the home cannot be read, or the program cannot be started.
     pub fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
         let is_told = job.follow_up_policy != FollowUpPolicy::Never;
         let wanted = is_told && self.starts_monitors();
@@ -41,7 +41,7 @@ impl Homing {
             return Ok(false);
         }
         let program = supervisor_program(self.supervisor.as_deref())?;
-        // Where something else is in its place, nothing is logged: the monitor moves that aside.
+        // If another file type is in its place, nothing is logged: the monitor moves it away.
         let log = match open_log(&self.home.root) {
             Ok(log) => Stdio::from(log),
             Err(_) => Stdio::null(),
@@ -52,7 +52,7 @@ impl Homing {
             .arg(MONITOR_ARGUMENT)
             .args(self.detached_argument())
             .env(HOME_VARIABLE, self.home_path())
-            // It belongs to no job and to no session.
+            // The monitor does not belong to a job or to a session.
             .env_remove(JOB_VARIABLE)
             .env_remove(SESSION_VARIABLE)
             .env_remove(HARNESS_VARIABLE)
@@ -70,9 +70,9 @@ impl Homing {
         Ok(true)
     }
 
-    /// Whether the agent of a job's session hears of its end without asking: it has a route to a sink that reaches
-    /// the agent, and a monitor is active, or is started when a job is launched. What another process routes, such as
-    /// `homing monitor --command`, is not known here.
+    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
+    /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
+    /// `homing monitor --command`.
     ///
     /// # Errors
     /// When the home cannot be read.
@@ -84,9 +84,9 @@ impl Homing {
         Ok(self.starts_monitors() || self.active_monitor()?.is_some())
     }
 
-    /// The preset that wakes a session of that origin, where the configuration says nothing of waking at all: for a door
-    /// that the user set up in a harness so that its jobs come home. `None` where something is said, also by
-    /// `monitor.autostart = false`.
+    /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends
+    /// that the user set up in a harness use it to get results delivered. `None` if the configuration has any such
+    /// setting, including `monitor.autostart = false`.
     pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
         let is_open = self.starts_monitors() && self.config.leaves_waking_open();
         preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())
@@ -97,7 +97,7 @@ impl Homing {
     }
 }
 
-/// Opens the log to write at its end.
+/// Opens the log for appending.
 fn open_log(home: &Directory) -> Result<File, DiskError> {
     let log = home.open_or_create(MONITOR_LOG)?;
     let length = fstat(&log).map_or(0, |stat| stat.st_size);
@@ -109,15 +109,15 @@ fn open_log(home: &Directory) -> Result<File, DiskError> {
     Ok(log)
 }
 
-/// Runs a monitor until it has nothing to do any more. What it has to say goes to standard error, which is the log.
+/// Runs a monitor until no work is left. It writes its events to standard error, which is the log.
 ///
 /// # Errors
-/// When the home cannot be used.
+/// If the home cannot be used.
 pub(crate) fn run_on_demand() -> Result<()> {
-    // Fails only where we lead a session already.
+    // Fails only if this process already leads a session.
     let _ = rustix::process::setsid();
     let mut groups = leave_foreign_job();
-    // The service that it was started from may end before it has anything to do.
+    // The service that started it may stop before the monitor has work.
     scope::enter_own(
         &mut groups,
         &format!("monitor-{}", std::process::id()),
@@ -127,7 +127,7 @@ pub(crate) fn run_on_demand() -> Result<()> {
     let clock = Arc::clone(&homing);
     let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {
         if !matches!(event, MonitorEvent::Alive) {
-            // Nobody is left to hear of a failure here.
+            // A failure to write the log cannot be reported.
             let _ = writeln!(io::stderr(), "{} {event}", clock.now());
         }
     });

@@ -1,4 +1,4 @@
-//! How a monitor works, beyond what the configuration says.
+//! Options of a monitor that are not in the configuration file.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use crate::config::{RouteConfig, SinkConfig, SinkKind};
 use crate::delivery::sinks::Sink;
 use crate::{Error, Result};
 
-/// How long a monitor that is to stop waits for sinks at work. After that their wakes are handed back: the next
-/// monitor waits for what is left of them, and sends them again.
+/// How long a stopping monitor waits for attempts in flight. After that the next monitor waits for the processes of
+/// these attempts, and sends their wakes again.
 pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a monitor runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MonitorUntil {
-    /// Until it is told to stop. Where another one is active, it waits and takes over.
+    /// Until it is stopped. If another monitor is active, it stands by and takes over.
     #[default]
     Stopped,
-    /// Until no job runs and nothing will have to be told. Where another one is active, that one does the work.
+    /// Until no job runs and nothing is undelivered. Returns at once if another monitor is active.
     Idle,
-    /// Until nothing is due now. Where another one is active, that one does the work.
+    /// Until nothing is due now. Returns at once if another monitor is active.
     NothingDue,
 }
 
-/// How a monitor works, beyond what the configuration says.
+/// Options of a monitor that are not in the configuration file.
 #[derive(Clone, Default)]
 pub struct MonitorOptions {
     pub(super) until: MonitorUntil,
@@ -37,11 +37,11 @@ pub struct MonitorOptions {
     pub(super) stop_timeout: Option<Duration>,
 }
 
-/// Whoever wants to hear what a monitor does.
+/// A callback that receives the events of a monitor.
 type Observer = Arc<dyn Fn(&MonitorEvent) + Send + Sync>;
 
 impl MonitorOptions {
-    /// A monitor that runs until it is stopped, with the sinks and routes of the configuration.
+    /// Options for a monitor that runs until it is stopped, with the sinks and routes of the configuration.
     pub fn new() -> MonitorOptions {
         MonitorOptions::default()
     }
@@ -52,27 +52,27 @@ impl MonitorOptions {
         MonitorOptions { until, ..self }
     }
 
-    /// Adds a sink of the host's own, in its own process. One of that name in the configuration gives way.
+    /// Adds a sink that runs in the host's own process. It replaces a configured sink of the same name.
     #[must_use]
     pub fn sink(mut self, name: impl Into<String>, sink: impl Sink + 'static) -> MonitorOptions {
         self.sinks.push((name.into(), Arc::new(sink)));
         self
     }
 
-    /// Adds a route: sessions that fit `pattern` (`*` is any text, `?` any character) are woken by that sink. Routes
-    /// that are added are tried in their order, and before those of the configuration.
+    /// Adds a route: this sink wakes sessions that match `pattern` (`*` is any text, `?` any character). Added routes
+    /// are tried in their order, before those of the configuration.
     #[must_use]
     pub fn route(mut self, pattern: impl Into<String>, sink: impl Into<String>) -> MonitorOptions {
         self.routes.push(RouteConfig { session: Some(pattern.into()), harness: None, sink: sink.into() });
         self
     }
 
-    /// Adds a program that is started for every wake, of whatever session: a command sink with the document
-    /// `homing.wake/1` on its standard input. It runs in the current directory. Its name is `command`, and its route
-    /// comes before all others.
+    /// Adds a command sink for all sessions: it starts this program for every wake, with the document `homing.wake/1`
+    /// on its standard input, in the current directory. The sink is named `command`, and its route comes before all
+    /// others.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] where this is no proper command.
+    /// [`Error::InvalidRequest`] if the command is invalid.
     pub fn command<I: IntoIterator<Item = S>, S: Into<String>>(self, argv: I) -> Result<MonitorOptions> {
         let argv = argv.into_iter().map(Into::into).collect();
         let mut sink = SinkConfig::from_command(argv).map_err(Error::InvalidRequest)?;
@@ -82,20 +82,19 @@ impl MonitorOptions {
         Ok(MonitorOptions { command: Some(sink), ..self })
     }
 
-    /// Sets who hears what it does. Called from the monitor's own thread: it must not block.
+    /// Sets the observer of its events. The monitor calls it from its own thread, so it must not block.
     #[must_use]
     pub fn observe(self, observer: impl Fn(&MonitorEvent) + Send + Sync + 'static) -> MonitorOptions {
         MonitorOptions { observer: Some(Arc::new(observer)), ..self }
     }
 
-    /// Sets how often [`MonitorEvent::Alive`] is sent; never without this. It is the only thing that makes an idle
-    /// monitor wake up.
+    /// Sets the interval of [`MonitorEvent::Alive`]; never by default. An idle monitor wakes up for nothing else.
     #[must_use]
     pub fn heartbeat(self, every: Duration) -> MonitorOptions {
         MonitorOptions { heartbeat: Some(every), ..self }
     }
 
-    /// Sets how long a monitor that is to stop waits for sinks at work; 30 s otherwise.
+    /// Sets how long a stopping monitor waits for attempts in flight; 30 s by default.
     #[must_use]
     pub fn stop_timeout(self, timeout: Duration) -> MonitorOptions {
         MonitorOptions { stop_timeout: Some(timeout), ..self }
@@ -123,10 +122,10 @@ impl fmt::Debug for MonitorOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MonitorEnd {
-    /// It was told to stop.
+    /// It was stopped.
     Stopped,
-    /// What it was to do is done.
+    /// Its work is done.
     Done,
-    /// Another one is active, and does it.
+    /// Another monitor is active and does the work.
     LeftToAnother,
 }

@@ -1,20 +1,20 @@
-//! How the active monitor applies retention: a batch at a time, between what is more urgent.
+//! Applies retention in the active monitor: in batches, between more urgent work.
 
 use super::active::Active;
 use crate::store::set_aside::Depth;
 use crate::{PruneReport, Result};
 
 impl Active<'_> {
-    /// Moves planted things out of the way, and begins retention where it is due.
+    /// Moves foreign files out of the home, and begins retention if it is due.
     pub(super) fn begin_pruning_if_due(&mut self) -> Result<()> {
         match self.homing.set_planted_aside(Depth::Names) {
             Ok(moved) => {
                 for (thing, place) in moved {
                     let (path, place) = (thing.path.display(), place.display());
-                    self.warn(&format!("{path} is none of ours, and is in {place} now"));
+                    self.warn(&format!("{path} does not belong to homing; moved to {place}"));
                 }
             }
-            // It is in nobody's way where it is: readers pass it over.
+            // It can stay there: readers skip it.
             Err(error) => self.warn(&error.to_string()),
         }
         if self.pruning.is_none() {
@@ -23,7 +23,7 @@ impl Active<'_> {
         Ok(())
     }
 
-    /// Does the next batch of what was begun. What cannot be removed now is met again tomorrow.
+    /// Prunes the next batch. A job that cannot be removed now is tried again in the next pass.
     pub(super) fn prune_some(&mut self) -> Result<()> {
         let Some(mut pass) = self.pruning.take() else { return Ok(()) };
         let mut report = PruneReport::default();
@@ -31,11 +31,11 @@ impl Active<'_> {
             self.pruning = Some(pass);
         }
         for (job, reason) in report.failed {
-            self.warn(&format!("job {job} is to be removed, and stays: {reason}"));
+            self.warn(&format!("cannot remove job {job}: {reason}"));
         }
         if report.expired > 0 {
             self.warn(&format!(
-                "{} follow-ups were undelivered for too long (retention.undelivered), and are dead now",
+                "{} follow-ups expired: undelivered for longer than retention.undelivered",
                 report.expired
             ));
         }

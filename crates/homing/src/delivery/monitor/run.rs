@@ -1,4 +1,4 @@
-//! Runs a monitor: it takes the lock, or stands by until it gets it.
+//! Runs a monitor: it takes the lock, or stands by until the lock is free.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use super::settings::Settings;
 use crate::Result;
 use crate::homing::Homing;
 
-/// When a monitor that stands by asks for the lock again after that failed: at first, and at most.
+/// The first and the longest pause before a standby monitor asks for the lock again after an error.
 const STANDBY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 impl Homing {
     /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
     ///
     /// # Errors
-    /// When a sink cannot be made: a file it names cannot be read, or is not safe. [`Error::ConfigRefused`](crate::Error::ConfigRefused) where somebody
-    /// else could have written the configuration.
+    /// If a sink cannot be created: a file it names cannot be read or is not safe.
+    /// [`Error::ConfigRefused`](crate::Error::ConfigRefused) if other users can write the configuration.
     pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
         self.check_config_is_trusted()?;
         let settings = Settings::new(&self.config, self.home_path(), &options)?;
@@ -34,7 +34,7 @@ impl Homing {
         Ok(Monitor { homing: Arc::clone(self), settings, options, sender, mailbox })
     }
 
-    /// The process id of the active monitor of this home, 0 where it is not known; `None` where none is active.
+    /// The process id of the active monitor of this home, or 0 if it is unknown. `None` if no monitor is active.
     ///
     /// # Errors
     /// When the home cannot be read.
@@ -44,10 +44,10 @@ impl Homing {
 }
 
 impl Monitor {
-    /// Runs it in this thread.
+    /// Runs the monitor in this thread.
     ///
     /// # Errors
-    /// When the home cannot be used at the start. Later trouble is told to the observer, and tried again.
+    /// If the home cannot be used at the start. The monitor reports later errors to the observer and retries.
     pub fn run(self) -> Result<MonitorEnd> {
         let mut freed = HashSet::new();
         let Some(lock) = self.lock(&mut freed)? else {
@@ -57,8 +57,8 @@ impl Monitor {
         Active::new(&self, lock, freed).run()
     }
 
-    /// Takes the lock, and waits for it where it is to take over. `None` where it does not become active. Sessions that
-    /// are said to be free meanwhile are added to `freed`: the monitor before may have found them busy.
+    /// Takes the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds
+    /// sessions that were reported free meanwhile to `freed`: the previous monitor may have found them busy.
     fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
         let home = &self.homing.home.root;
         if let Some(lock) = MonitorLock::try_take(home)? {
@@ -71,11 +71,11 @@ impl Monitor {
         self.options.report(&MonitorEvent::Standby { pid });
         let cancelled = Arc::new(AtomicBool::new(false));
         let mut pause = STANDBY_PAUSE.0;
-        // When the lock is asked for again, where that failed.
+        // When to ask for the lock again after an error.
         let mut ask_at = Some(Instant::now());
         loop {
             if ask_at.is_some_and(|at| at <= Instant::now()) {
-                // Without a thread that waits, the lock is still taken once it is free.
+                // Even if no thread can wait for it, the lock is taken once it is free.
                 if let Some(lock) = MonitorLock::try_take(home)? {
                     return Ok(Some(lock));
                 }
@@ -104,7 +104,7 @@ impl Monitor {
         }
     }
 
-    /// Says why the lock could not be waited for, and answers when to try again.
+    /// Reports why waiting for the lock failed. Returns when to try again.
     fn standby_warning(&self, error: &DiskError, pause: &mut Duration) -> Instant {
         let message = format!("{error}; trying again in {}", format_duration(*pause));
         self.options.report(&MonitorEvent::Warning { message });

@@ -1,4 +1,4 @@
-//! What a monitor works by: the configuration, and what its host has added. Read again when the user changes the file.
+//! Settings of a monitor: the configuration and the options of its host. Reloaded when the user changes the file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::delivery::sinks::{SinkContext, from_config};
 /// The name of the sink that [`MonitorOptions::command`] adds.
 const COMMAND_SINK: &str = "command";
 
-/// The settings in force.
+/// The current settings.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) router: Router,
     pub(super) policy: RetryPolicy,
     pub(super) pace: Pace,
-    /// Most sinks at work at once.
+    /// How many attempts may run at once.
     pub(super) concurrency: usize,
 }
 
 impl Settings {
     /// # Errors
-    /// When a sink cannot be made: a file it names cannot be read, or is not safe.
+    /// If a sink cannot be created: a file it names cannot be read or is not safe.
     pub(super) fn new(config: &Config, home: &Path, options: &MonitorOptions) -> Result<Settings> {
         let mut router = Router::from_config(config, home)?;
         for (name, sink) in &options.sinks {
@@ -40,7 +40,7 @@ impl Settings {
             router.add_sink(COMMAND_SINK, from_config(command, &SinkContext { home })?);
             router.add_route(RouteConfig { session: None, harness: None, sink: COMMAND_SINK.to_owned() });
         }
-        // Whoever asks for what is due now does not wait for more to come.
+        // A monitor that only delivers what is due now does not wait for a batch.
         let batch_window = match options.until {
             MonitorUntil::NothingDue => Duration::ZERO,
             MonitorUntil::Stopped | MonitorUntil::Idle => config.monitor.batch_window,

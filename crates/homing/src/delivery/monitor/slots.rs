@@ -1,10 +1,10 @@
-//! Which sinks deliver wakes now, and which sessions wait for one of them. Decides who may start; delivers nothing.
+//! Limits concurrent deliveries: which are in flight, and which sessions wait for a slot. Does not deliver anything.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use homing_core::{SessionId, WakeId};
 
-/// Sessions in the order in which they came, each once.
+/// A queue of sessions that holds each session once.
 #[derive(Debug, Default)]
 pub(super) struct SessionQueue {
     order: VecDeque<SessionId>,
@@ -19,30 +19,30 @@ impl SessionQueue {
         }
     }
 
-    /// Takes out the first.
+    /// Removes and returns the first session.
     pub(super) fn pop(&mut self) -> Option<SessionId> {
         let session = self.order.pop_front()?;
         self.members.remove(&session);
         Some(session)
     }
 
-    /// Whether nothing is in the queue.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 }
 
-/// The deliveries that are under way, and the limits for more.
+/// The deliveries in flight, the claimed slots, and the waiting sessions.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     in_flight: HashMap<WakeId, Delivering>,
-    /// Sinks that were chosen for wakes which are not in flight yet.
+    /// Sinks with a claimed slot for a wake that is not in flight yet.
     claimed: Vec<String>,
-    /// Sessions whose next wake goes through a sink that has no free slot, by sink.
+    /// Sessions that wait for a free slot, by sink.
     waiting: BTreeMap<String, SessionQueue>,
 }
 
-/// A delivery that is under way.
+/// A delivery in flight.
 #[derive(Debug)]
 struct Delivering {
     session: SessionId,
@@ -50,39 +50,39 @@ struct Delivering {
 }
 
 impl Slots {
-    /// Notes that a sink has this wake.
+    /// Adds a delivery.
     pub(super) fn start(&mut self, wake: WakeId, session: SessionId, sink: String) {
         self.in_flight.insert(wake, Delivering { session, sink });
     }
 
-    /// Notes that the sink has answered.
+    /// Removes a delivery whose sink answered.
     pub(super) fn end(&mut self, wake: WakeId) {
         self.in_flight.remove(&wake);
     }
 
-    /// Whether a sink of this monitor has the wake.
+    /// Whether the wake is in flight in this monitor.
     pub(super) fn has(&self, wake: WakeId) -> bool {
         self.in_flight.contains_key(&wake)
     }
 
-    /// How many deliveries are under way or chosen.
+    /// The number of deliveries in flight and of claimed slots.
     pub(super) fn len(&self) -> usize {
         self.in_flight.len() + self.claimed.len()
     }
 
-    /// Whether no delivery is under way.
+    /// Whether no delivery is in flight.
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// The sessions that are being woken.
+    /// The sessions with a delivery in flight.
     pub(super) fn sessions(&self) -> HashSet<&SessionId> {
         self.in_flight.values().map(|delivering| &delivering.session).collect()
     }
 
-    /// Takes a slot for `sink`, of which at most `limit` may be in use, and of all sinks `total`. The last slot of all
-    /// goes only to a sink that has none: long deliveries of some sinks do not hold up another. Answers whether there was
-    /// one; [`Slots::release_claims`] gives back what is not used.
+    /// Claims a slot for `sink`, which may use at most `limit` slots; all sinks together may use `total`. The last
+    /// slot goes only to a sink that uses none, so that long deliveries of one sink do not block another. Returns
+    /// whether a slot was free. [`Slots::release_claims`] releases unused claims.
     pub(super) fn claim(&mut self, sink: &str, limit: usize, total: usize) -> bool {
         let of_sink = self.in_flight.values().filter(|delivering| delivering.sink == sink).count()
             + self.claimed.iter().filter(|claimed| *claimed == sink).count();
@@ -95,18 +95,18 @@ impl Slots {
         false
     }
 
-    /// Forgets all claims: their wakes are in flight now, or are not sent.
+    /// Releases all claims: their wakes are in flight now, or were not sent.
     pub(super) fn release_claims(&mut self) {
         self.claimed.clear();
     }
 
-    /// Lets a session wait until `sink` has a free slot.
+    /// Adds a session that waits until `sink` has a free slot.
     pub(super) fn wait_for(&mut self, sink: String, session: SessionId) {
         self.waiting.entry(sink).or_default().push(session);
     }
 
-    /// Takes out the sessions whose sinks have free slots again, as many as there are slots for. `limit_of` answers how
-    /// many deliveries of a sink may be under way.
+    /// Removes and returns waiting sessions whose sinks have free slots, one for each slot. `limit_of` returns the
+    /// limit of a sink.
     pub(super) fn take_startable(
         &mut self,
         limit_of: impl Fn(&str) -> usize,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_gets_its_own_number_of_slots_and_the_last_of_all_goes_to_another() {
+    fn a_sink_gets_up_to_its_limit_and_the_last_slot_goes_to_another_sink() {
         let mut slots = Slots::default();
         let claims = |slots: &mut Slots, sink: &str| (0..9).filter(|_| slots.claim(sink, 4, 8)).count();
         assert_eq!(claims(&mut slots, "agent"), 4);
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_slot_goes_to_whoever_comes_first() {
+    fn a_single_slot_goes_to_the_first_claim() {
         let mut slots = Slots::default();
         assert!(slots.claim("agent", 4, 1));
         assert!(!slots.claim("webhook", 4, 1));
     }
 
     #[test]
-    fn sessions_wait_once_and_in_their_order_for_each_sink() {
+    fn sessions_wait_once_and_in_order_for_each_sink() {
         let mut slots = Slots::default();
         for name in ["first", "second", "first"] {
             slots.wait_for("agent".to_owned(), session(name));

@@ -1,10 +1,10 @@
-//! What is due when. On a clock that does not jump: the wall clock being set moves no timer.
+//! Timers by key, on the monotonic clock: setting the wall clock does not move them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Instant;
 
-/// One moment for each key.
+/// One due time for each key.
 #[derive(Debug)]
 pub(super) struct Timers<K> {
     order: BTreeSet<(Instant, K)>,
@@ -18,7 +18,7 @@ impl<K> Default for Timers<K> {
 }
 
 impl<K: Clone + Ord + Hash> Timers<K> {
-    /// Sets the moment of a key, or takes it away.
+    /// Sets or removes the due time of a key.
     pub(super) fn set(&mut self, key: &K, due: Option<Instant>) {
         if let Some(before) = self.due.remove(key) {
             self.order.remove(&(before, key.clone()));
@@ -29,17 +29,17 @@ impl<K: Clone + Ord + Hash> Timers<K> {
         }
     }
 
-    /// Whether a key has a moment.
+    /// Whether a key has a due time.
     pub(super) fn contains(&self, key: &K) -> bool {
         self.due.contains_key(key)
     }
 
-    /// The earliest moment.
+    /// The earliest due time.
     pub(super) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(due, _)| *due)
     }
 
-    /// Takes out the keys whose moment has come.
+    /// Removes and returns the keys that are due.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<K> {
         let mut taken = Vec::new();
         while let Some((due, key)) = self.order.pop_first() {
@@ -53,7 +53,7 @@ impl<K: Clone + Ord + Hash> Timers<K> {
         taken
     }
 
-    /// Whether nothing is to come.
+    /// Whether no timer is set.
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_comes_once_and_in_order() {
+    fn due_keys_are_returned_once_and_in_order() {
         let start = Instant::now();
         let at = |seconds| Some(start + Duration::from_secs(seconds));
         let mut timers = Timers::default();

@@ -1,20 +1,21 @@
-//! A job that the monitor could not read, and when it tries again.
+//! A job that the monitor could not read, and the time of the next attempt.
 
 use std::time::Instant;
 
-/// A job that could not be read.
+/// An unreadable job.
 #[derive(Debug)]
 pub(super) struct Unreadable {
-    /// When it could not be read for the first time.
+    /// The time of the first failure.
     pub(super) since: Instant,
-    pub(super) looks: u32,
-    /// When it is tried again; `None` where that would not help.
+    /// The number of failed attempts.
+    pub(super) attempts: u32,
+    /// The time of the next attempt; `None` if another attempt cannot help.
     pub(super) next: Option<Instant>,
     pub(super) reason: String,
 }
 
 impl Unreadable {
-    /// Whether trying again may help.
+    /// Whether another attempt may succeed.
     pub(super) fn may_pass(&self) -> bool {
         self.next.is_some()
     }

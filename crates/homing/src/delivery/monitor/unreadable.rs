@@ -1,5 +1,5 @@
-//! Jobs that the monitor could not read: it tries again, ever more rarely, and says so once. A job that was written by a
-//! newer version of this program, or whose files are damaged, is not tried again by itself: nothing that waiting cures.
+//! Retries jobs that the monitor could not read, with growing pauses, and warns once. Does not retry a job that a
+//! newer version of this program wrote, or whose files are damaged: waiting does not help.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -11,17 +11,17 @@ use super::active::Active;
 use super::unread_job::Unreadable;
 use crate::index::unreadable::may_pass;
 
-/// Before the second look; it doubles up to [`LONGEST_PAUSE`].
+/// Pause before the first retry. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Between two looks at most.
+/// Longest pause between two retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// How long trying again keeps an on-demand monitor from ending.
+/// How long retries keep an on-demand monitor running.
 const TRIED_FOR: Duration = Duration::from_secs(86_400);
 
 impl Active<'_> {
-    /// Looks at these jobs again later, with a pause that grows, and forgets those that could be read meanwhile.
+    /// Schedules retries for these jobs, with growing pauses, and removes jobs that became readable.
     pub(super) fn retry_unreadable(&mut self, failed: Vec<(JobId, DiskError)>) {
         let now = Instant::now();
         if !self.unreadable.is_empty() {
@@ -33,19 +33,19 @@ impl Active<'_> {
         for (id, error) in failed {
             let reason = error.to_string();
             let known = self.unreadable.get(&id);
-            let (since, looks) = known.map_or((now, 0), |known| (known.since, known.looks));
-            // Somebody else's entry in the inbox makes us look before it is time.
+            let (since, attempts) = known.map_or((now, 0), |known| (known.since, known.attempts));
+            // An inbox entry of another process may cause a check before the retry is due.
             let pending = known.and_then(|known| known.next).filter(|next| *next > now);
             let is_tried = may_pass(&error) && now.saturating_duration_since(since) < TRIED_FOR;
-            let pause = FIRST_PAUSE * 2u32.saturating_pow(looks.min(16));
+            let pause = FIRST_PAUSE * 2u32.saturating_pow(attempts.min(16));
             let next = is_tried.then(|| pending.unwrap_or(now + pause.min(LONGEST_PAUSE)));
             if known.is_none_or(|known| known.reason != reason) {
-                let then = if is_tried { "it is tried again" } else { "it is left alone" };
-                self.warn(&format!("job {id} cannot be read: {reason}; {then}"));
+                let next_step = if is_tried { "retrying" } else { "not retrying" };
+                self.warn(&format!("job {id} cannot be read: {reason}; {next_step}"));
             }
             self.jobs.set(&id, next);
-            let looks = if pending.is_some() { looks } else { looks + 1 };
-            self.unreadable.insert(id, Unreadable { since, looks, next, reason });
+            let attempts = if pending.is_some() { attempts } else { attempts + 1 };
+            self.unreadable.insert(id, Unreadable { since, attempts, next, reason });
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How the active monitor gives wakes to sinks: it decides for the sessions that are ready, writes that down with one
-//! commit, and starts the attempts.
+//! Hands wakes to sinks in the active monitor: decides for the sessions that are ready, commits all decisions at
+//! once, and starts the attempts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use super::deliver::deliver;
 use crate::Result;
 use crate::ledger::{Hold, NewWake, SessionState, WakeChange};
 
-/// When a job that its session is about to acknowledge itself is looked at again.
-const ATTENDED_PAUSE: Duration = Duration::from_millis(100);
+/// When to check a job again whose session reads the result itself.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
 
-/// A wake that is in flight by the ledger, and has to be given to its sink.
+/// A wake that is in flight in the ledger and must be handed to its sink.
 struct Outgoing {
     wake: Wake,
     sink_name: String,
 }
 
-/// What was chosen for a session.
+/// The decision for a session.
 enum Chosen {
     Send(Box<Outgoing>),
     Make,
@@ -33,7 +33,7 @@ enum Chosen {
 }
 
 impl Active<'_> {
-    /// How many more deliveries may start, whatever their sinks.
+    /// How many more deliveries may start, regardless of their sinks.
     pub(super) fn available_slots(&self) -> usize {
         if self.stop_at.is_some() {
             return 0;
@@ -41,8 +41,8 @@ impl Active<'_> {
         self.settings.concurrency.saturating_sub(self.slots.len())
     }
 
-    /// Makes the sessions ready that waited for a slot of a sink which has one again.
-    pub(super) fn ready_waiting(&mut self) {
+    /// Queues sessions that waited for a sink that has a free slot again.
+    pub(super) fn queue_waiting(&mut self) {
         let router = &self.settings.router;
         let limit_of = |sink: &str| router.sink(sink).map_or(usize::MAX, |sink| sink.concurrency());
         for session in self.slots.take_startable(limit_of, self.settings.concurrency) {
@@ -50,26 +50,26 @@ impl Active<'_> {
         }
     }
 
-    /// Decides for the sessions that are ready, and gives their wakes to sinks: many with one commit.
+    /// Decides for the sessions that are ready, and hands their wakes to sinks, many with one commit.
     pub(super) fn wake_sessions(&mut self) -> Result<()> {
-        let done = self.send_what_is_due();
+        let result = self.send_due_wakes();
         self.slots.release_claims();
-        done
+        result
     }
 
-    fn send_what_is_due(&mut self) -> Result<()> {
+    fn send_due_wakes(&mut self) -> Result<()> {
         let mut changes = Vec::new();
         let mut sending: Vec<Outgoing> = Vec::new();
-        let mut looked_at = Vec::new();
+        let mut considered = Vec::new();
         while self.available_slots() > 0 {
             let Some(session) = self.ready.pop() else { break };
-            looked_at.push(session.clone());
+            considered.push(session.clone());
             match self.decide(&session, &mut changes) {
                 Ok(Some(Chosen::Send(outgoing))) => sending.push(*outgoing),
                 Ok(Some(Chosen::WaitFor(sink))) => self.slots.wait_for(sink, session),
                 Ok(Some(Chosen::Make) | None) => {}
                 Err(error) => {
-                    looked_at.into_iter().for_each(|session| self.queue_session(session));
+                    considered.into_iter().for_each(|session| self.queue_session(session));
                     return Err(error);
                 }
             }
@@ -80,7 +80,7 @@ impl Active<'_> {
         let made = match self.change(&changes) {
             Ok(made) => made,
             Err(error) => {
-                looked_at.into_iter().for_each(|session| self.queue_session(session));
+                considered.into_iter().for_each(|session| self.queue_session(session));
                 return Err(error);
             }
         };
@@ -91,7 +91,7 @@ impl Active<'_> {
                     let NewWake { wake, sink } = *new;
                     self.send(Outgoing { wake, sink_name: sink });
                 }
-                // Somebody has read one of the results meanwhile.
+                // The session has read one of the results meanwhile.
                 WakeChange::Made(new) => self.queue_session(new.wake.session),
                 WakeChange::Moved(id, WakeEvent::Started) if made => {
                     if let Some(position) = sending.iter().position(|outgoing| outgoing.wake.id == id) {
@@ -107,12 +107,12 @@ impl Active<'_> {
         Ok(())
     }
 
-    /// Decides for one session, and adds what has to be changed for that.
+    /// Decides for one session, and adds the changes to `changes`.
     fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
         loop {
             let since = self.homing.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.batch_window));
             let state = self.homing.with_ledger(|ledger| ledger.state(session, since))?;
-            // After reading: what somebody else has just written does not lie ahead.
+            // Read the clock after the state, so that entries of other processes are not in the future.
             let now = self.homing.now();
             if let Some(lost) = self.lost_answer(&state) {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
@@ -143,7 +143,7 @@ impl Active<'_> {
                     drop(self.change(&[WakeChange::Moved(wake, WakeEvent::NotAcknowledged)])?);
                 }
                 (Step::Send(id), _) => {
-                    // Read before it is said to be in flight: after that, nothing may fail.
+                    // Read it before it is marked as in flight: nothing may fail after that.
                     let found = self.homing.with_ledger(|ledger| ledger.wake_to_send(id))?;
                     let Some((wake, sink_name)) = found else { return Ok(None) };
                     if !self.claim(&sink_name) {
@@ -153,7 +153,7 @@ impl Active<'_> {
                     return Ok(Some(Chosen::Send(Box::new(Outgoing { wake, sink_name }))));
                 }
                 (Step::Make, Some((name, jobs))) => {
-                    // Before it is written: that reads the outputs of its jobs.
+                    // Claim before creating the wake: creating it reads the outputs of its jobs.
                     if !self.claim(&name) {
                         return Ok(Some(Chosen::WaitFor(name)));
                     }
@@ -173,39 +173,39 @@ impl Active<'_> {
         }
     }
 
-    /// Takes a slot of a sink for the wake that is about to be sent.
+    /// Claims a slot of a sink for the next wake.
     fn claim(&mut self, sink: &str) -> bool {
         let limit = self.settings.router.sink(sink).map_or(usize::MAX, |sink| sink.concurrency());
         self.slots.claim(sink, limit, self.settings.concurrency)
     }
 
-    /// A wake that is in flight by the ledger, and that no sink of ours has: a commit seemed to fail that did not.
+    /// A wake that is in flight in the ledger but not in this monitor: a commit succeeded that seemed to fail.
     fn lost_answer(&self, state: &SessionState) -> Option<WakeId> {
         let in_flight = state.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
         in_flight.map(|wake| wake.id).find(|id| !self.slots.has(*id))
     }
 
-    /// A wake that waits for a sink which is not there any more: its follow-ups are to be routed anew.
+    /// A wake for a sink that does not exist any more. Its follow-ups are routed again.
     fn stranded(&self, state: &SessionState) -> Option<(WakeId, String)> {
         state.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
     }
 
-    /// Writes the wake that tells of these jobs, but for those whose results the session is reading itself just now.
+    /// Creates the wake for these jobs, except for jobs whose results the session reads itself.
     fn write_wake_unless_read(
         &mut self,
         session: &SessionId,
         sink: &str,
         mut jobs: Vec<JobId>,
     ) -> Result<Option<NewWake>> {
-        let Some(sink_itself) = self.settings.router.sink(sink) else { return Ok(None) };
+        let Some(sink_config) = self.settings.router.sink(sink) else { return Ok(None) };
         let all = jobs.len();
         jobs.retain(|job| !self.homing.is_reserved(*job));
         if jobs.len() < all {
-            self.sessions.set(session, Some(Instant::now() + ATTENDED_PAUSE));
+            self.sessions.set(session, Some(Instant::now() + HELD_PAUSE));
         }
         let style = WakeStyle {
-            format: sink_itself.format(),
-            needs_acknowledgement: sink_itself.needs_acknowledgement(),
+            format: sink_config.format(),
+            needs_acknowledgement: sink_config.needs_acknowledgement(),
         };
         self.homing.write_wake(session, sink, style, &jobs)
     }
@@ -213,7 +213,7 @@ impl Active<'_> {
     fn send(&mut self, outgoing: Outgoing) {
         let Outgoing { wake, sink_name } = outgoing;
         let Some(sink) = self.settings.router.sink(&sink_name).map(Arc::clone) else {
-            // The configuration was changed between the decision and this: the wake is routed anew.
+            // The configuration changed after the decision: the wake is routed again.
             return self.on_answer(wake.id, wake.session, WakeEvent::AnswerLost);
         };
         self.report(&MonitorEvent::Sending {
@@ -227,11 +227,11 @@ impl Active<'_> {
         deliver(wake, sink, &self.monitor.sender);
     }
 
-    /// Hastens what waits for sessions that are free, once no answer of them is under way any more.
+    /// Retries wakes of free sessions now, once no delivery to them is in flight.
     pub(super) fn retry_freed_sessions(&mut self) -> Result<()> {
-        let at_work = self.slots.sessions();
+        let in_flight = self.slots.sessions();
         let freed: Vec<SessionId> =
-            self.freed.iter().filter(|session| !at_work.contains(session)).cloned().collect();
+            self.freed.iter().filter(|session| !in_flight.contains(session)).cloned().collect();
         for session in freed {
             self.retry_now(&session)?;
             self.freed.remove(&session);
@@ -240,7 +240,7 @@ impl Active<'_> {
         Ok(())
     }
 
-    /// A session that was busy is free: what waits for it need not wait longer.
+    /// Retries the wakes of a session that was busy.
     fn retry_now(&self, session: &SessionId) -> Result<()> {
         let state =
             self.homing.with_ledger(|ledger| ledger.state(session, Timestamp::from_unix_millis(i64::MAX)))?;

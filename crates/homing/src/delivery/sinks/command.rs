@@ -1,5 +1,4 @@
-//! The command sink: a program of the operator's choice, started for each wake without a shell. Its exit status is the
-//! answer.
+//! The command sink: starts a program of the operator for each wake, without a shell. The exit status is the answer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::process::runner::Program;
 /// Exit status for "try again later": `EX_TEMPFAIL` of sysexits(3).
 const BUSY: i32 = 75;
 
-/// Exit status for "there is no such session": `EX_UNAVAILABLE` of sysexits(3).
+/// Exit status for "session not found": `EX_UNAVAILABLE` of sysexits(3).
 const GONE: i32 = 69;
 
 /// Starts a program for each wake; its exit status is the answer.
@@ -35,7 +34,7 @@ impl Sink for CommandSink {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let argv = match fill_template(&self.config.argv, wake) {
             Ok(argv) => argv,
-            // No later attempt could do better: neither the session nor the command will change.
+            // A later attempt cannot succeed: neither the session nor the command changes.
             Err(reason) => return Delivery::Gone { reason },
         };
         let input = match self.config.input {
@@ -54,7 +53,7 @@ impl Sink for CommandSink {
     }
 }
 
-/// What the end of a program says about the wake, by the convention of command sinks.
+/// The answer of a program, by the convention of command sinks.
 pub(super) fn delivery(ended: &SinkExit) -> Delivery {
     match ended.exit {
         Exit::Code(0) => Delivery::Delivered,
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_the_output_is_bounded() {
+    fn the_output_in_errors_is_bounded() {
         let Delivery::Failed { error } =
             answer("head -c 5000 /dev/zero | tr '\\0' x >&2; printf '\\nend\\n' >&2; exit 1")
         else {
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_would_pass_for_an_option_never_can_be_woken() {
+    fn a_session_id_that_looks_like_an_option_is_gone() {
         let delivery = deliver(&wake("--help", ""), &["sh", "{session}"], SinkInput::Json);
         assert!(matches!(&delivery, Delivery::Gone { reason } if reason.contains("--help")), "{delivery:?}");
     }

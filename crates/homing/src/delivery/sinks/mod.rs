@@ -1,5 +1,5 @@
-//! Sinks: the ways to wake a session. One kind a file; what they share is the trait. A sink decides nothing about
-//! retries: it says what came of one attempt.
+//! Sinks: the ways to wake a session. One kind a file, one trait for all. A sink does not decide about retries: it
+//! returns the result of one attempt.
 
 mod command;
 mod desktop;
@@ -20,24 +20,24 @@ use homing_core::{Delivery, Wake};
 use crate::Result;
 use crate::config::{Acknowledge, DEFAULT_SINK_CONCURRENCY, SinkConfig, SinkKind};
 
-/// A way to wake a session. A host in Rust implements this to be told in its own process.
+/// A way to wake a session. Hosts in Rust implement it to receive wakes in their own process.
 ///
-/// Called from threads of the monitor: for several sessions at once, for one session never twice at the same time.
+/// The monitor calls sinks from its threads: in parallel for different sessions, one at a time for each session.
 pub trait Sink: Send + Sync {
-    /// Tries once to deliver a wake, and says what came of it. May block as long as the agent's turn takes. A panic
+    /// Tries once to deliver a wake, and returns the result. May block as long as the agent's turn takes. A panic
     /// counts as a failed attempt.
     ///
-    /// The same wake may come again, with the same id and the same content: after a failed attempt, and when an answer
-    /// was lost because the monitor died.
+    /// The same wake may come again, with the same id and content: after a failed attempt, and after an answer was
+    /// lost because the monitor died.
     fn deliver(&self, wake: &Wake) -> Delivery;
 
-    /// How long one attempt may take at most: so long a monitor that takes over waits for what is left of one.
+    /// The longest time of one attempt. A monitor that takes over waits this long for attempts of the previous one.
     fn timeout(&self) -> Duration {
         Duration::from_secs(600)
     }
 
-    /// How many attempts may be under way at once, at least 1; 4 without this. `monitor.concurrency` limits all sinks
-    /// together, and the last of those slots is left to a sink that has none.
+    /// How many attempts may run at once, at least 1; 4 by default. `monitor.concurrency` limits all sinks together.
+    /// Its last slot is reserved for a sink without attempts in flight.
     fn concurrency(&self) -> usize {
         DEFAULT_SINK_CONCURRENCY
     }
@@ -47,28 +47,28 @@ pub trait Sink: Send + Sync {
         Duration::from_secs(900)
     }
 
-    /// Whether the agent has to acknowledge by itself, so that the text tells it how.
+    /// Whether the agent must acknowledge the wake. If so, the text explains how.
     fn needs_acknowledgement(&self) -> bool {
         false
     }
 
-    /// How the text is laid out.
+    /// The format of the text.
     fn format(&self) -> WakeFormat {
         WakeFormat::Plain
     }
 }
 
-/// What a configured sink may know of the home that it works for.
+/// What a configured sink knows about its home.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkContext<'a> {
-    /// Where the home is: a woken agent's own jobs belong there too.
+    /// The path of the home. Jobs that a woken agent launches go there too.
     pub(crate) home: &'a Path,
 }
 
-/// Makes the sink that the configuration describes.
+/// Creates the sink that the configuration describes.
 ///
 /// # Errors
-/// When a file it names cannot be read or is not safe.
+/// If a file it names cannot be read or is not safe.
 pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Result<Arc<dyn Sink>> {
     let sink: Box<dyn Sink> = match &config.kind {
         SinkKind::Command(command) => Box::new(command::CommandSink::new(command, config.timeout, context)),
@@ -86,7 +86,7 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
     }))
 }
 
-/// A sink with what the configuration says about acknowledging.
+/// A sink with its configured limits and its mode of acknowledgement.
 struct ConfiguredSink {
     sink: Box<dyn Sink>,
     timeout: Duration,

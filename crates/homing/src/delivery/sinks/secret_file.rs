@@ -1,4 +1,4 @@
-//! Files that hold a secret: regular, ours alone to read, and never shown.
+//! Reads files that contain secrets. They must be regular and readable only by their owner; errors never show them.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,26 +8,27 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 
 use crate::{Error, Result};
 
-/// Longest file that is read, in bytes.
+/// Longest accepted file, in bytes.
 const MAX_BYTES: u64 = 16 * 1024;
 
-/// Reads a file that holds a secret. Links are followed: the operator named it.
+/// Reads a file that contains a secret. Follows links, because the operator named the file.
 ///
 /// # Errors
-/// [`Error::SecretRefused`] where it cannot be read, is no regular file, could be used by others, or is no short text.
+/// [`Error::SecretRefused`] if it cannot be read, is not a regular file, is accessible to other users, or is not
+/// short UTF-8 text.
 pub fn read_secret_file(path: &Path) -> Result<String> {
     let refused = |reason: String| refuse_secret(path, reason);
-    // A pipe must not hold us up before it is seen to be one.
+    // Non-blocking, so that opening a pipe does not block before its type is checked.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| refused(error.to_string()))?;
     let status = fstat(&file).map_err(|error| refused(error.to_string()))?;
     if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Err(refused("it is no regular file".to_owned()));
+        return Err(refused("it is not a regular file".to_owned()));
     }
     if status.st_mode & 0o077 != 0 {
         return Err(Error::SecretRefused {
             path: path.to_owned(),
-            reason: format!("others could read or change it (mode {:04o})", status.st_mode & 0o7777),
+            reason: format!("other users can read or change it (mode {:04o})", status.st_mode & 0o7777),
             hint: Some(format!("chmod 600 {}", path.display())),
         });
     }
@@ -37,11 +38,11 @@ pub fn read_secret_file(path: &Path) -> Result<String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("it is longer than {MAX_BYTES} bytes")));
     }
-    // The error of the conversion would show the bytes.
-    String::from_utf8(bytes).map_err(|_| refused("it is no text".to_owned()))
+    // The conversion error would show the bytes.
+    String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))
 }
 
-/// What is wrong with a file that holds a secret.
+/// The error for a file with a secret.
 pub(super) fn refuse_secret(path: &Path, reason: String) -> Error {
     Error::SecretRefused { path: path.to_owned(), reason, hint: None }
 }
@@ -54,12 +55,12 @@ mod tests {
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        let error = read_secret_file(path).expect_err("the file has to be refused");
+        let error = read_secret_file(path).expect_err("the file must be refused");
         format!("{error}; {}", error.hint().unwrap_or_default())
     }
 
     #[test]
-    fn a_file_that_others_can_use_is_refused_with_the_remedy() {
+    fn a_file_that_other_users_can_access_is_refused_with_a_hint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hook.secret");
         std::fs::write(&path, "hunter2").unwrap();
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_short_text_file_is_refused() {
+    fn a_file_that_is_not_short_text_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -86,10 +87,10 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         for (path, reason) in [
             (folder.path().join("missing"), "No such file"),
-            (folder.path().to_owned(), "no regular file"),
-            (pipe, "no regular file"),
+            (folder.path().to_owned(), "not a regular file"),
+            (pipe, "not a regular file"),
             (write("long", &[b'a'; 16 * 1024 + 1]), "longer than 16384 bytes"),
-            (write("bytes", b"hunter2\xff"), "no text"),
+            (write("bytes", b"hunter2\xff"), "not UTF-8 text"),
         ] {
             let refusal = refusal(&path);
             assert!(refusal.contains(reason) && !refusal.contains("hunter2"), "{refusal}");

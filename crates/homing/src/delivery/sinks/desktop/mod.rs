@@ -1,4 +1,4 @@
-//! The desktop sink: a notice for the person at the screen. A build without the feature `desktop` has none.
+//! The desktop sink: shows a desktop notification. Builds without the feature `desktop` do not include it.
 
 #[cfg(feature = "desktop")]
 mod notice;

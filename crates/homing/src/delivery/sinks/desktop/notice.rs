@@ -1,4 +1,4 @@
-//! What a notice says, and how it is shown: through the notification service of the session's D-Bus.
+//! Writes notices, and shows them through the notification service of the session's D-Bus.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,25 +10,25 @@ use homing_core::{Outcome, Wake, format_duration};
 use notify_rust::{Notification, Urgency};
 use serde::Deserialize;
 
-/// Most jobs that a notice names.
+/// How many jobs a notice names.
 const MAX_LINES: usize = 5;
 
 /// Longest name or command, and longest outcome, in characters.
 const MAX_PART_CHARS: usize = 60;
 
-/// Longest explanation of the service, in characters.
+/// Longest error of the service, in characters.
 const MAX_ERROR_CHARS: usize = 200;
 
-/// What a person reads.
+/// The content of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     /// Plain text.
     pub(super) title: String,
-    /// Text in which `&`, `<` and `>` are escaped, as services take it for markup.
+    /// Text with escaped `&`, `<` and `>`, because services parse it as markup.
     pub(super) body: String,
 }
 
-/// As much of a job's document as a notice shows.
+/// The fields of a job that a notice shows.
 #[derive(Deserialize)]
 struct NoticedJob {
     name: Option<String>,
@@ -37,18 +37,18 @@ struct NoticedJob {
 }
 
 impl Notice {
-    /// The notice of a wake: how many jobs are over, and the first of them, failures before the others.
+    /// The notice of a wake: the number of finished jobs, and the first of them, failures first.
     pub(super) fn of(wake: &Wake) -> Notice {
         let jobs: Vec<NoticedJob> = serde_json::from_str(wake.content.jobs.get()).unwrap_or_default();
         let failed = jobs.iter().filter(|job| !job.outcome.as_ref().is_some_and(Outcome::succeeded)).count();
         let title = match (wake.content.job_ids.len(), failed) {
             (0, _) => "homing: a test notice".to_owned(),
-            (1, 0) => "homing: 1 job over".to_owned(),
+            (1, 0) => "homing: 1 job finished".to_owned(),
             (1, _) => "homing: 1 job failed".to_owned(),
-            (all, 0) => format!("homing: {all} jobs over"),
-            (all, failed) => format!("homing: {all} jobs over, {failed} failed"),
+            (all, 0) => format!("homing: {all} jobs finished"),
+            (all, failed) => format!("homing: {all} jobs finished, {failed} failed"),
         };
-        let mut lines: Vec<String> = jobs.iter().take(MAX_LINES).map(NoticedJob::in_words).collect();
+        let mut lines: Vec<String> = jobs.iter().take(MAX_LINES).map(NoticedJob::describe).collect();
         if jobs.len() > MAX_LINES {
             lines.push(format!("… and {} more", jobs.len() - MAX_LINES));
         }
@@ -58,10 +58,10 @@ impl Notice {
 }
 
 impl NoticedJob {
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         let what = shorten(self.name.as_deref().unwrap_or(&self.command));
         match &self.outcome {
-            None => format!("{what}: not over"),
+            None => format!("{what}: running"),
             Some(outcome) => format!("{what}: {}", shorten(&outcome.to_string())),
         }
     }
@@ -83,7 +83,7 @@ fn escape(text: &str) -> String {
 /// Shows notices, one at a time.
 pub(super) struct Notifier {
     timeout: Duration,
-    /// Talks to a service that has not answered in time, and may never.
+    /// A thread that still waits for a service which did not answer in time.
     hanging: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -92,16 +92,16 @@ impl Notifier {
         Notifier { timeout, hanging: Mutex::new(None) }
     }
 
-    /// Shows a notice and waits until the service has taken it.
+    /// Shows a notice, and waits until the service has accepted it.
     ///
     /// # Errors
-    /// Where it did not within the time limit, or there is none.
+    /// If the service did not answer within the timeout, or if there is none.
     pub(super) fn show(&self, notice: &Notice) -> Result<(), String> {
         let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
-        // A service that hangs costs one thread, however often it is tried.
+        // A hanging service blocks one thread, however often it is tried.
         if hanging.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Err(
-                "the desktop's notification service has still not answered an earlier notice".to_owned()
+                "the desktop's notification service has not answered an earlier notice yet".to_owned()
             );
         }
         let mut notification = Notification::new();
@@ -109,17 +109,17 @@ impl Notifier {
             .appname("homing")
             .summary(&notice.title)
             .body(&notice.body)
-            // A job that failed is news, not an emergency: a critical notice would stay until it is clicked away.
+            // A critical notice would stay until the user closes it. A failed job is not that urgent.
             .urgency(Urgency::Normal);
         let (sender, answer) = channel();
         let talk = move || {
-            let _ = sender.send(notification.show().map(drop).map_err(|error| in_words(&error)));
+            let _ = sender.send(notification.show().map(drop).map_err(|error| describe(&error)));
         };
         let talking = Builder::new().name("desktop notice".to_owned()).spawn(talk);
         let talking = talking.map_err(|error| format!("cannot start a thread: {error}"))?;
         match answer.recv_timeout(self.timeout) {
             Ok(answer) => {
-                // Nothing is left for it to do; but until it has ended it would look as if it still waited.
+                // Join the thread. Until it ends, it would look like a thread that still waits.
                 let _ = talking.join();
                 answer
             }
@@ -130,12 +130,12 @@ impl Notifier {
                     format_duration(self.timeout)
                 ))
             }
-            Err(RecvTimeoutError::Disconnected) => Err("the notice failed".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => Err("the notification thread failed".to_owned()),
         }
     }
 }
 
-/// Why nothing was shown.
-fn in_words(error: &notify_rust::error::Error) -> String {
-    format!("no desktop notice could be shown: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
+/// Describes why no notice was shown.
+fn describe(error: &notify_rust::error::Error) -> String {
+    format!("cannot show a desktop notice: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
 }

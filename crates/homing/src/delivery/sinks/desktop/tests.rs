@@ -17,10 +17,10 @@ use super::*;
 const SERVICE: &str = "org.freedesktop.Notifications";
 const OBJECT: &str = "/org/freedesktop/Notifications";
 
-/// How long one attempt of [`deliver_twice`] may take, in milliseconds.
+/// The timeout of one attempt of [`deliver_twice`], in milliseconds.
 const TIMEOUT_VARIABLE: &str = "HOMING_TEST_TIMEOUT_MS";
 
-/// Longest that anything here may take.
+/// Timeout of every wait in these tests.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn wake(jobs: &[serde_json::Value]) -> Wake {
@@ -47,7 +47,7 @@ fn a_notice_counts_the_jobs_and_names_the_first() {
     assert_eq!(
         Notice::of(&two_jobs()),
         Notice {
-            title: "homing: 2 jobs over, 1 failed".to_owned(),
+            title: "homing: 2 jobs finished, 1 failed".to_owned(),
             body: "grep -c '&lt;b&gt;' a &amp;&amp; b: exit code 1\ndocs: exit code 0\nSession chat-1"
                 .to_owned(),
         }
@@ -64,7 +64,7 @@ fn a_notice_is_short_whatever_the_jobs_are_called() {
         "command": "x", "outcome": {"kind": "failed_to_start", "error": "y".repeat(5_000), "errno": 2},
     });
     let notice = Notice::of(&wake(&vec![job; 50]));
-    assert_eq!(notice.title, "homing: 50 jobs over, 50 failed");
+    assert_eq!(notice.title, "homing: 50 jobs finished, 50 failed");
     assert_eq!(notice.body.lines().count(), 7);
     assert!(
         notice.body.contains("… and 45 more\n") && notice.body.chars().count() < 1_000,
@@ -94,7 +94,7 @@ fn the_service_gets_the_notice() {
 fn without_a_service_the_attempt_fails() {
     let Some(bus) = PrivateBus::start() else { return };
     for delivery in deliveries_on(&bus.address, WAIT_TIMEOUT) {
-        assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
+        assert!(delivery.starts_with("Failed { error: \"cannot show a desktop notice: "), "{delivery}");
         assert!(delivery.contains(SERVICE), "{delivery}");
     }
 }
@@ -104,15 +104,15 @@ fn without_a_bus_the_attempt_fails() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix:path={}", folder.path().join("bus").display());
     for delivery in deliveries_on(&address, WAIT_TIMEOUT) {
-        assert!(delivery.starts_with("Failed { error: \"no desktop notice could be shown: "), "{delivery}");
+        assert!(delivery.starts_with("Failed { error: \"cannot show a desktop notice: "), "{delivery}");
         assert!(delivery.contains("No such file"), "{delivery}");
     }
 }
 
 #[test]
-fn a_service_that_never_answers_costs_one_time_limit_and_one_thread() {
+fn a_service_that_never_answers_costs_one_timeout_and_one_thread() {
     let Some(bus) = PrivateBus::start() else { return };
-    // Has the name, and reads nothing that is sent to it.
+    // Owns the name, and never reads a message.
     let silent = Builder::address(bus.address.as_str()).name(SERVICE);
     let _silent = block_on(silent.build()).unwrap();
     let deliveries = deliveries_on(&bus.address, Duration::from_millis(500));
@@ -120,10 +120,10 @@ fn a_service_that_never_answers_costs_one_time_limit_and_one_thread() {
         deliveries[0].contains("no answer from the desktop's notification service within "),
         "{deliveries:?}"
     );
-    assert!(deliveries[1].contains("has still not answered an earlier notice"), "{deliveries:?}");
+    assert!(deliveries[1].contains("has not answered an earlier notice yet"), "{deliveries:?}");
 }
 
-/// Delivers twice in a process of its own: the bus is named by the environment.
+/// Delivers twice in a separate process, because the environment names the bus.
 fn deliveries_on(address: &str, timeout: Duration) -> Vec<String> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -141,7 +141,7 @@ fn deliveries_on(address: &str, timeout: Duration) -> Vec<String> {
     let deliveries: Vec<String> = text
         .lines()
         .filter_map(|line| line.split_once("delivery: "))
-        .map(|(_, said)| said.to_owned())
+        .map(|(_, output)| output.to_owned())
         .collect();
     assert_eq!(deliveries.len(), 2, "{text}");
     deliveries
@@ -157,7 +157,7 @@ fn deliver_twice() {
     }
 }
 
-/// What a service was asked to show.
+/// A notification that a service received.
 struct Shown {
     app: String,
     title: String,
@@ -189,7 +189,7 @@ impl FakeService {
     }
 }
 
-/// A bus that nothing else is on.
+/// A private bus.
 struct PrivateBus {
     address: String,
     daemon: Child,
@@ -197,7 +197,7 @@ struct PrivateBus {
 }
 
 impl PrivateBus {
-    /// `None`, and a line that says so, where no bus can be had.
+    /// Prints a line and returns `None` if no bus can be started.
     fn start() -> Option<PrivateBus> {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("bus.conf");
@@ -212,7 +212,7 @@ impl PrivateBus {
         command.arg("--nofork").arg("--print-address").arg("--config-file").arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut daemon) = command.spawn() else {
-            println!("skipped: there is no dbus-daemon");
+            println!("skipped: dbus-daemon not found");
             return None;
         };
         let mut address = String::new();

@@ -1,11 +1,11 @@
-//! What a server answered, and what that means for a wake.
+//! Answers of servers, and their meaning for a wake.
 
 use std::time::{Duration, SystemTime};
 
 use homing_core::Delivery;
 use homing_core::text::{clean, flatten};
 
-/// Longest line of a body that is shown, in characters.
+/// How much of a body's first line is shown, in characters.
 const MAX_LINE_CHARS: usize = 200;
 
 /// An answer of any status.
@@ -13,30 +13,30 @@ const MAX_LINE_CHARS: usize = 200;
 pub(crate) struct HttpAnswer {
     /// The status, 200 to 599.
     pub(crate) status: u16,
-    /// `Retry-After`, as it was understood; not bounded.
+    /// The parsed `Retry-After`; not bounded.
     pub(crate) retry_after: Option<Duration>,
     /// The beginning of the body.
     pub(crate) body: Vec<u8>,
 }
 
 impl HttpAnswer {
-    /// What came of an attempt that was answered so: 2xx means that the agent was told.
+    /// The result of an attempt with this answer. 2xx means delivered.
     pub(crate) fn into_delivery(self) -> Delivery {
         match self.status {
             200..=299 => Delivery::Delivered,
             300..=399 => {
                 Delivery::Failed { error: format!("HTTP {}: redirects are not followed", self.status) }
             }
-            404 | 410 => Delivery::Gone { reason: self.in_words() },
+            404 | 410 => Delivery::Gone { reason: self.describe() },
             409 | 425 | 429 | 503 => {
-                Delivery::Busy { retry_after: self.retry_after, reason: self.in_words() }
+                Delivery::Busy { retry_after: self.retry_after, reason: self.describe() }
             }
-            _ => Delivery::Failed { error: self.in_words() },
+            _ => Delivery::Failed { error: self.describe() },
         }
     }
 
     /// The status and the body's first line.
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         let body = clean(&self.body);
         match body.lines().map(str::trim).find(|line| !line.is_empty()) {
             None => format!("HTTP {}", self.status),
@@ -50,8 +50,7 @@ impl HttpAnswer {
     }
 }
 
-/// Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. One that is over means now; one that is neither counts
-/// as none.
+/// Parses `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. A past date means now. Other values count as missing.
 pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,5 +1,5 @@
-//! A small HTTP client for sinks: one POST to a server that the operator configured, everything about it bounded.
-//! Follows no redirect, keeps no connection, and knows no URL that came from an agent.
+//! A small HTTP client for sinks: sends one bounded POST to a server that the operator configured. Does not follow
+//! redirects, does not keep connections, and never uses a URL from an agent.
 
 mod answer;
 mod resolver;
@@ -21,10 +21,10 @@ use ureq::{Agent, Body, Proxy};
 use crate::config::HttpUrl;
 use resolver::HostResolver;
 
-/// Most bytes of an answer's body that are kept; what comes after is not read.
+/// How many bytes of an answer's body are read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 
-/// What every request calls itself.
+/// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("homing/", env!("CARGO_PKG_VERSION"));
 
 /// A client for one server.
@@ -35,12 +35,12 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for the server of `url`. `timeout` bounds a whole request, from looking up the host to the answer's
-    /// last byte.
+    /// A client for the server of `url`. `timeout` bounds a whole request, from the name resolution to the last byte
+    /// of the answer.
     ///
-    /// A proxy is taken from the environment (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), except for this
-    /// machine. A certificate is checked against those that the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say
-    /// where else they are), or against Mozilla's list where the system has none.
+    /// Uses the proxy of the environment (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), except for this
+    /// machine. Verifies certificates against the system's trusted roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` override
+    /// their place), or against Mozilla's list if the system has none.
     pub(super) fn new(url: HttpUrl, timeout: Duration) -> HttpClient {
         let proxy = if url.is_loopback() { None } else { Proxy::try_from_env() };
         let roots = if url.is_encrypted() { trusted_roots() } else { RootCerts::WebPki };
@@ -50,7 +50,7 @@ impl HttpClient {
             .http_status_as_error(false)
             .proxy(proxy)
             .user_agent(USER_AGENT)
-            // Wakes are rare: a kept connection would mostly be found closed.
+            // Wakes are rare: the server would usually have closed a kept connection.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
@@ -62,13 +62,13 @@ impl HttpClient {
     /// Posts to the URL of this client.
     ///
     /// # Errors
-    /// Where there was no answer, and why, for people. The server may have acted on the request all the same. An answer
-    /// of any status is no error.
+    /// The reason, for people, if there was no answer. The server may have processed the request nevertheless. An
+    /// answer of any status is not an error.
     pub(super) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<HttpAnswer, String> {
         self.post_to(&self.url, headers, body)
     }
 
-    /// Posts to a path below the URL of this client; each segment becomes one, whatever it contains.
+    /// Posts to a path below the URL of this client. Segments are escaped.
     ///
     /// # Errors
     /// As [`HttpClient::post`].
@@ -86,7 +86,7 @@ impl HttpClient {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send(body).map_err(|error| self.in_words(&error))?;
+        let answer = request.send(body).map_err(|error| self.describe(&error))?;
         let (head, body) = answer.into_parts();
         let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         Ok(HttpAnswer {
@@ -97,8 +97,8 @@ impl HttpClient {
         })
     }
 
-    /// Why there was no answer. Names the host only: a path or a query may be a secret.
-    fn in_words(&self, error: &ureq::Error) -> String {
+    /// Describes why there was no answer. Names only the host: a path or a query may be a secret.
+    fn describe(&self, error: &ureq::Error) -> String {
         let host = &self.url;
         match error {
             ureq::Error::Timeout(_) => {
@@ -112,31 +112,31 @@ impl HttpClient {
                 | io::ErrorKind::BrokenPipe => {
                     format!("{host} closed the connection without an answer")
                 }
-                // So does rustls name what it found wrong.
-                io::ErrorKind::InvalidData => format!("no encrypted connection to {host}: {error}"),
+                // rustls reports its errors with this kind.
+                io::ErrorKind::InvalidData => format!("TLS connection to {host} failed: {error}"),
                 _ => format!("cannot reach {host}: {error}"),
             },
             ureq::Error::HostNotFound => format!("cannot reach {host}: no such host"),
-            ureq::Error::Rustls(error) => format!("no encrypted connection to {host}: {error}"),
-            ureq::Error::Tls(error) => format!("no encrypted connection to {host}: {error}"),
+            ureq::Error::Rustls(error) => format!("TLS connection to {host} failed: {error}"),
+            ureq::Error::Tls(error) => format!("TLS connection to {host} failed: {error}"),
             ureq::Error::ConnectProxyFailed(error) => {
                 format!("the proxy did not connect to {host}: {error}")
             }
-            ureq::Error::Protocol(error) => format!("what {host} answered is not HTTP: {error}"),
-            // Their list is open.
+            ureq::Error::Protocol(error) => format!("{host} did not answer with HTTP: {error}"),
+            // The enum is non-exhaustive.
             error => format!("no answer from {host}: {error}"),
         }
     }
 }
 
-/// As much of a body as is kept. One that breaks off does not undo the status that came before it.
+/// Reads the beginning of a body. An error in the body does not change the status.
 fn beginning_of(mut body: Body) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = body.as_reader().take(MAX_BODY_BYTES).read_to_end(&mut bytes);
     bytes
 }
 
-/// The certificates that a server's own is checked against.
+/// The root certificates that verify a server's certificate.
 fn trusted_roots() -> RootCerts {
     let system = rustls_native_certs::load_native_certs().certs;
     if system.is_empty() {

@@ -1,5 +1,5 @@
-//! Looks up hosts as ureq's own resolver does, in a thread whose answer is waited for no longer than the request may take;
-//! where no thread can be made, that is an error of the request. Ureq's own would panic.
+//! Resolves hosts with ureq's resolver in a thread, within the timeout of the request. If no thread can be created,
+//! the request fails; ureq's own resolver would panic.
 
 use std::net::IpAddr;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -12,7 +12,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration;
 
-/// Looks up hosts.
+/// Resolves hosts.
 #[derive(Debug)]
 pub(super) struct HostResolver;
 
@@ -23,7 +23,7 @@ impl Resolver for HostResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        // Without a timeout, ureq's resolver makes no thread.
+        // Without a timeout, ureq's resolver does not create a thread.
         let untimed = NextTimeout { after: Duration::NotHappening, ..timeout };
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         if host.parse::<IpAddr>().is_ok() || timeout.after.is_not_happening() {
@@ -32,7 +32,7 @@ impl Resolver for HostResolver {
         let (answer, answered) = sync_channel(1);
         let (uri, config) = (uri.clone(), config.clone());
         Builder::new().name("homing-resolve".to_owned()).spawn(move || {
-            // It fails only where nobody waits any more.
+            // Sending fails only if the request has timed out.
             let _ = answer.send(DefaultResolver::default().resolve(&uri, &config, untimed));
         })?;
         answered.recv_timeout(*timeout.after).unwrap_or_else(|error| match error {

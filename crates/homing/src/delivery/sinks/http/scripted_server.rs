@@ -1,4 +1,4 @@
-//! A server for tests: gives the answers of a script, one a connection, and keeps what it was asked.
+//! A server for tests: sends scripted answers, one for each connection, and records the requests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,17 +6,17 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Longest that anything in a test may take.
+/// Timeout of every wait in a test.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a server does with one connection, once it has read the request.
+/// The reaction of a server to one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// Sends these bytes and closes.
     Send(Vec<u8>),
-    /// Closes without a word.
+    /// Closes the connection without an answer.
     HangUp,
-    /// Sends these bytes and then nothing, until the client gives up.
+    /// Sends these bytes, then waits until the client gives up.
     Stall(Vec<u8>),
 }
 
@@ -33,7 +33,7 @@ impl Answer {
     }
 }
 
-/// What a server was asked.
+/// A request that a server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) line: String,
@@ -42,7 +42,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The header of that name, which must be there once.
+    /// The value of a header that must occur once.
     pub(crate) fn header(&self, name: &str) -> &str {
         match self.header_values(name)[..] {
             [value] => value,
@@ -56,7 +56,7 @@ impl Asked {
     }
 }
 
-/// A server on the loopback interface. Ends with its script, or when it is dropped.
+/// A server on the loopback interface. Stops after its script, or when dropped.
 pub(crate) struct ScriptedServer {
     pub(crate) address: SocketAddr,
     asked: Receiver<Asked>,
@@ -72,7 +72,7 @@ impl ScriptedServer {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
-                // The connection that ends this server asks nothing.
+                // The connection that stops this server sends no request.
                 let Some(asked) = read_request(&mut stream) else { return };
                 sender.send(asked).unwrap();
                 give(&answer, &mut stream);
@@ -85,12 +85,12 @@ impl ScriptedServer {
         format!("http://{}/wake", self.address)
     }
 
-    /// What it is asked next.
+    /// The next request.
     pub(crate) fn next_asked(&self) -> Asked {
-        self.asked.recv_timeout(WAIT_TIMEOUT).expect("the server was not asked")
+        self.asked.recv_timeout(WAIT_TIMEOUT).expect("the server received no request")
     }
 
-    /// Ends it and returns what it was asked and nobody has looked at.
+    /// Stops the server and returns the remaining requests.
     pub(crate) fn finish(mut self) -> Vec<Asked> {
         self.end();
         self.asked.try_iter().collect()
@@ -98,7 +98,7 @@ impl ScriptedServer {
 
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // Refused where the script is already over.
+            // Refused if the script has already finished.
             drop(TcpStream::connect(self.address));
             if thread.join().is_err() && !std::thread::panicking() {
                 panic!("the scripted server failed");
@@ -129,7 +129,7 @@ fn give(answer: &Answer, stream: &mut TcpStream) {
     }
 }
 
-/// `None` where the client closes before it has asked.
+/// `None` if the client closes before it has sent a request.
 fn read_request(stream: &mut TcpStream) -> Option<Asked> {
     let mut bytes = Vec::new();
     let head_length = loop {

@@ -1,5 +1,5 @@
-//! The client where the environment matters: proxies and trusted certificates. Each request is made by a process of its
-//! own.
+//! Tests of the client that depend on the environment: proxies and trusted certificates. A separate process makes
+//! each request.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,35 +11,35 @@ use super::*;
 const URL_VARIABLE: &str = "HOMING_TEST_POST_TO";
 
 #[test]
-fn a_proxy_is_asked_for_other_machines() {
+fn a_proxy_is_used_for_other_machines() {
     let proxy = ScriptedServer::start(vec![Answer::status(502, &[], b"")]);
     let address = format!("http://{}", proxy.address);
-    let said = post_in("http://agent.invalid:7000/hunter2", &[("ALL_PROXY", &address)]);
-    assert!(said.starts_with("Err(\"the proxy did not connect to agent.invalid:7000: "), "{said}");
+    let output = post_in("http://agent.invalid:7000/hunter2", &[("ALL_PROXY", &address)]);
+    assert!(output.starts_with("Err(\"the proxy did not connect to agent.invalid:7000: "), "{output}");
     assert_eq!(proxy.next_asked().line, "CONNECT agent.invalid:7000 HTTP/1.1");
 }
 
 #[test]
-fn a_proxy_is_not_asked_for_this_machine() {
+fn a_proxy_is_not_used_for_this_machine() {
     let server = ScriptedServer::start(vec![Answer::status(200, &[], b"hello")]);
-    let said =
+    let output =
         post_in(&server.url(), &[("ALL_PROXY", "http://127.0.0.1:1"), ("http_proxy", "http://127.0.0.1:1")]);
-    assert!(said.starts_with("Ok(HttpAnswer { status: 200, "), "{said}");
+    assert!(output.starts_with("Ok(HttpAnswer { status: 200, "), "{output}");
 }
 
 #[test]
-fn a_certificate_is_checked_against_what_the_system_trusts() {
+fn a_certificate_is_verified_with_the_systems_roots() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = EncryptedServer::start(folder.path()) else { return };
     let certificate = folder.path().join("certificate.pem");
-    let said = post_in(&server.url, &[("SSL_CERT_FILE", certificate.to_str().unwrap())]);
-    assert!(said.starts_with("Ok(HttpAnswer { status: 204, "), "{said}");
-    let said = post_in(&server.url, &[]);
-    assert!(said.starts_with("Err(\"no encrypted connection to 127.0.0.1:"), "{said}");
-    assert!(said.contains("certificate"), "{said}");
+    let output = post_in(&server.url, &[("SSL_CERT_FILE", certificate.to_str().unwrap())]);
+    assert!(output.starts_with("Ok(HttpAnswer { status: 204, "), "{output}");
+    let output = post_in(&server.url, &[]);
+    assert!(output.starts_with("Err(\"TLS connection to 127.0.0.1:"), "{output}");
+    assert!(output.contains("certificate"), "{output}");
 }
 
-/// What comes of a request in a process with these variables, and no others about proxies and certificates.
+/// The output of a request in a process with these variables and no others about proxies and certificates.
 fn post_in(url: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "delivery::sinks::http::tests::post_once", "--ignored", "--nocapture"]);
@@ -49,18 +49,18 @@ fn post_in(url: &str, variables: &[(&str, &str)]) -> String {
     command.env(URL_VARIABLE, url).envs(variables.iter().copied());
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let said = text.lines().find_map(|line| line.split_once("said: "));
-    said.unwrap_or_else(|| panic!("{text}")).1.to_owned()
+    let output = text.lines().find_map(|line| line.split_once("output: "));
+    output.unwrap_or_else(|| panic!("{text}")).1.to_owned()
 }
 
 #[test]
 #[ignore = "posts to where the environment says: the other tests run it on their own"]
 fn post_once() {
     let url = HttpUrl::parse(&std::env::var(URL_VARIABLE).unwrap()).unwrap();
-    println!("said: {:?}", HttpClient::new(url, Duration::from_secs(20)).post(&[], b"{}"));
+    println!("output: {:?}", HttpClient::new(url, Duration::from_secs(20)).post(&[], b"{}"));
 }
 
-/// An HTTPS server that answers 204 for ever, with a certificate that only its own file vouches for.
+/// An HTTPS server that always answers 204, with a self-signed certificate.
 struct EncryptedServer {
     process: Child,
     url: String,
@@ -84,7 +84,7 @@ server.serve_forever()
 "#;
 
 impl EncryptedServer {
-    /// `None`, and a line that says so, where the programs for it are missing.
+    /// Prints a line and returns `None` if the required programs are missing.
     fn start(folder: &Path) -> Option<EncryptedServer> {
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
         let made = Command::new("openssl")
@@ -103,7 +103,7 @@ impl EncryptedServer {
         let Ok(mut process) =
             python.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
         else {
-            println!("skipped: there is no python3");
+            println!("skipped: python3 not found");
             return None;
         };
         let output = process.stdout.take();

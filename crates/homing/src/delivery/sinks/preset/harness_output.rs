@@ -1,4 +1,4 @@
-//! Reads what a harness printed: JSON objects, one a line or one in all, and other text between them.
+//! Parses the output of a harness: JSON objects, one a line or one in all, and other text between them.
 
 use homing_core::text::{clean, flatten};
 use serde_json::{Map, Value};
@@ -8,38 +8,38 @@ use crate::harness::json::at;
 /// Longest reason, in characters.
 const REASON_CHARS: usize = 300;
 
-/// What a harness printed.
+/// The output of a harness.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct HarnessOutput {
     objects: Vec<Value>,
-    /// What is no JSON, both outputs.
+    /// Text that is not JSON, of both outputs.
     rest: String,
 }
 
 impl HarnessOutput {
     pub(super) fn new(stdout: &[u8], stderr: &[u8]) -> HarnessOutput {
         let text = String::from_utf8_lossy(stdout);
-        let mut said =
+        let mut output =
             HarnessOutput { objects: Vec::new(), rest: String::from_utf8_lossy(stderr).into_owned() };
         let whole = text.find('{').zip(text.rfind('}')).and_then(|(start, end)| text.get(start..=end));
         match whole.and_then(|whole| serde_json::from_str(whole).ok()) {
-            Some(object) => said.objects.push(object),
+            Some(object) => output.objects.push(object),
             None => {
                 for line in text.lines() {
                     match serde_json::from_str::<Value>(line) {
-                        Ok(object) if object.is_object() => said.objects.push(object),
+                        Ok(object) if object.is_object() => output.objects.push(object),
                         Ok(_) | Err(_) => {
-                            said.rest.push('\n');
-                            said.rest.push_str(line);
+                            output.rest.push('\n');
+                            output.rest.push_str(line);
                         }
                     }
                 }
             }
         }
-        said
+        output
     }
 
-    /// Whether one object has all of one proof.
+    /// Whether one object has all entries of one proof.
     pub(super) fn proves(&self, proofs: &[Map<String, Value>], session: &str) -> bool {
         let fits = |object: &Value, (key, wanted): (&String, &Value)| match (at(object, key), wanted) {
             (None | Some(Value::Null), wanted) => *wanted == Value::Bool(false),
@@ -51,7 +51,7 @@ impl HarnessOutput {
         self.objects.iter().any(has_all)
     }
 
-    /// What it says went wrong, in few words.
+    /// Its error message, shortened.
     pub(super) fn reason(&self, keys: &[String]) -> Option<String> {
         let found = self.objects.iter().rev().find_map(|object| {
             keys.iter()
@@ -63,7 +63,7 @@ impl HarnessOutput {
         Some(format!("{shown}{more}"))
     }
 
-    /// The line that has one of these texts. Only its own words are looked at, not what its agent wrote.
+    /// The first line that contains one of these texts. Searches only text of the harness, not of its agent.
     pub(super) fn line_with(&self, texts: &[String]) -> Option<String> {
         let rest = clean(self.rest.as_bytes());
         let line = rest.lines().find(|line| texts.iter().any(|text| line.contains(text.as_str())))?;
@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn one_object_has_to_have_all_of_a_proof() {
         let lines = b"noise\n{\"type\":\"a\",\"n\":{\"id\":\"s\"}}\n{\"type\":\"b\"}\n";
-        let said = HarnessOutput::new(lines, b"");
-        assert!(said.proves(&proof(json!({"type": "a", "n.id": "{session}", "is_error": false})), "s"));
-        assert!(!said.proves(&proof(json!({"type": "b", "n.id": "{session}"})), "s"));
-        assert!(!said.proves(&proof(json!({"type": "a", "n.id": "{session}"})), "t"));
+        let output = HarnessOutput::new(lines, b"");
+        assert!(output.proves(&proof(json!({"type": "a", "n.id": "{session}", "is_error": false})), "s"));
+        assert!(!output.proves(&proof(json!({"type": "b", "n.id": "{session}"})), "s"));
+        assert!(!output.proves(&proof(json!({"type": "a", "n.id": "{session}"})), "t"));
         let pretty = HarnessOutput::new(b"Loaded.\n{\n \"session_id\": \"s\",\n \"error\": null\n}\n", b"");
         assert!(pretty.proves(&proof(json!({"session_id": "s", "error": false})), "s"));
         let failed = HarnessOutput::new(b"{\"session_id\":\"s\",\"error\":{\"message\":\"no\"}}", b"");
@@ -99,7 +99,7 @@ mod tests {
     fn what_an_agent_wrote_is_not_taken_for_the_harness() {
         let texts = ["not found".to_owned()];
         assert_eq!(HarnessOutput::new(b"{\"result\":\"Session not found\"}", b"").line_with(&texts), None);
-        let said = HarnessOutput::new(b"", b"\x1b[91m\x1b[1mError: \x1b[0mSession not found\n");
-        assert_eq!(said.line_with(&texts).as_deref(), Some("Error: Session not found"));
+        let output = HarnessOutput::new(b"", b"\x1b[91m\x1b[1mError: \x1b[0mSession not found\n");
+        assert_eq!(output.line_with(&texts).as_deref(), Some("Error: Session not found"));
     }
 }

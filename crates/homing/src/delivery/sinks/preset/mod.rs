@@ -1,5 +1,4 @@
-//! Presets: how to wake the agent harnesses that homing knows. Their profiles
-//! are data, see [`crate::harness`]; the code knows no harness by name.
+//! Presets: wake sessions of the known agent harnesses. Their profiles are data, see [`crate::harness`].
 
 mod harness_output;
 mod post;

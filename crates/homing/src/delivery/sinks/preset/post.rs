@@ -1,4 +1,4 @@
-//! Wakes a session through its harness's server, which takes a message and answers before the agent has read it.
+//! Wakes a session through its harness's server, which queues the message and answers before the agent has read it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::delivery::sinks::secret_file::read_secret_file;
 use crate::harness::{PostTransport, Preset, not_its_session};
 use crate::{Error, Result};
 
-/// Longest time for one request: the server only takes the message. The turn of an agent may take far longer.
+/// Longest timeout of one request: the server only queues the message. The agent's turn may take far longer.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Posts each wake to a session of a server.
@@ -26,10 +26,10 @@ pub(super) struct PostSink {
 }
 
 impl PostSink {
-    /// The key is read here, once.
+    /// Reads the key, once.
     ///
     /// # Errors
-    /// For a URL that cannot be posted to, or a key file that cannot be used.
+    /// If the URL is invalid, or the key file cannot be used.
     pub(super) fn new(
         name: &'static str,
         preset: &'static Preset,
@@ -77,7 +77,7 @@ impl Sink for PostSink {
     }
 }
 
-/// Puts the text where `{text}` stands.
+/// Replaces `{text}` with the text.
 fn fill(value: &mut Value, text: &str) {
     match value {
         Value::String(place) if place == "{text}" => text.clone_into(place),

@@ -1,4 +1,5 @@
-//! Wakes a session through its harness's program: one turn, resumed where the session is, with proof that it ran.
+//! Wakes a session through its harness's program: resumes it for one turn in its directory, and requires proof that
+//! the turn ran.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,17 +19,17 @@ use crate::process::runner::Program;
 
 /// Runs a harness for one turn.
 pub(super) struct RunSink {
-    /// What the preset is called.
+    /// The name of the preset.
     pub(super) name: &'static str,
     pub(super) preset: &'static Preset,
     pub(super) transport: &'static RunTransport,
-    /// The program, where it is not the preset's.
+    /// The program, if it is not the preset's.
     pub(super) program: Option<String>,
-    /// More arguments for it.
+    /// Additional arguments.
     pub(super) arguments: Vec<String>,
-    /// How long a turn may take.
+    /// The timeout of a turn.
     pub(super) timeout: Duration,
-    /// Where the jobs are that the woken agent launches.
+    /// The home for jobs that the woken agent launches.
     pub(super) home: PathBuf,
     pub(super) paths: Paths,
 }
@@ -45,7 +46,7 @@ impl RunSink {
         program.remove.extend(harness_settings().map(str::to_owned));
         program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.name)));
         if self.preset.exports_session {
-            // Its own variable says so, and goes on being right if it moves to another session.
+            // Its own variable names the session, and stays correct if it switches to another session.
             program.set.retain(|(name, _)| name != SESSION_VARIABLE);
             program.remove.push(SESSION_VARIABLE.to_owned());
         }
@@ -62,7 +63,7 @@ impl RunSink {
         words.collect()
     }
 
-    /// What came of it. `found` says whether the session was seen to exist before.
+    /// The result of a turn. `found` is whether the session was found before.
     fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
         let name = self.name;
         let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
@@ -77,7 +78,7 @@ impl RunSink {
         if let Some(reason) = output.line_with(&self.transport.gone) {
             return match found {
                 false => Delivery::Gone { reason },
-                true => Delivery::Failed { error: format!("{reason}; but there is a session of that id") },
+                true => Delivery::Failed { error: format!("{reason}; but a session with that id exists") },
             };
         }
         let description = match (output.reason(&self.transport.reason), ended.exit) {
@@ -85,7 +86,7 @@ impl RunSink {
             (None, _) => ended.description(),
         };
         let error = match succeeded {
-            true => format!("{name} said nothing that proves that the turn ran: {description}"),
+            true => format!("{name} printed no proof that the turn ran: {description}"),
             false => format!("{name}: {description}"),
         };
         Delivery::Failed { error }
@@ -108,7 +109,7 @@ impl Sink for RunSink {
             Some(SessionDir::Somewhere | SessionDir::Unknown)
                 if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
             {
-                let error = format!("it is not known in which directory this session of {name} is");
+                let error = format!("cannot find the directory of this session of {name}");
                 return Delivery::Failed { error };
             }
             Some(SessionDir::Somewhere) => (launched_in(wake), true),
@@ -121,7 +122,7 @@ impl Sink for RunSink {
     }
 }
 
-/// The directory from which the session launched a job of the wake, the best guess at its own.
+/// The directory from which the session launched a job of the wake: the best guess at its own directory.
 fn launched_in(wake: &Wake) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Launched {

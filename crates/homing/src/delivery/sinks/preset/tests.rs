@@ -17,7 +17,7 @@ use crate::process::testing::{EndsAtDrop, wake};
 
 const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
 
-/// A home with a harness in it that is a shell script.
+/// A home with a harness that is a shell script.
 struct Harness {
     folder: TempDir,
     name: &'static str,
@@ -27,8 +27,8 @@ impl Harness {
     fn new(name: &'static str, script: &str) -> Harness {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
-        // Written by another process: while this one has it open for writing, what other tests start inherits that for
-        // a moment, and then it cannot be run ("text file busy").
+        // Another process writes it. If this process had it open for writing, children of other tests could inherit
+        // the descriptor, and running it would fail ("text file busy").
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
         let written =
             Command::new("sh").arg("-c").arg(write).args([program.as_os_str(), script.as_ref()]).status();
@@ -52,13 +52,15 @@ impl Harness {
 
     fn deliver(&self, wake: &Wake) -> Delivery {
         let entry = Entry::named(self.name).unwrap();
-        let Transport::Run(way) = &entry.preset().transport else { panic!("{} is no program", self.name) };
+        let Transport::Run(transport) = &entry.preset().transport else {
+            panic!("{} is not a program", self.name)
+        };
         let home = self.folder.path().as_os_str().to_owned();
         let places = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
         let sink = RunSink {
             name: entry.name,
             preset: entry.preset(),
-            transport: way,
+            transport,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
             timeout: Duration::from_secs(60),
@@ -70,7 +72,7 @@ impl Harness {
     }
 
     fn answer(&self) -> Delivery {
-        self.deliver(&wake(SESSION, "the job is over"))
+        self.deliver(&wake(SESSION, "the job has finished"))
     }
 }
 
@@ -84,22 +86,22 @@ fn result(is_error: bool, text: &str) -> String {
 }
 
 #[test]
-fn every_preset_can_be_read_and_makes_sense() {
+fn every_preset_is_valid() {
     for entry in &ENTRIES {
         let preset = entry.preset();
         match &preset.transport {
-            Transport::Run(way) => {
-                assert!(way.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
-                assert!(way.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
+            Transport::Run(transport) => {
+                assert!(transport.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
+                assert!(transport.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
                 assert!(
-                    !way.proof.is_empty() && way.proof.iter().all(|proof| !proof.is_empty()),
+                    !transport.proof.is_empty() && transport.proof.iter().all(|proof| !proof.is_empty()),
                     "{}",
                     entry.name
                 );
             }
-            Transport::Post(way) => {
-                assert!(way.body.contains("\"{text}\""), "{}", entry.name);
-                assert!(serde_json::from_str::<serde_json::Value>(&way.body).is_ok(), "{}", entry.name);
+            Transport::Post(transport) => {
+                assert!(transport.body.contains("\"{text}\""), "{}", entry.name);
+                assert!(serde_json::from_str::<serde_json::Value>(&transport.body).is_ok(), "{}", entry.name);
             }
         }
         let config = PresetConfig {
@@ -115,7 +117,7 @@ fn every_preset_can_be_read_and_makes_sense() {
 }
 
 #[test]
-fn agents_stand_for_a_route_by_harness_and_one_by_id_where_ids_tell() {
+fn agents_add_a_route_by_harness_and_one_by_unique_ids() {
     let route = |session: Option<&str>, harness: Option<&str>, sink: &str| RouteConfig {
         session: session.map(str::to_owned),
         harness: harness.map(str::to_owned),
@@ -138,7 +140,7 @@ fn a_turn_counts_only_with_proof() {
     );
     let cut_short = result(true, "").replace("\"success\"", "\"error_max_turns\"");
     assert_eq!(answer(&cut_short, 1), Delivery::Delivered);
-    let unproven = "claude-code said nothing that proves that the turn ran: exit status 0";
+    let unproven = "claude-code printed no proof that the turn ran: exit status 0";
     assert_eq!(answer(&result(true, "no"), 0), failed(&format!("{unproven}: no")));
     assert_eq!(answer("fine", 0), failed(&format!("{unproven}: fine")));
     assert_eq!(
@@ -156,7 +158,7 @@ fn an_answer_far_longer_than_a_pipe_is_still_proof() {
 }
 
 #[test]
-fn it_runs_in_the_directory_where_the_session_began_and_reads_only_the_text() {
+fn it_runs_in_the_directory_of_the_session_and_reads_only_the_text() {
     let output = result(false, "done");
     let script = format!(
         "cd_=$(pwd); out=$(dirname \"$0\"); cat > \"$out/input\"; pwd > \"$out/pwd\"; echo \"$@\" > \"$out/arguments\"; env > \"$out/environment\"; echo '{output}'"
@@ -171,7 +173,7 @@ fn it_runs_in_the_directory_where_the_session_began_and_reads_only_the_text() {
     harness.write(&format!(".claude/projects/{folder}/{SESSION}.jsonl"), &lines);
     assert_eq!(harness.answer(), Delivery::Delivered);
     assert_eq!(harness.read("pwd").trim(), project.to_str().unwrap());
-    assert_eq!(harness.read("input"), "the job is over");
+    assert_eq!(harness.read("input"), "the job has finished");
     assert_eq!(
         harness.read("arguments").trim(),
         format!("-p --resume {SESSION} --output-format json --more")
@@ -186,7 +188,7 @@ fn it_runs_in_the_directory_where_the_session_began_and_reads_only_the_text() {
 }
 
 #[test]
-fn a_harness_that_tells_no_session_is_told_it() {
+fn a_harness_that_does_not_export_its_session_gets_it() {
     let harness = Harness::new(
         "opencode",
         "env > \"$(dirname \"$0\")/environment\"; echo '{\"type\":\"step_finish\",\"sessionID\":\"ses_1\"}'",
@@ -212,7 +214,7 @@ fn the_directory_is_found_in_a_database_too() {
 }
 
 #[test]
-fn a_live_session_is_busy_and_a_stale_file_is_not_believed() {
+fn a_live_session_is_busy_and_a_stale_file_is_ignored() {
     let harness = Harness::new(
         "claude-code",
         &format!("touch \"$(dirname \"$0\")/ran\"; echo '{}'", result(false, "")),
@@ -227,7 +229,7 @@ fn a_live_session_is_busy_and_a_stale_file_is_not_believed() {
     let reason = format!("the session is open in claude-code, process {}", me.pid);
     assert_eq!(harness.answer(), Delivery::Busy { retry_after: None, reason });
     assert!(!harness.path("ran").exists());
-    // The pid lives on, as somebody else; nobody has the pid; the process has another session open.
+    // The pid belongs to another process; no process has the pid; the process has another session open.
     for stale in [
         file(SESSION, me.pid, me.start_ticks - 1),
         file(SESSION, 4_194_305, 7),
@@ -239,7 +241,7 @@ fn a_live_session_is_busy_and_a_stale_file_is_not_believed() {
 }
 
 #[test]
-fn a_file_without_a_start_time_is_believed_only_of_a_process_that_is_older() {
+fn a_file_without_a_start_time_counts_only_for_an_older_process() {
     let harness = Harness::new("claude-code", &format!("echo '{}'", result(false, "")));
     let file = json!({"pid": std::process::id(), "sessionId": SESSION}).to_string();
     harness.write(".claude/sessions/2.json", &file);
@@ -251,20 +253,20 @@ fn a_file_without_a_start_time_is_believed_only_of_a_process_that_is_older() {
 }
 
 #[test]
-fn a_session_is_gone_only_if_there_is_no_trace_of_it() {
+fn a_session_is_gone_only_if_no_trace_of_it_exists() {
     let text = format!("No conversation found with session ID: {SESSION}");
     let harness = Harness::new("claude-code", &format!("echo '{text}' >&2; exit 1"));
     assert_eq!(harness.answer(), Delivery::Gone { reason: text.clone() });
     harness.write(&format!(".claude/projects/p/{SESSION}.jsonl"), "{}\n");
-    assert_eq!(harness.answer(), failed(&format!("{text}; but there is a session of that id")));
+    assert_eq!(harness.answer(), failed(&format!("{text}; but a session with that id exists")));
 }
 
 #[test]
-fn what_is_no_id_of_the_harness_is_never_tried() {
+fn an_id_of_another_form_is_never_tried() {
     for name in ["claude-code", "codex", "gemini", "goose", "opencode"] {
         let harness = Harness::new(name, "touch \"$(dirname \"$0\")/ran\"");
         for session in ["default", "chat-1", "--help"] {
-            let reason = format!("{session:?} is no id of a session of {name}");
+            let reason = format!("{session:?} is not a session id of {name}");
             assert_eq!(harness.deliver(&wake(session, "")), Delivery::Gone { reason });
         }
         assert!(!harness.path("ran").exists());
@@ -272,7 +274,7 @@ fn what_is_no_id_of_the_harness_is_never_tried() {
 }
 
 #[test]
-fn codex_says_itself_that_a_thread_is_open_elsewhere_or_unknown() {
+fn codex_reports_open_and_unknown_threads_itself() {
     let answer = |line: &str| {
         Harness::new("codex", &format!("echo '{line}' >&2; echo; echo 'Stack backtrace:' >&2; exit 1"))
             .answer()
@@ -296,7 +298,7 @@ fn gemini_is_not_started_where_it_would_begin_another_session() {
             "pwd > \"$(dirname \"$0\")/pwd\"; echo '{{\"session_id\":\"{SESSION}\",\"response\":\"ok\"}}'"
         ),
     );
-    assert_eq!(harness.answer(), failed("it is not known in which directory this session of gemini is"));
+    assert_eq!(harness.answer(), failed("cannot find the directory of this session of gemini"));
     let project = harness.path("project/x").parent().unwrap().canonicalize().unwrap();
     harness.write(".gemini/tmp/p/chats/session-2026-11-22T10-00-8ea33794.json", "{}");
     harness.write(".gemini/tmp/p/.project_root", project.to_str().unwrap());

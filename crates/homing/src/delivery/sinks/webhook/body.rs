@@ -1,24 +1,24 @@
-//! The body of a webhook: the wake in an envelope, shortened where it would be longer than receivers accept. How it is
-//! shortened depends on the wake alone, so every attempt sends the same.
+//! The body of a webhook: the wake in an envelope, shortened if it would be longer than receivers accept. The
+//! shortening depends on the wake alone, so that every attempt sends the same content.
 
 use homing_core::text::grouped;
 use homing_core::{Timestamp, Wake};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The body stays below so many bytes: the specification's recommendation.
+/// The body is shorter than this, in bytes, as the specification recommends.
 pub(super) const LIMIT_BYTES: usize = 20_000;
 
 /// The event's name.
 const EVENT_TYPE: &str = "job.finished";
 
-/// What the text keeps, in bytes as JSON writes them, before jobs are left out for it.
+/// Minimum length of the text, in bytes of JSON, before jobs are left out.
 const TEXT_FLOOR_BYTES: usize = 8_000;
 
-/// Room for the line that names what was cut out of a text, in bytes.
+/// Room for the line that marks an omission in a text, in bytes.
 const OMISSION_BYTES: usize = 64;
 
-/// Longest name, command or error of a reduced job, in bytes as JSON writes them.
+/// Longest name, command or error of a reduced job, in bytes of JSON.
 const FIELD_BYTES: usize = 200;
 
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ struct Event<T> {
     data: T,
 }
 
-/// A wake with less in it; the fields that are there mean the same.
+/// A shortened wake. Its fields have the same meaning as in the full one.
 #[derive(Serialize)]
 struct ShortWake<'a, T> {
     schema: &'static str,
@@ -41,7 +41,7 @@ struct ShortWake<'a, T> {
     jobs_omitted: usize,
 }
 
-/// What is left of a job's document.
+/// A job's document with fewer fields.
 #[derive(Serialize, Deserialize)]
 struct ShortJob {
     id: String,
@@ -59,9 +59,9 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Writes the body of a wake, less than [`LIMIT_BYTES`] long. Two attempts differ in the attempt's number alone.
+/// Writes the body of a wake, shorter than [`LIMIT_BYTES`]. Attempts differ only in the attempt's number.
 pub(super) fn event_body(wake: &Wake) -> String {
-    // Measured with the longest number, or a later attempt could be cut elsewhere.
+    // Measure with the longest number: otherwise a later attempt could be cut at another place.
     let longest = Wake { attempt: u32::MAX, ..wake.clone() };
     if event(wake, &longest).len() < LIMIT_BYTES {
         return event(wake, wake);
@@ -109,7 +109,7 @@ fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("an event has no part that JSON cannot hold")
 }
 
-/// The jobs with what a receiver needs to know them by.
+/// The jobs with the fields that identify them.
 fn short_jobs(wake: &Wake) -> Vec<ShortJob> {
     let mut jobs: Vec<ShortJob> = serde_json::from_str(wake.content.jobs.get()).unwrap_or_default();
     for job in &mut jobs {
@@ -123,7 +123,7 @@ fn short_jobs(wake: &Wake) -> Vec<ShortJob> {
     jobs
 }
 
-/// As much of a text as fits into `room` bytes of JSON, its middle left out.
+/// Cuts the middle of a text, so that the rest fits into `room` bytes of JSON.
 fn cut_middle(text: &str, room: usize) -> String {
     if json_length(text) <= room {
         return text.to_owned();
@@ -158,7 +158,7 @@ fn json_length(text: &str) -> usize {
     text.chars().map(json_length_of).sum()
 }
 
-/// How many bytes serde_json writes for a character of a string.
+/// The number of bytes that serde_json writes for a character of a string.
 fn json_length_of(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,

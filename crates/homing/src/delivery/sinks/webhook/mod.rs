@@ -1,5 +1,5 @@
-//! The webhook sink: each wake is posted to a URL of the operator's choice, signed as the Standard Webhooks
-//! specification says (<https://www.standardwebhooks.com>).
+//! The webhook sink: posts each wake to a URL of the operator, signed as the Standard Webhooks specification requires
+//! (<https://www.standardwebhooks.com>).
 
 mod body;
 #[cfg(test)]
@@ -26,16 +26,16 @@ use signature::Signer;
 /// Posts each wake to a URL.
 pub(super) struct WebhookSink {
     client: HttpClient,
-    /// `None`: the receiver trusts whoever reaches it.
+    /// `None` if requests are not signed.
     signer: Option<Signer>,
 }
 
 impl WebhookSink {
-    /// `timeout` bounds one attempt. The secrets are read here, once.
+    /// Reads the secrets, once. `timeout` bounds one attempt.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for a URL that cannot be posted to, [`Error::SecretRefused`] for a file of secrets that
-    /// cannot be used.
+    /// [`Error::InvalidRequest`] if the URL is invalid, [`Error::SecretRefused`] if the file of secrets cannot be
+    /// used.
     pub(super) fn new(config: &WebhookConfig, timeout: Duration) -> Result<WebhookSink> {
         let url = HttpUrl::parse(&config.url)
             .map_err(|reason| Error::InvalidRequest(format!("webhook: {reason}")))?;

@@ -1,4 +1,5 @@
-//! `examples/webhook_receiver.py` against the sink: another implementation of the specification reads what we write.
+//! `examples/webhook_receiver.py` against the sink: an independent implementation of the specification verifies our
+//! requests.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,14 +11,14 @@ use super::*;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[test]
-fn the_example_accepts_what_is_genuine_once_and_refuses_the_rest() {
+fn the_example_accepts_genuine_wakes_once_and_refuses_others() {
     let Some(packages) = python_packages() else { return };
     let folder = tempfile::tempdir().unwrap();
     let genuine = secret_file(&folder, &format!("# rotated\n{SECRET}\n"), 0o600);
     let receiver = Receiver::start(&packages, &genuine);
     let sink = sink_with(&receiver.url, Some(genuine), WAIT_TIMEOUT).unwrap();
     assert_eq!(sink.deliver(&wake()), Delivery::Delivered);
-    // As after a lost answer: accepted, and not told twice.
+    // As after a lost answer: accepted, and shown once.
     assert_eq!(sink.deliver(&Wake { attempt: 2, ..wake() }), Delivery::Delivered);
 
     let folder = tempfile::tempdir().unwrap();
@@ -29,11 +30,11 @@ fn the_example_accepts_what_is_genuine_once_and_refuses_the_rest() {
     let elsewhere = sink_with(&receiver.url.replace("/wake", "/"), None, WAIT_TIMEOUT).unwrap();
     assert_eq!(elsewhere.deliver(&wake()), Delivery::Gone { reason: "HTTP 404".to_owned() });
 
-    let told = format!("--- {} for session chat-1, attempt 1\ncaf\u{e9} is \"done\"\n\n", wake().id);
-    assert_eq!(receiver.stop_and_read(), told);
+    let shown = format!("--- {} for session chat-1, attempt 1\ncaf\u{e9} is \"done\"\n\n", wake().id);
+    assert_eq!(receiver.stop_and_read(), shown);
 }
 
-/// The example, running.
+/// The running example.
 struct Receiver {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -78,8 +79,8 @@ impl Drop for Receiver {
     }
 }
 
-/// A directory with the Python package `standardwebhooks`, kept beside the build for the next time. `None`, and a line
-/// that says so, where it cannot be had.
+/// A directory with the Python package `standardwebhooks`, cached beside the build. Prints a line and returns `None`
+/// if it is not available.
 fn python_packages() -> Option<std::path::PathBuf> {
     let build = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let packages = build.join("python-standardwebhooks");
@@ -100,7 +101,7 @@ fn python_packages() -> Option<std::path::PathBuf> {
                 return None;
             }
             Err(error) => {
-                println!("skipped: there is no python3: {error}");
+                println!("skipped: python3 not found: {error}");
                 return None;
             }
         }

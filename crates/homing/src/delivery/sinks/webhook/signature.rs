@@ -4,23 +4,23 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-/// What a secret begins with.
+/// The prefix of a secret.
 const PREFIX: &str = "whsec_";
 
-/// Most secrets at once: while keys rotate there are two.
+/// Maximum number of secrets. During a key rotation there are two.
 const MAX_SECRETS: usize = 8;
 
-/// Signs with every secret of a file, so that a receiver may know either the old or the new one.
+/// Signs with every secret of a file, so that a receiver may know the old or the new one.
 pub(super) struct Signer {
     keys: Vec<hmac::Key>,
 }
 
 impl Signer {
-    /// Reads secrets, one a line: `whsec_` and the base64 of 24 to 64 bytes. Empty lines and lines that begin with `#`
-    /// are skipped.
+    /// Reads secrets, one a line: `whsec_` and the base64 of 24 to 64 bytes. Empty lines and lines that begin with
+    /// `#` are skipped.
     ///
     /// # Errors
-    /// Which line is wrong and why, without repeating it.
+    /// The invalid line and the reason, without the secret itself.
     pub(super) fn from_secrets(text: &str) -> Result<Signer, String> {
         let mut keys = Vec::new();
         for (index, line) in text.lines().map(str::trim).enumerate() {
@@ -31,9 +31,9 @@ impl Signer {
             keys.push(hmac::Key::new(hmac::HMAC_SHA256, &key));
         }
         match keys.len() {
-            0 => Err(format!("it holds no secret: one is {PREFIX} and the base64 of 24 to 64 bytes")),
+            0 => Err(format!("it holds no secret; a secret is {PREFIX} and the base64 of 24 to 64 bytes")),
             1..=MAX_SECRETS => Ok(Signer { keys }),
-            many => Err(format!("it holds {many} secrets, and at most {MAX_SECRETS} are used at once")),
+            many => Err(format!("it holds {many} secrets; the maximum is {MAX_SECRETS}")),
         }
     }
 
@@ -55,11 +55,11 @@ impl Signer {
 
 fn decode_secret(line: &str) -> Result<Vec<u8>, String> {
     let encoded = line.strip_prefix(PREFIX).ok_or_else(|| format!("a secret begins with {PREFIX}"))?;
-    // The error of the decoder would show a part of the secret.
+    // The decoder's error would show a part of the secret.
     let key = STANDARD.decode(encoded).map_err(|_| format!("what follows {PREFIX} is not base64"))?;
     match key.len() {
         24..=64 => Ok(key),
-        length => Err(format!("a secret has 24 to 64 bytes, and this one has {length}")),
+        length => Err(format!("a secret must have 24 to 64 bytes; this one has {length}")),
     }
 }
 
@@ -67,9 +67,9 @@ fn decode_secret(line: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    /// The example of the specification's own libraries.
+    /// The example of the specification's libraries.
     #[test]
-    fn the_specifications_example_is_signed_as_it_says() {
+    fn the_specifications_example_has_the_expected_signature() {
         let signer = Signer::from_secrets("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n").unwrap();
         let body = br#"{"email":"test@example.com","username":"test_user"}"#;
         assert_eq!(
@@ -89,15 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_without_repeating_it() {
+    fn invalid_secrets_are_refused_without_repeating_them() {
         let good = secret(&[3; 32]);
         for (text, reason) in [
             (String::new(), "no secret"),
             ("# whsec_\n\n".to_owned(), "no secret"),
             ("hunter2".to_owned(), "line 1: a secret begins with whsec_"),
             (format!("{good}\nwhsec_hunter2!"), "line 2: what follows whsec_ is not base64"),
-            (secret(&[3; 23]), "24 to 64 bytes, and this one has 23"),
-            (secret(&[3; 65]), "24 to 64 bytes, and this one has 65"),
+            (secret(&[3; 23]), "24 to 64 bytes; this one has 23"),
+            (secret(&[3; 65]), "24 to 64 bytes; this one has 65"),
             (format!("{good}\n").repeat(9), "9 secrets"),
         ] {
             let error = Signer::from_secrets(&text).err().unwrap_or_default();

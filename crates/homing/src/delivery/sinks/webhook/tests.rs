@@ -15,7 +15,7 @@ use ureq::http::{HeaderMap, HeaderName};
 use super::super::http::scripted_server::{Answer, Asked, ScriptedServer};
 use super::*;
 
-/// Long enough that no test runs into it.
+/// Long enough that no test reaches it.
 pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn wake() -> Wake {
@@ -28,7 +28,7 @@ pub(super) fn wake() -> Wake {
     }
 }
 
-/// The document of a job that failed, as long as they usually are.
+/// The document of a failed job, of usual length.
 pub(super) fn job_json(number: u32) -> Value {
     json!({
         "schema": "homing.job/1", "id": format!("{number:012x}"), "session": "chat-1", "name": null,
@@ -50,7 +50,7 @@ fn sink(server: &ScriptedServer) -> WebhookSink {
     sink_with(&server.url(), None, WAIT_TIMEOUT).unwrap()
 }
 
-/// What a server's one answer means.
+/// The delivery that results from one answer of a server.
 fn delivery_of(answer: Answer) -> Delivery {
     let server = ScriptedServer::start(vec![answer]);
     sink(&server).deliver(&wake())
@@ -63,7 +63,7 @@ pub(super) fn secret_file(folder: &tempfile::TempDir, text: &str, mode: u32) -> 
     path
 }
 
-/// Whether a receiver that knows this secret accepts what it was asked.
+/// Whether a receiver that knows this secret accepts the request.
 fn is_genuine(asked: &Asked, secret: &str) -> bool {
     let mut headers = HeaderMap::new();
     for (name, value) in &asked.headers {
@@ -73,7 +73,7 @@ fn is_genuine(asked: &Asked, secret: &str) -> bool {
 }
 
 #[test]
-fn the_request_is_what_the_specification_says() {
+fn the_request_follows_the_specification() {
     let server = ScriptedServer::start(vec![Answer::status(204, &[], b"")]);
     assert_eq!(sink(&server).deliver(&wake()), Delivery::Delivered);
     let asked = server.next_asked();
@@ -106,7 +106,7 @@ fn every_2xx_means_delivered() {
 }
 
 #[test]
-fn a_busy_server_says_when_to_come_again() {
+fn a_busy_server_can_set_the_time_of_the_retry() {
     for status in [409, 425, 429, 503] {
         let busy = |retry_after: Option<u64>| Delivery::Busy {
             retry_after: retry_after.map(Duration::from_secs),
@@ -128,7 +128,7 @@ fn retry_after_may_be_a_date() {
 }
 
 #[test]
-fn a_session_that_is_gone_is_gone() {
+fn status_404_and_410_mean_gone() {
     for status in [404, 410] {
         let reason = format!("HTTP {status}: no such chat");
         assert_eq!(
@@ -153,7 +153,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_huge_answer_is_read_a_little_and_shown_in_one_line() {
+fn only_the_beginning_of_a_huge_answer_is_read_and_shown() {
     let mut body = b"\x1b[31mTraceback\x1b[0m:\n".to_vec();
     body.resize(8 * 1024 * 1024, b'x');
     assert_eq!(
@@ -163,7 +163,7 @@ fn a_huge_answer_is_read_a_little_and_shown_in_one_line() {
 }
 
 #[test]
-fn a_server_that_is_too_slow_is_given_up() {
+fn a_slow_server_times_out() {
     let started = Instant::now();
     let ok = b"HTTP/1.1 500 No\r\ncontent-length: 10\r\n";
     for stalled in [&b""[..], ok] {
@@ -184,7 +184,7 @@ fn a_status_counts_even_if_the_body_never_ends() {
 }
 
 #[test]
-fn after_a_lost_answer_the_same_wake_comes_again() {
+fn the_same_wake_is_sent_again_after_a_lost_answer() {
     let server = ScriptedServer::start(vec![Answer::HangUp, Answer::status(200, &[], b"")]);
     let folder = tempfile::tempdir().unwrap();
     let secret = format!("whsec_{}", "A".repeat(32));
@@ -215,7 +215,7 @@ fn a_receiver_may_know_the_old_or_the_new_secret() {
 }
 
 #[test]
-fn nobody_listening_is_a_failure_in_clear_words() {
+fn a_refused_connection_is_a_clear_failure() {
     let address = ScriptedServer::start(vec![]).address;
     let deliver = |scheme: &str| {
         let url = format!("{scheme}://{address}/hooks/hunter2");
@@ -227,7 +227,7 @@ fn nobody_listening_is_a_failure_in_clear_words() {
 }
 
 #[test]
-fn what_is_not_encrypted_http_is_a_failure_in_clear_words() {
+fn a_failed_tls_handshake_is_a_clear_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = std::thread::spawn(move || {
@@ -238,20 +238,20 @@ fn what_is_not_encrypted_http_is_a_failure_in_clear_words() {
     let sink = sink_with(&format!("https://{address}/"), None, WAIT_TIMEOUT).unwrap();
     let delivery = sink.deliver(&wake());
     let error = delivery.reason().unwrap_or_default();
-    assert!(error.starts_with(&format!("no encrypted connection to {address}: ")), "{delivery:?}");
+    assert!(error.starts_with(&format!("TLS connection to {address} failed: ")), "{delivery:?}");
     server.join().unwrap();
 }
 
 #[test]
-fn an_answer_that_is_not_http_is_a_failure_in_clear_words() {
+fn an_answer_that_is_not_http_is_a_clear_failure() {
     let server = ScriptedServer::start(vec![Answer::Send(b"220 mail ESMTP\r\n\r\n".to_vec())]);
     let delivery = sink(&server).deliver(&wake());
-    let expected = format!("what {} answered is not HTTP", server.address);
+    let expected = format!("{} did not answer with HTTP", server.address);
     assert!(delivery.reason().is_some_and(|error| error.starts_with(&expected)), "{delivery:?}");
 }
 
 #[test]
-fn secrets_that_cannot_be_used_are_refused_at_once() {
+fn invalid_secrets_are_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     for (text, mode, reason) in [
         (format!("whsec_{}\n", "A".repeat(32)), 0o644, "mode 0644"),
@@ -269,7 +269,7 @@ fn secrets_that_cannot_be_used_are_refused_at_once() {
 }
 
 #[test]
-fn a_url_that_cannot_be_posted_to_is_refused_at_once() {
+fn an_invalid_url_is_refused_at_once() {
     for url in ["ftp://127.0.0.1/", "http://user:hunter2@127.0.0.1/", "127.0.0.1:7000"] {
         let error = sink_with(url, None, WAIT_TIMEOUT).err().unwrap().to_string();
         assert!(error.starts_with("webhook: ") && !error.contains("hunter2"), "{error}");
