@@ -44,7 +44,7 @@ fn the_doctor_reports_problems_and_fails() {
     let answer = setup.run(&["doctor"]);
     assert_eq!(answer.status, Some(1), "{answer:?}");
     assert!(answer.stdout.contains(&format!("✗ job            {id}: ")), "{answer:?}");
-    assert!(answer.stdout.contains("\n    hint: look at "), "{answer:?}");
+    assert!(answer.stdout.contains("\n    hint: inspect "), "{answer:?}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn doctor_uses_the_preset_of_the_harness_by_default() {
             arguments[2]
         );
         assert!(answer.stdout.contains(&expected), "{answer:?}");
-        assert!(answer.stdout.contains("hint: agents = [\"codex\"] in config.toml"), "{answer:?}");
+        assert!(answer.stdout.contains("hint: set agents = [\"codex\"] in config.toml"), "{answer:?}");
         assert!(answer.stdout.contains("delivery"), "{answer:?}");
     }
     setup.configure("monitor.autostart = false\n");

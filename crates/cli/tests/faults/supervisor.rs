@@ -230,10 +230,10 @@ fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
     assert!(in_the_copy(&["list", "--json"]).contains(r#""state":"running""#));
     for args in [&["recover"][..], &["recover", "--assume-gone"]] {
         let said = in_the_copy(args);
-        assert!(said.contains("not recovered") && said.contains("a copy of it"), "{said}");
+        assert!(said.contains("not recovered") && said.contains("this directory is a copy"), "{said}");
     }
     let said = in_the_copy(&["kill", id.as_str()]);
-    assert!(said.contains("a copy of it") && said.contains("in the original home"), "{said}");
+    assert!(said.contains("this directory is a copy") && said.contains("in the original home"), "{said}");
     in_the_copy(&["wait", "--timeout", "0.1s", id.as_str()]);
     assert_eq!(setup.home.marked().len(), 1, "the job runs on");
     assert!(setup.homing.get(id).expect("the job").outcome().is_none());

@@ -98,7 +98,7 @@ fn the_token_is_created_once_and_readable_by_the_user_only() {
     let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(
-        stderr.contains("others could read") && stderr.contains("chmod 600") && !stderr.contains(&token),
+        stderr.contains("other users can read") && stderr.contains("chmod 600") && !stderr.contains(&token),
         "{stderr}"
     );
 }
