@@ -165,7 +165,8 @@ fn many_jobs_go_in_batches_and_the_doctor_says_what_waits_for_whom() {
     let checks = setup.homing.doctor().expect("it looks");
     let waiting = checks.iter().find(|check| check.name == "undelivered").expect("it says");
     assert!(
-        waiting.detail.contains("1201 finished jobs") && waiting.detail.contains("other: 1200 jobs, 1214.7 MB"),
+        waiting.detail.contains("1201 finished jobs")
+            && waiting.detail.contains("other: 1200 jobs, 1214.7 MB"),
         "{}",
         waiting.detail
     );
