@@ -188,6 +188,6 @@ impl Directories {
         let finished = FinishedRecord::bare(Outcome::Exited { exit_code: 0 }, started_at_ms);
         record.write_finished_unsynced(&finished).expect("a record");
         drop(spec.write(&directory).expect("a spec"));
-        notify_change(&self.inbox, id).expect("a doorbell");
+        notify_change(&self.inbox, id).expect("an inbox entry");
     }
 }

@@ -109,7 +109,7 @@ def test_a_repeated_launch_with_a_key_runs_once(homing: Homing, tmp_path: Path) 
     assert ran.read_text() == "ran\n"
     other = homing.launch(script, session="chat-2", key="call-17").wait(DEADLINE)
     assert other.id != first.id and ran.read_text() == "ran\nran\n"
-    with pytest.raises(Conflict, match="another command, name") as taken:
+    with pytest.raises(Conflict, match="different command, name") as taken:
         homing.launch("true", session="chat-1", key="call-17", name="a name")
     assert taken.value.code == "key_taken"
     with pytest.raises(InvalidRequest, match="job key"):

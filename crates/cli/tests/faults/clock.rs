@@ -68,7 +68,7 @@ fn after_a_reboot_jobs_are_lost_and_nothing_is_signalled() {
     kill_9(sleeper.pid);
 }
 
-/// Runs in a pid namespace of its own: a job loses its supervisor, its pid goes to a stranger, and a door looks.
+/// Runs in a pid namespace of its own: a job loses its supervisor, its pid goes to a stranger, and a front end observes it.
 const REUSE: &str = r#"
 set -eu
 id=$("$PROGRAM" run 'exec sleep MARK')

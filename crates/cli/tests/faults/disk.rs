@@ -249,7 +249,7 @@ fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
     assert!(!ran.exists());
 }
 
-/// Tries to run something in a home that must be refused, through both doors. Returns what was said.
+/// Tries to run something in a home that must be refused, through both front ends. Returns what was said.
 fn refused(home: &Path, spare: &TempHome) -> String {
     let ran = spare.scratch().join("ran");
     let script = format!("echo ran > {}", ran.display());
@@ -518,9 +518,9 @@ fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
         let setup = Setup::new();
         let victim = make(&setup);
         let (id, _, go) = writer(&setup, "true");
-        let doorbell = setup.home.path().join("inbox").join(id.as_str());
-        assert!(!doorbell.exists(), "its launch was noticed");
-        victim.link_from(&doorbell);
+        let inbox_entry = setup.home.path().join("inbox").join(id.as_str());
+        assert!(!inbox_entry.exists(), "its launch was noticed");
+        victim.link_from(&inbox_entry);
         victim.link_from(&setup.home.path().join("inbox/stranger"));
         fs::write(go, "").expect("a file");
 
@@ -600,7 +600,7 @@ fn a_link_to_a_job_directory_elsewhere_is_no_job() {
     let here = setup.run("exit 0");
     let victim = Victim::at(other.homing.job_path(there.id));
     victim.link_from(&setup.home.path().join("jobs").join(there.id.as_str()));
-    fs::write(setup.home.path().join("inbox").join(there.id.as_str()), "").expect("a doorbell");
+    fs::write(setup.home.path().join("inbox").join(there.id.as_str()), "").expect("an inbox entry");
 
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
     assert_eq!(ids(&jobs), [here.id]);

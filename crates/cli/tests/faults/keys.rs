@@ -121,7 +121,7 @@ const STEPS: [(&str, bool); 8] = [
 
 #[test]
 fn a_launch_that_is_repeated_after_its_launcher_was_killed_at_any_step_runs_the_command_once() {
-    // Alone, and together with the supervisor, which hears of the same points.
+    // Alone, and together with the supervisor, which has the same points.
     for supervisor in ["", ";supervise/locked=return"] {
         for (point, is_job) in STEPS {
             let setup = Setup::new();
@@ -245,7 +245,7 @@ fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let job = setup.end_of(setup.launch_spec(keyed(&setup, &script, "k")).id);
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
     assert_eq!(runs(&file), 1);
-    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session hears how it really ended");
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session is notified of how it really ended");
 }
 
 #[test]

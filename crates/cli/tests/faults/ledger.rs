@@ -197,22 +197,22 @@ pub(crate) fn write_back_the_log(home: &TempHome) {
 }
 
 /// Asserts that the ledger was rebuilt: all jobs are as they were, in their order, and can go on.
-fn assert_rebuilt(setup: &Setup, doors: &[&Homing], before: &[Job], go: &Path, what: &str) {
-    for door in doors {
-        assert_eq!(all_of(door), before, "{what}");
+fn assert_rebuilt(setup: &Setup, front_ends: &[&Homing], before: &[Job], go: &Path, what: &str) {
+    for front_end in front_ends {
+        assert_eq!(all_of(front_end), before, "{what}");
     }
     fs::write(go, "").expect("a file");
     let running = &before[0];
     wait_until("it is over", || setup.home.processes().is_empty());
     let new = setup.run("exit 8").id;
-    for door in doors {
-        let jobs = all_of(door);
+    for front_end in front_ends {
+        let jobs = all_of(front_end);
         let expected: Vec<JobId> = std::iter::once(new).chain(ids(before)).collect();
         assert_eq!(ids(&jobs), expected, "{what}");
         assert_eq!(outcome(&jobs[1]), &Outcome::Exited { exit_code: 9 }, "{what}: {}", running.id);
         assert_eq!(jobs[2..], before[1..], "{what}");
         assert_eq!(
-            door.follow_ups(&FollowUpOptions::default()).expect("follow-ups"),
+            front_end.follow_ups(&FollowUpOptions::default()).expect("follow-ups"),
             jobs,
             "{what}: all pending"
         );
@@ -282,12 +282,12 @@ fn a_ledger_that_is_moved_away_while_it_is_being_opened_is_opened_again() {
 }
 
 #[test]
-fn doors_that_find_the_same_damage_at_once_set_aside_one_ledger() {
+fn front_ends_that_find_the_same_damage_at_once_set_aside_one_ledger() {
     let (setup, before, go) = filled();
     write_back_the_log(&setup.home);
     Damage::Noise.strike(&ledger(&setup.home));
     let damaged = fs::read(ledger(&setup.home)).expect("the ledger");
-    let doors: Vec<Child> = (0..8)
+    let front_ends: Vec<Child> = (0..8)
         .map(|_| {
             let mut list = setup.program();
             list.args(["list", "--json"])
@@ -297,12 +297,14 @@ fn doors_that_find_the_same_damage_at_once_set_aside_one_ledger() {
                 .expect("it starts")
         })
         .collect();
-    let lists: Vec<String> =
-        doors.into_iter().map(|door| stdout(&door.wait_with_output().expect("it ends"))).collect();
+    let lists: Vec<String> = front_ends
+        .into_iter()
+        .map(|front_end| stdout(&front_end.wait_with_output().expect("it ends")))
+        .collect();
     for list in &lists {
         assert_eq!(list, &lists[0]);
     }
-    assert_rebuilt(&setup, &[&setup.homing], &before, &go, "eight doors");
+    assert_rebuilt(&setup, &[&setup.homing], &before, &go, "eight front ends");
     let kept = fs::read(setup.home.path().join("ledger.db.damaged-1")).expect("it was set aside");
     assert!(kept == damaged, "it was changed before it was set aside");
     let files: Vec<String> = set_aside(&setup.home).into_iter().filter(|name| !name.contains('-')).collect();
@@ -407,7 +409,7 @@ fn a_door_that_dies_in_the_middle_of_a_sync_makes_nothing_twice() {
 }
 
 #[test]
-fn doors_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
+fn front_ends_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
     let setup = Setup::new();
     let over = AtomicBool::new(false);
     let launched: Vec<JobId> = std::thread::scope(|scope| {
@@ -417,10 +419,10 @@ fn doors_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
             }
         };
         let threads = || {
-            let door = open(&setup.home, WAIT_TIMEOUT);
+            let front_end = open(&setup.home, WAIT_TIMEOUT);
             while !over.load(Ordering::Relaxed) {
-                door.sync().expect("it can be brought up to date");
-                door.full_scan().expect("everything can be looked at");
+                front_end.sync().expect("it can be brought up to date");
+                front_end.full_scan().expect("everything can be looked at");
             }
         };
         let looking: Vec<_> = (0..2).flat_map(|_| [scope.spawn(programs), scope.spawn(threads)]).collect();

@@ -117,7 +117,7 @@ fn a_job_whose_files_cannot_be_removed_keeps_its_row_and_is_named() {
 #[test]
 fn a_dry_run_says_what_would_go_and_removes_nothing() {
     let setup = Setup::new();
-    let [told, untold] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
+    let [told, undelivered] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
     setup.homing.acknowledge(&[told]).expect("it is over");
     wait_until("their supervisors are gone", || setup.home.processes().is_empty());
     age(&setup.home, 31);
@@ -128,8 +128,8 @@ fn a_dry_run_says_what_would_go_and_removes_nothing() {
     let document = json(&said);
     assert_eq!(document["dry_run"], true);
     assert_eq!(document["removed"][0], told.as_str());
-    assert_eq!(listed(&setup.homing), [untold, told]);
-    assert_eq!(setup.homing.get(untold).expect("it").follow_up.state, FollowUpState::Pending);
+    assert_eq!(listed(&setup.homing), [undelivered, told]);
+    assert_eq!(setup.homing.get(undelivered).expect("it").follow_up.state, FollowUpState::Pending);
 }
 
 #[test]

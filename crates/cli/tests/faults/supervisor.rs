@@ -149,7 +149,7 @@ fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() 
 
         let list = || {
             let mut list = setup.program();
-            // A doorbell that was never rung is found by looking at everything, as a new ledger does.
+            // An inbox entry that was never made does not matter: a new ledger observes every job.
             stdout(
                 &list
                     .args(["list", "--json"])
@@ -211,7 +211,7 @@ fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
     assert!(late.expect("the program runs").status.success());
     let job = setup.homing.get(id).expect("the job");
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 3 });
-    assert_eq!(job.follow_up.state, FollowUpState::Pending, "the session hears of the correction");
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "the session is notified of the correction");
 }
 
 /// A home that was copied while a job ran names the processes of the true home's job.

@@ -63,7 +63,7 @@ impl LedgerFile {
             }
         }
         let outcome = self.opened(root).and_then(|ledger| work(ledger).map_err(OpenError::Sqlite));
-        outcome.map_err(|trouble| match trouble {
+        outcome.map_err(|error| match error {
             OpenError::Other(error) => LedgerProblem::Error(error),
             OpenError::Sqlite(error) => self.judge(root, error),
         })
