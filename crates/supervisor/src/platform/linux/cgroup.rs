@@ -31,7 +31,7 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(1);
 const CREATE_ATTEMPTS: usize = 3;
 
 /// A snapshot of the control groups that this process is in.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct OwnGroups {
     /// The lines of `/proc/self/cgroup` (cgroups(7)); empty if it cannot be read.
     lines: String,
@@ -43,14 +43,16 @@ impl OwnGroups {
         OwnGroups { lines: procfs::own_cgroups().unwrap_or_default() }
     }
 
-    /// Returns the path in a hierarchy: `0::` is the unified one, `:name=systemd:` is that of systemd in version 1.
-    pub(super) fn path_in(&self, hierarchy: &str) -> Option<&str> {
-        self.lines.lines().find_map(|line| line.split_once(hierarchy)).map(|(_, path)| path)
+    /// Returns the path in the hierarchy with these controllers: the unified one has an empty list, and that of systemd in
+    /// version 1 is `name=systemd`. A line is `ID:CONTROLLERS:PATH` (cgroups(7)).
+    pub(super) fn path_in(&self, controllers: &str) -> Option<&str> {
+        let lines = self.lines.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        lines.filter(|(found, _)| *found == controllers).map(|(_, path)| path).next()
     }
 
     /// Returns the directory of this process in the unified hierarchy.
     fn directory(&self) -> Option<PathBuf> {
-        let own = self.lines.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let own = self.path_in("")?.strip_prefix('/')?;
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
             .into_iter()
             .map(|root| Path::new(root).join(own))
@@ -272,4 +274,19 @@ fn is_delegated(path: &Path) -> bool {
     let user = rustix::process::geteuid();
     let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user.as_raw());
     owned(path) && owned(&path.join("cgroup.procs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_by_the_controllers_of_their_hierarchy() {
+        let lines =
+            "9:name=systemd:/system.slice/a0::b.service\n4:memory:/m:c\n0::/user.slice/0::x\n".to_owned();
+        let own = OwnGroups { lines };
+        assert_eq!(own.path_in("name=systemd"), Some("/system.slice/a0::b.service"));
+        assert_eq!(own.path_in(""), Some("/user.slice/0::x"));
+        assert_eq!((own.path_in("memory"), own.path_in("pids")), (Some("/m:c"), None));
+    }
 }

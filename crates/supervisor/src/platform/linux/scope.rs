@@ -102,9 +102,9 @@ pub fn outlook() -> Option<Outlook> {
 
 /// Returns the control group of this process in systemd's hierarchy: the unified one, or `name=systemd` in version 1.
 fn cgroup_of_unit(own: &OwnGroups) -> Option<&str> {
-    ["0::", ":name=systemd:"]
+    ["", "name=systemd"]
         .into_iter()
-        .filter_map(|hierarchy| own.path_in(hierarchy))
+        .filter_map(|controllers| own.path_in(controllers))
         .find(|path| unit_of(path).is_some())
 }
 
