@@ -171,8 +171,7 @@ pub(crate) fn record_of(jobs: &Directory, id: JobId) -> Option<(Directory, Recor
     Some((directory, content))
 }
 
-/// Whether the supervisor of a job is a process that can be seen from `here`, runs, and looks after this very directory.
-/// In a copy of a home it looks after the original.
+/// Whether the supervisor of a job is a process that can be seen from `here`, and [supervises](is_supervised) this directory.
 ///
 /// # Errors
 /// When the lock file cannot be opened.
@@ -182,8 +181,15 @@ pub(crate) fn runs_here(
     here: &RunBy,
 ) -> Result<bool, DiskError> {
     Ok(here.relation_to(&started.run_by, false) == Relation::SamePidNamespace
-        && started.supervisor.is_running()
-        && JobLock::is_held(directory)?)
+        && is_supervised(directory, started)?)
+}
+
+/// Whether the supervisor of a job runs, and supervises this directory. For a copy of a home it supervises the original.
+///
+/// # Errors
+/// When the lock file cannot be opened.
+pub(crate) fn is_supervised(directory: &Directory, started: &StartedRecord) -> Result<bool, DiskError> {
+    Ok(started.supervisor.is_running() && JobLock::is_held(directory)?)
 }
 
 /// Whether a job without a recorded end has a live supervisor.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use homing_core::JobId;
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::{timespec, uptime};
-use homing_supervisor::{JobLock, Record, SpecFile};
+use homing_supervisor::{Record, SpecFile};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use crate::store::observe::start_deadline;
+use crate::store::observe::{is_supervised, start_deadline};
 
 /// The first pause before a job is looked at again, and the longest. A dying supervisor releases its lock within
 /// microseconds after its record was closed; one in another pid namespace is never seen, and so looked for for ever.
@@ -107,16 +107,11 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
     match (content.started.into_valid(), content.finished.into_valid()) {
         (_, Some(_)) => Expectation::Event,
         // Its record is still open then, and will be reported when it is closed: it was watched before this look.
-        (Some(started), None) if started.supervisor.is_running() && is_held(&directory) => Expectation::Event,
+        (Some(started), None) if is_supervised(&directory, &started).unwrap_or(true) => Expectation::Event,
         (Some(_), None) => Expectation::Nothing,
         (None, None) => match SpecFile::read(&directory) {
             Ok(Some(spec)) => Expectation::Start { deadline: start_deadline(&spec) },
             Ok(None) | Err(_) => Expectation::Nothing,
         },
     }
-}
-
-/// Whether the job in this directory has a live supervisor. In a copy of a home it has none, and nothing is reported.
-fn is_held(directory: &Directory) -> bool {
-    JobLock::is_held(directory).unwrap_or(true)
 }
