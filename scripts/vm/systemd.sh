@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs in the virtual machine, below systemd: jobs outlive the service or the login session that launched them.
+# Runs in the virtual machine, below systemd: jobs survive the service or the login session that launched them.
 set -u
 . /mnt/settings
 failed=0
@@ -52,8 +52,8 @@ job() {
 state() { homing "$1" "$2" show "$3" --json; }
 group_of() { cat "/proc/$(state "$@" | sed 's/.*"pid": *\([0-9]*\).*/\1/')/cgroup"; }
 
-# outlives NAME USER JOB: the job has its own scope with a group in it, and ends as expected after its launcher has gone.
-outlives() {
+# survives NAME USER JOB: the job has its own scope with a group in it, and ends as expected after its launcher has gone.
+survives() {
     local group
     group=$(group_of "$@")
     case $group in
@@ -62,7 +62,7 @@ outlives() {
     esac
     exec 9<&-
     wait_for "$@"
-    state "$@" | grep -q '"exit_code": *5' || fail "$1: the job did not outlive its launcher: $(state "$@")"
+    state "$@" | grep -q '"exit_code": *5' || fail "$1: the job did not survive its launcher: $(state "$@")"
     [ ! -s /run/test/$1/errors ] || fail "$1: unexpected: $(cat /run/test/$1/errors)"
 }
 
@@ -73,19 +73,19 @@ begin user-service lasting
 user_manager systemd-run -q --user --unit=chat $(launcher user-service)
 id=$(job user-service)
 user_manager systemctl --user stop chat
-outlives user-service lasting "$id"
+survives user-service lasting "$id"
 
 begin system-service root
 systemd-run -q --unit=chat $(launcher system-service)
 id=$(job system-service)
 systemctl stop chat
-outlives system-service root "$id"
+survives system-service root "$id"
 
 begin service-of-lasting lasting
 systemd-run -q --unit=chat-of-lasting --uid=lasting $(launcher service-of-lasting)
 id=$(job service-of-lasting)
 systemctl stop chat-of-lasting
-outlives service-of-lasting lasting "$id"
+survives service-of-lasting lasting "$id"
 
 begin service-of-passing passing
 systemd-run -q --unit=chat-of-passing --uid=passing $(launcher service-of-passing)
@@ -114,7 +114,7 @@ for kills in no yes; do
     kill_user_processes $kills
     begin session-of-lasting-$kills lasting
     su - lasting -c "$(launcher session-of-lasting-$kills leave)"
-    outlives session-of-lasting-$kills lasting "$(job session-of-lasting-$kills)"
+    survives session-of-lasting-$kills lasting "$(job session-of-lasting-$kills)"
     begin session-of-passing-$kills passing
     su - passing -c "$(launcher session-of-passing-$kills leave)"
     id=$(job session-of-passing-$kills)

@@ -118,7 +118,7 @@ impl FollowUpState {
         }
     }
 
-    /// Whether delivery is outstanding, or was given up and needs attention. Jobs with an open follow-up are never
+    /// Whether delivery is outstanding, or was given up. Jobs with an open follow-up are never
     /// pruned.
     pub fn is_open(self) -> bool {
         match self {

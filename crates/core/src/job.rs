@@ -30,7 +30,7 @@ pub struct Job {
     pub created_at: Timestamp,
     /// Its limits.
     pub limits: JobLimits,
-    /// What happens to processes that outlive its main process.
+    /// What happens to processes that survive its main process.
     pub leftovers: LeftoverPolicy,
     /// When its session is notified of its end.
     pub follow_up_policy: FollowUpPolicy,

@@ -344,11 +344,11 @@ fn check_placement() -> Vec<Check> {
     [check_cgroup()].into_iter().chain(scope::outlook().map(check_service)).collect()
 }
 
-/// Checks whether jobs launched by this process outlive its systemd unit.
+/// Checks whether jobs launched by this process survive its systemd unit.
 fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
     match (manager, unit.ends_with(".service")) {
         (Ok(()), _) => {
-            Check::new("service", Verdict::Ok, format!("{unit}: jobs outlive it; each runs in its own scope"))
+            Check::new("service", Verdict::Ok, format!("{unit}: jobs survive it; each runs in its own scope"))
         }
         (Err(reason), true) => {
             let warning = ServiceWarning { service: unit };
@@ -357,9 +357,9 @@ fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
         (Err(_), false) => Check::new(
             "service",
             Verdict::Note,
-            format!("{unit}: jobs outlive it unless KillUserProcesses=yes (logind.conf)"),
+            format!("{unit}: jobs survive it unless KillUserProcesses=yes (logind.conf)"),
         )
-        .hint("run `loginctl enable-linger`: then jobs always outlive it, each in its own control group"),
+        .hint("run `loginctl enable-linger`: then jobs always survive it, each in its own control group"),
     }
 }
 

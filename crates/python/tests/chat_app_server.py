@@ -75,7 +75,7 @@ class Stream:
 
 
 class Server:
-    """The running example, on a socket that outlives it."""
+    """The running example, on a socket that survives it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -49,7 +49,7 @@ pub struct SpecFile {
     pub head_bytes: u64,
     /// Bytes kept from the end of the output.
     pub tail_bytes: u64,
-    /// What happens to processes that outlive the main process.
+    /// What happens to processes that survive the main process.
     pub leftovers: LeftoverPolicy,
     /// When the session is notified of the end.
     pub follow_up: FollowUpPolicy,

@@ -18,7 +18,7 @@ use crate::start_job::StartedJob;
 use crate::supervision::Supervision;
 use crate::{DiskError, crash_point};
 
-/// How long processes that outlive the main process may take to end by themselves, for example the `tee` of a
+/// How long processes that survive the main process may take to end by themselves, for example the `tee` of a
 /// pipeline.
 const DRAIN: Duration = Duration::from_millis(200);
 

@@ -6,6 +6,7 @@ mod frames;
 mod home;
 mod proc;
 mod scripted_model;
+mod skip;
 mod wait;
 
 pub use delegated_group::DelegatedGroup;
@@ -13,4 +14,5 @@ pub use frames::{Unframed, unframe};
 pub use home::TempHome;
 pub use proc::{Process, processes_where};
 pub use scripted_model::{Action, Asked, JOB_ID, Rule, ScriptedModel, Who};
+pub use skip::skip;
 pub use wait::{WAIT_TIMEOUT, wait_until};

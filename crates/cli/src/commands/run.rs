@@ -60,7 +60,7 @@ pub(crate) struct RunArgs {
     /// Time between SIGTERM and SIGKILL [default: 10s, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     grace: Option<Duration>,
-    /// Kill or keep processes that outlive the main process; the result lists them
+    /// Kill or keep processes that survive the main process; the result lists them
     #[arg(long, value_name = "kill|keep", value_enum, default_value_t, hide_possible_values = true)]
     leftovers: Leftovers,
     /// When to deliver the result to the session

@@ -14,7 +14,7 @@ pub(super) enum StatusStyle {
     Good,
     /// Failure.
     Bad,
-    /// Needs attention.
+    /// Unusual: the user may have to act.
     Odd,
     /// In progress.
     Active,

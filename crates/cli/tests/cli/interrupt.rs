@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use rustix::process::Signal;
+use testkit::skip;
 
 use crate::setup::{Running, Setup};
 
@@ -74,13 +75,6 @@ fn a_signal_that_comes_as_soon_as_it_is_caught_is_not_lost() {
         assert_eq!(waiting.end().status, Some(status));
     }
     setup.kill(&id);
-}
-
-/// Reports a skipped test, bypassing the output capture of the test runner.
-fn skip(reason: &str) {
-    let line = format!("skipped: {reason}\n");
-    std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes())
-        .expect("standard error is open");
 }
 
 #[test]

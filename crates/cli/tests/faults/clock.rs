@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use homing::core::LostReason;
 use homing::{Outcome, Timeout};
-use testkit::wait_until;
+use testkit::{skip, wait_until};
 
-use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, skip, stdout};
+use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, stdout};
 
 /// A day, in milliseconds, as the fault tests inject it.
 const DAY_MS: i64 = 86_400_000;

@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use testkit::{TempHome, wait_until};
+use testkit::{TempHome, skip, wait_until};
 
-use crate::setup::{PROGRAM, is_root, skip, stdout};
+use crate::setup::{PROGRAM, is_root, stdout};
 
 /// Somebody who is neither the user nor root.
 const STRANGER: u32 = 65_534;

@@ -8,10 +8,10 @@ use std::process::Command;
 
 use homing::{DiskError, Error, FollowUpState, Job, JobId, JobState, ListOptions, OpenOptions, Outcome};
 use tempfile::TempDir;
-use testkit::{TempHome, wait_until};
+use testkit::{TempHome, skip, wait_until};
 
 use crate::evidence::{assert_no_half_job, assert_output, everything_below, ids, list, names_in, refusal};
-use crate::setup::{PROGRAM, Setup, is_root, outcome, program, skip, stdout};
+use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
 /// Runs mount(8) or umount(8). Says why it could not.
 fn mount(program: &str, arguments: &[&str]) -> Result<(), String> {

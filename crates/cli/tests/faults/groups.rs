@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use homing::core::LostReason;
 use homing::{JobId, JobSpec, KilledBy, LeftoverPolicy, Outcome};
-use testkit::{DelegatedGroup, wait_until};
+use testkit::{DelegatedGroup, skip, wait_until};
 
-use crate::setup::{Setup, kill_9, outcome, skip, stdout};
+use crate::setup::{Setup, kill_9, outcome, stdout};
 use crate::tree::ESCAPES;
 
 const LOST: Outcome = Outcome::Lost { reason: LostReason::SupervisorDied };

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use homing::core::LeftoverFate;
 use homing::{JobId, KilledBy, LeftoverPolicy, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::wait_until;
+use testkit::{skip, wait_until};
 
-use crate::setup::{Setup, kill_9, outcome, skip, stdout};
+use crate::setup::{Setup, kill_9, outcome, stdout};
 
 const KILLED: Outcome = Outcome::Killed { by: KilledBy::Operator };
 

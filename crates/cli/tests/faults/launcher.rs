@@ -12,13 +12,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::pty::OpenptFlags;
 use serde_json::Value;
-use testkit::{TempHome, processes_where, wait_until};
+use testkit::{TempHome, processes_where, skip, wait_until};
 
 use crate::evidence::starting_line;
 use crate::evidence::{
     after, assert_no_half_job, everything_below, ids, list, mode, names_in, refusal, through,
 };
-use crate::setup::{PROGRAM, Setup, is_root, outcome, program, skip, stdout};
+use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
 /// Arguments of `homing run`: it returns at once, or stays and shows the output.
 const WAYS_TO_RUN: [&[&str]; 2] = [&["run"], &["run", "--wait"]];

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use homing::{Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, KilledBy, ListOptions, Outcome};
 use rusqlite::Connection;
-use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, skip, wait_until};
 
 use crate::evidence::{ids, list, names_in, noise, refusal};
-use crate::setup::{Setup, open, outcome, skip, stdout};
+use crate::setup::{Setup, open, outcome, stdout};
 
 fn ledger(home: &TempHome) -> PathBuf {
     home.path().join("ledger.db")

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use homing::core::{LeftoverFate, Recovery};
 use homing::{JobId, Outcome, RecoverOptions};
-use testkit::wait_until;
+use testkit::{skip, wait_until};
 
-use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, skip, stdout};
+use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, stdout};
 
 /// Runs a shell script in a pid namespace of its own, with its own `/proc`, as a container does. `$PROGRAM` is the program.
 fn in_container(setup: &Setup, script: &str) -> Command {

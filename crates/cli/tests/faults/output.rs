@@ -12,10 +12,10 @@ use homing::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
-use testkit::{WAIT_TIMEOUT, wait_until};
+use testkit::{WAIT_TIMEOUT, skip, wait_until};
 
 use crate::evidence::{after, assert_no_half_job, assert_output, disk_usage, list, noise, whole_machine};
-use crate::setup::{Setup, kill_9, outcome, skip, stdout};
+use crate::setup::{Setup, kill_9, outcome, stdout};
 
 const MIB: u64 = 1 << 20;
 /// What is kept of an output: the first mebibyte and the last four.

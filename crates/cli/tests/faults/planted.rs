@@ -162,7 +162,7 @@ fn a_file_that_claims_a_terabyte_is_not_read_whole() {
         file.set_len(1 << 40).is_ok()
     };
     if !sparse(output, "output.log") || !sparse(spec, "spec.json") {
-        return crate::setup::skip("this file system has no files of a terabyte");
+        return testkit::skip("this file system has no files of a terabyte");
     }
     for args in [
         &["list"][..],

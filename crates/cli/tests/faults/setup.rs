@@ -127,14 +127,6 @@ pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text").trim_end().to_owned()
 }
 
-/// Says plainly that a test could not do what it is for, past the test runner's capture, so that nobody takes it for a
-/// pass.
-pub(crate) fn skip(reason: &str) {
-    let line = format!("skipped: {reason}\n");
-    std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes())
-        .expect("standard error is open");
-}
-
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -73,7 +73,7 @@ fn a_supervisor_killed_after_the_end_was_recorded_loses_nothing() {
     let points = ["end_recorded", "finish_written", "finish_synced", "inbox_notified"];
     for point in points.map(|name| format!("supervise/{name}")) {
         let setup = Setup::new();
-        // Something outlives the main process, so that the end is recorded before the job is over.
+        // Something survives the main process, so that the end is recorded before the job is over.
         let (id, ran) = run_with_crash_at(&setup, &point, "setsid sleep MARK & exit 7");
         let job = setup.end_of(id);
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 7 }, "{point}");

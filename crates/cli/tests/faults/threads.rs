@@ -8,9 +8,9 @@ use std::sync::mpsc;
 
 use homing::JobId;
 use serde_json::{Value, json};
-use testkit::{TempHome, WAIT_TIMEOUT, wait_until};
+use testkit::{TempHome, WAIT_TIMEOUT, skip, wait_until};
 
-use crate::setup::{PROGRAM, is_root, skip};
+use crate::setup::{PROGRAM, is_root};
 
 /// A user without privileges: the limit on processes and threads does not hold for root.
 const USER: u32 = 65534;

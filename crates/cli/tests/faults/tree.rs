@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use homing::core::LeftoverFate;
 use homing::{KilledBy, LeftoverPolicy, Outcome, Timeout};
-use testkit::wait_until;
+use testkit::{skip, wait_until};
 
-use crate::setup::{Setup, outcome, skip};
+use crate::setup::{Setup, outcome};
 
 const LIMIT: Timeout = Timeout::After(Duration::from_millis(300));
 

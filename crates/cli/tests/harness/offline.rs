@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use rustix::process::getuid;
+use testkit::skip;
 
 /// Set inside the network namespace.
 const INSIDE: &str = "HOMING_TEST_OFFLINE";
@@ -27,11 +28,6 @@ pub(crate) fn offline(test: &str, body: impl FnOnce()) {
     let _ = std::io::stderr().write_all(&output);
     assert!(again.status.success(), "the test failed inside its network namespace; its output is above");
     assert!(String::from_utf8_lossy(&output).contains("1 passed"), "there is no test {test}");
-}
-
-/// Reports why a test is skipped. Writes to standard error, because the output of passing tests is captured.
-pub(crate) fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// A command that runs its arguments in a new network namespace with an active loopback interface.

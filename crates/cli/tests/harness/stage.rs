@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use testkit::{Action, Rule, ScriptedModel, TempHome, Who, wait_until};
-
-use crate::offline::skip;
+use testkit::{Action, Rule, ScriptedModel, TempHome, Who, skip, wait_until};
 
 /// The output of the job. The command does not contain it, so a conversation that contains it has the output.
 pub(crate) const PRINTED: &str = "greetings-42";

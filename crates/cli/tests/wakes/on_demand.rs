@@ -1,4 +1,4 @@
-//! A monitor that was started from inside a job outlives that job, however the job ends.
+//! A monitor that was started from inside a job survives that job, however the job ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::recorder::Recorder;
 use crate::setup::{PROGRAM, Setup};
 
 #[test]
-fn it_outlives_a_job_that_ends() {
-    outlives("exit 0", None, false);
+fn it_survives_a_job_that_ends() {
+    survives("exit 0", None, false);
 }
 
 #[test]
-fn it_outlives_a_job_whose_leftovers_are_ended() {
-    outlives("(trap '' TERM; exec sleep MARK) & exit 0", None, false);
+fn it_survives_a_job_whose_leftovers_are_ended() {
+    survives("(trap '' TERM; exec sleep MARK) & exit 0", None, false);
 }
 
 #[test]
-fn it_outlives_a_job_that_is_killed() {
-    outlives("sleep MARK", None, true);
+fn it_survives_a_job_that_is_killed() {
+    survives("sleep MARK", None, true);
 }
 
 /// Runs a job that launches another job, which starts a monitor, and then continues with `rest`. Ends it, and checks
 /// that the monitor keeps running and delivers both results.
-fn outlives(rest: &str, group: Option<&Path>, is_killed: bool) {
+fn survives(rest: &str, group: Option<&Path>, is_killed: bool) {
     let setup = Setup::new();
     let recorder = Recorder::new(&setup.home);
     let config = write_config(&setup.home, &recorder, "60s");
@@ -87,11 +87,9 @@ fn inner_job(setup: &Setup, outer: JobId) -> JobId {
 }
 
 #[test]
-fn it_outlives_a_job_that_ends_with_its_control_group() {
+fn it_survives_a_job_that_ends_with_its_control_group() {
     let Some(group) = testkit::DelegatedGroup::make() else {
-        let line = b"skipped: no control group (version 2) can be made here\n";
-        return std::io::Write::write_all(&mut std::io::stderr().lock(), line)
-            .expect("standard error is open");
+        return testkit::skip("no control group (version 2) can be made here");
     };
-    outlives("(trap '' TERM; exec sleep MARK) & exit 0", Some(group.path()), false);
+    survives("(trap '' TERM; exec sleep MARK) & exit 0", Some(group.path()), false);
 }

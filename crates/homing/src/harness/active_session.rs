@@ -1,4 +1,4 @@
-//! Finds the live process that has a session open. Never trusts a harness's file alone: the file outlives a killed
+//! Finds the live process that has a session open. Never trusts a harness's file alone: the file survives a killed
 //! process, and the kernel may reuse its pid.
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Processes of attempts whose monitor died. A sink's program may outlive its monitor and still deliver its wake. A
+//! Processes of attempts whose monitor died. A sink's program may survive its monitor and still deliver its wake. A
 //! second program would talk to the same session at the same time.
 
 use std::os::fd::{AsFd, BorrowedFd};

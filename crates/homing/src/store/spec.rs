@@ -186,7 +186,7 @@ impl JobSpec {
         JobSpec { grace: Some(grace), ..self }
     }
 
-    /// Sets what happens to processes that outlive the main process.
+    /// Sets what happens to processes that survive the main process.
     #[must_use]
     pub fn leftovers(self, leftovers: LeftoverPolicy) -> JobSpec {
         JobSpec { leftovers, ..self }

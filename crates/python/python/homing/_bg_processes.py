@@ -34,7 +34,7 @@ INTERVAL_S = 0.02
 def tree_of(job_id: str, leader: object) -> dict[int, Process]:
     """The live processes of a job: its session and all descendants. Empty if another process now has that session id.
 
-    The leader runs `bash …/ID.sh`. Its child runs `bash …/ID.cmd.sh` and may outlive it.
+    The leader runs `bash …/ID.sh`. Its child runs `bash …/ID.cmd.sh` and may survive it.
     """
     if not isinstance(leader, int) or leader <= 1:
         return {}

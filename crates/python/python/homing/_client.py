@@ -38,7 +38,7 @@ class Homing:
     the default is the user's file. `program` names the `homing` program that supervises jobs; the default is the program of
     this package.
 
-    Jobs outlive the interpreter. You do not need to close anything.
+    Jobs survive the interpreter. You do not need to close anything.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def open_home(path: str | None, in_place_of: _homing.Home | None, **options: Any
 def _close_inherited() -> None:
     """Closes the files that the parent has open in its homes, except for the ledgers.
 
-    A lock is held while any process has the locked file open (flock(2)). Without this, a child that outlives its parent
+    A lock is held while any process has the locked file open (flock(2)). Without this, a child that survives its parent
     would keep the monitor lock and every other lock of the parent.
     """
     try:

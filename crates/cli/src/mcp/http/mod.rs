@@ -113,7 +113,7 @@ fn service(
         .with_allowed_origins(origins)
         .enforce_origin_validation();
     let mut sessions = LocalSessionManager::default();
-    // A wait without progress notifications sends nothing. Its session must outlive it.
+    // A wait without progress notifications sends nothing. Its session must survive it.
     sessions.session_config.keep_alive = Some(MAX_WAIT + Duration::from_secs(300));
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
 }
