@@ -9,8 +9,10 @@ use homing_supervisor::layout::SPEC;
 use homing_supervisor::platform::{cgroup, features, own_pid_namespace, scope};
 
 use crate::Result;
-use crate::config::{Config, ConfigRefusal};
-use crate::homing::{Homing, OpenOptions};
+use crate::check::{Check, Verdict};
+use crate::config::{ConfigRefusal, LoadedConfig};
+use crate::context::Context;
+use crate::delivery::monitor::monitor_check;
 use crate::ledger::KeptForSession;
 use crate::store::program::supervisor_program;
 use crate::store::service_warning::ServiceWarning;
@@ -25,78 +27,33 @@ const MAX_SESSIONS: usize = 5;
 /// The most unsupported jobs that are listed.
 const MAX_UNSUPPORTED: u32 = 20;
 
-/// The result of one check.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What was found.
-    pub detail: String,
-    /// What the user can do, if anything.
-    pub hint: Option<String>,
+/// The checks that do not need a home, for a home at `path` that does not exist yet.
+pub(crate) fn checks_without_home(
+    path: &Path,
+    supervisor: Option<&Path>,
+    loaded: &LoadedConfig,
+) -> Vec<Check> {
+    let detail = format!("{} does not exist yet; the first launch creates it", path.display());
+    let mut checks = vec![
+        Check::new("home", Verdict::Ok, detail),
+        check_config(loaded.users_file().as_deref(), loaded.refusal.as_ref()),
+        check_supervisor(supervisor),
+    ];
+    checks.extend(check_features());
+    checks.extend(check_proc());
+    checks.extend(check_placement());
+    checks.push(monitor_check(&loaded.config, None));
+    checks
 }
 
-/// The verdict of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// No problem.
-    Ok,
-    /// It works, but the user should know the detail.
-    Note,
-    /// It does not work.
-    Problem,
-}
-
-impl Check {
-    pub(crate) fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Check {
-        Check { name, verdict, detail: detail.into(), hint: None }
-    }
-
-    pub(crate) fn hint(self, hint: impl Into<String>) -> Check {
-        Check { hint: Some(hint.into()), ..self }
-    }
-}
-
-impl OpenOptions {
-    /// As [`Homing::doctor`]. If the home does not exist, runs the checks that do not need one. Never creates a home.
-    ///
-    /// # Errors
-    /// As [`OpenOptions::open`] and [`Homing::doctor`].
-    pub fn doctor(self) -> Result<Vec<Check>> {
-        let (path, supervisor) = (self.home_path()?, self.supervisor_program().map(Path::to_owned));
-        let users_config = self.users_config();
-        let (config, refusal) = self.read_config()?;
-        if let Some(homing) = self.open_existing()? {
-            return homing.doctor();
-        }
-        let detail = format!("{} does not exist yet; the first launch creates it", path.display());
-        let mut checks = vec![
-            Check::new("home", Verdict::Ok, detail),
-            check_config(users_config.as_deref(), refusal.as_ref()),
-            check_supervisor(supervisor.as_deref()),
-        ];
-        checks.extend(check_features());
-        checks.extend(check_proc());
-        checks.extend(check_placement());
-        checks.push(monitor_check(&config, None));
-        Ok(checks)
-    }
-}
-
-impl Homing {
+impl Context {
     /// Checks the home, the supervisor program, the ledger and the features of the kernel. Compares the ledger with
     /// the job directories.
-    ///
-    /// # Errors
-    /// When the home cannot be read at all. All other problems are reported as checks.
-    pub fn doctor(&self) -> Result<Vec<Check>> {
+    pub(crate) fn doctor(&self) -> Result<Vec<Check>> {
         let mut checks = vec![
-            Check::new("home", Verdict::Ok, self.home_path().display().to_string()),
-            check_config(self.users_config().as_deref(), self.config_refusal()),
-            check_supervisor(self.supervisor.as_deref()),
+            Check::new("home", Verdict::Ok, self.store.home.root.path().display().to_string()),
+            check_config(self.store.loaded.users_file().as_deref(), self.store.loaded.refusal.as_ref()),
+            check_supervisor(self.store.supervisor.as_deref()),
         ];
         checks.extend(check_features());
         checks.extend(check_proc());
@@ -119,7 +76,7 @@ impl Homing {
 
     /// Finds running supervisors whose job directory was removed or renamed.
     fn check_unlinked_supervisors(&self) -> Check {
-        let found = find_unlinked_supervisors(&self.home.jobs);
+        let found = find_unlinked_supervisors(&self.store.home.jobs);
         if found.is_empty() {
             return Check::new("supervisors", Verdict::Ok, "every running supervisor has its job directory");
         }
@@ -141,12 +98,9 @@ impl Homing {
 
     /// Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files into the
     /// directory `set-aside` of the home. Returns one check for each. Deletes nothing.
-    ///
-    /// # Errors
-    /// When an entry cannot be moved.
-    pub fn fix(&self) -> Result<Vec<Check>> {
-        self.home.check_current()?;
-        let moved = self.set_planted_aside(Depth::Jobs)?;
+    pub(crate) fn fix(&self) -> Result<Vec<Check>> {
+        self.store.home.check_current()?;
+        let moved = self.store.set_planted_aside(Depth::Jobs)?;
         Ok(moved
             .into_iter()
             .map(|(thing, place)| {
@@ -158,7 +112,7 @@ impl Homing {
 
     /// Finds foreign files in the home.
     fn check_planted(&self) -> Result<Check> {
-        let planted = self.planted(Depth::Jobs)?;
+        let planted = self.store.planted(Depth::Jobs)?;
         let Some(first) = planted.first() else {
             return Ok(Check::new("planted", Verdict::Ok, "no foreign files in the home"));
         };
@@ -188,7 +142,7 @@ impl Homing {
         if waiting.len() > MAX_SESSIONS {
             named.push(format!("{} more sessions", waiting.len() - MAX_SESSIONS));
         }
-        let age = format_duration(self.config.retention.undelivered);
+        let age = format_duration(self.config().retention.undelivered);
         let detail = format!(
             "{jobs} finished jobs (about {}) are kept until their results are delivered, for at most {age} ({})",
             as_megabytes(total),
@@ -226,7 +180,7 @@ impl Homing {
         let running = self.with_ledger(|ledger| ledger.unfinished())?;
         let mut held = 0;
         for (id, _) in &running {
-            held += usize::from(self.is_looked_after(*id)?);
+            held += usize::from(self.store.is_looked_after(*id)?);
         }
         checks.push(Check::new("running", Verdict::Ok, format!("{} jobs, {held} locks held", running.len())));
         checks.push(self.check_strays(&in_ledger)?);
@@ -235,7 +189,7 @@ impl Homing {
         for (id, error) in report.unreadable {
             checks.push(
                 Check::new("job", Verdict::Problem, format!("{id}: {error}"))
-                    .hint(format!("inspect {}", self.home.jobs.path().join(id.as_str()).display())),
+                    .hint(format!("inspect {}", self.store.home.jobs.path().join(id.as_str()).display())),
             );
         }
         Ok(checks)
@@ -274,9 +228,11 @@ impl Homing {
     fn check_strays(&self, in_ledger: &HashSet<JobId>) -> Result<Check> {
         let mut directories = HashSet::new();
         let mut strange = Vec::new();
-        for name in self.home.jobs.names()? {
+        for name in self.store.home.jobs.names()? {
             match name.parse::<JobId>() {
-                Ok(id) if self.home.jobs.open_job(id).is_ok_and(|directory| directory.contains(SPEC)) => {
+                Ok(id)
+                    if self.store.home.jobs.open_job(id).is_ok_and(|directory| directory.contains(SPEC)) =>
+                {
                     directories.insert(id);
                 }
                 _ => strange.push(name),
@@ -373,26 +329,6 @@ fn check_cgroup() -> Check {
             Verdict::Note,
             "none delegated; the supervisor searches for the processes of a job instead",
         ),
-    }
-}
-
-/// Checks whether a monitor is active, or starts on demand. `active` is its process id; 0 if unknown.
-pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
-    let has_sinks = !config.sink_names().is_empty();
-    match active {
-        Some(0) => Check::new("monitor", Verdict::Ok, "active"),
-        Some(pid) => Check::new("monitor", Verdict::Ok, format!("active, pid {pid}")),
-        None if has_sinks && config.monitor.autostart => {
-            Check::new("monitor", Verdict::Ok, "not active; the next launch starts it")
-        }
-        None if has_sinks => Check::new("monitor", Verdict::Note, "not active; results are not delivered")
-            .hint("run `homing monitor` or `homing monitor install`"),
-        None => {
-            Check::new("monitor", Verdict::Note, "not active, and no sink is configured; results are not delivered")
-                .hint(
-                    "add agents = [\"claude-code\"] to config.toml to resume Claude Code; see `homing monitor --help`",
-                )
-        }
     }
 }
 

@@ -1,14 +1,19 @@
 //! The entry point of processes that are started as a supervisor or as an on-demand monitor.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
+use homing_core::Timestamp;
+use homing_supervisor::platform::cgroup::leave_foreign_job;
+use homing_supervisor::platform::{clock, scope};
 use homing_supervisor::{
     DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, daemonize,
 };
 
-use crate::delivery::monitor::run_on_demand;
+use crate::Result;
+use crate::delivery::monitor::{MonitorEvent, MonitorOptions, MonitorUntil};
+use crate::homing::OpenOptions;
 use crate::store::program::can_supervise;
 
 /// Lets this program supervise the jobs that it launches. Call it first in `main`. It does not return in a process that
@@ -30,10 +35,10 @@ pub fn supervise_if_asked() {
     }
     if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
         can_supervise();
-        let done = run_on_demand();
+        let done = run_monitor_on_demand();
         if let Err(error) = &done {
             // Standard error is its log. A failure to write there cannot be reported.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            let _ = writeln!(io::stderr(), "{error}");
         }
         std::process::exit(if done.is_ok() { 0 } else { 1 });
     }
@@ -48,4 +53,28 @@ pub fn supervise_if_asked() {
     });
     // A supervisor reports by its record and its exit status.
     std::process::exit(if matches!(supervised, Some(Ok(()))) { 0 } else { 1 });
+}
+
+/// Runs a monitor until no work is left. It writes its events to standard error, which is the log.
+///
+/// # Errors
+/// If the home cannot be used.
+fn run_monitor_on_demand() -> Result<()> {
+    // Fails only if this process already leads a session.
+    let _ = rustix::process::setsid();
+    let mut groups = leave_foreign_job();
+    // The service that started it may stop before the monitor has work.
+    scope::enter_own(
+        &mut groups,
+        &format!("monitor-{}", std::process::id()),
+        "homing monitor, started on demand",
+    );
+    let homing = OpenOptions::new().open()?;
+    let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {
+        if !matches!(event, MonitorEvent::Alive) {
+            // A failure to write the log cannot be reported.
+            let _ = writeln!(io::stderr(), "{} {event}", Timestamp::from_unix_millis(clock::wall_millis()));
+        }
+    });
+    homing.monitor(options)?.run().map(drop)
 }

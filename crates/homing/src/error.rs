@@ -9,6 +9,23 @@ use homing_supervisor::DiskError;
 
 use crate::config::ConfigRefusal;
 
+/// An error of SQLite.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LedgerError(Box<rusqlite::Error>);
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> LedgerError {
+        LedgerError(Box::new(error))
+    }
+}
+
+impl LedgerError {
+    fn is_disk_full(&self) -> bool {
+        self.0.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+}
+
 /// Every error of this library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,7 +165,7 @@ pub enum Error {
         /// The ledger.
         path: PathBuf,
         /// The error of SQLite.
-        source: rusqlite::Error,
+        source: LedgerError,
     },
     /// The request is invalid in the follow-up's current state.
     #[error("job {job}: {source}")]
@@ -262,9 +279,7 @@ impl Error {
             {
                 "set HOMING_HOME to a directory that you can write to".to_owned()
             }
-            Error::Ledger { source, .. }
-                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
-            {
+            Error::Ledger { source, .. } if source.is_disk_full() => {
                 "the disk is full; run `homing prune` to delete old jobs".to_owned()
             }
             Error::NoSupervisorProgram { .. } => {

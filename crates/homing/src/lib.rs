@@ -27,7 +27,9 @@
 //!
 //! Every call is synchronous, and safe from any number of threads and processes at once.
 
+mod check;
 mod config;
+mod context;
 mod delivery;
 mod doctor;
 mod entry;
@@ -36,10 +38,12 @@ mod framing;
 mod harness;
 mod homing;
 mod index;
+mod jobs;
 mod ledger;
 mod process;
 mod store;
 
+pub use check::{Check, Verdict};
 pub use config::{
     Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, ConfigRefusal, Defaults, MonitorConfig,
     PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
@@ -49,12 +53,12 @@ pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use delivery::sinks::{Sink, read_secret_file};
-pub use doctor::{Check, Verdict};
+
 pub use entry::supervise_if_asked;
-pub use error::{Error, Result};
+pub use error::{Error, LedgerError, Result};
 pub use framing::frame_untrusted;
 pub use harness::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
-pub use homing::{FollowUpOptions, Homing, ListOptions, Listing, OpenOptions};
+pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
     Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobState, KilledBy,
@@ -64,15 +68,18 @@ pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
 pub use index::import::FinishedJob;
 pub use index::prune::{PruneOptions, PruneReport};
-pub use index::recover::{RecoverOptions, RecoverReport};
+pub use index::query::{FollowUpOptions, ListOptions, Listing};
+pub use index::recover::RecoverReport;
 pub use index::report::SyncReport;
-pub use index::unreadable::UnreadableJob;
+pub use jobs::follow::{Followed, OutputFollower};
+pub use jobs::wait::Waited;
 pub use ledger::{AttemptRecord, UnsupportedJob, WakeRecord};
 pub use store::home::{HOME_VARIABLE, Home};
 pub use store::kill::Killing;
-pub use store::output::{Followed, OutputFollower};
 pub use store::program::SUPERVISOR_VARIABLE;
+pub use store::recover::RecoverOptions;
 pub use store::service_warning::ServiceWarning;
 pub use store::spec::{JobSpec, Timeout};
-pub use store::wait::{Interruption, WaitFor, Waited, Waiting};
+pub use store::unreadable::UnreadableJob;
+pub use store::wait::{Interruption, WaitFor, Waiting};
 pub use store::watch::JobWatch;

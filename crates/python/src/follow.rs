@@ -1,11 +1,11 @@
 //! Follows the output of a job.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::core::text::TextStream;
-use homing::{Error, Followed, Homing, OutputChunk, OutputFollower};
+use homing::{Error, Followed, OutputChunk, OutputFollower};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -24,12 +24,12 @@ pub(crate) struct Follower {
 }
 
 struct State {
-    follower: OutputFollower<Arc<Homing>>,
+    follower: OutputFollower,
     text: TextStream,
 }
 
 impl Follower {
-    pub(crate) fn new(follower: OutputFollower<Arc<Homing>>, start: u64) -> Follower {
+    pub(crate) fn new(follower: OutputFollower, start: u64) -> Follower {
         let descriptor = follower.readable().and_then(|readable| readable.try_clone_to_owned().ok());
         let state = State { follower, text: TextStream::starting_at(start) };
         Follower { state: Mutex::new(state), descriptor }

@@ -1,7 +1,6 @@
 //! An open home for Python. Jobs are `homing.job/1` documents as dictionaries.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::clean;
@@ -30,7 +29,7 @@ pub(crate) enum Settings {
 /// An open home.
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Home {
-    pub(crate) homing: Arc<Homing>,
+    pub(crate) homing: Homing,
 }
 
 #[pymethods]
@@ -60,7 +59,7 @@ impl Home {
             let warning = format!("{refusal}; defaults are used, and no session is woken ({})", refusal.hint);
             py.import("warnings")?.call_method1("warn", (warning,))?;
         }
-        Ok(Home { homing: Arc::new(homing) })
+        Ok(Home { homing })
     }
 
     /// Path of the home.
@@ -222,7 +221,7 @@ impl Home {
     /// Follows the output from an offset on.
     fn follow(&self, py: Python<'_>, id: &str, start: u64) -> Result<Follower> {
         let id = id.parse()?;
-        Ok(Follower::new(py.detach(|| self.homing.follow_owned(id, start))?, start))
+        Ok(Follower::new(py.detach(|| self.homing.follow(id, start))?, start))
     }
 
     /// The offset after the last byte of output.

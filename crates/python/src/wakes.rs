@@ -119,7 +119,7 @@ pub(crate) struct WakeFeed {
 }
 
 impl WakeFeed {
-    pub(crate) fn start(homing: &Arc<Homing>, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
+    pub(crate) fn start(homing: &Homing, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
         let readable = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::InvalidRequest(format!("cannot create an eventfd: {error}")))?;
         let queue =

@@ -63,7 +63,7 @@ pub(crate) fn monitor(args: &MonitorArgs) -> Result<ExitCode, Failure> {
 }
 
 fn run(args: &MonitorArgs) -> Result<ExitCode, Failure> {
-    let homing = Arc::new(Homing::open()?);
+    let homing = Homing::open()?;
     let until = if args.once { MonitorUntil::NothingDue } else { MonitorUntil::Stopped };
     let mut options = MonitorOptions::new().until(until);
     match args.command.words() {

@@ -22,7 +22,7 @@ pub(super) async fn all_acknowledged() {
 
 /// Results in a reply to their own session. While this exists, the session is not notified of them.
 pub(super) struct Reading {
-    pub(super) homing: Arc<Homing>,
+    pub(super) homing: Homing,
     pub(super) jobs: Vec<JobId>,
     /// Released after the acknowledgement.
     pub(super) hold: DeliveryHold,

@@ -1,6 +1,6 @@
 //! The home that is served. A server may run for days, so it reopens the home when the configuration has changed.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use homing::{Homing, OpenOptions};
@@ -9,7 +9,7 @@ use crate::commands::warn_of_refused_config;
 
 /// A home with its current configuration. The first launch creates it, not the start of a server.
 pub(super) struct HomeHandle {
-    open: Mutex<Option<(Stamp, Arc<Homing>)>>,
+    open: Mutex<Option<(Stamp, Homing)>>,
     /// Whether the warning about a refused configuration was printed.
     warned: OnceLock<()>,
 }
@@ -32,7 +32,7 @@ impl HomeHandle {
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
-    pub(super) fn homing(&self) -> homing::Result<Arc<Homing>> {
+    pub(super) fn homing(&self) -> homing::Result<Homing> {
         let opened = self.opened(|options| options.open().map(Some))?;
         Ok(opened.expect("open() creates the home or fails"))
     }
@@ -41,14 +41,14 @@ impl HomeHandle {
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
-    pub(super) fn existing(&self) -> homing::Result<Option<Arc<Homing>>> {
+    pub(super) fn existing(&self) -> homing::Result<Option<Homing>> {
         self.opened(OpenOptions::open_existing)
     }
 
     fn opened(
         &self,
         open: impl FnOnce(OpenOptions) -> homing::Result<Option<Homing>>,
-    ) -> homing::Result<Option<Arc<Homing>>> {
+    ) -> homing::Result<Option<Homing>> {
         let mut opened_home = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamp before reading: the next call notices a change in between.
         let stamp = stamp();
@@ -60,9 +60,9 @@ impl HomeHandle {
             if let Some(homing) = opened.as_ref().filter(|homing| was_refused(homing)) {
                 self.warned.get_or_init(|| warn_of_refused_config(homing));
             }
-            *opened_home = opened.map(|homing| (stamp, Arc::new(homing)));
+            *opened_home = opened.map(|homing| (stamp, homing));
         }
-        Ok(opened_home.as_ref().map(|(_, homing)| Arc::clone(homing)))
+        Ok(opened_home.as_ref().map(|(_, homing)| homing.clone()))
     }
 }
 

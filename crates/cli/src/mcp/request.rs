@@ -1,7 +1,5 @@
 //! One request: its session, the jobs it may see, and the delivery of its reply.
 
-use std::sync::Arc;
-
 use homing::{DeliveryHold, Error, Homing, Job, JobId, JobIdPrefix, Origin};
 use hyper::http::request::Parts;
 use rmcp::RoleServer;
@@ -14,7 +12,7 @@ use super::sessions::SessionRule;
 
 /// Context of the request that a tool answers.
 pub(super) struct Request {
-    pub(super) homing: Arc<Homing>,
+    pub(super) homing: Homing,
     pub(super) origin: Origin,
     pub(super) sees_all: bool,
     /// Whether the client accepts a task instead of a result.
@@ -26,7 +24,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(
-        homing: Arc<Homing>,
+        homing: Homing,
         sessions: &SessionRule,
         context: RequestContext<RoleServer>,
     ) -> Request {
@@ -51,7 +49,7 @@ impl Request {
 
     /// The jobs that the session may see.
     pub(super) fn job_scope(&self) -> JobScope {
-        JobScope { homing: Arc::clone(&self.homing), origin: self.origin.clone(), sees_all: self.sees_all }
+        JobScope { homing: self.homing.clone(), origin: self.origin.clone(), sees_all: self.sees_all }
     }
 
     /// Acknowledges these jobs when the reply is delivered: those of its own session that have finished.
@@ -60,7 +58,7 @@ impl Request {
         let own = jobs.iter().filter(is_undelivered).filter(|job| job.session == self.origin.session);
         let jobs: Vec<JobId> = own.map(|job| job.id).collect();
         if !jobs.is_empty() {
-            self.delivery.acknowledge_on_delivery(Reading { homing: Arc::clone(&self.homing), jobs, hold });
+            self.delivery.acknowledge_on_delivery(Reading { homing: self.homing.clone(), jobs, hold });
         }
     }
 }
@@ -73,7 +71,7 @@ fn delivery_of(context: &RequestContext<RoleServer>) -> Delivery {
 
 /// Finds jobs that a session may see. Blocks.
 pub(super) struct JobScope {
-    homing: Arc<Homing>,
+    homing: Homing,
     origin: Origin,
     sees_all: bool,
 }

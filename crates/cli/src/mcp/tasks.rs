@@ -1,7 +1,6 @@
 //! The Tasks extension: a task is a job with the same id. This module keeps no state, so a task survives the server,
 //! and its client may continue with another server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::as_millis;
@@ -51,7 +50,7 @@ fn status(job: &Job) -> TaskStatus {
 pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<GetTaskResult, ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
     let (scope, id) = (request.job_scope(), id.to_owned());
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (homing, session) = (request.homing.clone(), request.origin.session.clone());
     let (job, hold, task) = blocking(move || {
         let job = scope.find(&id)?;
         let hold = homing.hold_delivery(&[job.id], &session);
@@ -97,7 +96,7 @@ pub(super) async fn update(id: &str, request: homing::Result<Request>) -> Result
 pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result<(), ErrorData> {
     let request = request.map_err(|error| refused(error.into()))?;
     let (scope, id) = (request.job_scope(), id.to_owned());
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (homing, session) = (request.homing.clone(), request.origin.session.clone());
     blocking(move || {
         let job = scope.find(&id)?;
         if job.state.name() != StateName::Finished {

@@ -2,7 +2,6 @@
 //! Any number of waits can run at once, and a wait ends as soon as its client disconnects.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::{Job, JobId, KilledBy, WaitFor, Waited, Waiting};
@@ -38,7 +37,7 @@ pub(super) async fn wait(
         let satisfied;
         (waiting, satisfied) = check(request, waiting).await?;
         if satisfied || Instant::now() >= deadline {
-            let homing = Arc::clone(&request.homing);
+            let homing = request.homing.clone();
             return Ok(blocking(move || homing.wait(&ids, wait_for, Some(Duration::ZERO))).await?);
         }
         tokio::select! {
@@ -60,18 +59,18 @@ pub(super) async fn kill(
     grace: Duration,
 ) -> Result<Vec<Job>, ToolError> {
     let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     let mut killing = blocking(move || homing.begin_killing(&jobs)).await;
     let changes = watch(killing.readable());
     let mut progress = request.progress.as_ref().map(|progress| progress.begin(grace));
     loop {
-        let homing = Arc::clone(&request.homing);
+        let homing = request.homing.clone();
         let is_finished;
         (killing, is_finished) =
             blocking(move || homing.has_killed(&mut killing).map(|is_finished| (killing, is_finished)))
                 .await?;
         if is_finished {
-            let homing = Arc::clone(&request.homing);
+            let homing = request.homing.clone();
             return Ok(blocking(move || homing.get_all(&ids)).await?);
         }
         tokio::select! {
@@ -83,7 +82,7 @@ pub(super) async fn kill(
 }
 
 async fn check(request: &Request, mut waiting: Waiting) -> homing::Result<(Waiting, bool)> {
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     blocking(move || homing.is_satisfied(&mut waiting).map(|satisfied| (waiting, satisfied))).await
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use homing::core::{LostReason, OutputSize};
 use homing::{
-    FollowUpOptions, FollowUpState, Followed, Homing, JobId, JobSpec, KilledBy, ListOptions, Outcome,
-    OutputFollower, StateName,
+    FollowUpOptions, FollowUpState, Followed, JobId, JobSpec, KilledBy, ListOptions, Outcome, OutputFollower,
+    StateName,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -238,7 +238,7 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    let is_readable = |follower: &OutputFollower<&Homing>| {
+    let is_readable = |follower: &OutputFollower| {
         let inotify = follower.readable().expect("the kernel has a watch");
         poll(&mut [PollFd::new(&inotify, PollFlags::IN)], Some(&Timespec::default())).expect("it is asked")
             == 1

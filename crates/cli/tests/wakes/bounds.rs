@@ -1,7 +1,6 @@
 //! At most one wake in flight for a session, in order, bounded in size and in number.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::RESULT_LIMIT_CHARS;
@@ -117,7 +116,7 @@ fn the_budget_stops_a_session_that_wakes_itself_forever_and_the_hold_is_shown() 
     let setup = Setup::with(MonitorConfig { wakes_per_hour: 5, ..quick() });
     for _ in 0..10 {
         // The woken agent launches the same job again.
-        let homing = Arc::clone(&setup.homing);
+        let homing = setup.homing.clone();
         let relaunch = move || {
             let spec = JobSpec::script("true").expect("a script");
             homing.launch(spec.session("chat".parse().expect("a session"))).expect("it is launched");

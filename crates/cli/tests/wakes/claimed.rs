@@ -28,7 +28,7 @@ fn hooks_and_monitor_deliver_every_job_once() {
     let hooks: Vec<_> = (0..2)
         .map(|_| {
             let (homing, delivered, finished) =
-                (Arc::clone(&setup.homing), Arc::clone(&delivered), Arc::clone(&finished));
+                (setup.homing.clone(), Arc::clone(&delivered), Arc::clone(&finished));
             std::thread::spawn(move || {
                 while !finished.load(Ordering::Relaxed) {
                     let Some(wake) = homing.claim_wake(&claimant("chat")).expect("the ledger") else {
@@ -122,7 +122,7 @@ fn a_waiting_claimant_gets_the_wake_instead_of_the_monitor() {
     let monitor = setup.monitor();
     let gate = setup.home.scratch().join("gate");
     let job = setup.launch("chat", &format!("until [ -e {} ]; do sleep 0.01; done", gate.display()));
-    let homing = Arc::clone(&setup.homing);
+    let homing = setup.homing.clone();
     let waiter =
         std::thread::spawn(move || homing.wait_to_claim(&claimant("chat"), || true).expect("it waits"));
     let is_waited_for = || {

@@ -150,7 +150,7 @@ pub(crate) fn quick() -> MonitorConfig {
 
 /// An open home. Dropping it checks that no process of the test survived.
 pub(crate) struct Setup {
-    pub(crate) homing: Arc<Homing>,
+    pub(crate) homing: Homing,
     pub(crate) home: TempHome,
     pub(crate) sink: ScriptedSink,
 }
@@ -182,7 +182,7 @@ impl Setup {
     pub(crate) fn with(monitor: MonitorConfig) -> Setup {
         let home = TempHome::new();
         let homing = open(&home, monitor);
-        Setup { homing: Arc::new(homing), home, sink: ScriptedSink::default() }
+        Setup { homing, home, sink: ScriptedSink::default() }
     }
 
     /// Options for a monitor with the scripted sink for all sessions.

@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Waits for a host that still runs here, and for children of a killed one that have not become their program yet.
     the_only_host.lock()?;
 
-    let homing = Arc::new(OpenOptions::new().home(directory.join("jobs")).open()?);
-    let host = Host { homing: Arc::clone(&homing), chats: directory.join("chats"), open: Arc::default() };
+    let homing = OpenOptions::new().home(directory.join("jobs")).open()?;
+    let host = Host { homing: homing.clone(), chats: directory.join("chats"), open: Arc::default() };
     // Open them before the monitor starts: it treats an unknown session as gone.
     let known = host.known_sessions()?;
     let options = MonitorOptions::new().sink("chats", host.clone()).route("*", "chats").observe(show_failure);
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Everything that the threads share.
 #[derive(Clone)]
 struct Host {
-    homing: Arc<Homing>,
+    homing: Homing,
     chats: PathBuf,
     open: Arc<Mutex<HashMap<SessionId, Arc<Mutex<Transcript>>>>>,
 }

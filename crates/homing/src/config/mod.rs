@@ -1,6 +1,7 @@
 //! `config.toml`: what a user may set. An unknown key is an error that names its line.
 
 mod http_url;
+mod loaded;
 mod monitor;
 mod private_group;
 mod routes;
@@ -9,6 +10,7 @@ mod template;
 mod trust;
 
 pub(crate) use http_url::HttpUrl;
+pub(crate) use loaded::LoadedConfig;
 pub use monitor::MonitorConfig;
 pub use routes::RouteConfig;
 pub(crate) use sinks::DEFAULT_SINK_CONCURRENCY;

@@ -13,11 +13,11 @@ use rustix::io::Errno;
 
 use crate::Result;
 use crate::config::Acknowledge;
+use crate::context::Context;
 use crate::delivery::monitor::WakeStyle;
 use crate::delivery::routes::{Addressee, sink_of};
 use crate::harness::WAKE_VARIABLE;
 use crate::harness::{open_in, preset_format};
-use crate::homing::Homing;
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 use crate::store::watcher::Watcher;
 
@@ -39,32 +39,12 @@ pub struct Claimant {
     pub harness: String,
 }
 
-impl Homing {
+impl Context {
     /// Claims the next wake of a session for a caller that shows it to the agent. No sink or other hook can deliver
     /// it meanwhile. Returns `None` if nothing is undelivered, if a sink delivers it, or if the session has used up
     /// its wakes of this hour. Waits up to 2 seconds for a delivery in flight: most sinks find out by then that the
     /// session is open here.
-    ///
-    /// The claimed wake is handed off. [Confirm](Homing::confirm_wake) it once the agent has it. Otherwise a hook or
-    /// the monitor delivers it again after 15 minutes. Costs one query of the ledger if nothing is undelivered.
-    ///
-    /// ```
-    /// # homing::supervise_if_asked();
-    /// # let folder = tempfile::tempdir()?;
-    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
-    /// # let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
-    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
-    /// let claimant = homing::Claimant { session: "chat-1".parse()?, harness: "codex".to_owned() };
-    /// let wake = homing.claim_wake(&claimant)?.expect("a job has finished");
-    /// assert!(homing.claim_wake(&claimant)?.is_none());
-    /// println!("{}", wake.content.text);
-    /// homing.confirm_wake(&wake)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When the home or the ledger cannot be used.
-    pub fn claim_wake(&self, claimant: &Claimant) -> Result<Option<Wake>> {
+    pub(crate) fn claim_wake(&self, claimant: &Claimant) -> Result<Option<Wake>> {
         self.sync()?;
         let give_up_at = Instant::now() + SINK_TIMEOUT;
         loop {
@@ -77,11 +57,8 @@ impl Homing {
         }
     }
 
-    /// The wakes of a session that are [claimed](Homing::claim_wake) and not confirmed, oldest first.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn claimed_wakes(&self, session: &SessionId) -> Result<Vec<Wake>> {
+    /// The wakes of a session that are [claimed](crate::Homing::claim_wake) and not confirmed, oldest first.
+    pub(crate) fn claimed_wakes(&self, session: &SessionId) -> Result<Vec<Wake>> {
         self.with_ledger(|ledger| {
             let mut wakes = Vec::new();
             for id in ledger.claimed_wakes(session)? {
@@ -91,11 +68,8 @@ impl Homing {
         })
     }
 
-    /// Confirms that the agent has a [claimed](Homing::claim_wake) wake. It is not delivered again.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written.
-    pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
+    /// Confirms that the agent has a [claimed](crate::Homing::claim_wake) wake. It is not delivered again.
+    pub(crate) fn confirm_wake(&self, wake: &Wake) -> Result<()> {
         self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::Confirmed)])?;
         // The active monitor stops waiting for the confirmation.
         self.notify_monitor(&wake.content.job_ids);
@@ -103,26 +77,24 @@ impl Homing {
     }
 
     /// Releases a claimed wake that the caller could not show. It becomes due at once.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written.
-    pub fn give_back(&self, wake: &Wake) -> Result<()> {
+    pub(crate) fn give_back(&self, wake: &Wake) -> Result<()> {
         self.change_wakes(&[WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged)])?;
         self.notify_monitor(&wake.content.job_ids);
         Ok(())
     }
 
-    /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
+    /// Waits until it can [claim](crate::Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
     /// no job runs and nothing is undelivered, if `may_claim` returns false, or if another process already waits for
     /// the same session. Sleeps while nothing happens.
-    ///
-    /// # Errors
-    /// As [`Homing::claim_wake`].
-    pub fn wait_to_claim(&self, claimant: &Claimant, may_claim: impl Fn() -> bool) -> Result<Option<Wake>> {
-        let Some(_only) = OnlyWaiter::try_acquire(&self.home.root, claimant)? else { return Ok(None) };
+    pub(crate) fn wait_to_claim(
+        &self,
+        claimant: &Claimant,
+        may_claim: impl Fn() -> bool,
+    ) -> Result<Option<Wake>> {
+        let Some(_only) = OnlyWaiter::try_acquire(&self.store.home.root, claimant)? else { return Ok(None) };
         let mut reserved = self.reserve(&[], &claimant.session);
-        let watcher = Watcher::new(&self.home, &[]);
-        watcher.add_inbox(&self.home);
+        let watcher = Watcher::new(&self.store.home, &[]);
+        watcher.add_inbox(&self.store.home);
         let mut pause = PAUSES.0;
         loop {
             // Clear earlier notifications before reading: the read below covers them.
@@ -167,7 +139,7 @@ impl Homing {
 
     /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
     /// switched to another session since it started this process.
-    pub fn is_open_here(&self, claimant: &Claimant) -> bool {
+    pub(crate) fn is_open_here(&self, claimant: &Claimant) -> bool {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(procfs::descends_from)
     }
 
@@ -223,7 +195,7 @@ impl Homing {
     /// Creates a wake from undelivered follow-ups. Returns `None` if there are none, or if they must wait.
     fn write_undelivered(&self, claimant: &Claimant, state: &SessionState) -> Result<Option<NewWake>> {
         let is_over_budget =
-            || budget_frees_at(&state.made_at, self.config.monitor.wakes_per_hour, self.now()).is_some();
+            || budget_frees_at(&state.made_at, self.config().monitor.wakes_per_hour, self.now()).is_some();
         if state.undelivered.is_empty() || is_over_budget() {
             return Ok(None);
         }
@@ -238,17 +210,17 @@ impl Homing {
         let routed = undelivered.iter().find_map(|Undelivered { route, .. }| {
             let harness = route.harness.as_deref().or(Some(&claimant.harness));
             let addressee = Addressee { session: &claimant.session, harness, sink: route.sink.as_deref() };
-            sink_of(&self.config, addressee)
+            sink_of(self.config(), addressee)
         });
         let name = routed.unwrap_or_else(|| claimant.harness.clone());
-        let sink = self.config.sink(&name);
+        let sink = self.config().sink(&name);
         let format = sink.as_ref().map(|sink| sink.format).or_else(|| preset_format(&claimant.harness));
         let needs_acknowledgement = sink.is_some_and(|sink| sink.acknowledge == Acknowledge::Explicit);
         (name, WakeStyle { format: format.unwrap_or_default(), needs_acknowledgement })
     }
 
     fn change_wakes(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
-        let policy = self.config.monitor.retry_policy();
+        let policy = self.config().monitor.retry_policy();
         let context = ChangeContext { policy: &policy, now: self.now(), jitter: 0.5 };
         self.with_ledger(|ledger| ledger.change_wakes(changes, &context))
     }
@@ -256,7 +228,7 @@ impl Homing {
     fn notify_monitor(&self, jobs: &[JobId]) {
         // If this fails, the monitor finds the change at its next check.
         if let Some(job) = jobs.first() {
-            let _ = notify_change(&self.home.inbox, *job);
+            let _ = notify_change(&self.store.home.inbox, *job);
         }
     }
 }

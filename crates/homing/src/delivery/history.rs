@@ -5,42 +5,39 @@ use std::time::Instant;
 use homing_core::text::{WakeTextOptions, wake_text};
 use homing_core::{Delivery, JobId, SessionId, Wake, WakeContent, format_duration};
 
+use crate::check::{Check, Verdict};
+use crate::context::Context;
+use crate::delivery::monitor::monitor_check;
 use crate::delivery::routes::{Addressee, Router};
-use crate::doctor::{Check, Verdict, monitor_check};
 use crate::framing::with_nonce;
-use crate::homing::{Homing, ListOptions};
+use crate::index::query::ListOptions;
 use crate::ledger::WakeRecord;
 use crate::{Origin, Result};
 
-impl Homing {
+impl Context {
     /// All kept wakes that contain a job, newest first.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or if the ledger cannot be read.
-    pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
+    pub(crate) fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
         self.get(job)?;
         self.with_ledger(|ledger| ledger.wakes_of(job))
     }
 
     /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not
     /// write the ledger, and does not acknowledge anything.
-    ///
-    /// # Errors
-    /// If the home or the ledger cannot be read. The checks contain errors of the route.
-    pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
+    pub(crate) fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
         let mut checks = vec![self.check_monitor()?];
-        let trusted = self.check_config_is_trusted();
-        let router = match trusted.and_then(|()| Router::from_config(&self.config, self.home_path())) {
-            Ok(router) => router,
-            Err(error) => {
-                let check = Check::new("sinks", Verdict::Problem, error.to_string());
-                checks.push(match error.hint() {
-                    Some(hint) => check.hint(hint),
-                    None => check,
-                });
-                return Ok(checks);
-            }
-        };
+        let trusted = self.store.loaded.check_is_trusted();
+        let router =
+            match trusted.and_then(|()| Router::from_config(self.config(), self.store.home.root.path())) {
+                Ok(router) => router,
+                Err(error) => {
+                    let check = Check::new("sinks", Verdict::Problem, error.to_string());
+                    checks.push(match error.hint() {
+                        Some(hint) => check.hint(hint),
+                        None => check,
+                    });
+                    return Ok(checks);
+                }
+            };
         let session = &origin.session;
         let harness = match &origin.harness {
             Some(harness) => Some(harness.clone()),
@@ -95,7 +92,7 @@ impl Homing {
 
     /// Whether a monitor is active, or starts when needed.
     pub(crate) fn check_monitor(&self) -> Result<Check> {
-        Ok(monitor_check(&self.config, self.active_monitor()?))
+        Ok(monitor_check(self.config(), self.active_monitor()?))
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
 
-use crate::homing::Homing;
+use crate::context::Context;
 
 /// How long after the end of a job its delivery can be held. After that the session is woken.
 const READING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,23 +24,10 @@ pub struct DeliveryHold {
     held: Vec<(JobId, OwnedFd)>,
 }
 
-impl Homing {
+impl Context {
     /// Holds the wakes of `reader` for these jobs, if the jobs are its own. Acknowledge the jobs before you drop the
     /// returned hold.
-    ///
-    /// ```
-    /// # homing::supervise_if_asked();
-    /// # let folder = tempfile::tempdir()?;
-    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
-    /// # let job = homing.launch(homing::JobSpec::script("true")?)?;
-    /// let hold = homing.hold_delivery(&[job.id], &job.session);
-    /// homing.wait(&[job.id], homing::WaitFor::All, None)?;
-    /// println!("{}", homing.result_text(job.id)?);
-    /// homing.acknowledge(&[job.id])?;
-    /// drop(hold);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn hold_delivery(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
+    pub(crate) fn hold_delivery(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
         self.hold(jobs, reader, RECORD)
     }
 
@@ -52,7 +39,7 @@ impl Homing {
     }
 
     fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
-        let directory = self.home.jobs.open_job(job).ok()?;
+        let directory = self.store.home.jobs.open_job(job).ok()?;
         let spec = SpecFile::read(&directory).ok()??;
         let file = directory.open_to_read(name).ok()??;
         if spec.session != *reader {
@@ -63,7 +50,7 @@ impl Homing {
     }
 
     /// Stops the monitor from waking `reader` for these jobs, for a caller that delivers their results itself. Unlike
-    /// [`Homing::hold_delivery`] it does not stop other hooks.
+    /// [`Homing::hold_delivery`](crate::Homing::hold_delivery) it does not stop other hooks.
     pub(crate) fn reserve(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
         self.hold(jobs, reader, SPEC)
     }
@@ -86,7 +73,8 @@ impl Homing {
     }
 
     fn is_locked(&self, job: JobId, name: &str) -> bool {
-        let Ok(Some(file)) = self.home.jobs.open_job(job).and_then(|directory| directory.open_to_read(name))
+        let Ok(Some(file)) =
+            self.store.home.jobs.open_job(job).and_then(|directory| directory.open_to_read(name))
         else {
             return false;
         };

@@ -3,38 +3,29 @@
 use homing_core::{FollowUpEvent, Job, JobId};
 use homing_supervisor::layout::notify_change;
 
-use crate::homing::Homing;
+use crate::context::Context;
 use crate::ledger::Moved;
 use crate::{Error, Result};
 
-impl Homing {
+impl Context {
     /// Acknowledges the results of these jobs: they were delivered, or the session has read them. They are not delivered
     /// again.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] if a job has not finished. Then no job is acknowledged.
-    pub fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+    pub(crate) fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         self.move_follow_ups(ids, FollowUpEvent::Acknowledged)
     }
 
     /// Makes follow-ups pending again, including dead and acknowledged ones.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchJob`]; [`Error::FollowUpConflict`] if a job has not finished. Then no follow-up is retried.
-    pub fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+    pub(crate) fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         let jobs = self.move_follow_ups(ids, FollowUpEvent::Retried)?;
         // Notifies a monitor. If this fails, the monitor finds the follow-ups at its next check.
         for id in ids {
-            let _ = notify_change(&self.home.inbox, *id);
+            let _ = notify_change(&self.store.home.inbox, *id);
         }
         Ok(jobs)
     }
 
     /// Drops follow-ups: the results are not delivered. Also works for jobs that still run.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchJob`]; then no follow-up is dropped.
-    pub fn drop_follow_ups(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+    pub(crate) fn drop_follow_ups(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         self.move_follow_ups(ids, FollowUpEvent::Dropped)
     }
 

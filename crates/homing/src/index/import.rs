@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
-use crate::homing::Homing;
+use crate::context::Context;
 
 /// The directory in the home where imported jobs are prepared.
 const STAGE: &str = "import";
@@ -57,23 +57,17 @@ pub struct FinishedJob {
     pub told: bool,
 }
 
-impl Homing {
+impl Context {
     /// Imports finished jobs of another program. They are durable when this returns, and then behave as other jobs: they
     /// are listed, followed up and pruned. Returns the ids that are new. A job whose id exists is not changed, so an
     /// interrupted import can be repeated.
-    ///
-    /// Each job appears by one rename, after all its files are on disk. Concurrent imports wait for each other.
-    ///
-    /// # Errors
-    /// When a file cannot be written, or an output cannot be read (a missing output counts as empty). Then no job
-    /// appears, unless the last step fails: repeat the import to complete it.
-    pub fn import(&self, jobs: &[FinishedJob]) -> Result<Vec<JobId>> {
+    pub(crate) fn import(&self, jobs: &[FinishedJob]) -> Result<Vec<JobId>> {
         let stage = self.stage()?;
         let mut new = Vec::new();
         for job in jobs {
             if self.exists(job.id)? {
                 // A crash may have prevented its inbox entry.
-                notify_change(&self.home.inbox, job.id)?;
+                notify_change(&self.store.home.inbox, job.id)?;
             } else if !new.contains(&job.id) {
                 self.put_together(&stage, job)?;
                 new.push(job.id);
@@ -84,22 +78,22 @@ impl Homing {
         }
         sync_file_system(&stage).map_err(|e| DiskError::new("sync", stage.path(), e))?;
         for id in &new {
-            match renameat(&stage, id.as_str(), &self.home.jobs, id.as_str()) {
+            match renameat(&stage, id.as_str(), &self.store.home.jobs, id.as_str()) {
                 // A job with the same id was launched meanwhile: keep that one.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-                Err(error) => return Err(self.home.jobs.error("make", id.as_str(), error).into()),
+                Err(error) => return Err(self.store.home.jobs.error("make", id.as_str(), error).into()),
             }
-            notify_change(&self.home.inbox, *id)?;
+            notify_change(&self.store.home.inbox, *id)?;
         }
-        self.home.jobs.sync()?;
+        self.store.home.jobs.sync()?;
         Ok(new)
     }
 
     /// Opens the stage, locks it while it is open, and empties it.
     fn stage(&self) -> Result<Directory, DiskError> {
-        self.home.root.make_directory(STAGE)?;
-        let stage = self.home.root.open_directory(STAGE)?;
-        self.home.root.lock_within(&stage, STAGE, IMPORT_TIMEOUT)?;
+        self.store.home.root.make_directory(STAGE)?;
+        let stage = self.store.home.root.open_directory(STAGE)?;
+        self.store.home.root.lock_within(&stage, STAGE, IMPORT_TIMEOUT)?;
         // The lock is held, so the import that left these files has died.
         for name in stage.names()? {
             let remains = stage.open_directory(&name)?;
@@ -130,7 +124,7 @@ impl Homing {
     }
 
     fn spec_of(&self, job: &FinishedJob) -> SpecFile {
-        let defaults = self.config.defaults.limits();
+        let defaults = self.config().defaults.limits();
         let started_at_ms = job.started_at.as_unix_millis();
         SpecFile {
             schema: SpecFile::schema(),
@@ -245,10 +239,16 @@ fn open_output(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, FollowUpOptions, FollowUpState, OpenOptions};
+    use crate::config::LoadedConfig;
+    use crate::ledger::LedgerFile;
+    use crate::store::home::Home;
+    use crate::store::job_store::JobStore;
+    use crate::{FollowUpOptions, FollowUpState};
 
-    fn home(folder: &tempfile::TempDir) -> Homing {
-        OpenOptions::new().home(folder.path().join("home")).config(Config::default()).open().unwrap()
+    fn home(folder: &tempfile::TempDir) -> Context {
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        let ledger = LedgerFile::new(home.ledger_path(), Duration::from_secs(10));
+        Context::new(JobStore::new(home, LoadedConfig::default(), None, false), ledger, false)
     }
 
     fn job(id: &str) -> FinishedJob {
@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn an_imported_job_is_a_job_like_any_other() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
+        let context = home(&folder);
         let asked = job("0123456789ab");
-        assert_eq!(homing.import(std::slice::from_ref(&asked)).unwrap(), [asked.id]);
-        let seen = homing.get(asked.id).unwrap();
+        assert_eq!(context.import(std::slice::from_ref(&asked)).unwrap(), [asked.id]);
+        let seen = context.get(asked.id).unwrap();
         assert_eq!(seen.outcome(), Some(&asked.outcome));
         assert_eq!(seen.session, asked.session);
         assert_eq!(seen.limits.timeout, asked.timeout);
@@ -283,33 +283,33 @@ mod tests {
         );
         assert_eq!(seen.state.finished().map(|finished| finished.ended_at), Some(asked.ended_at));
         assert_eq!(seen.follow_up.state, FollowUpState::Pending);
-        homing.acknowledge(&[asked.id]).unwrap();
-        assert_eq!(homing.prune(Duration::ZERO).unwrap().removed, [asked.id]);
+        context.acknowledge(&[asked.id]).unwrap();
+        assert_eq!(context.prune(Duration::ZERO).unwrap().removed, [asked.id]);
     }
 
     #[test]
     fn a_delivered_job_is_not_delivered_again() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
-        homing.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
-        assert_eq!(homing.follow_ups(&FollowUpOptions::default()).unwrap(), []);
-        assert_eq!(homing.list(&Default::default()).unwrap()[0].follow_up.state, FollowUpState::Suppressed);
+        let context = home(&folder);
+        context.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
+        assert_eq!(context.follow_ups(&FollowUpOptions::default()).unwrap(), []);
+        assert_eq!(context.list(&Default::default()).unwrap()[0].follow_up.state, FollowUpState::Suppressed);
     }
 
     #[test]
     fn existing_jobs_are_kept_and_new_jobs_are_imported_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
+        let context = home(&folder);
         let first = job("00000000000b");
-        homing.import(std::slice::from_ref(&first)).unwrap();
-        homing.acknowledge(&[first.id]).unwrap();
+        context.import(std::slice::from_ref(&first)).unwrap();
+        context.acknowledge(&[first.id]).unwrap();
         let later = FinishedJob {
             started_at: first.started_at.saturating_add(Duration::from_secs(1)),
             ..job("00000000000a")
         };
         let again = FinishedJob { outcome: Outcome::TimedOut, ..first.clone() };
-        assert_eq!(homing.import(&[later.clone(), again]).unwrap(), [later.id]);
-        let seen = homing.list(&Default::default()).unwrap();
+        assert_eq!(context.import(&[later.clone(), again]).unwrap(), [later.id]);
+        let seen = context.list(&Default::default()).unwrap();
         assert_eq!(seen.iter().map(|job| job.id).collect::<Vec<_>>(), [later.id, first.id]);
         assert_eq!(seen[1].outcome(), Some(&first.outcome));
         assert_eq!(seen[1].follow_up.state, FollowUpState::Acknowledged);
@@ -318,22 +318,22 @@ mod tests {
     #[test]
     fn what_an_import_that_died_left_behind_is_no_job() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
+        let context = home(&folder);
         let (cut_off, other) = (job("00000000000a"), job("00000000000b"));
-        let stage = homing.stage().unwrap();
-        homing.put_together(&stage, &cut_off).unwrap();
+        let stage = context.stage().unwrap();
+        context.put_together(&stage, &cut_off).unwrap();
         drop(stage);
-        homing.full_scan().unwrap();
-        assert_eq!(homing.list(&Default::default()).unwrap(), []);
-        assert_eq!(homing.import(std::slice::from_ref(&other)).unwrap(), [other.id]);
-        assert_eq!(homing.import(std::slice::from_ref(&cut_off)).unwrap(), [cut_off.id]);
+        context.full_scan().unwrap();
+        assert_eq!(context.list(&Default::default()).unwrap(), []);
+        assert_eq!(context.import(std::slice::from_ref(&other)).unwrap(), [other.id]);
+        assert_eq!(context.import(std::slice::from_ref(&cut_off)).unwrap(), [cut_off.id]);
     }
 
     #[test]
     fn of_a_long_output_the_beginning_and_the_end_are_taken_in() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
-        let limits = homing.config.defaults.limits();
+        let context = home(&folder);
+        let limits = context.config().defaults.limits();
         let (head, tail) = (limits.head_bytes, limits.tail_bytes);
         let lengths = [0, 5, head, head + 1, head + tail, head + tail + 12_345];
         for (number, length) in lengths.into_iter().enumerate() {
@@ -341,12 +341,12 @@ mod tests {
             let path = folder.path().join("log");
             std::fs::write(&path, &bytes).unwrap();
             let asked = FinishedJob { output: Some(path), ..job(&format!("00000000000{number}")) };
-            homing.import(std::slice::from_ref(&asked)).unwrap();
-            let size = homing.get(asked.id).unwrap().output;
+            context.import(std::slice::from_ref(&asked)).unwrap();
+            let size = context.get(asked.id).unwrap().output;
             let omitted = length.saturating_sub(head + tail);
             assert_eq!((size.total_bytes, size.omitted_bytes, size.dropped_bytes), (length, omitted, 0));
             for from in [0, length.saturating_sub(tail)] {
-                let chunk = homing.output(asked.id, from, 1000).unwrap();
+                let chunk = context.output(asked.id, from, 1000).unwrap();
                 let start = usize::try_from(from).unwrap();
                 assert_eq!(chunk.offset, from);
                 assert_eq!(chunk.bytes, &bytes[start..start + chunk.bytes.len()]);
@@ -358,9 +358,9 @@ mod tests {
     #[test]
     fn an_output_that_is_not_there_is_empty() {
         let folder = tempfile::tempdir().unwrap();
-        let homing = home(&folder);
+        let context = home(&folder);
         let asked = FinishedJob { output: Some(folder.path().join("none")), ..job("0123456789ab") };
-        homing.import(std::slice::from_ref(&asked)).unwrap();
-        assert_eq!(homing.output_end(asked.id).unwrap(), 0);
+        context.import(std::slice::from_ref(&asked)).unwrap();
+        assert_eq!(context.output_end(asked.id).unwrap(), 0);
     }
 }

@@ -3,31 +3,39 @@
 
 use std::collections::{HashMap, HashSet};
 
-use std::sync::PoisonError;
-
 use homing_core::{JobId, StateName};
 use homing_supervisor::{DiskError, crash_point};
 
-use crate::homing::Homing;
-use crate::index::recover::RecoverOptions;
+use crate::context::Context;
 use crate::index::report::SyncReport;
-use crate::index::unreadable::{UnreadableJob, is_shortage, may_pass};
+use crate::ledger::Ledger;
 use crate::store::observe::{JobSnapshot, SupervisorLiveness, observe};
+use crate::store::recover::RecoverOptions;
+use crate::store::unreadable::{UnreadableJob, is_shortage, may_pass};
 use crate::{Error, Result};
 
 /// Snapshots that are written to the ledger in one transaction.
 const BATCH: usize = 1_000;
 
-impl Homing {
+impl Context {
+    /// Runs `work` on the ledger. Sets a damaged ledger aside, rebuilds it from the job directories and runs `work` again.
+    pub(crate) fn with_ledger<T>(&self, work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>) -> Result<T> {
+        self.work_on_ledger(work, || self.full_scan().map(drop))
+    }
+
+    /// As [`Context::with_ledger`], for the scan that rebuilds the ledger: it must not start another scan.
+    fn with_ledger_being_rebuilt<T>(
+        &self,
+        work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.work_on_ledger(work, || Ok(()))
+    }
+
     /// Updates the ledger: ingests every job that has an inbox entry, and observes every job that has not finished.
-    /// A job without a live supervisor becomes `lost` in the ledger; [`Homing::recover`] ends its processes and writes
+    /// A job without a live supervisor becomes `lost` in the ledger; [`Homing::recover`](crate::Homing::recover) ends its processes and writes
     /// its record. Every operation that reads jobs calls this first.
-    ///
-    /// # Errors
-    /// When the home cannot be read or the ledger cannot be written. A single job that cannot be read is
-    /// not an error: it is in the report.
-    pub fn sync(&self) -> Result<SyncReport> {
-        self.reap_supervisors();
+    pub(crate) fn sync(&self) -> Result<SyncReport> {
+        self.store.reap_children();
         let report = self.ingest()?;
         if self.recovers && !report.abandoned.is_empty() {
             self.recover_jobs(&report.abandoned, RecoverOptions::default())?;
@@ -36,7 +44,7 @@ impl Homing {
     }
 
     fn ingest(&self) -> Result<SyncReport> {
-        let here = self.here()?;
+        let here = self.store.here()?;
         let now_ms = self.now().as_unix_millis();
         if self.with_ledger(|ledger| ledger.full_scan_due(&here.boot_id, now_ms))? {
             return self.full_scan();
@@ -46,10 +54,10 @@ impl Homing {
         self.take_in(&rung, known)
     }
 
-    /// As [`Homing::sync`], for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
+    /// As [`Homing::sync`](crate::Homing::sync), for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
     /// entry, and of the others only these. Jobs that just run cost nothing.
     pub(crate) fn sync_changed(&self, others: &[JobId]) -> Result<SyncReport> {
-        self.reap_supervisors();
+        self.store.reap_children();
         if self.with_ledger(|ledger| ledger.was_replaced())? {
             return self.full_scan();
         }
@@ -62,22 +70,19 @@ impl Homing {
     }
 
     /// Observes every job, with or without an inbox entry.
-    ///
-    /// # Errors
-    /// As [`Homing::sync`].
-    pub fn full_scan(&self) -> Result<SyncReport> {
+    pub(crate) fn full_scan(&self) -> Result<SyncReport> {
         let (known_ids, unfinished, abandoned) = self.with_ledger_being_rebuilt(|ledger| {
             let known: HashSet<JobId> = ledger.all_ids()?.into_iter().collect();
             Ok((known, ledger.unfinished()?, ledger.needing_recovery()?))
         })?;
         let mut new: Vec<JobId> =
-            self.home.jobs.names()?.iter().filter_map(|name| name.parse().ok()).collect();
+            self.store.home.jobs.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         new.retain(|id| !known_ids.contains(id));
         new.extend(self.inbox_entries()?);
         // The process that recovered them may have died before it wrote the inbox entry.
         new.extend(abandoned);
         let report = self.take_in(&new, unfinished)?;
-        let boot_id = self.here()?.boot_id.clone();
+        let boot_id = self.store.here()?.boot_id.clone();
         // The next sync retries jobs that could not be read for lack of resources.
         if !report.unreadable.iter().any(|(_, error)| is_shortage(error)) {
             let now_ms = self.now().as_unix_millis();
@@ -93,18 +98,18 @@ impl Homing {
 
     /// The jobs that have an inbox entry: the ledger may not have their latest change.
     pub(crate) fn inbox_entries(&self) -> Result<Vec<JobId>> {
-        Ok(self.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
+        Ok(self.store.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Observes the jobs in `rung` and those that are unfinished in the ledger, and records the changes.
     fn take_in(&self, rung: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
-        let here = self.here()?;
+        let here = self.store.here()?;
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
         let candidates: HashSet<JobId> = rung.iter().copied().chain(unfinished.keys().copied()).collect();
         let mut report = SyncReport { rung: rung.to_vec(), ..SyncReport::default() };
         let mut snapshots: Vec<JobSnapshot> = Vec::new();
         for id in candidates.iter().copied() {
-            match observe(&self.home.jobs, id, here) {
+            match observe(&self.store.home.jobs, id, here) {
                 Ok(Some(seen)) => {
                     if seen.recovery().is_some() {
                         report.abandoned.push(id);
@@ -142,7 +147,7 @@ impl Homing {
         // between the observation and this is unfinished in the ledger, and every sync observes it.
         for id in rung {
             if report.unreadable.iter().all(|(unreadable, _)| unreadable != id) {
-                self.home.inbox.remove_file(id.as_str()).map_err(Error::from)?;
+                self.store.home.inbox.remove_file(id.as_str()).map_err(Error::from)?;
             }
         }
         Ok(report)
@@ -152,13 +157,6 @@ impl Homing {
     fn record_removed(&self, id: JobId) -> Result<()> {
         let now_ms = self.now().as_unix_millis();
         self.with_ledger_being_rebuilt(|ledger| ledger.record_removed(id, now_ms))
-    }
-
-    /// Reaps the supervisors of this process that have ended.
-    pub(crate) fn reap_supervisors(&self) {
-        let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
-        // An error means that another thread has reaped it.
-        supervisors.retain_mut(|supervisor| matches!(supervisor.try_wait(), Ok(None)));
     }
 }
 
@@ -175,11 +173,11 @@ fn sort_as_asked_for(snapshots: &mut [JobSnapshot]) {
     });
 }
 
-impl Homing {
+impl Context {
     /// The jobs that could not be read when they were last observed, sorted by id. Observes nothing itself: call it after
-    /// an operation that does, such as [`Homing::list`] or [`Homing::get`].
-    pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
-        let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+    /// an operation that does, such as [`Homing::list`](crate::Homing::list) or [`Homing::get`](crate::Homing::get).
+    pub(crate) fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
+        let unreadable = self.unreadable();
         unreadable.values().cloned().collect()
     }
 
@@ -189,7 +187,7 @@ impl Homing {
         looked_at: impl IntoIterator<Item = JobId>,
         failed: &[(JobId, DiskError)],
     ) {
-        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unreadable = self.unreadable();
         if !unreadable.is_empty() {
             looked_at.into_iter().for_each(|id| drop(unreadable.remove(&id)));
         }

@@ -5,6 +5,6 @@ pub(crate) mod acknowledge;
 pub(crate) mod import;
 pub(crate) mod ingest;
 pub(crate) mod prune;
+pub(crate) mod query;
 pub(crate) mod recover;
 pub(crate) mod report;
-pub(crate) mod unreadable;

@@ -10,9 +10,9 @@ use homing_supervisor::platform::cgroup::remove_abandoned;
 use homing_supervisor::{DiskError, SpecFile, crash_point};
 
 use crate::Result;
-use crate::homing::Homing;
-use crate::index::recover::RecoverOptions;
+use crate::context::Context;
 use crate::ledger::{Launch, Prunable};
+use crate::store::recover::RecoverOptions;
 
 /// Jobs that are deleted, and follow-ups that expire, in one transaction.
 const BATCH: u32 = 500;
@@ -55,23 +55,16 @@ pub(crate) struct PrunePass {
     dry_run: bool,
 }
 
-impl Homing {
+impl Context {
     /// Deletes every job that ended longer than `older_than` ago and whose result needs no delivery. Never deletes a job
     /// with an open follow-up.
-    ///
-    /// # Errors
-    /// As [`Homing::prune_with`].
-    pub fn prune(&self, older_than: Duration) -> Result<PruneReport> {
+    pub(crate) fn prune(&self, older_than: Duration) -> Result<PruneReport> {
         self.prune_with(&PruneOptions { older_than: Some(older_than), dry_run: false })
     }
 
-    /// As [`Homing::prune`], with options. First expires follow-ups that are undelivered for longer than
+    /// As [`Homing::prune`](crate::Homing::prune), with options. First expires follow-ups that are undelivered for longer than
     /// `retention.undelivered` (30 days).
-    ///
-    /// # Errors
-    /// When the ledger cannot be read or written, or the jobs' directory cannot be synced. Jobs that
-    /// were deleted before stay deleted. A job whose files cannot be deleted is not an error: it is in the report.
-    pub fn prune_with(&self, options: &PruneOptions) -> Result<PruneReport> {
+    pub(crate) fn prune_with(&self, options: &PruneOptions) -> Result<PruneReport> {
         if options.dry_run {
             self.sync()?;
         } else {
@@ -80,7 +73,7 @@ impl Homing {
         self.prune_known(options)
     }
 
-    /// As [`Homing::prune_with`], for a ledger that is up to date.
+    /// As [`Homing::prune_with`](crate::Homing::prune_with), for a ledger that is up to date.
     pub(crate) fn prune_known(&self, options: &PruneOptions) -> Result<PruneReport> {
         let mut report = PruneReport::default();
         let mut pass = self.begin_pruning(options);
@@ -101,7 +94,7 @@ impl Homing {
     }
 
     fn begin_pruning(&self, options: &PruneOptions) -> PrunePass {
-        let retention = &self.config.retention;
+        let retention = &self.config().retention;
         let before = |age: Duration| self.now().saturating_sub(age).as_unix_millis();
         PrunePass {
             before_ms: before(options.older_than.unwrap_or(retention.finished)),
@@ -115,7 +108,7 @@ impl Homing {
     /// Prunes the next batch. Returns whether it was the last.
     ///
     /// # Errors
-    /// As [`Homing::prune_with`].
+    /// As [`Homing::prune_with`](crate::Homing::prune_with).
     pub(crate) fn prune_batch(&self, pass: &mut PrunePass, report: &mut PruneReport) -> Result<bool> {
         if pass.expires {
             pass.expires = self.expire_batch(pass, report)?;
@@ -126,7 +119,7 @@ impl Homing {
         pass.after = last.place();
         let mut removed = Vec::with_capacity(due.len());
         for job in due {
-            match self.is_looked_after(job.id) {
+            match self.store.is_looked_after(job.id) {
                 Ok(true) => report.kept_running.push(job.id),
                 Ok(false) if pass.dry_run => removed.push(job),
                 // Delete the directory before the row. Otherwise the job would look new, and its result be delivered again.
@@ -140,7 +133,7 @@ impl Homing {
         if !pass.dry_run {
             crash_point("prune/files_removed");
             // If a power cut restored the directory after its row was deleted, the job would look new.
-            self.home.jobs.sync()?;
+            self.store.home.jobs.sync()?;
             self.with_ledger(|ledger| ledger.forget(&removed))?;
         }
         report.removed.extend(removed.into_iter().map(|job| job.id));
@@ -164,7 +157,7 @@ impl Homing {
             return Ok(());
         }
         remove_abandoned();
-        self.clear_abandoned_launches()?;
+        self.store.clear_abandoned_launches()?;
         // The budget counts the wakes of the last hour.
         let within_budget = self.now().saturating_sub(BUDGET_WINDOW).as_unix_millis();
         self.with_ledger(|ledger| ledger.forget_wakes(pass.before_ms.min(within_budget)))?;
@@ -175,7 +168,7 @@ impl Homing {
     /// Deletes the directory of a finished job, the spec first: without a spec it is not a job. Deletes nothing if the
     /// directory contains a foreign entry that is not a file. Keeps a newer job that was launched under the same key.
     fn remove_finished_job(&self, job: &Prunable) -> Result<(), DiskError> {
-        let (jobs, name) = (&self.home.jobs, job.id.as_str());
+        let (jobs, name) = (&self.store.home.jobs, job.id.as_str());
         let directory = match jobs.open_job(job.id) {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened?,

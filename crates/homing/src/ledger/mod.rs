@@ -19,7 +19,7 @@ mod wakes;
 pub(crate) use hold::{Hold, RouteKey};
 pub use jobs::UnsupportedJob;
 pub(crate) use jobs::{JobFilter, Launch, Prunable};
-pub(crate) use open::{LedgerFile, LedgerProblem};
+pub(crate) use open::{LedgerFile, LedgerProblem, damaged_again};
 pub(crate) use retention::KeptForSession;
 pub(crate) use session_state::{SessionState, Undelivered, oldest_of};
 pub(crate) use transition::Moved;

@@ -238,9 +238,9 @@ impl LedgerFile {
             }
             // Its log or its index may have been taken away under us: opened anew it may be sound.
             Some(ErrorCode::SystemIoFailure) if self.open.take().is_some() => {
-                LedgerProblem::Closed(Error::Ledger { path, source: error })
+                LedgerProblem::Closed(Error::Ledger { path, source: error.into() })
             }
-            _ => LedgerProblem::Error(Error::Ledger { path, source: error }),
+            _ => LedgerProblem::Error(Error::Ledger { path, source: error.into() }),
         }
     }
 
@@ -346,6 +346,13 @@ fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
 fn not_a_ledger() -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
     rusqlite::Error::SqliteFailure(code, Some("it is a database of another program".to_owned()))
+}
+
+/// The error for a ledger that was damaged right after it was rebuilt. `kept_as` is the file that was set aside.
+pub(crate) fn damaged_again(kept_as: PathBuf) -> Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let text = "damaged again right after it was rebuilt".to_owned();
+    Error::Ledger { path: kept_as, source: rusqlite::Error::SqliteFailure(code, Some(text)).into() }
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -12,7 +12,7 @@ use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec,
 use rustix::fs::{FlockOperation, flock, renameat};
 use rustix::io::Errno;
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 use crate::store::observe::observe;
 use crate::store::prepare::{Prepared, absolute_directory, fill, remove_files};
 use crate::store::random::random_bytes;
@@ -89,7 +89,7 @@ fn id_of(session: &SessionId, key: &JobKey) -> JobId {
     JobId::from_random(std::array::from_fn(|index| hash.as_ref()[index]))
 }
 
-impl Homing {
+impl JobStore {
     /// Finds the job under a key, or makes it.
     pub(crate) fn prepare_keyed(&self, asked: &JobSpec, key: &JobKey) -> Result<Keyed> {
         let id = id_of(&asked.session, key);
@@ -144,7 +144,8 @@ impl Homing {
                 // Its launcher may have died before this.
                 notify_change(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
-                return Ok(self.as_it_is_now(id)?.map(|job| Keyed::Known(Box::new(job))));
+                let seen = observe(&self.home.jobs, id, self.here()?)?;
+                return Ok(seen.map(|seen| Keyed::Known(Box::new(seen.into_job()))));
             }
             if let Some(launcher) = launcher
                 && !JobLock::is_held(&directory)?
@@ -157,17 +158,6 @@ impl Homing {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    /// The current state of a job, from its directory. Only for a finished job is the ledger needed: it has the follow-up.
-    fn as_it_is_now(&self, id: JobId) -> Result<Option<Job>> {
-        let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
-        if seen.finished.is_some()
-            && let Ok(job) = self.get(id)
-        {
-            return Ok(Some(job));
-        }
-        Ok(Some(seen.into_job()))
     }
 
     /// Makes a job elsewhere, and gives it its name by one rename. `None` where another one has that name already:

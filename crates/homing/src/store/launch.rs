@@ -5,23 +5,22 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
 use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
+use homing_supervisor::{JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
-use crate::homing::Homing;
-use crate::index::recover::RecoverOptions;
+use crate::store::job_store::JobStore;
 use crate::store::keyed::{Keyed, ToStart};
 use crate::store::observe::{JobSnapshot, StartKnowledge, SupervisorLiveness, observe};
 use crate::store::prepare::Prepared;
 use crate::store::program::supervisor_program;
+use crate::store::recover::RecoverOptions;
 use crate::store::spec::JobSpec;
 use crate::{Error, HOME_VARIABLE, Result};
 
@@ -39,32 +38,33 @@ enum Answer {
     NotYet,
 }
 
-impl Homing {
+/// A job that was launched.
+#[derive(Debug)]
+pub(crate) enum Launched {
+    /// By this call.
+    Now(Box<Job>),
+    /// By an earlier call with the same key. If it has finished, the ledger knows its follow-up.
+    Before(Box<Job>),
+}
+
+impl JobStore {
     /// Launches a job and returns as soon as its command runs. From then on its result is delivered, even after crashes.
-    ///
-    /// If the command cannot be started, the job has finished with the outcome `failed_to_start` and the reason. If the
-    /// supervisor does not answer within 10 s, for example because it was stopped, the job is returned as `starting`.
-    /// A launch does not use the ledger, so a locked or damaged ledger does not delay it. The exception is a request
-    /// with a [key](JobSpec::key) whose job has finished.
-    ///
-    /// # Errors
-    /// When the request is invalid, the disk is full, or no supervisor can be started. Then the command did not run and no
-    /// job exists. [`Error::KeyTaken`] if the key belongs to a job that was launched with a different request.
-    pub fn launch(&self, spec: JobSpec) -> Result<Job> {
-        self.reap_supervisors();
+    pub(crate) fn launch(&self, spec: &JobSpec) -> Result<Launched> {
+        self.reap_children();
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
-        let environment = checked_environment(&spec)?;
-        match &spec.key {
-            None => self.start(&program, self.prepare(&spec)?, &environment, true),
-            Some(key) => match self.prepare_keyed(&spec, key)? {
-                Keyed::Known(job) => Ok(*job),
+        let environment = checked_environment(spec)?;
+        let job = match &spec.key {
+            None => self.start(&program, self.prepare(spec)?, &environment, true),
+            Some(key) => match self.prepare_keyed(spec, key)? {
+                Keyed::Known(job) => return Ok(Launched::Before(job)),
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
                     self.start(&program, prepared, &environment, is_new)
                 }
             },
-        }
+        };
+        Ok(Launched::Now(Box::new(job?)))
     }
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. Where none can be started, a
@@ -94,7 +94,7 @@ impl Homing {
         self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
             // It would not be known after a power cut, so it is not launched.
-            let _ = self.request_kill(id, KilledBy::Operator);
+            let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
         Ok(seen.into_job())
@@ -132,20 +132,11 @@ impl Homing {
         };
         if answer == Answer::NotYet {
             // Do not wait for it as `keep` may do: it may be stopped before it has daemonized.
-            self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(supervisor);
+            self.keep_child_unawaited(supervisor);
         } else {
-            self.keep(supervisor);
+            self.keep_child(supervisor);
         }
         answer
-    }
-
-    /// Remembers a started process, to reap it later.
-    pub(crate) fn keep(&self, mut started: Child) {
-        // A detached supervisor has left a process that ended at once.
-        if self.detached && started.wait().is_ok() {
-            return;
-        }
-        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(started);
     }
 
     fn spawn(
@@ -163,7 +154,7 @@ impl Homing {
             .args((!is_new).then_some(LATE_ARGUMENT))
             .args(self.detached_argument())
             // What the job launches in turn belongs to the same home, however that was named.
-            .env(HOME_VARIABLE, self.home_path())
+            .env(HOME_VARIABLE, self.home.root.path())
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
             .env(SESSION_VARIABLE, prepared.spec.session.as_str())
@@ -174,11 +165,6 @@ impl Homing {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-    }
-
-    /// The argument that makes a started process detach from this one, if it should.
-    pub(crate) fn detached_argument(&self) -> Option<&'static str> {
-        self.detached.then_some(DETACHED_ARGUMENT)
     }
 }
 

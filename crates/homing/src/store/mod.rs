@@ -2,6 +2,7 @@
 
 pub(crate) mod file_id;
 pub(crate) mod home;
+pub(crate) mod job_store;
 pub(crate) mod keyed;
 pub(crate) mod kill;
 pub(crate) mod launch;
@@ -10,9 +11,11 @@ pub(crate) mod output;
 pub(crate) mod prepare;
 pub(crate) mod program;
 pub(crate) mod random;
+pub(crate) mod recover;
 pub(crate) mod service_warning;
 pub(crate) mod set_aside;
 pub(crate) mod spec;
+pub(crate) mod unreadable;
 pub(crate) mod wait;
 pub(crate) mod watch;
 pub(crate) mod watcher;

@@ -9,7 +9,7 @@ use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_
 use homing_supervisor::platform::{RunBy, clock};
 use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 use crate::store::random::random_bytes;
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     pub(crate) written: WrittenSpec,
 }
 
-impl Homing {
+impl JobStore {
     /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
     pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
         let spec = self.spec_file(asked, JobId::from_random(random_bytes()?))?;
@@ -47,7 +47,7 @@ impl Homing {
 
     /// The request with all defaults filled in.
     pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
-        let defaults = self.config.defaults.limits();
+        let defaults = self.loaded.config.defaults.limits();
         let asked = asked.clone();
         if asked.has_misplaced_arguments {
             return Err(Error::InvalidRequest(
@@ -69,11 +69,11 @@ impl Homing {
                 "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
             ));
         }
-        if let Some(sink) = asked.sink.as_ref().filter(|sink| self.config.sink(sink).is_none()) {
-            self.check_config_is_trusted()?;
+        if let Some(sink) = asked.sink.as_ref().filter(|sink| self.loaded.config.sink(sink).is_none()) {
+            self.loaded.check_is_trusted()?;
             return Err(Error::NoSuchSink {
                 name: sink.clone(),
-                known: self.config.sink_names().into_iter().map(str::to_owned).collect(),
+                known: self.loaded.config.sink_names().into_iter().map(str::to_owned).collect(),
             });
         }
         let failed = |error| DiskError::new("read", "/proc", error);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use homing_supervisor::StartedRecord;
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 
 /// Exists in a home whose user has seen the warning.
 const WARNED: &str = "service-warning";
@@ -37,7 +37,7 @@ impl fmt::Display for ServiceWarning {
     }
 }
 
-impl Homing {
+impl JobStore {
     /// Remembers the service that a job was launched from.
     pub(crate) fn note_service(&self, started: Option<&StartedRecord>) {
         if let Some(service) = started.and_then(|started| started.service.as_ref()) {
@@ -46,7 +46,7 @@ impl Homing {
     }
 
     /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.
-    pub fn take_service_warning(&self) -> Option<ServiceWarning> {
+    pub(crate) fn take_service_warning(&self) -> Option<ServiceWarning> {
         let service = self.service.get()?.clone();
         // If the file cannot be created, the next process warns again.
         match self.home.root.create(WARNED) {

@@ -13,7 +13,7 @@ use homing_supervisor::layout::{
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 
 /// The directory in the home that foreign entries are moved to.
 const SET_ASIDE: &str = "set-aside";
@@ -48,7 +48,7 @@ enum Folder {
     Job(JobId),
 }
 
-impl Homing {
+impl JobStore {
     /// Finds foreign files in the home. Changes nothing.
     ///
     /// # Errors

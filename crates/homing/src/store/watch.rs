@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use homing_core::JobId;
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 use crate::store::watcher::Watcher;
 
 /// Reports which of many jobs may have changed. Its descriptor is readable when there are changes, so an event loop
@@ -30,12 +30,9 @@ pub struct JobWatch {
     watcher: Watcher,
 }
 
-impl Homing {
+impl JobStore {
     /// Creates a watch without jobs.
-    ///
-    /// # Errors
-    /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
-    pub fn watch(&self) -> io::Result<JobWatch> {
+    pub(crate) fn watch(&self) -> io::Result<JobWatch> {
         Ok(JobWatch { watcher: Watcher::try_new(&self.home)? })
     }
 }

@@ -1,7 +1,5 @@
 //! `acknowledge_jobs`: marks results as read by the session.
 
-use std::sync::Arc;
-
 use homing::JobId;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -35,7 +33,7 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     let jobs = blocking(move || {
         let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         Ok::<_, ToolError>(homing.acknowledge(&ids)?)

@@ -1,7 +1,5 @@
 //! `get_result`: returns how a job ended, and its output.
 
-use std::sync::Arc;
-
 use homing::core::text::RESULT_LIMIT_CHARS;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
@@ -35,7 +33,7 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let scope = request.job_scope();
-    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (homing, reader) = (request.homing.clone(), request.origin.clone());
     let (job, hold, text) = blocking(move || {
         // Read the job before its text: a result is acknowledged only if the text contains it.
         let job = scope.find(&arguments.job_id)?;

@@ -1,7 +1,5 @@
 //! `list_jobs`: lists the jobs of the session, newest first.
 
-use std::sync::Arc;
-
 use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
 use homing::{Job, ListOptions, StateName};
 use rmcp::model::Tool;
@@ -87,7 +85,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         // One more than the limit, to detect further jobs.
         limit: Some(limit + 1),
     };
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     let jobs = blocking(move || homing.list(&options)).await?;
     Ok(answer(&arguments, jobs))
 }

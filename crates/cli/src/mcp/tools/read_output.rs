@@ -1,7 +1,5 @@
 //! `read_output`: what a job has printed so far.
 
-use std::sync::Arc;
-
 use homing::core::text::{RESULT_LIMIT_CHARS, grouped};
 use homing::{Homing, Job, Origin, StateName, frame_untrusted};
 use regex_lite::Regex;
@@ -78,7 +76,7 @@ pub(super) fn tool() -> Tool {
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
     let (job_id, excerpt_request) = arguments.into_request()?;
     let scope = request.job_scope();
-    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (homing, reader) = (request.homing.clone(), request.origin.clone());
     blocking(move || {
         let job = scope.find(&job_id)?;
         let read = excerpt(&homing, &job, &excerpt_request)?;

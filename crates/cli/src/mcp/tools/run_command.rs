@@ -1,7 +1,6 @@
 //! `run_command`: launches a job and waits for it for a limited time.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::one_line;
@@ -90,7 +89,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     let wait_limit = arguments.wait_limit()?;
     let has_key = arguments.key.is_some();
     let spec = arguments.into_spec(request)?;
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     let launched = blocking(move || launch(&homing, spec, wait_limit.is_some())).await?;
     let Launched { job, hold, warning } = launched;
     // With a key, the job may be that of an earlier call.
@@ -209,7 +208,7 @@ async fn answer_with_result(
     hold: Option<DeliveryHold>,
     request: &Request,
 ) -> Result<Answer, ToolError> {
-    let homing = Arc::clone(&request.homing);
+    let homing = request.homing.clone();
     let (session, read) = (request.origin.session.clone(), job.clone());
     let (hold, result) = blocking(move || {
         let hold = hold.unwrap_or_else(|| homing.hold_delivery(&[read.id], &session));
@@ -231,7 +230,7 @@ pub(in crate::mcp) fn task_result(homing: &Homing, job: Job) -> homing::Result<C
 
 /// The answer for a job that keeps running.
 async fn background(job: Job, warning: Option<String>, request: &Request) -> Answer {
-    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (homing, reader) = (request.homing.clone(), request.origin.clone());
     let (job, wake) = blocking(move || {
         let wake = wake(&homing, std::slice::from_ref(&job), &reader);
         (job, wake)

@@ -1,6 +1,5 @@
 //! `wait_for_jobs`: waits until jobs finish and returns their results.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
@@ -80,7 +79,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         Mode::Any => WaitFor::Any,
     };
     let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
-    let (homing, session) = (Arc::clone(&request.homing), request.origin.session.clone());
+    let (homing, session) = (request.homing.clone(), request.origin.session.clone());
     let (ids, hold) = blocking(move || {
         let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         let hold = homing.hold_delivery(&ids, &session);
@@ -88,7 +87,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     })
     .await?;
     let waited = wait(request, ids, wait_for, Duration::from_millis(at_most)).await?;
-    let (homing, reader) = (Arc::clone(&request.homing), request.origin.clone());
+    let (homing, reader) = (request.homing.clone(), request.origin.clone());
     let (waited, text) = blocking(move || text(&homing, &waited, &reader).map(|text| (waited, text))).await?;
     request.acknowledge_on_delivery(&waited.jobs, hold);
     let Waited { satisfied, jobs } = waited;

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
 use super::unread_job::Unreadable;
-use crate::homing::Homing;
+use crate::context::Context;
 use crate::index::prune::PrunePass;
 use crate::ledger::{ChangeContext, WakeChange};
 use crate::process::wait_for_stale_processes;
@@ -49,7 +49,7 @@ const MAX_ERRORS: u32 = 5;
 /// A monitor that holds the lock.
 pub(super) struct Active<'m> {
     pub(super) monitor: &'m Monitor,
-    pub(super) homing: &'m Homing,
+    pub(super) context: &'m Context,
     pub(super) lock: Option<MonitorLock>,
     pub(super) settings: Settings,
     /// `None` if the kernel has no inotify watches left.
@@ -87,14 +87,14 @@ pub(super) struct Active<'m> {
 impl<'m> Active<'m> {
     /// A monitor that has not scanned the home yet.
     pub(super) fn new(monitor: &'m Monitor, lock: MonitorLock, freed: HashSet<SessionId>) -> Active<'m> {
-        let homing = &*monitor.homing;
+        let context = &*monitor.context;
         Active {
             monitor,
-            homing,
+            context,
             lock: Some(lock),
             settings: monitor.settings.clone(),
             // Watch before scanning, so that no change is missed in between.
-            watcher: HomeWatcher::of(&homing.home, homing.users_config().as_deref()).ok(),
+            watcher: HomeWatcher::of(&context.store.home, context.store.loaded.users_file().as_deref()).ok(),
             ready: SessionQueue::default(),
             sessions: Timers::default(),
             jobs: Timers::default(),
@@ -156,7 +156,7 @@ impl<'m> Active<'m> {
     /// Finds everything that is due in the home. Can be repeated.
     fn begin(&mut self) -> Result<()> {
         self.read_mail();
-        let mut report = self.homing.full_scan()?;
+        let mut report = self.context.full_scan()?;
         self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
         self.watch_unfinished()?;
@@ -249,8 +249,8 @@ impl<'m> Active<'m> {
 
     pub(super) fn change(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
         let context =
-            ChangeContext { policy: &self.settings.policy, now: self.homing.now(), jitter: jitter() };
-        self.homing.with_ledger(|ledger| ledger.change_wakes(changes, &context))
+            ChangeContext { policy: &self.settings.policy, now: self.context.now(), jitter: jitter() };
+        self.context.with_ledger(|ledger| ledger.change_wakes(changes, &context))
     }
 
     /// Sends the heartbeat, and starts the periodic full scan.
@@ -271,8 +271,8 @@ impl<'m> Active<'m> {
 
     /// Resumes wakes that an earlier monitor had in flight: sends them again once their old processes have ended.
     fn resume_in_flight(&mut self) -> Result<()> {
-        let now = self.homing.now();
-        for (wake, session, sink, since) in self.homing.with_ledger(|ledger| ledger.wakes_in_flight())? {
+        let now = self.context.now();
+        for (wake, session, sink, since) in self.context.with_ledger(|ledger| ledger.wakes_in_flight())? {
             if self.slots.has(wake) {
                 continue;
             }
@@ -327,7 +327,7 @@ impl<'m> Active<'m> {
         if !self.has_work()? {
             return Ok(Some(MonitorEnd::Done));
         }
-        self.lock = MonitorLock::try_take(&self.homing.home.root)?;
+        self.lock = MonitorLock::try_take(&self.context.store.home.root)?;
         Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
     }
 
@@ -337,8 +337,8 @@ impl<'m> Active<'m> {
             return Ok(true);
         }
         let given_up = |id: &JobId| self.unreadable.contains_key(id);
-        let has_entries = !self.homing.inbox_entries()?.iter().all(given_up);
-        let unfinished = self.homing.with_ledger(|ledger| ledger.unfinished())?;
+        let has_entries = !self.context.inbox_entries()?.iter().all(given_up);
+        let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
         Ok(has_entries || !unfinished.iter().all(|(id, _)| given_up(id)))
     }
 

@@ -8,9 +8,9 @@ use homing_core::{
 };
 
 use crate::Result;
+use crate::context::Context;
 use crate::delivery::routes::{Addressee, Router};
 use crate::framing::with_nonce;
-use crate::homing::Homing;
 use crate::ledger::{Hold, NewWake, RouteKey, SessionState, Undelivered, oldest_of};
 use crate::store::random::random_bytes;
 
@@ -79,7 +79,7 @@ fn through_one_sink(
     chosen.map(|(name, routes)| (name.to_owned(), oldest_of(routes)))
 }
 
-impl Homing {
+impl Context {
     /// Creates the wake that delivers these jobs to a session. `None` if no job is left.
     pub(crate) fn write_wake(
         &self,

@@ -12,12 +12,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::mailbox::{Mailbox, MailboxSender, Message};
 use super::options::MonitorOptions;
 use super::settings::Settings;
-use crate::homing::Homing;
+use crate::context::Context;
 
 /// A monitor that has not been started yet.
 ///
 /// ```
-/// use std::sync::{Arc, mpsc};
+/// use std::sync::mpsc;
 /// use homing::{Delivery, JobSpec, MonitorOptions, OpenOptions, Sink, Wake};
 ///
 /// /// A host's own sink.
@@ -35,7 +35,7 @@ use crate::homing::Homing;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # homing::supervise_if_asked();
 /// # let folder = tempfile::tempdir()?;
-/// let homing = Arc::new(OpenOptions::new().home(folder.path().join("home")).open()?);
+/// let homing = OpenOptions::new().home(folder.path().join("home")).open()?;
 /// let (sender, received) = mpsc::channel();
 /// let options = MonitorOptions::new().sink("chats", Chats(sender)).route("chat-*", "chats");
 /// let monitor = homing.monitor(options)?;
@@ -50,7 +50,7 @@ use crate::homing::Homing;
 /// # }
 /// ```
 pub struct Monitor {
-    pub(super) homing: Arc<Homing>,
+    pub(super) context: Arc<Context>,
     pub(super) settings: Settings,
     pub(super) options: MonitorOptions,
     pub(super) sender: MailboxSender,

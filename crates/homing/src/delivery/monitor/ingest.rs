@@ -11,8 +11,8 @@ use super::active::{Active, ERROR_PAUSE, NO_WATCHES};
 use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
-use crate::index::recover::RecoverOptions;
 use crate::index::report::SyncReport;
+use crate::store::recover::RecoverOptions;
 
 /// When to check a changed, unfinished job again: another process may have held its lock while it checked the job, so
 /// that its supervisor seemed to be alive.
@@ -30,7 +30,7 @@ impl Active<'_> {
     pub(super) fn ingest_changes(&mut self) -> Result<()> {
         let mut overdue = self.jobs.take_due(Instant::now());
         let Some(watcher) = &self.watcher else {
-            let mut report = self.homing.sync()?;
+            let mut report = self.context.sync()?;
             self.recover(&mut report)?;
             self.retry_unreadable(report.unreadable);
             return self.queue_sessions_of(report.updated.iter().chain(&report.rung));
@@ -64,7 +64,7 @@ impl Active<'_> {
     }
 
     pub(super) fn ingest(&mut self, jobs: &[JobId]) -> Result<()> {
-        let mut report = self.homing.sync_changed(jobs)?;
+        let mut report = self.context.sync_changed(jobs)?;
         self.recover(&mut report)?;
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
@@ -79,15 +79,16 @@ impl Active<'_> {
         if report.abandoned.is_empty() {
             return Ok(());
         }
-        let recovered = self.homing.recover_jobs(&report.abandoned, RecoverOptions::default())?;
+        let recovered = self.context.recover_jobs(&report.abandoned, RecoverOptions::default())?;
         report.unreadable.extend(recovered.failed);
         Ok(())
     }
 
     /// Reloads the configuration that the user changed. An invalid configuration is ignored.
     fn read_configuration(&mut self) {
-        let read = Config::load()
-            .and_then(|config| Settings::new(&config, self.homing.home_path(), &self.monitor.options));
+        let read = Config::load().and_then(|config| {
+            Settings::new(&config, self.context.store.home.root.path(), &self.monitor.options)
+        });
         match read.and_then(|settings| {
             self.settings = settings;
             self.queue_all_sessions()
@@ -98,7 +99,7 @@ impl Active<'_> {
     }
 
     pub(super) fn ingest_everything(&mut self) -> Result<()> {
-        let mut report = self.homing.sync()?;
+        let mut report = self.context.sync()?;
         self.recover(&mut report)?;
         self.watch_unfinished()?;
         self.retry_unreadable(report.unreadable);
@@ -111,7 +112,7 @@ impl Active<'_> {
     pub(super) fn watch(&mut self, jobs: &[JobId]) -> Result<()> {
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
         let unfinished: HashMap<JobId, StateName> =
-            self.homing.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
+            self.context.with_ledger(|ledger| ledger.unfinished_among(jobs))?.into_iter().collect();
         let mut exhausted = false;
         let mut running = Vec::new();
         for job in jobs {
@@ -119,7 +120,7 @@ impl Active<'_> {
                 Some(state) => {
                     running.extend((*state == StateName::Running).then_some(*job));
                     let is_new = !watcher.watches(*job);
-                    exhausted |= watcher.watch(&self.homing.home, *job).is_err();
+                    exhausted |= watcher.watch(&self.context.store.home, *job).is_err();
                     if is_new {
                         // It may have finished before it was watched.
                         self.jobs.set(job, Some(Instant::now()));
@@ -144,19 +145,19 @@ impl Active<'_> {
     }
 
     pub(super) fn watch_unfinished(&mut self) -> Result<()> {
-        let unfinished = self.homing.with_ledger(|ledger| ledger.unfinished())?;
+        let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
         self.watch(&unfinished.into_iter().map(|(job, _)| job).collect::<Vec<_>>())
     }
 
     pub(super) fn queue_all_sessions(&mut self) -> Result<()> {
-        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_to_notify())?;
+        let sessions = self.context.with_ledger(|ledger| ledger.sessions_to_notify())?;
         sessions.into_iter().for_each(|session| self.queue_session(session));
         Ok(())
     }
 
     pub(super) fn queue_sessions_of<'j>(&mut self, jobs: impl Iterator<Item = &'j JobId>) -> Result<()> {
         let jobs: Vec<JobId> = jobs.copied().collect();
-        let sessions = self.homing.with_ledger(|ledger| ledger.sessions_of(&jobs))?;
+        let sessions = self.context.with_ledger(|ledger| ledger.sessions_of(&jobs))?;
         sessions.into_iter().for_each(|session| self.queue_session(session));
         Ok(())
     }

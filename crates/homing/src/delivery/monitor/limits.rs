@@ -19,7 +19,7 @@ impl Active<'_> {
             return;
         }
         // A job that cannot be read now is checked again when it is imported.
-        if let Ok(Some(left)) = self.homing.limit_due_in(job) {
+        if let Ok(Some(left)) = self.context.store.limit_due_in(job) {
             self.limits.set(&job, Instant::now().checked_add(left));
         }
     }
@@ -27,7 +27,7 @@ impl Active<'_> {
     /// Ends jobs that exceeded their timeout and whose supervisor does not end them.
     pub(super) fn keep_limits(&mut self) -> Result<()> {
         for job in self.limits.take_due(Instant::now()) {
-            let pause = match self.homing.keep_limit(job) {
+            let pause = match self.context.store.keep_limit(job) {
                 Ok(LimitKept::NotNeeded) => {
                     self.overdue.remove(&job);
                     continue;

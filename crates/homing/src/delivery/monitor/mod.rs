@@ -17,6 +17,7 @@
 //! | it is started when it is needed | `on_demand.rs` |
 
 mod active;
+mod check;
 mod decide;
 mod deliver;
 mod event_json;
@@ -38,8 +39,8 @@ mod unread_job;
 mod unreadable;
 mod waking;
 
+pub(crate) use check::monitor_check;
 pub(crate) use decide::WakeStyle;
 pub use events::MonitorEvent;
 pub use handle::{Monitor, MonitorHandle};
-pub(crate) use on_demand::run_on_demand;
 pub use options::{MonitorEnd, MonitorOptions, MonitorUntil};

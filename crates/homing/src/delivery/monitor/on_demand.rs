@@ -1,25 +1,22 @@
 //! Starts a monitor when a job is launched. It exits when no work is left.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use homing_core::{FollowUpPolicy, Job};
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::cgroup::leave_foreign_job;
-use homing_supervisor::platform::scope;
 use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
 use rustix::fs::fstat;
 
-use super::{MonitorEvent, MonitorOptions, MonitorUntil};
+use crate::context::Context;
 use crate::delivery::routes::{Addressee, has_route, has_route_to_agent};
 use crate::harness::preset_names;
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
-use crate::homing::Homing;
+use crate::store::home::HOME_VARIABLE;
 use crate::store::program::supervisor_program;
-use crate::{HOME_VARIABLE, OpenOptions, Origin, Result};
+use crate::{Origin, Result};
 
 /// The log of on-demand monitors.
 const MONITOR_LOG: &str = "monitor.log";
@@ -27,22 +24,19 @@ const MONITOR_LOG: &str = "monitor.log";
 /// A longer log is truncated, in bytes.
 const MAX_LOG_BYTES: i64 = 1 << 20;
 
-impl Homing {
+impl Context {
     /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session
     /// has a route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one.
     /// A home that was opened with a configuration of the host's own starts none: the host runs its own monitor.
-    ///
-    /// # Errors
-    /// If the home cannot be read, or the program cannot be started.
-    pub fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
+    pub(crate) fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
         let is_told = job.follow_up_policy != FollowUpPolicy::Never;
         let wanted = is_told && self.starts_monitors();
-        if !wanted || !has_route(&self.config, Addressee::of(job)) || self.active_monitor()?.is_some() {
+        if !wanted || !has_route(self.config(), Addressee::of(job)) || self.active_monitor()?.is_some() {
             return Ok(false);
         }
-        let program = supervisor_program(self.supervisor.as_deref())?;
+        let program = supervisor_program(self.store.supervisor.as_deref())?;
         // If another file type is in its place, nothing is logged: the monitor moves it away.
-        let log = match open_log(&self.home.root) {
+        let log = match open_log(&self.store.home.root) {
             Ok(log) => Stdio::from(log),
             Err(_) => Stdio::null(),
         };
@@ -50,8 +44,8 @@ impl Homing {
         command
             .arg0("homing")
             .arg(MONITOR_ARGUMENT)
-            .args(self.detached_argument())
-            .env(HOME_VARIABLE, self.home_path())
+            .args(self.store.detached_argument())
+            .env(HOME_VARIABLE, self.store.home.root.path())
             // The monitor does not belong to a job or to a session.
             .env_remove(JOB_VARIABLE)
             .env_remove(SESSION_VARIABLE)
@@ -66,19 +60,16 @@ impl Homing {
         }
         let monitor =
             command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
-        self.keep(monitor);
+        self.store.keep_child(monitor);
         Ok(true)
     }
 
     /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
     /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
     /// `homing monitor --command`.
-    ///
-    /// # Errors
-    /// When the home cannot be read.
-    pub fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
+    pub(crate) fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
         let is_told = job.follow_up_policy != FollowUpPolicy::Never;
-        if !is_told || !has_route_to_agent(&self.config, Addressee::of(job)) {
+        if !is_told || !has_route_to_agent(self.config(), Addressee::of(job)) {
             return Ok(false);
         }
         Ok(self.starts_monitors() || self.active_monitor()?.is_some())
@@ -87,13 +78,15 @@ impl Homing {
     /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends
     /// that the user set up in a harness use it to get results delivered. `None` if the configuration has any such
     /// setting, including `monitor.autostart = false`.
-    pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
-        let is_open = self.starts_monitors() && self.config.leaves_waking_open();
+    pub(crate) fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
+        let is_open = self.starts_monitors() && self.config().leaves_waking_open();
         preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())
     }
 
     fn starts_monitors(&self) -> bool {
-        self.config.monitor.autostart && self.config_is_the_users && self.config_refusal.is_none()
+        self.config().monitor.autostart
+            && self.store.loaded.is_the_users
+            && self.store.loaded.refusal.is_none()
     }
 }
 
@@ -107,29 +100,4 @@ fn open_log(home: &Directory) -> Result<File, DiskError> {
     }
     log.seek(SeekFrom::End(0)).map_err(|e| home.error("open", MONITOR_LOG, e))?;
     Ok(log)
-}
-
-/// Runs a monitor until no work is left. It writes its events to standard error, which is the log.
-///
-/// # Errors
-/// If the home cannot be used.
-pub(crate) fn run_on_demand() -> Result<()> {
-    // Fails only if this process already leads a session.
-    let _ = rustix::process::setsid();
-    let mut groups = leave_foreign_job();
-    // The service that started it may stop before the monitor has work.
-    scope::enter_own(
-        &mut groups,
-        &format!("monitor-{}", std::process::id()),
-        "homing monitor, started on demand",
-    );
-    let homing = Arc::new(OpenOptions::new().open()?);
-    let clock = Arc::clone(&homing);
-    let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {
-        if !matches!(event, MonitorEvent::Alive) {
-            // A failure to write the log cannot be reported.
-            let _ = writeln!(io::stderr(), "{} {event}", clock.now());
-        }
-    });
-    homing.monitor(options)?.run().map(drop)
 }

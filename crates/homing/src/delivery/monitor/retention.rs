@@ -7,7 +7,7 @@ use crate::{PruneReport, Result};
 impl Active<'_> {
     /// Moves foreign files out of the home, and begins retention if it is due.
     pub(super) fn begin_pruning_if_due(&mut self) -> Result<()> {
-        match self.homing.set_planted_aside(Depth::Names) {
+        match self.context.store.set_planted_aside(Depth::Names) {
             Ok(moved) => {
                 for (thing, place) in moved {
                     let (path, place) = (thing.path.display(), place.display());
@@ -18,7 +18,7 @@ impl Active<'_> {
             Err(error) => self.warn(&error.to_string()),
         }
         if self.pruning.is_none() {
-            self.pruning = self.homing.pruning_due()?;
+            self.pruning = self.context.pruning_due()?;
         }
         Ok(())
     }
@@ -27,7 +27,7 @@ impl Active<'_> {
     pub(super) fn prune_some(&mut self) -> Result<()> {
         let Some(mut pass) = self.pruning.take() else { return Ok(()) };
         let mut report = PruneReport::default();
-        if !self.homing.prune_batch(&mut pass, &mut report)? {
+        if !self.context.prune_batch(&mut pass, &mut report)? {
             self.pruning = Some(pass);
         }
         for (job, reason) in report.failed {

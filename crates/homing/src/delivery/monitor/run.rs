@@ -16,30 +16,23 @@ use super::mailbox::{Message, mailbox};
 use super::options::{MonitorEnd, MonitorOptions, MonitorUntil};
 use super::settings::Settings;
 use crate::Result;
-use crate::homing::Homing;
+use crate::context::Context;
 
 /// The first and the longest pause before a standby monitor asks for the lock again after an error.
 const STANDBY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-impl Homing {
+impl Context {
     /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
-    ///
-    /// # Errors
-    /// If a sink cannot be created: a file it names cannot be read or is not safe.
-    /// [`Error::ConfigRefused`](crate::Error::ConfigRefused) if other users can write the configuration.
-    pub fn monitor(self: &Arc<Self>, options: MonitorOptions) -> Result<Monitor> {
-        self.check_config_is_trusted()?;
-        let settings = Settings::new(&self.config, self.home_path(), &options)?;
+    pub(crate) fn monitor(self: &Arc<Context>, options: MonitorOptions) -> Result<Monitor> {
+        self.store.loaded.check_is_trusted()?;
+        let settings = Settings::new(self.config(), self.store.home.root.path(), &options)?;
         let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
-        Ok(Monitor { homing: Arc::clone(self), settings, options, sender, mailbox })
+        Ok(Monitor { context: Arc::clone(self), settings, options, sender, mailbox })
     }
 
     /// The process id of the active monitor of this home, or 0 if it is unknown. `None` if no monitor is active.
-    ///
-    /// # Errors
-    /// When the home cannot be read.
-    pub fn active_monitor(&self) -> Result<Option<u32>> {
-        Ok(MonitorLock::holder(&self.home.root)?)
+    pub(crate) fn active_monitor(&self) -> Result<Option<u32>> {
+        Ok(MonitorLock::holder(&self.store.home.root)?)
     }
 }
 
@@ -60,7 +53,7 @@ impl Monitor {
     /// Takes the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds
     /// sessions that were reported free meanwhile to `freed`: the previous monitor may have found them busy.
     fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
-        let home = &self.homing.home.root;
+        let home = &self.context.store.home.root;
         if let Some(lock) = MonitorLock::try_take(home)? {
             return Ok(Some(lock));
         }

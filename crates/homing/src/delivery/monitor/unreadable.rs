@@ -9,7 +9,7 @@ use homing_supervisor::DiskError;
 
 use super::active::Active;
 use super::unread_job::Unreadable;
-use crate::index::unreadable::may_pass;
+use crate::store::unreadable::may_pass;
 
 /// Pause before the first retry. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ impl Active<'_> {
         let now = Instant::now();
         if !self.unreadable.is_empty() {
             let mut still: HashSet<JobId> =
-                self.homing.unreadable_jobs().into_iter().map(|job| job.id).collect();
+                self.context.unreadable_jobs().into_iter().map(|job| job.id).collect();
             still.extend(failed.iter().map(|(id, _)| *id));
             self.unreadable.retain(|id, _| still.contains(id));
         }

@@ -110,10 +110,10 @@ impl Active<'_> {
     /// Decides for one session, and adds the changes to `changes`.
     fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
         loop {
-            let since = self.homing.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.batch_window));
-            let state = self.homing.with_ledger(|ledger| ledger.state(session, since))?;
+            let since = self.context.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.batch_window));
+            let state = self.context.with_ledger(|ledger| ledger.state(session, since))?;
             // Read the clock after the state, so that entries of other processes are not in the future.
-            let now = self.homing.now();
+            let now = self.context.now();
             if let Some(lost) = self.lost_answer(&state) {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
@@ -144,7 +144,7 @@ impl Active<'_> {
                 }
                 (Step::Send(id), _) => {
                     // Read it before it is marked as in flight: nothing may fail after that.
-                    let found = self.homing.with_ledger(|ledger| ledger.wake_to_send(id))?;
+                    let found = self.context.with_ledger(|ledger| ledger.wake_to_send(id))?;
                     let Some((wake, sink_name)) = found else { return Ok(None) };
                     if !self.claim(&sink_name) {
                         return Ok(Some(Chosen::WaitFor(sink_name)));
@@ -199,7 +199,7 @@ impl Active<'_> {
     ) -> Result<Option<NewWake>> {
         let Some(sink_config) = self.settings.router.sink(sink) else { return Ok(None) };
         let all = jobs.len();
-        jobs.retain(|job| !self.homing.is_reserved(*job));
+        jobs.retain(|job| !self.context.is_reserved(*job));
         if jobs.len() < all {
             self.sessions.set(session, Some(Instant::now() + HELD_PAUSE));
         }
@@ -207,7 +207,7 @@ impl Active<'_> {
             format: sink_config.format(),
             needs_acknowledgement: sink_config.needs_acknowledgement(),
         };
-        self.homing.write_wake(session, sink, style, &jobs)
+        self.context.write_wake(session, sink, style, &jobs)
     }
 
     fn send(&mut self, outgoing: Outgoing) {
@@ -242,8 +242,9 @@ impl Active<'_> {
 
     /// Retries the wakes of a session that was busy.
     fn retry_now(&self, session: &SessionId) -> Result<()> {
-        let state =
-            self.homing.with_ledger(|ledger| ledger.state(session, Timestamp::from_unix_millis(i64::MAX)))?;
+        let state = self
+            .context
+            .with_ledger(|ledger| ledger.state(session, Timestamp::from_unix_millis(i64::MAX)))?;
         let changes: Vec<WakeChange> = state
             .open
             .iter()

@@ -10,14 +10,14 @@ use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 use crate::store::observe::{conclude, read_record};
 use crate::{Error, Result};
 
 /// How long a process may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Homing {
+impl JobStore {
     /// Records why a job ends, where nothing is recorded of its end yet, and kills its supervisor.
     pub(super) fn end_from_outside(&self, id: JobId, started: &StartedRecord, why: Outcome) -> Result<()> {
         let supervisor = &started.supervisor;

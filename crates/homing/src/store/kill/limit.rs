@@ -9,7 +9,7 @@ use homing_supervisor::platform::procfs;
 use homing_supervisor::{SpecFile, injected_millis};
 
 use crate::Result;
-use crate::homing::Homing;
+use crate::store::job_store::JobStore;
 use crate::store::observe::{record_of, runs_here};
 
 /// How long after the timeout and the grace time the monitor waits before it enforces the timeout.
@@ -26,7 +26,7 @@ pub(crate) enum LimitKept {
     SupervisorKilled,
 }
 
-impl Homing {
+impl JobStore {
     /// The time until the monitor must enforce the timeout of a running job, on the clock that includes suspend. `None` if
     /// the job has no timeout or does not run in this pid namespace.
     pub(crate) fn limit_due_in(&self, id: JobId) -> Result<Option<Duration>> {

@@ -13,9 +13,9 @@ use homing_supervisor::{
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::homing::Homing;
-use crate::index::recover::RecoverOptions;
+use crate::store::job_store::JobStore;
 use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
+use crate::store::recover::RecoverOptions;
 use crate::{Error, Result};
 
 /// How long to wait for the supervisor of a job that is just being launched.
@@ -88,13 +88,14 @@ impl Target {
     }
 }
 
-impl Homing {
+impl JobStore {
     /// Does the next step for one job.
     pub(super) fn advance(
         &self,
         id: JobId,
         target: &mut Target,
         unlinked: &mut UnlinkedSupervisors,
+        is_known: &impl Fn(JobId) -> Result<bool>,
     ) -> Result<Stage> {
         target.look_at = None;
         let Some(seen) = self.see(id)? else {
@@ -103,7 +104,7 @@ impl Homing {
             for supervisor in unlinked.of(&self.home.jobs, id) {
                 supervisor.end(target.by).map_err(|source| Error::CannotSignal { job: id, source })?;
             }
-            return if self.exists(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };
+            return if is_known(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };
         };
         if seen.is_finished && !self.is_looked_after(id)? {
             if let (Stage::SupervisorKilled { .. }, Some(started)) = (target.stage, &seen.started) {

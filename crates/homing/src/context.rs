@@ -1,0 +1,67 @@
+//! What every operation needs: the jobs on disk, the configuration, and the ledger. The library's handles share it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use homing_core::Timestamp;
+
+use crate::Result;
+use crate::config::Config;
+use crate::ledger::{Ledger, LedgerFile, LedgerProblem, damaged_again};
+use crate::store::job_store::JobStore;
+use crate::store::unreadable::UnreadableJobs;
+
+/// An open home with its ledger.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) store: JobStore,
+    /// Whether an update of the ledger recovers jobs.
+    pub(crate) recovers: bool,
+    ledger: Mutex<LedgerFile>,
+    unreadable: Mutex<UnreadableJobs>,
+}
+
+impl Context {
+    pub(crate) fn new(store: JobStore, ledger: LedgerFile, recovers: bool) -> Context {
+        Context { store, recovers, ledger: Mutex::new(ledger), unreadable: Mutex::default() }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.store.loaded.config
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+
+    /// Jobs that could not be read when they were last observed.
+    pub(crate) fn unreadable(&self) -> MutexGuard<'_, UnreadableJobs> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` on the ledger, unless the home was replaced. If the ledger is damaged and was set aside, calls `fill`
+    /// for the new one first.
+    pub(crate) fn work_on_ledger<T>(
+        &self,
+        mut work: impl FnMut(&mut Ledger) -> rusqlite::Result<T>,
+        fill: impl FnOnce() -> Result<()>,
+    ) -> Result<T> {
+        let home = &self.store.home;
+        home.check_current()?;
+        let first = self.ledger_file().with(&home.root, &mut work);
+        match first {
+            Ok(done) => return Ok(done),
+            Err(LedgerProblem::Error(error)) => return Err(error),
+            Err(LedgerProblem::Damaged { .. }) => fill()?,
+            Err(LedgerProblem::Closed(_)) => {}
+        }
+        self.ledger_file().with(&home.root, &mut work).map_err(|problem| match problem {
+            LedgerProblem::Error(error) | LedgerProblem::Closed(error) => error,
+            LedgerProblem::Damaged { kept_as } => damaged_again(kept_as),
+        })
+    }
+
+    fn ledger_file(&self) -> MutexGuard<'_, LedgerFile> {
+        // A panic in another thread cannot leave partial changes: every change is one transaction.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,196 @@
+//! Delivers results to sessions: follow-ups, claims, holds, wakes, monitors.
+
+use homing_core::{Job, JobId, SessionId, Wake};
+
+use super::Homing;
+use crate::Result;
+use crate::check::Check;
+use crate::delivery::claim::Claimant;
+use crate::delivery::hold::DeliveryHold;
+use crate::delivery::monitor::{Monitor, MonitorOptions};
+use crate::harness::Origin;
+use crate::index::query::FollowUpOptions;
+use crate::ledger::WakeRecord;
+
+impl Homing {
+    /// Acknowledges the results of these jobs: they were delivered, or the session has read them. They are not delivered
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); [`Error::FollowUpConflict`](crate::Error::FollowUpConflict) if a job has not finished. Then no job is acknowledged.
+    pub fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.context.acknowledge(ids)
+    }
+
+    /// Makes follow-ups pending again, including dead and acknowledged ones.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); [`Error::FollowUpConflict`](crate::Error::FollowUpConflict) if a job has not finished. Then no follow-up is retried.
+    pub fn retry(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.context.retry(ids)
+    }
+
+    /// Drops follow-ups: the results are not delivered. Also works for jobs that still run.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); then no follow-up is dropped.
+    pub fn drop_follow_ups(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.context.drop_follow_ups(ids)
+    }
+
+    /// Claims the next wake of a session for a caller that shows it to the agent. No sink or other hook can deliver
+    /// it meanwhile. Returns `None` if nothing is undelivered, if a sink delivers it, or if the session has used up
+    /// its wakes of this hour. Waits up to 2 seconds for a delivery in flight: most sinks find out by then that the
+    /// session is open here.
+    ///
+    /// The claimed wake is handed off. [Confirm](Homing::confirm_wake) it once the agent has it. Otherwise a hook or
+    /// the monitor delivers it again after 15 minutes. Costs one query of the ledger if nothing is undelivered.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// let claimant = homing::Claimant { session: "chat-1".parse()?, harness: "codex".to_owned() };
+    /// let wake = homing.claim_wake(&claimant)?.expect("a job has finished");
+    /// assert!(homing.claim_wake(&claimant)?.is_none());
+    /// println!("{}", wake.content.text);
+    /// homing.confirm_wake(&wake)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be used.
+    pub fn claim_wake(&self, claimant: &Claimant) -> Result<Option<Wake>> {
+        self.context.claim_wake(claimant)
+    }
+
+    /// The wakes of a session that are [claimed](Homing::claim_wake) and not confirmed, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn claimed_wakes(&self, session: &SessionId) -> Result<Vec<Wake>> {
+        self.context.claimed_wakes(session)
+    }
+
+    /// Confirms that the agent has a [claimed](Homing::claim_wake) wake. It is not delivered again.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
+        self.context.confirm_wake(wake)
+    }
+
+    /// Releases a claimed wake that the caller could not show. It becomes due at once.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn give_back(&self, wake: &Wake) -> Result<()> {
+        self.context.give_back(wake)
+    }
+
+    /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
+    /// no job runs and nothing is undelivered, if `may_claim` returns false, or if another process already waits for
+    /// the same session. Sleeps while nothing happens.
+    ///
+    /// # Errors
+    /// As [`Homing::claim_wake`].
+    pub fn wait_to_claim(&self, claimant: &Claimant, may_claim: impl Fn() -> bool) -> Result<Option<Wake>> {
+        self.context.wait_to_claim(claimant, may_claim)
+    }
+
+    /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
+    /// switched to another session since it started this process.
+    pub fn is_open_here(&self, claimant: &Claimant) -> bool {
+        self.context.is_open_here(claimant)
+    }
+
+    /// All kept wakes that contain a job, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or if the ledger cannot be read.
+    pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
+        self.context.wakes_of(job)
+    }
+
+    /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not
+    /// write the ledger, and does not acknowledge anything.
+    ///
+    /// # Errors
+    /// If the home or the ledger cannot be read. The checks contain errors of the route.
+    pub fn try_route(&self, origin: &Origin) -> Result<Vec<Check>> {
+        self.context.try_route(origin)
+    }
+
+    /// Holds the wakes of `reader` for these jobs, if the jobs are its own. Acknowledge the jobs before you drop the
+    /// returned hold.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let job = homing.launch(homing::JobSpec::script("true")?)?;
+    /// let hold = homing.hold_delivery(&[job.id], &job.session);
+    /// homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// println!("{}", homing.result_text(job.id)?);
+    /// homing.acknowledge(&[job.id])?;
+    /// drop(hold);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn hold_delivery(&self, jobs: &[JobId], reader: &SessionId) -> DeliveryHold {
+        self.context.hold_delivery(jobs, reader)
+    }
+
+    /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session
+    /// has a route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one.
+    /// A home that was opened with a configuration of the host's own starts none: the host runs its own monitor.
+    ///
+    /// # Errors
+    /// If the home cannot be read, or the program cannot be started.
+    pub fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
+        self.context.start_monitor_if_needed(job)
+    }
+
+    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
+    /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
+    /// `homing monitor --command`.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
+        self.context.wakes_the_agent_of(job)
+    }
+
+    /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends
+    /// that the user set up in a harness use it to get results delivered. `None` if the configuration has any such
+    /// setting, including `monitor.autostart = false`.
+    pub fn preset_unless_configured(&self, origin: &Origin) -> Option<&'static str> {
+        self.context.preset_unless_configured(origin)
+    }
+
+    /// Prepares a monitor with the sinks and routes of the configuration and of `options`.
+    ///
+    /// # Errors
+    /// If a sink cannot be created: a file it names cannot be read or is not safe.
+    /// [`Error::ConfigRefused`](crate::Error::ConfigRefused) if other users can write the configuration.
+    pub fn monitor(&self, options: MonitorOptions) -> Result<Monitor> {
+        self.context.monitor(options)
+    }
+
+    /// The process id of the active monitor of this home, or 0 if it is unknown. `None` if no monitor is active.
+    ///
+    /// # Errors
+    /// When the home cannot be read.
+    pub fn active_monitor(&self) -> Result<Option<u32>> {
+        self.context.active_monitor()
+    }
+
+    /// The jobs whose follow-ups match, newest first.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
+        self.context.follow_ups(options)
+    }
+}

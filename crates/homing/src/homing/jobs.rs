@@ -1,0 +1,275 @@
+//! Launches, lists, waits for, ends and reads jobs.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homing_core::text::RESULT_LIMIT_CHARS;
+use homing_core::{Job, JobId, JobIdPrefix, KilledBy};
+use homing_supervisor::output::OutputChunk;
+
+use super::Homing;
+use crate::Result;
+use crate::index::query::{ListOptions, Listing};
+use crate::jobs::follow::OutputFollower;
+use crate::jobs::wait::Waited;
+use crate::store::kill::Killing;
+use crate::store::service_warning::ServiceWarning;
+use crate::store::spec::JobSpec;
+use crate::store::wait::{Interruption, WaitFor, Waiting};
+use crate::store::watch::JobWatch;
+
+impl Homing {
+    /// Launches a job and returns as soon as its command runs. From then on its result is delivered, even after crashes.
+    ///
+    /// If the command cannot be started, the job has finished with the outcome `failed_to_start` and the reason. If the
+    /// supervisor does not answer within 10 s, for example because it was stopped, the job is returned as `starting`.
+    /// A launch does not use the ledger, so a locked or damaged ledger does not delay it. The exception is a request
+    /// with a [key](JobSpec::key) whose job has finished.
+    ///
+    /// # Errors
+    /// When the request is invalid, the disk is full, or no supervisor can be started. Then the command did not run and no
+    /// job exists. [`Error::KeyTaken`](crate::Error::KeyTaken) if the key belongs to a job that was launched with a different request.
+    pub fn launch(&self, spec: JobSpec) -> Result<Job> {
+        self.context.launch(&spec)
+    }
+
+    /// Returns the current state of a job.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if it does not exist.
+    pub fn get(&self, id: JobId) -> Result<Job> {
+        self.context.get(id)
+    }
+
+    /// Returns the current state of several jobs with one sync, in the order of `ids`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) for the first that does not exist.
+    pub fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.context.get_all(ids)
+    }
+
+    /// The jobs that match, newest first.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn list(&self, options: &ListOptions) -> Result<Vec<Job>> {
+        Ok(self.listing(options)?.jobs)
+    }
+
+    /// As [`Homing::list`]. Also returns the jobs that are left out because a newer program wrote them in a format that
+    /// this one does not support.
+    ///
+    /// # Errors
+    /// As [`Homing::list`].
+    pub fn listing(&self, options: &ListOptions) -> Result<Listing> {
+        self.context.listing(options)
+    }
+
+    /// Finds the only job whose id has this prefix.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) and [`Error::AmbiguousJob`](crate::Error::AmbiguousJob).
+    pub fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
+        self.context.resolve(prefix)
+    }
+
+    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
+    ///
+    /// # Errors
+    /// As [`Homing::resolve`], for the first prefix that does not match exactly one job.
+    pub fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
+        self.context.resolve_all(prefixes)
+    }
+
+    /// Waits until jobs have finished, or until `timeout` expires. Acknowledges nothing: a caller that reads the results
+    /// for the session calls [`Homing::acknowledge`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of them does not exist.
+    pub fn wait(&self, ids: &[JobId], wait_for: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
+        self.wait_unless(ids, wait_for, timeout, &mut Interruption::never(&mut || false))
+    }
+
+    /// As [`Homing::wait`], but returns early when it is interrupted.
+    ///
+    /// # Errors
+    /// As [`Homing::wait`].
+    pub fn wait_unless(
+        &self,
+        ids: &[JobId],
+        wait_for: WaitFor,
+        timeout: Option<Duration>,
+        interruption: &mut Interruption<'_>,
+    ) -> Result<Waited> {
+        self.context.wait(ids, wait_for, timeout, interruption)
+    }
+
+    /// Begins a wait without a thread, for a host with its own event loop. Call [`Homing::is_satisfied`] first, and again
+    /// whenever [`Waiting::readable`] is readable.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("sleep 0.1")?)?;
+    /// let mut waiting = homing.begin_waiting(&[job.id], homing::WaitFor::All);
+    /// while !homing.is_satisfied(&mut waiting)? {
+    ///     // An event loop waits for `waiting.readable()` here.
+    ///     std::thread::sleep(std::time::Duration::from_millis(5));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn begin_waiting(&self, ids: &[JobId], wait_for: WaitFor) -> Waiting {
+        Waiting::new(&self.context.store.home, ids, wait_for)
+    }
+
+    /// Whether the condition of the wait is met. Does not wait for jobs.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of the jobs does not exist.
+    pub fn is_satisfied(&self, waiting: &mut Waiting) -> Result<bool> {
+        self.context.is_satisfied(waiting)
+    }
+
+    /// Whether a job has finished. Observes the job itself, not the ledger.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if it does not exist.
+    pub fn is_finished(&self, id: JobId) -> Result<bool> {
+        self.context.is_finished(id)
+    }
+
+    /// Ends a job, and returns when it has finished and none of its processes is left. If the job has finished already,
+    /// ends the processes that it left running. A job that its own session ends has no follow-up.
+    ///
+    /// Continues a supervisor that is stopped. Kills supervisor and job directly if the supervisor does not end the job
+    /// within its grace time and five seconds because it is stopped or traced, or within 20 seconds for another reason.
+    /// The outcome is `killed` in each case.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); [`Error::NotFinishedInTime`](crate::Error::NotFinishedInTime) if it does not end in time; [`Error::CannotSignal`](crate::Error::CannotSignal) if its
+    /// supervisor cannot be signalled.
+    pub fn kill(&self, id: JobId, by: KilledBy) -> Result<Job> {
+        Ok(self.kill_all(&[(id, by)])?.remove(0))
+    }
+
+    /// As [`Homing::kill`], for several jobs in parallel. Returns them in the requested order.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let ids = [homing.launch(homing::JobSpec::script("sleep 60")?)?.id, homing.launch(homing::JobSpec::script("sleep 60")?)?.id];
+    /// let killed = homing.kill_all(&ids.map(|id| (id, homing::KilledBy::Operator)))?;
+    /// assert!(killed.iter().all(|job| job.outcome().is_some()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::kill`]. Returns the first error after all other jobs were ended.
+    pub fn kill_all(&self, jobs: &[(JobId, KilledBy)]) -> Result<Vec<Job>> {
+        self.kill_all_unless(jobs, &mut Interruption::never(&mut || false))
+    }
+
+    /// As [`Homing::kill_all`], but stops waiting when it is interrupted. The jobs were asked to end and may still run.
+    ///
+    /// # Errors
+    /// As [`Homing::kill_all`].
+    pub fn kill_all_unless(
+        &self,
+        jobs: &[(JobId, KilledBy)],
+        interruption: &mut Interruption<'_>,
+    ) -> Result<Vec<Job>> {
+        self.context.kill(jobs, interruption)
+    }
+
+    /// Begins to end jobs without a thread, for a host with its own event loop. Call [`Homing::has_killed`] first, which
+    /// asks all supervisors, and again whenever [`Killing::readable`] is readable.
+    pub fn begin_killing(&self, jobs: &[(JobId, KilledBy)]) -> Killing {
+        self.context.store.begin_killing(jobs)
+    }
+
+    /// Does the next step. Returns whether all jobs have finished and none of their processes is left. Does not wait,
+    /// except when it kills a job whose supervisor cannot do so: up to 10 seconds.
+    ///
+    /// # Errors
+    /// As [`Homing::kill_all`].
+    pub fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
+        self.context.has_killed(killing)
+    }
+
+    /// Asks a job to end, and returns at once. If the job has finished already, asks the processes that it left running.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); [`Error::NotFinishedInTime`](crate::Error::NotFinishedInTime) if no supervisor appears in time.
+    pub fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
+        self.context.request_kill(id, by)
+    }
+
+    /// Reads at most `limit` bytes of a job's output, from the first offset at or behind `from` that was kept. To go
+    /// on, pass [`OutputChunk::end`] as the next `from`.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let job = homing.launch(homing::JobSpec::script("printf 'one two'")?)?;
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// let chunk = homing.output(job.id, 4, 100)?;
+    /// assert_eq!((chunk.offset, &chunk.bytes[..]), (4, &b"two"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or when the output cannot be read. The output of a job whose directory is gone is empty.
+    pub fn output(&self, id: JobId, from: u64, limit: usize) -> Result<OutputChunk> {
+        self.context.output(id, from, limit)
+    }
+
+    /// The offset behind the last byte of output that is there.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn output_end(&self, id: JobId) -> Result<u64> {
+        self.context.output_end(id)
+    }
+
+    /// Follows a job's output from `from` on, until the job has finished.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn follow(&self, id: JobId, from: u64) -> Result<OutputFollower> {
+        OutputFollower::new(Arc::clone(&self.context), id, from)
+    }
+
+    /// What the agent reads about a job: how it ended, its command, and its output within 16,000 characters.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn result_text(&self, id: JobId) -> Result<String> {
+        self.context.result_text(id, RESULT_LIMIT_CHARS)
+    }
+
+    /// As [`Homing::result_text`], within fewer characters, for several results in one text.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn result_text_within(&self, id: JobId, limit_chars: usize) -> Result<String> {
+        self.context.result_text(id, limit_chars)
+    }
+
+    /// Creates a watch without jobs.
+    ///
+    /// # Errors
+    /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
+    pub fn watch(&self) -> io::Result<JobWatch> {
+        self.context.store.watch()
+    }
+
+    /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.
+    pub fn take_service_warning(&self) -> Option<ServiceWarning> {
+        self.context.store.take_service_warning()
+    }
+}

@@ -1,0 +1,115 @@
+//! Keeps a home in order: updates of the ledger, recovery, retention, import, checks.
+
+use std::time::Duration;
+
+use homing_core::JobId;
+
+use super::Homing;
+use crate::Result;
+use crate::check::Check;
+use crate::index::import::FinishedJob;
+use crate::index::prune::{PruneOptions, PruneReport};
+use crate::index::recover::RecoverReport;
+use crate::index::report::SyncReport;
+use crate::store::recover::RecoverOptions;
+use crate::store::unreadable::UnreadableJob;
+
+impl Homing {
+    /// Updates the ledger: ingests every job that has an inbox entry, and observes every job that has not finished.
+    /// A job without a live supervisor becomes `lost` in the ledger; [`Homing::recover`] ends its processes and writes
+    /// its record. Every operation that reads jobs calls this first.
+    ///
+    /// # Errors
+    /// When the home cannot be read or the ledger cannot be written. A single job that cannot be read is
+    /// not an error: it is in the report.
+    pub fn sync(&self) -> Result<SyncReport> {
+        self.context.sync()
+    }
+
+    /// Observes every job, with or without an inbox entry.
+    ///
+    /// # Errors
+    /// As [`Homing::sync`].
+    pub fn full_scan(&self) -> Result<SyncReport> {
+        self.context.full_scan()
+    }
+
+    /// The jobs that could not be read when they were last observed, sorted by id. Observes nothing itself: call it after
+    /// an operation that does, such as [`Homing::list`] or [`Homing::get`].
+    pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
+        self.context.unreadable_jobs()
+    }
+
+    /// Deletes every job that ended longer than `older_than` ago and whose result needs no delivery. Never deletes a job
+    /// with an open follow-up.
+    ///
+    /// # Errors
+    /// As [`Homing::prune_with`].
+    pub fn prune(&self, older_than: Duration) -> Result<PruneReport> {
+        self.context.prune(older_than)
+    }
+
+    /// As [`Homing::prune`], with options. First expires follow-ups that are undelivered for longer than
+    /// `retention.undelivered` (30 days).
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written, or the jobs' directory cannot be synced. Jobs that
+    /// were deleted before stay deleted. A job whose files cannot be deleted is not an error: it is in the report.
+    pub fn prune_with(&self, options: &PruneOptions) -> Result<PruneReport> {
+        self.context.prune_with(options)
+    }
+
+    /// Recovers every job whose supervisor died: ends and reports its processes, and records the outcome `lost`. Ends every
+    /// job that still runs after its directory was removed or renamed. Moves foreign files into `set-aside/`, and applies
+    /// retention at most once a day. The monitor and long-running hosts call this; reading a home never does.
+    ///
+    /// For a job that ran in another pid namespace, such as another container, only the outcome is recorded. A process in
+    /// that namespace must end the remaining processes later. A job of another host is not recovered unless `options`
+    /// allow it.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let report = homing.recover(homing::RecoverOptions::default())?;
+    /// assert!(report.recovered.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be used. A single job that cannot be recovered is in the report.
+    pub fn recover(&self, options: RecoverOptions) -> Result<RecoverReport> {
+        self.context.recover(options)
+    }
+
+    /// Imports finished jobs of another program. They are durable when this returns, and then behave as other jobs: they
+    /// are listed, followed up and pruned. Returns the ids that are new. A job whose id exists is not changed, so an
+    /// interrupted import can be repeated.
+    ///
+    /// Each job appears by one rename, after all its files are on disk. Concurrent imports wait for each other.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or an output cannot be read (a missing output counts as empty). Then no job
+    /// appears, unless the last step fails: repeat the import to complete it.
+    pub fn import(&self, jobs: &[FinishedJob]) -> Result<Vec<JobId>> {
+        self.context.import(jobs)
+    }
+
+    /// Checks the home, the supervisor program, the ledger and the features of the kernel. Compares the ledger with
+    /// the job directories.
+    ///
+    /// # Errors
+    /// When the home cannot be read at all. All other problems are reported as checks.
+    pub fn doctor(&self) -> Result<Vec<Check>> {
+        self.context.doctor()
+    }
+
+    /// Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files into the
+    /// directory `set-aside` of the home. Returns one check for each. Deletes nothing.
+    ///
+    /// # Errors
+    /// When an entry cannot be moved.
+    pub fn fix(&self) -> Result<Vec<Check>> {
+        self.context.fix()
+    }
+}

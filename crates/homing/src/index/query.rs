@@ -1,0 +1,185 @@
+//! Queries: the jobs of the ledger, brought up to date first.
+
+use std::collections::HashSet;
+
+use homing_core::{FollowUpState, Job, JobId, JobIdPrefix, SessionId, StateName};
+
+use crate::context::Context;
+use crate::index::report::SyncReport;
+use crate::ledger::{JobFilter, UnsupportedJob};
+use crate::{Error, Result};
+
+/// The most candidates in the error for an ambiguous prefix.
+const MAX_CANDIDATES: u32 = 10;
+
+/// Which jobs [`Homing::list`](crate::Homing::list) returns. The default is all jobs.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// Only those of this session.
+    pub session: Option<SessionId>,
+    /// Only those in this state.
+    pub state: Option<StateName>,
+    /// At most so many of the newest.
+    pub limit: Option<u32>,
+}
+
+/// The result of [`Homing::listing`](crate::Homing::listing).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The jobs that match, newest first.
+    pub jobs: Vec<Job>,
+    /// Jobs that a newer program wrote and whose known fields match.
+    pub unsupported: Vec<UnsupportedJob>,
+}
+
+/// Which follow-ups [`Homing::follow_ups`](crate::Homing::follow_ups) returns. The default is open ones: pending, handed off or dead.
+#[derive(Clone, Debug, Default)]
+pub struct FollowUpOptions {
+    /// Only those of this session.
+    pub session: Option<SessionId>,
+    /// Only those in this state, open or not.
+    pub state: Option<FollowUpState>,
+    /// At most so many of the newest.
+    pub limit: Option<u32>,
+}
+
+impl Context {
+    /// Finds the only job whose id has this prefix.
+    pub(crate) fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
+        if let Some(id) = prefix.as_full_id() {
+            return self.resolve_full(id);
+        }
+        self.sync()?;
+        self.resolve_known(prefix)
+    }
+
+    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
+    pub(crate) fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
+        if prefixes.iter().any(|prefix| prefix.as_full_id().is_none()) {
+            self.sync()?;
+        }
+        let mut seen = HashSet::with_capacity(prefixes.len());
+        let mut ids = Vec::with_capacity(prefixes.len());
+        for prefix in prefixes {
+            let id = match prefix.as_full_id() {
+                Some(id) => self.resolve_full(id)?,
+                None => self.resolve_known(prefix)?,
+            };
+            if seen.insert(id) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn resolve_full(&self, id: JobId) -> Result<JobId> {
+        if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) }
+    }
+
+    /// Finds the only job with this prefix among those that were known at the last sync.
+    fn resolve_known(&self, prefix: &JobIdPrefix) -> Result<JobId> {
+        let mut candidates =
+            self.with_ledger(|ledger| ledger.ids_beginning_with(prefix.as_str(), MAX_CANDIDATES))?;
+        match candidates.len() {
+            0 => Err(Error::NoSuchJob(prefix.as_str().to_owned())),
+            1 => Ok(candidates.remove(0)),
+            _ => Err(Error::AmbiguousJob { prefix: prefix.as_str().to_owned(), candidates }),
+        }
+    }
+
+    pub(crate) fn exists(&self, id: JobId) -> Result<bool> {
+        if self.store.home.jobs.contains(id.as_str()) {
+            return Ok(true);
+        }
+        Ok(self.with_ledger(|ledger| ledger.job(id))?.is_some())
+    }
+
+    /// Returns the current state of a job.
+    pub(crate) fn get(&self, id: JobId) -> Result<Job> {
+        refuse_unsupported(self.sync()?, &[id])?;
+        self.known(id)
+    }
+
+    /// Returns the current state of several jobs with one sync, in the order of `ids`.
+    pub(crate) fn get_all(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        refuse_unsupported(self.sync()?, ids)?;
+        ids.iter().map(|id| self.known(*id)).collect()
+    }
+
+    /// A job as it was at the last sync.
+    fn known(&self, id: JobId) -> Result<Job> {
+        let mut job = self.with_ledger(|ledger| ledger.job(id))?;
+        if job.is_none() {
+            // Its directory may exist even so, if its inbox entry was lost.
+            self.sync_jobs(&[id])?;
+            job = self.with_ledger(|ledger| ledger.job(id))?;
+        }
+        let job = job.ok_or_else(|| self.missing(id))?;
+        let mut job = job.map_err(|UnsupportedJob { id, reason }| Error::Unsupported { job: id, reason })?;
+        self.store.measure_output(&mut job);
+        Ok(job)
+    }
+
+    /// Why a job is not in the ledger after it was observed.
+    fn missing(&self, id: JobId) -> Error {
+        match self.unreadable_jobs().into_iter().find(|job| job.id == id) {
+            Some(job) => Error::JobUnreadable { job: id, reason: job.reason },
+            None => Error::NoSuchJob(id.to_string()),
+        }
+    }
+
+    /// The jobs that match, newest first.
+    pub(crate) fn list(&self, options: &ListOptions) -> Result<Vec<Job>> {
+        Ok(self.listing(options)?.jobs)
+    }
+
+    /// As [`Homing::list`](crate::Homing::list). Also returns the jobs that are left out because a newer program wrote them in a format that
+    /// this one does not support.
+    pub(crate) fn listing(&self, options: &ListOptions) -> Result<Listing> {
+        let options = options.clone();
+        self.jobs(JobFilter {
+            session: options.session,
+            state: options.state,
+            limit: options.limit,
+            ..JobFilter::default()
+        })
+    }
+
+    /// The jobs whose follow-ups match, newest first.
+    pub(crate) fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
+        let options = options.clone();
+        let listing = self.jobs(JobFilter {
+            session: options.session,
+            follow_up: options.state,
+            open_follow_ups: options.state.is_none(),
+            limit: options.limit,
+            ..JobFilter::default()
+        })?;
+        Ok(listing.jobs)
+    }
+
+    fn jobs(&self, filter: JobFilter) -> Result<Listing> {
+        self.sync()?;
+        let mut listing = Listing::default();
+        for row in self.with_ledger(|ledger| ledger.jobs(&filter))? {
+            match row {
+                Ok(mut job) => {
+                    self.store.measure_output(&mut job);
+                    listing.jobs.push(job);
+                }
+                Err(unsupported) => listing.unsupported.push(unsupported),
+            }
+        }
+        Ok(listing)
+    }
+}
+
+/// Fails if a newer program wrote one of these jobs, because the ledger's row for it is out of date.
+fn refuse_unsupported(report: SyncReport, ids: &[JobId]) -> Result<()> {
+    let mut unreadable = report.unreadable.into_iter();
+    match unreadable.find(|(id, error)| ids.contains(id) && error.is_unsupported()) {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
+    }
+}

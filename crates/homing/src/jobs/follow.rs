@@ -1,0 +1,84 @@
+//! Follows a job's output while it is written.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use homing_core::JobId;
+use homing_supervisor::output::{OutputChunk, OutputReader};
+
+use crate::Result;
+use crate::context::Context;
+use crate::store::watcher::Watcher;
+
+/// The output of a job as it is written.
+#[derive(Debug)]
+pub struct OutputFollower {
+    context: Arc<Context>,
+    id: JobId,
+    reader: Option<OutputReader>,
+    watcher: Watcher,
+    from: u64,
+    is_finished: bool,
+}
+
+/// The result of following an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// The next bytes.
+    Output(OutputChunk),
+    /// No bytes yet; the timeout has expired.
+    NothingYet,
+    /// No more bytes: the job has finished.
+    Over,
+}
+
+impl OutputFollower {
+    /// The most bytes that are returned at once.
+    const PIECE: usize = 256 << 10;
+
+    pub(crate) fn new(context: Arc<Context>, id: JobId, from: u64) -> Result<OutputFollower> {
+        // Watch before observing, so that no change in between is missed.
+        let watcher = Watcher::new(&context.store.home, &[id]);
+        watcher.add_output(id);
+        let reader = context.open_output(id)?;
+        Ok(OutputFollower { context, id, reader, watcher, from, is_finished: false })
+    }
+
+    /// Waits for the next piece of output, at most as long as `timeout` says.
+    ///
+    /// # Errors
+    /// As [`Homing::output`](crate::Homing::output).
+    pub fn next(&mut self, timeout: Option<Duration>) -> Result<Followed> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            // Call this before observing: the changes reported so far are then covered.
+            self.watcher.changed();
+            // Observe before reading: then all output that the job wrote before its end can be read.
+            self.is_finished = self.is_finished || self.context.is_finished(self.id)?;
+            let chunk = match &mut self.reader {
+                Some(reader) => reader.read(self.from, Self::PIECE)?,
+                None => OutputChunk::default(),
+            };
+            if !chunk.bytes.is_empty() {
+                self.from = chunk.end();
+                return Ok(Followed::Output(chunk));
+            }
+            if self.is_finished {
+                return Ok(Followed::Over);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Followed::NothingYet);
+            }
+            self.watcher.wait(left);
+        }
+    }
+
+    /// Becomes readable when there may be more, for an event loop that then calls [`OutputFollower::next`] with no time
+    /// to wait until that returns [`Followed::NothingYet`]. `None` where the kernel has no more watches to give
+    /// (`fs.inotify.max_user_instances`, inotify(7)): then it has to be asked every now and then.
+    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.readable()
+    }
+}

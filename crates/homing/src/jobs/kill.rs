@@ -1,0 +1,34 @@
+//! Ends jobs, and returns their final states.
+
+use homing_core::{Job, JobId, KilledBy};
+
+use crate::Result;
+use crate::context::Context;
+use crate::store::kill::Killing;
+use crate::store::wait::Interruption;
+
+impl Context {
+    /// Ends jobs in parallel. Returns them in the requested order, when they have ended or when it is interrupted.
+    pub(crate) fn kill(
+        &self,
+        jobs: &[(JobId, KilledBy)],
+        interruption: &mut Interruption<'_>,
+    ) -> Result<Vec<Job>> {
+        let mut killing = self.store.begin_killing(jobs);
+        while !self.has_killed(&mut killing)? && !(interruption.came)() {
+            killing.wait(interruption.readable);
+        }
+        let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
+        self.get_all(&ids)
+    }
+
+    /// Does the next step. Returns whether all jobs have finished and none of their processes is left.
+    pub(crate) fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
+        self.store.advance_killing(killing, |id| self.exists(id))
+    }
+
+    /// Asks a job to end, and returns at once.
+    pub(crate) fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
+        self.store.request_kill(id, by, |id| self.exists(id))
+    }
+}
