@@ -105,7 +105,9 @@ struct ErrorBody<'a> {
 pub(crate) fn report(failure: &Failure, as_json: bool) -> ExitCode {
     let status = ExitCode::from(failure.status());
     let (code, message, hint) = match failure {
-        Failure::Library(error) => (error.code(), error.to_string(), error.hint()),
+        Failure::Library(error) => {
+            (error.code(), error.to_string(), error.hint().map(|hint| hint.to_string()))
+        }
         Failure::Usage { code, message, hint } | Failure::Refused { code, message, hint } => {
             (*code, message.clone(), hint.clone())
         }

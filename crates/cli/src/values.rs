@@ -75,6 +75,22 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Parses a number of bytes, such as `500`, `64k`, `4M` or `1GiB`. Units are powers of 1,024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const USAGE: &str = "use a number of bytes with an optional unit, such as 64k, 4M or 1G";
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| USAGE.to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| USAGE.to_owned())
+}
+
 /// Parses the maximum number of entries; 0 means all.
 pub(crate) fn limit(text: &str) -> Result<Limit, String> {
     let number: u32 = text.parse().map_err(|_| "use a number; 0 shows all".to_owned())?;
@@ -95,4 +111,19 @@ pub(crate) fn state() -> impl TypedValueParser<Value = StateName> {
 pub(crate) fn follow_up_state() -> impl TypedValueParser<Value = FollowUpState> {
     let names = FollowUpState::ALL.map(FollowUpState::as_str);
     PossibleValuesParser::new(names).try_map(|name| FollowUpState::from_name(&name).ok_or("no such state"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        let parsed = ["0", "500", "64k", "64K", "64KiB", "4M", "4mb", "1G"].map(size);
+        let bytes = [0, 500, 65_536, 65_536, 65_536, 4 << 20, 4 << 20, 1 << 30];
+        assert_eq!(parsed, bytes.map(Ok));
+        for wrong in ["", "k", "-1", "1.5M", "4 M", "1T", "99999999999999999999", "18446744073709551615G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -165,6 +165,17 @@ impl Job {
         if self.session == *caller { KilledBy::Session } else { KilledBy::Operator }
     }
 
+    /// Whether the job has finished without running its command. The caller of the launch has received that result.
+    pub fn never_ran(&self) -> bool {
+        matches!(self.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
+            && self.state.started().is_none()
+    }
+
+    /// Whether the job has finished and its result is not acknowledged.
+    pub fn is_unread(&self) -> bool {
+        self.outcome().is_some() && self.follow_up.state.is_open()
+    }
+
     /// Returns the outcome; `None` if the job has not finished.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.state.finished().map(|finished| &finished.outcome)

@@ -51,7 +51,10 @@ impl Context {
         match first {
             Ok(done) => return Ok(done),
             Err(LedgerProblem::Error(error)) => return Err(error),
-            Err(LedgerProblem::Damaged { .. }) => fill()?,
+            Err(LedgerProblem::Damaged { kept_as }) => {
+                tracing::warn!(kept_as = %kept_as.display(), "the ledger is damaged; rebuilding it");
+                fill()?;
+            }
             Err(LedgerProblem::Closed(_)) => {}
         }
         self.ledger_file().with(&home.root, &mut work).map_err(|problem| match problem {

@@ -10,9 +10,10 @@ use homing_supervisor::platform::{cgroup, features, own_pid_namespace, scope};
 
 use crate::Result;
 use crate::check::{Check, Verdict};
-use crate::config::{ConfigRefusal, LoadedConfig};
+use crate::config::LoadedConfig;
 use crate::context::Context;
 use crate::delivery::monitor::monitor_check;
+use crate::error::ConfigRefusal;
 use crate::ledger::KeptForSession;
 use crate::store::program::supervisor_program;
 use crate::store::service_warning::ServiceWarning;
@@ -66,7 +67,7 @@ impl Context {
             Err(error) => {
                 let check = Check::new("ledger", Verdict::Problem, error.to_string());
                 checks.push(match error.hint() {
-                    Some(hint) => check.hint(hint),
+                    Some(hint) => check.hint(hint.to_string()),
                     None => check,
                 });
             }
@@ -262,7 +263,7 @@ fn check_supervisor(named: Option<&Path>) -> Check {
     match supervisor_program(named) {
         Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
         Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
-            .hint(error.hint().unwrap_or_default()),
+            .hint(error.hint().map(|hint| hint.to_string()).unwrap_or_default()),
     }
 }
 

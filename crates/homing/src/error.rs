@@ -7,7 +7,7 @@ use std::time::Duration;
 use homing_core::{CommandError, IdError, JobId, StateName, TransitionError};
 use homing_supervisor::DiskError;
 
-use crate::config::ConfigRefusal;
+use crate::hint::Hint;
 
 /// An error of SQLite.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,18 @@ impl LedgerError {
     fn is_disk_full(&self) -> bool {
         self.0.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
+}
+
+/// Why a configuration is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot trust the configuration {}: {reason}", path.display())]
+pub struct ConfigRefusal {
+    /// The path, as the user named it.
+    pub path: PathBuf,
+    /// Who can change it.
+    pub reason: String,
+    /// What the user can do.
+    pub hint: String,
 }
 
 /// Every error of this library.
@@ -238,62 +250,38 @@ impl Error {
         }
     }
 
-    /// What the user can do, if anything.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Error::NoSuchJob(_) => "run `homing list` to see all jobs".to_owned(),
-            Error::AmbiguousJob { .. } => "use a longer prefix of the id".to_owned(),
-            Error::InvalidId(IdError::NotAJobId(_)) => {
-                "use a 12-character job id or a prefix of one; run `homing list` to see all jobs".to_owned()
-            }
-            Error::InvalidCommand(CommandError::Empty) => {
-                "pass a script, for example: homing run 'sleep 5; echo done'".to_owned()
-            }
-            Error::InvalidDirectory { .. } => "pass an existing directory with --cwd".to_owned(),
-            Error::NoSuchSink { known, .. } if known.is_empty() => {
-                "add a table [sinks.NAME] to config.toml".to_owned()
-            }
-            Error::NoSuchSink { known, .. } => format!("configured sinks: {}", known.join(", ")),
-            Error::KeyTaken { job, .. } => {
-                format!(
-                    "choose a different key, or run `homing show {job}` to see the job that uses this key"
-                )
-            }
-            Error::HomeRefused { hint, .. } => hint.clone(),
-            Error::HomeReplaced { .. } => {
-                "restart this command or process; earlier jobs are in the directory that was moved away"
-                    .to_owned()
-            }
-            Error::ConfigRefused(ConfigRefusal { hint, .. })
-            | Error::SecretRefused { hint: Some(hint), .. } => hint.clone(),
-            Error::NoHome => "set HOMING_HOME to a directory that you own".to_owned(),
-            Error::Disk(error) if error.is_unsupported() => "update this program".to_owned(),
-            Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
-                "the disk is full; run `homing prune` to delete old jobs".to_owned()
-            }
+    /// What the caller can do, if anything.
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Error::NoSuchJob(_) => Hint::ListJobs,
+            Error::AmbiguousJob { .. } => Hint::UseLongerPrefix,
+            Error::InvalidId(IdError::NotAJobId(_)) => Hint::UseJobId,
+            Error::InvalidCommand(CommandError::Empty) => Hint::GiveScript,
+            Error::InvalidDirectory { .. } => Hint::GiveExistingDirectory,
+            Error::NoSuchSink { known, .. } if known.is_empty() => Hint::ConfigureSink,
+            Error::NoSuchSink { known, .. } => Hint::UseSink(known.clone()),
+            Error::KeyTaken { job, .. } => Hint::UseOtherKey(*job),
+            Error::HomeRefused { hint, .. }
+            | Error::ConfigRefused(ConfigRefusal { hint, .. })
+            | Error::SecretRefused { hint: Some(hint), .. } => Hint::Text(hint.clone()),
+            Error::HomeReplaced { .. } => Hint::ReopenHome,
+            Error::NoHome => Hint::SetHome,
+            Error::Disk(error) if error.is_unsupported() => Hint::Update,
+            Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => Hint::FreeDiskSpace,
             Error::Disk(error)
                 if matches!(
                     error.source.kind(),
                     io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
                 ) =>
             {
-                "set HOMING_HOME to a directory that you can write to".to_owned()
+                Hint::UseWritableHome
             }
-            Error::Ledger { source, .. } if source.is_disk_full() => {
-                "the disk is full; run `homing prune` to delete old jobs".to_owned()
-            }
-            Error::NoSupervisorProgram { .. } => {
-                "install the homing program, or set HOMING_SUPERVISOR to its path".to_owned()
-            }
-            Error::LedgerBusy { path, .. } => format!(
-                "running jobs are not affected; run `fuser -v {}` to see which process holds the lock",
-                path.display()
-            ),
-            Error::JobUnreadable { .. } => "run `homing doctor` to check every job".to_owned(),
-            Error::Unsupported { .. } => "update this program".to_owned(),
-            Error::LedgerTooNew { .. } => {
-                "update this program, or set HOMING_HOME to another directory".to_owned()
-            }
+            Error::Ledger { source, .. } if source.is_disk_full() => Hint::FreeDiskSpace,
+            Error::NoSupervisorProgram { .. } => Hint::InstallProgram,
+            Error::LedgerBusy { path, .. } => Hint::FindLockHolder(path.clone()),
+            Error::JobUnreadable { .. } => Hint::CheckJobs,
+            Error::Unsupported { .. } => Hint::Update,
+            Error::LedgerTooNew { .. } => Hint::UpdateOrUseOtherHome,
             Error::InvalidId(IdError::NotASessionId(_) | IdError::NotAJobKey(_) | IdError::NotAWakeId(_))
             | Error::InvalidCommand(CommandError::Nul)
             | Error::InvalidRequest(_)
@@ -305,8 +293,7 @@ impl Error {
             | Error::FollowUpConflict { .. }
             | Error::NotFinishedInTime { .. }
             | Error::CannotSignal { .. } => return None,
-        };
-        Some(hint)
+        })
     }
 }
 

@@ -25,8 +25,14 @@
 //! # }
 //! ```
 //!
-//! Every call is synchronous, and safe from any number of threads and processes at once.
+//! Every call is synchronous, and safe from any number of threads and processes at once. The feature `async` adds waits
+//! and streams for tokio.
+//!
+//! The library emits [`tracing`] events whose targets begin with `homing`: launches, ends, recoveries and deliveries, without
+//! commands or output. They cost nothing without a subscriber.
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod check;
 mod config;
 mod context;
@@ -36,28 +42,33 @@ mod entry;
 mod error;
 mod framing;
 mod harness;
+mod hint;
 mod homing;
 mod index;
+mod job_handle;
 mod jobs;
 mod ledger;
 mod process;
 mod store;
 
+#[cfg(feature = "async")]
+pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, ConfigRefusal, Defaults, MonitorConfig,
-    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
-    user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
+    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
 };
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
+pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 pub use delivery::sinks::{Sink, read_secret_file};
 
 pub use entry::supervise_if_asked;
-pub use error::{Error, LedgerError, Result};
+pub use error::{ConfigRefusal, Error, LedgerError, Result};
 pub use framing::frame_untrusted;
 pub use harness::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
+pub use hint::Hint;
 pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
@@ -71,6 +82,7 @@ pub use index::prune::{PruneOptions, PruneReport};
 pub use index::query::{FollowUpOptions, ListOptions, Listing};
 pub use index::recover::RecoverReport;
 pub use index::report::SyncReport;
+pub use job_handle::JobHandle;
 pub use jobs::follow::{Followed, OutputFollower};
 pub use jobs::wait::Waited;
 pub use ledger::{AttemptRecord, UnsupportedJob, WakeRecord};

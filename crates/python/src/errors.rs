@@ -1,9 +1,7 @@
 //! Errors of the library as Python exceptions. The classes are in `homing/errors.py`.
 
-use std::io;
-
-use homing::Error;
-use homing::core::{CommandError, IdError};
+use homing::core::IdError;
+use homing::{Error, Hint};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -54,35 +52,25 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = class.cast_into::<PyType>()?;
     let value = class.call1((error.to_string(),))?;
     value.setattr("code", error.code())?;
-    value.setattr("hint", hint(error))?;
+    value.setattr("hint", error.hint().as_ref().map(format_hint))?;
     value.setattr("errno", errno)?;
     Ok(PyErr::from_value(value))
 }
 
-/// What the caller can do. Replaces hints of the library that name commands and options by Python functions.
-fn hint(error: &Error) -> Option<String> {
-    let hint = match error {
-        Error::NoSuchJob(_) => "Homing.list() returns all jobs",
-        Error::InvalidId(IdError::NotAJobId(_)) => {
+/// Words a hint with Python functions in place of commands and options.
+fn format_hint(hint: &Hint) -> String {
+    let text = match hint {
+        Hint::ListJobs => "Homing.list() returns all jobs",
+        Hint::UseJobId => {
             "name a job by its 12-character id or a unique prefix of it; Homing.list() returns all jobs"
         }
-        Error::InvalidCommand(CommandError::Empty) => "give a script, such as \"sleep 5; echo done\"",
-        Error::InvalidDirectory { .. } => "name an existing directory as cwd",
-        Error::Disk(error) if error.source.kind() == io::ErrorKind::StorageFull => {
-            "the disk is full: Homing.prune() deletes old jobs"
-        }
-        Error::Ledger { source, .. } if is_full(source) => {
-            "the disk is full: Homing.prune() deletes old jobs"
-        }
-        Error::NoSupervisorProgram { .. } => {
+        Hint::GiveScript => "give a script, such as \"sleep 5; echo done\"",
+        Hint::GiveExistingDirectory => "name an existing directory as cwd",
+        Hint::FreeDiskSpace => "the disk is full: Homing.prune() deletes old jobs",
+        Hint::InstallProgram => {
             "install the package homing, or name the program with Homing(program=...) or HOMING_SUPERVISOR"
         }
-        other => return other.hint(),
+        other => return other.to_string(),
     };
-    Some(hint.to_owned())
-}
-
-/// Whether SQLite reports a full disk.
-fn is_full(error: &impl std::fmt::Display) -> bool {
-    error.to_string().contains("disk is full")
+    text.to_owned()
 }

@@ -39,14 +39,14 @@ impl Follower {
     fn take<'py>(&self, py: Python<'py>) -> Result<(Option<Piece<'py>>, bool)> {
         let (chunk, text, goes_on) = py.detach(|| {
             let State { follower, text } = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok::<_, Error>(match follower.next(Some(Duration::ZERO))? {
+            Ok::<_, Error>(match follower.next_within(Some(Duration::ZERO))? {
                 Followed::Output(chunk) => {
                     let text = text.push(chunk.offset, &chunk.bytes);
                     (chunk, text, true)
                 }
                 Followed::NothingYet => (OutputChunk::default(), String::new(), true),
                 // The rest of the text is returned once; later calls return nothing.
-                Followed::Over => {
+                Followed::Finished => {
                     (OutputChunk { offset: text.next(), bytes: Vec::new() }, text.finish(), false)
                 }
             })

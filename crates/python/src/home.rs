@@ -6,7 +6,7 @@ use std::time::Duration;
 use homing::core::text::clean;
 use homing::{
     Config, Error, FollowUpOptions, FollowUpState, Homing, Job, JobId, JobIdPrefix, KilledBy, ListOptions,
-    OpenOptions, RecoverOptions, SessionId, StateName, WaitFor, session_from_environment,
+    OpenOptions, RecoverOptions, ResultReader, SessionId, StateName, WaitFor, session_from_environment,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -75,13 +75,13 @@ impl Home {
 
     fn launch<'py>(&self, py: Python<'py>, request: Request) -> Result<Bound<'py, PyAny>> {
         let spec = request.into_spec()?;
-        let (job, monitor) = py.detach(|| {
+        let (job, delivery) = py.detach(|| {
             let job = self.homing.launch(spec)?;
-            let monitor = self.homing.start_monitor_if_needed(&job);
-            Ok::<_, Error>((job, monitor))
+            let delivery = self.homing.arrange_delivery(&job, ResultReader::Session);
+            Ok::<_, Error>((job, delivery))
         })?;
-        if let Err(error) = monitor {
-            warn_no_sinks(py, &job, &error);
+        if let Some(problem) = delivery.problem {
+            warn_no_monitor(py, &job, &problem);
         }
         document(py, &job)
     }
@@ -152,12 +152,8 @@ impl Home {
         let timeout = timeout_ms.map(Duration::from_millis);
         let mut waited =
             interruptible(py, |interruption| self.homing.wait_unless(&ids, wait_for, timeout, interruption))?;
-        let read = readers.iter().filter(|(id, _)| {
-            waited
-                .jobs
-                .iter()
-                .any(|job| job.id == *id && job.outcome().is_some() && job.follow_up.state.is_open())
-        });
+        let read =
+            readers.iter().filter(|(id, _)| waited.jobs.iter().any(|job| job.id == *id && job.is_unread()));
         let read: Vec<JobId> = read.map(|(id, _)| *id).collect();
         if !read.is_empty() {
             let acknowledged = py.detach(|| self.homing.acknowledge(&read))?;
@@ -301,7 +297,7 @@ impl Home {
 }
 
 /// Logs that no monitor will wake the session of a job. Not an exception, because the job runs and is recorded.
-fn warn_no_sinks(py: Python<'_>, job: &Job, error: &Error) {
+fn warn_no_monitor(py: Python<'_>, job: &Job, error: &Error) {
     let message = format!(
         "job {} runs, but no monitor could be started to wake its session: {error}; Homing.wakes() or homing monitor \
          delivers its result",

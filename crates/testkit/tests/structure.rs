@@ -1,5 +1,7 @@
-//! Checks the structure of the sources: no file of a crate needs a file that needs it. Counted are `use` declarations and
-//! paths that begin with `crate`, `self` or `super`, in code that is not for tests; `mod` and `pub use` lines do not count.
+//! Checks the structure of the sources: no file of a crate needs a file that needs it, and every part of a crate uses
+//! only parts that stand before it. Counted are `use` declarations and paths that begin with `crate`, `self` or `super`,
+//! in code that is not for tests; `mod` and `pub use` lines do not count. A name that the crate's root exports again
+//! counts as its own module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,6 +14,66 @@ type Module = Vec<String>;
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
 const CRATES: [&str; 6] = ["core", "supervisor", "homing", "cli", "python", "testkit"];
+
+/// The parts of each crate, lowest first.
+const PARTS: [(&str, &[&str]); 1] = [(
+    "homing",
+    &[
+        "hint",
+        "error",
+        "harness",
+        "config",
+        "store",
+        "framing",
+        "ledger",
+        "context",
+        "index",
+        "jobs",
+        "process",
+        "check",
+        "delivery",
+        "doctor",
+        "asynchronous",
+        "job_handle",
+        "homing",
+        "entry",
+    ],
+)];
+
+/// The most files in which the façade of the library is implemented.
+const MAX_FACADE_FILES: usize = 4;
+
+#[test]
+fn every_part_uses_only_parts_below_it() {
+    for (name, parts) in PARTS {
+        let graph = graph(&crate_sources(name));
+        let rank = |module: &Module| {
+            let part = &module[0];
+            let rank = parts.iter().position(|known| known == part);
+            rank.unwrap_or_else(|| panic!("add {part} of crates/{name}/src to PARTS"))
+        };
+        let upward: Vec<String> = graph
+            .iter()
+            .filter(|(module, _)| !module.is_empty())
+            .flat_map(|(module, used)| used.iter().map(move |used| (module, used)))
+            .filter(|(module, used)| rank(used) > rank(module))
+            .map(|(module, used)| format!("{} uses {}", module.join("::"), used.join("::")))
+            .collect();
+        assert!(upward.is_empty(), "upward in crates/{name}/src: {upward:#?}");
+    }
+}
+
+#[test]
+fn the_facade_is_implemented_in_few_files() {
+    let mut files = BTreeMap::new();
+    find_modules(&crate_sources("homing"), &mut Vec::new(), &mut files);
+    let facade: Vec<String> = files
+        .iter()
+        .filter(|(_, text)| text.lines().any(|line| line.starts_with("impl Homing ")))
+        .map(|(module, _)| module.join("::"))
+        .collect();
+    assert!((1..=MAX_FACADE_FILES).contains(&facade.len()), "impl Homing stands in {facade:#?}");
+}
 
 #[test]
 fn no_files_need_each_other_in_a_circle() {
@@ -50,11 +112,27 @@ fn crate_sources(name: &str) -> PathBuf {
 fn graph(root: &Path) -> Graph {
     let mut files = BTreeMap::new();
     find_modules(root, &mut Vec::new(), &mut files);
+    let exported = exported_again(files.get(&Module::new()).map_or("", String::as_str));
     let uses = |module: &Module, text: &str| {
-        let used = paths(text).filter_map(|path| resolve(module, &path, &files));
+        let used = paths(text).filter_map(|path| {
+            let named = path.strip_prefix("crate::").and_then(|rest| rest.split("::").next());
+            let path = named.and_then(|name| exported.get(name)).unwrap_or(&path);
+            resolve(module, path, &files)
+        });
         used.filter(|used| used != module).collect()
     };
     files.iter().map(|(module, text)| (module.clone(), uses(module, text))).collect()
+}
+
+/// The names that the root of a crate exports again, and the paths that they stand for.
+fn exported_again(root: &str) -> BTreeMap<String, String> {
+    let trees = root.split_inclusive(';').filter_map(|statement| statement.split_once("pub use "));
+    let mut paths = Vec::new();
+    for (_, tree) in trees {
+        let tree: String = tree.trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
+        expand("crate::", &tree, &mut paths);
+    }
+    paths.into_iter().filter_map(|path| Some((path.rsplit("::").next()?.to_owned(), path))).collect()
 }
 
 /// Reads the modules below a directory, without their tests.

@@ -63,7 +63,7 @@ impl Unparsed {
                 ("invalid_duration", Some(error.hint().to_owned()))
             } else if let Some(error) = source.and_then(|source| source.downcast_ref::<IdError>()) {
                 let error = homing::Error::InvalidId(error.clone());
-                (error.code(), error.hint())
+                (error.code(), error.hint().map(|hint| hint.to_string()))
             } else {
                 ("usage", None)
             };

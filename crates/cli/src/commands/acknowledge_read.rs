@@ -1,29 +1,23 @@
 //! Acknowledges results that a session has read, so that they are not delivered again.
 
-use homing::{Homing, Job, JobId, SessionId};
+use homing::{Homing, Job, SessionId};
 
 use crate::exit::note;
 
 /// Acknowledges the results of finished jobs that belong to `reader`, which has just read them. Notes on standard
 /// error that the follow-ups of other sessions stay as they are.
 pub(super) fn acknowledge_read(homing: &Homing, reader: &SessionId, jobs: &[Job]) {
-    let mut own: Vec<JobId> = Vec::new();
-    for job in jobs.iter().filter(|job| job.outcome().is_some() && job.follow_up.state.is_open()) {
-        if job.session == *reader {
-            own.push(job.id);
-        } else {
-            let (id, session, state) = (job.id, &job.session, job.follow_up.state);
-            note(&format!(
-                "job {id} belongs to session {session}; its follow-up stays {state} (run homing ack {id} to acknowledge it)"
-            ));
+    match homing.acknowledge_read(jobs, reader) {
+        Ok(read) => {
+            for job in read.of_other_sessions {
+                let (id, session, state) = (job.id, &job.session, job.follow_up.state);
+                note(&format!(
+                    "job {id} belongs to session {session}; its follow-up stays {state} (run homing ack {id} to acknowledge it)"
+                ));
+            }
         }
-    }
-    if own.is_empty() {
-        return;
-    }
-    // The answer is already printed, so this must not change the exit status. At worst, the result is delivered once
-    // more.
-    if let Err(error) = homing.acknowledge(&own) {
-        note(&format!("cannot acknowledge the result, so it will be delivered again: {error}"));
+        // The answer is already printed, so this must not change the exit status. At worst, the result is delivered
+        // once more.
+        Err(error) => note(&format!("cannot acknowledge the result, so it will be delivered again: {error}")),
     }
 }

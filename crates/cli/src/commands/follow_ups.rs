@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use homing::{FollowUpOptions, FollowUpState, Homing, Job, SessionId};
+use homing::{FollowUpOptions, FollowUpState, Homing, Job, Listing, SessionId};
 
 use super::open::open_existing;
-use super::page::Page;
+use super::page::note_omitted;
 use super::unreadable::note_unreadable;
 use crate::exit::{Failure, note_with_hint, say};
 use crate::render::{print_follow_up_table, print_json};
@@ -40,21 +40,21 @@ pub(crate) struct FollowUpsArgs {
 /// Lists follow-ups.
 pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
-    let page = Page::of(args.limit, |limit| {
-        let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit };
-        homing.as_ref().map_or_else(|| Ok(Vec::new()), |homing| homing.follow_ups(&options))
-    })?;
+    let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit: args.limit.0 };
+    let listing = homing
+        .as_ref()
+        .map_or_else(|| Ok(Listing::default()), |homing| homing.follow_up_listing(&options))?;
     if args.json {
-        print_json(&page.jobs)?;
-    } else if page.jobs.is_empty() {
+        print_json(&listing.jobs)?;
+    } else if listing.jobs.is_empty() {
         say("no follow-ups to show");
     } else {
-        print_follow_up_table(&page.jobs)?;
+        print_follow_up_table(&listing.jobs)?;
     }
-    page.note_omitted();
+    note_omitted(&listing);
     homing.iter().for_each(note_unreadable);
     if let Some(homing) = homing.filter(|_| !args.json) {
-        print_advice(&homing, &page.jobs)?;
+        print_advice(&homing, &listing.jobs)?;
     }
     Ok(ExitCode::SUCCESS)
 }

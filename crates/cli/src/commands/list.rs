@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use homing::{ListOptions, SessionId, StateName};
+use homing::{ListOptions, Listing, SessionId, StateName};
 
 use super::open::open_existing;
-use super::page::Page;
+use super::page::note_omitted;
 use super::unreadable::note_unreadable;
-use crate::exit::{Failure, note, say};
+use crate::exit::{Failure, say};
 use crate::render::{print_job_table, print_json};
 use crate::values::{Limit, limit, state};
 
@@ -40,25 +40,17 @@ pub(crate) struct ListArgs {
 /// Lists jobs.
 pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
-    let mut unsupported = Vec::new();
-    let page = Page::of(args.limit, |limit| {
-        let options = ListOptions { session: args.session.clone(), state: args.state, limit };
-        let Some(homing) = &homing else { return Ok(Vec::new()) };
-        let listing = homing.listing(&options)?;
-        unsupported = listing.unsupported;
-        Ok(listing.jobs)
-    })?;
+    let options = ListOptions { session: args.session.clone(), state: args.state, limit: args.limit.0 };
+    let listing =
+        homing.as_ref().map_or_else(|| Ok(Listing::default()), |homing| homing.listing(&options))?;
     if args.json {
-        print_json(&page.jobs)?;
-    } else if page.jobs.is_empty() {
+        print_json(&listing.jobs)?;
+    } else if listing.jobs.is_empty() {
         say("no jobs to show (run homing run COMMAND to launch one)");
     } else {
-        print_job_table(&page.jobs)?;
+        print_job_table(&listing.jobs)?;
     }
-    page.note_omitted();
+    note_omitted(&listing);
     homing.iter().for_each(note_unreadable);
-    for job in &unsupported {
-        note(&format!("job {} is not listed, because a newer version wrote it: {}", job.id, job.reason));
-    }
     Ok(ExitCode::SUCCESS)
 }

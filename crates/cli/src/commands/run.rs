@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use homing::core::parse_duration;
 use homing::{
-    FollowUpPolicy, Homing, Job, JobCommand, JobId, JobKey, JobSpec, JobState, LeftoverPolicy, OpenOptions,
-    Outcome, Timeout, WaitFor,
+    Error, FollowUpPolicy, Homing, Job, JobCommand, JobId, JobKey, JobSpec, JobState, LeftoverPolicy,
+    OpenOptions, Outcome, ResultReader, Timeout, WaitFor,
 };
 
 use super::acknowledge_read::acknowledge_read;
@@ -19,7 +19,7 @@ use crate::exit::{FAILED, Failure, NOT_FINISHED, note, note_with_hint, print_err
 use crate::interrupt::explain_interrupt;
 use crate::render::output::TextSink;
 use crate::render::{leftover_text, print_json};
-use crate::values::{Caller, assignment, timeout};
+use crate::values::{Caller, assignment, size, timeout};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
@@ -60,6 +60,12 @@ pub(crate) struct RunArgs {
     /// Time between SIGTERM and SIGKILL [default: 10s, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     grace: Option<Duration>,
+    /// Bytes to keep from the beginning of the output, such as 64k or 1M [default: 1M, or as configured]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    output_head: Option<u64>,
+    /// Bytes to keep from the end of the output, such as 64k or 4M [default: 4M, or as configured]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    output_tail: Option<u64>,
     /// Kill or keep processes that survive the main process; the result lists them
     #[arg(long, value_name = "kill|keep", value_enum, default_value_t, hide_possible_values = true)]
     leftovers: Leftovers,
@@ -143,6 +149,12 @@ impl RunArgs {
         if let Some(grace) = self.grace {
             spec = spec.grace(grace);
         }
+        if let Some(bytes) = self.output_head {
+            spec = spec.output_head_bytes(bytes);
+        }
+        if let Some(bytes) = self.output_tail {
+            spec = spec.output_tail_bytes(bytes);
+        }
         for (name, value) in self.env {
             spec = spec.env(name, value);
         }
@@ -169,10 +181,10 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if job.state == JobState::Starting {
         warn_of_silent_supervisor(job.id);
     }
-    // The waiting caller reads the result here.
-    let _delivery_hold = wait.map(|_| homing.hold_delivery(&[job.id], &job.session));
-    if !did_not_start(&job) {
-        start_monitor(&homing, &job);
+    let reader = if wait.is_some() { ResultReader::Caller } else { ResultReader::Session };
+    let delivery = homing.arrange_delivery(&job, reader);
+    if let Some(problem) = &delivery.problem {
+        note_no_monitor(&job, problem);
     }
     match wait {
         None => announce(&homing, &job, as_json),
@@ -181,14 +193,12 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Starts a monitor if the result would not be delivered otherwise. The job runs whether that succeeds or not.
-fn start_monitor(homing: &Homing, job: &Job) {
-    if let Err(error) = homing.start_monitor_if_needed(job) {
-        note_with_hint(
-            &format!("cannot start a monitor to deliver the result of job {}: {error}", job.id),
-            "the job keeps running; run homing monitor to deliver its result",
-        );
-    }
+/// Reports that no monitor could be started.
+fn note_no_monitor(job: &Job, problem: &Error) {
+    note_with_hint(
+        &format!("cannot start a monitor to deliver the result of job {}: {problem}", job.id),
+        "the job keeps running; run homing monitor to deliver its result",
+    );
 }
 
 /// Warns that the supervisor did not answer the launch in time.
@@ -199,12 +209,6 @@ fn warn_of_silent_supervisor(id: JobId) {
     );
 }
 
-/// Whether the job finished without running its command. A job found by its key may have been lost later.
-fn did_not_start(job: &Job) -> bool {
-    matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
-        && job.state.started().is_none()
-}
-
 /// Prints the id, or the document.
 fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
     let printed =
@@ -213,10 +217,12 @@ fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failu
         note(&format!("job {} was launched", job.id));
     }
     printed?;
-    if let Some(outcome) = job.outcome().filter(|_| did_not_start(job)) {
+    if let Some(outcome) = job.outcome().filter(|_| job.never_ran()) {
         print_error(&start_error(job.id, outcome));
-        if !try_acknowledge(job.id) {
-            start_monitor(homing, job);
+        if !try_acknowledge(job.id)
+            && let Err(problem) = homing.start_monitor_if_needed(job)
+        {
+            note_no_monitor(job, &problem);
         }
         return Ok(ExitCode::from(FAILED));
     }

@@ -27,9 +27,9 @@ pub(super) fn follow(
     let mut follower = homing.follow(id, from)?;
     let streamed = loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match follower.next(left)? {
+        match follower.next_within(left)? {
             Followed::Output(chunk) => sink.write(&chunk)?,
-            Followed::Over => break Streamed::Finished,
+            Followed::Finished => break Streamed::Finished,
             Followed::NothingYet => break Streamed::TimedOut,
         }
         // A job that writes continuously must not delay the deadline.
@@ -48,7 +48,7 @@ pub(super) fn copy(homing: &Homing, id: JobId, from: u64, sink: &mut impl Output
     // Stop at the current end: a job that writes continuously would keep this loop running forever.
     let mut next = from;
     while next < end
-        && let Followed::Output(chunk) = follower.next(Some(Duration::ZERO))?
+        && let Followed::Output(chunk) = follower.next_within(Some(Duration::ZERO))?
     {
         next = chunk.end();
         sink.write(&chunk)?;

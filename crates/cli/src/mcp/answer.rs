@@ -1,8 +1,7 @@
 //! The answer of a tool: text for the model with the same content as a document for programs, or a task.
 
-use homing::Error;
 use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
-use homing::core::{CommandError, IdError};
+use homing::{Error, Hint};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, ErrorData, Task};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,7 +63,7 @@ impl ToolError {
     /// The error as text that the model can act on.
     pub(super) fn text(&self) -> String {
         let (message, hint) = match self {
-            ToolError::Library(error) => (error.to_string(), hint(error)),
+            ToolError::Library(error) => (error.to_string(), error.hint().as_ref().map(format_hint)),
             ToolError::Arguments { message, hint } => (message.clone(), Some(hint.clone())),
             ToolError::Cancelled => ("the request was cancelled; the job keeps running".to_owned(), None),
         };
@@ -77,19 +76,17 @@ impl ToolError {
     }
 }
 
-/// The hints of the library name commands. These name tools and arguments instead.
-fn hint(error: &Error) -> Option<String> {
-    Some(match error {
-        Error::NoSuchJob(_) | Error::InvalidId(IdError::NotAJobId(_)) => {
-            "call list_jobs to see the jobs of this session".to_owned()
-        }
-        Error::InvalidDirectory { .. } => {
+/// Words a hint with tools and arguments in place of commands.
+fn format_hint(hint: &Hint) -> String {
+    match hint {
+        Hint::ListJobs | Hint::UseJobId => "call list_jobs to see the jobs of this session".to_owned(),
+        Hint::GiveExistingDirectory => {
             "give an existing directory as cwd, preferably an absolute path".to_owned()
         }
-        Error::KeyTaken { .. } => "give another key or omit it".to_owned(),
-        Error::InvalidCommand(CommandError::Empty) => "give a shell script as command".to_owned(),
-        other => return other.hint(),
-    })
+        Hint::UseOtherKey(_) => "give another key or omit it".to_owned(),
+        Hint::GiveScript => "give a shell script as command".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Converts an answer into a response. A tool error is a result that the model reads.

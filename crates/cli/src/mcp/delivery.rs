@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use homing::{DeliveryHold, Homing, JobId};
+use homing::{DeliveryHold, Homing, Job, SessionId};
 
 use super::blocking::blocking;
 use crate::exit::note;
@@ -23,7 +23,9 @@ pub(super) async fn all_acknowledged() {
 /// Results in a reply to their own session. While this exists, the session is not notified of them.
 pub(super) struct Reading {
     pub(super) homing: Homing,
-    pub(super) jobs: Vec<JobId>,
+    /// The session that reads them.
+    pub(super) reader: SessionId,
+    pub(super) jobs: Vec<Job>,
     /// Released after the acknowledgement.
     pub(super) hold: DeliveryHold,
 }
@@ -31,7 +33,7 @@ pub(super) struct Reading {
 impl Reading {
     fn acknowledge(self) {
         // The reply is already written. At worst, the session is notified once more.
-        if let Err(error) = self.homing.acknowledge(&self.jobs) {
+        if let Err(error) = self.homing.acknowledge_read(&self.jobs, &self.reader) {
             note(&format!("the session will be notified again: {error}"));
         }
         drop(self.hold);

@@ -54,11 +54,10 @@ impl Request {
 
     /// Acknowledges these jobs when the reply is delivered: those of its own session that have finished.
     pub(super) fn acknowledge_on_delivery(&self, jobs: &[Job], hold: DeliveryHold) {
-        let is_undelivered = |job: &&Job| job.outcome().is_some() && job.follow_up.state.is_open();
-        let own = jobs.iter().filter(is_undelivered).filter(|job| job.session == self.origin.session);
-        let jobs: Vec<JobId> = own.map(|job| job.id).collect();
-        if !jobs.is_empty() {
-            self.delivery.acknowledge_on_delivery(Reading { homing: self.homing.clone(), jobs, hold });
+        let unread: Vec<Job> = jobs.iter().filter(|job| job.is_unread()).cloned().collect();
+        if !unread.is_empty() {
+            let (homing, reader) = (self.homing.clone(), self.origin.session.clone());
+            self.delivery.acknowledge_on_delivery(Reading { homing, reader, jobs: unread, hold });
         }
     }
 }

@@ -1,12 +1,10 @@
 //! Waits for jobs on behalf of a request. A wait does not occupy a thread: the kernel reports changes of the records.
 //! Any number of waits can run at once, and a wait ends as soon as its client disconnects.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use homing::{Job, JobId, KilledBy, WaitFor, Waited, Waiting};
-use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, sleep, sleep_until};
+use homing::{Job, JobId, KilledBy, WaitFor, Waited};
+use tokio::time::timeout;
 
 use super::answer::ToolError;
 use super::blocking::blocking;
@@ -15,9 +13,6 @@ use super::request::Request;
 
 /// Longest time that one request may wait.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(3600);
-
-/// How often jobs are checked if the kernel has no inotify instance left.
-const FALLBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits until jobs have finished, for at most `at_most`.
 ///
@@ -29,24 +24,13 @@ pub(super) async fn wait(
     wait_for: WaitFor,
     at_most: Duration,
 ) -> Result<Waited, ToolError> {
-    let deadline = Instant::now() + at_most;
-    let mut waiting = request.homing.begin_waiting(&ids, wait_for);
-    let changes = watch(waiting.readable());
-    let mut progress = request.progress.as_ref().map(|progress| progress.begin(at_most));
-    loop {
-        let satisfied;
-        (waiting, satisfied) = check(request, waiting).await?;
-        if satisfied || Instant::now() >= deadline {
-            let homing = request.homing.clone();
-            return Ok(blocking(move || homing.wait(&ids, wait_for, Some(Duration::ZERO))).await?);
-        }
-        tokio::select! {
-            () = change(changes.as_ref()) => {}
-            () = sleep_until(deadline) => {}
-            () = report_progress(&mut progress) => {}
-            () = request.cancelled() => return Err(ToolError::Cancelled),
-        }
+    let finished = timeout(at_most, request.homing.wait_async(&ids, wait_for));
+    if let Ok(jobs) = unless_cancelled(request, at_most, finished).await? {
+        return Ok(Waited { satisfied: true, jobs: jobs? });
     }
+    // A job may have finished in the last instant.
+    let homing = request.homing.clone();
+    Ok(blocking(move || homing.wait(&ids, wait_for, Some(Duration::ZERO))).await?)
 }
 
 /// Stops jobs and returns them when they have finished. `grace` is their longest grace period.
@@ -58,49 +42,31 @@ pub(super) async fn kill(
     jobs: Vec<(JobId, KilledBy)>,
     grace: Duration,
 ) -> Result<Vec<Job>, ToolError> {
-    let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
     let homing = request.homing.clone();
-    let mut killing = blocking(move || homing.begin_killing(&jobs)).await;
-    let changes = watch(killing.readable());
-    let mut progress = request.progress.as_ref().map(|progress| progress.begin(grace));
-    loop {
-        let homing = request.homing.clone();
-        let is_finished;
-        (killing, is_finished) =
-            blocking(move || homing.has_killed(&mut killing).map(|is_finished| (killing, is_finished)))
-                .await?;
-        if is_finished {
-            let homing = request.homing.clone();
-            return Ok(blocking(move || homing.get_all(&ids)).await?);
-        }
-        tokio::select! {
-            () = change(changes.as_ref()) => {}
-            () = report_progress(&mut progress) => {}
-            () = request.cancelled() => return Err(ToolError::Cancelled),
-        }
+    // In a task of its own: it goes on after the request is cancelled.
+    let killing = tokio::spawn(async move { homing.kill_async(&jobs).await });
+    match unless_cancelled(request, grace, killing).await? {
+        Ok(killed) => Ok(killed?),
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 
-async fn check(request: &Request, mut waiting: Waiting) -> homing::Result<(Waiting, bool)> {
-    let homing = request.homing.clone();
-    blocking(move || homing.is_satisfied(&mut waiting).map(|satisfied| (waiting, satisfied))).await
-}
-
-#[expect(
-    deprecated,
-    reason = "unsound only for types that return another descriptor at each call; OwnedFd does not"
-)]
-fn watch(readable: Option<BorrowedFd<'_>>) -> Option<AsyncFd<OwnedFd>> {
-    AsyncFd::new(readable?.try_clone_to_owned().ok()?).ok()
-}
-
-async fn change(changes: Option<&AsyncFd<OwnedFd>>) {
-    match changes {
-        Some(changes) => match changes.readable().await {
-            // Clear before reading: a change in between makes it ready again.
-            Ok(mut ready) => ready.clear_ready(),
-            Err(_) => sleep(FALLBACK_INTERVAL).await,
-        },
-        None => sleep(FALLBACK_INTERVAL).await,
+/// Reports progress until `work` is done, which takes about `expected`.
+///
+/// # Errors
+/// [`ToolError::Cancelled`] if the client cancels the request.
+async fn unless_cancelled<T>(
+    request: &Request,
+    expected: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ToolError> {
+    let mut progress = request.progress.as_ref().map(|progress| progress.begin(expected));
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = report_progress(&mut progress) => {}
+            () = request.cancelled() => return Err(ToolError::Cancelled),
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use homing::{DiskError, Error, FollowUpState, Job, JobId, JobState, ListOptions, OpenOptions, Outcome};
+use homing::{
+    DiskError, Error, FollowUpState, Hint, Job, JobId, JobState, ListOptions, OpenOptions, Outcome,
+};
 use tempfile::TempDir;
 use testkit::{TempHome, skip, wait_until};
 
@@ -232,7 +234,7 @@ fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
     match disk.setup.homing.launch(disk.setup.script(&format!("echo ran > {}", ran.display()))) {
         Err(error @ Error::Disk(_)) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
-            assert!(error.hint().is_some_and(|hint| hint.contains("the disk is full")));
+            assert!(error.hint().is_some_and(|hint| hint.to_string().contains("the disk is full")));
         }
         other => panic!("{other:#?}"),
     }
@@ -240,7 +242,7 @@ fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
     match OpenOptions::new().home(disk.setup.scratch("another/home")).open() {
         Err(error @ Error::HomeRefused { .. }) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
-            assert_eq!(error.hint().as_deref(), Some("the disk is full"));
+            assert_eq!(error.hint(), Some(Hint::Text("the disk is full".to_owned())));
         }
         other => panic!("{other:#?}"),
     }

@@ -58,7 +58,7 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
 
         match impatient.list(&ListOptions::default()) {
             Err(error @ Error::LedgerBusy { .. }) => {
-                let hint = error.hint().expect("a hint");
+                let hint = error.hint().expect("a hint").to_string();
                 assert!(
                     hint.contains("fuser") && hint.contains(ledger(&setup.home).to_str().expect("text")),
                     "{hint}"
@@ -341,7 +341,10 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
     match setup.homing.list(&ListOptions::default()) {
         Err(error @ Error::LedgerTooNew { found: 99, known: 6, .. }) => {
-            assert!(error.hint().is_some_and(|hint| hint.contains("update this program")), "{error}");
+            assert!(
+                error.hint().is_some_and(|hint| hint.to_string().contains("update this program")),
+                "{error}"
+            );
         }
         other => panic!("{other:#?}"),
     }

@@ -212,13 +212,13 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
     let mut seen = Vec::new();
     loop {
-        match follower.next(Some(WAIT_TIMEOUT)).expect("it goes on") {
+        match follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on") {
             Followed::Output(chunk) => {
                 assert_eq!(chunk.offset, seen.len() as u64, "nothing is missing in between");
                 seen.extend_from_slice(&chunk.bytes);
             }
             Followed::NothingYet => panic!("waited {WAIT_TIMEOUT:?} in vain after {} bytes", seen.len()),
-            Followed::Over => break,
+            Followed::Finished => break,
         }
         // The job writes more only when what it wrote before has arrived.
         for (last, go) in [("\n100\n", &first), ("\n200000\n", &second)] {
@@ -228,7 +228,7 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
         }
     }
     assert!(seen == written.as_bytes(), "{} bytes instead of {}", seen.len(), written.len());
-    assert_eq!(follower.next(Some(Duration::ZERO)).expect("it stays over"), Followed::Over);
+    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it stays over"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
 }
 
@@ -246,17 +246,17 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
     let mut seen = Vec::new();
     // Looking must not itself be something that happens, or looking would never end.
     wait_until("nothing more happens", || {
-        match follower.next(Some(Duration::ZERO)).expect("it goes on") {
+        match follower.next_within(Some(Duration::ZERO)).expect("it goes on") {
             Followed::Output(chunk) => seen.extend_from_slice(&chunk.bytes),
             Followed::NothingYet => return !is_readable(&follower),
-            Followed::Over => panic!("it sleeps"),
+            Followed::Finished => panic!("it sleeps"),
         }
         false
     });
     assert_eq!(seen, b"hello\n");
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
     assert!(is_readable(&follower));
-    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
 }
 
 #[test]
@@ -265,13 +265,13 @@ fn whoever_follows_a_job_that_is_lost_is_told_the_end() {
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    match follower.next(Some(WAIT_TIMEOUT)).expect("it goes on") {
+    match follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on") {
         Followed::Output(chunk) => assert_eq!(chunk.bytes, b"hello\n"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(follower.next(Some(Duration::ZERO)).expect("it goes on"), Followed::NothingYet);
+    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it goes on"), Followed::NothingYet);
     kill_9(setup.supervisor(id).pid);
-    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::SupervisorDied });
 }
 
@@ -287,7 +287,7 @@ fn a_follower_that_is_too_slow_is_told_what_it_missed() {
         done.exists() && setup.homing.output_end(id).expect("output") == bytes.len() as u64
     });
     let mut seen: Vec<std::ops::Range<usize>> = Vec::new();
-    while let Followed::Output(chunk) = follower.next(Some(Duration::ZERO)).expect("it goes on") {
+    while let Followed::Output(chunk) = follower.next_within(Some(Duration::ZERO)).expect("it goes on") {
         let start = usize::try_from(chunk.offset).expect("an offset");
         let end = start + chunk.bytes.len();
         assert!(chunk.bytes == bytes[start..end], "the bytes in {start}..{end} are wrong");

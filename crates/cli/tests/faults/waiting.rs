@@ -28,7 +28,7 @@ fn by_waiting(homing: &Homing, id: JobId) -> bool {
 
 fn by_following(homing: &Homing, id: JobId) -> bool {
     let mut follower = homing.follow(id, 0).expect("it can be followed");
-    follower.next(Some(NOT_FOR_EVER)).expect("it can be read") == Followed::Over
+    follower.next_within(Some(NOT_FOR_EVER)).expect("it can be read") == Followed::Finished
 }
 
 fn in_an_event_loop(homing: &Homing, id: JobId) -> bool {

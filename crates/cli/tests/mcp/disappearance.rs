@@ -25,12 +25,22 @@ async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
             .run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display()))
             .await;
         wait_until_waiting(&client, &id).await;
-        // The server is not killed: its standard input closes while it waits.
+        // The server is not killed: its connection closes while it waits. Over HTTP it finds out only when the job has
+        // finished: it is stopped until then.
         let child = client.child.take();
+        if let Some(server) = &server {
+            server.signal(Signal::STOP);
+        }
         drop(client);
         assert!(setup.job(&id).outcome().is_none(), "{way:?}: the job keeps running");
         std::fs::write(&gate, "").expect("the gate opens");
+        if let Some(server) = &server {
+            server.wait_for_clients_to_leave();
+        }
         setup.wait_for_end(&id);
+        if let Some(server) = &server {
+            server.signal(Signal::CONT);
+        }
         // The abandoned wait has ended when the server answers this or exits.
         match &server {
             Some(server) => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use homing::{Job, JobId, OpenOptions};
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::{TempHome, wait_until};
 
 /// A home and the program.
@@ -108,6 +109,25 @@ impl HttpServer {
     /// Host and port.
     pub(crate) fn address(&self) -> String {
         self.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, signal).expect("it is signaled");
+    }
+
+    /// Waits until every client has closed its connections: the server's ends are no longer ESTABLISHED (proc_net(5)).
+    pub(crate) fn wait_for_clients_to_leave(&self) {
+        let port =
+            self.address().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+        let own_end = format!(":{port:04X}");
+        wait_until("the clients have left", || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").expect("the sockets");
+            !sockets.lines().any(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                fields.next().is_some_and(|local| local.ends_with(&own_end)) && fields.nth(1) == Some("01")
+            })
+        });
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigRefusal, config_path};
-use crate::{Error, Result};
+use super::{Config, config_path};
+use crate::error::{ConfigRefusal, Error, Result};
 
 /// The configuration that an open home uses.
 #[derive(Clone, Debug, Default)]

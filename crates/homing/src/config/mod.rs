@@ -16,7 +16,6 @@ pub use routes::RouteConfig;
 pub(crate) use sinks::DEFAULT_SINK_CONCURRENCY;
 pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
 pub(crate) use template::fill_template;
-pub use trust::ConfigRefusal;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,29 +4,18 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use homing_core::text::grouped;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fgetxattr, fstat, lstat, major, minor, open, openat};
 use rustix::io::Errno;
 
 use super::private_group::is_private_group;
+use crate::error::ConfigRefusal;
 use crate::{Error, Result};
 
 /// Longest accepted configuration, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// Why a configuration is not used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot trust the configuration {}: {reason}", path.display())]
-pub struct ConfigRefusal {
-    /// The path, as the user named it.
-    pub path: PathBuf,
-    /// Who can change it.
-    pub reason: String,
-    /// What the user can do.
-    pub hint: String,
-}
 
 /// Reads a trusted configuration. Never blocks, whatever the type of the file.
 ///

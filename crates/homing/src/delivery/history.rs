@@ -32,7 +32,7 @@ impl Context {
                 Err(error) => {
                     let check = Check::new("sinks", Verdict::Problem, error.to_string());
                     checks.push(match error.hint() {
-                        Some(hint) => check.hint(hint),
+                        Some(hint) => check.hint(hint.to_string()),
                         None => check,
                     });
                     return Ok(checks);
@@ -87,7 +87,7 @@ impl Context {
     /// The harness of the session's newest job that was launched from inside a harness.
     fn harness_of(&self, session: &SessionId) -> Result<Option<String>> {
         let options = ListOptions { session: Some(session.clone()), ..ListOptions::default() };
-        Ok(self.list(&options)?.into_iter().find_map(|job| job.harness))
+        Ok(self.listing(&options)?.jobs.into_iter().find_map(|job| job.harness))
     }
 
     /// Whether a monitor is active, or starts when needed.

@@ -1,15 +1,21 @@
 //! Delivers results to sessions: follow-ups, claims, holds, wakes, monitors.
 
+#[cfg(feature = "async")]
+use std::time::Duration;
+
 use homing_core::{Job, JobId, SessionId, Wake};
 
 use super::Homing;
 use crate::Result;
+#[cfg(feature = "async")]
+use crate::asynchronous::wakes::WakeStream;
 use crate::check::Check;
 use crate::delivery::claim::Claimant;
 use crate::delivery::hold::DeliveryHold;
 use crate::delivery::monitor::{Monitor, MonitorOptions};
+use crate::delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 use crate::harness::Origin;
-use crate::index::query::FollowUpOptions;
+use crate::index::query::{FollowUpOptions, Listing};
 use crate::ledger::WakeRecord;
 
 impl Homing {
@@ -20,6 +26,35 @@ impl Homing {
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob); [`Error::FollowUpConflict`](crate::Error::FollowUpConflict) if a job has not finished. Then no job is acknowledged.
     pub fn acknowledge(&self, ids: &[JobId]) -> Result<Vec<Job>> {
         self.context.acknowledge(ids)
+    }
+
+    /// Acknowledges the results among `jobs` that the session `reader` has read: finished jobs of its own. Results of
+    /// other sessions stay as they are.
+    ///
+    /// # Errors
+    /// As [`Homing::acknowledge`].
+    pub fn acknowledge_read(&self, jobs: &[Job], reader: &SessionId) -> Result<ReadResults> {
+        self.context.acknowledge_read(jobs, reader)
+    }
+
+    /// Arranges who reads the result of a job that was just launched. If the caller waits for it, delivery is held while
+    /// the returned hold exists. Starts a monitor if the session has a route to a sink and no monitor is active: see
+    /// [`Homing::start_monitor_if_needed`]. The job runs in each case, so a monitor that cannot be started is not an
+    /// error: it is in the arrangement.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("true")?)?;
+    /// let delivery = homing.arrange_delivery(&job, homing::ResultReader::Caller);
+    /// let waited = homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// homing.acknowledge_read(&waited.jobs, &job.session)?;
+    /// drop(delivery);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn arrange_delivery(&self, job: &Job, reader: ResultReader) -> DeliveryArrangement {
+        self.context.arrange_delivery(job, reader)
     }
 
     /// Makes follow-ups pending again, including dead and acknowledged ones.
@@ -191,6 +226,45 @@ impl Homing {
     /// # Errors
     /// When the home or the ledger cannot be read.
     pub fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
-        self.context.follow_ups(options)
+        Ok(self.follow_up_listing(options)?.jobs)
+    }
+
+    /// As [`Homing::follow_ups`]. Also says whether the limit left out jobs, and returns those that a newer program wrote
+    /// in a format that this one does not support.
+    ///
+    /// # Errors
+    /// As [`Homing::follow_ups`].
+    pub fn follow_up_listing(&self, options: &FollowUpOptions) -> Result<Listing> {
+        self.context.follow_up_listing(options)
+    }
+
+    /// Becomes the monitor of this home, and offers the wakes of sessions that match `sessions` (`*` is any text, `?` any
+    /// character) as a stream, in tokio. An attempt that is not answered within `timeout` has failed and is repeated
+    /// later.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut wakes = homing.wakes("chat-*", std::time::Duration::from_secs(60))?;
+    /// homing.launch(homing::JobSpec::script("echo hello")?.session("chat-1".parse()?))?;
+    /// let offer = wakes.next().await.expect("the monitor runs")?;
+    /// assert!(offer.wake().content.text.contains("hello"));
+    /// offer.answer(homing::Delivery::Delivered);
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::monitor`].
+    #[cfg(feature = "async")]
+    pub fn wakes(&self, sessions: &str, timeout: Duration) -> Result<WakeStream> {
+        WakeStream::start(&self.context, sessions, timeout)
     }
 }

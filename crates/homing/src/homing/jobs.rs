@@ -4,13 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "async")]
+use futures_util::stream::Stream;
 use homing_core::text::RESULT_LIMIT_CHARS;
 use homing_core::{Job, JobId, JobIdPrefix, KilledBy};
 use homing_supervisor::output::OutputChunk;
 
 use super::Homing;
 use crate::Result;
+#[cfg(feature = "async")]
+use crate::asynchronous;
 use crate::index::query::{ListOptions, Listing};
+use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
 use crate::jobs::wait::Waited;
 use crate::store::kill::Killing;
@@ -32,6 +37,24 @@ impl Homing {
     /// job exists. [`Error::KeyTaken`](crate::Error::KeyTaken) if the key belongs to a job that was launched with a different request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.context.launch(&spec)
+    }
+
+    /// As [`Homing::launch`], and returns a handle to the job.
+    ///
+    /// # Errors
+    /// As [`Homing::launch`].
+    pub fn spawn(&self, spec: JobSpec) -> Result<JobHandle> {
+        let job = self.launch(spec)?;
+        Ok(JobHandle::new(Arc::clone(&self.context), job.id))
+    }
+
+    /// A handle to a job.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if it does not exist.
+    pub fn job(&self, id: JobId) -> Result<JobHandle> {
+        self.context.get(id)?;
+        Ok(JobHandle::new(Arc::clone(&self.context), id))
     }
 
     /// Returns the current state of a job.
@@ -58,8 +81,8 @@ impl Homing {
         Ok(self.listing(options)?.jobs)
     }
 
-    /// As [`Homing::list`]. Also returns the jobs that are left out because a newer program wrote them in a format that
-    /// this one does not support.
+    /// As [`Homing::list`]. Also says whether the limit left out jobs, and returns those that a newer program wrote in a
+    /// format that this one does not support.
     ///
     /// # Errors
     /// As [`Homing::list`].
@@ -271,5 +294,85 @@ impl Homing {
     /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.
     pub fn take_service_warning(&self) -> Option<ServiceWarning> {
         self.context.store.take_service_warning()
+    }
+
+    /// As [`Homing::wait`], in tokio. Use `tokio::time::timeout` for a limit. Dropping the future ends the wait, not the
+    /// jobs.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let job = homing.launch(homing::JobSpec::script("exit 3")?)?;
+    /// let finished = homing.wait_async(&[job.id], homing::WaitFor::All).await?;
+    /// assert_eq!(finished[0].outcome().map(|outcome| outcome.as_exit_status()), Some(3));
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::wait`].
+    #[cfg(feature = "async")]
+    pub async fn wait_async(&self, ids: &[JobId], wait_for: WaitFor) -> Result<Vec<Job>> {
+        asynchronous::wait::wait(Arc::clone(&self.context), ids.to_vec(), wait_for).await
+    }
+
+    /// As [`Homing::kill_all`], in tokio. If the future is dropped after its first poll, the jobs were asked to end.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let job = homing.launch(homing::JobSpec::script("sleep 60")?)?;
+    /// let killed = homing.kill_async(&[(job.id, homing::KilledBy::Session)]).await?;
+    /// assert!(killed[0].outcome().is_some());
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::kill_all`].
+    #[cfg(feature = "async")]
+    pub async fn kill_async(&self, jobs: &[(JobId, KilledBy)]) -> Result<Vec<Job>> {
+        asynchronous::wait::kill(Arc::clone(&self.context), jobs.to_vec()).await
+    }
+
+    /// As [`Homing::follow`], in tokio: a stream of the output from `from` on, until the job has finished.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let job = homing.launch(homing::JobSpec::script("echo one; echo two")?)?;
+    /// let chunks: Vec<_> = homing.output_stream(job.id, 0)?.try_collect().await?;
+    /// let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+    /// assert_eq!(bytes, b"one\ntwo\n");
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    #[cfg(feature = "async")]
+    pub fn output_stream(
+        &self,
+        id: JobId,
+        from: u64,
+    ) -> Result<impl Stream<Item = Result<OutputChunk>> + Send + use<>> {
+        asynchronous::output::output_stream(Arc::clone(&self.context), id, from)
     }
 }

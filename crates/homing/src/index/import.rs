@@ -292,8 +292,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let context = home(&folder);
         context.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
-        assert_eq!(context.follow_ups(&FollowUpOptions::default()).unwrap(), []);
-        assert_eq!(context.list(&Default::default()).unwrap()[0].follow_up.state, FollowUpState::Suppressed);
+        assert_eq!(context.follow_up_listing(&FollowUpOptions::default()).unwrap().jobs, []);
+        assert_eq!(
+            context.listing(&Default::default()).unwrap().jobs[0].follow_up.state,
+            FollowUpState::Suppressed
+        );
     }
 
     #[test]
@@ -309,7 +312,7 @@ mod tests {
         };
         let again = FinishedJob { outcome: Outcome::TimedOut, ..first.clone() };
         assert_eq!(context.import(&[later.clone(), again]).unwrap(), [later.id]);
-        let seen = context.list(&Default::default()).unwrap();
+        let seen = context.listing(&Default::default()).unwrap().jobs;
         assert_eq!(seen.iter().map(|job| job.id).collect::<Vec<_>>(), [later.id, first.id]);
         assert_eq!(seen[1].outcome(), Some(&first.outcome));
         assert_eq!(seen[1].follow_up.state, FollowUpState::Acknowledged);
@@ -324,7 +327,7 @@ mod tests {
         context.put_together(&stage, &cut_off).unwrap();
         drop(stage);
         context.full_scan().unwrap();
-        assert_eq!(context.list(&Default::default()).unwrap(), []);
+        assert_eq!(context.listing(&Default::default()).unwrap().jobs, []);
         assert_eq!(context.import(std::slice::from_ref(&other)).unwrap(), [other.id]);
         assert_eq!(context.import(std::slice::from_ref(&cut_off)).unwrap(), [cut_off.id]);
     }

@@ -141,6 +141,11 @@ impl Context {
         for batch in snapshots.chunks(BATCH) {
             self.with_ledger_being_rebuilt(|ledger| ledger.record(batch))?;
         }
+        for JobSnapshot { spec, finished, .. } in &snapshots {
+            if let Some(finished) = finished {
+                tracing::info!(job = %spec.id, session = %spec.session, outcome = %finished.end.outcome, "finished");
+            }
+        }
         report.updated.extend(snapshots.iter().map(|seen| seen.spec.id));
         crash_point("sync/recorded");
         // Remove the entries last: after a crash before this, the next sync finds them. A job that adds an entry

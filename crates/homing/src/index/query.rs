@@ -31,6 +31,8 @@ pub struct Listing {
     pub jobs: Vec<Job>,
     /// Jobs that a newer program wrote and whose known fields match.
     pub unsupported: Vec<UnsupportedJob>,
+    /// Whether [`ListOptions::limit`] or [`FollowUpOptions::limit`] left out older jobs that match.
+    pub has_more: bool,
 }
 
 /// Which follow-ups [`Homing::follow_ups`](crate::Homing::follow_ups) returns. The default is open ones: pending, handed off or dead.
@@ -130,12 +132,6 @@ impl Context {
     }
 
     /// The jobs that match, newest first.
-    pub(crate) fn list(&self, options: &ListOptions) -> Result<Vec<Job>> {
-        Ok(self.listing(options)?.jobs)
-    }
-
-    /// As [`Homing::list`](crate::Homing::list). Also returns the jobs that are left out because a newer program wrote them in a format that
-    /// this one does not support.
     pub(crate) fn listing(&self, options: &ListOptions) -> Result<Listing> {
         let options = options.clone();
         self.jobs(JobFilter {
@@ -147,22 +143,26 @@ impl Context {
     }
 
     /// The jobs whose follow-ups match, newest first.
-    pub(crate) fn follow_ups(&self, options: &FollowUpOptions) -> Result<Vec<Job>> {
+    pub(crate) fn follow_up_listing(&self, options: &FollowUpOptions) -> Result<Listing> {
         let options = options.clone();
-        let listing = self.jobs(JobFilter {
+        self.jobs(JobFilter {
             session: options.session,
             follow_up: options.state,
             open_follow_ups: options.state.is_none(),
             limit: options.limit,
             ..JobFilter::default()
-        })?;
-        Ok(listing.jobs)
+        })
     }
 
-    fn jobs(&self, filter: JobFilter) -> Result<Listing> {
+    fn jobs(&self, mut filter: JobFilter) -> Result<Listing> {
         self.sync()?;
-        let mut listing = Listing::default();
-        for row in self.with_ledger(|ledger| ledger.jobs(&filter))? {
+        let limit = filter.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        // One more than asked for, to learn whether there are more.
+        filter.limit = filter.limit.map(|limit| limit.saturating_add(1));
+        let mut rows = self.with_ledger(|ledger| ledger.jobs(&filter))?;
+        let mut listing = Listing { has_more: rows.len() > limit, ..Listing::default() };
+        rows.truncate(limit);
+        for row in rows {
             match row {
                 Ok(mut job) => {
                     self.store.measure_output(&mut job);

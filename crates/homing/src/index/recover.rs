@@ -84,7 +84,10 @@ impl Context {
         let mut seen = HashSet::new();
         for id in jobs.iter().copied().filter(|id| seen.insert(*id)) {
             match self.store.recover_job(id, StartKnowledge::MayAppear, options) {
-                Ok(Recovered::Done) => report.recovered.push(id),
+                Ok(Recovered::Done) => {
+                    tracing::warn!(job = %id, "recovered: its supervisor had died");
+                    report.recovered.push(id);
+                }
                 Ok(Recovered::Left(reason)) => report.left.push((id, reason)),
                 Ok(Recovered::NotNeeded) => {}
                 Err(error) => report.failed.push((id, error)),

@@ -1,5 +1,7 @@
 //! Follows a job's output while it is written.
 
+use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +13,22 @@ use crate::Result;
 use crate::context::Context;
 use crate::store::watcher::Watcher;
 
-/// The output of a job as it is written.
+/// The output of a job while it is written.
+///
+/// As an [`Iterator`], it waits for each piece, and ends when the job has finished. As a [`Read`], it does the same
+/// with bytes. Bytes that were not kept are left out: compare [`OutputChunk::offset`] with the end of the piece before.
+///
+/// ```
+/// use std::io::{BufRead, BufReader};
+/// # homing::supervise_if_asked();
+/// # let folder = tempfile::tempdir()?;
+/// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+///
+/// let job = homing.launch(homing::JobSpec::script("echo one; echo two")?)?;
+/// let lines: Vec<String> = BufReader::new(homing.follow(job.id, 0)?).lines().collect::<Result<_, _>>()?;
+/// assert_eq!(lines, ["one", "two"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct OutputFollower {
     context: Arc<Context>,
@@ -20,6 +37,8 @@ pub struct OutputFollower {
     watcher: Watcher,
     from: u64,
     is_finished: bool,
+    /// Bytes that were returned by the last piece and are not read yet.
+    unread: VecDeque<u8>,
 }
 
 /// The result of following an output.
@@ -30,7 +49,7 @@ pub enum Followed {
     /// No bytes yet; the timeout has expired.
     NothingYet,
     /// No more bytes: the job has finished.
-    Over,
+    Finished,
 }
 
 impl OutputFollower {
@@ -42,14 +61,14 @@ impl OutputFollower {
         let watcher = Watcher::new(&context.store.home, &[id]);
         watcher.add_output(id);
         let reader = context.open_output(id)?;
-        Ok(OutputFollower { context, id, reader, watcher, from, is_finished: false })
+        Ok(OutputFollower { context, id, reader, watcher, from, is_finished: false, unread: VecDeque::new() })
     }
 
     /// Waits for the next piece of output, at most as long as `timeout` says.
     ///
     /// # Errors
     /// As [`Homing::output`](crate::Homing::output).
-    pub fn next(&mut self, timeout: Option<Duration>) -> Result<Followed> {
+    pub fn next_within(&mut self, timeout: Option<Duration>) -> Result<Followed> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             // Call this before observing: the changes reported so far are then covered.
@@ -65,7 +84,7 @@ impl OutputFollower {
                 return Ok(Followed::Output(chunk));
             }
             if self.is_finished {
-                return Ok(Followed::Over);
+                return Ok(Followed::Finished);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -75,10 +94,37 @@ impl OutputFollower {
         }
     }
 
-    /// Becomes readable when there may be more, for an event loop that then calls [`OutputFollower::next`] with no time
+    /// Becomes readable when there may be more, for an event loop that then calls [`OutputFollower::next_within`] with no time
     /// to wait until that returns [`Followed::NothingYet`]. `None` where the kernel has no more watches to give
     /// (`fs.inotify.max_user_instances`, inotify(7)): then it has to be asked every now and then.
     pub fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.readable()
+    }
+}
+
+impl Iterator for OutputFollower {
+    type Item = Result<OutputChunk>;
+
+    fn next(&mut self) -> Option<Result<OutputChunk>> {
+        loop {
+            match self.next_within(None) {
+                Ok(Followed::Output(chunk)) => return Some(Ok(chunk)),
+                Ok(Followed::NothingYet) => {}
+                Ok(Followed::Finished) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl Read for OutputFollower {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty()
+            && !buffer.is_empty()
+            && let Some(chunk) = self.next()
+        {
+            self.unread = chunk.map_err(io::Error::other)?.bytes.into();
+        }
+        self.unread.read(buffer)
     }
 }

@@ -12,10 +12,14 @@ impl Context {
     /// finished since.
     pub(crate) fn launch(&self, spec: &JobSpec) -> Result<Job> {
         match self.store.launch(spec)? {
+            Launched::Now(job) => {
+                tracing::info!(job = %job.id, session = %job.session, "launched");
+                Ok(*job)
+            }
             Launched::Before(job) if job.state.name() == StateName::Finished => {
                 Ok(self.get(job.id).unwrap_or(*job))
             }
-            Launched::Now(job) | Launched::Before(job) => Ok(*job),
+            Launched::Before(job) => Ok(*job),
         }
     }
 }

@@ -247,6 +247,8 @@ fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>
         Timeout::None => launched.timeout_ms.is_none(),
         Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
     };
+    let same_output_limits = asked.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
+        && asked.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
     let compared = [
         // Another pair may have the same hash.
         (launched.session == asked.session, "session"),
@@ -256,6 +258,7 @@ fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>
         (launched.name == asked.name, "name"),
         (same_limit, "time limit"),
         (asked.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
+        (same_output_limits, "output limit"),
         (launched.leftovers == asked.leftovers, "leftovers policy"),
         (launched.follow_up == asked.follow_up, "follow-up policy"),
         (asked.sink.is_none() || launched.sink == asked.sink, "sink"),

@@ -32,6 +32,8 @@ pub struct JobSpec {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) timeout: Timeout,
     pub(crate) grace: Option<Duration>,
+    pub(crate) output_head_bytes: Option<u64>,
+    pub(crate) output_tail_bytes: Option<u64>,
     pub(crate) leftovers: LeftoverPolicy,
     pub(crate) follow_up: FollowUpPolicy,
     pub(crate) harness: Option<String>,
@@ -69,6 +71,8 @@ impl JobSpec {
             environment: Vec::new(),
             timeout: Timeout::Configured,
             grace: None,
+            output_head_bytes: None,
+            output_tail_bytes: None,
             leftovers: LeftoverPolicy::default(),
             follow_up: FollowUpPolicy::default(),
             harness: None,
@@ -124,7 +128,7 @@ impl JobSpec {
     /// current state of the same job. The key is free again when the job is pruned.
     ///
     /// A later launch must have the same command, directory, name, leftovers and follow-up policy. It must also have the
-    /// same timeout, grace period and sink if it sets them. Otherwise it fails with
+    /// same timeout, grace period, output limits and sink if it sets them. Otherwise it fails with
     /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because their values are
     /// never written to disk.
     ///
@@ -184,6 +188,18 @@ impl JobSpec {
     #[must_use]
     pub fn grace(self, grace: Duration) -> JobSpec {
         JobSpec { grace: Some(grace), ..self }
+    }
+
+    /// Sets how many bytes are kept from the beginning of the output. The default is that of the configuration, 1 MiB.
+    #[must_use]
+    pub fn output_head_bytes(self, bytes: u64) -> JobSpec {
+        JobSpec { output_head_bytes: Some(bytes), ..self }
+    }
+
+    /// Sets how many bytes are kept from the end of the output. The default is that of the configuration, 4 MiB.
+    #[must_use]
+    pub fn output_tail_bytes(self, bytes: u64) -> JobSpec {
+        JobSpec { output_tail_bytes: Some(bytes), ..self }
     }
 
     /// Sets what happens to processes that survive the main process.

@@ -82,12 +82,11 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             State::Running => StateName::Running,
             State::Finished => StateName::Finished,
         }),
-        // One more than the limit, to detect further jobs.
-        limit: Some(limit + 1),
+        limit: Some(limit),
     };
     let homing = request.homing.clone();
-    let jobs = blocking(move || homing.list(&options)).await?;
-    Ok(answer(&arguments, jobs))
+    let listing = blocking(move || homing.listing(&options)).await?;
+    Ok(answer(listing.jobs, listing.has_more))
 }
 
 impl Arguments {
@@ -96,29 +95,22 @@ impl Arguments {
     }
 }
 
-/// The answer for these jobs. One job more than the limit means that there are further jobs.
-pub(super) fn answer(arguments: &Arguments, mut jobs: Vec<Job>) -> Answer {
-    let limit = arguments.limit();
-    let more = jobs.len() > limit as usize;
-    jobs.truncate(limit as usize);
+/// The answer for these jobs. `more` says that there are further jobs.
+pub(super) fn answer(jobs: Vec<Job>, more: bool) -> Answer {
     let room = (RESULT_LIMIT_CHARS - RESERVED_CHARS) / jobs.len().max(1);
     let mut text: String = jobs.iter().map(|job| line(job, room)).collect();
     if jobs.is_empty() {
         text.push_str("no jobs to show (run_command launches one)\n");
     }
     if more {
-        text.push_str(&format!("… only the newest {limit} are listed\n"));
+        text.push_str(&format!("… only the newest {} are listed\n", jobs.len()));
     }
     Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
 }
 
 /// One line for a job, of at most `room` characters.
 fn line(job: &Job, room: usize) -> String {
-    let unread = if job.outcome().is_some() && job.follow_up.state.is_open() {
-        "  (result not read yet: get_result)"
-    } else {
-        ""
-    };
+    let unread = if job.is_unread() { "  (result not read yet: get_result)" } else { "" };
     let room = room.saturating_sub(unread.len() + "\n".len());
     format!("{}{unread}\n", one_line(&summary(job), room))
 }

@@ -74,7 +74,7 @@ impl Kind {
     /// Answers a call when the home does not exist.
     pub(super) fn call_without_home(self, arguments: JsonObject) -> Result<Answer, ToolError> {
         if matches!(self, Kind::ListJobs) {
-            return parse(arguments).map(|arguments| list_jobs::answer(&arguments, Vec::new()));
+            return parse(arguments).map(|_: list_jobs::Arguments| list_jobs::answer(Vec::new(), false));
         }
         let named = arguments.get("job_id").or_else(|| arguments.get("job_ids")?.get(0));
         let named: String = match named.and_then(JsonValue::as_str) {

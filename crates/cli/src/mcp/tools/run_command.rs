@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use homing::core::text::one_line;
-use homing::{DeliveryHold, Error, Homing, Job, JobSpec, Outcome, Timeout, WaitFor};
+use homing::{DeliveryHold, Error, Homing, Job, JobSpec, Outcome, ResultReader, Timeout, WaitFor};
 use rmcp::model::{CallToolResult, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     let launched = blocking(move || launch(&homing, spec, wait_limit.is_some())).await?;
     let Launched { job, hold, warning } = launched;
     // With a key, the job may be that of an earlier call.
-    let is_finished = did_not_start(&job) || (has_key && job.outcome().is_some());
+    let is_finished = job.never_ran() || (has_key && job.outcome().is_some());
     let answer = if is_finished {
         answer_with_result(job.clone(), hold, request).await
     } else if let Some((at_most, hold)) = wait_limit.zip(hold) {
@@ -186,20 +186,13 @@ struct Launched {
 /// Launches the job, and starts a monitor if one is needed to notify its session.
 fn launch(homing: &Homing, spec: JobSpec, waits: bool) -> homing::Result<Launched> {
     let job = homing.launch(spec)?;
-    // A call that waits delivers the result itself.
-    let hold = waits.then(|| homing.hold_delivery(&[job.id], &job.session));
-    let mut warning = None;
-    if !did_not_start(&job)
-        && let Err(error) = homing.start_monitor_if_needed(&job)
-    {
-        let why = one_line(&error.to_string(), MAX_WARNING_CHARS);
-        warning = Some(format!("Cannot start a monitor to notify you: {why}\n"));
-    }
-    Ok(Launched { job, hold, warning })
-}
-
-fn did_not_start(job: &Job) -> bool {
-    matches!(job.outcome(), Some(Outcome::FailedToStart { .. } | Outcome::Lost { .. }))
+    let reader = if waits { ResultReader::Caller } else { ResultReader::Session };
+    let delivery = homing.arrange_delivery(&job, reader);
+    let warning = delivery.problem.map(|problem| {
+        let why = one_line(&problem.to_string(), MAX_WARNING_CHARS);
+        format!("Cannot start a monitor to notify you: {why}\n")
+    });
+    Ok(Launched { job, hold: delivery.hold, warning })
 }
 
 /// The answer for a finished job.

@@ -101,6 +101,11 @@ impl MonitorOptions {
     }
 
     pub(super) fn report(&self, event: &MonitorEvent) {
+        match event {
+            MonitorEvent::Warning { message } => tracing::warn!("{message}"),
+            MonitorEvent::Alive => tracing::trace!("monitor {event}"),
+            other => tracing::debug!("monitor {other}"),
+        }
         if let Some(observer) = &self.observer {
             observer(event);
         }

@@ -56,7 +56,7 @@ mod tests {
 
     fn refusal(path: &Path) -> String {
         let error = read_secret_file(path).expect_err("the file must be refused");
-        format!("{error}; {}", error.hint().unwrap_or_default())
+        format!("{error}; {}", error.hint().map(|hint| hint.to_string()).unwrap_or_default())
     }
 
     #[test]
