@@ -8,9 +8,9 @@ use std::path::Path;
 use homing_core::JobId;
 use rustix::fs::{AtFlags, statat};
 
-use crate::layout::{Directory, LOCK, MONITOR_LOCK};
+use crate::disk::layout::{Directory, LOCK, MONITOR_LOCK};
+use crate::disk::record::{Record, StartedRecord};
 use crate::platform::{ProcessIdentity, own_pid_namespace, procfs};
-use crate::record::{Record, StartedRecord};
 
 /// First argument of a supervisor.
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";

@@ -13,30 +13,22 @@
 //! | layout of a home | `layout.rs` |
 
 mod belongs;
-mod end_job;
-mod error;
+mod disk;
 mod failpoints;
-mod job_lock;
-pub mod layout;
-mod marked_processes;
-mod orphans;
-pub mod output;
 pub mod platform;
-mod record;
-mod spec_file;
-mod start_job;
+mod recover;
 mod supervise;
-mod supervision;
-mod unlinked;
-mod watch;
 
 pub use belongs::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
-pub use error::DiskError;
+pub use disk::error::DiskError;
+pub use disk::job_lock::JobLock;
+pub use disk::record::{
+    EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord,
+};
+pub use disk::spec::{SpecFile, WrittenSpec, write_all};
+pub use disk::{layout, output};
 pub use failpoints::{arm_crash_points, crash_point, injected_millis};
-pub use job_lock::JobLock;
-pub use marked_processes::{end_marked_processes, processes_carrying};
-pub use orphans::end_orphans;
-pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord};
-pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
-pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
+pub use recover::marked_processes::{end_marked_processes, processes_carrying};
+pub use recover::orphans::end_orphans;
+pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
+pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};

@@ -10,9 +10,9 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::belongs::{Evidence, JobEvidence, is_spared};
+use crate::disk::record::StartedRecord;
 use crate::platform::cgroup::Cgroup;
 use crate::platform::{ProcessIdentity, clock, procfs};
-use crate::record::StartedRecord;
 
 /// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,16 +7,17 @@ use std::time::Duration;
 use homing_core::{KilledBy, Leftover, LeftoverFate, LeftoverPolicy, Outcome, as_millis};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::end_job::{JobTree, leftovers};
-use crate::output::{Drained, OutputWriter};
+use crate::disk::error::DiskError;
+use crate::disk::output::{Drained, OutputWriter};
+use crate::disk::record::{EndedRecord, FinishedRecord, StartedRecord};
+use crate::disk::spec::SpecFile;
+use crate::failpoints::crash_point;
 use crate::platform::clock;
 use crate::platform::signals::{Received, SignalQueue};
 use crate::platform::wait::Reaped;
-use crate::record::{EndedRecord, FinishedRecord, StartedRecord};
-use crate::spec_file::SpecFile;
-use crate::start_job::StartedJob;
-use crate::supervision::Supervision;
-use crate::{DiskError, crash_point};
+use crate::supervise::end::{JobTree, leftovers};
+use crate::supervise::finish::Supervision;
+use crate::supervise::start::StartedJob;
 
 /// How long processes that survive the main process may take to end by themselves, for example the `tee` of a
 /// pipeline.
@@ -309,7 +310,7 @@ impl Watch {
             self.end_now(Outcome::Signaled { signal: homing_core::Signal::from_number(9) })
         });
         let mut leftovers = std::mem::take(&mut self.leftovers);
-        leftovers.extend(crate::end_job::leftovers(&self.tree.spared(), LeftoverFate::Spared));
+        leftovers.extend(crate::supervise::end::leftovers(&self.tree.spared(), LeftoverFate::Spared));
         FinishedRecord {
             end,
             cpu_ms: Some(as_millis(self.usage.cpu)),

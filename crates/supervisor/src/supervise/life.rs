@@ -9,20 +9,21 @@ use std::time::Duration;
 use homing_core::{LostReason, Outcome, StartError};
 use rustix::fs::{Mode, OFlags};
 
-use crate::job_lock::JobLock;
-use crate::layout::{Directory, RECORD, SPEC};
-use crate::output::OutputWriter;
+use crate::disk::error::DiskError;
+use crate::disk::job_lock::JobLock;
+use crate::disk::layout::{Directory, RECORD, SPEC};
+use crate::disk::output::OutputWriter;
+use crate::disk::record::{FinishedRecord, Record, Slot};
+use crate::disk::spec::SpecFile;
+use crate::failpoints::crash_point;
 use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::clock;
 use crate::platform::fork::{close_inherited_descriptors, continue_in_child};
 use crate::platform::scope;
 use crate::platform::signals::SignalQueue;
-use crate::record::{FinishedRecord, Record, Slot};
-use crate::spec_file::SpecFile;
-use crate::start_job::start_job;
-use crate::supervision::Supervision;
-use crate::watch::Watch;
-use crate::{DiskError, crash_point};
+use crate::supervise::finish::Supervision;
+use crate::supervise::run::Watch;
+use crate::supervise::start::start_job;
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);

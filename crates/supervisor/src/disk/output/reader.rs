@@ -6,8 +6,8 @@ use rustix::fs::fstat;
 use rustix::io::{Errno, pread};
 
 use super::ring::RingHeader;
-use crate::DiskError;
-use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::disk::error::DiskError;
+use crate::disk::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
 
 /// How often a torn header is read again.
 const HEADER_ATTEMPTS: usize = 100;

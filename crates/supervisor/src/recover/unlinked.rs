@@ -13,12 +13,12 @@ use rustix::fs::{AtFlags, Mode, OFlags, fstat, statat};
 use rustix::process::Signal;
 
 use crate::belongs::SUPERVISE_ARGUMENT;
-use crate::layout::{Directory, INBOX, JOBS, RECORD};
-use crate::orphans::end_orphans;
+use crate::disk::layout::{Directory, INBOX, JOBS, RECORD};
+use crate::disk::record::{Record, StartedRecord};
+use crate::disk::spec::SpecFile;
 use crate::platform::open_files::{OpenFile, identity, open_files, shares_namespace};
 use crate::platform::{ProcessIdentity, clock, procfs, signals};
-use crate::record::{Record, StartedRecord};
-use crate::spec_file::SpecFile;
+use crate::recover::orphans::end_orphans;
 
 /// How long a supervisor may take to end its job, in addition to the job's grace period.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ impl UnlinkedSupervisor {
             .ok()
             .flatten()
             .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
-        let timeout = crate::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
+        let timeout = crate::failpoints::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
         if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(timeout)) {
             return Ok(Vec::new());
         }

@@ -11,7 +11,7 @@ use homing_core::JobId;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
-use crate::DiskError;
+use crate::disk::error::DiskError;
 
 /// Directory of all jobs, relative to the home.
 pub const JOBS: &str = "jobs";

@@ -7,8 +7,8 @@ use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, Leftover
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::DiskError;
-use crate::layout::{Directory, SPEC, SPEC_NEW};
+use crate::disk::error::DiskError;
+use crate::disk::layout::{Directory, SPEC, SPEC_NEW};
 use crate::platform::RunBy;
 
 /// Maximum size of a spec, in bytes.

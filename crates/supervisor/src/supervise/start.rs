@@ -11,14 +11,14 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::layout::{Directory, SCRIPT};
+use crate::disk::layout::{Directory, SCRIPT};
+use crate::disk::record::StartedRecord;
+use crate::disk::spec::SpecFile;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
 use crate::platform::{ProcessIdentity, RunBy};
-use crate::record::StartedRecord;
-use crate::spec_file::SpecFile;
-use crate::supervision::Supervision;
+use crate::supervise::finish::Supervision;
 
 /// Search path if the environment has no `PATH`, as in execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -56,7 +56,7 @@ pub(crate) fn start_job(
     let child =
         fork_behind_gate(&plan, null, output_writer.as_fd()).map_err(failed_io("make a process for it"))?;
     drop(output_writer);
-    crate::crash_point("supervise/forked");
+    crate::failpoints::crash_point("supervise/forked");
 
     let started_at_ms = clock::wall_millis();
     let no_proc = || start_error("find its process in /proc", Errno::SRCH);
@@ -74,12 +74,12 @@ pub(crate) fn start_job(
     };
     // Record before the group is created: after a crash, recovery then knows which group to remove.
     record.write_started(&started).map_err(failed("record its process"))?;
-    crate::crash_point("supervise/started_recorded");
+    crate::failpoints::crash_point("supervise/started_recorded");
     let cgroup = planned.and_then(|group| group.create_for(child.pid()).ok());
     if cgroup.is_none() && started.cgroup.take().is_some() {
         record.write_started(&started).map_err(failed("record its process"))?;
     }
-    crate::crash_point("supervise/grouped");
+    crate::failpoints::crash_point("supervise/grouped");
 
     match child.open() {
         Ok(()) => Ok(StartedJob { record: started, output, cgroup }),

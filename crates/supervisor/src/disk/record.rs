@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::DiskError;
-use crate::layout::{Directory, RECORD};
+use crate::disk::error::DiskError;
+use crate::disk::layout::{Directory, RECORD};
 use crate::platform::{ProcessIdentity, RunBy};
 
 /// Size of the file: one block.
@@ -302,7 +302,7 @@ impl Record {
     /// If the write fails.
     pub fn write_finished(&self, finished: &FinishedRecord) -> Result<(), Errno> {
         self.write_finished_unsynced(finished)?;
-        crate::crash_point("supervise/finish_written");
+        crate::failpoints::crash_point("supervise/finish_written");
         rustix::fs::fdatasync(&self.file)
     }
 

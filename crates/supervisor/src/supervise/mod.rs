@@ -1,0 +1,7 @@
+//! The life of a supervisor, from its start to the recorded outcome of its job.
+
+mod end;
+mod finish;
+pub(crate) mod life;
+mod run;
+mod start;
