@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use homing_core::{FollowUpState, Job, JobId, JobIdPrefix, SessionId, StateName};
-use homing_supervisor::DiskError;
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::{RunBy, clock};
+use homing_supervisor::platform::clock;
+use homing_supervisor::{DiskError, RunBy};
 
 use crate::config::{Config, ConfigRefusal};
 use crate::index::report::SyncReport;

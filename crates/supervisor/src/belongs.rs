@@ -8,27 +8,11 @@ use std::path::Path;
 use homing_core::JobId;
 use rustix::fs::{AtFlags, statat};
 
-use crate::disk::layout::{Directory, LOCK, MONITOR_LOCK};
-use crate::disk::record::{Record, StartedRecord};
+use crate::disk::directory::Directory;
+use crate::disk::documents::StartedRecord;
+use crate::disk::record::Record;
+use crate::names::{HOME_VARIABLE, JOB_VARIABLE, LOCK, MONITOR_ARGUMENT, MONITOR_LOCK, SUPERVISE_ARGUMENT};
 use crate::platform::{ProcessIdentity, own_pid_namespace, procfs};
-
-/// First argument of a supervisor.
-pub const SUPERVISE_ARGUMENT: &str = "__supervise";
-
-/// First argument of a monitor that is started on demand.
-pub const MONITOR_ARGUMENT: &str = "__monitor";
-
-/// Argument of a supervisor whose job may start late ([`Start::Late`](crate::Start::Late)).
-pub const LATE_ARGUMENT: &str = "late";
-
-/// Last argument of a supervisor or monitor that must detach from the process that starts it.
-pub const DETACHED_ARGUMENT: &str = "detached";
-
-/// The environment variable that every process of a job inherits, unless it was removed.
-pub const JOB_VARIABLE: &str = "HOMING_JOB";
-
-/// The environment variable with the path of the home, set for everything that homing starts.
-const HOME_VARIABLE: &str = "HOMING_HOME";
 
 /// Whether a process is the supervisor of a job or the active monitor of a home. Neither belongs to the job that
 /// started it. The claim in its arguments must be confirmed: the record of the job names this process as its

@@ -15,19 +15,21 @@
 mod belongs;
 mod disk;
 mod failpoints;
+mod names;
 pub mod platform;
 mod recover;
 mod supervise;
 
-pub use belongs::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
+pub use disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
 pub use disk::error::DiskError;
 pub use disk::job_lock::JobLock;
-pub use disk::record::{
-    EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord,
-};
+pub use disk::record::{Record, RecordContent};
+pub use disk::run_by::{Relation, RunBy};
+pub use disk::slots::{RECORD_BYTES, Slot};
 pub use disk::spec::{SpecFile, WrittenSpec, write_all};
 pub use disk::{layout, output};
 pub use failpoints::{arm_crash_points, crash_point, injected_millis};
+pub use names::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
 pub use recover::marked_processes::{end_marked_processes, processes_carrying};
 pub use recover::orphans::end_orphans;
 pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};

@@ -12,8 +12,8 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::output::{Drained, OutputWriter};
-use homing_supervisor::platform::{ProcessIdentity, RunBy, sync_file_system};
-use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
+use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
+use homing_supervisor::{DiskError, FinishedRecord, Record, RunBy, SpecFile, StartedRecord};
 use rustix::fs::{OFlags, renameat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};

@@ -9,10 +9,10 @@ use std::time::Duration;
 use homing_core::{JobId, KilledBy, LeftoverFate, LostReason, Recovery};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, notify_change};
 use homing_supervisor::platform::cgroup::remove_abandoned;
-use homing_supervisor::platform::{ProcessIdentity, Relation, RunBy, is_on_network};
+use homing_supervisor::platform::{ProcessIdentity, is_on_network};
 use homing_supervisor::{
-    DiskError, FinishedRecord, JobLock, Record, RecordContent, Slot, SpecFile, StartedRecord, crash_point,
-    end_orphans, find_unlinked_supervisors,
+    DiskError, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, Slot, SpecFile,
+    StartedRecord, crash_point, end_orphans, find_unlinked_supervisors,
 };
 
 use crate::homing::Homing;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
-use homing_supervisor::platform::{RunBy, clock};
-use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
+use homing_supervisor::platform::clock;
+use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::homing::Homing;
 use crate::store::random::random_bytes;

@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::disk::directory::Directory;
 use crate::disk::error::DiskError;
-use crate::disk::layout::{Directory, LOCK};
+use crate::names::LOCK;
 use crate::recover::unlinked::is_supervised;
 
 /// The right to write the record of a job. Released on drop, or when this process dies.

@@ -1,202 +1,25 @@
-//! `record`: the state of a job. A file with two slots of fixed offset and size, each with a format version, a length
-//! and a checksum. Its blocks are allocated before the job starts, so writing an outcome needs no free disk space.
-//! Torn slots are ignored. Slots of newer versions are recognised and not overwritten.
+//! `record`: the state of a job. A file with two slots. Its blocks are allocated before the job starts, so writing an
+//! outcome needs no free disk space. Torn slots are ignored. Slots of newer versions are not overwritten.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use homing_core::{Leftover, Outcome, Recovery, StartError};
 use rustix::io::Errno;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::disk::directory::Directory;
+use crate::disk::documents::{FinishedRecord, StartedRecord};
 use crate::disk::error::DiskError;
-use crate::disk::layout::{Directory, RECORD};
-use crate::platform::{ProcessIdentity, RunBy};
-
-/// Size of the file: one block.
-pub const RECORD_BYTES: usize = 4096;
-
-/// Format version of both slots. Readers do not interpret higher versions.
-const FORMAT_VERSION: u32 = 2;
-
-/// Magic, offset and size of a slot. These and the header layout are the same in every version.
-struct SlotPlace {
-    magic: [u8; 4],
-    offset: usize,
-    size: usize,
-}
-
-const STARTED: SlotPlace = SlotPlace { magic: *b"HMST", offset: 0, size: 1536 };
-const FINISHED: SlotPlace = SlotPlace { magic: *b"HMFI", offset: 1536, size: RECORD_BYTES - 1536 };
-
-/// Magic, format version, length, checksum: four bytes each, little-endian.
-const SLOT_HEADER: usize = 16;
+use crate::disk::slots::{FINISHED, RECORD_BYTES, STARTED, Slot, SlotPlace, decode_slot, encode};
+use crate::failpoints::crash_point;
+use crate::names::RECORD;
+use crate::platform::start_writing;
 
 /// How often a torn slot is read again, because its writer may be writing.
 const TORN_READS: u32 = 5;
 
 /// Pause between two such reads.
 const TORN_PAUSE: Duration = Duration::from_millis(1);
-
-/// Maximum length of a stored error, in bytes.
-const MAX_ERROR_BYTES: usize = 400;
-
-/// Maximum number of leftovers in a record.
-const MAX_LEFTOVERS: usize = 24;
-
-/// The started slot. It is written before the command may run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartedRecord {
-    /// The job's main process.
-    pub main: ProcessIdentity,
-    /// The supervisor.
-    pub supervisor: ProcessIdentity,
-    /// The machine, boot, pid namespace and user of both processes, as seen by the supervisor.
-    pub run_by: RunBy,
-    /// When the main process was created: wall clock, milliseconds since the epoch.
-    pub started_at_ms: i64,
-    /// Inode of the output pipe. A process that has it open belongs to the job.
-    pub output_pipe: u64,
-    /// The control group of the process tree, if there is one.
-    pub cgroup: Option<String>,
-    /// The outcome, decided before the tree is ended: `timed_out` or `killed`. It is the outcome even if the
-    /// supervisor dies while it ends the tree.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decided: Option<Outcome>,
-    /// The systemd service whose end also ends this job, if the job could not get its own scope.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
-    /// The end of the main process, set while the rest of the tree is still being ended.
-    pub ended: Option<EndedRecord>,
-}
-
-/// The end of the main process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedRecord {
-    /// How the job ended.
-    pub outcome: Outcome,
-    /// When it ended: wall clock, milliseconds since the epoch.
-    pub ended_at_ms: i64,
-    /// Milliseconds from start to end on a monotonic clock; `None` if one of the two was not observed.
-    pub duration_ms: Option<u64>,
-}
-
-/// The finished slot. It is written when the job has finished.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinishedRecord {
-    /// How and when its main process ended.
-    #[serde(flatten)]
-    pub end: EndedRecord,
-    /// Processor time in milliseconds.
-    pub cpu_ms: Option<u64>,
-    /// Largest resident memory of one process in bytes.
-    pub peak_memory_bytes: Option<u64>,
-    /// Processes that outlived the main process, as many as fit.
-    pub leftovers: Vec<Leftover>,
-    /// Number of further leftovers.
-    pub leftovers_omitted: u32,
-    /// Bytes the job has written.
-    pub output_total_bytes: u64,
-    /// Bytes that could not be stored.
-    pub output_dropped_bytes: u64,
-    /// What recovery must still do if the supervisor died. Never [`Recovery::NotRecorded`] on disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recovery: Option<Recovery>,
-}
-
-impl FinishedRecord {
-    /// Creates a record with an outcome and an end time only.
-    pub fn bare(outcome: Outcome, ended_at_ms: i64) -> FinishedRecord {
-        FinishedRecord {
-            end: EndedRecord { outcome, ended_at_ms, duration_ms: None },
-            cpu_ms: None,
-            peak_memory_bytes: None,
-            leftovers: Vec::new(),
-            leftovers_omitted: 0,
-            output_total_bytes: 0,
-            output_dropped_bytes: 0,
-            recovery: None,
-        }
-    }
-
-    /// Returns how long the main process ran.
-    pub fn duration(&self) -> Option<Duration> {
-        self.end.duration_ms.map(Duration::from_millis)
-    }
-
-    /// Returns the record, shortened to fit its slot. Counts the leftovers that were removed.
-    fn bounded(&self) -> FinishedRecord {
-        let mut bounded = self.clone();
-        if let Outcome::FailedToStart { error } = &mut bounded.end.outcome {
-            *error = StartError { message: shortened(&error.message), errno: error.errno };
-        }
-        let fits = |record: &FinishedRecord| encode(&FINISHED, record).is_some();
-        bounded.leftovers.truncate(MAX_LEFTOVERS);
-        while !fits(&bounded) && bounded.leftovers.pop().is_some() {}
-        let omitted = self.leftovers.len() - bounded.leftovers.len();
-        bounded.leftovers_omitted += u32::try_from(omitted).unwrap_or(u32::MAX);
-        bounded
-    }
-}
-
-fn shortened(message: &str) -> String {
-    if message.len() <= MAX_ERROR_BYTES {
-        return message.to_owned();
-    }
-    let mut end = MAX_ERROR_BYTES;
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &message[..end])
-}
-
-/// The content of a slot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Slot<T> {
-    /// The slot has not been written.
-    #[default]
-    Empty,
-    /// The checksum does not match: a write was interrupted, or the data is damaged. The content is unknown.
-    Torn,
-    /// The slot is intact, but was written by a newer version of homing. It must not be overwritten.
-    Unsupported,
-    /// The slot is intact.
-    Valid(T),
-}
-
-impl<T> Slot<T> {
-    /// Returns the content of a valid slot.
-    pub fn valid(&self) -> Option<&T> {
-        match self {
-            Slot::Valid(content) => Some(content),
-            Slot::Empty | Slot::Torn | Slot::Unsupported => None,
-        }
-    }
-
-    /// Returns the content of a valid slot by value.
-    pub fn into_valid(self) -> Option<T> {
-        match self {
-            Slot::Valid(content) => Some(content),
-            Slot::Empty | Slot::Torn | Slot::Unsupported => None,
-        }
-    }
-
-    /// Whether a newer version of homing wrote it.
-    pub fn is_unsupported(&self) -> bool {
-        match self {
-            Slot::Unsupported => true,
-            Slot::Empty | Slot::Torn | Slot::Valid(_) => false,
-        }
-    }
-
-    fn is_torn(&self) -> bool {
-        match self {
-            Slot::Torn => true,
-            Slot::Empty | Slot::Unsupported | Slot::Valid(_) => false,
-        }
-    }
-}
 
 /// The content of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -232,7 +55,7 @@ impl Record {
             .and_then(|count| if count == RECORD_BYTES { Ok(()) } else { Err(Errno::NOSPC) })
             .map_err(|e| directory.error("reserve", RECORD, e))?;
         // Start allocation on disk while the rest of the job is prepared.
-        crate::platform::start_writing(&file);
+        start_writing(&file);
         Ok(Record { file })
     }
 
@@ -302,7 +125,7 @@ impl Record {
     /// If the write fails.
     pub fn write_finished(&self, finished: &FinishedRecord) -> Result<(), Errno> {
         self.write_finished_unsynced(finished)?;
-        crate::failpoints::crash_point("supervise/finish_written");
+        crash_point("supervise/finish_written");
         rustix::fs::fdatasync(&self.file)
     }
 
@@ -327,72 +150,20 @@ impl AsFd for Record {
     }
 }
 
-fn encode(slot: &SlotPlace, content: &impl Serialize) -> Option<Vec<u8>> {
-    let payload = serde_json::to_vec(content).ok()?;
-    if SLOT_HEADER + payload.len() > slot.size {
-        return None;
-    }
-    let version = format_version().to_le_bytes();
-    let length = u32::try_from(payload.len()).ok()?.to_le_bytes();
-    let mut bytes = Vec::with_capacity(SLOT_HEADER + payload.len());
-    bytes.extend_from_slice(&slot.magic);
-    bytes.extend_from_slice(&version);
-    bytes.extend_from_slice(&length);
-    bytes.extend_from_slice(&checksum(&[&slot.magic, &version, &length, &payload]).to_le_bytes());
-    bytes.extend_from_slice(&payload);
-    Some(bytes)
-}
-
 fn decode(bytes: &[u8]) -> RecordContent {
     RecordContent { started: decode_slot(&STARTED, bytes), finished: decode_slot(&FINISHED, bytes) }
 }
 
-fn decode_slot<T: DeserializeOwned>(slot: &SlotPlace, bytes: &[u8]) -> Slot<T> {
-    let bytes = bytes.get(slot.offset..).unwrap_or_default();
-    let bytes = &bytes[..bytes.len().min(slot.size)];
-    if bytes.iter().take(SLOT_HEADER).all(|&byte| byte == 0) {
-        return Slot::Empty;
-    }
-    let Some((version, payload)) = intact_payload(slot, bytes) else { return Slot::Torn };
-    if version > format_version() {
-        return Slot::Unsupported;
-    }
-    // Intact but not readable: for example an unknown kind of outcome.
-    serde_json::from_slice(payload).map_or(Slot::Unsupported, Slot::Valid)
-}
-
-/// Returns the version and the payload of a slot with a valid checksum.
-fn intact_payload<'a>(slot: &SlotPlace, bytes: &'a [u8]) -> Option<(u32, &'a [u8])> {
-    let (header, rest) = bytes.split_at_checked(SLOT_HEADER)?;
-    let word = |index: usize| -> Option<[u8; 4]> { header[4 * index..4 * index + 4].try_into().ok() };
-    let (magic, version, length, sum) = (word(0)?, word(1)?, word(2)?, word(3)?);
-    let payload = rest.get(..usize::try_from(u32::from_le_bytes(length)).ok()?)?;
-    let is_intact =
-        magic == slot.magic && checksum(&[&magic, &version, &length, payload]) == u32::from_le_bytes(sum);
-    is_intact.then_some((u32::from_le_bytes(version), payload))
-}
-
-/// The version that this program writes and reads. Fault tests inject another one to simulate a newer program.
-fn format_version() -> u32 {
-    fail::fail_point!("record_format", |version| {
-        version.and_then(|text| text.parse().ok()).unwrap_or(FORMAT_VERSION)
-    });
-    FORMAT_VERSION
-}
-
-fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize()
-}
-
 #[cfg(test)]
 mod tests {
-    use homing_core::{LeftoverFate, LostReason, Signal};
+    use homing_core::{Leftover, LeftoverFate, LostReason, Outcome, Signal, StartError};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::platform::PidNamespace;
+    use crate::disk::documents::{EndedRecord, MAX_LEFTOVERS};
+    use crate::disk::run_by::RunBy;
+    use crate::disk::slots::{FORMAT_VERSION, SLOT_HEADER, checksum};
+    use crate::platform::{PidNamespace, ProcessIdentity};
 
     fn started() -> StartedRecord {
         StartedRecord {

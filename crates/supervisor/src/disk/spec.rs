@@ -7,9 +7,10 @@ use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, Leftover
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::directory::Directory;
 use crate::disk::error::DiskError;
-use crate::disk::layout::{Directory, SPEC, SPEC_NEW};
-use crate::platform::RunBy;
+use crate::disk::run_by::RunBy;
+use crate::names::{SPEC, SPEC_NEW};
 
 /// Maximum size of a spec, in bytes.
 const MAX_SPEC_BYTES: u64 = 64 << 20;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::belongs::{JOB_VARIABLE, is_spared};
+use crate::belongs::is_spared;
+use crate::names::JOB_VARIABLE;
 use crate::platform::{ProcessIdentity, clock, procfs};
 
 /// How long SIGKILL is repeated.

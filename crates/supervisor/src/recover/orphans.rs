@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::belongs::{Evidence, JobEvidence, is_spared};
-use crate::disk::record::StartedRecord;
+use crate::disk::documents::StartedRecord;
 use crate::platform::cgroup::Cgroup;
 use crate::platform::{ProcessIdentity, clock, procfs};
 

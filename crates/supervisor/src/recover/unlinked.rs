@@ -12,10 +12,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, statat};
 use rustix::process::Signal;
 
-use crate::belongs::SUPERVISE_ARGUMENT;
-use crate::disk::layout::{Directory, INBOX, JOBS, RECORD};
-use crate::disk::record::{Record, StartedRecord};
+use crate::disk::directory::Directory;
+use crate::disk::documents::StartedRecord;
+use crate::disk::record::Record;
 use crate::disk::spec::SpecFile;
+use crate::names::SUPERVISE_ARGUMENT;
+use crate::names::{INBOX, JOBS, RECORD};
 use crate::platform::open_files::{OpenFile, identity, open_files, shares_namespace};
 use crate::platform::{ProcessIdentity, clock, procfs, signals};
 use crate::recover::orphans::end_orphans;

@@ -9,13 +9,16 @@ use std::time::Duration;
 use homing_core::{LostReason, Outcome, StartError};
 use rustix::fs::{Mode, OFlags};
 
+use crate::disk::directory::Directory;
+use crate::disk::documents::FinishedRecord;
 use crate::disk::error::DiskError;
 use crate::disk::job_lock::JobLock;
-use crate::disk::layout::{Directory, RECORD, SPEC};
 use crate::disk::output::OutputWriter;
-use crate::disk::record::{FinishedRecord, Record, Slot};
+use crate::disk::record::Record;
+use crate::disk::slots::Slot;
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
+use crate::names::{RECORD, SPEC};
 use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::clock;
 use crate::platform::fork::{close_inherited_descriptors, continue_in_child};

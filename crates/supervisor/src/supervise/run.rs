@@ -7,9 +7,9 @@ use std::time::Duration;
 use homing_core::{KilledBy, Leftover, LeftoverFate, LeftoverPolicy, Outcome, as_millis};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
 use crate::disk::error::DiskError;
 use crate::disk::output::{Drained, OutputWriter};
-use crate::disk::record::{EndedRecord, FinishedRecord, StartedRecord};
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
 use crate::platform::clock;

@@ -11,13 +11,15 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::disk::layout::{Directory, SCRIPT};
-use crate::disk::record::StartedRecord;
+use crate::disk::directory::Directory;
+use crate::disk::documents::StartedRecord;
+use crate::disk::run_by::RunBy;
 use crate::disk::spec::SpecFile;
+use crate::names::SCRIPT;
+use crate::platform::ProcessIdentity;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::clock;
 use crate::platform::fork::{Candidate, ExecPlan, StartStep, fork_behind_gate};
-use crate::platform::{ProcessIdentity, RunBy};
 use crate::supervise::finish::Supervision;
 
 /// Search path if the environment has no `PATH`, as in execvp(3).

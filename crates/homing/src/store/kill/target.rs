@@ -6,9 +6,9 @@ use std::time::Duration;
 use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
-use homing_supervisor::platform::{Relation, is_on_network, procfs, signals};
+use homing_supervisor::platform::{is_on_network, procfs, signals};
 use homing_supervisor::{
-    SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
+    Relation, SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
 };
 use rustix::io::Errno;
 use rustix::process::Signal;

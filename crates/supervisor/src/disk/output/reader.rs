@@ -6,8 +6,9 @@ use rustix::fs::fstat;
 use rustix::io::{Errno, pread};
 
 use super::ring::RingHeader;
+use crate::disk::directory::Directory;
 use crate::disk::error::DiskError;
-use crate::disk::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::names::{OUTPUT_HEAD, OUTPUT_TAIL};
 
 /// How often a torn header is read again.
 const HEADER_ATTEMPTS: usize = 100;

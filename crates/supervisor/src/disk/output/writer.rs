@@ -9,7 +9,8 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 
 use super::ring::{MAX_PIECE, RING_START, RingHeader};
-use crate::disk::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::disk::directory::Directory;
+use crate::names::{OUTPUT_HEAD, OUTPUT_TAIL};
 
 /// Minimum size of a ring, in bytes.
 const MIN_RING_BYTES: u64 = 64 << 10;

@@ -6,14 +6,15 @@ mod dbus;
 mod disk;
 pub mod features;
 pub mod fork;
-mod host;
+pub mod host;
 mod identity;
 pub mod open_files;
 pub mod procfs;
 pub mod scope;
 pub mod signals;
+pub mod user;
 pub mod wait;
 
 pub use disk::{start_writing, sync_file_system};
-pub use host::{PidNamespace, Relation, RunBy, is_on_network, own_pid_namespace};
+pub use host::{PidNamespace, is_on_network, own_pid_namespace};
 pub use identity::ProcessIdentity;

@@ -119,12 +119,6 @@ fn unit_that_ends_us(cgroup: &str) -> Option<&str> {
         .filter(|unit| unit.ends_with(".service") || unit.starts_with("session-") || unit.starts_with(PREFIX))
 }
 
-/// Whether a directory in `/sys/fs/cgroup` belongs to a scope that [`enter_own`] has created.
-pub(super) fn is_own_scope(directory: &Path) -> bool {
-    let name = directory.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".scope"))
-}
-
 /// The socket of a service manager, and whether messages go through a bus.
 #[derive(Debug)]
 struct Manager {
