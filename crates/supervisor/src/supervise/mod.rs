@@ -3,5 +3,6 @@
 mod end;
 mod finish;
 pub(crate) mod life;
+mod phase;
 mod run;
 mod start;

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use homing_core::{KilledBy, Leftover, LeftoverFate, LeftoverPolicy, Outcome, as_millis};
+use homing_core::{KilledBy, Leftover, LeftoverFate, Outcome, as_millis};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
@@ -17,14 +17,8 @@ use crate::platform::signals::{Received, SignalQueue};
 use crate::platform::wait::Reaped;
 use crate::supervise::end::{JobTree, leftovers};
 use crate::supervise::finish::Supervision;
+use crate::supervise::phase::{Ending, Limits, Phase, Step};
 use crate::supervise::start::StartedJob;
-
-/// How long processes that survive the main process may take to end by themselves, for example the `tee` of a
-/// pipeline.
-const DRAIN: Duration = Duration::from_millis(200);
-
-/// Maximum time between SIGTERM and SIGKILL for leftovers. It is short, because the result waits for them.
-const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 
 /// More pieces than the largest pipe (1 MiB, pipe(7)) has pages.
 const MAX_LAST_PIECES: usize = 4096;
@@ -38,37 +32,6 @@ const FLOOD_PAUSE: Duration = Duration::from_micros(100);
 /// Maximum number of pieces of output to store before signals and deadlines are checked again.
 const PIECES_AT_ONCE: usize = 64;
 
-/// The phase of a supervised job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The main process is running.
-    Running,
-    /// The whole tree received SIGTERM.
-    Ending { why: Ending, kill_at: Duration },
-    /// The main process ended by itself. Other processes are still running and may end by themselves.
-    Draining { until: Duration },
-    /// The leftovers received SIGTERM.
-    EndingLeftovers { kill_at: Duration },
-    /// The job is recorded as finished. Its leftovers keep running and may write output.
-    Keeping,
-}
-
-/// Why the supervisor ends a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    TimedOut,
-    Killed(KilledBy),
-}
-
-impl From<Ending> for Outcome {
-    fn from(ending: Ending) -> Outcome {
-        match ending {
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Killed(by) => Outcome::Killed { by },
-        }
-    }
-}
-
 /// Resource usage of the processes that were reaped.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
@@ -81,9 +44,7 @@ struct Usage {
 pub(crate) struct Watch {
     started: StartedRecord,
     started_clock: Duration,
-    deadline: Option<Duration>,
-    grace: Duration,
-    policy: LeftoverPolicy,
+    limits: Limits,
     tree: JobTree,
     signals: SignalQueue,
     pipe: Option<OwnedFd>,
@@ -102,9 +63,11 @@ impl Watch {
         Watch {
             started: job.record,
             started_clock,
-            deadline: limits.timeout.map(|timeout| started_clock.saturating_add(timeout)),
-            grace: limits.grace,
-            policy: spec.leftovers,
+            limits: Limits {
+                deadline: limits.timeout.map(|timeout| started_clock.saturating_add(timeout)),
+                grace: limits.grace,
+                leftovers: spec.leftovers,
+            },
             tree: JobTree::new(job.cgroup),
             signals,
             pipe: Some(job.output),
@@ -149,44 +112,43 @@ impl Watch {
             if self.reap_tree() {
                 return true;
             }
-            if matches!(self.phase, Phase::Ending { .. } | Phase::EndingLeftovers { .. }) {
+            if self.phase.is_ending() {
                 self.tree.terminate_new_orphans();
             }
         }
         let now = clock::monotonic();
-        match self.phase {
-            Phase::Running if self.ended.is_some() => {
+        self.carry_out(self.phase.step(self.ended.is_some(), now, &self.limits), now, supervision)
+    }
+
+    /// Carries out a step. Returns whether the end can be recorded now.
+    fn carry_out(&mut self, step: Step, now: Duration, supervision: &Supervision) -> bool {
+        match step {
+            Step::Wait => false,
+            Step::Drain => {
                 crash_point("supervise/main_ended");
                 self.record_end(supervision);
                 crash_point("supervise/end_recorded");
-                self.phase = Phase::Draining { until: now + DRAIN };
+                self.phase = Phase::draining(now);
                 false
             }
-            Phase::Running if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.end_tree(Ending::TimedOut, supervision);
+            Step::EndTree(why) => {
+                self.end_tree(why, supervision);
                 false
             }
-            Phase::Draining { until } if now >= until => match self.policy {
-                LeftoverPolicy::Kill => {
-                    self.end_leftovers();
-                    false
-                }
-                LeftoverPolicy::Keep => {
-                    self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Kept);
-                    self.phase = Phase::Keeping;
-                    true
-                }
-            },
-            Phase::Ending { kill_at, .. } | Phase::EndingLeftovers { kill_at } if now >= kill_at => {
+            Step::EndLeftovers => {
+                self.end_leftovers();
+                false
+            }
+            Step::KeepLeftovers => {
+                self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Kept);
+                self.phase = Phase::Keeping;
+                true
+            }
+            Step::KillTree => {
                 self.kill_tree();
                 crash_point("supervise/tree_killed");
                 true
             }
-            Phase::Running
-            | Phase::Draining { .. }
-            | Phase::Ending { .. }
-            | Phase::EndingLeftovers { .. }
-            | Phase::Keeping => false,
         }
     }
 
@@ -219,15 +181,14 @@ impl Watch {
         // If this fails, writing the final record fails too, and that error is reported.
         let _ = supervision.record.write_started(&self.started);
         crash_point("supervise/end_decided");
-        self.phase = Phase::Ending { why, kill_at: clock::monotonic().saturating_add(self.grace) };
+        self.phase = Phase::ending(why, clock::monotonic(), &self.limits);
         self.tree.terminate();
     }
 
     /// Sends SIGTERM to the processes that outlived the main process, and lists them as leftovers.
     fn end_leftovers(&mut self) {
         self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Ended);
-        let kill_at = clock::monotonic() + self.grace.min(LEFTOVER_GRACE);
-        self.phase = Phase::EndingLeftovers { kill_at };
+        self.phase = Phase::ending_leftovers(clock::monotonic(), &self.limits);
         self.tree.terminate();
     }
 
@@ -251,18 +212,12 @@ impl Watch {
                 }
                 signal => signal,
             };
-            match (signal, self.phase) {
-                (Received::ChildEnded, _) => child_ended = true,
-                (Received::DirectoryChanged, _) => {}
-                (Received::KillRequested(by), Phase::Running) => {
-                    self.end_tree(Ending::Killed(by), supervision);
+            match signal {
+                Received::ChildEnded => child_ended = true,
+                Received::DirectoryChanged => {}
+                Received::KillRequested(by) => {
+                    self.carry_out(self.phase.step_on_request(by), clock::monotonic(), supervision);
                 }
-                // The outcome is already decided; end the leftovers now.
-                (Received::KillRequested(_), Phase::Draining { .. }) => self.end_leftovers(),
-                (
-                    Received::KillRequested(_),
-                    Phase::Ending { .. } | Phase::EndingLeftovers { .. } | Phase::Keeping,
-                ) => {}
             }
         }
         child_ended
@@ -286,12 +241,7 @@ impl Watch {
 
     /// Returns the end of the main process, which is now: `by_itself`, unless the supervisor was already ending it.
     fn end_now(&self, by_itself: Outcome) -> EndedRecord {
-        let outcome = match self.phase {
-            Phase::Ending { why, .. } => why.into(),
-            Phase::Running | Phase::Draining { .. } | Phase::EndingLeftovers { .. } | Phase::Keeping => {
-                by_itself
-            }
-        };
+        let outcome = self.phase.outcome(by_itself);
         let duration = clock::monotonic().saturating_sub(self.started_clock);
         EndedRecord { outcome, ended_at_ms: clock::wall_millis(), duration_ms: Some(as_millis(duration)) }
     }
@@ -349,12 +299,7 @@ impl Watch {
 
     /// Waits for output, a signal, or the next deadline.
     fn wait(&self) {
-        let due = match self.phase {
-            Phase::Running => self.deadline,
-            Phase::Draining { until } => Some(until),
-            Phase::Ending { kill_at, .. } | Phase::EndingLeftovers { kill_at } => Some(kill_at),
-            Phase::Keeping => None,
-        };
+        let due = self.phase.due(&self.limits);
         let timeout = due.map(|due| clock::timespec(due.saturating_sub(clock::monotonic())));
         let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
         if let Some(pipe) = &self.pipe {
