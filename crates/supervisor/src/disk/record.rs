@@ -1,10 +1,10 @@
 //! `record`: the state of a job. A file with two slots. Its blocks are allocated before the job starts, so writing an
 //! outcome needs no free disk space. Torn slots are ignored. Slots of newer versions are not overwritten.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::io;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::disk::directory::Directory;
@@ -13,7 +13,7 @@ use crate::disk::error::DiskError;
 use crate::disk::slots::{FINISHED, RECORD_BYTES, STARTED, Slot, SlotPlace, decode_slot, encode};
 use crate::failpoints::crash_point;
 use crate::names::RECORD;
-use crate::platform::start_writing;
+use crate::platform::file;
 
 /// How often a torn slot is read again, because its writer may be writing.
 const TORN_READS: u32 = 5;
@@ -40,7 +40,7 @@ impl RecordContent {
 /// An open record.
 #[derive(Debug)]
 pub struct Record {
-    file: OwnedFd,
+    file: File,
 }
 
 impl Record {
@@ -51,11 +51,9 @@ impl Record {
     pub fn create(directory: &Directory) -> Result<Record, DiskError> {
         let file = directory.create(RECORD)?;
         // Write zeros instead of fallocate(2), so that writing the outcome does not change metadata.
-        rustix::io::pwrite(&file, &[0; RECORD_BYTES], 0)
-            .and_then(|count| if count == RECORD_BYTES { Ok(()) } else { Err(Errno::NOSPC) })
-            .map_err(|e| directory.error("reserve", RECORD, e))?;
+        file::write_at(&file, &[0; RECORD_BYTES], 0).map_err(|e| directory.error("reserve", RECORD, e))?;
         // Start allocation on disk while the rest of the job is prepared.
-        start_writing(&file);
+        file::start_writing(&file);
         Ok(Record { file })
     }
 
@@ -77,7 +75,7 @@ impl Record {
     }
 
     /// Creates a record from an open file.
-    pub(crate) fn from_file(file: OwnedFd) -> Record {
+    pub(crate) fn from_file(file: File) -> Record {
         Record { file }
     }
 
@@ -85,7 +83,7 @@ impl Record {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(&self) -> Result<RecordContent, Errno> {
+    pub fn read(&self) -> io::Result<RecordContent> {
         let mut content = self.read_once()?;
         for _ in 0..TORN_READS {
             if !content.started.is_torn() && !content.finished.is_torn() {
@@ -97,17 +95,9 @@ impl Record {
         Ok(content)
     }
 
-    fn read_once(&self) -> Result<RecordContent, Errno> {
+    fn read_once(&self) -> io::Result<RecordContent> {
         let mut bytes = [0; RECORD_BYTES];
-        let mut filled = 0;
-        while filled < RECORD_BYTES {
-            match rustix::io::pread(&self.file, &mut bytes[filled..], filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let filled = file::read_at(&self.file, &mut bytes, 0)?;
         Ok(decode(&bytes[..filled]))
     }
 
@@ -115,7 +105,7 @@ impl Record {
     ///
     /// # Errors
     /// If the write fails.
-    pub fn write_started(&self, started: &StartedRecord) -> Result<(), Errno> {
+    pub fn write_started(&self, started: &StartedRecord) -> io::Result<()> {
         self.write_slot(&STARTED, started)
     }
 
@@ -123,30 +113,24 @@ impl Record {
     ///
     /// # Errors
     /// If the write fails.
-    pub fn write_finished(&self, finished: &FinishedRecord) -> Result<(), Errno> {
+    pub fn write_finished(&self, finished: &FinishedRecord) -> io::Result<()> {
         self.write_finished_unsynced(finished)?;
         crash_point("supervise/finish_written");
-        rustix::fs::fdatasync(&self.file)
+        file::sync_content(&self.file)
     }
 
     /// Writes the finished slot without fsync: a power failure may lose it.
     ///
     /// # Errors
     /// If the write fails.
-    pub fn write_finished_unsynced(&self, finished: &FinishedRecord) -> Result<(), Errno> {
+    pub fn write_finished_unsynced(&self, finished: &FinishedRecord) -> io::Result<()> {
         self.write_slot(&FINISHED, &finished.bounded())
     }
 
-    fn write_slot(&self, slot: &SlotPlace, content: &impl Serialize) -> Result<(), Errno> {
-        let bytes = encode(slot, content).ok_or(Errno::OVERFLOW)?;
-        let count = rustix::io::pwrite(&self.file, &bytes, slot.offset as u64)?;
-        if count == bytes.len() { Ok(()) } else { Err(Errno::IO) }
-    }
-}
-
-impl AsFd for Record {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.file.as_fd()
+    fn write_slot(&self, slot: &SlotPlace, content: &impl Serialize) -> io::Result<()> {
+        let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than its slot");
+        let bytes = encode(slot, content).ok_or_else(too_long)?;
+        file::write_at(&self.file, &bytes, slot.offset as u64)
     }
 }
 

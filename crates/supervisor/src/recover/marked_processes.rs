@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use crate::belongs::is_spared;
 use crate::names::JOB_VARIABLE;
-use crate::platform::{ProcessIdentity, clock, procfs};
+use crate::platform::process::{self, Signal};
+use crate::platform::{ProcessIdentity, clock};
 
 /// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,18 +23,18 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// kernel hides, such as a set-user-ID program.
 pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     let myself = std::process::id();
-    let is_spared = |pid| pid == myself || is_spared(pid) || procfs::environment_names(pid, JOB_VARIABLE);
+    let is_spared = |pid| pid == myself || is_spared(pid) || process::environment_names(pid, JOB_VARIABLE);
     let mut found = HashMap::new();
-    for pid in procfs::all_pids() {
-        if !procfs::is_own_user(pid) {
+    for pid in process::all_pids() {
+        if !process::is_own_user(pid) {
             continue;
         }
         // Read the start time before the environment: if the pid is reused between the two, no process is signalled.
-        let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
-        if !procfs::has_environment(pid, variable) || is_spared(pid) {
+        let Some(stat) = process::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
+        if !process::has_environment(pid, variable) || is_spared(pid) {
             continue;
         }
-        for (below, stat) in procfs::descendants(pid, |below| !is_spared(below)) {
+        for (below, stat) in process::descendants(pid, |below| !is_spared(below)) {
             found.insert(below, stat.start_ticks);
         }
         found.insert(pid, stat.start_ticks);
@@ -51,9 +50,9 @@ pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
         if found.is_empty() || clock::monotonic() > give_up_at {
             return found;
         }
-        for process in &found {
+        for marked in &found {
             // An error means that the process has ended, which is the goal.
-            let _ = process.signal(Signal::KILL);
+            let _ = marked.signal(Signal::Kill);
         }
         std::thread::sleep(PAUSE);
     }

@@ -1,20 +1,20 @@
 //! Supervises a running job: stores its output, enforces its timeout, handles requests to end it, and records its
 //! end. One poll(2) waits for output, signals and the next deadline.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use homing_core::{KilledBy, Leftover, LeftoverFate, Outcome, as_millis};
-use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
 use crate::disk::error::DiskError;
 use crate::disk::output::{Drained, OutputWriter};
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
+use crate::platform::children::Reaped;
 use crate::platform::clock;
+use crate::platform::pipe::PipeReader;
 use crate::platform::signals::{Received, SignalQueue};
-use crate::platform::wait::Reaped;
+use crate::platform::wait::{AsWaitSource, wait};
 use crate::supervise::end::{JobTree, leftovers};
 use crate::supervise::finish::Supervision;
 use crate::supervise::phase::{Ending, Limits, Phase, Step};
@@ -47,7 +47,7 @@ pub(crate) struct Watch {
     limits: Limits,
     tree: JobTree,
     signals: SignalQueue,
-    pipe: Option<OwnedFd>,
+    pipe: Option<PipeReader>,
     output: OutputWriter,
     phase: Phase,
     ended: Option<EndedRecord>,
@@ -289,7 +289,7 @@ impl Watch {
     fn store_pieces(&mut self, count: usize, supervision: &Supervision) {
         for _ in 0..count {
             let Some(pipe) = &self.pipe else { return };
-            match self.output.drain(pipe.as_fd(), &supervision.directory) {
+            match self.output.drain(pipe, &supervision.directory) {
                 Drained::Data => {}
                 Drained::Empty => return,
                 Drained::Closed => self.pipe = None,
@@ -300,15 +300,15 @@ impl Watch {
     /// Waits for output, a signal, or the next deadline.
     fn wait(&self) {
         let due = self.phase.due(&self.limits);
-        let timeout = due.map(|due| clock::timespec(due.saturating_sub(clock::monotonic())));
-        let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        if let Some(pipe) = &self.pipe {
-            polled.push(PollFd::new(pipe, PollFlags::IN));
-        }
+        let timeout = due.map(|due| due.saturating_sub(clock::monotonic()));
         if self.is_flooded {
             std::thread::sleep(FLOOD_PAUSE);
         }
+        let signals = self.signals.as_wait_source();
         // The caller handles everything afterwards, even if this was interrupted.
-        let _ = poll(&mut polled, timeout.as_ref());
+        let _ = match &self.pipe {
+            Some(pipe) => wait(&[signals, pipe.as_wait_source()], timeout),
+            None => wait(&[signals], timeout),
+        };
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use homing_core::JobId;
 
-use super::{clock, procfs};
+use super::{clock, procfs, user};
 
 /// The environment variable with the path of a delegated directory, or `off` for no groups.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
@@ -248,7 +248,7 @@ pub fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
         return Some(own);
     }
     // Root owns every group, so ownership does not imply delegation. Root must set the variable.
-    if rustix::process::geteuid().is_root() {
+    if user::is_root() {
         return None;
     }
     is_delegated(&own).then_some(own)
@@ -277,8 +277,8 @@ pub fn leave_foreign_job() -> OwnGroups {
 
 /// Whether it is delegated to this user: the user owns it and its process list.
 fn is_delegated(path: &Path) -> bool {
-    let user = rustix::process::geteuid();
-    let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user.as_raw());
+    let user = user::effective_id();
+    let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user);
     owned(path) && owned(&path.join("cgroup.procs"))
 }
 

@@ -1,7 +1,6 @@
 //! What distinguishes this machine and this pid namespace from others. Only reads.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
@@ -53,31 +52,4 @@ pub fn own_pid_namespace() -> Option<PidNamespace> {
     }
     let inode = fs::metadata("/proc/self/ns/pid").ok()?.ino();
     Some(PidNamespace { inode, init_start_ticks: procfs::stat(1).map(|init| init.start_ticks) })
-}
-
-/// Whether an open file or directory is on a file system that other machines or kernels may use at the same time. On
-/// such file systems, locks are not reliable (flock(2), NFS details). FUSE is included, because it may be sshfs or a
-/// shared folder.
-pub fn is_on_network(file: impl AsFd) -> bool {
-    fail::fail_point!("network_file_system", |_| true);
-    // f_type as in statfs(2) and linux/magic.h.
-    const NETWORK: [u64; 13] = [
-        0x6969,      // NFS
-        0x517b,      // SMB
-        0xff53_4d42, // CIFS
-        0xfe53_4d42, // SMB2
-        0x5346_414f, // AFS
-        0x00c3_6400, // Ceph
-        0x0102_1997, // 9p
-        0x0bd0_0bd0, // Lustre
-        0x4750_4653, // GPFS
-        0x1983_0326, // BeeGFS
-        0x0116_1970, // GFS2
-        0x7461_636f, // OCFS2
-        0x6573_5546, // FUSE
-    ];
-    rustix::fs::fstatfs(file).is_ok_and(|status| {
-        let kind = u64::try_from(status.f_type).map_or(0, |kind| kind & 0xffff_ffff);
-        NETWORK.contains(&kind)
-    })
 }

@@ -1,20 +1,34 @@
 //! Linux 5.9 or later (close_range(2)): pidfds, subreapers, signalfd, procfs, control groups.
 
+pub mod access;
 pub mod cgroup;
+pub mod children;
 pub mod clock;
 mod dbus;
-mod disk;
+pub mod detach;
+pub mod dir;
+pub mod errors;
+mod exec_plan;
 pub mod features;
+pub mod file;
+pub mod file_id;
 pub mod fork;
 pub mod host;
-mod identity;
-pub mod open_files;
-pub mod procfs;
+pub mod limits;
+pub mod lock;
+pub mod notifier;
+pub mod notify;
+mod open_files;
+pub mod pipe;
+pub mod process;
+mod procfs;
+pub mod random;
 pub mod scope;
 pub mod signals;
+pub mod spawn;
 pub mod user;
 pub mod wait;
 
-pub use disk::{start_writing, sync_file_system};
-pub use host::{PidNamespace, is_on_network, own_pid_namespace};
-pub use identity::ProcessIdentity;
+pub use dir::{is_on_network, sync_file_system};
+pub use host::{PidNamespace, own_pid_namespace};
+pub use process::ProcessIdentity;

@@ -1,11 +1,15 @@
 //! Reads `/proc`: process trees and the properties of processes.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
+
+use super::file::FileIdentity;
+use super::user;
 
 /// How often, and at which interval, to read a process again that is executing execve(2).
 const EXEC_READS: u32 = 200;
@@ -69,13 +73,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
 ///
 /// # Errors
 /// If it cannot be opened or read.
-pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+pub(super) fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let count = fs::File::open(path)?.read(buffer)?;
     Ok(&buffer[..count])
 }
 
 /// Returns the control groups of this process (`/proc/self/cgroup`, cgroups(7)).
-pub fn own_cgroups() -> Option<String> {
+pub(super) fn own_cgroups() -> Option<String> {
     String::from_utf8(read_at_once("/proc/self/cgroup", 4 << 10).ok()?).ok()
 }
 
@@ -166,8 +170,7 @@ pub fn all_pids() -> Vec<u32> {
 
 /// Whether the process belongs to this user.
 pub fn is_own_user(pid: u32) -> bool {
-    fs::metadata(format!("/proc/{pid}"))
-        .is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+    fs::metadata(format!("/proc/{pid}")).is_ok_and(|metadata| metadata.uid() == user::effective_id())
 }
 
 /// Whether the process was started with this environment variable (`NAME=value`).
@@ -181,9 +184,14 @@ pub fn environment_names(pid: u32, name: &str) -> bool {
 }
 
 /// Returns the value of an environment variable that the process was started with.
-pub fn variable(pid: u32, name: &str) -> Option<Vec<u8>> {
+pub fn variable(pid: u32, name: &str) -> Option<OsString> {
     let environment = environment(pid);
-    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    let value = |entry: &[u8]| {
+        entry
+            .strip_prefix(name.as_bytes())?
+            .strip_prefix(b"=")
+            .map(|value| OsString::from_vec(value.to_vec()))
+    };
     environment.split(|&byte| byte == 0).find_map(value)
 }
 
@@ -203,7 +211,7 @@ fn environment(pid: u32) -> Vec<u8> {
         }
         // A kernel thread has neither too, but it has no program.
         let has_program = || fs::read_link(format!("{task}/exe")).is_ok();
-        if arguments(pid) == [b""] && has_program() {
+        if arguments(pid) == [""] && has_program() {
             std::thread::sleep(EXEC_PAUSE);
             continue;
         }
@@ -234,7 +242,7 @@ fn live_task(pid: u32) -> String {
 
 /// Whether `/proc` shows the pid namespace of this process. A container may mount the `/proc` of another namespace,
 /// in which pids have other meanings.
-pub fn shows_own_pid_namespace() -> bool {
+pub(super) fn shows_own_pid_namespace() -> bool {
     fail::fail_point!("foreign_proc", |_| false);
     let own = fs::read_link("/proc/self").ok();
     own.and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
@@ -268,13 +276,12 @@ pub fn holds_pipe(pid: u32, inode: u64) -> bool {
     })
 }
 
-/// Whether the process holds an exclusive lock (flock(2)) on the file with this device and inode, according to
+/// Whether the process holds an exclusive lock (flock(2)) on this file, according to
 /// `lock:` in proc_pid_fdinfo(5).
-pub fn holds_lock(pid: u32, (device, inode): (u64, u64)) -> bool {
+pub fn holds_lock(pid: u32, file: FileIdentity) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    let is_the_file = |path: &std::path::Path| {
-        fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
-    };
+    let is_the_file =
+        |path: &std::path::Path| FileIdentity::of_path(path).is_ok_and(|identity| identity == file);
     entries.filter_map(Result::ok).filter(|entry| is_the_file(&entry.path())).any(|entry| {
         let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
         fs::read_to_string(info).is_ok_and(|text| text.lines().any(|line| is_lock_of(line, pid)))
@@ -292,10 +299,10 @@ fn is_lock_of(line: &str, pid: u32) -> bool {
 }
 
 /// Returns the arguments that the process was started with.
-pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
+pub fn arguments(pid: u32) -> Vec<OsString> {
     let Ok(bytes) = fs::read(format!("{}/cmdline", live_task(pid))) else { return Vec::new() };
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
-    bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
+    bytes.split(|&byte| byte == 0).map(|argument| OsString::from_vec(argument.to_vec())).collect()
 }
 
 #[cfg(test)]
@@ -347,7 +354,7 @@ mod tests {
             .env("HOMING_TEST_EXEC", "yes")
             .spawn()
             .expect("sh starts");
-        let is_sleep = || arguments(child.id()).first().is_some_and(|argument| argument == b"sleep");
+        let is_sleep = || arguments(child.id()).first().is_some_and(|argument| argument == "sleep");
         let mut missed = 0;
         while !is_sleep() {
             missed += u32::from(!has_environment(child.id(), "HOMING_TEST_EXEC=yes"));
