@@ -1,16 +1,16 @@
 //! The supervisor: the parent process of a job. Also the on-disk format that it shares with its readers.
 //!
-//! | topic | file |
+//! Each line uses only the lines above it.
+//!
+//! | module | contents |
 //! |---|---|
-//! | life cycle of a supervisor | `supervise.rs`, `watch.rs` |
-//! | start of a job | `start_job.rs`, `platform/linux/fork.rs` |
-//! | end of a job | `end_job.rs`; after the death of its supervisor: `orphans.rs` |
-//! | which processes belong to a job, and which are spared | `belongs.rs` |
-//! | processes with an environment variable | `marked_processes.rs` |
-//! | supervisors whose directory was removed | `unlinked.rs` |
-//! | records of outcomes | `record.rs` |
-//! | bounded output | `output/` |
-//! | layout of a home | `layout.rs` |
+//! | `names` | file names, arguments and environment variables that several processes share |
+//! | `platform` | the only part that depends on the operating system |
+//! | `failpoints` | named points at which fault tests end the process |
+//! | `disk` | the files of a job: layout, spec, record, lock, output |
+//! | `belongs` | evidence that a process belongs to a job, and which processes are spared |
+//! | `recover` | ends the processes of a dead supervisor, or that have an environment variable; finds supervisors whose directory was removed |
+//! | `supervise` | the life of a supervisor: starts, supervises and ends a job, and records its outcome |
 
 mod belongs;
 mod disk;
