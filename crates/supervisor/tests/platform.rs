@@ -8,16 +8,18 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use homing_supervisor::platform::access::Access;
 use homing_supervisor::platform::dir::{Directory, EntryKind};
 use homing_supervisor::platform::file::{FileIdentity, open_null, read_at, reserve, write_at};
 use homing_supervisor::platform::file_id::FileId;
+use homing_supervisor::platform::file_system::FreeSpace;
 use homing_supervisor::platform::lock::{self, Attempt};
 use homing_supervisor::platform::notifier::{Notifier, Timer};
 use homing_supervisor::platform::notify::{ChangeEvent, ChangeKinds, ChangeWatcher, WatchId};
 use homing_supervisor::platform::pipe::{PipeContent, nonblocking_pipe, pipe};
-use homing_supervisor::platform::process::{ProcessHandle, Signal};
+use homing_supervisor::platform::process::{ProcessGroup, ProcessHandle, Signal};
 use homing_supervisor::platform::wait::{AsWaitSource, WaitEnd, WaitGroup, is_ready_within, wait};
-use homing_supervisor::platform::{ProcessIdentity, clock, errors, file, limits, random};
+use homing_supervisor::platform::{ProcessIdentity, clock, errors, file, limits, random, spawn};
 
 /// Longer than anything takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -159,7 +161,7 @@ fn reserved_file_is_long_enough_and_reads_as_zeros() {
     let mut bytes = [1; 16];
     assert_eq!(read_at(&file, &mut bytes, 9_992).unwrap(), 8);
     assert_eq!(bytes[..8], [0; 8]);
-    assert!(directory.free_space().unwrap().bytes > 0);
+    assert!(FreeSpace::of(&directory).unwrap().bytes > 0);
 }
 
 #[test]
@@ -286,7 +288,8 @@ fn group_is_ready_while_one_of_its_members_is() {
 
 /// The changes that a watcher reports within [`LONG`], each once.
 fn changes(watcher: &ChangeWatcher) -> Vec<(WatchId, Option<String>)> {
-    assert!(is_ready_within(watcher.as_wait_source(), LONG).unwrap(), "nothing was reported");
+    let is_ready = is_ready_within(watcher.as_wait_source(), LONG).expect("it can be waited for");
+    assert!(is_ready, "nothing was reported");
     let mut changes = Vec::new();
     watcher.for_each_event(|event| match event {
         ChangeEvent::Changed { watch, name } => {
@@ -353,6 +356,37 @@ fn process_holds_what_it_has_open() {
     assert!(!me.holds_open(directory.identity_of("other").unwrap()));
     let started_at = me.started_at();
     assert!(started_at > Duration::ZERO && started_at <= clock::uptime());
+}
+
+#[test]
+fn created_files_are_private() {
+    let (folder, directory) = folder();
+    let access = Access::of(directory.create("record").unwrap()).unwrap();
+    assert!(access.is_own() && access.is_own_or_of_root() && access.is_regular && !access.is_null_device);
+    assert!(!access.is_shared() && !access.group_can_write() && !access.others_can_write());
+    let path = folder.path().join("settings");
+    file::create_private(&path).unwrap();
+    assert!(!Access::of_link(&path).unwrap().is_shared());
+    assert_eq!(file::create_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert!(file::open_regular(&path).unwrap().is_some());
+    let path = folder.path().join("a").join("b");
+    file::make_private_directories(&path).unwrap();
+    file::make_private_directory(&path).unwrap();
+    assert!(!Access::of(Directory::open(&path).unwrap()).unwrap().is_shared());
+    assert!(file::open_regular(&path).ok().flatten().is_none());
+    assert!(Access::of(open_null().unwrap()).unwrap().is_null_device);
+}
+
+#[test]
+fn group_of_a_program_is_signalled_as_a_whole() {
+    let mut command = waiting_program();
+    spawn::own_group(&mut command);
+    let mut child = command.spawn().expect("it starts");
+    let group = ProcessGroup::led_by(&child);
+    assert!(group.contains(child.id()) && !group.contains(std::process::id()));
+    group.signal(Signal::Kill).unwrap();
+    let status = child.wait().expect("our own child can be reaped");
+    assert_eq!((status.code(), spawn::ending_signal(status)), (None, Some(9)));
 }
 
 #[test]

@@ -144,14 +144,6 @@ impl Directory {
         self.handle.identity_of(name).ok()
     }
 
-    /// Renames an entry in this directory, and replaces a file of the new name in one step.
-    ///
-    /// # Errors
-    /// If it is missing or cannot be renamed.
-    pub fn rename(&self, name: &str, new_name: &str) -> Result<(), DiskError> {
-        self.handle.rename(name, &self.handle, new_name).map_err(|e| self.error("write", new_name, e))
-    }
-
     /// Removes a file. A missing file is not an error.
     ///
     /// # Errors

@@ -90,7 +90,8 @@ impl SpecFile {
         let text = serde_json::to_vec(self).map_err(|e| directory.error("write", SPEC, e))?;
         let file = directory.create(SPEC_NEW)?;
         write_all(&file, &text).map_err(|e| directory.error("write", SPEC, e))?;
-        directory.rename(SPEC_NEW, SPEC)?;
+        let handle = directory.handle();
+        handle.rename(SPEC_NEW, handle, SPEC).map_err(|e| directory.error("write", SPEC, e))?;
         Ok(WrittenSpec { file })
     }
 

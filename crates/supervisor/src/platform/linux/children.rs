@@ -1,7 +1,7 @@
 //! Reaps children and reads their resource usage.
 #![allow(
     unsafe_code,
-    reason = "wait4(2), the only call that tells a child's resource use, has no safe wrapper"
+    reason = "wait4(2), the only call that reports a child's resource usage, has no safe wrapper"
 )]
 
 use std::time::Duration;

@@ -8,9 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, fstatfs, fstatvfs, mkdirat, openat, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
 };
-use rustix::fs::{renameat, renameat_with};
 use rustix::io::Errno;
 
 use super::file::FileIdentity;
@@ -36,15 +35,6 @@ pub enum EntryKind {
     Directory,
     /// A symbolic link, a FIFO, a device or a socket.
     Other,
-}
-
-/// Free space of a file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FreeSpace {
-    /// Bytes that this user can still write.
-    pub bytes: u64,
-    /// Files that this user can still create; `None` if the file system has no fixed number of files.
-    pub files: Option<u64>,
 }
 
 impl Directory {
@@ -117,6 +107,14 @@ impl Directory {
     /// As [`Directory::open_to_read`].
     pub fn open_to_update(&self, name: &str) -> io::Result<File> {
         self.open_regular(name, OFlags::RDWR)
+    }
+
+    /// Opens a file of any type for reading. Never blocks. Check its type before you read it.
+    ///
+    /// # Errors
+    /// If it is missing, a symbolic link or a socket, or cannot be opened.
+    pub fn open_any(&self, name: &OsStr) -> io::Result<File> {
+        Ok(openat(&self.fd, name, OFlags::RDONLY | NEVER_BLOCKS | SAFE, Mode::empty())?.into())
     }
 
     fn open_regular(&self, name: &str, access: OFlags) -> io::Result<File> {
@@ -243,19 +241,6 @@ impl Directory {
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
-
-    /// Returns the free space of its file system.
-    ///
-    /// # Errors
-    /// If the file system does not answer.
-    pub fn free_space(&self) -> io::Result<FreeSpace> {
-        let status = fstatvfs(&self.fd)?;
-        Ok(FreeSpace {
-            bytes: status.f_bavail.saturating_mul(status.f_frsize),
-            // A file system without a fixed number of files reports zero (statvfs(3)).
-            files: (status.f_files > 0).then_some(status.f_favail),
-        })
-    }
 }
 
 impl AsFd for Directory {
@@ -287,40 +272,4 @@ fn kind(kind: FileType) -> EntryKind {
 /// Creates the error for an entry that is not a regular file.
 pub fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
-}
-
-/// Makes the whole file system of an open file or directory durable (syncfs(2)). After the creation of many files,
-/// this is one call instead of one for each file.
-///
-/// # Errors
-/// If the sync fails.
-pub fn sync_file_system(file: impl AsFd) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(file)?)
-}
-
-/// Whether an open file or directory is on a file system that other machines or kernels may use at the same time. On
-/// such file systems, locks are not reliable (flock(2), NFS details). FUSE is included, because it may be sshfs or a
-/// shared folder.
-pub fn is_on_network(file: impl AsFd) -> bool {
-    fail::fail_point!("network_file_system", |_| true);
-    // f_type as in statfs(2) and linux/magic.h.
-    const NETWORK: [u64; 13] = [
-        0x6969,      // NFS
-        0x517b,      // SMB
-        0xff53_4d42, // CIFS
-        0xfe53_4d42, // SMB2
-        0x5346_414f, // AFS
-        0x00c3_6400, // Ceph
-        0x0102_1997, // 9p
-        0x0bd0_0bd0, // Lustre
-        0x4750_4653, // GPFS
-        0x1983_0326, // BeeGFS
-        0x0116_1970, // GFS2
-        0x7461_636f, // OCFS2
-        0x6573_5546, // FUSE
-    ];
-    fstatfs(file).is_ok_and(|status| {
-        let kind = u64::try_from(status.f_type).map_or(0, |kind| kind & 0xffff_ffff);
-        NETWORK.contains(&kind)
-    })
 }

@@ -1,4 +1,4 @@
-//! Errors of the system that callers tell apart, so that no caller compares error numbers.
+//! Errors of the system that callers distinguish, so that no caller compares error numbers.
 
 use std::io::{self, ErrorKind};
 

@@ -51,7 +51,7 @@ pub fn fork_behind_gate(plan: &ExecPlan, null: &File, output: &PipeWriter) -> io
         shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
         null: null.as_raw_fd(),
-        output: output.as_raw_fd(),
+        output: output.raw(),
         gate: gate_read.as_raw_fd(),
         gate_writer: gate_write.as_raw_fd(),
         report: report_write.as_raw_fd(),

@@ -155,6 +155,11 @@ impl PipeWriter {
         Ok(retry_on_intr(|| rustix::io::write(&self.end, bytes))?)
     }
 
+    /// Returns the number of its descriptor, for runtimes of other languages that write to it.
+    pub fn raw(&self) -> RawFd {
+        self.end.as_raw_fd()
+    }
+
     /// As [`PipeReader::set_capacity`].
     ///
     /// # Errors
@@ -174,12 +179,6 @@ impl AsFd for PipeReader {
 impl AsFd for PipeWriter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
-    }
-}
-
-impl AsRawFd for PipeWriter {
-    fn as_raw_fd(&self) -> RawFd {
-        self.end.as_raw_fd()
     }
 }
 

@@ -29,7 +29,7 @@ enum Interest {
     Disconnected,
 }
 
-/// A type that can become ready.
+/// A type that can become ready. A [`WaitSource`] is one too: converted again, it waits until it can be read.
 pub trait AsWaitSource {
     /// Returns a source that is ready when this can be read without waiting, and when its other end is closed.
     fn as_wait_source(&self) -> WaitSource<'_>;
