@@ -190,7 +190,7 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
     feed(&mut writer, &mut file, head, path, directory)?;
     let tail_start = length.saturating_sub(spec.tail_bytes).max(head);
     if tail_start > head {
-        writer.leave_out(tail_start - head);
+        writer.skip(tail_start - head);
         io::Seek::seek(&mut file, io::SeekFrom::Start(tail_start)).map_err(failed)?;
     }
     feed(&mut writer, &mut file, length - tail_start, path, directory)?;

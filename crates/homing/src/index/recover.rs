@@ -197,7 +197,7 @@ fn needs_nothing(content: &RecordContent) -> bool {
 /// Takes the job's lock. Retries, because a reader that tests the lock holds it briefly.
 fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
     for _ in 0..LOCK_TRIES {
-        if let Some(lock) = JobLock::try_take(directory)? {
+        if let Some(lock) = JobLock::try_acquire(directory)? {
             return Ok(Some(lock));
         }
         std::thread::sleep(LOCK_PAUSE);

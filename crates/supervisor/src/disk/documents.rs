@@ -62,7 +62,7 @@ pub struct FinishedRecord {
     pub cpu_ms: Option<u64>,
     /// Largest resident memory of one process in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Processes that outlived the main process, as many as fit.
+    /// Processes that survived the main process, as many as fit.
     pub leftovers: Vec<Leftover>,
     /// Number of further leftovers.
     pub leftovers_omitted: u32,

@@ -31,11 +31,11 @@ impl JobLock {
         }
     }
 
-    /// Takes the lock; `None` if another process supervises the job.
+    /// Acquires the lock; `None` if another process supervises the job.
     ///
     /// # Errors
     /// If the lock file cannot be opened.
-    pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+    pub fn try_acquire(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         // Lock before checking: the supervisor may release the lock between the two.
         Ok(JobLock::try_lock(directory)?.filter(|_| !is_supervised(directory)))
     }

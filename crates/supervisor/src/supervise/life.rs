@@ -23,7 +23,7 @@ use crate::platform::file::open_null;
 use crate::platform::signals::SignalQueue;
 use crate::platform::{clock, errors, scope};
 use crate::supervise::finish::Supervision;
-use crate::supervise::run::Watch;
+use crate::supervise::run::RunningJob;
 use crate::supervise::start::start_job;
 
 /// How long to wait for the lock of a job that has not begun.
@@ -127,10 +127,10 @@ fn detach() -> OwnGroups {
 /// Starts the job and supervises it until it has finished.
 fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
     match start(supervision, spec, groups) {
-        Ok(watch) => {
+        Ok(job) => {
             answer_launcher();
             crash_point("supervise/answered");
-            watch.until_finished(supervision)
+            job.until_finished(supervision)
         }
         Err(error) => {
             let outcome = Outcome::FailedToStart { error };
@@ -141,7 +141,11 @@ fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<
     }
 }
 
-fn start(supervision: &Supervision, spec: &SpecFile, mut groups: OwnGroups) -> Result<Watch, StartError> {
+fn start(
+    supervision: &Supervision,
+    spec: &SpecFile,
+    mut groups: OwnGroups,
+) -> Result<RunningJob, StartError> {
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
         errno: error.raw_os_error(),
@@ -157,7 +161,7 @@ fn start(supervision: &Supervision, spec: &SpecFile, mut groups: OwnGroups) -> R
     let planned = Cgroup::planned(spec.id, &groups);
     let job = start_job(spec, supervision, &null, placement.service(), planned)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
-    Ok(Watch::new(job, signals, output, spec))
+    Ok(RunningJob::new(job, signals, output, spec))
 }
 
 /// Tells the launcher that the record is written, and closes its pipe.

@@ -62,7 +62,7 @@ pub(super) enum Step {
     Drain,
     /// Record the reason, and send SIGTERM to the whole tree.
     EndTree(Ending),
-    /// Send SIGTERM to the processes that outlived the main process.
+    /// Send SIGTERM to the processes that survived the main process.
     EndLeftovers,
     /// Record the end of the job, and keep its leftovers.
     KeepLeftovers,

@@ -41,7 +41,7 @@ struct Usage {
 
 /// A running job and its data so far.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct RunningJob {
     started: StartedRecord,
     started_clock: Duration,
     limits: Limits,
@@ -56,11 +56,16 @@ pub(crate) struct Watch {
     is_flooded: bool,
 }
 
-impl Watch {
-    pub(crate) fn new(job: StartedJob, signals: SignalQueue, output: OutputWriter, spec: &SpecFile) -> Watch {
+impl RunningJob {
+    pub(crate) fn new(
+        job: StartedJob,
+        signals: SignalQueue,
+        output: OutputWriter,
+        spec: &SpecFile,
+    ) -> RunningJob {
         let limits = spec.limits();
         let started_clock = clock::monotonic();
-        Watch {
+        RunningJob {
             started: job.record,
             started_clock,
             limits: Limits {
@@ -95,7 +100,7 @@ impl Watch {
             self.tree.release();
         }
         let finished = self.finished_record();
-        crash_point("supervise/output_taken");
+        crash_point("supervise/output_stored");
         let recorded = supervision.finish(&finished);
         if self.phase == Phase::Keeping {
             self.serve_kept(supervision);
@@ -185,7 +190,7 @@ impl Watch {
         self.tree.terminate();
     }
 
-    /// Sends SIGTERM to the processes that outlived the main process, and lists them as leftovers.
+    /// Sends SIGTERM to the processes that survived the main process, and lists them as leftovers.
     fn end_leftovers(&mut self) {
         self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Ended);
         self.phase = Phase::ending_leftovers(clock::monotonic(), &self.limits);

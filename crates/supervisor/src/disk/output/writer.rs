@@ -153,7 +153,7 @@ impl OutputWriter {
     }
 
     /// Counts bytes that the source of the output omitted, as if they had been overwritten. Closes the head.
-    pub fn leave_out(&mut self, bytes: u64) {
+    pub fn skip(&mut self, bytes: u64) {
         self.total += bytes;
         self.head = Head::Closed;
         if let Some(tail) = &mut self.tail {
