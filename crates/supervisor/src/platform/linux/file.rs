@@ -10,6 +10,8 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, OFlags, fallocate, fstat};
 use rustix::io::Errno;
 
+use super::errors;
+
 /// Identifies a file or directory while it exists: device and inode. An inode is reused after its file is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
@@ -122,12 +124,16 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     Ok(filled)
 }
 
-/// Writes all bytes at `offset`: in one call, unless the system accepts only a part.
+/// Writes all bytes at `offset`, in one call.
 ///
 /// # Errors
-/// If a write fails; some bytes may have been written.
+/// If the write fails, or the system accepts only a part of the bytes, which is an error like that of a full disk.
 pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    file.write_all_at(bytes, offset)
+    if file.write_at(bytes, offset)? == bytes.len() {
+        return Ok(());
+    }
+    // Do not write the rest: beyond a limit on the size of files, that ends this process (SIGXFSZ, setrlimit(2)).
+    Err(errors::disk_full())
 }
 
 /// Allocates the first `length` bytes of a file on disk, so that writing them needs no free space. Makes the file at
