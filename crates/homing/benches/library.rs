@@ -12,8 +12,8 @@ use criterion::{BenchmarkId, Criterion};
 use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
 use homing_core::{JobCommand, Outcome};
 use homing_supervisor::layout::{Directory, notify_change};
-use homing_supervisor::platform::{ProcessIdentity, RunBy, clock};
-use homing_supervisor::{FinishedRecord, Record, SpecFile, StartedRecord};
+use homing_supervisor::platform::{ProcessIdentity, clock};
+use homing_supervisor::{FinishedRecord, Record, RunBy, SpecFile, StartedRecord};
 
 fn main() {
     homing::supervise_if_asked();

@@ -286,7 +286,7 @@ fn check_config(path: Option<&Path>, refusal: Option<&ConfigRefusal>) -> Check {
 
 /// Checks the features of the kernel.
 fn check_features() -> impl Iterator<Item = Check> {
-    features::look().into_iter().map(|feature| {
+    features::detect().into_iter().map(|feature| {
         let verdict = match (feature.available, feature.required) {
             (true, _) => Verdict::Ok,
             (false, false) => Verdict::Note,
@@ -298,11 +298,11 @@ fn check_features() -> impl Iterator<Item = Check> {
 
 /// Checks where jobs launched by this process run.
 fn check_placement() -> Vec<Check> {
-    [check_cgroup()].into_iter().chain(scope::outlook().map(check_service)).collect()
+    [check_cgroup()].into_iter().chain(scope::availability().map(check_service)).collect()
 }
 
 /// Checks whether jobs launched by this process survive its systemd unit.
-fn check_service(scope::Outlook { unit, manager }: scope::Outlook) -> Check {
+fn check_service(scope::Availability { unit, manager }: scope::Availability) -> Check {
     match (manager, unit.ends_with(".service")) {
         (Ok(()), _) => {
             Check::new("service", Verdict::Ok, format!("{unit}: jobs survive it; each runs in its own scope"))

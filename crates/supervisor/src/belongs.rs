@@ -1,47 +1,29 @@
 //! Evidence that a process belongs to a job, and which processes are spared: supervisors of other jobs and the
 //! monitor of a home, which end by themselves. Only reads `/proc` and records. An argument alone is not evidence.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use homing_core::JobId;
-use rustix::fs::{AtFlags, statat};
 
-use crate::layout::{Directory, LOCK, MONITOR_LOCK};
-use crate::platform::{ProcessIdentity, own_pid_namespace, procfs};
-use crate::record::{Record, StartedRecord};
-
-/// First argument of a supervisor.
-pub const SUPERVISE_ARGUMENT: &str = "__supervise";
-
-/// First argument of a monitor that is started on demand.
-pub const MONITOR_ARGUMENT: &str = "__monitor";
-
-/// Argument of a supervisor whose job may start late ([`Start::Late`](crate::Start::Late)).
-pub const LATE_ARGUMENT: &str = "late";
-
-/// Last argument of a supervisor or monitor that must detach from the process that starts it.
-pub const DETACHED_ARGUMENT: &str = "detached";
-
-/// The environment variable that every process of a job inherits, unless it was removed.
-pub const JOB_VARIABLE: &str = "HOMING_JOB";
-
-/// The environment variable with the path of the home, set for everything that homing starts.
-const HOME_VARIABLE: &str = "HOMING_HOME";
+use crate::disk::directory::Directory;
+use crate::disk::documents::StartedRecord;
+use crate::disk::record::Record;
+use crate::names::{HOME_VARIABLE, JOB_VARIABLE, LOCK, MONITOR_ARGUMENT, MONITOR_LOCK, SUPERVISE_ARGUMENT};
+use crate::platform::process::{self, Stat};
+use crate::platform::{ProcessIdentity, own_pid_namespace};
 
 /// Whether a process is the supervisor of a job or the active monitor of a home. Neither belongs to the job that
 /// started it. The claim in its arguments must be confirmed: the record of the job names this process as its
 /// supervisor; or the job has no process yet and this process holds its lock; or this process holds the monitor's
 /// lock.
 pub(crate) fn is_spared(pid: u32) -> bool {
-    let arguments = procfs::arguments(pid);
-    match arguments.get(1).map(Vec::as_slice) {
-        Some(first) if first == SUPERVISE_ARGUMENT.as_bytes() => {
-            arguments.get(2).is_some_and(|directory| supervises(pid, Path::new(OsStr::from_bytes(directory))))
+    let arguments = process::arguments(pid);
+    match arguments.get(1) {
+        Some(first) if first == SUPERVISE_ARGUMENT => {
+            arguments.get(2).is_some_and(|directory| supervises(pid, Path::new(directory)))
         }
-        Some(first) if first == MONITOR_ARGUMENT.as_bytes() => procfs::variable(pid, HOME_VARIABLE)
-            .is_some_and(|home| holds_lock_in(pid, Path::new(OsStr::from_bytes(&home)), MONITOR_LOCK)),
+        Some(first) if first == MONITOR_ARGUMENT => process::variable(pid, HOME_VARIABLE)
+            .is_some_and(|home| holds_lock_in(pid, Path::new(&home), MONITOR_LOCK)),
         Some(_) | None => false,
     }
 }
@@ -59,8 +41,7 @@ fn supervises(pid: u32, directory: &Path) -> bool {
 
 fn holds_lock_in(pid: u32, directory: &Path, name: &str) -> bool {
     let Ok(directory) = Directory::open(directory) else { return false };
-    statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|file| procfs::holds_lock(pid, (file.st_dev, file.st_ino)))
+    directory.identity_of(name).is_some_and(|file| process::holds_lock(pid, file))
 }
 
 /// How certain it is that a process belongs to a job.
@@ -97,11 +78,11 @@ impl<'a> JobEvidence<'a> {
     /// holds the job's output pipe, or is in the job's session. A session is proof only in the same instance of the
     /// pid namespace, and only if its leader is the recorded main process or is gone: a reused pid is the session of
     /// another program.
-    pub(crate) fn about(&self, pid: u32, stat: &procfs::Stat) -> Option<Evidence> {
+    pub(crate) fn about(&self, pid: u32, stat: &Stat) -> Option<Evidence> {
         let main = self.started.main;
         let is_proved = (pid == main.pid && stat.start_ticks == main.start_ticks)
-            || procfs::has_environment(pid, &self.variable)
-            || procfs::holds_pipe(pid, self.started.output_pipe);
+            || process::has_environment(pid, &self.variable)
+            || process::holds_pipe(pid, self.started.output_pipe);
         if is_proved {
             return Some(Evidence::Proof);
         }
@@ -109,7 +90,7 @@ impl<'a> JobEvidence<'a> {
             return None;
         }
         let leader_is_recorded =
-            procfs::stat(main.pid).is_none_or(|leader| leader.start_ticks == main.start_ticks);
+            process::stat(main.pid).is_none_or(|leader| leader.start_ticks == main.start_ticks);
         match (leader_is_recorded, self.session_is_proof) {
             (true, true) => Some(Evidence::Proof),
             (true, false) => Some(Evidence::Suspicion),

@@ -18,8 +18,7 @@ pub fn arm_crash_points() {
 
 #[cfg(feature = "failpoints")]
 fn crash() {
-    let myself = rustix::process::getpid();
-    let _ = rustix::process::kill_process(myself, rustix::process::Signal::KILL);
+    crate::platform::process::kill_this_process();
 }
 
 /// Returns the duration that the fault test injects under this name, in milliseconds.

@@ -1,42 +1,36 @@
 //! The supervisor: the parent process of a job. Also the on-disk format that it shares with its readers.
 //!
-//! | topic | file |
+//! Each line uses only the lines above it.
+//!
+//! | module | contents |
 //! |---|---|
-//! | life cycle of a supervisor | `supervise.rs`, `watch.rs` |
-//! | start of a job | `start_job.rs`, `platform/linux/fork.rs` |
-//! | end of a job | `end_job.rs`; after the death of its supervisor: `orphans.rs` |
-//! | which processes belong to a job, and which are spared | `belongs.rs` |
-//! | processes with an environment variable | `marked_processes.rs` |
-//! | supervisors whose directory was removed | `unlinked.rs` |
-//! | records of outcomes | `record.rs` |
-//! | bounded output | `output/` |
-//! | layout of a home | `layout.rs` |
+//! | `names` | file names, arguments and environment variables that several processes share |
+//! | `platform` | the only part that depends on the operating system |
+//! | `failpoints` | named points at which fault tests end the process |
+//! | `disk` | the files of a job: layout, spec, record, lock, output |
+//! | `belongs` | evidence that a process belongs to a job, and which processes are spared |
+//! | `recover` | ends the processes of a dead supervisor, or that have an environment variable; finds supervisors whose directory was removed |
+//! | `supervise` | the life of a supervisor: starts, supervises and ends a job, and records its outcome |
 
 mod belongs;
-mod end_job;
-mod error;
+mod disk;
 mod failpoints;
-mod job_lock;
-pub mod layout;
-mod marked_processes;
-mod orphans;
-pub mod output;
+mod names;
 pub mod platform;
-mod record;
-mod spec_file;
-mod start_job;
+mod recover;
 mod supervise;
-mod supervision;
-mod unlinked;
-mod watch;
 
-pub use belongs::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
-pub use error::DiskError;
+pub use disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
+pub use disk::error::DiskError;
+pub use disk::job_lock::JobLock;
+pub use disk::record::{Record, RecordContent};
+pub use disk::run_by::{Relation, RunBy};
+pub use disk::slots::{RECORD_BYTES, Slot};
+pub use disk::spec::{SpecFile, WrittenSpec, write_all};
+pub use disk::{layout, output};
 pub use failpoints::{arm_crash_points, crash_point, injected_millis};
-pub use job_lock::JobLock;
-pub use marked_processes::{end_marked_processes, processes_carrying};
-pub use orphans::end_orphans;
-pub use record::{EndedRecord, FinishedRecord, RECORD_BYTES, Record, RecordContent, Slot, StartedRecord};
-pub use spec_file::{SpecFile, WrittenSpec, write_all};
-pub use supervise::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
-pub use unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
+pub use names::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
+pub use recover::marked_processes::{end_marked_processes, marked_processes};
+pub use recover::orphans::end_orphans;
+pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
+pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};

@@ -86,7 +86,7 @@ fn a_supervisor_killed_at_any_step_leaves_no_group() {
         "main_ended",
         "end_recorded",
         "tree_killed",
-        "output_taken",
+        "output_stored",
         "finish_written",
         "finish_synced",
         "inbox_notified",

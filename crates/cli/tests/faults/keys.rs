@@ -114,7 +114,7 @@ const STEPS: [(&str, bool); 8] = [
     ("launch/script_written", false),
     ("launch/spec_written", false),
     ("launch/published", true),
-    ("launch/doorbell_rung", true),
+    ("launch/inbox_entry_made", true),
     ("launch/spawned", true),
     ("launch/durable", true),
 ];
@@ -237,7 +237,7 @@ fn a_key_whose_job_was_removed_behind_our_back_is_free_and_its_next_job_is_follo
 fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
-    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
@@ -252,7 +252,7 @@ fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
 fn a_job_that_was_recovered_before_its_launch_was_repeated_is_shown_as_it_is() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
-    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let recover = setup.program().arg("recover").env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&recover.expect("the program runs")).contains("recovered"));

@@ -472,7 +472,7 @@ fn a_door_that_writes_late_what_it_saw_takes_nothing_back() {
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
     let mut late = setup.program();
-    let late = late.arg("list").env("FAILPOINTS", "sync/looked=sleep(2000)").stdout(Stdio::null());
+    let late = late.arg("list").env("FAILPOINTS", "sync/observed=sleep(2000)").stdout(Stdio::null());
     let mut late = late.spawn().expect("the program starts");
     if !tells_who_sleeps() {
         late.wait().expect("it ends");

@@ -98,7 +98,7 @@ const KILLED: Outcome = Outcome::Killed { by: homing::KilledBy::Operator };
 
 #[test]
 fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
-    for point in ["supervise/tree_killed", "supervise/output_taken"] {
+    for point in ["supervise/tree_killed", "supervise/output_stored"] {
         let setup = Setup::new();
         let spec = setup
             .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
@@ -132,7 +132,7 @@ const LAUNCH_STEPS: [(&str, bool); 7] = [
     ("launch/record_made", false),
     ("launch/script_written", false),
     ("launch/spec_written", true),
-    ("launch/doorbell_rung", true),
+    ("launch/inbox_entry_made", true),
     ("launch/spawned", true),
     ("launch/durable", true),
 ];
@@ -179,7 +179,7 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
     let file = setup.scratch("ran");
     let script = format!("echo ran >> {}", file.display());
     let crash =
-        setup.program().args(["run", &script]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+        setup.program().args(["run", &script]).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
@@ -197,7 +197,7 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
 fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
     let setup = Setup::new();
     let crash =
-        setup.program().args(["run", "exit 3"]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+        setup.program().args(["run", "exit 3"]).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     let list = stdout(&list.expect("the program runs"));

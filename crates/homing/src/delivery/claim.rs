@@ -1,13 +1,13 @@
 //! Delivers wakes from inside a session: a hook of its harness claims a wake, shows it to the agent, and confirms it.
 //! The monitor and any number of hooks may compete for the same wake. Only one of them gets it.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
 use homing_supervisor::layout::{Directory, notify_change};
-use homing_supervisor::platform::procfs;
+use homing_supervisor::platform::process;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -140,7 +140,7 @@ impl Context {
     /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
     /// switched to another session since it started this process.
     pub(crate) fn is_open_here(&self, claimant: &Claimant) -> bool {
-        open_in(&claimant.harness, claimant.session.as_str()).is_some_and(procfs::descends_from)
+        open_in(&claimant.harness, claimant.session.as_str()).is_some_and(process::descends_from)
     }
 
     fn running_jobs(&self, claimant: &Claimant) -> Result<Vec<JobId>> {
@@ -259,7 +259,7 @@ impl SessionState {
 struct OnlyWaiter<'a> {
     home: &'a Directory,
     name: String,
-    lock: OwnedFd,
+    lock: File,
 }
 
 impl<'a> OnlyWaiter<'a> {

@@ -1,6 +1,6 @@
 //! Holds delivery for a session that reads the results of its jobs itself: meanwhile it is not woken for them.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 use std::time::Duration;
 
 use homing_core::{JobId, SessionId};
@@ -21,7 +21,7 @@ const READING_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use = "the session is woken as soon as this is dropped"]
 pub struct DeliveryHold {
     /// A locked file of each job.
-    held: Vec<(JobId, OwnedFd)>,
+    held: Vec<(JobId, File)>,
 }
 
 impl Context {
@@ -38,7 +38,7 @@ impl Context {
         DeliveryHold { held: held.take(max_held()).collect() }
     }
 
-    fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<OwnedFd> {
+    fn lock(&self, job: JobId, reader: &SessionId, name: &str) -> Option<File> {
         let directory = self.store.home.jobs.open_job(job).ok()?;
         let spec = SpecFile::read(&directory).ok()??;
         let file = directory.open_to_read(name).ok()??;
@@ -109,6 +109,6 @@ fn max_held() -> usize {
 }
 
 /// Unlocks explicitly: a child that another thread is starting holds a copy of the descriptor until it executes.
-fn unlock(file: &OwnedFd) {
+fn unlock(file: &File) {
     let _ = flock(file, FlockOperation::Unlock);
 }

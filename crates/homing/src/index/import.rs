@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,11 +11,12 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::output::{Drained, OutputWriter};
-use homing_supervisor::platform::{ProcessIdentity, RunBy, sync_file_system};
-use homing_supervisor::{DiskError, FinishedRecord, Record, SpecFile, StartedRecord};
+use homing_supervisor::platform::file::open_null;
+use homing_supervisor::platform::pipe::nonblocking_pipe;
+use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
+use homing_supervisor::{DiskError, FinishedRecord, Record, RunBy, SpecFile, StartedRecord};
 use rustix::fs::{OFlags, renameat};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::Result;
 use crate::context::Context;
@@ -93,7 +93,7 @@ impl Context {
     fn stage(&self) -> Result<Directory, DiskError> {
         self.store.home.root.make_directory(STAGE)?;
         let stage = self.store.home.root.open_directory(STAGE)?;
-        self.store.home.root.lock_within(&stage, STAGE, IMPORT_TIMEOUT)?;
+        stage.lock_self_within(IMPORT_TIMEOUT)?;
         // The lock is held, so the import that left these files has died.
         for name in stage.names()? {
             let remains = stage.open_directory(&name)?;
@@ -178,14 +178,13 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
     let failed = |error: io::Error| DiskError::new("read", path, error);
     let Some(mut file) = open_output(path).map_err(failed)? else { return Ok(0) };
     let length = file.metadata().map_err(failed)?.len();
-    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())
-        .map_err(|e| DiskError::new("open", "/dev/null", e))?;
+    let null = open_null().map_err(|e| DiskError::new("open", "/dev/null", e))?;
     let mut writer = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     let head = spec.head_bytes.min(length);
     feed(&mut writer, &mut file, head, path, directory)?;
     let tail_start = length.saturating_sub(spec.tail_bytes).max(head);
     if tail_start > head {
-        writer.leave_out(tail_start - head);
+        writer.skip(tail_start - head);
         io::Seek::seek(&mut file, io::SeekFrom::Start(tail_start)).map_err(failed)?;
     }
     feed(&mut writer, &mut file, length - tail_start, path, directory)?;
@@ -204,8 +203,7 @@ fn feed(
     path: &Path,
     directory: &Directory,
 ) -> Result<(), DiskError> {
-    let (pipe, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
-        .map_err(|e| DiskError::new("make a pipe for", path, e))?;
+    let (pipe, input) = nonblocking_pipe().map_err(|e| DiskError::new("make a pipe for", path, e))?;
     let mut file = file.take(length);
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -220,7 +218,7 @@ fn feed(
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(DiskError::new("copy", path, error)),
             }
-            while writer.drain(pipe.as_fd(), directory) == Drained::Data {}
+            while writer.drain(&pipe, directory) == Drained::Data {}
         }
     }
 }

@@ -137,7 +137,7 @@ impl Context {
         }
         self.note_unreadable(candidates, &report.unreadable);
         sort_as_asked_for(&mut snapshots);
-        crash_point("sync/looked");
+        crash_point("sync/observed");
         for batch in snapshots.chunks(BATCH) {
             self.with_ledger_being_rebuilt(|ledger| ledger.record(batch))?;
         }

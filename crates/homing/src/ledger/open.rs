@@ -377,7 +377,7 @@ fn is_disk_full(root: &Directory) -> bool {
 }
 
 fn guard(root: &Directory) -> Result<File, DiskError> {
-    let file = File::from(root.open_or_create(GUARD)?);
+    let file = root.open_or_create(GUARD)?;
     root.lock_within(&file, GUARD, GUARD_TIMEOUT)?;
     Ok(file)
 }

@@ -20,7 +20,7 @@ impl ScannedFile {
     pub(super) fn open(root: &Directory) -> ScannedFile {
         let open = || -> Result<Option<File>, DiskError> {
             drop(root.open_or_create(HIGHEST)?);
-            Ok(root.open_to_update(HIGHEST)?.map(File::from))
+            root.open_to_update(HIGHEST)
         };
         ScannedFile(open().ok().flatten())
     }

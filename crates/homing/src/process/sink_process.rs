@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use homing_core::{Signal, WakeId};
 use homing_supervisor::platform::clock::timespec;
+use homing_supervisor::platform::process;
 use homing_supervisor::{crash_point, end_marked_processes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -185,8 +186,8 @@ impl SinkProcess {
             let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
             // Signal each process once: many programs abort their cleanup at a second SIGTERM.
             if pid.is_none_or(|pid| getpgid(Some(pid)) != Ok(self.pid)) {
-                let _ = process.signal(KernelSignal::TERM);
-                let _ = process.signal(KernelSignal::CONT);
+                let _ = process.signal(process::Signal::Terminate);
+                let _ = process.signal(process::Signal::Continue);
             }
         }
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use homing_core::WakeId;
 use homing_supervisor::platform::ProcessIdentity;
 use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::{end_marked_processes, processes_carrying};
+use homing_supervisor::platform::process::Signal;
+use homing_supervisor::{end_marked_processes, marked_processes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::harness::WAKE_VARIABLE;
 
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// After a sink's program has exited by itself, these are processes that it left running on purpose, such as a
 /// server.
 pub(crate) fn running_processes_of(wake: WakeId) -> Vec<ProcessIdentity> {
-    processes_carrying(&wake_mark(wake))
+    marked_processes(&wake_mark(wake))
 }
 
 /// Blocks until no process runs for a wake. At `deadline` it sends SIGTERM to the remaining processes, and five
@@ -42,8 +42,8 @@ fn wait_for_stale_processes_with(wake: WakeId, deadline: Instant, grace: Duratio
     }
     for process in running_processes_of(wake) {
         // An error means that the process has ended already.
-        let _ = process.signal(Signal::TERM);
-        let _ = process.signal(Signal::CONT);
+        let _ = process.signal(Signal::Terminate);
+        let _ = process.signal(Signal::Continue);
     }
     if !all_end_by(wake, Instant::now() + grace) {
         let _ = end_marked_processes(&wake_mark(wake));

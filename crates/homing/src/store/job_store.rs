@@ -7,8 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use homing_core::{JobId, Timestamp};
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::{RunBy, clock};
-use homing_supervisor::{DETACHED_ARGUMENT, DiskError};
+use homing_supervisor::platform::clock;
+use homing_supervisor::{DETACHED_ARGUMENT, DiskError, RunBy};
 
 use crate::config::LoadedConfig;
 use crate::store::home::Home;

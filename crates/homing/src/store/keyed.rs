@@ -187,7 +187,7 @@ impl JobStore {
             self.withdraw(&prepared);
             return Err(error.into());
         }
-        crash_point("launch/doorbell_rung");
+        crash_point("launch/inbox_entry_made");
         Ok(Some(ToStart { prepared, is_new: true, _launcher: launcher }))
     }
 

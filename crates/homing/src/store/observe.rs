@@ -10,10 +10,10 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, LOCK, RECORD};
 use homing_supervisor::output::OutputReader;
-use homing_supervisor::platform::{Relation, RunBy, clock, is_on_network};
+use homing_supervisor::platform::{clock, is_on_network};
 use homing_supervisor::{
-    DiskError, EndedRecord, FinishedRecord, JobLock, Record, RecordContent, START_TIMEOUT, Slot, SpecFile,
-    StartedRecord,
+    DiskError, EndedRecord, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, START_TIMEOUT,
+    Slot, SpecFile, StartedRecord,
 };
 
 /// How much longer than a supervisor has to start its job a reader waits before the job counts as never started.

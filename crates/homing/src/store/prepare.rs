@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
-use homing_supervisor::platform::{RunBy, clock};
-use homing_supervisor::{DiskError, JobLock, Record, SpecFile, WrittenSpec, crash_point, write_all};
+use homing_supervisor::platform::clock;
+use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::store::job_store::JobStore;
 use crate::store::random::random_bytes;
@@ -41,7 +41,7 @@ impl JobStore {
         if prepared.is_err() {
             self.remove_job_files(id);
         }
-        crash_point("launch/doorbell_rung");
+        crash_point("launch/inbox_entry_made");
         Ok(prepared?)
     }
 
@@ -112,7 +112,7 @@ impl JobStore {
     /// Removes a job whose supervisor could not be started.
     pub(crate) fn withdraw(&self, prepared: &Prepared) {
         // While the lock is held, no other process can recover this job.
-        let _lock = JobLock::try_take(&prepared.directory);
+        let _lock = JobLock::try_acquire(&prepared.directory);
         remove_files(&prepared.directory, &self.home.jobs, prepared.spec.id.as_str());
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use homing_core::{JobId, LeftoverFate, LostReason, Recovery};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, notify_change};
-use homing_supervisor::platform::{ProcessIdentity, Relation, RunBy, is_on_network};
+use homing_supervisor::platform::{ProcessIdentity, is_on_network};
 use homing_supervisor::{
-    DiskError, FinishedRecord, JobLock, Record, RecordContent, Slot, SpecFile, StartedRecord, crash_point,
-    end_orphans,
+    DiskError, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, Slot, SpecFile,
+    StartedRecord, crash_point, end_orphans,
 };
 
 use crate::store::job_store::JobStore;
@@ -95,7 +95,7 @@ fn needs_nothing(content: &RecordContent) -> bool {
 /// Takes the job's lock. Retries, because a reader that tests the lock holds it briefly.
 fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
     for _ in 0..LOCK_TRIES {
-        if let Some(lock) = JobLock::try_take(directory)? {
+        if let Some(lock) = JobLock::try_acquire(directory)? {
             return Ok(Some(lock));
         }
         std::thread::sleep(LOCK_PAUSE);

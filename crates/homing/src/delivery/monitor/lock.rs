@@ -23,7 +23,7 @@ impl MonitorLock {
     /// # Errors
     /// When the file cannot be opened.
     pub(super) fn try_take(home: &Directory) -> Result<Option<MonitorLock>, DiskError> {
-        let file = File::from(home.open_or_create(MONITOR_LOCK)?);
+        let file = home.open_or_create(MONITOR_LOCK)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(MonitorLock { file }.signed())),
             Err(Errno::WOULDBLOCK) => Ok(None),
@@ -41,7 +41,7 @@ impl MonitorLock {
         cancelled: Arc<AtomicBool>,
         then: impl FnOnce(Result<MonitorLock, DiskError>) + Send + 'static,
     ) -> Result<(), DiskError> {
-        let file = File::from(home.open_or_create(MONITOR_LOCK)?);
+        let file = home.open_or_create(MONITOR_LOCK)?;
         let path = home.path().join(MONITOR_LOCK);
         let wait = move || {
             let locked = match injected_millis("monitor/lock_error") {
@@ -64,8 +64,7 @@ impl MonitorLock {
     /// # Errors
     /// When the file cannot be opened.
     pub(super) fn holder(home: &Directory) -> Result<Option<u32>, DiskError> {
-        let Some(file) = home.open_to_read(MONITOR_LOCK)? else { return Ok(None) };
-        let mut file = File::from(file);
+        let Some(mut file) = home.open_to_read(MONITOR_LOCK)? else { return Ok(None) };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(None),
             Err(Errno::WOULDBLOCK) => {

@@ -92,9 +92,8 @@ impl Context {
 
 /// Opens the log for appending.
 fn open_log(home: &Directory) -> Result<File, DiskError> {
-    let log = home.open_or_create(MONITOR_LOG)?;
+    let mut log = home.open_or_create(MONITOR_LOG)?;
     let length = fstat(&log).map_or(0, |stat| stat.st_size);
-    let mut log = File::from(log);
     if length > MAX_LOG_BYTES {
         log.set_len(0).map_err(|e| home.error("shorten", MONITOR_LOG, e))?;
     }

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use homing_core::{JobId, LostReason, Outcome};
 use homing_supervisor::layout::{Directory, RECORD, notify_change};
-use homing_supervisor::platform::procfs;
+use homing_supervisor::platform::process::{self, Signal};
 use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
 use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{conclude, read_record};
@@ -23,11 +22,11 @@ impl JobStore {
         let supervisor = &started.supervisor;
         // Only who holds the lock writes the record. A process that is stopped does not write, and is not continued any
         // more: SIGKILL ends it where it stands.
-        let stopped = supervisor.signal(Signal::STOP).is_ok() && stops(started);
+        let stopped = supervisor.signal(Signal::Stop).is_ok() && stops(started);
         if stopped {
             self.record_reason(id, why)?;
         }
-        match supervisor.signal(Signal::KILL) {
+        match supervisor.signal(Signal::Kill) {
             Ok(()) => Ok(()),
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
             Err(source) => Err(Error::CannotSignal { job: id, source }),
@@ -53,7 +52,7 @@ impl JobStore {
     /// killed and does not exit, because its tracer is notified first and does not answer (`PTRACE_EVENT_EXIT`,
     /// ptrace(2)). It never writes again. Answers whether that is so.
     pub(super) fn conclude_for_doomed(&self, id: JobId, started: &StartedRecord) -> Result<bool, DiskError> {
-        let is_doomed = procfs::stat(started.supervisor.pid)
+        let is_doomed = process::stat(started.supervisor.pid)
             .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_doomed());
         if !is_doomed {
             return Ok(false);
@@ -83,7 +82,7 @@ fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
 fn stops(started: &StartedRecord) -> bool {
     let give_up_at = Instant::now() + STOP_TIMEOUT;
     loop {
-        match procfs::stat(started.supervisor.pid) {
+        match process::stat(started.supervisor.pid) {
             Some(stat) if stat.start_ticks == started.supervisor.start_ticks && !stat.is_exiting() => {
                 if stat.is_stopped() {
                     return true;

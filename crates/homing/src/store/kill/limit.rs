@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use homing_core::{JobId, Outcome};
 use homing_supervisor::platform::clock::uptime;
-use homing_supervisor::platform::procfs;
+use homing_supervisor::platform::process;
 use homing_supervisor::{SpecFile, injected_millis};
 
 use crate::Result;
@@ -64,7 +64,7 @@ impl JobStore {
         if !runs_here(&directory, &started, self.here()?)? {
             return Ok(LimitKept::NotNeeded);
         }
-        let stat = procfs::stat(started.supervisor.pid)
+        let stat = process::stat(started.supervisor.pid)
             .filter(|stat| stat.start_ticks == started.supervisor.start_ticks);
         match stat {
             None => Ok(LimitKept::NotNeeded),

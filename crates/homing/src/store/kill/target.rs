@@ -6,12 +6,12 @@ use std::time::Duration;
 use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
-use homing_supervisor::platform::{Relation, is_on_network, procfs, signals};
+use homing_supervisor::platform::process::{self, Signal};
+use homing_supervisor::platform::{is_on_network, signals};
 use homing_supervisor::{
-    SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
+    Relation, SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
 };
 use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
@@ -177,7 +177,7 @@ impl JobStore {
             return Err(Error::CannotSignal { job: id, source: io::Error::other(elsewhere) });
         }
         let asked = signals::request_kill(&started.supervisor, target.by)
-            .and_then(|()| started.supervisor.signal(Signal::CONT));
+            .and_then(|()| started.supervisor.signal(Signal::Continue));
         match asked {
             Ok(()) => {}
             // It died just now. The next check ends what it left.
@@ -207,7 +207,7 @@ impl JobStore {
         let stopped_until = grace_over_at.saturating_add(stopped_timeout());
         let until = grace_over_at.saturating_add(END_TIMEOUT);
         let is_stopped = || {
-            procfs::stat(started.supervisor.pid)
+            process::stat(started.supervisor.pid)
                 .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_stopped())
         };
         if now >= until || (now >= stopped_until && is_stopped()) {

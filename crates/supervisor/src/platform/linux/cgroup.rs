@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use homing_core::JobId;
 
-use crate::platform::{clock, procfs, scope};
+use super::{clock, procfs, user};
 
 /// The environment variable with the path of a delegated directory, or `off` for no groups.
 pub const CGROUP_VARIABLE: &str = "HOMING_CGROUP";
@@ -244,14 +244,20 @@ pub fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
     while is_group_of_a_job(&own) {
         own.pop();
     }
-    if scope::is_own_scope(&own) {
+    if is_scope_of_homing(&own) {
         return Some(own);
     }
     // Root owns every group, so ownership does not imply delegation. Root must set the variable.
-    if rustix::process::geteuid().is_root() {
+    if user::is_root() {
         return None;
     }
     is_delegated(&own).then_some(own)
+}
+
+/// Whether a directory in `/sys/fs/cgroup` belongs to a scope that `scope` has created.
+fn is_scope_of_homing(directory: &Path) -> bool {
+    let name = directory.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(".scope"))
 }
 
 /// Moves this process out of the control group of another job, if it was started from one: that group is killed with
@@ -271,8 +277,8 @@ pub fn leave_foreign_job() -> OwnGroups {
 
 /// Whether it is delegated to this user: the user owns it and its process list.
 fn is_delegated(path: &Path) -> bool {
-    let user = rustix::process::geteuid();
-    let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user.as_raw());
+    let user = user::effective_id();
+    let owned = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.uid() == user);
     owned(path) && owned(&path.join("cgroup.procs"))
 }
 

@@ -29,6 +29,11 @@ pub fn uptime() -> Duration {
     as_duration(ClockId::Boottime)
 }
 
+/// Returns how many clock ticks a second has; never 0. The start times of processes are in ticks.
+pub fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
 fn as_duration(clock: ClockId) -> Duration {
     let now = clock_gettime(clock);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))

@@ -15,8 +15,8 @@ pub struct Feature {
     pub detail: &'static str,
 }
 
-/// Checks all features.
-pub fn look() -> Vec<Feature> {
+/// Detects all features.
+pub fn detect() -> Vec<Feature> {
     let pidfd = pidfd_open(getpid(), PidfdFlags::empty()).is_ok();
     let subreaper = rustix::process::child_subreaper().is_ok();
     let procfs = std::fs::metadata("/proc/self/stat").is_ok();

@@ -1,62 +1,20 @@
 //! Creates the main process of a job: a forked child that waits at a gate until it is recorded, and then executes the
 //! command.
-#![allow(unsafe_code, reason = "fork(2) and what a child may call before execve(2)")]
+#![allow(unsafe_code, reason = "fork(2), and what a child may call before execve(2)")]
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-/// Closes every descriptor except standard input, output and error. An inherited pipe that stays open could block the
-/// launching host.
-///
-/// # Safety
-/// Only before this process has opened a file itself.
-pub unsafe fn close_inherited_descriptors() {
-    // SAFETY: the caller guarantees that no descriptor above 2 is owned.
-    unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
-}
+use super::pipe::PipeWriter;
 
-/// Forks, continues in the child and exits in the parent, so that the starter reaps the parent at once. If the fork
-/// fails, exits too: the job could not fork either.
-///
-/// # Safety
-/// Only while this process has one thread.
-pub unsafe fn continue_in_child() {
-    // SAFETY: the caller guarantees that there is no other thread; _exit(2) runs no further code of this program.
-    unsafe {
-        match libc::fork() {
-            0 => {}
-            pid => libc::_exit(i32::from(pid < 0)),
-        }
-    }
-}
-
-/// The data for the child. It is created before the fork, because the child must not allocate.
-#[derive(Debug)]
-pub struct ExecPlan {
-    /// Files to try, in the order of `PATH`.
-    pub candidates: Vec<Candidate>,
-    /// The arguments after the program's name.
-    pub arguments: Vec<CString>,
-    /// The environment, as `NAME=value`.
-    pub environment: Vec<CString>,
-    /// The working directory.
-    pub cwd: CString,
-}
-
-/// A file to execute, and its `argv[0]`. Programs such as BusyBox depend on their name.
-#[derive(Debug)]
-pub struct Candidate {
-    /// The file.
-    pub file: CString,
-    /// Its `argv[0]`.
-    pub name: CString,
-}
+pub use super::exec_plan::ExecPlan;
 
 /// The step that failed in the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +40,7 @@ pub struct GatedChild {
 ///
 /// # Errors
 /// If the limit of processes or descriptors is reached.
-pub fn fork_behind_gate(
-    plan: &ExecPlan,
-    null: BorrowedFd<'_>,
-    output: BorrowedFd<'_>,
-) -> io::Result<GatedChild> {
+pub fn fork_behind_gate(plan: &ExecPlan, null: &File, output: &PipeWriter) -> io::Result<GatedChild> {
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let environment = pointers(&plan.environment);
@@ -97,7 +51,7 @@ pub fn fork_behind_gate(
         shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
         null: null.as_raw_fd(),
-        output: output.as_raw_fd(),
+        output: output.raw(),
         gate: gate_read.as_raw_fd(),
         gate_writer: gate_write.as_raw_fd(),
         report: report_write.as_raw_fd(),
@@ -122,7 +76,7 @@ impl GatedChild {
     ///
     /// # Errors
     /// The step that failed in the child, and its error.
-    pub fn open(self) -> Result<(), (StartStep, Errno)> {
+    pub fn open(self) -> Result<(), (StartStep, io::Error)> {
         let _ = rustix::io::write(&self.gate, b"go");
         drop(self.gate);
         let mut report = [0; 8];
@@ -145,7 +99,7 @@ impl GatedChild {
         while waitpid(child, WaitOptions::empty()).is_err_and(|error| error == Errno::INTR) {}
         let word = |index: usize| i32::from_ne_bytes([0, 1, 2, 3].map(|byte| report[index + byte]));
         let step = if word(0) == 0 { StartStep::ChangeDirectory } else { StartStep::Execute };
-        Err((step, Errno::from_raw_os_error(word(4))))
+        Err((step, io::Error::from_raw_os_error(word(4))))
     }
 }
 

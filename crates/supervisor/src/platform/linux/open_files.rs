@@ -4,8 +4,9 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::file::FileIdentity;
 
 /// The suffix that the kernel appends to the name of a removed file.
 const DELETED: &[u8] = b" (deleted)";
@@ -24,21 +25,16 @@ impl OpenFile {
         &self.link
     }
 
-    /// Returns device and inode of the file; `None` if the process has closed it.
-    pub fn identity(&self) -> Option<(u64, u64)> {
-        identity(&self.link)
+    /// Returns the identity of the file; `None` if the process has closed it.
+    pub fn identity(&self) -> Option<FileIdentity> {
+        FileIdentity::of_path(&self.link).ok()
     }
 
-    /// Returns device and inode of the path `relative` to this open directory. `..` is its parent, even after a
+    /// Returns the identity of the path `relative` to this open directory. `..` is its parent, even after a
     /// removal.
-    pub fn identity_of(&self, relative: &str) -> Option<(u64, u64)> {
-        identity(&self.link.join(relative))
+    pub fn identity_of(&self, relative: &str) -> Option<FileIdentity> {
+        FileIdentity::of_path(&self.link.join(relative)).ok()
     }
-}
-
-/// Returns device and inode of the file at `path`. Follows symbolic links.
-pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Returns the open files of a process that have a path, so no pipes and no sockets.

@@ -5,11 +5,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
 
-/// How often, and at which interval, to read a process again that is executing execve(2).
-const EXEC_READS: u32 = 200;
-const EXEC_PAUSE: Duration = Duration::from_millis(1);
+use super::file::FileIdentity;
+use super::user;
 
 /// The fields of `/proc/PID/stat` (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +67,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
 ///
 /// # Errors
 /// If it cannot be opened or read.
-pub fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+pub(super) fn read_short<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let count = fs::File::open(path)?.read(buffer)?;
     Ok(&buffer[..count])
 }
 
 /// Returns the control groups of this process (`/proc/self/cgroup`, cgroups(7)).
-pub fn own_cgroups() -> Option<String> {
+pub(super) fn own_cgroups() -> Option<String> {
     String::from_utf8(read_at_once("/proc/self/cgroup", 4 << 10).ok()?).ok()
 }
 
@@ -166,59 +164,12 @@ pub fn all_pids() -> Vec<u32> {
 
 /// Whether the process belongs to this user.
 pub fn is_own_user(pid: u32) -> bool {
-    fs::metadata(format!("/proc/{pid}"))
-        .is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
-}
-
-/// Whether the process was started with this environment variable (`NAME=value`).
-pub fn has_environment(pid: u32, variable: &str) -> bool {
-    any_variable(pid, |entry| entry == variable.as_bytes())
-}
-
-/// Whether the process was started with an environment variable of this name.
-pub fn environment_names(pid: u32, name: &str) -> bool {
-    any_variable(pid, |entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
-}
-
-/// Returns the value of an environment variable that the process was started with.
-pub fn variable(pid: u32, name: &str) -> Option<Vec<u8>> {
-    let environment = environment(pid);
-    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
-    environment.split(|&byte| byte == 0).find_map(value)
-}
-
-fn any_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
-    environment(pid).split(|&byte| byte == 0).any(is_it)
-}
-
-/// Returns the environment that the process was started with. During execve(2), the kernel briefly shows neither
-/// environment nor arguments, so this waits until execve(2) has finished.
-fn environment(pid: u32) -> Vec<u8> {
-    let mut without = 0;
-    for _ in 0..EXEC_READS {
-        let task = live_task(pid);
-        let environment = read_at_once(&format!("{task}/environ"), 128 << 10).unwrap_or_default();
-        if !environment.is_empty() {
-            return environment;
-        }
-        // A kernel thread has neither too, but it has no program.
-        let has_program = || fs::read_link(format!("{task}/exe")).is_ok();
-        if arguments(pid) == [b""] && has_program() {
-            std::thread::sleep(EXEC_PAUSE);
-            continue;
-        }
-        // Confirm with further reads: execve may have finished between the two reads.
-        without += 1;
-        if without == 3 {
-            break;
-        }
-    }
-    Vec::new()
+    fs::metadata(format!("/proc/{pid}")).is_ok_and(|metadata| metadata.uid() == user::effective_id())
 }
 
 /// Returns the `/proc` directory with the open files and the environment of a process: its own directory or, if its
 /// first thread has ended, that of another thread (proc_pid_task(5)).
-fn live_task(pid: u32) -> String {
+pub(super) fn live_task(pid: u32) -> String {
     let process = format!("/proc/{pid}");
     let first_has_ended = stat(pid).is_some_and(|stat| matches!(stat.state, 'Z' | 'X') && stat.threads > 1);
     if !first_has_ended {
@@ -234,7 +185,7 @@ fn live_task(pid: u32) -> String {
 
 /// Whether `/proc` shows the pid namespace of this process. A container may mount the `/proc` of another namespace,
 /// in which pids have other meanings.
-pub fn shows_own_pid_namespace() -> bool {
+pub(super) fn shows_own_pid_namespace() -> bool {
     fail::fail_point!("foreign_proc", |_| false);
     let own = fs::read_link("/proc/self").ok();
     own.and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
@@ -242,7 +193,7 @@ pub fn shows_own_pid_namespace() -> bool {
 
 /// Reads a file of `/proc` in as few calls as possible, because each call returns a separate snapshot.
 /// `expected_bytes` is the initial size of the buffer.
-fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
     let mut buffer = vec![0; expected_bytes];
     let mut length = 0;
@@ -268,13 +219,12 @@ pub fn holds_pipe(pid: u32, inode: u64) -> bool {
     })
 }
 
-/// Whether the process holds an exclusive lock (flock(2)) on the file with this device and inode, according to
+/// Whether the process holds an exclusive lock (flock(2)) on this file, according to
 /// `lock:` in proc_pid_fdinfo(5).
-pub fn holds_lock(pid: u32, (device, inode): (u64, u64)) -> bool {
+pub fn holds_lock(pid: u32, file: FileIdentity) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    let is_the_file = |path: &std::path::Path| {
-        fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
-    };
+    let is_the_file =
+        |path: &std::path::Path| FileIdentity::of_path(path).is_ok_and(|identity| identity == file);
     entries.filter_map(Result::ok).filter(|entry| is_the_file(&entry.path())).any(|entry| {
         let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
         fs::read_to_string(info).is_ok_and(|text| text.lines().any(|line| is_lock_of(line, pid)))
@@ -289,13 +239,6 @@ fn is_lock_of(line: &str, pid: u32) -> bool {
     words.next() == Some("FLOCK")
         && words.nth(1) == Some("WRITE")
         && words.next().and_then(|holder| holder.parse().ok()) == Some(pid)
-}
-
-/// Returns the arguments that the process was started with.
-pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
-    let Ok(bytes) = fs::read(format!("{}/cmdline", live_task(pid))) else { return Vec::new() };
-    let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
-    bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -333,27 +276,5 @@ mod tests {
         child.kill().expect("our own child can be killed");
         child.wait().expect("our own child can be reaped");
         assert!(listed && scanned);
-    }
-
-    #[test]
-    fn environment_is_found_during_execve() {
-        let mut child = std::process::Command::new("sh")
-            .args([
-                "-c",
-                "n=$((${0} + 1)); test $n -gt 300 && exec sleep 600; exec sh -c \"$1\" $n \"$1\"",
-                "0",
-            ])
-            .arg("n=$((${0} + 1)); test $n -gt 300 && exec sleep 600; exec sh -c \"$1\" $n \"$1\"")
-            .env("HOMING_TEST_EXEC", "yes")
-            .spawn()
-            .expect("sh starts");
-        let is_sleep = || arguments(child.id()).first().is_some_and(|argument| argument == b"sleep");
-        let mut missed = 0;
-        while !is_sleep() {
-            missed += u32::from(!has_environment(child.id(), "HOMING_TEST_EXEC=yes"));
-        }
-        child.kill().expect("our own child can be killed");
-        child.wait().expect("our own child can be reaped");
-        assert_eq!(missed, 0);
     }
 }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use homing_core::KilledBy;
 
+use super::dir::Directory;
 use super::{ProcessIdentity, procfs};
 
 /// Runs `work` while every signal is blocked in this thread and in threads that `work` starts. A signal that arrives
@@ -88,11 +89,12 @@ impl SignalQueue {
     /// (inotify(7)), and no further descriptor. It does not report the removal or renaming of the directory itself.
     ///
     /// # Errors
-    /// `EINVAL` if the kernel was built without dnotify.
-    pub fn watch_removals(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
+    /// If the kernel was built without dnotify.
+    pub fn watch_removals(&self, directory: &Directory) -> io::Result<()> {
         // SAFETY: the descriptor is open during the call; the argument is an integer, and the kernel sends SIGIO,
         // which `open` has blocked, to this process only.
-        let result = unsafe { libc::fcntl(directory.as_raw_fd(), libc::F_NOTIFY, DN_DELETE | DN_MULTISHOT) };
+        let result =
+            unsafe { libc::fcntl(directory.as_fd().as_raw_fd(), libc::F_NOTIFY, DN_DELETE | DN_MULTISHOT) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
@@ -138,7 +140,7 @@ impl AsFd for SignalQueue {
 /// Asks a supervisor to end its job, with the origin of the request.
 ///
 /// # Errors
-/// `ESRCH` if the supervisor has ended.
+/// [`is_no_such_process`](super::errors::is_no_such_process) if the supervisor has ended.
 pub fn request_kill(supervisor: &ProcessIdentity, by: KilledBy) -> io::Result<()> {
     let handle = supervisor.open()?;
     let value = match by {
@@ -159,7 +161,13 @@ pub fn request_kill(supervisor: &ProcessIdentity, by: KilledBy) -> io::Result<()
     // SAFETY: the structure has the size and layout of the kernel's siginfo_t for SI_QUEUE on 64-bit systems
     // (rt_sigqueueinfo(2)); the kernel copies it during the call.
     let result = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGTERM, &raw const info, 0)
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            handle.as_fd().as_raw_fd(),
+            libc::SIGTERM,
+            &raw const info,
+            0,
+        )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,13 +1,13 @@
 //! Reads the output of a job from any offset, also while it is being written. Reports gaps.
 
-use std::os::fd::{AsFd, OwnedFd};
-
-use rustix::fs::fstat;
-use rustix::io::{Errno, pread};
+use std::fs::File;
+use std::io;
 
 use super::ring::RingHeader;
-use crate::DiskError;
-use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::disk::directory::Directory;
+use crate::disk::error::DiskError;
+use crate::names::{OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::platform::{errors, file};
 
 /// How often a torn header is read again.
 const HEADER_ATTEMPTS: usize = 100;
@@ -32,8 +32,8 @@ impl OutputChunk {
 /// The reading side of a job's output.
 #[derive(Debug)]
 pub struct OutputReader {
-    head: Option<OwnedFd>,
-    tail: Option<OwnedFd>,
+    head: Option<File>,
+    tail: Option<File>,
     directory: Directory,
     /// Maximum number of bytes to read from the head. A supervisor never writes more.
     head_limit: u64,
@@ -69,7 +69,7 @@ impl OutputReader {
 
     /// Opens a file of the output. Ignores a planted symbolic link or other non-regular file, as the writer does, so
     /// that the other file stays readable.
-    fn open_output(&self, name: &str) -> Result<Option<OwnedFd>, DiskError> {
+    fn open_output(&self, name: &str) -> Result<Option<File>, DiskError> {
         match self.directory.open_to_read(name) {
             Err(error) if is_planted(&error) => Ok(None),
             opened => opened,
@@ -124,13 +124,7 @@ impl OutputReader {
         }
     }
 
-    fn read_ring(
-        &self,
-        tail: &OwnedFd,
-        ring: RingHeader,
-        from: u64,
-        limit: usize,
-    ) -> Result<OutputChunk, Errno> {
+    fn read_ring(&self, tail: &File, ring: RingHeader, from: u64, limit: usize) -> io::Result<OutputChunk> {
         let start = from.max(ring.readable_from());
         let available = usize::try_from(ring.committed.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();
@@ -159,22 +153,21 @@ impl OutputReader {
 
     fn head_length(&self) -> Result<u64, DiskError> {
         let Some(head) = &self.head else { return Ok(0) };
-        let status = fstat(head).map_err(|e| self.failed(OUTPUT_HEAD, e))?;
-        Ok(u64::try_from(status.st_size).unwrap_or(0).min(self.head_limit))
+        let metadata = head.metadata().map_err(|e| self.failed(OUTPUT_HEAD, e))?;
+        Ok(metadata.len().min(self.head_limit))
     }
 
-    fn failed(&self, name: &str, error: Errno) -> DiskError {
+    fn failed(&self, name: &str, error: io::Error) -> DiskError {
         self.directory.error("read", name, error)
     }
 }
 
 /// Whether the entry exists but is not a regular file.
 fn is_planted(error: &DiskError) -> bool {
-    error.source.kind() == std::io::ErrorKind::InvalidInput
-        || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
+    error.source.kind() == io::ErrorKind::InvalidInput || errors::is_link(&error.source)
 }
 
-fn read_header(tail: &OwnedFd) -> Result<Option<RingHeader>, Errno> {
+fn read_header(tail: &File) -> io::Result<Option<RingHeader>> {
     for _ in 0..HEADER_ATTEMPTS {
         if let Some(header) = RingHeader::read(tail)? {
             return Ok(Some(header));
@@ -183,17 +176,9 @@ fn read_header(tail: &OwnedFd) -> Result<Option<RingHeader>, Errno> {
     Ok(None)
 }
 
-fn read_at(file: impl AsFd, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    let mut filled = 0;
-    while filled < length {
-        match pread(&file, &mut bytes[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let filled = file::read_at(file, &mut bytes, offset)?;
     bytes.truncate(filled);
     Ok(bytes)
 }
@@ -203,18 +188,19 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
-    use rustix::pipe::{PipeFlags, pipe_with};
 
     use super::super::{Drained, OutputWriter};
     use super::*;
+    use crate::platform::file::open_null;
+    use crate::platform::pipe::{PipeReader, PipeWriter, nonblocking_pipe};
 
     /// A writer with its pipe, and a reader for the same directory.
     struct Both {
         writer: OutputWriter,
         reader: OutputReader,
         directory: Directory,
-        pipe: OwnedFd,
-        input: OwnedFd,
+        pipe: PipeReader,
+        input: PipeWriter,
         _folder: tempfile::TempDir,
     }
 
@@ -222,17 +208,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();
         let reader = OutputReader::open(Directory::open(folder.path()).unwrap()).unwrap();
-        let (pipe, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        let null = std::fs::File::create("/dev/null").unwrap();
-        let writer = OutputWriter::new(null.into(), head_bytes, tail_bytes);
+        let (pipe, input) = nonblocking_pipe().unwrap();
+        let null = open_null().unwrap();
+        let writer = OutputWriter::new(null, head_bytes, tail_bytes);
         Both { writer, reader, directory, pipe, input, _folder: folder }
     }
 
     impl Both {
         fn write(&mut self, bytes: &[u8]) {
             for piece in bytes.chunks(4096) {
-                rustix::io::write(&self.input, piece).unwrap();
-                while self.writer.drain(self.pipe.as_fd(), &self.directory) == Drained::Data {}
+                self.input.write(piece).unwrap();
+                while self.writer.drain(&self.pipe, &self.directory) == Drained::Data {}
             }
         }
 
@@ -294,11 +280,11 @@ mod tests {
         for size in [0, 10, 5_000] {
             let mut both = both(100, 1_000);
             both.write(&vec![b'x'; size]);
-            let (_, other) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+            let (_, other) = nonblocking_pipe().unwrap();
             drop(std::mem::replace(&mut both.input, other));
             // A child that another test has just forked keeps a copy of the write end until exec.
             let give_up_at = Instant::now() + Duration::from_secs(60);
-            while both.writer.drain(both.pipe.as_fd(), &both.directory) != Drained::Closed {
+            while both.writer.drain(&both.pipe, &both.directory) != Drained::Closed {
                 assert!(Instant::now() < give_up_at, "not detected after {size} bytes");
             }
         }

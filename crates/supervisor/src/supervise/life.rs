@@ -2,27 +2,29 @@
 //! and notifies the inbox. Single-threaded, without an async runtime or a database. It answers its launcher with one
 //! byte on standard output.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use homing_core::{LostReason, Outcome, StartError};
-use rustix::fs::{Mode, OFlags};
 
-use crate::job_lock::JobLock;
-use crate::layout::{Directory, RECORD, SPEC};
-use crate::output::OutputWriter;
+use crate::disk::directory::Directory;
+use crate::disk::documents::FinishedRecord;
+use crate::disk::error::DiskError;
+use crate::disk::job_lock::JobLock;
+use crate::disk::output::OutputWriter;
+use crate::disk::record::Record;
+use crate::disk::slots::Slot;
+use crate::disk::spec::SpecFile;
+use crate::failpoints::crash_point;
+use crate::names::{RECORD, SPEC};
 use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
-use crate::platform::clock;
-use crate::platform::fork::{close_inherited_descriptors, continue_in_child};
-use crate::platform::scope;
+use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
+use crate::platform::file::open_null;
 use crate::platform::signals::SignalQueue;
-use crate::record::{FinishedRecord, Record, Slot};
-use crate::spec_file::SpecFile;
-use crate::start_job::start_job;
-use crate::supervision::Supervision;
-use crate::watch::Watch;
-use crate::{DiskError, crash_point};
+use crate::platform::{clock, errors, scope};
+use crate::supervise::finish::Supervision;
+use crate::supervise::run::RunningJob;
+use crate::supervise::start::start_job;
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,11 +52,11 @@ pub fn daemonize() {
 pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
     let groups = detach();
     let directory = Directory::open(directory)?;
-    let no_record = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let no_record = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_update(&directory)?.ok_or_else(no_record)?;
     let Some(_lock) = lock_unless_begun(&directory, &record)? else { return Ok(()) };
     crash_point("supervise/locked");
-    let no_spec = || directory.error("open", SPEC, rustix::io::Errno::NOENT);
+    let no_spec = || directory.error("open", SPEC, errors::not_found());
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
     let supervision = Supervision { id: spec.id, directory, record };
     if start == Start::InTime && time_since_launch(&spec) > START_TIMEOUT {
@@ -118,22 +120,17 @@ fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> 
 #[allow(unsafe_code, reason = "closes descriptors without owners")]
 fn detach() -> OwnGroups {
     // SAFETY: the process does this first; it has not opened anything.
-    unsafe { close_inherited_descriptors() };
-    // Fails only if this process already leads a session.
-    let _ = rustix::process::setsid();
-    // Fails only on kernels before 3.4.
-    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    let _ = rustix::process::chdir("/");
+    unsafe { leave_launcher() };
     leave_foreign_job()
 }
 
 /// Starts the job and supervises it until it has finished.
 fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
     match start(supervision, spec, groups) {
-        Ok(watch) => {
+        Ok(job) => {
             answer_launcher();
             crash_point("supervise/answered");
-            watch.until_finished(supervision)
+            job.until_finished(supervision)
         }
         Err(error) => {
             let outcome = Outcome::FailedToStart { error };
@@ -144,33 +141,30 @@ fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<
     }
 }
 
-fn start(supervision: &Supervision, spec: &SpecFile, mut groups: OwnGroups) -> Result<Watch, StartError> {
+fn start(
+    supervision: &Supervision,
+    spec: &SpecFile,
+    mut groups: OwnGroups,
+) -> Result<RunningJob, StartError> {
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
         errno: error.raw_os_error(),
     };
     let signals = SignalQueue::open().map_err(|error| failed("cannot receive signals", error))?;
     // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
-    let _ = signals.watch_removals(supervision.directory.as_fd());
+    let _ = signals.watch_removals(supervision.directory.handle());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
     let placement =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
     let planned = Cgroup::planned(spec.id, &groups);
-    let job = start_job(spec, supervision, null.as_fd(), placement.service(), planned)?;
+    let job = start_job(spec, supervision, &null, placement.service(), planned)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
-    Ok(Watch::new(job, signals, output, spec))
-}
-
-fn open_null() -> std::io::Result<OwnedFd> {
-    Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(RunningJob::new(job, signals, output, spec))
 }
 
 /// Tells the launcher that the record is written, and closes its pipe.
 fn answer_launcher() {
-    let _ = rustix::io::write(rustix::stdio::stdout(), ANSWER);
-    if let Ok(null) = open_null() {
-        let _ = rustix::stdio::dup2_stdout(&null);
-    }
+    let _ = answer_on_stdout(ANSWER);
 }

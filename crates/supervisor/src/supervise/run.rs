@@ -1,29 +1,24 @@
 //! Supervises a running job: stores its output, enforces its timeout, handles requests to end it, and records its
 //! end. One poll(2) waits for output, signals and the next deadline.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use homing_core::{KilledBy, Leftover, LeftoverFate, LeftoverPolicy, Outcome, as_millis};
-use rustix::event::{PollFd, PollFlags, poll};
+use homing_core::{KilledBy, Leftover, LeftoverFate, Outcome, as_millis};
 
-use crate::end_job::{JobTree, leftovers};
-use crate::output::{Drained, OutputWriter};
+use crate::disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
+use crate::disk::error::DiskError;
+use crate::disk::output::{Drained, OutputWriter};
+use crate::disk::spec::SpecFile;
+use crate::failpoints::crash_point;
+use crate::platform::children::Reaped;
 use crate::platform::clock;
+use crate::platform::pipe::PipeReader;
 use crate::platform::signals::{Received, SignalQueue};
-use crate::platform::wait::Reaped;
-use crate::record::{EndedRecord, FinishedRecord, StartedRecord};
-use crate::spec_file::SpecFile;
-use crate::start_job::StartedJob;
-use crate::supervision::Supervision;
-use crate::{DiskError, crash_point};
-
-/// How long processes that survive the main process may take to end by themselves, for example the `tee` of a
-/// pipeline.
-const DRAIN: Duration = Duration::from_millis(200);
-
-/// Maximum time between SIGTERM and SIGKILL for leftovers. It is short, because the result waits for them.
-const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+use crate::platform::wait::{AsWaitSource, wait};
+use crate::supervise::end::{JobTree, leftovers};
+use crate::supervise::finish::Supervision;
+use crate::supervise::phase::{Ending, Limits, Phase, Step};
+use crate::supervise::start::StartedJob;
 
 /// More pieces than the largest pipe (1 MiB, pipe(7)) has pages.
 const MAX_LAST_PIECES: usize = 4096;
@@ -37,37 +32,6 @@ const FLOOD_PAUSE: Duration = Duration::from_micros(100);
 /// Maximum number of pieces of output to store before signals and deadlines are checked again.
 const PIECES_AT_ONCE: usize = 64;
 
-/// The phase of a supervised job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The main process is running.
-    Running,
-    /// The whole tree received SIGTERM.
-    Ending { why: Ending, kill_at: Duration },
-    /// The main process ended by itself. Other processes are still running and may end by themselves.
-    Draining { until: Duration },
-    /// The leftovers received SIGTERM.
-    EndingLeftovers { kill_at: Duration },
-    /// The job is recorded as finished. Its leftovers keep running and may write output.
-    Keeping,
-}
-
-/// Why the supervisor ends a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    TimedOut,
-    Killed(KilledBy),
-}
-
-impl From<Ending> for Outcome {
-    fn from(ending: Ending) -> Outcome {
-        match ending {
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Killed(by) => Outcome::Killed { by },
-        }
-    }
-}
-
 /// Resource usage of the processes that were reaped.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
@@ -77,15 +41,13 @@ struct Usage {
 
 /// A running job and its data so far.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct RunningJob {
     started: StartedRecord,
     started_clock: Duration,
-    deadline: Option<Duration>,
-    grace: Duration,
-    policy: LeftoverPolicy,
+    limits: Limits,
     tree: JobTree,
     signals: SignalQueue,
-    pipe: Option<OwnedFd>,
+    pipe: Option<PipeReader>,
     output: OutputWriter,
     phase: Phase,
     ended: Option<EndedRecord>,
@@ -94,16 +56,23 @@ pub(crate) struct Watch {
     is_flooded: bool,
 }
 
-impl Watch {
-    pub(crate) fn new(job: StartedJob, signals: SignalQueue, output: OutputWriter, spec: &SpecFile) -> Watch {
+impl RunningJob {
+    pub(crate) fn new(
+        job: StartedJob,
+        signals: SignalQueue,
+        output: OutputWriter,
+        spec: &SpecFile,
+    ) -> RunningJob {
         let limits = spec.limits();
         let started_clock = clock::monotonic();
-        Watch {
+        RunningJob {
             started: job.record,
             started_clock,
-            deadline: limits.timeout.map(|timeout| started_clock.saturating_add(timeout)),
-            grace: limits.grace,
-            policy: spec.leftovers,
+            limits: Limits {
+                deadline: limits.timeout.map(|timeout| started_clock.saturating_add(timeout)),
+                grace: limits.grace,
+                leftovers: spec.leftovers,
+            },
             tree: JobTree::new(job.cgroup),
             signals,
             pipe: Some(job.output),
@@ -131,7 +100,7 @@ impl Watch {
             self.tree.release();
         }
         let finished = self.finished_record();
-        crash_point("supervise/output_taken");
+        crash_point("supervise/output_stored");
         let recorded = supervision.finish(&finished);
         if self.phase == Phase::Keeping {
             self.serve_kept(supervision);
@@ -148,44 +117,43 @@ impl Watch {
             if self.reap_tree() {
                 return true;
             }
-            if matches!(self.phase, Phase::Ending { .. } | Phase::EndingLeftovers { .. }) {
+            if self.phase.is_ending() {
                 self.tree.terminate_new_orphans();
             }
         }
         let now = clock::monotonic();
-        match self.phase {
-            Phase::Running if self.ended.is_some() => {
+        self.carry_out(self.phase.step(self.ended.is_some(), now, &self.limits), now, supervision)
+    }
+
+    /// Carries out a step. Returns whether the end can be recorded now.
+    fn carry_out(&mut self, step: Step, now: Duration, supervision: &Supervision) -> bool {
+        match step {
+            Step::Wait => false,
+            Step::Drain => {
                 crash_point("supervise/main_ended");
                 self.record_end(supervision);
                 crash_point("supervise/end_recorded");
-                self.phase = Phase::Draining { until: now + DRAIN };
+                self.phase = Phase::draining(now);
                 false
             }
-            Phase::Running if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.end_tree(Ending::TimedOut, supervision);
+            Step::EndTree(why) => {
+                self.end_tree(why, supervision);
                 false
             }
-            Phase::Draining { until } if now >= until => match self.policy {
-                LeftoverPolicy::Kill => {
-                    self.end_leftovers();
-                    false
-                }
-                LeftoverPolicy::Keep => {
-                    self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Kept);
-                    self.phase = Phase::Keeping;
-                    true
-                }
-            },
-            Phase::Ending { kill_at, .. } | Phase::EndingLeftovers { kill_at } if now >= kill_at => {
+            Step::EndLeftovers => {
+                self.end_leftovers();
+                false
+            }
+            Step::KeepLeftovers => {
+                self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Kept);
+                self.phase = Phase::Keeping;
+                true
+            }
+            Step::KillTree => {
                 self.kill_tree();
                 crash_point("supervise/tree_killed");
                 true
             }
-            Phase::Running
-            | Phase::Draining { .. }
-            | Phase::Ending { .. }
-            | Phase::EndingLeftovers { .. }
-            | Phase::Keeping => false,
         }
     }
 
@@ -218,15 +186,14 @@ impl Watch {
         // If this fails, writing the final record fails too, and that error is reported.
         let _ = supervision.record.write_started(&self.started);
         crash_point("supervise/end_decided");
-        self.phase = Phase::Ending { why, kill_at: clock::monotonic().saturating_add(self.grace) };
+        self.phase = Phase::ending(why, clock::monotonic(), &self.limits);
         self.tree.terminate();
     }
 
-    /// Sends SIGTERM to the processes that outlived the main process, and lists them as leftovers.
+    /// Sends SIGTERM to the processes that survived the main process, and lists them as leftovers.
     fn end_leftovers(&mut self) {
         self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Ended);
-        let kill_at = clock::monotonic() + self.grace.min(LEFTOVER_GRACE);
-        self.phase = Phase::EndingLeftovers { kill_at };
+        self.phase = Phase::ending_leftovers(clock::monotonic(), &self.limits);
         self.tree.terminate();
     }
 
@@ -250,18 +217,12 @@ impl Watch {
                 }
                 signal => signal,
             };
-            match (signal, self.phase) {
-                (Received::ChildEnded, _) => child_ended = true,
-                (Received::DirectoryChanged, _) => {}
-                (Received::KillRequested(by), Phase::Running) => {
-                    self.end_tree(Ending::Killed(by), supervision);
+            match signal {
+                Received::ChildEnded => child_ended = true,
+                Received::DirectoryChanged => {}
+                Received::KillRequested(by) => {
+                    self.carry_out(self.phase.step_on_request(by), clock::monotonic(), supervision);
                 }
-                // The outcome is already decided; end the leftovers now.
-                (Received::KillRequested(_), Phase::Draining { .. }) => self.end_leftovers(),
-                (
-                    Received::KillRequested(_),
-                    Phase::Ending { .. } | Phase::EndingLeftovers { .. } | Phase::Keeping,
-                ) => {}
             }
         }
         child_ended
@@ -285,12 +246,7 @@ impl Watch {
 
     /// Returns the end of the main process, which is now: `by_itself`, unless the supervisor was already ending it.
     fn end_now(&self, by_itself: Outcome) -> EndedRecord {
-        let outcome = match self.phase {
-            Phase::Ending { why, .. } => why.into(),
-            Phase::Running | Phase::Draining { .. } | Phase::EndingLeftovers { .. } | Phase::Keeping => {
-                by_itself
-            }
-        };
+        let outcome = self.phase.outcome(by_itself);
         let duration = clock::monotonic().saturating_sub(self.started_clock);
         EndedRecord { outcome, ended_at_ms: clock::wall_millis(), duration_ms: Some(as_millis(duration)) }
     }
@@ -309,7 +265,7 @@ impl Watch {
             self.end_now(Outcome::Signaled { signal: homing_core::Signal::from_number(9) })
         });
         let mut leftovers = std::mem::take(&mut self.leftovers);
-        leftovers.extend(crate::end_job::leftovers(&self.tree.spared(), LeftoverFate::Spared));
+        leftovers.extend(crate::supervise::end::leftovers(&self.tree.spared(), LeftoverFate::Spared));
         FinishedRecord {
             end,
             cpu_ms: Some(as_millis(self.usage.cpu)),
@@ -338,7 +294,7 @@ impl Watch {
     fn store_pieces(&mut self, count: usize, supervision: &Supervision) {
         for _ in 0..count {
             let Some(pipe) = &self.pipe else { return };
-            match self.output.drain(pipe.as_fd(), &supervision.directory) {
+            match self.output.drain(pipe, &supervision.directory) {
                 Drained::Data => {}
                 Drained::Empty => return,
                 Drained::Closed => self.pipe = None,
@@ -348,21 +304,16 @@ impl Watch {
 
     /// Waits for output, a signal, or the next deadline.
     fn wait(&self) {
-        let due = match self.phase {
-            Phase::Running => self.deadline,
-            Phase::Draining { until } => Some(until),
-            Phase::Ending { kill_at, .. } | Phase::EndingLeftovers { kill_at } => Some(kill_at),
-            Phase::Keeping => None,
-        };
-        let timeout = due.map(|due| clock::timespec(due.saturating_sub(clock::monotonic())));
-        let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        if let Some(pipe) = &self.pipe {
-            polled.push(PollFd::new(pipe, PollFlags::IN));
-        }
+        let due = self.phase.due(&self.limits);
+        let timeout = due.map(|due| due.saturating_sub(clock::monotonic()));
         if self.is_flooded {
             std::thread::sleep(FLOOD_PAUSE);
         }
+        let signals = self.signals.as_wait_source();
         // The caller handles everything afterwards, even if this was interrupted.
-        let _ = poll(&mut polled, timeout.as_ref());
+        let _ = match &self.pipe {
+            Some(pipe) => wait(&[signals, pipe.as_wait_source()], timeout),
+            None => wait(&[signals], timeout),
+        };
     }
 }

@@ -1,8 +1,9 @@
 //! The layout of `output.tail`: a header that states which bytes are present, then a ring buffer.
 
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io;
 
-use rustix::io::{Errno, pread, pwrite};
+use crate::platform::file::{read_at, write_at};
 
 /// File offset of the ring buffer.
 pub(super) const RING_START: u64 = 4096;
@@ -42,7 +43,7 @@ impl RingHeader {
     }
 
     /// Writes the header. A reader detects a torn header by its checksum.
-    pub(super) fn write(&self, file: impl AsFd) -> Result<(), Errno> {
+    pub(super) fn write(&self, file: &File) -> io::Result<()> {
         let words = [MAGIC, self.capacity, self.origin, self.valid_from, self.committed, self.reserved];
         let mut bytes = [0; HEADER_BYTES + 4];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -50,13 +51,13 @@ impl RingHeader {
         }
         let sum = crc32fast::hash(&bytes[..HEADER_BYTES]);
         bytes[HEADER_BYTES..].copy_from_slice(&sum.to_le_bytes());
-        pwrite(file, &bytes, 0).and_then(|count| if count == bytes.len() { Ok(()) } else { Err(Errno::IO) })
+        write_at(file, &bytes, 0)
     }
 
     /// Reads the header; `None` if it is not intact.
-    pub(super) fn read(file: impl AsFd) -> Result<Option<RingHeader>, Errno> {
+    pub(super) fn read(file: &File) -> io::Result<Option<RingHeader>> {
         let mut bytes = [0; HEADER_BYTES + 4];
-        if pread(file, &mut bytes, 0)? != bytes.len() {
+        if read_at(file, &mut bytes, 0)? != bytes.len() {
             return Ok(None);
         }
         let mut sum = [0; 4];

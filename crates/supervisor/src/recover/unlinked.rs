@@ -2,59 +2,27 @@
 //! valid after a removal. Without its directory, a job cannot be read, waited for or killed by its id.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homing_core::{JobId, KilledBy, Leftover};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, statat};
-use rustix::process::Signal;
 
-use crate::belongs::SUPERVISE_ARGUMENT;
-use crate::layout::{Directory, INBOX, JOBS, RECORD};
-use crate::orphans::end_orphans;
-use crate::platform::open_files::{OpenFile, identity, open_files, shares_namespace};
-use crate::platform::{ProcessIdentity, clock, procfs, signals};
-use crate::record::{Record, StartedRecord};
-use crate::spec_file::SpecFile;
+use crate::disk::directory::Directory;
+use crate::disk::documents::StartedRecord;
+use crate::disk::record::Record;
+use crate::disk::spec::SpecFile;
+use crate::failpoints::injected_millis;
+use crate::names::{INBOX, JOBS, RECORD, SUPERVISE_ARGUMENT};
+use crate::platform::file::{FileIdentity, open_to_read};
+use crate::platform::process::{self, OpenFile, Signal, open_files, shares_namespace};
+use crate::platform::{ProcessIdentity, errors, signals};
+use crate::recover::orphans::end_orphans;
 
 /// How long a supervisor may take to end its job, in addition to the job's grace period.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Grace period of a job whose spec is missing.
 const ASSUMED_GRACE: Duration = Duration::from_secs(10);
-
-/// How often to check whether a process whose files are closed has exited, and the pause between two checks.
-const EXIT_CHECKS: u32 = 50;
-const EXIT_PAUSE: Duration = Duration::from_millis(1);
-
-/// Whether the recorded supervisor is running and has the job's directory open. It then supervises the job, even if
-/// its lock file was removed.
-pub(crate) fn is_supervised(directory: &Directory) -> bool {
-    let record = Record::open_to_read(directory).ok().flatten().and_then(|record| record.read().ok());
-    let Some(started) = record.and_then(|content| content.started.into_valid()) else { return false };
-    let Ok(held) = fstat(directory) else { return false };
-    // After a reboot, the pid belongs to another process.
-    if clock::boot_id().is_ok_and(|boot_id| boot_id != started.run_by.boot_id) {
-        return false;
-    }
-    let pid = started.supervisor.pid;
-    for _ in 0..EXIT_CHECKS {
-        if !started.supervisor.is_alive() {
-            return false;
-        }
-        match open_files(pid) {
-            Ok(files) => return files.iter().any(|file| file.identity() == Some((held.st_dev, held.st_ino))),
-            // The process belongs to another user, whose open files are hidden.
-            Err(_) if !procfs::is_own_user(pid) => return true,
-            // The kernel hides the open files of an exiting process. Wait until it has exited.
-            Err(_) => std::thread::sleep(EXIT_PAUSE),
-        }
-    }
-    started.supervisor.is_alive()
-}
 
 /// A running supervisor whose job directory is not in its home any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,29 +43,28 @@ pub struct UnlinkedSupervisor {
 /// path of `jobs` in this mount namespace and its directory is not in any home now. So supervisors of a renamed home
 /// are not reported for another home at the old path.
 pub fn find_unlinked_supervisors(jobs: &Directory) -> Vec<UnlinkedSupervisor> {
-    procfs::all_pids().into_iter().filter_map(|pid| unlinked_supervisor(jobs, pid)).collect()
+    process::all_pids().into_iter().filter_map(|pid| unlinked_supervisor(jobs, pid)).collect()
 }
 
 fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor> {
     let (started_at, job) = supervisor_arguments(pid)?;
-    if !procfs::is_own_user(pid) {
+    if !process::is_own_user(pid) {
         return None;
     }
     let process = ProcessIdentity::of(pid)?;
     let mut directories = open_files(pid).ok()?;
     directories.retain(|file| file.link().is_dir());
-    let here = fstat(jobs).ok()?;
-    let named = statat(jobs, job.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok();
-    let named = named.map(|named| (named.st_dev, named.st_ino));
+    let here = jobs.identity()?;
+    let named = jobs.identity_of(job.as_str());
     if named.is_some() && directories.iter().any(|directory| directory.identity() == named) {
         return None;
     }
     // A supervisor opens its job directory first, and other directories only briefly.
     let held = directories.into_iter().next()?;
-    let was_in_jobs = held.identity_of("..") == Some((here.st_dev, here.st_ino));
+    let was_in_jobs = held.identity_of("..") == Some(here);
     let belongs_to_home = was_in_jobs
         || (shares_namespace(pid, "mnt")
-            && started_at.parent().and_then(identity) == Some((here.st_dev, here.st_ino))
+            && started_at.parent().and_then(|jobs| FileIdentity::of_path(jobs).ok()) == Some(here)
             && !is_home_job(&held, job));
     // Check liveness last: it proves that all data above is from this process.
     (belongs_to_home && process.is_alive()).then(|| UnlinkedSupervisor {
@@ -110,11 +77,11 @@ fn unlinked_supervisor(jobs: &Directory, pid: u32) -> Option<UnlinkedSupervisor>
 
 /// Returns the job directory and the job in a supervisor's arguments; `None` if the process is not a supervisor.
 fn supervisor_arguments(pid: u32) -> Option<(PathBuf, JobId)> {
-    let mut arguments = procfs::arguments(pid).into_iter().skip(1);
-    if arguments.next()? != SUPERVISE_ARGUMENT.as_bytes() {
+    let mut arguments = process::arguments(pid).into_iter().skip(1);
+    if arguments.next()? != SUPERVISE_ARGUMENT {
         return None;
     }
-    let directory = PathBuf::from(std::ffi::OsString::from_vec(arguments.next()?));
+    let directory = PathBuf::from(arguments.next()?);
     let job = directory.file_name().and_then(OsStr::to_str)?.parse().ok()?;
     Some((directory, job))
 }
@@ -122,7 +89,7 @@ fn supervisor_arguments(pid: u32) -> Option<(PathBuf, JobId)> {
 /// Whether an open directory is the directory of this job in any home.
 fn is_home_job(file: &OpenFile, job: JobId) -> bool {
     let Some(identity) = file.identity() else { return false };
-    file.name.parent().and_then(Path::file_name).is_some_and(|name| name.as_bytes() == JOBS.as_bytes())
+    file.name.parent().and_then(Path::file_name).is_some_and(|name| name == JOBS)
         && file.identity_of(&format!("../{job}")) == Some(identity)
         && file.identity_of(&format!("../../{INBOX}")).is_some()
 }
@@ -134,7 +101,7 @@ impl UnlinkedSupervisor {
     /// If the supervisor cannot be signalled or has ended.
     pub fn request_end(&self, by: KilledBy) -> std::io::Result<()> {
         signals::request_kill(&self.process, by)?;
-        self.process.signal(Signal::CONT)
+        self.process.signal(Signal::Continue)
     }
 
     /// Ends the job and its supervisor. Asks the supervisor first, and continues it if it is stopped. If it does not
@@ -151,17 +118,16 @@ impl UnlinkedSupervisor {
             .ok()
             .flatten()
             .map_or(ASSUMED_GRACE, |spec| spec.limits().grace);
-        let timeout = crate::injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
-        if self.request_end(by).is_ok() && has_exited_within(&handle, grace.saturating_add(timeout)) {
+        let timeout = injected_millis("unlinked_timeout").unwrap_or(END_TIMEOUT);
+        let has_ended_within = |timeout| handle.has_ended_within(timeout).unwrap_or(true);
+        if self.request_end(by).is_ok() && has_ended_within(grace.saturating_add(timeout)) {
             return Ok(Vec::new());
         }
-        match self.process.signal(Signal::KILL) {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                return Err(error);
-            }
+        match self.process.signal(Signal::Kill) {
+            Err(error) if !errors::is_no_such_process(&error) => return Err(error),
             _ => {}
         }
-        has_exited_within(&handle, END_TIMEOUT);
+        has_ended_within(END_TIMEOUT);
         // Pids of another pid namespace are not valid here. The kernel ends at least the main process.
         Ok(started.map_or_else(Vec::new, |started| end_orphans(self.job, &started)))
     }
@@ -173,21 +139,7 @@ impl UnlinkedSupervisor {
         }
         let files = open_files(self.process.pid).ok()?;
         let file = files.iter().find(|file| file.name == self.directory.join(RECORD))?;
-        let record: OwnedFd =
-            rustix::fs::open(file.link(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let record = open_to_read(file.link()).ok()?;
         Record::from_file(record).read().ok()?.started.into_valid()
-    }
-}
-
-/// Waits until the process of a pidfd has ended. Returns whether it has.
-fn has_exited_within(handle: &OwnedFd, timeout: Duration) -> bool {
-    let give_up_at = clock::monotonic().saturating_add(timeout);
-    loop {
-        let left = clock::timespec(give_up_at.saturating_sub(clock::monotonic()));
-        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return false,
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(_) | Err(_) => return true,
-        }
     }
 }

@@ -1,15 +1,18 @@
 //! `spec.json`: the specification of a job, written once.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, LeftoverPolicy, SessionId};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::DiskError;
-use crate::layout::{Directory, SPEC, SPEC_NEW};
-use crate::platform::RunBy;
+use crate::disk::directory::Directory;
+use crate::disk::error::DiskError;
+use crate::disk::run_by::RunBy;
+use crate::names::{SPEC, SPEC_NEW};
+use crate::platform::{errors, file};
 
 /// Maximum size of a spec, in bytes.
 const MAX_SPEC_BYTES: u64 = 64 << 20;
@@ -87,8 +90,8 @@ impl SpecFile {
         let text = serde_json::to_vec(self).map_err(|e| directory.error("write", SPEC, e))?;
         let file = directory.create(SPEC_NEW)?;
         write_all(&file, &text).map_err(|e| directory.error("write", SPEC, e))?;
-        rustix::fs::renameat(directory, SPEC_NEW, directory, SPEC)
-            .map_err(|e| directory.error("write", SPEC, e))?;
+        let handle = directory.handle();
+        handle.rename(SPEC_NEW, handle, SPEC).map_err(|e| directory.error("write", SPEC, e))?;
         Ok(WrittenSpec { file })
     }
 
@@ -98,7 +101,7 @@ impl SpecFile {
     /// If it cannot be read or parsed.
     pub fn read(directory: &Directory) -> Result<Option<SpecFile>, DiskError> {
         let Some(text) = directory.read_bounded(SPEC, MAX_SPEC_BYTES)? else { return Ok(None) };
-        let failed = |error: std::io::Error| directory.error("read", SPEC, error);
+        let failed = |error: io::Error| directory.error("read", SPEC, error);
         match serde_json::from_slice::<SpecFile>(&text) {
             Ok(spec) if spec.schema == SpecFile::schema() => Ok(Some(spec)),
             Ok(_) => Err(DiskError::unsupported(directory.path().join(SPEC))),
@@ -122,7 +125,7 @@ struct SchemaOnly {
 #[derive(Debug)]
 #[must_use = "the spec is durable only after sync()"]
 pub struct WrittenSpec {
-    file: std::os::fd::OwnedFd,
+    file: File,
 }
 
 impl WrittenSpec {
@@ -131,7 +134,7 @@ impl WrittenSpec {
     /// # Errors
     /// If it is missing or cannot be opened.
     pub fn by_another(directory: &Directory) -> Result<WrittenSpec, DiskError> {
-        let no_spec = || directory.error("open", SPEC, Errno::NOENT);
+        let no_spec = || directory.error("open", SPEC, errors::not_found());
         Ok(WrittenSpec { file: directory.open_to_read(SPEC)?.ok_or_else(no_spec)? })
     }
 
@@ -139,8 +142,8 @@ impl WrittenSpec {
     ///
     /// # Errors
     /// If the sync fails.
-    pub fn sync(&self) -> Result<(), Errno> {
-        rustix::fs::fsync(&self.file)
+    pub fn sync(&self) -> io::Result<()> {
+        file::sync(&self.file)
     }
 }
 
@@ -148,14 +151,6 @@ impl WrittenSpec {
 ///
 /// # Errors
 /// If a write fails; some bytes may have been written.
-pub fn write_all(file: impl std::os::fd::AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(&file, bytes) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+pub fn write_all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)
 }

@@ -1,21 +1,18 @@
 //! Moves the output of a job from its pipe to the bounded files. A full disk never blocks the job: the pipe is still
 //! drained, and the bytes that could not be stored are counted.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FallocateFlags, fallocate, ftruncate};
-use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
+use std::fs::File;
+use std::io;
 
 use super::ring::{MAX_PIECE, RING_START, RingHeader};
-use crate::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::disk::directory::Directory;
+use crate::names::{OUTPUT_HEAD, OUTPUT_TAIL};
+use crate::platform::errors::{disk_full, would_block};
+use crate::platform::file::reserve;
+use crate::platform::pipe::{MAX_CAPACITY, PipeContent, PipeReader};
 
 /// Minimum size of a ring, in bytes.
 const MIN_RING_BYTES: u64 = 64 << 10;
-
-/// Pipe size for jobs with much output: the limit for ordinary users (`fs.pipe-max-size`, pipe(7)).
-const FLOOD_PIPE_BYTES: usize = 1 << 20;
 
 /// The result of one read from the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +28,7 @@ pub enum Drained {
 /// The writing side of a job's output.
 #[derive(Debug)]
 pub struct OutputWriter {
-    null: OwnedFd,
+    null: File,
     head: Head,
     tail_bytes: u64,
     tail: Option<Tail>,
@@ -47,7 +44,7 @@ enum Head {
         limit: u64,
     },
     Open {
-        file: OwnedFd,
+        file: File,
         length: u64,
         limit: u64,
     },
@@ -58,14 +55,14 @@ enum Head {
 /// The ring with the last bytes.
 #[derive(Debug)]
 struct Tail {
-    file: OwnedFd,
+    file: File,
     header: RingHeader,
 }
 
 impl OutputWriter {
     /// Creates a writer that keeps `head_bytes` of the beginning and `tail_bytes` of the end. `null` is `/dev/null`,
     /// open for writing; it receives the bytes that cannot be stored.
-    pub fn new(null: OwnedFd, head_bytes: u64, tail_bytes: u64) -> OutputWriter {
+    pub fn new(null: File, head_bytes: u64, tail_bytes: u64) -> OutputWriter {
         let head = if head_bytes == 0 { Head::Closed } else { Head::NotCreated { limit: head_bytes } };
         OutputWriter { null, head, tail_bytes, tail: None, total: 0, dropped: 0 }
     }
@@ -81,7 +78,7 @@ impl OutputWriter {
     }
 
     /// Reads one piece from the pipe and stores it. The pipe must be non-blocking.
-    pub fn drain(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Drained {
+    pub fn drain(&mut self, pipe: &PipeReader, directory: &Directory) -> Drained {
         let stored = match self.store_in_head(pipe, directory) {
             Some(result) => result,
             None => self.store_in_tail(pipe, directory),
@@ -92,13 +89,13 @@ impl OutputWriter {
                 self.total += count;
                 Drained::Data
             }
-            Err(Errno::AGAIN) => Drained::Empty,
+            Err(error) if would_block(&error) => Drained::Empty,
             Err(_) => self.drop_piece(pipe),
         }
     }
 
     /// Stores a piece in the head; `None` if the head is closed.
-    fn store_in_head(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Option<Result<u64, Errno>> {
+    fn store_in_head(&mut self, pipe: &PipeReader, directory: &Directory) -> Option<io::Result<u64>> {
         if let Head::NotCreated { limit } = self.head {
             self.head = match directory.create(OUTPUT_HEAD) {
                 Ok(file) => Head::Open { file, length: 0, limit },
@@ -106,10 +103,10 @@ impl OutputWriter {
             };
         }
         let Head::Open { file, length, limit } = &mut self.head else { return None };
-        let stored = move_bytes(pipe, file.as_fd(), *length, *limit - *length);
-        match stored {
+        let stored = move_bytes(pipe, file, *length, *limit - *length);
+        match &stored {
             Ok(count) => *length += count,
-            Err(Errno::AGAIN) => {}
+            Err(error) if would_block(error) => {}
             Err(_) => {
                 self.head = Head::Closed;
                 return None;
@@ -121,28 +118,27 @@ impl OutputWriter {
         Some(stored)
     }
 
-    fn store_in_tail(&mut self, pipe: BorrowedFd<'_>, directory: &Directory) -> Result<u64, Errno> {
+    fn store_in_tail(&mut self, pipe: &PipeReader, directory: &Directory) -> io::Result<u64> {
         if self.tail.is_none() {
             // A job whose output exactly fills the head does not need a ring.
-            match readiness(pipe) {
-                Drained::Data => {}
-                Drained::Empty => return Err(Errno::AGAIN),
-                Drained::Closed => return Ok(0),
+            match pipe.content() {
+                PipeContent::Bytes => {}
+                PipeContent::Nothing => return Err(io::ErrorKind::WouldBlock.into()),
+                PipeContent::Ended => return Ok(0),
             }
             self.tail = Tail::create(directory, self.tail_bytes, self.total);
             // This job writes much: a larger pipe means fewer context switches.
-            let _ = fcntl_setpipe_size(pipe, FLOOD_PIPE_BYTES);
+            let _ = pipe.set_capacity(MAX_CAPACITY);
         }
         match &mut self.tail {
             Some(tail) => tail.store(pipe),
-            None => Err(Errno::NOSPC),
+            None => Err(disk_full()),
         }
     }
 
     /// Reads a piece from the pipe and discards it.
-    fn drop_piece(&mut self, pipe: BorrowedFd<'_>) -> Drained {
-        let flags = SpliceFlags::NONBLOCK;
-        match splice(pipe, None, &self.null, None, MAX_PIECE as usize, flags) {
+    fn drop_piece(&mut self, pipe: &PipeReader) -> Drained {
+        match pipe.discard(&self.null, MAX_PIECE as usize) {
             Ok(0) => Drained::Closed,
             Ok(count) => {
                 self.total += count as u64;
@@ -157,7 +153,7 @@ impl OutputWriter {
     }
 
     /// Counts bytes that the source of the output omitted, as if they had been overwritten. Closes the head.
-    pub fn leave_out(&mut self, bytes: u64) {
+    pub fn skip(&mut self, bytes: u64) {
         self.total += bytes;
         self.head = Head::Closed;
         if let Some(tail) = &mut self.tail {
@@ -184,9 +180,8 @@ impl Tail {
         };
         let mut capacity = wanted;
         while capacity > 0 {
-            match fallocate(&file, FallocateFlags::empty(), 0, RING_START + capacity) {
-                // A file system without fallocate(2) allocates on write.
-                Ok(()) | Err(Errno::OPNOTSUPP) => {
+            match reserve(&file, RING_START + capacity) {
+                Ok(()) => {
                     let header = RingHeader {
                         capacity,
                         origin: offset,
@@ -201,15 +196,15 @@ impl Tail {
                 Err(_) => break,
             }
         }
-        let _ = ftruncate(&file, 0);
+        let _ = file.set_len(0);
         None
     }
 
-    fn store(&mut self, pipe: BorrowedFd<'_>) -> Result<u64, Errno> {
+    fn store(&mut self, pipe: &PipeReader) -> io::Result<u64> {
         let header = &mut self.header;
         let (position, until_wrap) = header.place(header.committed);
         let announced = header.reserved - header.committed;
-        let count = move_bytes(pipe, self.file.as_fd(), position, until_wrap.min(announced))?;
+        let count = move_bytes(pipe, &self.file, position, until_wrap.min(announced))?;
         if count > 0 {
             header.committed += count;
             header.reserved = header.committed + MAX_PIECE.min(header.capacity);
@@ -231,44 +226,13 @@ impl Tail {
         let _ = self.header.write(&self.file);
         let written = self.header.committed - self.header.origin;
         if written < self.header.capacity {
-            let _ = ftruncate(&self.file, RING_START + written);
+            let _ = self.file.set_len(RING_START + written);
         }
     }
 }
 
-/// Moves at most `limit` bytes from the pipe to `position` in a file, without blocking, and inside the kernel if
-/// possible. 0 means that the pipe is closed.
-fn move_bytes(pipe: BorrowedFd<'_>, file: BorrowedFd<'_>, position: u64, limit: u64) -> Result<u64, Errno> {
+/// Moves at most `limit` bytes from the pipe to `position` in a file, without waiting. 0 means that the pipe is closed.
+fn move_bytes(pipe: &PipeReader, file: &File, position: u64, limit: u64) -> io::Result<u64> {
     let limit = usize::try_from(limit.min(MAX_PIECE)).unwrap_or(usize::MAX);
-    let mut offset = position;
-    loop {
-        match splice(pipe, None, file, Some(&mut offset), limit, SpliceFlags::NONBLOCK) {
-            Ok(count) => return Ok(count as u64),
-            Err(Errno::INTR) => {}
-            // A file system without splice(2).
-            Err(Errno::INVAL | Errno::NOSYS) => return copy_bytes(pipe, file, position, limit),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn copy_bytes(pipe: BorrowedFd<'_>, file: BorrowedFd<'_>, position: u64, limit: usize) -> Result<u64, Errno> {
-    let mut buffer = [0; 16 << 10];
-    let limit = limit.min(buffer.len());
-    let count = rustix::io::read(pipe, &mut buffer[..limit])?;
-    let mut written = 0;
-    while written < count {
-        written += rustix::io::pwrite(file, &buffer[written..count], position + written as u64)?;
-    }
-    Ok(count as u64)
-}
-
-/// Checks the state of the pipe without reading from it.
-fn readiness(pipe: BorrowedFd<'_>) -> Drained {
-    let mut polled = [PollFd::from_borrowed_fd(pipe, PollFlags::IN)];
-    match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
-        Ok(_) if polled[0].revents().contains(PollFlags::IN) => Drained::Data,
-        Ok(_) if polled[0].revents().contains(PollFlags::HUP) => Drained::Closed,
-        Ok(_) | Err(_) => Drained::Empty,
-    }
+    pipe.move_to_file(file, position, limit).map(|count| count as u64)
 }

@@ -6,13 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use homing_core::{JobId, Leftover, LeftoverFate};
-use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::belongs::{Evidence, JobEvidence, is_spared};
+use crate::disk::documents::StartedRecord;
 use crate::platform::cgroup::Cgroup;
-use crate::platform::{ProcessIdentity, clock, procfs};
-use crate::record::StartedRecord;
+use crate::platform::process::{self, Signal, Stat};
+use crate::platform::{ProcessIdentity, clock, errors};
 
 /// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// A process that may belong to the job.
 struct Found {
-    stat: procfs::Stat,
+    stat: Stat,
     evidence: Evidence,
 }
 
@@ -54,8 +53,10 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
             let is_ended = match evidence {
                 Evidence::Suspicion => false,
                 Evidence::Proof if refused.contains(&identity) => false,
-                // An error other than EPERM means that the process has ended, which is the goal.
-                Evidence::Proof => !is_refused(identity.signal(Signal::KILL)),
+                // Any other error means that the process has ended, which is the goal.
+                Evidence::Proof => {
+                    !identity.signal(Signal::Kill).is_err_and(|error| errors::is_not_permitted(&error))
+                }
             };
             if is_ended {
                 is_done = false;
@@ -95,28 +96,23 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     leftovers
 }
 
-/// Whether the error is EPERM: this user may not signal the process.
-fn is_refused(sent: std::io::Result<()>) -> bool {
-    sent.is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
-}
-
 fn find_orphans(id: JobId, started: &StartedRecord, group: Option<&Cgroup>) -> HashMap<u32, Found> {
     let members: HashSet<u32> = group.map(Cgroup::members).unwrap_or_default().into_iter().collect();
     let job = JobEvidence::of(id, started);
     let myself = std::process::id();
     let mut found: HashMap<u32, Found> = HashMap::new();
-    for pid in procfs::all_pids() {
+    for pid in process::all_pids() {
         // This process may itself belong to the job. It must live to record the end.
         if pid == myself {
             continue;
         }
-        let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
+        let Some(stat) = process::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
         let evidence = if members.contains(&pid) { Some(Evidence::Proof) } else { job.about(pid, &stat) };
         let Some(evidence) = evidence else { continue };
         if is_spared(pid) {
             continue;
         }
-        for (below, stat) in procfs::descendants(pid, |below| below != myself && !is_spared(below)) {
+        for (below, stat) in process::descendants(pid, |below| below != myself && !is_spared(below)) {
             found.entry(below).or_insert(Found { stat, evidence });
         }
         if evidence == Evidence::Proof || !found.contains_key(&pid) {

@@ -6,13 +6,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use homing_core::{Leftover, LeftoverFate};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::belongs::is_spared;
 use crate::platform::cgroup::CgroupGuard;
-use crate::platform::procfs::{self, Stat};
-use crate::platform::wait::{Reaped, Wait, has_children, reap};
-use crate::platform::{ProcessIdentity, clock};
+use crate::platform::children::{Reaped, Wait, has_children, reap};
+use crate::platform::clock;
+use crate::platform::process::{self, Signal, Stat, signal_descendant};
 
 /// How long SIGKILL is repeated before the remaining processes count as survivors.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +36,7 @@ impl JobTree {
     /// Returns every process of the job that has not ended. Jobs that this job launched are excluded: they have their
     /// own supervisors and are reported separately.
     pub(crate) fn members(&self) -> Vec<(u32, Stat)> {
-        procfs::descendants(std::process::id(), |pid| !is_spared(pid))
+        process::descendants(std::process::id(), |pid| !is_spared(pid))
     }
 
     /// Returns the running supervisors of other jobs, and the monitor, that this job started.
@@ -45,9 +44,9 @@ impl JobTree {
         if !has_children() {
             return Vec::new();
         }
-        let children = procfs::children(std::process::id()).into_iter();
+        let children = process::children(std::process::id()).into_iter();
         children
-            .filter_map(|pid| Some((pid, procfs::stat(pid).filter(|stat| !stat.has_ended())?)))
+            .filter_map(|pid| Some((pid, process::stat(pid).filter(|stat| !stat.has_ended())?)))
             .filter(|(pid, _)| is_spared(*pid))
             // In the kernel, its name is that of the link it was started through.
             .map(|(pid, stat)| (pid, Stat { name: "homing".to_owned(), ..stat }))
@@ -78,8 +77,8 @@ impl JobTree {
 
     fn terminate_process(&mut self, pid: u32, stat: &Stat) {
         self.terminated.insert((pid, stat.start_ticks));
-        send(pid, stat, Signal::TERM);
-        send(pid, stat, Signal::CONT);
+        send(pid, stat, Signal::Terminate);
+        send(pid, stat, Signal::Continue);
     }
 
     /// Sends SIGKILL until no process is left, or for at most [`KILL_TIMEOUT`]. Calls `on_reaped` for each child that
@@ -93,7 +92,7 @@ impl JobTree {
             }
             let members = self.members();
             for (pid, stat) in &members {
-                send(*pid, stat, Signal::KILL);
+                send(*pid, stat, Signal::Kill);
             }
             if self.is_empty(&mut on_reaped) {
                 return Vec::new();
@@ -136,20 +135,15 @@ pub(crate) fn leftovers(members: &[(u32, Stat)], fate: LeftoverFate) -> Vec<Left
     members.iter().map(|(pid, stat)| Leftover { pid: *pid, name: stat.name.clone(), fate }).collect()
 }
 
-/// Signals a process of the tree and no other. A child of this process keeps its pid until it is reaped. Any other
-/// process is verified through a pidfd, which takes longer.
+/// Signals a process of the tree and no other.
 fn send(pid: u32, stat: &Stat, signal: Signal) {
-    let child = (stat.parent == std::process::id()).then(|| i32::try_from(pid).ok().and_then(Pid::from_raw));
     // An error means that the process has ended, which is the goal.
-    let _ = match child.flatten() {
-        Some(child) => kill_process(child, signal).map_err(Into::into),
-        None => ProcessIdentity { pid, start_ticks: stat.start_ticks }.signal(signal),
-    };
+    let _ = signal_descendant(pid, stat, signal);
 }
 
 /// Whether the only children left are spared: supervisors of other jobs, and the monitor. Checks twice, because the
 /// kernel's list may skip a child while another one ends.
 fn only_spared_left() -> bool {
-    let all_spared = || procfs::children(std::process::id()).into_iter().all(is_spared);
+    let all_spared = || process::children(std::process::id()).into_iter().all(is_spared);
     all_spared() && all_spared()
 }

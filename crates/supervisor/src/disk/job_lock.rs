@@ -2,20 +2,20 @@
 //! no pid has to be trusted. If the lock file was removed, the recorded supervisor counts as the holder while it is
 //! running and has the job directory open.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, retry_on_intr};
-
-use crate::DiskError;
-use crate::layout::{Directory, LOCK};
-use crate::unlinked::is_supervised;
+use crate::disk::directory::Directory;
+use crate::disk::error::DiskError;
+use crate::disk::record::Record;
+use crate::names::LOCK;
+use crate::platform::clock;
+use crate::platform::lock::{Attempt, try_exclusive, try_shared, unlock};
 
 /// The right to write the record of a job. Released on drop, or when this process dies.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct JobLock {
-    file: OwnedFd,
+    file: File,
 }
 
 impl JobLock {
@@ -25,18 +25,17 @@ impl JobLock {
     /// If the lock file cannot be opened.
     pub fn is_held(directory: &Directory) -> Result<bool, DiskError> {
         let Some(file) = directory.open_to_read(LOCK)? else { return Ok(is_supervised(directory)) };
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(is_supervised(directory)),
-            Err(Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(directory.error("lock", LOCK, error)),
+        match try_shared(&file).map_err(|e| directory.error("lock", LOCK, e))? {
+            Attempt::Acquired => Ok(is_supervised(directory)),
+            Attempt::HeldByAnother => Ok(true),
         }
     }
 
-    /// Takes the lock; `None` if another process supervises the job.
+    /// Acquires the lock; `None` if another process supervises the job.
     ///
     /// # Errors
     /// If the lock file cannot be opened.
-    pub fn try_take(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+    pub fn try_acquire(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         // Lock before checking: the supervisor may release the lock between the two.
         Ok(JobLock::try_lock(directory)?.filter(|_| !is_supervised(directory)))
     }
@@ -45,10 +44,9 @@ impl JobLock {
     /// still supervise the job.
     pub(crate) fn try_lock(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
         let file = directory.open_or_create(LOCK)?;
-        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => Ok(Some(JobLock { file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(directory.error("lock", LOCK, error)),
+        match try_exclusive(&file).map_err(|e| directory.error("lock", LOCK, e))? {
+            Attempt::Acquired => Ok(Some(JobLock { file })),
+            Attempt::HeldByAnother => Ok(None),
         }
     }
 }
@@ -57,6 +55,19 @@ impl Drop for JobLock {
     /// Unlocks explicitly, because a child that another thread has just forked keeps a copy of the descriptor until
     /// exec.
     fn drop(&mut self) {
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        unlock(&self.file);
     }
+}
+
+/// Whether the recorded supervisor is running and has the job's directory open. It then supervises the job, even if
+/// its lock file was removed.
+fn is_supervised(directory: &Directory) -> bool {
+    let record = Record::open_to_read(directory).ok().flatten().and_then(|record| record.read().ok());
+    let Some(started) = record.and_then(|content| content.started.into_valid()) else { return false };
+    let Some(identity) = directory.identity() else { return false };
+    // After a reboot, the pid belongs to another process.
+    if clock::boot_id().is_ok_and(|boot_id| boot_id != started.run_by.boot_id) {
+        return false;
+    }
+    started.supervisor.holds_open(identity)
 }

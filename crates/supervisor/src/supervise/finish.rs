@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use homing_core::{JobId, LeftoverFate};
 
-use crate::layout::{self, Directory, INBOX, LOCK, RECORD, SCRIPT, SPEC};
-use crate::record::{FinishedRecord, Record};
-use crate::{DiskError, crash_point};
+use crate::disk::directory::Directory;
+use crate::disk::documents::FinishedRecord;
+use crate::disk::error::DiskError;
+use crate::disk::layout;
+use crate::disk::record::Record;
+use crate::failpoints::crash_point;
+use crate::names::{INBOX, LOCK, RECORD, SCRIPT, SPEC};
 
 /// How often, and at which interval, a spec must be missing before its job counts as removed. A file that is replaced
 /// may be missing briefly.

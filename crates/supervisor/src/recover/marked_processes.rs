@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
-use crate::belongs::{JOB_VARIABLE, is_spared};
-use crate::platform::{ProcessIdentity, clock, procfs};
+use crate::belongs::is_spared;
+use crate::names::JOB_VARIABLE;
+use crate::platform::process::{self, Signal};
+use crate::platform::{ProcessIdentity, clock};
 
 /// How long SIGKILL is repeated.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,20 +21,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Excludes this process, and all jobs of homing (they have `HOMING_JOB` in their environment) with their
 /// supervisors. Does not find a process that has left both the variable and its parents, or whose environment the
 /// kernel hides, such as a set-user-ID program.
-pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
+pub fn marked_processes(variable: &str) -> Vec<ProcessIdentity> {
     let myself = std::process::id();
-    let is_spared = |pid| pid == myself || is_spared(pid) || procfs::environment_names(pid, JOB_VARIABLE);
+    let is_spared = |pid| pid == myself || is_spared(pid) || process::environment_names(pid, JOB_VARIABLE);
     let mut found = HashMap::new();
-    for pid in procfs::all_pids() {
-        if !procfs::is_own_user(pid) {
+    for pid in process::all_pids() {
+        if !process::is_own_user(pid) {
             continue;
         }
         // Read the start time before the environment: if the pid is reused between the two, no process is signalled.
-        let Some(stat) = procfs::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
-        if !procfs::has_environment(pid, variable) || is_spared(pid) {
+        let Some(stat) = process::stat(pid).filter(|stat| !stat.has_ended()) else { continue };
+        if !process::has_environment(pid, variable) || is_spared(pid) {
             continue;
         }
-        for (below, stat) in procfs::descendants(pid, |below| !is_spared(below)) {
+        for (below, stat) in process::descendants(pid, |below| !is_spared(below)) {
             found.insert(below, stat.start_ticks);
         }
         found.insert(pid, stat.start_ticks);
@@ -42,17 +42,17 @@ pub fn processes_carrying(variable: &str) -> Vec<ProcessIdentity> {
     found.into_iter().map(|(pid, start_ticks)| ProcessIdentity { pid, start_ticks }).collect()
 }
 
-/// Kills all [`processes_carrying`] a variable until none is left. Returns the processes that survived SIGKILL.
+/// Kills all [`marked_processes`] of a variable until none is left. Returns the processes that survived SIGKILL.
 pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
     let give_up_at = clock::monotonic() + KILL_TIMEOUT;
     loop {
-        let found = processes_carrying(variable);
+        let found = marked_processes(variable);
         if found.is_empty() || clock::monotonic() > give_up_at {
             return found;
         }
         for process in &found {
             // An error means that the process has ended, which is the goal.
-            let _ = process.signal(Signal::KILL);
+            let _ = process.signal(Signal::Kill);
         }
         std::thread::sleep(PAUSE);
     }
@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn marked_processes_are_ended_and_jobs_and_others_are_not() {
-        let value = format!("carriers-{}", std::process::id());
-        let variable = format!("HOMING_TEST_CARRIER={value}");
-        let carried = ("HOMING_TEST_CARRIER", value.as_str());
-        let mut carrier = sleeper(&[carried]);
-        let mut job = sleeper(&[carried, (JOB_VARIABLE, "000000000000")]);
-        let mut stranger = sleeper(&[("HOMING_TEST_CARRIER", "another")]);
-        let found = processes_carrying(&variable);
+        let value = format!("marked-{}", std::process::id());
+        let variable = format!("HOMING_TEST_MARK={value}");
+        let mark = ("HOMING_TEST_MARK", value.as_str());
+        let mut marked = sleeper(&[mark]);
+        let mut job = sleeper(&[mark, (JOB_VARIABLE, "000000000000")]);
+        let mut stranger = sleeper(&[("HOMING_TEST_MARK", "another")]);
+        let found = marked_processes(&variable);
         let survivors = end_marked_processes(&variable);
         let end = |child: &mut Child| {
             let lived = child.try_wait().expect("our own child can be waited for").is_none();
@@ -84,8 +84,8 @@ mod tests {
             child.wait().expect("our own child can be reaped");
             lived
         };
-        let lived = [end(&mut carrier), end(&mut job), end(&mut stranger)];
-        assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [carrier.id()]);
+        let lived = [end(&mut marked), end(&mut job), end(&mut stranger)];
+        assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [marked.id()]);
         assert_eq!((survivors, lived), (Vec::new(), [false, true, true]));
     }
 }

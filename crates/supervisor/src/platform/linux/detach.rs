@@ -1,0 +1,48 @@
+//! Detaches a process from the process that started it.
+#![allow(unsafe_code, reason = "fork(2), and close_range(2) for descriptors without owners")]
+
+use std::io;
+
+use super::file::open_null;
+
+/// Daemonizes: continues in a child and exits in the parent, so that init adopts the child. If the fork fails, exits
+/// too: a job could not be started either.
+///
+/// # Safety
+/// Only while this process has one thread.
+pub unsafe fn continue_in_child() {
+    // SAFETY: the caller guarantees that there is no other thread; _exit(2) runs no further code of this program.
+    unsafe {
+        match libc::fork() {
+            0 => {}
+            pid => libc::_exit(i32::from(pid < 0)),
+        }
+    }
+}
+
+/// Leaves the launcher: its session and terminal, its descriptors except standard input, output and error, and its
+/// working directory. Makes all descendants children of this process when their parents end. An inherited pipe that
+/// stays open could block the launching host.
+///
+/// # Safety
+/// Only before this process has opened a file itself.
+pub unsafe fn leave_launcher() {
+    // SAFETY: the caller guarantees that no descriptor above 2 is owned.
+    unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
+    // Fails only if this process already leads a session.
+    let _ = rustix::process::setsid();
+    // Fails only on kernels before 3.4.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let _ = rustix::process::chdir("/");
+}
+
+/// Writes `answer` to standard output, and replaces standard output with the null device. The launcher reads the end of
+/// its pipe after the answer.
+///
+/// # Errors
+/// If the null device cannot be opened.
+pub fn answer_on_stdout(answer: &[u8]) -> io::Result<()> {
+    let _ = rustix::io::write(rustix::stdio::stdout(), answer);
+    rustix::stdio::dup2_stdout(open_null()?)?;
+    Ok(())
+}

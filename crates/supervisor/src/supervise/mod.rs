@@ -1,0 +1,8 @@
+//! The life of a supervisor, from its start to the recorded outcome of its job.
+
+mod end;
+mod finish;
+pub(crate) mod life;
+mod phase;
+mod run;
+mod start;

@@ -1,0 +1,104 @@
+//! Starts a job: forks a process that waits at a gate, records it, and then lets it execute the command. A command never
+//! runs before its process is recorded.
+
+use std::fs::File;
+use std::io;
+
+use homing_core::{JobCommand, StartError};
+
+use crate::disk::documents::StartedRecord;
+use crate::disk::run_by::RunBy;
+use crate::disk::spec::SpecFile;
+use crate::failpoints::crash_point;
+use crate::names::SCRIPT;
+use crate::platform::cgroup::{Cgroup, CgroupGuard};
+use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
+use crate::platform::pipe::{PipeReader, pipe};
+use crate::platform::{ProcessIdentity, clock, errors};
+use crate::supervise::finish::Supervision;
+
+/// A job whose command is running.
+#[derive(Debug)]
+pub(crate) struct StartedJob {
+    /// The started slot of its record.
+    pub record: StartedRecord,
+    /// Its output pipe, non-blocking.
+    pub output: PipeReader,
+    /// The control group of its tree, if there is one.
+    pub cgroup: Option<CgroupGuard>,
+}
+
+/// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
+/// the job.
+///
+/// # Errors
+/// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
+pub(crate) fn start_job(
+    spec: &SpecFile,
+    supervision: &Supervision,
+    null: &File,
+    service: Option<String>,
+    planned: Option<Cgroup>,
+) -> Result<StartedJob, StartError> {
+    let Supervision { directory, record, .. } = supervision;
+    let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
+    let (output, output_writer) = pipe().map_err(failed("make a pipe for its output"))?;
+    output.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
+    let output_pipe = output.id().map_err(failed("inspect the pipe for its output"))?;
+
+    let child = fork_behind_gate(&plan, null, &output_writer).map_err(failed("make a process for it"))?;
+    drop(output_writer);
+    crash_point("supervise/forked");
+
+    let started_at_ms = clock::wall_millis();
+    let no_proc = || start_error("find its process in /proc", &errors::no_such_process());
+    let main = ProcessIdentity::of(child.pid()).ok_or_else(no_proc)?;
+    let mut started = StartedRecord {
+        main,
+        supervisor: ProcessIdentity::of_this_process().ok_or_else(no_proc)?,
+        run_by: RunBy::this_process().map_err(failed("find out where it runs"))?,
+        started_at_ms,
+        output_pipe,
+        cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
+        decided: None,
+        service,
+        ended: None,
+    };
+    // Record before the group is created: after a crash, recovery then knows which group to remove.
+    record.write_started(&started).map_err(failed("record its process"))?;
+    crash_point("supervise/started_recorded");
+    let cgroup = planned.and_then(|group| group.create_for(child.pid()).ok());
+    if cgroup.is_none() && started.cgroup.take().is_some() {
+        record.write_started(&started).map_err(failed("record its process"))?;
+    }
+    crash_point("supervise/grouped");
+
+    match child.open() {
+        Ok(()) => Ok(StartedJob { record: started, output, cgroup }),
+        Err((step, error)) => Err(describe(spec, step, &error)),
+    }
+}
+
+fn describe(spec: &SpecFile, step: StartStep, error: &io::Error) -> StartError {
+    match step {
+        StartStep::ChangeDirectory => start_error(&format!("go to {}", spec.cwd.display()), error),
+        StartStep::Execute => {
+            let program = match &spec.command {
+                JobCommand::Script(_) => "a shell",
+                JobCommand::Argv(words) => words[0].as_str(),
+            };
+            start_error(&format!("run {program}"), error)
+        }
+    }
+}
+
+fn start_error(action: &str, error: &io::Error) -> StartError {
+    let reason = error.to_string();
+    // "No such file or directory (os error 2)": the number has a field of its own.
+    let reason = reason.split(" (os error").next().unwrap_or(&reason);
+    StartError { message: format!("cannot {action}: {reason}"), errno: error.raw_os_error() }
+}
+
+fn failed(action: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| start_error(action, &error)
+}
