@@ -6,6 +6,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._job import Job
 
+__all__ = [
+    "Conflict",
+    "HomingError",
+    "InvalidConfig",
+    "InvalidRequest",
+    "NoSuchJob",
+    "StillRunning",
+    "Unavailable",
+]
+
 
 class HomingError(Exception):
     """The base of all exceptions of homing.
@@ -82,6 +92,6 @@ _CLASSES: dict[str, type[HomingError]] = {
 }
 
 
-def for_code(code: str) -> type[HomingError]:
+def _for_code(code: str) -> type[HomingError]:
     """The exception class of an error code."""
     return _CLASSES.get(code, Unavailable)
