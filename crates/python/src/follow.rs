@@ -46,7 +46,7 @@ impl Follower {
                 }
                 Followed::NothingYet => (OutputChunk::default(), String::new(), true),
                 // The rest of the text is returned once; later calls return nothing.
-                Followed::Over => {
+                Followed::Finished => {
                     (OutputChunk { offset: text.next(), bytes: Vec::new() }, text.finish(), false)
                 }
             })

@@ -29,7 +29,7 @@ pub(super) fn follow(
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match follower.next(left)? {
             Followed::Output(chunk) => sink.write(&chunk)?,
-            Followed::Over => break Streamed::Finished,
+            Followed::Finished => break Streamed::Finished,
             Followed::NothingYet => break Streamed::TimedOut,
         }
         // A job that writes continuously must not delay the deadline.

@@ -46,7 +46,7 @@ fn all_jobs(setup: &Setup) -> Vec<Job> {
 }
 
 #[test]
-fn a_launch_that_is_repeated_under_its_key_is_the_same_job() {
+fn a_launch_that_is_repeated_with_its_key_returns_the_same_job() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
     let script = format!("{script}; sleep MARK");
@@ -114,7 +114,7 @@ const STEPS: [(&str, bool); 8] = [
     ("launch/script_written", false),
     ("launch/spec_written", false),
     ("launch/published", true),
-    ("launch/doorbell_rung", true),
+    ("launch/inbox_entry_written", true),
     ("launch/spawned", true),
     ("launch/durable", true),
 ];
@@ -185,7 +185,7 @@ fn eight_launchers_at_once_start_the_job_whose_launcher_was_killed() {
 }
 
 #[test]
-fn eight_launchers_at_once_clear_away_a_job_that_was_being_removed() {
+fn eight_launchers_at_once_replace_a_job_that_was_being_removed() {
     for _ in 0..5 {
         let setup = Setup::new();
         let (script, file) = noting_script(&setup);
@@ -219,7 +219,7 @@ fn after_a_prune_the_key_is_free_again_and_its_next_job_is_followed_up() {
 }
 
 #[test]
-fn a_key_whose_job_was_removed_behind_our_back_is_free_and_its_next_job_is_followed_up() {
+fn a_key_whose_job_another_program_removed_is_free_and_its_next_job_is_followed_up() {
     let setup = Setup::new();
     let first = setup.launch_spec(keyed(&setup, "true", "k")).id;
     setup.end_of(first);
@@ -237,7 +237,7 @@ fn a_key_whose_job_was_removed_behind_our_back_is_free_and_its_next_job_is_follo
 fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
-    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/inbox_entry_written=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
@@ -249,10 +249,10 @@ fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
 }
 
 #[test]
-fn a_job_that_was_recovered_before_its_launch_was_repeated_is_shown_as_it_is() {
+fn a_job_that_was_recovered_before_its_launch_was_repeated_is_returned_unchanged() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
-    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/inbox_entry_written=return").output();
     assert!(!crash.expect("the program starts").status.success());
     let recover = setup.program().arg("recover").env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&recover.expect("the program runs")).contains("recovered"));
@@ -296,7 +296,7 @@ fn a_launch_whose_supervisor_is_stopped_returns_the_job_as_starting() {
 }
 
 #[test]
-fn a_job_that_stops_its_supervisor_does_not_hold_up_its_launch() {
+fn a_job_that_stops_its_supervisor_does_not_delay_its_launch() {
     let setup = Setup::new();
     // It may be stopped before it has answered or after that.
     for _ in 0..5 {

@@ -27,7 +27,7 @@ fn all_of(homing: &Homing) -> Vec<Job> {
 }
 
 #[test]
-fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
+fn a_locked_ledger_delays_no_job_and_list_explains_how_to_find_the_lock_holder() {
     for lock in ["BEGIN IMMEDIATE", "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE"] {
         let setup = Setup::new();
         let before = setup.run("exit 1").id;
@@ -244,7 +244,7 @@ fn a_damaged_ledger_is_set_aside_and_rebuilt() {
 }
 
 #[test]
-fn a_ledger_that_is_damaged_while_doors_hold_it_open_is_rebuilt_for_all_of_them() {
+fn a_ledger_that_is_damaged_while_front_ends_have_it_open_is_rebuilt_for_all_of_them() {
     for damage in Damage::ALL {
         for written_back in [true, false] {
             let what = format!("{damage:?}, {}", if written_back { "in its file" } else { "in its log" });
@@ -313,7 +313,7 @@ fn front_ends_that_find_the_same_damage_at_once_set_aside_one_ledger() {
 }
 
 #[test]
-fn a_second_damage_does_not_overwrite_what_the_first_left() {
+fn a_second_damaged_ledger_does_not_overwrite_the_first_one_set_aside() {
     let (setup, before, go) = filled();
     let mut damaged = Vec::new();
     for length in [10_000, 20_000] {
@@ -330,7 +330,7 @@ fn a_second_damage_does_not_overwrite_what_the_first_left() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
+fn a_ledger_of_a_newer_program_is_refused_and_not_changed() {
     let (setup, before, go) = filled();
     connect(&setup.home).pragma_update(None, "user_version", 99).expect("a version");
     write_back_the_log(&setup.home);
@@ -376,7 +376,7 @@ fn rows(home: &TempHome) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_door_that_dies_in_the_middle_of_a_sync_makes_nothing_twice() {
+fn a_front_end_that_is_killed_during_a_sync_duplicates_nothing() {
     // In a new ledger, where everything is looked at, and in one that stands.
     for new in [true, false] {
         let setup = Setup::new();
@@ -409,7 +409,7 @@ fn a_door_that_dies_in_the_middle_of_a_sync_makes_nothing_twice() {
 }
 
 #[test]
-fn front_ends_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
+fn concurrent_syncs_duplicate_nothing_and_revert_nothing() {
     let setup = Setup::new();
     let over = AtomicBool::new(false);
     let launched: Vec<JobId> = std::thread::scope(|scope| {
@@ -464,12 +464,12 @@ fn tells_who_sleeps() -> bool {
 }
 
 #[test]
-fn a_door_that_writes_late_what_it_saw_takes_nothing_back() {
+fn a_front_end_that_writes_an_old_snapshot_reverts_nothing() {
     let setup = Setup::new();
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
     let mut late = setup.program();
-    let late = late.arg("list").env("FAILPOINTS", "sync/looked=sleep(2000)").stdout(Stdio::null());
+    let late = late.arg("list").env("FAILPOINTS", "sync/observed=sleep(2000)").stdout(Stdio::null());
     let mut late = late.spawn().expect("the program starts");
     if !tells_who_sleeps() {
         late.wait().expect("it ends");
@@ -504,7 +504,7 @@ fn a_kill_by_its_own_session_is_remembered_by_a_rebuilt_ledger() {
 /// SQLite cannot tell that a log is missing. Nothing is lost all the same: a job that is named is found, and a look at
 /// every job, which is due once a day and which `doctor` takes at once, finds all of them.
 #[test]
-fn jobs_whose_rows_went_with_the_log_are_found_again() {
+fn jobs_whose_rows_were_lost_with_the_log_are_found_again() {
     for cut in [true, false] {
         let setup = Setup::new();
         setup.run("exit 1");

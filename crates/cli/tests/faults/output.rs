@@ -84,7 +84,7 @@ fn one_line_of_a_gigabyte_takes_bounded_disk_and_memory() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_kept_exactly_and_shown_readably() {
+fn binary_output_is_stored_exactly_and_shown_as_readable_text() {
     let texts: [&[u8]; 5] = [
         b"\0\0\0",
         b"\xff\xfe invalid \xc3\x28 utf-8 \xed\xa0\x80 \xf8\x88\x80\x80\x80\n",
@@ -114,7 +114,7 @@ fn bytes_that_are_no_text_are_kept_exactly_and_shown_readably() {
 }
 
 #[test]
-fn of_an_output_that_does_not_fit_both_ends_are_exact() {
+fn the_head_and_the_tail_of_an_output_that_does_not_fit_are_exact() {
     // Odd, so that nothing falls onto a boundary.
     let bytes = noise(23_456_789);
     let setup = Setup::new();
@@ -201,7 +201,7 @@ fn a_thousand_jobs_that_end_at_once_have_a_thousand_outcomes() {
 }
 
 #[test]
-fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
+fn a_follower_gets_every_byte_in_order_and_then_the_end() {
     let setup = Setup::new();
     let [first, second] = ["first", "second"].map(|name| setup.scratch(name));
     let wait = |path: &std::path::Path| format!("until [ -e {} ]; do sleep 0.01; done", path.display());
@@ -218,7 +218,7 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
                 seen.extend_from_slice(&chunk.bytes);
             }
             Followed::NothingYet => panic!("waited {WAIT_TIMEOUT:?} in vain after {} bytes", seen.len()),
-            Followed::Over => break,
+            Followed::Finished => break,
         }
         // The job writes more only when what it wrote before has arrived.
         for (last, go) in [("\n100\n", &first), ("\n200000\n", &second)] {
@@ -228,12 +228,12 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
         }
     }
     assert!(seen == written.as_bytes(), "{} bytes instead of {}", seen.len(), written.len());
-    assert_eq!(follower.next(Some(Duration::ZERO)).expect("it stays over"), Followed::Over);
+    assert_eq!(follower.next(Some(Duration::ZERO)).expect("it stays over"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
 }
 
 #[test]
-fn whoever_follows_a_silent_job_is_left_in_peace() {
+fn a_follower_of_a_silent_job_does_not_wake_up() {
     let setup = Setup::new();
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
@@ -249,18 +249,18 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
         match follower.next(Some(Duration::ZERO)).expect("it goes on") {
             Followed::Output(chunk) => seen.extend_from_slice(&chunk.bytes),
             Followed::NothingYet => return !is_readable(&follower),
-            Followed::Over => panic!("it sleeps"),
+            Followed::Finished => panic!("it sleeps"),
         }
         false
     });
     assert_eq!(seen, b"hello\n");
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
     assert!(is_readable(&follower));
-    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
 }
 
 #[test]
-fn whoever_follows_a_job_that_is_lost_is_told_the_end() {
+fn a_follower_of_a_lost_job_gets_the_end() {
     let setup = Setup::new();
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
@@ -271,12 +271,12 @@ fn whoever_follows_a_job_that_is_lost_is_told_the_end() {
     }
     assert_eq!(follower.next(Some(Duration::ZERO)).expect("it goes on"), Followed::NothingYet);
     kill_9(setup.supervisor(id).pid);
-    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Over);
+    assert_eq!(follower.next(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::SupervisorDied });
 }
 
 #[test]
-fn a_follower_that_is_too_slow_is_told_what_it_missed() {
+fn a_slow_follower_learns_how_many_bytes_it_missed() {
     let setup = Setup::new();
     let bytes = noise(20 << 20);
     let (file, done) = (setup.scratch("bytes"), setup.scratch("done"));
@@ -304,7 +304,7 @@ fn a_follower_that_is_too_slow_is_told_what_it_missed() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_costs_output_and_nothing_else() {
+fn a_limit_on_the_size_of_files_loses_output_and_nothing_else() {
     // In kibibytes. A record has four.
     let mut launched_under = Vec::new();
     for limit in [0, 1, 3, 4, 8, 64] {

@@ -26,7 +26,7 @@ fn a_job_whose_supervisor_is_killed_is_lost_and_leaves_no_process() {
 }
 
 #[test]
-fn a_stranger_is_not_taken_for_a_part_of_a_lost_job() {
+fn an_unrelated_process_is_not_ended_with_a_lost_job() {
     let setup = Setup::new();
     let other = setup.launch("exec sleep MARK");
     let job = setup.launch("exec sleep MARK");
@@ -114,7 +114,7 @@ fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
 }
 
 #[test]
-fn a_supervisor_killed_in_the_grace_time_leaves_the_true_reason() {
+fn a_supervisor_killed_in_the_grace_time_leaves_the_recorded_reason() {
     let setup = Setup::new();
     let spec = setup
         .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
@@ -132,13 +132,13 @@ const LAUNCH_STEPS: [(&str, bool); 7] = [
     ("launch/record_made", false),
     ("launch/script_written", false),
     ("launch/spec_written", true),
-    ("launch/doorbell_rung", true),
+    ("launch/inbox_entry_written", true),
     ("launch/spawned", true),
     ("launch/durable", true),
 ];
 
 #[test]
-fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() {
+fn a_launcher_killed_at_any_step_leaves_a_reported_job_or_no_job() {
     for (point, is_job) in LAUNCH_STEPS {
         let setup = Setup::new();
         let file = setup.scratch("ran");
@@ -174,12 +174,15 @@ fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() 
 }
 
 #[test]
-fn a_supervisor_that_comes_too_late_runs_nothing() {
+fn a_supervisor_that_starts_too_late_runs_nothing() {
     let setup = Setup::new();
     let file = setup.scratch("ran");
     let script = format!("echo ran >> {}", file.display());
-    let crash =
-        setup.program().args(["run", &script]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = setup
+        .program()
+        .args(["run", &script])
+        .env("FAILPOINTS", "launch/inbox_entry_written=return")
+        .output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
@@ -194,10 +197,13 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
 }
 
 #[test]
-fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
+fn a_job_that_was_reported_lost_and_then_starts_is_followed_up_again() {
     let setup = Setup::new();
-    let crash =
-        setup.program().args(["run", "exit 3"]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+    let crash = setup
+        .program()
+        .args(["run", "exit 3"])
+        .env("FAILPOINTS", "launch/inbox_entry_written=return")
+        .output();
     assert!(!crash.expect("the program starts").status.success());
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
     let list = stdout(&list.expect("the program runs"));
@@ -216,7 +222,7 @@ fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
 
 /// A home that was copied while a job ran names the processes of the true home's job.
 #[test]
-fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
+fn a_copy_of_a_home_does_not_affect_the_running_job() {
     let setup = Setup::new();
     let id = setup.launch("exec sleep MARK").id;
     setup.wait_for_marked(1);

@@ -28,7 +28,7 @@ fn by_waiting(homing: &Homing, id: JobId) -> bool {
 
 fn by_following(homing: &Homing, id: JobId) -> bool {
     let mut follower = homing.follow(id, 0).expect("it can be followed");
-    follower.next(Some(NOT_FOR_EVER)).expect("it can be read") == Followed::Over
+    follower.next(Some(NOT_FOR_EVER)).expect("it can be read") == Followed::Finished
 }
 
 fn in_an_event_loop(homing: &Homing, id: JobId) -> bool {
@@ -114,8 +114,11 @@ fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
 fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
     for way in [&["wait"][..], &["output", "--follow"]] {
         let setup = Setup::new();
-        let crash =
-            setup.program().args(["run", "true"]).env("FAILPOINTS", "launch/doorbell_rung=return").output();
+        let crash = setup
+            .program()
+            .args(["run", "true"])
+            .env("FAILPOINTS", "launch/inbox_entry_written=return")
+            .output();
         assert!(!crash.expect("the program starts").status.success());
         let jobs = std::fs::read_dir(setup.home.path().join("jobs")).expect("it is there");
         let id = jobs.last().expect("a job").expect("a name").file_name().into_string().expect("text");

@@ -54,7 +54,7 @@ pub struct FinishedJob {
     /// The file with its output. It is copied, within the configured limits of output.
     pub output: Option<PathBuf>,
     /// Whether the result needs no delivery, for example because it was delivered already.
-    pub told: bool,
+    pub is_delivered: bool,
 }
 
 impl Homing {
@@ -149,7 +149,7 @@ impl Homing {
             head_bytes: defaults.head_bytes,
             tail_bytes: defaults.tail_bytes,
             leftovers: LeftoverPolicy::default(),
-            follow_up: if job.told { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
+            follow_up: if job.is_delivered { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
             key: None,
             harness: None,
             sink: None,
@@ -263,7 +263,7 @@ mod tests {
             outcome: Outcome::Exited { exit_code: 3 },
             timeout: Some(Duration::from_secs(60)),
             output: None,
-            told: false,
+            is_delivered: false,
         }
     }
 
@@ -291,7 +291,7 @@ mod tests {
     fn a_delivered_job_is_not_delivered_again() {
         let folder = tempfile::tempdir().unwrap();
         let homing = home(&folder);
-        homing.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
+        homing.import(&[FinishedJob { is_delivered: true, ..job("0123456789ab") }]).unwrap();
         assert_eq!(homing.follow_ups(&FollowUpOptions::default()).unwrap(), []);
         assert_eq!(homing.list(&Default::default()).unwrap()[0].follow_up.state, FollowUpState::Suppressed);
     }

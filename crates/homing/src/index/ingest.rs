@@ -42,8 +42,8 @@ impl Homing {
             return self.full_scan();
         }
         let known = self.with_ledger(|ledger| ledger.unfinished())?;
-        let rung = self.inbox_entries()?;
-        self.take_in(&rung, known)
+        let with_inbox_entry = self.inbox_entries()?;
+        self.take_in(&with_inbox_entry, known)
     }
 
     /// As [`Homing::sync`], for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
@@ -53,12 +53,12 @@ impl Homing {
         if self.with_ledger(|ledger| ledger.was_replaced())? {
             return self.full_scan();
         }
-        let mut news = self.inbox_entries()?;
-        let rung = news.len();
-        news.extend(others);
-        let known = self.with_ledger(|ledger| ledger.unfinished_among(&news))?;
-        news.truncate(rung);
-        self.take_in(&news, known)
+        let mut changed = self.inbox_entries()?;
+        let with_inbox_entry = changed.len();
+        changed.extend(others);
+        let known = self.with_ledger(|ledger| ledger.unfinished_among(&changed))?;
+        changed.truncate(with_inbox_entry);
+        self.take_in(&changed, known)
     }
 
     /// Observes every job, with or without an inbox entry.
@@ -96,12 +96,13 @@ impl Homing {
         Ok(self.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Observes the jobs in `rung` and those that are unfinished in the ledger, and records the changes.
-    fn take_in(&self, rung: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
+    /// Observes the jobs in `with_inbox_entry` and those that are unfinished in the ledger, and records the changes.
+    fn take_in(&self, with_inbox_entry: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
         let here = self.here()?;
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
-        let candidates: HashSet<JobId> = rung.iter().copied().chain(unfinished.keys().copied()).collect();
-        let mut report = SyncReport { rung: rung.to_vec(), ..SyncReport::default() };
+        let candidates: HashSet<JobId> =
+            with_inbox_entry.iter().copied().chain(unfinished.keys().copied()).collect();
+        let mut report = SyncReport { with_inbox_entry: with_inbox_entry.to_vec(), ..SyncReport::default() };
         let mut snapshots: Vec<JobSnapshot> = Vec::new();
         for id in candidates.iter().copied() {
             match observe(&self.home.jobs, id, here) {
@@ -132,7 +133,7 @@ impl Homing {
         }
         self.note_unreadable(candidates, &report.unreadable);
         sort_as_asked_for(&mut snapshots);
-        crash_point("sync/looked");
+        crash_point("sync/observed");
         for batch in snapshots.chunks(BATCH) {
             self.with_ledger_being_rebuilt(|ledger| ledger.record(batch))?;
         }
@@ -140,7 +141,7 @@ impl Homing {
         crash_point("sync/recorded");
         // Remove the entries last: after a crash before this, the next sync finds them. A job that adds an entry
         // between the observation and this is unfinished in the ledger, and every sync observes it.
-        for id in rung {
+        for id in with_inbox_entry {
             if report.unreadable.iter().all(|(unreadable, _)| unreadable != id) {
                 self.home.inbox.remove_file(id.as_str()).map_err(Error::from)?;
             }

@@ -197,7 +197,7 @@ impl Homing {
             self.withdraw(&prepared);
             return Err(error.into());
         }
-        crash_point("launch/doorbell_rung");
+        crash_point("launch/inbox_entry_written");
         Ok(Some(ToStart { prepared, is_new: true, _launcher: launcher }))
     }
 

@@ -168,7 +168,7 @@ pub enum Followed {
     /// No bytes yet; the timeout has expired.
     NothingYet,
     /// No more bytes: the job has finished.
-    Over,
+    Finished,
 }
 
 impl<H: Deref<Target = Homing>> OutputFollower<H> {
@@ -203,7 +203,7 @@ impl<H: Deref<Target = Homing>> OutputFollower<H> {
                 return Ok(Followed::Output(chunk));
             }
             if self.is_finished {
-                return Ok(Followed::Over);
+                return Ok(Followed::Finished);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {

@@ -41,7 +41,7 @@ impl Homing {
         if prepared.is_err() {
             self.remove_job_files(id);
         }
-        crash_point("launch/doorbell_rung");
+        crash_point("launch/inbox_entry_written");
         Ok(prepared?)
     }
 

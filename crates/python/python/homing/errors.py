@@ -48,7 +48,7 @@ class NoSuchJob(HomingError, LookupError):
 class StillRunning(HomingError, TimeoutError):
     """A wait has timed out before the jobs have finished. `jobs` contains their current state."""
 
-    code = "still_not_over"
+    code = "not_finished_in_time"
 
     def __init__(self, message: str, jobs: list[Job] | None = None) -> None:
         super().__init__(message)
@@ -88,7 +88,7 @@ _CLASSES: dict[str, type[HomingError]] = {
     "secret_refused": InvalidConfig,
     "follow_up_conflict": Conflict,
     "key_taken": Conflict,
-    "still_not_over": StillRunning,
+    "not_finished_in_time": StillRunning,
 }
 
 
