@@ -14,7 +14,7 @@ use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, stdout};
 const DAY_MS: i64 = 86_400_000;
 
 #[test]
-fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
+fn limits_and_durations_ignore_a_jump_of_the_wall_clock() {
     for jump in [DAY_MS, -DAY_MS] {
         let setup = Setup::new();
         let spec = setup
@@ -34,7 +34,7 @@ fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
 }
 
 #[test]
-fn the_order_of_jobs_does_not_see_a_jump_of_the_wall_clock() {
+fn the_order_of_jobs_ignores_a_jump_of_the_wall_clock() {
     let setup = Setup::new();
     let launch = |jump: i64| {
         let mut run = setup.program();
@@ -91,7 +91,7 @@ kill -9 "$stranger"
 "#;
 
 #[test]
-fn a_stranger_that_got_the_pid_is_never_signalled() {
+fn an_unrelated_process_with_a_reused_pid_is_never_signalled() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -110,7 +110,7 @@ fn a_stranger_that_got_the_pid_is_never_signalled() {
 }
 
 #[test]
-fn a_damaged_record_is_never_a_wrong_outcome() {
+fn a_damaged_record_never_yields_a_wrong_outcome() {
     for (name, damage) in [
         ("cut", Box::new(|bytes: &mut Vec<u8>| bytes.truncate(1600)) as Box<dyn Fn(&mut Vec<u8>)>),
         ("emptied", Box::new(Vec::clear)),

@@ -115,7 +115,7 @@ fn said_of(output: &Output, why: &str) -> bool {
 }
 
 #[test]
-fn a_configuration_that_others_can_write_names_no_program() {
+fn programs_of_a_configuration_that_others_can_write_are_not_run() {
     let configured = Configured::new();
     configured.is_accepted();
     for mode in [0o646, 0o666, 0o602] {
@@ -131,7 +131,7 @@ fn a_configuration_that_others_can_write_names_no_program() {
 }
 
 #[test]
-fn a_configuration_of_somebody_else_names_no_program() {
+fn programs_of_a_configuration_of_another_user_are_not_run() {
     if !is_root() {
         return skip("only root can give a file away");
     }
@@ -201,7 +201,7 @@ fn an_ordinary_user_may_use_a_configuration_of_root() {
 }
 
 #[test]
-fn a_configuration_that_is_no_short_file_holds_nobody_up() {
+fn a_configuration_that_is_not_a_short_regular_file_does_not_block() {
     let configured = Configured::new();
     std::fs::remove_file(&configured.file).expect("it goes");
     mknodat(CWD, &configured.file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");

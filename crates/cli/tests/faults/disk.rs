@@ -112,7 +112,7 @@ fn numbers(last: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_job_runs_on_when_its_output_fills_the_disk() {
+fn a_job_keeps_running_when_its_output_fills_the_disk() {
     let Some(disk) = SmallDisk::new() else { return };
     let setup = &disk.setup;
     let id = setup.launch("seq 500000; exit 3").id;
@@ -130,7 +130,7 @@ fn a_job_runs_on_when_its_output_fills_the_disk() {
 }
 
 #[test]
-fn output_is_stored_again_once_there_is_room_again() {
+fn output_is_stored_again_when_the_disk_has_free_space() {
     let Some(disk) = SmallDisk::new() else { return };
     let setup = &disk.setup;
     let [first, go] = ["first", "go"].map(|name| disk.outside(name));
@@ -225,7 +225,7 @@ fn a_launch_onto_a_full_disk_is_refused_and_nothing_runs() {
 }
 
 #[test]
-fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
+fn a_launch_without_a_free_inode_is_refused_and_nothing_runs() {
     let Some(disk) = SmallDisk::new() else { return };
     let ran = disk.outside("ran");
     disk.fill_names();
@@ -276,7 +276,7 @@ fn a_home_that_others_can_write_to_is_refused() {
 }
 
 #[test]
-fn a_home_of_somebody_else_is_refused() {
+fn a_home_of_another_user_is_refused() {
     let setup = Setup::new();
     let user = rustix::process::geteuid().as_raw();
     if !is_root() {
@@ -297,7 +297,7 @@ fn a_home_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_home_that_is_no_directory_is_refused() {
+fn a_home_that_is_not_a_directory_is_refused() {
     let spare = TempHome::new();
     let file = spare.scratch().join("file");
     fs::write(&file, "precious").expect("a file");
@@ -421,7 +421,7 @@ fn a_link_in_place_of_a_part_of_the_home_is_refused() {
 }
 
 #[test]
-fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_run_all_the_same() {
+fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() {
     for (name, is_refused) in
         [("ledger.db", true), ("ledger.db-wal", true), ("ledger.db-shm", true), ("ledger.lock", false)]
     {
@@ -459,7 +459,7 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_run_all_the_
 }
 
 #[test]
-fn links_that_wait_for_a_ledger_to_be_made_are_not_followed() {
+fn links_with_the_names_of_a_future_ledger_are_not_followed() {
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.lock"] {
         for make in [Victim::file, Victim::nothing] {
             let setup = Setup::new();
@@ -489,7 +489,7 @@ fn writer(setup: &Setup, what: &str) -> (JobId, PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_told() {
+fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_reported() {
     for (name, stored) in [("output.log", true), ("output.tail", false)] {
         for make in [Victim::file, Victim::nothing] {
             let setup = Setup::new();
@@ -541,7 +541,7 @@ fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
 }
 
 #[test]
-fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_told() {
+fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_reported() {
     for make in [Victim::file, Victim::nothing] {
         let setup = Setup::new();
         let victim = make(&setup);
@@ -594,7 +594,7 @@ fn a_link_in_place_of_a_record_or_a_spec_is_refused() {
 }
 
 #[test]
-fn a_link_to_a_job_directory_elsewhere_is_no_job() {
+fn a_link_to_a_job_directory_elsewhere_is_not_a_job() {
     let (setup, other) = (Setup::new(), Setup::new());
     let there = other.run("echo elsewhere; exit 1");
     let here = setup.run("exit 0");

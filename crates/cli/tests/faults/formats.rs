@@ -21,7 +21,7 @@ fn job_of_a_newer_program(setup: &Setup, failpoints: &str, script: &str) -> JobI
 }
 
 #[test]
-fn a_record_of_a_newer_program_is_left_alone() {
+fn a_record_of_a_newer_program_is_not_changed() {
     for newer in ["record_format=return(3)", "record_format=return(99)"] {
         let setup = Setup::new();
         let mine = setup.run("exit 4").id;
@@ -58,7 +58,7 @@ fn a_record_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
-fn a_spec_of_a_newer_program_is_left_alone() {
+fn a_spec_of_a_newer_program_is_not_changed() {
     let setup = Setup::new();
     let newer = "spec_schema=return(homing.spec/2)";
     let id = job_of_a_newer_program(&setup, newer, "exit 7").to_string();

@@ -54,7 +54,7 @@ fn a_delegated_control_group_ends_the_tree_at_once() {
 }
 
 #[test]
-fn a_control_group_ends_what_a_lost_job_left_behind() {
+fn the_processes_of_a_lost_job_are_ended_by_its_control_group() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let id = grouped.launch(&format!("{ESCAPES} sleep MARK"));
@@ -66,7 +66,7 @@ fn a_control_group_ends_what_a_lost_job_left_behind() {
 }
 
 #[test]
-fn a_failed_start_gives_its_group_back() {
+fn a_failed_start_removes_its_group() {
     let Some(grouped) = Grouped::new() else { return };
     for _ in 0..10 {
         let spec = JobSpec::program("/no/such/program");
@@ -121,7 +121,7 @@ fn a_job_whose_directory_is_removed_leaves_no_group() {
 }
 
 #[test]
-fn a_group_that_the_job_has_divided_is_removed_with_its_parts() {
+fn a_group_with_subgroups_is_removed_completely() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let parts = "own=$(sed -n 's/^0:://p' /proc/self/cgroup); \
@@ -141,7 +141,7 @@ fn a_group_that_the_job_has_divided_is_removed_with_its_parts() {
 }
 
 #[test]
-fn a_group_whose_processes_were_kept_goes_with_the_next_recovery() {
+fn a_group_whose_processes_were_kept_is_removed_by_the_next_recovery() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let go = setup.scratch("go");

@@ -96,7 +96,7 @@ impl Drop for Traced {
 }
 
 #[test]
-fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_says_who_asked() {
+fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_names_the_caller() {
     let setup = Setup::new();
     let id =
         setup.launch_spec(setup.script("sleep MARK & setsid sleep MARK & wait").grace(Duration::ZERO)).id;
@@ -118,7 +118,7 @@ fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_says_who_asked() {
 }
 
 #[test]
-fn what_a_job_kept_is_ended_though_its_supervisor_is_traced() {
+fn kept_leftovers_are_ended_although_the_supervisor_is_traced() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 7").leftovers(LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec.grace(Duration::ZERO)).id;

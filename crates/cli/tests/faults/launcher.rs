@@ -69,7 +69,7 @@ fn assert_unaffected(setup: &Setup, job: &Job, go: &Path) {
 }
 
 #[test]
-fn a_job_outlives_the_process_group_of_its_launcher() {
+fn a_job_survives_the_process_group_of_its_launcher() {
     for way in WAYS_TO_RUN {
         let setup = Setup::new();
         let mut shell = LaunchingShell::new(&setup, &[], way);
@@ -83,7 +83,7 @@ fn a_job_outlives_the_process_group_of_its_launcher() {
 }
 
 #[test]
-fn a_job_outlives_the_terminal_of_its_launcher() {
+fn a_job_survives_the_terminal_of_its_launcher() {
     for way in WAYS_TO_RUN {
         let setup = Setup::new();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
@@ -108,7 +108,7 @@ fn a_job_outlives_the_terminal_of_its_launcher() {
 }
 
 #[test]
-fn a_job_that_kills_its_own_process_group_does_not_take_its_supervisor_along() {
+fn a_job_that_kills_its_own_process_group_does_not_kill_its_supervisor() {
     let setup = Setup::new();
     let job = setup.run("sleep MARK & kill -9 0");
     assert_eq!(outcome(&job), &Outcome::Signaled { signal: homing::core::Signal::from_number(9) });
@@ -228,7 +228,7 @@ fn an_environment_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn a_working_directory_that_is_none_is_refused() {
+fn a_working_directory_that_is_not_a_usable_directory_is_refused() {
     let setup = Setup::new();
     let file = setup.scratch("file");
     fs::write(&file, "").expect("a file");
@@ -258,7 +258,7 @@ fn a_working_directory_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_working_directory_that_goes_during_the_launch_fails_to_start() {
+fn a_working_directory_that_is_removed_during_the_launch_fails_to_start() {
     let home = TempHome::new();
     let cwd = home.scratch().join("cwd");
     fs::create_dir(&cwd).expect("a directory");
@@ -274,7 +274,7 @@ fn a_working_directory_that_goes_during_the_launch_fails_to_start() {
 }
 
 #[test]
-fn out_of_descriptors_there_is_a_refusal_or_a_job_and_never_half_of_one() {
+fn a_launch_without_free_descriptors_is_refused_or_creates_a_complete_job() {
     let mut refused = 0;
     let mut limits = 3..=20;
     for limit in limits.clone() {
@@ -292,7 +292,7 @@ fn out_of_descriptors_there_is_a_refusal_or_a_job_and_never_half_of_one() {
 }
 
 #[test]
-fn out_of_processes_there_is_a_refusal_or_a_job_and_never_half_of_one() {
+fn a_launch_without_free_processes_is_refused_or_creates_a_complete_job() {
     if !is_root() {
         return skip("only root can become a user that has no other process");
     }
@@ -402,7 +402,7 @@ fn a_job_begins_with_default_signals() {
 }
 
 #[test]
-fn signals_that_the_launcher_does_not_hear_do_not_make_the_supervisor_deaf() {
+fn signals_that_the_launcher_ignores_or_blocks_still_reach_the_supervisor() {
     if !env_can_block_signals() {
         return skip("this env(1) cannot ignore signals");
     }
@@ -421,7 +421,7 @@ fn signals_that_the_launcher_does_not_hear_do_not_make_the_supervisor_deaf() {
 }
 
 #[test]
-fn a_job_gets_the_umask_of_its_launcher_and_homing_does_not_mind_it() {
+fn a_job_gets_the_umask_of_its_launcher_and_the_files_of_homing_stay_private() {
     for umask in ["0000", "0027", "0077"] {
         let setup = Setup::new();
         let made = setup.scratch("made");
@@ -470,7 +470,7 @@ fn processes_that_show(secret: &str) -> Vec<testkit::Process> {
 }
 
 #[test]
-fn secrets_are_in_no_file_and_in_no_argument() {
+fn secrets_are_not_in_files_or_arguments() {
     let setup = Setup::new();
     let [inherited, passed, in_script] =
         ["inherited", "passed", "script"].map(|name| format!("{name}-secret-{}", setup.home.mark()));

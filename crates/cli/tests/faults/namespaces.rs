@@ -20,7 +20,7 @@ fn in_container(setup: &Setup, script: &str) -> Command {
 /// In a container that is started again, low pids mean strangers: the session that is numbered like the dead job's main
 /// process is somebody else's.
 #[test]
-fn after_a_container_restart_strangers_are_left_alone() {
+fn after_a_container_restart_unrelated_processes_are_not_signalled() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -61,7 +61,7 @@ fn after_a_container_restart_strangers_are_left_alone() {
 /// Another container sees the same home and other pids: it records that the job is lost and searches nothing. A process
 /// in the job's own container does that later.
 #[test]
-fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_at_home() {
+fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_in_that_container() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -163,7 +163,7 @@ fn processes_of_another_user_are_ended_by_root_and_named_by_others() {
 
 /// A container that shows the `/proc` of another pid namespace: its numbers mean other processes, so nothing is searched.
 #[test]
-fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_says_so() {
+fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_reports_it() {
     let setup = Setup::new();
     let id = setup.launch("setsid sleep MARK & exec sleep MARK").id;
     setup.wait_for_marked(2);

@@ -41,7 +41,7 @@ fn at_once(mut command: Command, what: &str) -> Output {
 }
 
 #[test]
-fn recover_moves_aside_what_was_planted_and_applies_retention() {
+fn recover_sets_planted_files_aside_and_applies_retention() {
     let setup = Setup::new();
     let old = setup.run("true").id;
     setup.homing.acknowledge(&[old]).expect("its session has read it");
@@ -58,7 +58,7 @@ fn recover_moves_aside_what_was_planted_and_applies_retention() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
+fn a_fifo_in_place_of_a_file_does_not_block_and_is_reported() {
     for (name, args) in [
         ("ledger.lock", &["list"][..]),
         ("ledger.db", &["list"]),
@@ -100,7 +100,7 @@ fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
 }
 
 #[test]
-fn what_lies_in_the_inbox_holds_up_no_reader_no_supervisor_and_no_monitor() {
+fn foreign_files_in_the_inbox_do_not_block_readers_supervisors_or_monitors() {
     let setup = Setup::new();
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
@@ -129,7 +129,7 @@ fn what_lies_in_the_inbox_holds_up_no_reader_no_supervisor_and_no_monitor() {
 }
 
 #[test]
-fn a_fifo_among_the_files_of_a_job_blocks_nobody() {
+fn a_fifo_among_the_files_of_a_job_does_not_block() {
     for name in ["lock", "record", "spec.json", "output.log", "output.tail"] {
         let setup = Setup::new();
         let over = setup.run("exit 1").id;
@@ -153,7 +153,7 @@ fn a_fifo_among_the_files_of_a_job_blocks_nobody() {
 }
 
 #[test]
-fn a_file_that_claims_a_terabyte_is_not_read_whole() {
+fn a_sparse_file_of_a_terabyte_is_not_read_completely() {
     let setup = Setup::new();
     let (output, spec) = (setup.run("echo hello").id, setup.run("echo hello").id);
     let sparse = |id: JobId, name: &str| {

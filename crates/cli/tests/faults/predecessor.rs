@@ -9,7 +9,7 @@ use testkit::wait_until;
 use crate::setup::{Setup, outcome, stdout};
 
 #[test]
-fn the_end_is_told_as_it_was_however_late_somebody_looks() {
+fn the_end_is_reported_correctly_however_late_it_is_read() {
     let setup = Setup::new();
     let id = setup.launch("true").id;
     // Seen without any code of ours: nobody has looked at the job yet.
@@ -25,7 +25,7 @@ fn the_end_is_told_as_it_was_however_late_somebody_looks() {
 }
 
 #[test]
-fn a_limit_needs_nobody_who_looks() {
+fn a_timeout_is_enforced_without_a_reader() {
     let setup = Setup::new();
     let script = format!("trap '' TERM; sleep {0}; sleep {0}", setup.home.mark());
     let run = setup.program().args(["run", "--timeout", "300ms", "--grace", "100ms", &script]).output();
@@ -35,7 +35,7 @@ fn a_limit_needs_nobody_who_looks() {
 }
 
 #[test]
-fn a_signal_is_named_and_no_exit_code() {
+fn a_signal_is_reported_as_a_signal_and_not_as_an_exit_code() {
     let setup = Setup::new();
     for (name, number) in [("SEGV", 11), ("KILL", 9), ("USR1", 10)] {
         let job = setup.run(&format!("kill -{name} $$"));

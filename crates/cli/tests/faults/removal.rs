@@ -44,7 +44,7 @@ fn a_running_job_whose_directory_is_removed_ends_with_its_supervisor() {
 }
 
 #[test]
-fn what_a_job_kept_running_ends_when_its_directory_is_removed() {
+fn kept_leftovers_end_when_the_directory_of_their_job_is_removed() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 0").leftovers(homing::LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;
@@ -97,7 +97,7 @@ fn a_removed_lock_does_not_make_a_job_lost_while_its_supervisor_is_stopped() {
 }
 
 #[test]
-fn a_supervisor_whose_directory_was_renamed_away_is_named_and_ended() {
+fn a_supervisor_whose_directory_was_renamed_is_reported_and_ended() {
     let setup = Setup::new();
     let job = setup.launch("sleep MARK & setsid sleep MARK & wait");
     let other = setup.launch("exec sleep MARK");
@@ -187,7 +187,7 @@ fn a_supervisor_without_a_directory_that_does_not_answer_is_killed_with_its_job(
 }
 
 #[test]
-fn a_running_job_does_not_wake_up_when_others_come_and_go() {
+fn a_running_job_does_not_wake_up_when_other_jobs_start_and_end() {
     let setup = Setup::new();
     let job = setup.launch("exec sleep MARK");
     setup.wait_for_marked(1);
@@ -211,7 +211,7 @@ fn a_running_job_does_not_wake_up_when_others_come_and_go() {
 }
 
 #[test]
-fn a_supervisor_of_a_renamed_home_is_left_alone_by_the_new_home_at_its_path() {
+fn a_new_home_at_the_old_path_does_not_end_a_supervisor_of_the_renamed_home() {
     let setup = Setup::new();
     let job = setup.launch("exec sleep MARK");
     setup.wait_for_marked(1);
@@ -250,7 +250,7 @@ fn a_job_whose_record_was_removed_is_reported_at_its_end() {
 }
 
 #[test]
-fn prune_does_not_remove_a_job_whose_supervisor_still_serves_what_was_kept() {
+fn prune_does_not_remove_a_job_whose_supervisor_still_serves_kept_leftovers() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 0").leftovers(homing::LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;

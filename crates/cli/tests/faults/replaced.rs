@@ -124,7 +124,7 @@ fn an_older_ledger_under_a_running_monitor_loses_no_job() {
 }
 
 #[test]
-fn a_process_with_a_stale_home_refuses_and_calls_nothing_lost() {
+fn a_process_with_a_replaced_home_refuses_and_reports_no_job_as_lost() {
     let setup = Setup::new();
     let id = setup.launch("exec sleep MARK").id;
     assert_eq!(listed(&setup.homing), [id]);
@@ -172,7 +172,7 @@ fn a_monitor_ends_with_the_reason_when_its_home_is_renamed_away() {
 }
 
 #[test]
-fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
+fn a_long_running_process_never_sets_a_newer_ledger_aside() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     setup.homing.acknowledge(&[id]).expect("it is over");
@@ -202,7 +202,7 @@ fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
 }
 
 #[test]
-fn a_row_of_a_newer_program_is_named_and_left_alone() {
+fn a_row_of_a_newer_program_is_reported_and_not_changed() {
     for change in [
         "UPDATE jobs SET state = 'queued', finished = NULL WHERE id = ?1",
         "UPDATE follow_ups SET state = 'noticed' WHERE job = (SELECT seq FROM jobs WHERE id = ?1)",

@@ -43,7 +43,7 @@ fn listed(homing: &Homing) -> Vec<JobId> {
 }
 
 #[test]
-fn what_nobody_took_expires_is_shown_and_goes_although_no_session_has_a_route() {
+fn undelivered_follow_ups_expire_are_listed_and_are_pruned_without_a_route() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     wait_until("its supervisor is gone", || setup.home.processes().is_empty());
@@ -67,7 +67,7 @@ fn what_nobody_took_expires_is_shown_and_goes_although_no_session_has_a_route() 
 }
 
 #[test]
-fn a_retried_follow_up_gets_its_whole_time_again() {
+fn a_retried_follow_up_gets_its_full_lifetime_again() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     listed(&setup.homing);
@@ -115,7 +115,7 @@ fn a_job_whose_files_cannot_be_removed_keeps_its_row_and_is_named() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_go_and_removes_nothing() {
+fn a_dry_run_lists_what_would_be_removed_and_removes_nothing() {
     let setup = Setup::new();
     let [told, undelivered] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
     setup.homing.acknowledge(&[told]).expect("it is over");
@@ -148,7 +148,7 @@ fn a_prune_that_dies_between_files_and_rows_is_finished_by_the_next() {
 }
 
 #[test]
-fn many_jobs_go_in_batches_and_the_doctor_says_what_waits_for_whom() {
+fn many_jobs_are_pruned_in_batches_and_doctor_lists_pending_follow_ups_by_session() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     listed(&setup.homing);

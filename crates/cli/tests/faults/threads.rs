@@ -77,7 +77,7 @@ fn says(output: &Output, status: i32, words: &str) {
 }
 
 #[test]
-fn commands_say_so_or_do_without() {
+fn commands_that_cannot_create_a_thread_report_it_or_continue() {
     let Some(setup) = Setup::new() else { return };
     let gate = setup.home.scratch().join("gate");
     let id = setup.launch(&format!("until [ -e '{}' ]; do sleep 0.02; done; echo through", gate.display()));
@@ -97,7 +97,7 @@ fn commands_say_so_or_do_without() {
 }
 
 #[test]
-fn a_monitor_holds_wakes_and_does_not_abort() {
+fn a_monitor_that_cannot_create_a_thread_holds_wakes_and_does_not_abort() {
     let Some(setup) = Setup::new() else { return };
     let id = setup.launch("true");
     wait_until("it ends", || setup.job(id)["state"] == "finished");
@@ -119,7 +119,7 @@ fn a_monitor_holds_wakes_and_does_not_abort() {
 }
 
 #[test]
-fn an_mcp_server_goes_on_with_the_threads_it_has() {
+fn an_mcp_server_continues_with_the_threads_it_has() {
     let Some(setup) = Setup::new() else { return };
     let mut command = setup.homing(&["mcp"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -12,7 +12,7 @@ use crate::setup::{Setup, outcome};
 const LIMIT: Timeout = Timeout::After(Duration::from_millis(300));
 
 #[test]
-fn a_limit_ends_a_job_that_was_stopped() {
+fn the_timeout_ends_a_job_that_was_stopped() {
     let setup = Setup::new();
     let spec = setup.script("kill -STOP $$; sleep MARK").timeout(LIMIT);
     let job = setup.end_of(setup.launch_spec(spec).id);
@@ -31,7 +31,7 @@ fn leftovers_are_ended_and_named() {
 }
 
 #[test]
-fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
+fn leftovers_are_kept_on_request_and_can_keep_writing() {
     let setup = Setup::new();
     let go_on = setup.scratch("go-on");
     let script = format!(
@@ -59,7 +59,7 @@ pub(crate) const ESCAPES: &str = "setsid sleep MARK & (sleep MARK &) ; env -i se
                        (setsid bash -c '(env -i setsid sleep MARK > /dev/null 2>&1 &)' &) ;";
 
 #[test]
-fn what_escapes_is_gone_at_the_limit() {
+fn escaped_processes_are_gone_at_the_timeout() {
     // A busy machine needs longer until all five run; then the limit was too short to show anything.
     let shown = [2, 10, 60].into_iter().any(|limit| {
         let setup = Setup::new();
@@ -80,7 +80,7 @@ fn what_escapes_is_gone_at_the_limit() {
 }
 
 #[test]
-fn what_escapes_is_gone_when_the_job_is_killed() {
+fn escaped_processes_are_gone_when_the_job_is_killed() {
     let setup = Setup::new();
     let id = setup.launch(&format!("{ESCAPES} sleep MARK")).id;
     setup.wait_for_marked(5);
@@ -91,7 +91,7 @@ fn what_escapes_is_gone_when_the_job_is_killed() {
 }
 
 #[test]
-fn what_escapes_is_gone_when_the_job_ends() {
+fn escaped_processes_are_gone_when_the_job_ends() {
     let setup = Setup::new();
     let job = setup.run(&format!("{ESCAPES} sleep 0.1"));
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
@@ -108,7 +108,7 @@ fn a_job_that_ignores_sigterm_is_killed_after_the_grace() {
 }
 
 #[test]
-fn an_orphan_that_appears_while_the_tree_is_ended_is_asked_to_end_too() {
+fn an_orphan_that_appears_while_the_tree_is_ended_gets_sigterm_too() {
     let setup = Setup::new();
     let ready = setup.scratch("ready");
     let script =
@@ -137,7 +137,7 @@ const FORK_CHAIN: &str = r#"exec perl -e 'use POSIX; $SIG{TERM} = "IGNORE"; $| =
     for (1 .. 200000) { POSIX::setsid() if $ARGV[1]; my $pid = fork; exit 0 if $pid; }' MARK"#;
 
 #[test]
-fn a_fork_chain_is_caught_and_others_are_untouched() {
+fn a_fork_chain_is_ended_and_other_processes_are_not() {
     if Command::new("perl").arg("-e1").output().is_err() {
         return skip("there is no perl to make a fork chain with");
     }
@@ -159,7 +159,7 @@ fn a_fork_chain_is_caught_and_others_are_untouched() {
 }
 
 #[test]
-fn jobs_that_a_job_launched_outlive_it() {
+fn jobs_launched_by_a_job_survive_it() {
     let setup = Setup::new();
     let inner = format!("{} run 'exec sleep {}'", crate::setup::PROGRAM, setup.home.mark());
     let spec = setup.script(&inner).env("HOMING_HOME", setup.home.path().to_string_lossy());
@@ -182,7 +182,7 @@ fn jobs_that_a_job_launched_outlive_it() {
 }
 
 #[test]
-fn what_only_calls_itself_a_supervisor_is_ended() {
+fn a_process_that_only_looks_like_a_supervisor_is_ended() {
     let setup = Setup::new();
     std::fs::write(setup.scratch("__supervise"), format!("sleep {}; :", setup.home.mark()))
         .expect("a script");

@@ -14,6 +14,6 @@ mod removed_sink;
 mod setup;
 mod slots;
 mod story;
-mod trouble;
 mod unreadable;
+mod warnings;
 mod webhook;
