@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, homes that are not ours alone, and links planted where homing writes.
+//! Disks that are full or read-only, homes that other users can access, and links planted where homing writes.
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,7 @@ use testkit::{TempHome, skip, wait_until};
 use crate::evidence::{assert_no_half_job, assert_output, everything_below, ids, list, names_in, refusal};
 use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
-/// Runs mount(8) or umount(8). Says why it could not.
+/// Runs mount(8) or umount(8). Returns the error.
 fn mount(program: &str, arguments: &[&str]) -> Result<(), String> {
     match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -22,11 +22,11 @@ fn mount(program: &str, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// A mount of the test's own, taken away when it is dropped.
+/// A mount that is removed when it is dropped.
 struct Mount(PathBuf);
 
 impl Mount {
-    /// Mounts; `None`, and a word about it, where that is not allowed here.
+    /// Mounts. Reports a skipped test and returns `None` where mounting is not allowed.
     fn new(arguments: &[&str], at: &Path) -> Option<Mount> {
         if !is_root() {
             skip("only root can mount");
@@ -51,10 +51,10 @@ impl Drop for Mount {
     }
 }
 
-/// A home on a small disk of its own. A megabyte, a hundred files.
+/// A home on its own small disk: one megabyte, a hundred files.
 struct SmallDisk {
     setup: Setup,
-    /// Room that is not on the small disk.
+    /// A path that is not on the small disk.
     outside: TempDir,
     ballast: PathBuf,
     mount: Mount,
@@ -71,7 +71,7 @@ impl SmallDisk {
         Some(SmallDisk { setup, outside, ballast: folder.path().join("ballast"), mount, _folder: folder })
     }
 
-    /// Takes all the room there is, but for some pages.
+    /// Fills the disk, except for some pages.
     fn fill_but_for(&self, pages: u64) {
         let mut ballast = fs::File::create(&self.ballast).expect("a file");
         while ballast.write_all(&[1; 4096]).is_ok() {}
@@ -83,8 +83,8 @@ impl SmallDisk {
         self.fill_but_for(0);
     }
 
-    /// Takes every name there is.
-    fn fill_names(&self) {
+    /// Uses up all inodes.
+    fn use_up_inodes(&self) {
         let folder = self.ballast.with_extension("names");
         fs::create_dir(&folder).expect("a directory");
         for number in 0.. {
@@ -95,7 +95,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives room for everything.
+    /// Enlarges the disk.
     fn grow(&self) {
         let at = self.mount.0.to_str().expect("text");
         mount("mount", &["-o", "remount,size=64m,nr_inodes=10000", at]).expect("it grows");
@@ -106,7 +106,7 @@ impl SmallDisk {
     }
 }
 
-/// The numbers up to `last`, a line each, as seq(1) prints them.
+/// The numbers up to `last`, one per line, as seq(1) prints them.
 fn numbers(last: u32) -> Vec<u8> {
     (1..=last).map(|number| format!("{number}\n")).collect::<String>().into_bytes()
 }
@@ -116,7 +116,7 @@ fn a_job_keeps_running_when_its_output_fills_the_disk() {
     let Some(disk) = SmallDisk::new() else { return };
     let setup = &disk.setup;
     let id = setup.launch("seq 500000; exit 3").id;
-    wait_until("it is over", || setup.home.processes().is_empty());
+    wait_until("it has finished", || setup.home.processes().is_empty());
     disk.grow();
 
     let job = setup.end_of(id);
@@ -158,7 +158,7 @@ fn output_is_stored_again_when_the_disk_has_free_space() {
     assert!(job.output.dropped_bytes > 0, "{:?}", job.output);
 }
 
-/// Bytes that wait in the pipe between a job and its supervisor.
+/// Bytes in the pipe between a job and its supervisor.
 fn unread_output(job: &Job) -> u64 {
     let started = job.state.started().expect("it has started");
     let pipe = fs::File::open(format!("/proc/{}/fd/1", started.pid)).expect("its output");
@@ -177,14 +177,14 @@ fn the_exit_code_survives_a_disk_that_is_full_when_the_job_ends() {
             assert!(matches!(jobs[..], [Job { state: JobState::Running(_), .. }]), "{jobs:#?}");
         }
         disk.fill();
-        disk.fill_names();
+        disk.use_up_inodes();
         fs::write(&go, "").expect("a file");
-        wait_until("it is over", || setup.home.processes().is_empty());
-        // The ledger cannot take it up now; that is said, and nothing is lost by having tried.
+        wait_until("it has finished", || setup.home.processes().is_empty());
+        // The ledger cannot store it now. The error reports that, and the attempt loses nothing.
         let listed = Command::new(PROGRAM).arg("list").env("HOMING_HOME", setup.home.path()).output();
-        let said = refusal(&listed.expect("the program runs"));
-        assert!(said.contains("No space left on device") || said.contains("disk is full"), "{said}");
-        assert!(said.contains("\nhint: the disk is full"), "{said}");
+        let message = refusal(&listed.expect("the program runs"));
+        assert!(message.contains("No space left on device") || message.contains("disk is full"), "{message}");
+        assert!(message.contains("\nhint: the disk is full"), "{message}");
         disk.grow();
 
         let job = setup.homing.get(id).expect("the job");
@@ -196,7 +196,7 @@ fn the_exit_code_survives_a_disk_that_is_full_when_the_job_ends() {
 
 #[test]
 fn a_launch_onto_a_full_disk_is_refused_and_nothing_runs() {
-    let mut told = Vec::new();
+    let mut successes = Vec::new();
     for pages in 0..6 {
         let Some(disk) = SmallDisk::new() else { return };
         let ran = disk.outside("ran");
@@ -205,30 +205,30 @@ fn a_launch_onto_a_full_disk_is_refused_and_nothing_runs() {
         run.args(["run", &format!("echo ran > {}", ran.display())]);
         disk.fill_but_for(pages);
         let launched = run.output().expect("the program runs");
-        wait_until("it is over", || disk.setup.home.processes().is_empty());
+        wait_until("it has finished", || disk.setup.home.processes().is_empty());
         let jobs_directory = disk.setup.home.path().join("jobs");
         if !launched.status.success() {
-            let said = refusal(&launched);
-            assert!(said.contains("No space left on device"), "{said}");
-            assert!(said.contains("\nhint: the disk is full"), "{said}");
+            let message = refusal(&launched);
+            assert!(message.contains("No space left on device"), "{message}");
+            assert!(message.contains("\nhint: the disk is full"), "{message}");
             assert_eq!(names_in(&jobs_directory), [""; 0], "nothing is left lying");
         }
         disk.grow();
         assert_no_half_job(&launched, list_later, &ran);
-        told.push(launched.status.success());
+        successes.push(launched.status.success());
 
         let job = disk.setup.run("exit 5");
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 5 }, "and with room it works");
     }
-    assert_eq!(told.first(), Some(&false), "{told:?}");
-    assert_eq!(told.last(), Some(&true), "{told:?}");
+    assert_eq!(successes.first(), Some(&false), "{successes:?}");
+    assert_eq!(successes.last(), Some(&true), "{successes:?}");
 }
 
 #[test]
 fn a_launch_without_a_free_inode_is_refused_and_nothing_runs() {
     let Some(disk) = SmallDisk::new() else { return };
     let ran = disk.outside("ran");
-    disk.fill_names();
+    disk.use_up_inodes();
     match disk.setup.homing.launch(disk.setup.script(&format!("echo ran > {}", ran.display()))) {
         Err(error @ Error::Disk(_)) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
@@ -236,7 +236,7 @@ fn a_launch_without_a_free_inode_is_refused_and_nothing_runs() {
         }
         other => panic!("{other:#?}"),
     }
-    // And a home that cannot even be made.
+    // A home that cannot be created.
     match OpenOptions::new().home(disk.setup.scratch("another/home")).open() {
         Err(error @ Error::HomeRefused { .. }) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
@@ -249,18 +249,18 @@ fn a_launch_without_a_free_inode_is_refused_and_nothing_runs() {
     assert!(!ran.exists());
 }
 
-/// Tries to run something in a home that must be refused, through both front ends. Returns what was said.
+/// Tries to run a job in a home that must be refused, through both front ends. Returns the error message.
 fn refused(home: &Path, spare: &TempHome) -> String {
     let ran = spare.scratch().join("ran");
     let script = format!("echo ran > {}", ran.display());
     let run =
         program(spare).env("HOMING_HOME", home).args(["run", &script]).current_dir(spare.scratch()).output();
-    let said = refusal(&run.expect("the program runs"));
-    assert!(said.contains("\nhint: "), "{said}");
+    let message = refusal(&run.expect("the program runs"));
+    assert!(message.contains("\nhint: "), "{message}");
     assert!(!ran.exists(), "refused, and run all the same");
     let opened = OpenOptions::new().home(home).config(homing::Config::default()).supervisor(PROGRAM).open();
     assert_eq!(opened.expect_err("refused here too").code(), "home_refused");
-    said
+    message
 }
 
 #[test]
@@ -269,9 +269,9 @@ fn a_home_that_others_can_write_to_is_refused() {
         let setup = Setup::new();
         let path = PathBuf::from_iter(setup.home.path().join(part).components());
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
-        let said = refused(&setup.home.path(), &setup.home);
-        assert!(said.contains(&format!("others can write to it (mode {mode:04o})")), "{said}");
-        assert!(said.contains(&format!("hint: chmod 700 {}", path.display())), "{said}");
+        let message = refused(&setup.home.path(), &setup.home);
+        assert!(message.contains(&format!("others can write to it (mode {mode:04o})")), "{message}");
+        assert!(message.contains(&format!("hint: chmod 700 {}", path.display())), "{message}");
     }
 }
 
@@ -280,19 +280,19 @@ fn a_home_of_another_user_is_refused() {
     let setup = Setup::new();
     let user = rustix::process::geteuid().as_raw();
     if !is_root() {
-        let said = refused(Path::new("/etc"), &setup.home);
+        let message = refused(Path::new("/etc"), &setup.home);
         assert!(
-            said.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
-            "{said}"
+            message.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
+            "{message}"
         );
         return;
     }
     for part in ["", "jobs", "inbox"] {
         let setup = Setup::new();
         std::os::unix::fs::chown(setup.home.path().join(part), Some(65_534), None).expect("chown");
-        let said = refused(&setup.home.path(), &setup.home);
-        assert!(said.contains("it belongs to user 65534, but this process runs as user 0"), "{said}");
-        assert!(said.contains("hint: set HOMING_HOME to a directory that you own"), "{said}");
+        let message = refused(&setup.home.path(), &setup.home);
+        assert!(message.contains("it belongs to user 65534, but this process runs as user 0"), "{message}");
+        assert!(message.contains("hint: set HOMING_HOME to a directory that you own"), "{message}");
     }
 }
 
@@ -302,9 +302,9 @@ fn a_home_that_is_not_a_directory_is_refused() {
     let file = spare.scratch().join("file");
     fs::write(&file, "precious").expect("a file");
     for home in [file.clone(), file.join("below")] {
-        let said = refused(&home, &spare);
-        assert!(said.contains("Not a directory") || said.contains("not a directory"), "{said}");
-        assert!(said.contains("hint: set HOMING_HOME to a directory"), "{said}");
+        let message = refused(&home, &spare);
+        assert!(message.contains("Not a directory") || message.contains("not a directory"), "{message}");
+        assert!(message.contains("hint: set HOMING_HOME to a directory"), "{message}");
     }
     assert_eq!(fs::read(file).expect("the file"), b"precious");
 }
@@ -312,8 +312,8 @@ fn a_home_that_is_not_a_directory_is_refused() {
 #[test]
 fn a_relative_home_is_refused() {
     let spare = TempHome::new();
-    let said = refused(Path::new("some/where"), &spare);
-    assert!(said.contains("the path is relative"), "{said}");
+    let message = refused(Path::new("some/where"), &spare);
+    assert!(message.contains("the path is relative"), "{message}");
     assert_eq!(names_in(spare.scratch()), ["config.toml"], "nothing was made");
 }
 
@@ -328,28 +328,28 @@ fn a_home_that_is_read_only_is_refused_before_anything_runs() {
     {
         let Some(_mount) = Mount::new(&["--bind", path], &home) else { return };
         mount("mount", &["-o", "remount,bind,ro", path]).expect("it becomes read-only");
-        let said = refusal(&setup.program().args(["run", &script]).output().expect("the program runs"));
-        assert!(said.contains("Read-only file system") && said.contains(path), "{said}");
-        assert!(said.contains("\nhint: "), "{said}");
+        let message = refusal(&setup.program().args(["run", &script]).output().expect("the program runs"));
+        assert!(message.contains("Read-only file system") && message.contains(path), "{message}");
+        assert!(message.contains("\nhint: "), "{message}");
         assert!(!ran.exists());
-        // What is in the ledger already can be read.
+        // Existing entries of the ledger can be read.
         let listed = stdout(&setup.program().arg("list").output().expect("the program runs"));
         assert!(listed.contains(before.id.as_str()), "{listed}");
     }
     assert_eq!(setup.homing.list(&ListOptions::default()).expect("a list"), [before]);
 
-    // One that was never used.
+    // A home that was never used.
     let fresh = TempHome::new();
     fs::create_dir(fresh.path()).expect("a directory");
     fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o700)).expect("its mode");
     let path = fresh.path();
     let Some(_mount) = Mount::new(&["--bind", path.to_str().expect("text")], &path) else { return };
     mount("mount", &["-o", "remount,bind,ro", path.to_str().expect("text")]).expect("it becomes read-only");
-    let said = refused(&path, &fresh);
-    assert!(said.contains("Read-only file system"), "{said}");
+    let message = refused(&path, &fresh);
+    assert!(message.contains("Read-only file system"), "{message}");
 }
 
-/// Something that lies outside the home, and that a planted link points to. It must stay exactly as it is.
+/// The target of a planted link, outside the home. It must not change.
 struct Victim {
     path: PathBuf,
     before: Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)>,
@@ -372,16 +372,16 @@ impl Victim {
         Victim::at(path)
     }
 
-    /// Nothing at all: what a dangling link points to.
+    /// A missing target: the link dangles.
     fn nothing(setup: &Setup) -> Victim {
         Victim::at(setup.scratch("nothing"))
     }
 
     fn at(path: PathBuf) -> Victim {
-        Victim { before: Victim::look(&path), path }
+        Victim { before: Victim::snapshot(&path), path }
     }
 
-    fn look(path: &Path) -> Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)> {
+    fn snapshot(path: &Path) -> Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)> {
         let below = if path.is_dir() { everything_below(path) } else { Vec::new() };
         let all = std::iter::once(path.to_owned()).chain(below);
         all.filter_map(|path| {
@@ -392,7 +392,7 @@ impl Victim {
         .collect()
     }
 
-    /// Plants a link to it.
+    /// Creates a link to it.
     fn link_from(&self, link: &Path) {
         let _ = fs::remove_file(link);
         symlink(&self.path, link).expect("a link");
@@ -400,7 +400,7 @@ impl Victim {
 
     #[track_caller]
     fn assert_untouched(&self) {
-        assert_eq!(Victim::look(&self.path), self.before);
+        assert_eq!(Victim::snapshot(&self.path), self.before);
     }
 }
 
@@ -413,8 +413,8 @@ fn a_link_in_place_of_a_part_of_the_home_is_refused() {
             let link = setup.home.path().join(part);
             fs::remove_dir(&link).expect("it is empty");
             victim.link_from(&link);
-            let said = refused(&setup.home.path(), &setup.home);
-            assert!(said.contains(&format!("remove {}", link.display())), "{said}");
+            let message = refused(&setup.home.path(), &setup.home);
+            assert!(message.contains(&format!("remove {}", link.display())), "{message}");
             victim.assert_untouched();
         }
     }
@@ -429,7 +429,7 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
             let Setup { homing, home } = Setup::new();
             let before =
                 homing.launch(homing::JobSpec::script("exit 4").expect("a script")).expect("launched").id;
-            wait_until("it is over", || home.processes().is_empty());
+            wait_until("it has finished", || home.processes().is_empty());
             assert_eq!(ids(&homing.list(&ListOptions::default()).expect("a list")), [before]);
             drop(homing);
             crate::ledger::write_back_the_log(&home);
@@ -440,13 +440,13 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
 
             let id = stdout(&setup.program().args(["run", "exit 5"]).output().expect("the program runs"));
             let id: JobId = id.parse().expect("an id");
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
             victim.assert_untouched();
             assert!(fs::symlink_metadata(&link).is_ok_and(|status| status.is_symlink()), "{name}");
             if is_refused {
-                let said = refusal(&listed);
-                assert!(said.contains(setup.home.path().to_str().expect("text")), "{name}: {said}");
+                let message = refusal(&listed);
+                assert!(message.contains(setup.home.path().to_str().expect("text")), "{name}: {message}");
             }
 
             fs::remove_file(&link).expect("it can be removed");
@@ -466,10 +466,10 @@ fn links_with_the_names_of_a_future_ledger_are_not_followed() {
             let victim = make(&setup);
             victim.link_from(&setup.home.path().join(name));
             let id = setup.launch("exit 5").id;
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
             victim.assert_untouched();
-            // SQLite removes what it takes for the log of a database that is gone.
+            // SQLite removes a file that it considers the log of a deleted database.
             if listed.status.success() {
                 assert!(stdout(&listed).contains(id.as_str()), "{name}");
             } else {
@@ -479,7 +479,7 @@ fn links_with_the_names_of_a_future_ledger_are_not_followed() {
     }
 }
 
-/// A job that writes once `go` is there, with the path of its directory.
+/// A job that writes when `go` exists, with the path of its directory.
 fn writer(setup: &Setup, what: &str) -> (JobId, PathBuf, PathBuf) {
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; {what}; exit 6", go.display())).id;
@@ -501,8 +501,8 @@ fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_reported() {
             let job = setup.end_of(id);
             assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 }, "{name}");
             assert_eq!(job.follow_up.state, FollowUpState::Pending, "{name}");
-            // Without the ring, what does not fit into the head is lost, and that is said; without the head, the ring
-            // takes all of it.
+            // Without the ring, output that does not fit into the head is dropped and counted. Without the head, the
+            // ring gets all of it.
             let dropped_bytes = if stored { 0 } else { 2_000_000 - (1 << 20) };
             assert_eq!(job.output.dropped_bytes, dropped_bytes, "{name}");
             assert_output(&setup, &job, &[0; 2_000_000]);
@@ -524,7 +524,7 @@ fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
         victim.link_from(&setup.home.path().join("inbox/stranger"));
         fs::write(go, "").expect("a file");
 
-        wait_until("it is over", || setup.home.processes().is_empty());
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
         assert_eq!((ids(&jobs), outcome(&jobs[0])), (vec![id], &Outcome::Exited { exit_code: 6 }));
         assert_eq!(jobs[0].follow_up.state, FollowUpState::Pending);
@@ -551,7 +551,7 @@ fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_report
         victim.assert_untouched();
         fs::write(go, "").expect("a file");
 
-        wait_until("it is over", || setup.home.processes().is_empty());
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let job = setup.homing.get(id).expect("the job");
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 });
         assert_eq!(job.follow_up.state, FollowUpState::Pending);
@@ -559,7 +559,7 @@ fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_report
     }
 }
 
-/// Asserts that a sync says of a job that it cannot be read, and why.
+/// Asserts that a sync reports a job as unreadable, with the reason.
 fn assert_unreadable(setup: &Setup, id: JobId, name: &str) {
     let report = setup.homing.sync().expect("the others are read");
     let unreadable: Vec<(JobId, &DiskError)> =
@@ -576,12 +576,12 @@ fn a_link_in_place_of_a_record_or_a_spec_is_refused() {
             let setup = Setup::new();
             let victim = make(&setup);
             let (id, directory, go) = writer(&setup, "true");
-            // Moved, so that the true one can be put back.
+            // Moved, so that the original can be restored.
             let aside = setup.scratch("aside");
             fs::rename(directory.join(name), &aside).expect("it is there");
             victim.link_from(&directory.join(name));
             fs::write(go, "").expect("a file");
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             assert_unreadable(&setup, id, name);
             victim.assert_untouched();
 

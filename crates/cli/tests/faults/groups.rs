@@ -1,4 +1,4 @@
-//! Jobs with control groups of their own: the tree goes at once, and no group directory stays, whatever dies.
+//! Jobs in their own control groups: the whole tree is ended at once, and the group is removed, whichever process dies.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn the_processes_of_a_lost_job_are_ended_by_its_control_group() {
     setup.wait_for_marked(5);
     kill_9(setup.supervisor(id).pid);
     assert!(matches!(outcome(&setup.recovered_end_of(id)), Outcome::Lost { .. }));
-    // Without environment, session, output or parents: only the group knows where it belongs.
+    // Without environment, session, output or parents: only the group shows which job it belongs to.
     wait_until("everything is gone", || setup.home.marked().is_empty());
 }
 
@@ -102,7 +102,7 @@ fn a_supervisor_killed_at_any_step_leaves_no_group() {
             list.args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)");
             stdout(&list.output().expect("the program runs"))
         };
-        wait_until("it is over", || list().contains(r#""state":"finished""#));
+        wait_until("it has finished", || list().contains(r#""state":"finished""#));
         let mut recover = setup.program();
         stdout(&recover.arg("recover").env("FAILPOINTS", "start_grace=return(0)").output().expect("it runs"));
         wait_until(&format!("{point}: {id} has no group any more"), || grouped.group.groups().is_empty());
@@ -149,7 +149,7 @@ fn a_group_whose_processes_were_kept_is_removed_by_the_next_recovery() {
     let spec = grouped.script(&format!("({wait}) > /dev/null 2>&1 & exit 0")).leftovers(LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
-    // It has let go of its output, so its supervisor does not stay for it.
+    // It has closed its output, so its supervisor does not wait for it.
     wait_until("its supervisor is gone", || {
         setup.home.processes().iter().all(|process| !process.command_line.contains("__supervise"))
     });

@@ -1,4 +1,4 @@
-//! Job directories, or files in them, that are removed or renamed away while the job runs.
+//! Job directories, or files in them, that are removed or renamed while the job runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ fn a_running_job_whose_directory_is_removed_ends_with_its_supervisor() {
     let job = setup.launch("sleep MARK & setsid sleep MARK & wait");
     let other = setup.launch("exec sleep MARK");
     setup.wait_for_marked(3);
-    // In the ledger as running, so that its removal is known.
+    // In the ledger as running, so that its removal is noticed.
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
 
     fs::remove_dir_all(directory(&setup, job.id)).expect("it can be removed");
@@ -67,7 +67,7 @@ fn a_removed_lock_does_not_make_a_running_job_lost() {
 
     for _ in 0..20 {
         setup.homing.sync().expect("the home can be read");
-        setup.homing.prune(Duration::ZERO).expect("what is over can be removed");
+        setup.homing.prune(Duration::ZERO).expect("finished jobs can be removed");
     }
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
     assert_eq!((setup.home.marked().len(), setup.supervisor(job.id).pid), (1, supervisor));
@@ -133,9 +133,9 @@ fn recover_ends_and_names_jobs_that_run_without_their_directory() {
 
     let recover = setup.program().arg("recover").output().expect("the program runs");
 
-    let said = stdout(&recover);
+    let message = stdout(&recover);
     for id in [job.id, unread.id] {
-        assert!(said.contains(&format!("{id}  killed: its directory ")), "{said}");
+        assert!(message.contains(&format!("{id}  killed: its directory ")), "{message}");
     }
     assert_eq!(setup.home.processes(), []);
     assert_eq!(outcome(&setup.end_of(job.id)), &REMOVED);
@@ -164,7 +164,7 @@ fn a_supervisor_without_a_directory_that_does_not_answer_is_killed_with_its_job(
     let job = setup.launch_spec(spec.grace(Duration::from_millis(50)));
     setup.wait_for_marked(3);
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
-    // Stopped again and again, as by a debugger that does not let go of it.
+    // Stopped repeatedly, as by a debugger.
     let supervisor = setup.supervisor(job.id).pid;
     fs::rename(directory(&setup, job.id), setup.scratch("away")).expect("it can be renamed");
 
@@ -196,7 +196,7 @@ fn a_running_job_does_not_wake_up_when_other_jobs_start_and_end() {
         let status = fs::read_to_string(format!("/proc/{supervisor}/status")).expect("it lives");
         status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).map(str::to_owned)
     };
-    // It has come to rest when it sleeps in its one poll(2).
+    // It is idle when it sleeps in its one poll(2).
     wait_until("it is at rest", || {
         let before = wake_ups();
         std::thread::sleep(Duration::from_millis(100));
@@ -223,7 +223,7 @@ fn a_new_home_at_the_old_path_does_not_end_a_supervisor_of_the_renamed_home() {
     let check = checks.iter().find(|check| check.name == "supervisors").expect("it is checked");
     assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
     drop(new.kill(job.id, KilledBy::Operator));
-    assert_eq!(setup.home.marked().len(), 1, "it runs on");
+    assert_eq!(setup.home.marked().len(), 1, "it keeps running");
 
     fs::remove_dir_all(setup.home.path()).expect("it can be removed");
     fs::rename(&renamed, setup.home.path()).expect("it can be renamed back");
@@ -259,7 +259,7 @@ fn prune_does_not_remove_a_job_whose_supervisor_still_serves_kept_leftovers() {
 
     fs::remove_file(directory(&setup, id).join("lock")).expect("it can be removed");
 
-    let pruned = setup.homing.prune(Duration::ZERO).expect("what is over can be removed");
+    let pruned = setup.homing.prune(Duration::ZERO).expect("finished jobs can be removed");
     assert_eq!((pruned.removed, pruned.kept_running), (vec![], vec![id]));
     setup.homing.kill(id, KilledBy::Operator).expect("what it kept can be ended");
 }

@@ -1,4 +1,4 @@
-//! A process that is given no thread says so, or does without: it never aborts.
+//! A process that cannot create a thread reports that or continues without it. It never aborts.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
@@ -12,7 +12,7 @@ use testkit::{TempHome, WAIT_TIMEOUT, skip, wait_until};
 
 use crate::setup::{PROGRAM, is_root};
 
-/// A user without privileges: the limit on processes and threads does not hold for root.
+/// A user without privileges: the limit on processes and threads does not apply to root.
 const USER: u32 = 65534;
 
 /// A home that belongs to that user.
@@ -50,7 +50,7 @@ impl Setup {
         self.command(PROGRAM, arguments)
     }
 
-    /// The same, which can make no thread and no process.
+    /// The same, unable to create a thread or a process.
     fn confined(&self, arguments: &[&str]) -> Command {
         self.command("prlimit", &[&["--nproc=0", PROGRAM], arguments].concat())
     }
@@ -104,7 +104,7 @@ fn a_monitor_that_cannot_create_a_thread_holds_wakes_and_does_not_abort() {
     let output = setup.confined(&["monitor", "--once", "--command", "true"]).output().unwrap();
     says(&output, 0, "cannot start a thread");
     assert_eq!(setup.job(id)["follow_up"]["state"], "pending");
-    // One that is to take over says why it cannot wait, and goes on trying.
+    // A standby monitor reports why it cannot wait, and keeps trying.
     let mut active = setup.homing(&["monitor", "--command", "true"]).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first monitor wakes", || setup.job(id)["follow_up"]["state"] == "acknowledged");
     let mut standby =
