@@ -288,7 +288,7 @@ pub enum Recovery {
     /// A reader concluded that the job is lost, but its record does not say so yet. Its processes may still be
     /// running.
     NotRecorded,
-    /// The end is recorded, but nobody searched for its processes, because they ran in another pid namespace.
+    /// The end is recorded, but no process searched for its processes, because they ran in another pid namespace.
     NotSearched,
 }
 

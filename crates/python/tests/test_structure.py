@@ -79,7 +79,7 @@ def test_every_exported_name_exists() -> None:
 
 
 def test_every_type_in_a_public_signature_is_exported() -> None:
-    ours = set().union(*(definitions(tree) for tree in MODULES.values()))
+    defined = set().union(*(definitions(tree) for tree in MODULES.values()))
     seen = {
         name.id
         for tree in MODULES.values()
@@ -89,8 +89,8 @@ def test_every_type_in_a_public_signature_is_exported() -> None:
         for name in ast.walk(annotation)
         if isinstance(name, ast.Name)
     }
-    assert {"Job", "Seconds", "State"} <= seen & ours
-    assert seen & ours <= set(homing.__all__)
+    assert {"Job", "Seconds", "State"} <= seen & defined
+    assert seen & defined <= set(homing.__all__)
 
 
 def test_every_exception_is_exported() -> None:

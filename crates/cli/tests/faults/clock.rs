@@ -68,8 +68,8 @@ fn after_a_reboot_jobs_are_lost_and_nothing_is_signalled() {
     kill_9(sleeper.pid);
 }
 
-/// Runs in its own pid namespace: the supervisor of a job dies, an unrelated process gets the pid of the job, and a front
-/// end observes the job.
+/// Runs in its own pid namespace: the supervisor of a job dies, an unrelated process gets the pid of the job, and a
+/// front end observes the job.
 const REUSE: &str = r#"
 set -eu
 id=$("$PROGRAM" run 'exec sleep MARK')

@@ -430,7 +430,7 @@ fn concurrent_syncs_duplicate_nothing_and_revert_nothing() {
         };
         let readers: Vec<_> = (0..2).flat_map(|_| [scope.spawn(programs), scope.spawn(threads)]).collect();
         let launched: Vec<JobId> = (0..30).map(|number| setup.launch(&format!("exit {number}")).id).collect();
-        // A job that is acknowledged as soon as it has finished must stay acknowledged, whichever process writes it later.
+        // A job that is acknowledged as soon as it has finished must stay acknowledged, even if a process writes it later.
         for id in &launched {
             setup.end_of(*id);
             setup.homing.acknowledge(&[*id]).expect("it has finished");

@@ -1,5 +1,5 @@
-//! Jobs of another container or another user: which processes are signalled, which are only reported, and which outcome is
-//! recorded.
+//! Jobs of another container or another user: which processes are signalled, which are only reported, and which
+//! outcome is recorded.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! Foreign files in a home: they do not block, readers skip them, and `homing recover` or `homing doctor --fix` sets them aside.
+//! Foreign files in a home: they do not block, readers skip them, and `homing recover` and `homing doctor --fix` set
+//! them aside.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! Errors of the Python module that homing replaces: ends that no process observed, and signals that were reported as exit
-//! codes. The other files have the tests of its other errors.
+//! Errors of the Python module that homing replaces: ends that no process observed, and signals that were reported as
+//! exit codes. The other files have the tests of its other errors.
 
 use homing::core::Signal;
 use homing::{Outcome, Timeout};

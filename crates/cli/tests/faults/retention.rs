@@ -1,5 +1,5 @@
-//! Pruning: which jobs, when, and by which process; with follow-ups that were never delivered, and with files that cannot be
-//! removed.
+//! Pruning: which jobs, when, and by which process; with follow-ups that were never delivered, and with files that
+//! cannot be removed.
 
 use std::fs;
 use std::sync::Arc;

@@ -57,7 +57,7 @@ fn a_supervisor_killed_before_the_gate_opens_runs_nothing() {
             .script(&format!("echo ran >> {}", file.display()))
             .env("FAILPOINTS", format!("{point}=return"));
         let id = setup.launch_spec(spec).id;
-        // A job without a recorded process counts as never started only after some time. The test does not wait for that.
+        // A job without a recorded process counts as never started only later. The test does not wait for that.
         let list =
             setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
         let list = stdout(&list.expect("the program runs"));

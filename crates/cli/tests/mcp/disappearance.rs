@@ -85,7 +85,7 @@ async fn a_server_that_is_terminated_after_a_reply_acknowledges_it_first() {
     let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
     let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
-    let reply = client.call("run_command", json!({"command": "echo told"})).await;
+    let reply = client.call("run_command", json!({"command": "echo delivered"})).await;
     kill_process(pid, Signal::TERM).expect("it is signaled");
     let status = child.wait().await.expect("it ends");
     assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()));

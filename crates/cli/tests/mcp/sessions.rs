@@ -73,7 +73,11 @@ async fn the_session_option_comes_before_the_metadata_of_requests() {
         (Transport::Http, Traits { meta: None, ..codex() }, ("default", None)),
         (Transport::Http, codex(), ("t-1", Some("codex"))),
         (Transport::Stdio, Traits { arguments: &["--session", "mine"], ..codex() }, ("mine", None)),
-        (Transport::Stdio, Traits { environment: &[("HOMING_SESSION", "ours")], ..codex() }, ("ours", None)),
+        (
+            Transport::Stdio,
+            Traits { environment: &[("HOMING_SESSION", "configured")], ..codex() },
+            ("configured", None),
+        ),
     ];
     for (transport, traits, (session, harness)) in cases {
         let setup = Setup::new();

@@ -60,7 +60,7 @@ fn survives(rest: &str, group: Option<&Path>, is_killed: bool) {
     });
     assert_eq!(active(), Some(monitor), "the monitor lives on");
     let job = setup.job(outer);
-    let leftovers = &job.state.finished().expect("it is over").leftovers;
+    let leftovers = &job.state.finished().expect("it has finished").leftovers;
     let is_named = |left: &Leftover| match left.fate {
         LeftoverFate::Spared => left.name == "homing",
         LeftoverFate::Ended | LeftoverFate::Kept | LeftoverFate::Survived => left.name == "sleep",

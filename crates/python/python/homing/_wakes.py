@@ -58,7 +58,7 @@ class Wake:
         """The wake was passed on. It is delivered again unless `Homing.acknowledge` is called within 15 minutes."""
         await self._dispatcher.answer(self, "handed_off")
 
-    async def busy(self, retry_after: Seconds | None = None, *, reason: str = "a turn is live") -> None:
+    async def busy(self, retry_after: Seconds | None = None, *, reason: str = "a turn is running") -> None:
         """The session cannot receive the wake now. No attempt is used up. `Homing.session_is_free` retries it sooner."""
         await self._dispatcher.answer(self, "busy", retry_after=retry_after, reason=reason)
 
