@@ -81,7 +81,7 @@ def test_a_job_is_not_a_child_of_the_interpreter(homing: Homing) -> None:
     assert children() == before
 
 
-def test_a_job_outlives_the_interpreter_that_launched_it(home: Path, tmp_path: Path) -> None:
+def test_a_job_survives_the_interpreter_that_launched_it(home: Path, tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = f"""
 import os, signal

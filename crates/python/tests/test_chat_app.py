@@ -46,7 +46,7 @@ def job_ids(text: object) -> list[str]:
     return re.findall(r"^Background job (\w{12}) ", str(text), re.MULTILINE)
 
 
-def test_a_job_outlives_its_turn_and_its_result_begins_another(server: Server, tmp_path: Path) -> None:
+def test_a_job_survives_its_turn_and_its_result_begins_another(server: Server, tmp_path: Path) -> None:
     session = server.open_session()
     stream = server.open_stream(session)
     assert stream.until(lambda event: event.kind == "turn").data == {"running": False}

@@ -12,7 +12,7 @@ use testkit::{TempHome, skip, wait_until};
 use crate::setup::{PROGRAM, is_root, stdout};
 
 /// A user id that is neither the user's nor root's.
-const STRANGER: u32 = 65_534;
+const OTHER_USER: u32 = 65_534;
 
 /// A home with a configuration whose sink creates a file.
 struct Configured {
@@ -136,12 +136,12 @@ fn programs_of_a_configuration_of_another_user_are_not_run() {
         return skip("only root can give a file away");
     }
     let configured = Configured::new();
-    chown(&configured.file, Some(STRANGER), None).expect("it is given away");
+    chown(&configured.file, Some(OTHER_USER), None).expect("it gets another owner");
     configured.is_refused("it belongs to user 65534");
-    chown(&configured.file, Some(0), None).expect("it is taken back");
-    chown(&configured.folder, Some(STRANGER), None).expect("it is given away");
+    chown(&configured.file, Some(0), None).expect("the owner is restored");
+    chown(&configured.folder, Some(OTHER_USER), None).expect("it gets another owner");
     configured.is_refused("it belongs to user 65534");
-    chown(&configured.folder, Some(0), None).expect("it is taken back");
+    chown(&configured.folder, Some(0), None).expect("the owner is restored");
 
     // A link is followed; the link and its target are both checked.
     let elsewhere = configured.home.scratch().join("elsewhere");
@@ -149,13 +149,13 @@ fn programs_of_a_configuration_of_another_user_are_not_run() {
     std::fs::rename(&configured.file, elsewhere.join("real.toml")).expect("it is moved");
     symlink(elsewhere.join("real.toml"), &configured.file).expect("a link");
     configured.is_accepted();
-    chown(&elsewhere, Some(STRANGER), None).expect("it is given away");
+    chown(&elsewhere, Some(OTHER_USER), None).expect("it gets another owner");
     configured.is_refused("it belongs to user 65534");
-    chown(&elsewhere, Some(0), None).expect("it is taken back");
+    chown(&elsewhere, Some(0), None).expect("the owner is restored");
 
     // A group with other members.
     configured.set_mode(&elsewhere.join("real.toml"), 0o664);
-    chown(elsewhere.join("real.toml"), None, Some(STRANGER)).expect("it is shared");
+    chown(elsewhere.join("real.toml"), None, Some(OTHER_USER)).expect("it is shared");
     configured.is_refused("group 65534 can write to it (mode 0664)");
 }
 
@@ -165,7 +165,7 @@ fn an_ordinary_user_may_use_a_configuration_of_root() {
         return skip("only root can become another user");
     }
     let configured = Configured::new();
-    let as_stranger = |configured: &Configured, arguments: &[&str]| {
+    let as_other_user = |configured: &Configured, arguments: &[&str]| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(PROGRAM).args(arguments);
         command
@@ -179,8 +179,8 @@ fn an_ordinary_user_may_use_a_configuration_of_root() {
     let home = configured.home.scratch().join("theirs");
     std::fs::create_dir(&home).expect("a home");
     configured.set_mode(&home, 0o700);
-    chown(&home, Some(STRANGER), Some(STRANGER)).expect("it is given away");
-    let Ok(launched) = as_stranger(&configured, &["run", "--wait=10s", "--follow-up", "never", "true"])
+    chown(&home, Some(OTHER_USER), Some(OTHER_USER)).expect("it gets another owner");
+    let Ok(launched) = as_other_user(&configured, &["run", "--wait=10s", "--follow-up", "never", "true"])
     else {
         return skip("setpriv cannot be run");
     };
@@ -189,10 +189,10 @@ fn an_ordinary_user_may_use_a_configuration_of_root() {
     }
     assert_eq!(output_of(&launched), "");
     // A user may write its own configuration. That of a third user is not trusted.
-    chown(&configured.file, Some(STRANGER), None).expect("it is given away");
-    assert!(as_stranger(&configured, &["list"]).expect("it runs").stderr.is_empty());
-    chown(&configured.file, Some(12_345), None).expect("it is given away");
-    let listed = as_stranger(&configured, &["list"]).expect("it runs");
+    chown(&configured.file, Some(OTHER_USER), None).expect("it gets another owner");
+    assert!(as_other_user(&configured, &["list"]).expect("it runs").stderr.is_empty());
+    chown(&configured.file, Some(12_345), None).expect("it gets another owner");
+    let listed = as_other_user(&configured, &["list"]).expect("it runs");
     assert!(
         output_of(&listed).contains("it belongs to user 12345, not to you (user 65534) or root"),
         "{}",

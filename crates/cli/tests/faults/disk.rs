@@ -141,8 +141,8 @@ fn output_is_stored_again_when_the_disk_has_free_space() {
     disk.fill();
     fs::write(&go, "").expect("a file");
     wait_until("the first part is written", || first.exists() && !go.exists());
-    wait_until("the first part is taken", || unread_output(&job) == 0);
-    fs::remove_file(&disk.ballast).expect("there is room again");
+    wait_until("the first part is read", || unread_output(&job) == 0);
+    fs::remove_file(&disk.ballast).expect("the disk has free space");
     disk.grow();
     fs::write(&go, "").expect("a file");
 
@@ -350,35 +350,35 @@ fn a_home_that_is_read_only_is_refused_before_anything_runs() {
 }
 
 /// The target of a planted link, outside the home. It must not change.
-struct Victim {
+struct LinkTarget {
     path: PathBuf,
     before: Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)>,
 }
 
-impl Victim {
+impl LinkTarget {
     /// A file.
-    fn file(setup: &Setup) -> Victim {
-        let path = setup.scratch("victim");
+    fn file(setup: &Setup) -> LinkTarget {
+        let path = setup.scratch("link_target");
         fs::write(&path, "precious\n").expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its mode");
-        Victim::at(path)
+        LinkTarget::at(path)
     }
 
     /// A directory with a file in it.
-    fn directory(setup: &Setup) -> Victim {
+    fn directory(setup: &Setup) -> LinkTarget {
         let path = setup.scratch("victims");
         fs::create_dir(&path).expect("a directory");
-        fs::write(path.join("victim"), "precious\n").expect("a file");
-        Victim::at(path)
+        fs::write(path.join("link_target"), "precious\n").expect("a file");
+        LinkTarget::at(path)
     }
 
     /// A missing target: the link dangles.
-    fn nothing(setup: &Setup) -> Victim {
-        Victim::at(setup.scratch("nothing"))
+    fn nothing(setup: &Setup) -> LinkTarget {
+        LinkTarget::at(setup.scratch("nothing"))
     }
 
-    fn at(path: PathBuf) -> Victim {
-        Victim { before: Victim::snapshot(&path), path }
+    fn at(path: PathBuf) -> LinkTarget {
+        LinkTarget { before: LinkTarget::snapshot(&path), path }
     }
 
     fn snapshot(path: &Path) -> Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)> {
@@ -400,22 +400,22 @@ impl Victim {
 
     #[track_caller]
     fn assert_untouched(&self) {
-        assert_eq!(Victim::snapshot(&self.path), self.before);
+        assert_eq!(LinkTarget::snapshot(&self.path), self.before);
     }
 }
 
 #[test]
 fn a_link_in_place_of_a_part_of_the_home_is_refused() {
     for part in ["jobs", "inbox"] {
-        for make in [Victim::directory, Victim::file, Victim::nothing] {
+        for make in [LinkTarget::directory, LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let link = setup.home.path().join(part);
             fs::remove_dir(&link).expect("it is empty");
-            victim.link_from(&link);
+            link_target.link_from(&link);
             let message = refused(&setup.home.path(), &setup.home);
             assert!(message.contains(&format!("remove {}", link.display())), "{message}");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
@@ -425,7 +425,7 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
     for (name, is_refused) in
         [("ledger.db", true), ("ledger.db-wal", true), ("ledger.db-shm", true), ("ledger.lock", false)]
     {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let Setup { homing, home } = Setup::new();
             let before =
                 homing.launch(homing::JobSpec::script("exit 4").expect("a script")).expect("launched").id;
@@ -434,15 +434,15 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
             drop(homing);
             crate::ledger::write_back_the_log(&home);
             let setup = Setup::in_home(home);
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let link = setup.home.path().join(name);
-            victim.link_from(&link);
+            link_target.link_from(&link);
 
             let id = stdout(&setup.program().args(["run", "exit 5"]).output().expect("the program runs"));
             let id: JobId = id.parse().expect("an id");
             wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
-            victim.assert_untouched();
+            link_target.assert_untouched();
             assert!(fs::symlink_metadata(&link).is_ok_and(|status| status.is_symlink()), "{name}");
             if is_refused {
                 let message = refusal(&listed);
@@ -453,7 +453,7 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
             let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
             assert_eq!(ids(&jobs), [id, before], "{name}");
             assert_eq!(outcome(&jobs[0]), &Outcome::Exited { exit_code: 5 }, "{name}");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
@@ -461,14 +461,14 @@ fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() 
 #[test]
 fn links_with_the_names_of_a_future_ledger_are_not_followed() {
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.lock"] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
-            victim.link_from(&setup.home.path().join(name));
+            let link_target = make(&setup);
+            link_target.link_from(&setup.home.path().join(name));
             let id = setup.launch("exit 5").id;
             wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
-            victim.assert_untouched();
+            link_target.assert_untouched();
             // SQLite removes a file that it considers the log of a deleted database.
             if listed.status.success() {
                 assert!(stdout(&listed).contains(id.as_str()), "{name}");
@@ -491,11 +491,11 @@ fn writer(setup: &Setup, what: &str) -> (JobId, PathBuf, PathBuf) {
 #[test]
 fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_reported() {
     for (name, stored) in [("output.log", true), ("output.tail", false)] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let (id, directory, go) = writer(&setup, "head -c 2000000 /dev/zero");
-            victim.link_from(&directory.join(name));
+            link_target.link_from(&directory.join(name));
             fs::write(go, "").expect("a file");
 
             let job = setup.end_of(id);
@@ -507,21 +507,21 @@ fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_reported() {
             assert_eq!(job.output.dropped_bytes, dropped_bytes, "{name}");
             assert_output(&setup, &job, &[0; 2_000_000]);
             setup.homing.result_text(id).expect("a text");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
 
 #[test]
 fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
-    for make in [Victim::file, Victim::nothing, Victim::directory] {
+    for make in [LinkTarget::file, LinkTarget::nothing, LinkTarget::directory] {
         let setup = Setup::new();
-        let victim = make(&setup);
+        let link_target = make(&setup);
         let (id, _, go) = writer(&setup, "true");
         let inbox_entry = setup.home.path().join("inbox").join(id.as_str());
         assert!(!inbox_entry.exists(), "its launch was noticed");
-        victim.link_from(&inbox_entry);
-        victim.link_from(&setup.home.path().join("inbox/stranger"));
+        link_target.link_from(&inbox_entry);
+        link_target.link_from(&setup.home.path().join("inbox/stranger"));
         fs::write(go, "").expect("a file");
 
         wait_until("it has finished", || setup.home.processes().is_empty());
@@ -533,29 +533,29 @@ fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
             [id.as_str(), "stranger"],
             "readers move nothing"
         );
-        victim.assert_untouched();
+        link_target.assert_untouched();
         setup.homing.recover(homing::RecoverOptions::default()).expect("they are moved");
         assert_eq!(names_in(&setup.home.path().join("inbox")), [""; 0]);
-        victim.assert_untouched();
+        link_target.assert_untouched();
     }
 }
 
 #[test]
 fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_reported() {
-    for make in [Victim::file, Victim::nothing] {
+    for make in [LinkTarget::file, LinkTarget::nothing] {
         let setup = Setup::new();
-        let victim = make(&setup);
+        let link_target = make(&setup);
         let (id, directory, go) = writer(&setup, "true");
-        victim.link_from(&directory.join("lock"));
+        link_target.link_from(&directory.join("lock"));
         assert_unreadable(&setup, id, "lock");
-        victim.assert_untouched();
+        link_target.assert_untouched();
         fs::write(go, "").expect("a file");
 
         wait_until("it has finished", || setup.home.processes().is_empty());
         let job = setup.homing.get(id).expect("the job");
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 });
         assert_eq!(job.follow_up.state, FollowUpState::Pending);
-        victim.assert_untouched();
+        link_target.assert_untouched();
     }
 }
 
@@ -572,23 +572,23 @@ fn assert_unreadable(setup: &Setup, id: JobId, name: &str) {
 #[test]
 fn a_link_in_place_of_a_record_or_a_spec_is_refused() {
     for name in ["record", "spec.json"] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let (id, directory, go) = writer(&setup, "true");
             // Moved, so that the original can be restored.
             let aside = setup.scratch("aside");
             fs::rename(directory.join(name), &aside).expect("it is there");
-            victim.link_from(&directory.join(name));
+            link_target.link_from(&directory.join(name));
             fs::write(go, "").expect("a file");
             wait_until("it has finished", || setup.home.processes().is_empty());
             assert_unreadable(&setup, id, name);
-            victim.assert_untouched();
+            link_target.assert_untouched();
 
-            fs::rename(&aside, directory.join(name)).expect("it is put back");
+            fs::rename(&aside, directory.join(name)).expect("it is restored");
             let job = setup.homing.get(id).expect("the job");
             assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 }, "{name}");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
@@ -598,12 +598,12 @@ fn a_link_to_a_job_directory_elsewhere_is_not_a_job() {
     let (setup, other) = (Setup::new(), Setup::new());
     let there = other.run("echo elsewhere; exit 1");
     let here = setup.run("exit 0");
-    let victim = Victim::at(other.homing.job_path(there.id));
-    victim.link_from(&setup.home.path().join("jobs").join(there.id.as_str()));
+    let link_target = LinkTarget::at(other.homing.job_path(there.id));
+    link_target.link_from(&setup.home.path().join("jobs").join(there.id.as_str()));
     fs::write(setup.home.path().join("inbox").join(there.id.as_str()), "").expect("an inbox entry");
 
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
     assert_eq!(ids(&jobs), [here.id]);
     assert!(setup.homing.get(there.id).is_err());
-    victim.assert_untouched();
+    link_target.assert_untouched();
 }

@@ -117,7 +117,7 @@ pub(crate) fn everything_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The permissions of a file or directory, as chmod(1) takes them.
+/// The permissions of a file or directory, in the form of chmod(1).
 pub(crate) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).expect("it exists").permissions().mode() & 0o7777
 }

@@ -155,7 +155,7 @@ fn a_group_whose_processes_were_kept_is_removed_by_the_next_recovery() {
     });
     assert!(grouped.members(id) > 0, "what was kept lives on, in its group");
     std::fs::write(go, "").expect("a file");
-    wait_until("what was kept has ended", || grouped.members(id) == 0);
+    wait_until("the kept process has ended", || grouped.members(id) == 0);
 
     let mut sweep = setup.program();
     sweep.args(["prune"]).env("HOMING_CGROUP", grouped.group.value());

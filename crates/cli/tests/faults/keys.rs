@@ -248,7 +248,7 @@ fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let job = setup.end_of(setup.launch_spec(keyed(&setup, &script, "k")).id);
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
     assert_eq!(runs(&file), 1);
-    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session is notified of how it really ended");
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session is notified of the actual outcome");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::evidence::{
 use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
 /// Arguments of `homing run`: it returns at once, or it waits and shows the output.
-const WAYS_TO_RUN: [&[&str]; 2] = [&["run"], &["run", "--wait"]];
+const RUN_ARGUMENTS: [&[&str]; 2] = [&["run"], &["run", "--wait"]];
 
 /// A shell that launches a job, which runs until the file `go` exists. The shell then runs until its input ends.
 struct LaunchingShell {
@@ -31,14 +31,14 @@ struct LaunchingShell {
 }
 
 impl LaunchingShell {
-    fn new(setup: &Setup, outer: &[&str], way: &[&str]) -> LaunchingShell {
+    fn new(setup: &Setup, outer: &[&str], arguments: &[&str]) -> LaunchingShell {
         let (returned, go) = (setup.scratch("returned"), setup.scratch("go"));
         let script = format!(
             "cut -d' ' -f7 /proc/$$/stat; until [ -e {} ]; do sleep 0.01; done; exit 7",
             go.display()
         );
         let mut run = setup.program();
-        run.args(way).arg(script);
+        run.args(arguments).arg(script);
         let shell = ["bash", "-c", "\"$@\"; : > \"$0\"; exec cat", returned.to_str().expect("text")];
         LaunchingShell { command: through(&[outer, &shell].concat(), &run), returned, go }
     }
@@ -70,11 +70,11 @@ fn assert_unaffected(setup: &Setup, job: &Job, go: &Path) {
 
 #[test]
 fn a_job_survives_the_process_group_of_its_launcher() {
-    for way in WAYS_TO_RUN {
+    for arguments in RUN_ARGUMENTS {
         let setup = Setup::new();
-        let mut shell = LaunchingShell::new(&setup, &[], way);
+        let mut shell = LaunchingShell::new(&setup, &[], arguments);
         shell.command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (mut shell, job, go) = shell.start(&setup, way.len() > 1);
+        let (mut shell, job, go) = shell.start(&setup, arguments.len() > 1);
 
         kill_process_group(Pid::from_child(&shell), Signal::KILL).expect("the group is killed");
         assert_eq!(shell.wait().expect("it ends").signal(), Some(9));
@@ -84,22 +84,22 @@ fn a_job_survives_the_process_group_of_its_launcher() {
 
 #[test]
 fn a_job_survives_the_terminal_of_its_launcher() {
-    for way in WAYS_TO_RUN {
+    for arguments in RUN_ARGUMENTS {
         let setup = Setup::new();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let Ok(terminal) = rustix::pty::openpt(flags) else {
             return skip("there are no pseudo-terminals here");
         };
-        rustix::pty::grantpt(&terminal).expect("it is a child of this process");
+        rustix::pty::grantpt(&terminal).expect("this process owns it");
         rustix::pty::unlockpt(&terminal).expect("it can be unlocked");
         let name = rustix::pty::ptsname(&terminal, Vec::new()).expect("it has a name");
         let open = || {
             let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
             Stdio::from(rustix::fs::open(&*name, flags, Mode::empty()).expect("it can be opened"))
         };
-        let mut shell = LaunchingShell::new(&setup, &["setsid", "-c", "-w"], way);
+        let mut shell = LaunchingShell::new(&setup, &["setsid", "-c", "-w"], arguments);
         shell.command.stdin(open()).stdout(open()).stderr(open());
-        let (mut shell, job, go) = shell.start(&setup, way.len() > 1);
+        let (mut shell, job, go) = shell.start(&setup, arguments.len() > 1);
 
         drop(terminal);
         assert_eq!(shell.wait().expect("it ends").signal(), Some(1), "the terminal hung up");
@@ -312,7 +312,7 @@ fn a_launch_without_free_processes_is_refused_or_creates_a_complete_job() {
         // Through a shell, as below: setpriv itself may still enter directories that only root may enter.
         let probe = ["bash", "-c", "exec \"$@\"", "probe"];
         if !as_user(&probe, &["--version"]).output().is_ok_and(|output| output.status.success()) {
-            return skip("another user cannot run the program where it lies, or there is no setpriv");
+            return skip("another user cannot run the program at its path, or setpriv is missing");
         }
         let ran = home.scratch().join("ran");
         let script = format!("echo ran > {}", ran.display());
@@ -487,7 +487,7 @@ fn secrets_are_not_in_files_or_arguments() {
     let printed = format!("{} {}\n", inherited.len(), passed.len()).into_bytes();
     let total = printed.len() as u64 + 2_000_000;
     for id in [first, second] {
-        wait_until("it has written all", || setup.homing.output_end(id).expect("output") == total);
+        wait_until("it has written everything", || setup.homing.output_end(id).expect("output") == total);
         let output = setup.homing.output(id, 0, printed.len()).expect("output").bytes;
         assert_eq!(output, printed, "the job has both");
     }

@@ -40,7 +40,7 @@ fn a_locked_ledger_delays_no_job_and_list_explains_how_to_find_the_lock_holder()
         let Setup { homing, home } = setup;
         drop(homing);
         let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
-        let impatient = open(&setup.home, Duration::from_millis(50));
+        let short_timeout = open(&setup.home, Duration::from_millis(50));
         let connection = connect(&setup.home);
         connection.execute_batch(lock).expect("it can be locked");
         // The exclusive lock is taken with the first read or write.
@@ -56,7 +56,7 @@ fn a_locked_ledger_delays_no_job_and_list_explains_how_to_find_the_lock_holder()
         wait_until("all of them have finished", || setup.home.processes().is_empty());
         assert_eq!(fs::read_to_string(&ran).expect("they ran"), "ran\nran\n");
 
-        match impatient.list(&ListOptions::default()) {
+        match short_timeout.list(&ListOptions::default()) {
             Err(error @ Error::LedgerBusy { .. }) => {
                 let hint = error.hint().expect("a hint");
                 assert!(
@@ -67,9 +67,9 @@ fn a_locked_ledger_delays_no_job_and_list_explains_how_to_find_the_lock_holder()
             other => panic!("{lock}: {other:#?}"),
         }
         let jobs = std::thread::scope(|scope| {
-            let patient = scope.spawn(|| all_of(&setup.homing));
+            let waiting = scope.spawn(|| all_of(&setup.homing));
             drop(connection);
-            patient.join().expect("it waits, and then has them")
+            waiting.join().expect("it waits, and then lists them")
         });
         assert_eq!(ids(&jobs), [by_program, launched, running, before]);
         let codes: Vec<&Outcome> = jobs.iter().map(outcome).collect();
@@ -169,7 +169,7 @@ impl Damage {
                 );
                 connection.execute_batch(&sql).expect("a table");
                 drop(connection);
-                fs::rename(foreign, path).expect("it is put there");
+                fs::rename(foreign, path).expect("it gets the path of the ledger");
             }
         }
     }

@@ -75,7 +75,7 @@ fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_in_that
     assert!(running.contains(r#""state":"running""#), "a running job is seen to run: {running}");
 
     kill_9(setup.supervisor(id).pid);
-    wait_until("its main process went with it", || setup.home.marked().len() == 1);
+    wait_until("its main process ended with it", || setup.home.marked().len() == 1);
     let elsewhere = in_container(&setup, r#""$PROGRAM" recover --json"#).output();
     let elsewhere = stdout(&elsewhere.expect("unshare runs"));
     assert!(elsewhere.contains(id.as_str()), "{elsewhere}");
@@ -169,7 +169,7 @@ fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_reports_it
     let id = setup.launch("setsid sleep MARK & exec sleep MARK").id;
     setup.wait_for_marked(2);
     kill_9(setup.supervisor(id).pid);
-    wait_until("its main process went with it", || setup.home.marked().len() == 1);
+    wait_until("its main process ended with it", || setup.home.marked().len() == 1);
     let foreign = |args: &[&str]| {
         let output = setup.program().args(args).env("FAILPOINTS", "foreign_proc=return").output();
         String::from_utf8(output.expect("the program runs").stdout).expect("text")

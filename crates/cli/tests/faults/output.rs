@@ -283,7 +283,7 @@ fn a_slow_follower_learns_how_many_bytes_it_missed() {
     fs::write(&file, &bytes).expect("a file");
     let id = setup.launch(&format!("cat {}; : > {}; exec sleep MARK", file.display(), done.display())).id;
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    wait_until("all is written and taken", || {
+    wait_until("everything is written and read", || {
         done.exists() && setup.homing.output_end(id).expect("output") == bytes.len() as u64
     });
     let mut seen: Vec<std::ops::Range<usize>> = Vec::new();

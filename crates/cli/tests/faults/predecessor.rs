@@ -16,7 +16,7 @@ fn the_end_is_reported_correctly_however_late_it_is_read() {
     wait_until("its supervisor is gone", || setup.home.processes().is_empty());
     let gone_at = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     // An end that is recorded only when it is read would be recorded later than this.
-    wait_until("the clock goes on", || {
+    wait_until("the clock advances", || {
         SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() > gone_at + 20
     });
     let job = setup.homing.get(id).expect("the job");

@@ -23,7 +23,7 @@ struct Setup {
 impl Setup {
     fn new() -> Option<Setup> {
         if !is_root() {
-            skip("to become another user takes root");
+            skip("only root can become another user");
             return None;
         }
         let home = TempHome::new();

@@ -144,7 +144,7 @@ fn a_fork_chain_is_ended_and_other_processes_are_not() {
     }
     for new_sessions in ["", " 1"] {
         let setup = Setup::new();
-        let bystander = setup.launch("exec sleep MARK");
+        let unrelated = setup.launch("exec sleep MARK");
         let id =
             setup.launch_spec(setup.script(&format!("{FORK_CHAIN}{new_sessions}")).grace(Duration::ZERO)).id;
         wait_until("the chain runs", || setup.homing.output_end(id).expect("output") > 0);
@@ -155,7 +155,7 @@ fn a_fork_chain_is_ended_and_other_processes_are_not() {
             "{job:#?}"
         );
         assert_eq!(setup.home.marked().len(), 1, "only the unrelated process lives");
-        setup.homing.kill(bystander.id, KilledBy::Operator).expect("it ends");
+        setup.homing.kill(unrelated.id, KilledBy::Operator).expect("it ends");
     }
 }
 

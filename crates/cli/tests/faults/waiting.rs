@@ -16,10 +16,10 @@ use crate::setup::{PROGRAM, Setup, kill_9, outcome, stdout};
 /// Longer than any of these waits takes on a loaded machine.
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
-/// A way to wait for the end of a job, at most [`WAIT_LIMIT`]. Returns whether the job has finished.
-type Way = fn(&Homing, JobId) -> bool;
+/// A method to wait for the end of a job, at most [`WAIT_LIMIT`]. Returns whether the job has finished.
+type WaitMethod = fn(&Homing, JobId) -> bool;
 
-const WAYS: [(&str, Way); 4] =
+const WAIT_METHODS: [(&str, WaitMethod); 4] =
     [("wait", by_waiting), ("follow", by_following), ("event loop", in_an_event_loop), ("watch", by_a_watch)];
 
 fn by_waiting(homing: &Homing, id: JobId) -> bool {
@@ -58,15 +58,15 @@ fn becomes_readable(descriptor: &impl AsFd) -> bool {
     poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&limit)).expect("it is asked") == 1
 }
 
-/// Kills the supervisor of a job while `way` waits for it, and checks whether the wait ends.
-fn kill_while_it_waits(setup: &Setup, name: &str, way: Way) {
+/// Kills the supervisor of a job while `method` waits for it, and checks whether the wait ends.
+fn kill_while_it_waits(setup: &Setup, name: &str, method: WaitMethod) {
     let id = setup.launch("exec sleep MARK").id;
     let supervisor = setup.supervisor(id).pid;
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| way(&setup.homing, id));
+        let waits = scope.spawn(|| method(&setup.homing, id));
         // The wait may or may not have begun: it must end in both cases.
         kill_9(supervisor);
-        assert!(waits.join().expect("no panic"), "{name} would have hung for ever");
+        assert!(waits.join().expect("no panic"), "{name} would have waited forever");
     });
     let lost = Outcome::Lost { reason: LostReason::SupervisorDied };
     assert_eq!(outcome(&setup.homing.get(id).expect("the job")), &lost, "{name}");
@@ -78,8 +78,8 @@ fn a_wait_ends_when_the_supervisor_is_killed() {
     // The kernel reports that a dying supervisor has closed its record before it releases the lock. Only many deaths
     // show the time in between.
     for _ in 0..25 {
-        for (name, way) in WAYS {
-            kill_while_it_waits(&setup, name, way);
+        for (name, method) in WAIT_METHODS {
+            kill_while_it_waits(&setup, name, method);
         }
     }
 }
@@ -87,7 +87,7 @@ fn a_wait_ends_when_the_supervisor_is_killed() {
 #[test]
 fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
     let setup = Setup::new();
-    for (name, way) in WAYS {
+    for (name, method) in WAIT_METHODS {
         let id = setup.launch("exec sleep MARK").id;
         let supervisor = setup.supervisor(id).pid;
         let lock = File::open(setup.homing.job_path(id).join("lock")).expect("it is there");
@@ -99,11 +99,11 @@ fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
                 std::thread::sleep(Duration::from_millis(300));
                 flock(&lock, FlockOperation::Unlock).expect("it can be unlocked");
             });
-            let waits = scope.spawn(|| way(&setup.homing, id));
+            let waits = scope.spawn(|| method(&setup.homing, id));
             std::thread::sleep(Duration::from_millis(100));
             kill_9(supervisor);
             let killed_at = Instant::now();
-            assert!(waits.join().expect("no panic"), "{name} would have hung for ever");
+            assert!(waits.join().expect("no panic"), "{name} would have waited forever");
             println!("{name} ended after {:?}", killed_at.elapsed());
             holds.join().expect("no panic");
         });
@@ -112,7 +112,7 @@ fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
 
 #[test]
 fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
-    for way in [&["wait"][..], &["output", "--follow"]] {
+    for method in [&["wait"][..], &["output", "--follow"]] {
         let setup = Setup::new();
         let crash = setup
             .program()
@@ -125,7 +125,7 @@ fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
 
         // The job does not change any more. Only its start deadline shows that it never started.
         let mut wait = setup.program();
-        let wait = wait.args(way).arg(&id).env("FAILPOINTS", "start_grace=return(1000)");
+        let wait = wait.args(method).arg(&id).env("FAILPOINTS", "start_grace=return(1000)");
         let mut wait = wait.stdout(Stdio::piped()).spawn().expect("the program starts");
         let give_up_at = Instant::now() + WAIT_LIMIT;
         while wait.try_wait().expect("it is a child of this process").is_none() {
@@ -135,7 +135,7 @@ fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let answer = wait.wait_with_output().expect("it ends");
-        assert!(answer.status.code().is_some(), "{way:?} would have hung for ever");
+        assert!(answer.status.code().is_some(), "{method:?} would have waited forever");
         let mut show = setup.program();
         let show = show.args(["show", &id, "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
         assert!(stdout(&show.expect("the program runs")).contains(r#""reason":"never_started""#));

@@ -176,7 +176,7 @@ def lives_on(process: subprocess.Popen[bytes]) -> bool:
 
 
 @pytest.mark.seed_fails("it trusts a pid that another process may have")
-def test_a_pid_that_was_reused_is_left_alone(backend: Backend) -> None:
+def test_a_process_with_a_reused_pid_is_not_signalled(backend: Backend) -> None:
     with subprocess.Popen(BYSTANDER, start_new_session=True) as bystander:
         try:
             record = {

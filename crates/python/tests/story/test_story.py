@@ -208,7 +208,7 @@ def test_a_restarted_host_finds_all_jobs(backend: Backend) -> None:
     assert [one["id"] for one in backend.run("answer(bg_jobs.pending_followups())")] == [id]
 
 
-def test_a_job_outlives_the_kill_of_its_host(backend: Backend) -> None:
+def test_a_job_survives_the_kill_of_its_host(backend: Backend) -> None:
     host = backend.start(f"answer(bg_jobs.launch('{backend.until('go')}; exit 3', 'chat-1')); time.sleep(3600)")
     record = line_of(host)
     kill(host)

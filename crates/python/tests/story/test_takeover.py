@@ -152,7 +152,7 @@ def test_a_job_whose_wrapper_was_killed_is_ended(drop_in: Backend, old: OldStore
 
 
 @pytest.mark.parametrize("limit", [1, 3600])
-def test_a_pid_that_was_reused_is_left_alone(drop_in: Backend, old: OldStore, limit: int) -> None:
+def test_a_process_with_a_reused_pid_is_not_signalled(drop_in: Backend, old: OldStore, limit: int) -> None:
     with subprocess.Popen(["sleep", "3600"], start_new_session=True) as bystander:
         try:
             record = old.add_running(pid=bystander.pid, max_runtime_s=limit)
