@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Receives homing's webhooks: checks the signature, prints what the agent is to read, and answers 204.
+"""Receives webhooks of homing: verifies the signature, prints the text for the agent, and answers 204.
 
 Try it, in an empty directory:
 
@@ -7,7 +7,7 @@ Try it, in an empty directory:
     (umask 077; echo "whsec_$(head -c 32 /dev/urandom | base64)" > hook.secret)
     python3 webhook_receiver.py --secret-file hook.secret
 
-and in homing's config.toml (the secret file is looked for beside it, or give its whole path):
+Add this to config.toml of homing. The secret file is in the same directory, or give its full path:
 
     [sinks.app]
     webhook = "http://127.0.0.1:7000/wake"
@@ -16,14 +16,14 @@ and in homing's config.toml (the secret file is looked for beside it, or give it
     [[routes]]
     sink = "app"
 
-What an application has to do is all here:
+A receiver must do three things, and this program does all of them:
 
-- Verify before anything else. The secret file may hold several secrets, one a line, while keys rotate.
-- Expect the same wake again: homing repeats one whose answer was lost. `webhook-id` stays the same.
-- Answer 2xx only once the wake cannot be lost any more. Other answers mean: 409, 425, 429 or 503, the session is busy
-  (`Retry-After` says for how long); 404 or 410, the session is gone for ever; anything else, try again later.
+- Verify the signature first. While keys rotate, the secret file has several secrets, one per line.
+- Accept the same wake more than once: homing repeats a wake whose answer was lost, with the same `webhook-id`.
+- Answer 2xx only after the wake is stored durably. Other answers mean: 409, 425, 429 or 503, the session is busy
+  (`Retry-After` sets the delay); 404 or 410, the session no longer exists; anything else, homing retries later.
 
-Needs Python 3.8 and the package standardwebhooks. For loopback; put a real server in front of the world.
+Needs Python 3.8 and the package standardwebhooks. Use it on the loopback interface only; it is not a production server.
 """
 
 import argparse
@@ -48,16 +48,16 @@ def verified(webhooks, body, headers):
         try:
             return webhook.verify(body, headers)
         except (WebhookVerificationError, ValueError):
-            # ValueError: a signature or a body that cannot even be read.
+            # ValueError: the signature or the body cannot be parsed.
             continue
     return None
 
 
 class Receiver(BaseHTTPRequestHandler):
     webhooks = []
-    # Kept in memory here; an application keeps the id where it keeps what the wake led to.
+    # In memory here. An application stores the id together with the result of the wake.
     seen = set()
-    # Nobody may hold the line for longer, in seconds.
+    # Maximum time of a request, in seconds.
     timeout = 10
 
     def do_POST(self):

@@ -1,9 +1,9 @@
-"""Polls for jobs that are over, and runs an agent in their sessions, on `homing.bg_jobs`.
+"""Polls for finished jobs with `homing.bg_jobs`, and runs an agent in their sessions.
 
     python examples/python/monitor_loop.py AGENT [ARGUMENT...]
 
-The agent is run with the session in `HOMING_SESSION` and the result on standard input. It exits with 0 when it has taken its
-turn, with 75 when the session is busy, and with 69 when there is no such session any more.
+The agent gets the session in `HOMING_SESSION` and the result on standard input. It exits with 0 when it has processed the
+result, with 75 if the session is busy, and with 69 if the session no longer exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BUSY, GONE = 75, 69
 
 
 def follow_up(agent: list[str], record: dict[str, Any]) -> None:
-    """Tells one session of one job. What is not marked is told again by the next look."""
+    """Delivers the result of one job to its session. The next poll repeats it unless it is marked."""
     environment = {**os.environ, "HOMING_SESSION": str(record["session_id"])}
     turn = subprocess.run(agent, input=bg_jobs.result_text(record), text=True, env=environment, check=False)
     if turn.returncode in (0, GONE):

@@ -27,6 +27,7 @@ pub enum FollowUpState {
 
 /// An event of a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FollowUpEvent {
     /// The job ended and its session must be notified.
     Due,
@@ -49,6 +50,7 @@ pub enum FollowUpEvent {
 /// An event that is invalid in the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a follow-up that is {state} cannot be {event}")]
+#[non_exhaustive]
 pub struct TransitionError {
     /// The state, which does not change.
     pub state: FollowUpState,
@@ -195,7 +197,7 @@ impl fmt::Display for FollowUpEvent {
 }
 
 /// The follow-up of a job, as front ends show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowUp {
     /// Its state.
     pub state: FollowUpState,

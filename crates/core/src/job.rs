@@ -1,14 +1,13 @@
-//! One job, and the document (`homing.job/1`) that every front end shows of it.
+//! One job: its specification, its state, its result and its follow-up. `job_document.rs` writes and reads it as JSON.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     FollowUp, FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, KilledBy, Leftover, LeftoverPolicy,
-    Outcome, Recovery, SessionId, Timestamp, as_millis,
+    Outcome, Recovery, SessionId, Timestamp,
 };
 
 /// One job: its specification, its state, and its follow-up.
@@ -81,7 +80,7 @@ pub struct Finished {
     pub cpu: Option<Duration>,
     /// Largest resident memory of one of its processes, in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Processes that outlived the main process, as many as fit the record.
+    /// Processes that survived the main process, as many as fit the record.
     pub leftovers: Vec<Leftover>,
     /// Number of further leftovers.
     pub leftovers_omitted: u32,
@@ -90,7 +89,7 @@ pub struct Finished {
 }
 
 /// Number of bytes of output, and how many were not kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputSize {
     /// Bytes the job has written.
     pub total_bytes: u64,
@@ -186,45 +185,5 @@ impl Job {
         let JobState::Running(started) = self.state else { return None };
         let timeout = i64::try_from(self.limits.timeout?.as_millis()).ok()?;
         Some(Timestamp::from_unix_millis(started.started_at.as_unix_millis().saturating_add(timeout)))
-    }
-}
-
-/// The document `homing.job/1`. New versions may add fields but never remove or change them.
-impl Serialize for Job {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let started = self.state.started();
-        let finished = self.state.finished();
-        let no_leftovers = Vec::new();
-        let mut job = serializer.serialize_struct("Job", 22)?;
-        job.serialize_field("schema", "homing.job/1")?;
-        job.serialize_field("id", &self.id)?;
-        job.serialize_field("session", &self.session)?;
-        job.serialize_field("key", &self.key)?;
-        job.serialize_field("name", &self.name)?;
-        job.serialize_field("command", &self.command.to_string())?;
-        job.serialize_field("cwd", &self.cwd)?;
-        job.serialize_field("state", self.state.name().as_str())?;
-        job.serialize_field("outcome", &self.outcome())?;
-        job.serialize_field("succeeded", &self.outcome().map(Outcome::succeeded))?;
-        job.serialize_field("pid", &started.map(|started| started.pid))?;
-        job.serialize_field("created_at", &self.created_at)?;
-        job.serialize_field("started_at", &started.map(|started| started.started_at))?;
-        job.serialize_field("ended_at", &finished.map(|finished| finished.ended_at))?;
-        job.serialize_field("duration_ms", &finished.and_then(|finished| finished.duration).map(as_millis))?;
-        job.serialize_field("timeout_ms", &self.limits.timeout.map(as_millis))?;
-        job.serialize_field("cpu_ms", &finished.and_then(|finished| finished.cpu).map(as_millis))?;
-        job.serialize_field("peak_memory_bytes", &finished.and_then(|finished| finished.peak_memory_bytes))?;
-        job.serialize_field("leftovers", finished.map_or(&no_leftovers, |finished| &finished.leftovers))?;
-        match finished.map_or(0, |finished| finished.leftovers_omitted) {
-            0 => job.skip_field("leftovers_omitted")?,
-            omitted => job.serialize_field("leftovers_omitted", &omitted)?,
-        }
-        match finished.and_then(|finished| finished.recovery) {
-            None => job.skip_field("recovery")?,
-            Some(recovery) => job.serialize_field("recovery", &recovery)?,
-        }
-        job.serialize_field("output", &self.output)?;
-        job.serialize_field("follow_up", &self.follow_up)?;
-        job.end()
     }
 }

@@ -5,6 +5,7 @@ mod command;
 mod follow_up;
 mod id;
 mod job;
+mod job_document;
 mod one_line;
 mod outcome;
 mod signal;

@@ -164,7 +164,7 @@ pub enum KilledBy {
 }
 
 impl KilledBy {
-    const ALL: [KilledBy; 4] =
+    pub(crate) const ALL: [KilledBy; 4] =
         [KilledBy::Session, KilledBy::Operator, KilledBy::Outside, KilledBy::ServiceManager];
 
     /// The name in JSON.
@@ -197,6 +197,7 @@ impl fmt::Display for KilledBy {
 
 /// Why the end of a job was not observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LostReason {
     /// The job was created, but no supervisor ran it. The command did not run.
     NeverStarted,
@@ -209,7 +210,7 @@ pub enum LostReason {
 }
 
 impl LostReason {
-    const ALL: [LostReason; 4] =
+    pub(crate) const ALL: [LostReason; 4] =
         [LostReason::NeverStarted, LostReason::SupervisorDied, LostReason::Reboot, LostReason::Removed];
 
     /// The name in JSON.
@@ -287,7 +288,7 @@ pub enum Recovery {
     /// A reader concluded that the job is lost, but its record does not say so yet. Its processes may still be
     /// running.
     NotRecorded,
-    /// The end is recorded, but nobody searched for its processes, because they ran in another pid namespace.
+    /// The end is recorded, but no process searched for its processes, because they ran in another pid namespace.
     NotSearched,
 }
 

@@ -116,7 +116,7 @@ fn home_with(path: &Path, jobs: u32) -> Homing {
     let home = Directories::open(path);
     (0..u64::from(jobs)).for_each(|number| home.add_finished_job(number));
     homing.sync().expect("the jobs are taken in");
-    // Jobs of long ago are on disk; ours would otherwise be written at the first sync that is measured.
+    // Old jobs are already durable. Without this, the first measured sync would also write these jobs to disk.
     rustix::fs::sync();
     homing
 }
@@ -161,7 +161,7 @@ impl Directories {
             head_bytes: 1 << 20,
             tail_bytes: 4 << 20,
             leftovers: Default::default(),
-            // Nobody is to be told of most of them, as in a home that has been used for long.
+            // Most of them have no pending follow-up, as in a home that has been used for a long time.
             follow_up: if number.is_multiple_of(1000) {
                 Default::default()
             } else {
@@ -172,10 +172,10 @@ impl Directories {
             sink: None,
         };
         let record = Record::create(&directory).expect("a record");
-        let nobody = ProcessIdentity { pid: 1, start_ticks: 0 };
+        let no_process = ProcessIdentity { pid: 1, start_ticks: 0 };
         let started = StartedRecord {
-            main: nobody,
-            supervisor: nobody,
+            main: no_process,
+            supervisor: no_process,
             run_by: self.place.clone(),
             started_at_ms,
             output_pipe: 0,

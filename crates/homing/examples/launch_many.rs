@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .map(|thread| {
                 scope.spawn(move || -> homing::Result<()> {
                     for number in (thread..jobs).step_by(threads) {
-                        let session = format!("told-{}", number % sessions).parse()?;
+                        let session = format!("session-{}", number % sessions).parse()?;
                         homing.launch(JobSpec::program("true").session(session))?;
                     }
                     Ok(())

@@ -244,7 +244,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported",
             Error::Ledger { .. } => "ledger",
             Error::FollowUpConflict { .. } => "follow_up_conflict",
-            Error::NotFinishedInTime { .. } => "still_not_over",
+            Error::NotFinishedInTime { .. } => "not_finished_in_time",
             Error::JobUnreadable { .. } => "job_unreadable",
             Error::CannotSignal { .. } => "cannot_signal",
         }

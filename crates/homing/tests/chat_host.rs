@@ -18,12 +18,12 @@ const SETTINGS: &str = "[monitor]\nbatch_window = \"0s\"\nbusy_retry = \"1h\"\nw
 
 /// A directory of chats.
 struct Chats {
-    // Before the home: a host that still runs is ended first.
+    // Before the home: a running host is ended first.
     host: Option<Host>,
     home: TempHome,
 }
 
-/// The example while it runs.
+/// The running example.
 struct Host {
     process: Child,
     typed: Option<ChildStdin>,
@@ -49,7 +49,7 @@ impl Chats {
         chats
     }
 
-    /// Starts the host; one that runs is killed with SIGKILL.
+    /// Starts the host. Kills a running host with SIGKILL first.
     fn start(&mut self) {
         self.host = None;
         let mut process = Command::new(example())
@@ -80,7 +80,7 @@ impl Chats {
         self.host().typed.as_mut().expect("it is open").write_all(line.as_bytes()).expect("it listens");
     }
 
-    /// How often a line that begins like that was shown since the host was started.
+    /// How often a line with this beginning was shown since the host was started.
     fn count(&mut self, beginning: &str) -> usize {
         let shown = self.host().shown.lock().expect("no panic");
         shown.iter().filter(|line| line.starts_with(beginning)).count()
@@ -91,7 +91,7 @@ impl Chats {
         wait_until(&format!("{times} × {beginning:?}"), || self.count(beginning) >= times);
     }
 
-    /// Ends the host as a person does.
+    /// Ends the host by the end of its input.
     fn end(&mut self) {
         let mut host = self.host.take().expect("it runs");
         drop(host.typed.take());
@@ -107,7 +107,7 @@ impl Chats {
     fn transcript(&self, session: &str) -> Vec<Value> {
         let path = self.home.path().join(format!("chats/{session}.jsonl"));
         let text = std::fs::read_to_string(path).expect("there is a transcript");
-        // What comes after the last newline is being written.
+        // The text after the last newline is still being written.
         let whole = text.rfind('\n').map_or(0, |last| last + 1);
         text[..whole].lines().map(|line| serde_json::from_str(line).expect("a message")).collect()
     }
@@ -128,7 +128,7 @@ fn jobs_of(message: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_wake_waits_for_the_live_turn_and_starts_one_when_that_is_over() {
+fn a_wake_waits_for_the_running_turn_and_then_starts_a_turn() {
     let mut chats = Chats::new();
     chats.say("chat-1: hello");
     chats.wait_for("chat-1 agent: you said: hello", 1);
@@ -138,7 +138,7 @@ fn a_wake_waits_for_the_live_turn_and_starts_one_when_that_is_over() {
     chats.say("chat-1: think 3600");
     chats.wait_for("chat-1 person: think", 1);
     std::fs::write(&go, "").expect("a file");
-    chats.wait_for("monitor: chat-1 is busy: a turn is live", 1);
+    chats.wait_for("monitor: chat-1 is busy: a turn is running", 1);
     assert_eq!(chats.count("chat-1 wake: "), 0);
     chats.say("chat-1: enough");
     chats.wait_for("chat-1 agent: I have read about", 1);
@@ -169,7 +169,7 @@ fn results_of_a_removed_chat_go_to_no_other_chat() {
         let pid = i32::try_from(process.pid).ok().and_then(rustix::process::Pid::from_raw).expect("an id");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
     }
-    chats.wait_for("monitor: chat-2 is gone: there is no such chat", 1);
+    chats.wait_for("monitor: chat-2 is gone: this chat does not exist", 1);
     wait_until("it is dead", || {
         homing.get(job.id).expect("it is known").follow_up.state == FollowUpState::Dead
     });
@@ -198,17 +198,17 @@ fn a_host_that_is_killed_repeatedly_delivers_each_result_exactly_once() {
             }
         }
         chats.wait_for(moment, times);
-        // Killed in the middle of whatever it does.
+        // Kill it at any moment.
         chats.start();
     }
     let homing = chats.homing();
     let all_delivered =
         |jobs: &[Job]| jobs.iter().all(|job| job.follow_up.state == FollowUpState::Acknowledged);
     wait_until("all results are delivered", || {
-        let turns_are_over = SESSIONS.iter().all(|session| {
+        let turns_have_ended = SESSIONS.iter().all(|session| {
             chats.transcript(session).last().is_some_and(|message| message["from"] == "agent")
         });
-        turns_are_over && all_delivered(&homing.list(&ListOptions::default()).expect("a list"))
+        turns_have_ended && all_delivered(&homing.list(&ListOptions::default()).expect("a list"))
     });
     chats.end();
 
@@ -219,20 +219,20 @@ fn a_host_that_is_killed_repeatedly_delivers_each_result_exactly_once() {
     };
     for session in SESSIONS {
         let transcript = chats.transcript(session);
-        let told = |from: &str| {
-            let mut told = BTreeMap::new();
+        let counts = |from: &str| {
+            let mut counts = BTreeMap::new();
             for message in transcript.iter().filter(|message| message["from"] == from) {
                 let jobs = jobs_of(message).into_iter().filter(|_| {
                     message["text"]
                         .as_str()
                         .is_some_and(|text| from != "agent" || text.starts_with("started"))
                 });
-                jobs.for_each(|job| *told.entry(job).or_default() += 1);
+                jobs.for_each(|job| *counts.entry(job).or_default() += 1);
             }
-            told
+            counts
         };
-        assert_eq!(told("wake"), expected(session), "{session}: each job is delivered exactly once");
-        assert_eq!(told("agent"), expected(session), "{session}: each job was launched by one turn");
+        assert_eq!(counts("wake"), expected(session), "{session}: each job is delivered exactly once");
+        assert_eq!(counts("agent"), expected(session), "{session}: each job was launched by one turn");
         let asked = transcript.iter().filter(|message| message["from"] == "person").count();
         let jobs = expected(session).len();
         assert_eq!(asked, jobs, "{session}: one job for each time it was asked for: {transcript:#?}");

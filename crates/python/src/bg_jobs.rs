@@ -116,7 +116,7 @@ impl Finished {
             outcome,
             timeout: self.max_runtime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             output: self.log_path,
-            told: self.acknowledged,
+            is_delivered: self.acknowledged,
         })
     }
 }

@@ -48,7 +48,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Disk(error) => error.source.raw_os_error(),
         _ => None,
     };
-    let class = py.import("homing.errors")?.getattr("for_code")?.call1((error.code(),))?;
+    let class = py.import("homing.errors")?.getattr("_for_code")?.call1((error.code(),))?;
     let class = class.cast_into::<PyType>()?;
     let value = class.call1((error.to_string(),))?;
     value.setattr("code", error.code())?;

@@ -33,7 +33,7 @@ class Event:
 
     @property
     def ends_a_turn(self) -> bool:
-        return self.kind == "turn" and self.data["live"] is False
+        return self.kind == "turn" and self.data["running"] is False
 
 
 class Stream:
@@ -126,14 +126,14 @@ class Server:
         assert self.try_to_say(session, text) == 202
 
     def say_when_free(self, session: str, text: str) -> None:
-        wait_until(lambda: self.try_to_say(session, text) == 202, "no turn is live")
+        wait_until(lambda: self.try_to_say(session, text) == 202, "no turn is running")
 
-    def hear(self, session: str, after: int | None = None) -> Stream:
+    def open_stream(self, session: str, after: int | None = None) -> Stream:
         return Stream(self.client, session, after)
 
     def transcript(self, session: str) -> list[Event]:
         """All messages up to a point when no turn is active."""
-        stream = self.hear(session)
+        stream = self.open_stream(session)
         stream.until(lambda event: event.ends_a_turn)
         stream.close()
         return [event for event in stream.events if event.kind == "message"]

@@ -43,18 +43,18 @@ def test_a_job_is_launched_waited_for_and_read(homing: Homing) -> None:
     before = datetime.now(timezone.utc)
     job = homing.launch("echo hello; exit 3", session="chat-1", name="greeting", timeout=timedelta(minutes=5), grace=2)
     assert (job.session, job.name, job.command, job.timeout) == ("chat-1", "greeting", "echo hello; exit 3", 300.0)
-    over = job.wait(DEADLINE)
-    assert over.is_finished and over.succeeded is False
-    assert over.outcome is not None and (over.outcome.kind, over.outcome.exit_code) == ("exited", 3)
-    assert over.started_at is not None and over.ended_at is not None and over.duration is not None
-    assert abs((over.created_at - before).total_seconds()) < DEADLINE
-    assert over.started_at <= over.ended_at and over.duration < DEADLINE
-    assert over.output().data == b"hello\n" and over.output().text == "hello\n"
-    assert over.output(2, limit=2) == module.Output(2, b"ll")
-    assert over.output(tail=3) == module.Output(3, b"lo\n")
-    assert over.output_size.total_bytes == 6
-    assert "exit code 3" in over.result_text() and "hello" in over.result_text()
-    assert over.refresh() == over == homing.get(over.id[:6])
+    finished = job.wait(DEADLINE)
+    assert finished.is_finished and finished.succeeded is False
+    assert finished.outcome is not None and (finished.outcome.kind, finished.outcome.exit_code) == ("exited", 3)
+    assert finished.started_at is not None and finished.ended_at is not None and finished.duration is not None
+    assert abs((finished.created_at - before).total_seconds()) < DEADLINE
+    assert finished.started_at <= finished.ended_at and finished.duration < DEADLINE
+    assert finished.output().data == b"hello\n" and finished.output().text == "hello\n"
+    assert finished.output(2, limit=2) == module.Output(2, b"ll")
+    assert finished.output(tail=3) == module.Output(3, b"lo\n")
+    assert finished.output_size.total_bytes == 6
+    assert "exit code 3" in finished.result_text() and "hello" in finished.result_text()
+    assert finished.refresh() == finished == homing.get(finished.id[:6])
 
 
 def test_an_exact_command_runs_without_a_shell(homing: Homing, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_job_is_not_a_child_of_the_interpreter(homing: Homing) -> None:
     assert children() == before
 
 
-def test_a_job_outlives_the_interpreter_that_launched_it(home: Path, tmp_path: Path) -> None:
+def test_a_job_survives_the_interpreter_that_launched_it(home: Path, tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = f"""
 import os, signal
@@ -103,9 +103,9 @@ def test_a_repeated_launch_with_a_key_runs_once(homing: Homing, tmp_path: Path) 
     script = f"echo ran >> {ran}"
     first = homing.launch(script, session="chat-1", key="call-17")
     assert first.key == "call-17"
-    over = first.wait(DEADLINE, acknowledge=True)
+    finished = first.wait(DEADLINE, acknowledge=True)
     again = homing.launch(script, session="chat-1", key="call-17", env={"A": "b"})
-    assert again == over and again.follow_up.state == "acknowledged"
+    assert again == finished and again.follow_up.state == "acknowledged"
     assert ran.read_text() == "ran\n"
     other = homing.launch(script, session="chat-2", key="call-17").wait(DEADLINE)
     assert other.id != first.id and ran.read_text() == "ran\nran\n"
@@ -142,9 +142,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_kill_ends_the_whole_tree_without_a_follow_up(homing: Homing, home: Path) -> None:
     job = homing.launch("setsid sleep 600 & (sleep 600 &); sleep 600", session="chat-1")
     wait_until(lambda: len(processes_of(home)) >= 5, "all of it runs")
-    over = job.kill()
-    assert over.outcome is not None and (over.outcome.kind, over.outcome.reason) == ("killed", "session")
-    assert over.follow_up.state == "suppressed"
+    finished = job.kill()
+    assert finished.outcome is not None and (finished.outcome.kind, finished.outcome.reason) == ("killed", "session")
+    assert finished.follow_up.state == "suppressed"
     assert processes_of(home) == {}
     assert homing.launch("sleep 600").kill(by_session=False).follow_up.state == "pending"
 
@@ -152,8 +152,8 @@ def test_kill_ends_the_whole_tree_without_a_follow_up(homing: Homing, home: Path
 def test_a_timeout_is_enforced_and_none_disables_it(homing: Homing) -> None:
     assert homing.launch("true", timeout=None).timeout is None
     assert homing.launch("true").timeout == 3600.0
-    over = homing.launch("sleep 600", timeout=0.1).wait(DEADLINE)
-    assert over.outcome is not None and over.outcome.kind == "timed_out"
+    finished = homing.launch("sleep 600", timeout=0.1).wait(DEADLINE)
+    assert finished.outcome is not None and finished.outcome.kind == "timed_out"
 
 
 def test_a_command_that_cannot_start_is_a_finished_job(homing: Homing) -> None:
@@ -269,16 +269,16 @@ def test_a_failed_monitor_start_is_logged_and_fails_no_launch(
 
 def test_waiting_uses_no_thread_of_the_application(homing: Homing) -> None:
     async def wait_beside_calls_that_block() -> list[module.Job]:
-        over, loop = threading.Event(), asyncio.get_running_loop()
+        finished, loop = threading.Event(), asyncio.get_running_loop()
         # More calls than the default executor has threads.
-        blocking = [loop.run_in_executor(None, over.wait) for _ in range((os.cpu_count() or 1) + 40)]
+        blocking = [loop.run_in_executor(None, finished.wait) for _ in range((os.cpu_count() or 1) + 40)]
         try:
             job = homing.launch("echo hello")
             pieces = [piece.data async for piece in job.follow_async()]
             assert b"".join(pieces) == b"hello\n"
             return await asyncio.wait_for(homing.wait_async(job.id), DEADLINE)
         finally:
-            over.set()
+            finished.set()
             await asyncio.gather(*blocking)
 
     (job,) = asyncio.run(asyncio.wait_for(wait_beside_calls_that_block(), DEADLINE))
@@ -328,10 +328,10 @@ except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         # A signal between the print and the wait ends the program differently: then any failure status counts.
         try:
-            said, _ = process.communicate(timeout=DEADLINE)
+            printed, _ = process.communicate(timeout=DEADLINE)
         finally:
             process.kill()
-        assert said == "interrupted\n" or process.returncode != 0
+        assert printed == "interrupted\n" or process.returncode != 0
         assert job.refresh().state == "running"
 
 
@@ -460,8 +460,8 @@ def test_a_wait_ends_when_the_supervisor_is_killed(homing: Homing, home: Path) -
         os.kill(pid, signal.SIGKILL)
         return await waiting
 
-    over = asyncio.run(story())
-    assert over.outcome is not None and (over.outcome.kind, over.outcome.reason) == ("lost", "supervisor_died")
+    finished = asyncio.run(story())
+    assert finished.outcome is not None and (finished.outcome.kind, finished.outcome.reason) == ("lost", "supervisor_died")
     assert homing.recover() == [job.id]
     assert homing.recover() == []
 
@@ -535,10 +535,10 @@ def test_the_program_comes_with_the_package(home: Path) -> None:
 
     program = find_program()
     assert program is not None
-    said = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert said.split() == ["homing", module.__version__]
+    printed = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert printed.split() == ["homing", module.__version__]
     as_module = subprocess.run([sys.executable, "-m", "homing", "--version"], stdout=subprocess.PIPE, text=True, check=True)
-    assert as_module.stdout == said
+    assert as_module.stdout == printed
     job = Homing(home).launch("echo hi", session="chat-1")
     environment = {**os.environ, "HOMING_HOME": str(home)}
     waited = subprocess.run([program, "wait", job.id], env=environment, stdout=subprocess.PIPE, text=True, check=True)

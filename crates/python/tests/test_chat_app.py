@@ -46,12 +46,12 @@ def job_ids(text: object) -> list[str]:
     return re.findall(r"^Background job (\w{12}) ", str(text), re.MULTILINE)
 
 
-def test_a_job_outlives_its_turn_and_its_result_begins_another(server: Server, tmp_path: Path) -> None:
+def test_a_job_survives_its_turn_and_its_result_begins_another(server: Server, tmp_path: Path) -> None:
     session = server.open_session()
-    stream = server.hear(session)
-    assert stream.until(lambda event: event.kind == "turn").data == {"live": False}
+    stream = server.open_stream(session)
+    assert stream.until(lambda event: event.kind == "turn").data == {"running": False}
     server.say(session, until_file(tmp_path / "go", "echo it is built; exit 3"))
-    stream.until(lambda event: event.kind == "turn" and event.data["live"] is True)
+    stream.until(lambda event: event.kind == "turn" and event.data["running"] is True)
     stream.until(lambda event: event.is_from("agent", "was started"))
     stream.until(lambda event: event.ends_a_turn)
     (tmp_path / "go").touch()
@@ -67,7 +67,7 @@ def test_an_active_turn_is_not_interrupted_and_the_session_is_woken_after_it(
     server: Server, jobs: Homing, tmp_path: Path
 ) -> None:
     session = server.open_session()
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     server.say(session, until_file(tmp_path / "go", "echo built"))
     stream.until(lambda event: event.is_from("agent", "was started"))
     stream.until(lambda event: event.ends_a_turn)
@@ -76,7 +76,7 @@ def test_an_active_turn_is_not_interrupted_and_the_session_is_woken_after_it(
     (tmp_path / "go").touch()
     [job] = jobs.list(session=session)
     busy = wait_until(lambda: jobs.get(job).follow_up.last_error, "the session was busy")
-    assert busy == "busy: a turn is live"
+    assert busy == "busy: a turn is running"
     server.client.post(f"/sessions/{session}/stop").raise_for_status()
     stopped = time.monotonic()
     stream.until(lambda event: event.is_from("agent", "(stopped)"))
@@ -91,13 +91,13 @@ def test_an_active_turn_is_not_interrupted_and_the_session_is_woken_after_it(
 def test_a_result_arrives_once_when_the_server_is_killed_while_the_job_runs(server: Server, tmp_path: Path) -> None:
     session = server.open_session()
     server.say(session, until_file(tmp_path / "go", "echo built"))
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     stream.until(lambda event: event.is_from("agent", "was started"))
     server.kill()
     stream.close()
     (tmp_path / "go").touch()
     server.start()
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     stream.until(lambda event: event.is_from("wake", "built"))
     stream.until(lambda event: event.ends_a_turn)
     server.restart()
@@ -111,11 +111,11 @@ def test_a_session_that_was_busy_before_a_crash_is_woken_after_it(server: Server
     server.say(session, "think 3600")
     (tmp_path / "go").touch()
     [job] = jobs.list(session=session)
-    wait_until(lambda: jobs.get(job).follow_up.last_error == "busy: a turn is live", "the session was busy")
+    wait_until(lambda: jobs.get(job).follow_up.last_error == "busy: a turn is running", "the session was busy")
     server.restart()
     # The turn was resumed.
-    stream = server.hear(session)
-    stream.until(lambda event: event.kind == "turn" and event.data["live"] is True)
+    stream = server.open_stream(session)
+    stream.until(lambda event: event.kind == "turn" and event.data["running"] is True)
     wait_until(lambda: server.client.post(f"/sessions/{session}/stop").status_code == 202, "it listens")
     stream.until(lambda event: event.is_from("agent", "(stopped)"))
     stream.until(lambda event: event.is_from("wake", "built"))
@@ -140,7 +140,7 @@ def test_a_server_that_is_killed_repeatedly_loses_and_repeats_nothing(
             accepted[session] += answer == 202
         if chance.random() < 0.6:
             # During a turn that a wake began.
-            stream = server.hear(sessions[0], after=seen)
+            stream = server.open_stream(sessions[0], after=seen)
             seen = stream.until(lambda event: event.is_from("wake") or event.ends_a_turn).id or seen
             time.sleep(chance.uniform(0, 0.03))
             stream.close()
@@ -157,8 +157,8 @@ def test_a_server_that_is_killed_repeatedly_loses_and_repeats_nothing(
     print(f"{rounds} rounds, {sum(accepted.values())} jobs, sessions were killed after {interrupted}")
 
     for session, transcript in transcripts.items():
-        said = "".join(str(sender)[0] for sender in senders(transcript))
-        assert re.fullmatch("(pcra|wa)*", said), f"{session}: every message is answered once: {said}"
+        order = "".join(str(sender)[0] for sender in senders(transcript))
+        assert re.fullmatch("(pcra|wa)*", order), f"{session}: every message is answered once: {order}"
         launched = jobs.list(session=session)
         delivered = Counter(id for message in transcript if message.is_from("wake") for id in job_ids(message.data["text"]))
         assert delivered == {job.id: 1 for job in launched}, f"{session}: each job is delivered exactly once"
@@ -185,7 +185,7 @@ def all_notified(jobs: Homing, session: str) -> None:
 
 def test_a_deleted_session_is_not_woken(server: Server, jobs: Homing, tmp_path: Path) -> None:
     deleted, other = server.open_session(), server.open_session()
-    stream = server.hear(deleted)
+    stream = server.open_stream(deleted)
     server.say(deleted, until_file(tmp_path / "go", "echo built"))
     stream.until(lambda event: event.is_from("agent", "was started"))
     stream.until(lambda event: event.ends_a_turn)
@@ -205,7 +205,7 @@ def test_a_deleted_session_is_not_woken(server: Server, jobs: Homing, tmp_path: 
 
 def test_a_stream_continues_after_the_last_event(server: Server) -> None:
     session = server.open_session()
-    whole = server.hear(session)
+    whole = server.open_stream(session)
     for text in ("run echo one", "hello", "run echo two"):
         server.say_when_free(session, text)
     wait_until(lambda: len(wakes_in(server.transcript(session))) == 2, "both results are in")
@@ -215,7 +215,7 @@ def test_a_stream_continues_after_the_last_event(server: Server) -> None:
     whole.until(lambda event: event.id == ids[-1])
     assert [event for event in whole.events if event.kind == "message"] == everything
     for seen, last in enumerate(everything, start=1):
-        stream = server.hear(session, after=last.id)
+        stream = server.open_stream(session, after=last.id)
         stream.until(lambda event: event.ends_a_turn)
         stream.close()
         assert [event for event in stream.events if event.kind == "message"] == everything[seen:]
@@ -224,20 +224,20 @@ def test_a_stream_continues_after_the_last_event(server: Server) -> None:
 
 def test_a_reconnecting_browser_misses_and_repeats_nothing(server: Server) -> None:
     session = server.open_session()
-    heard: list[Event] = []
+    received: list[Event] = []
     for number in range(4):
-        stream = server.hear(session, after=heard[-1].id if heard else None)
+        stream = server.open_stream(session, after=received[-1].id if received else None)
         server.say_when_free(session, f"run echo {number}")
         stream.until(lambda event: event.is_from("result"))
         server.restart()
         stream.close()
-        heard += [event for event in stream.events if event.kind == "message"]
+        received += [event for event in stream.events if event.kind == "message"]
     wait_until(lambda: len(wakes_in(server.transcript(session))) == 4, "all results are in")
-    stream = server.hear(session, after=heard[-1].id)
+    stream = server.open_stream(session, after=received[-1].id)
     stream.until(lambda event: event.ends_a_turn)
     stream.close()
-    heard += [event for event in stream.events if event.kind == "message"]
-    assert heard == server.transcript(session)
+    received += [event for event in stream.events if event.kind == "message"]
+    assert received == server.transcript(session)
 
 
 def wakes_in(transcript: list[Event]) -> list[str]:
@@ -262,7 +262,7 @@ def test_two_sessions_never_see_each_others_results(server: Server, jobs: Homing
 
 def test_html_in_output_stays_text(server: Server) -> None:
     session = server.open_session()
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     html = "<script>alert(1)</script>"
     # Neither HTML nor a separate event.
     server.say(session, f"run printf '%s\\n\\nevent: turn\\ndata: {{}}\\n\\n' '{html}'")
@@ -283,13 +283,13 @@ def test_requests_of_other_origins_are_refused(server: Server) -> None:
 
 def test_a_server_stops_with_open_streams_and_restarts(server: Server, tmp_path: Path) -> None:
     session = server.open_session()
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     server.say(session, until_file(tmp_path / "go", "echo built"))
     stream.until(lambda event: event.is_from("agent", "was started"))
     server.end()
     stream.close()
     (tmp_path / "go").touch()
     server.start()
-    stream = server.hear(session)
+    stream = server.open_stream(session)
     stream.until(lambda event: event.is_from("wake", "built"))
     stream.close()

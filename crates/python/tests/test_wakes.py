@@ -129,11 +129,11 @@ def test_a_wake_can_be_answered_after_its_stream_and_event_loop_ended(home: Path
     run(acknowledge(run(take())))
     assert notified(homing, *jobs)
 
-    async def take_and_forget() -> Wake:
+    async def claim_and_forget() -> Wake:
         return await anext(homing.wakes())
 
     job = finished(homing, "chat-3")
-    wake = run(take_and_forget())
+    wake = run(claim_and_forget())
     run(acknowledge([wake]))
     assert notified(homing, job)
 

@@ -134,7 +134,7 @@ asyncio.run(main())
 """
 
 
-def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(home: Path) -> None:
+def test_a_child_that_survives_its_parent_keeps_none_of_its_locks(home: Path) -> None:
     homing = Homing()
     parent = subprocess.Popen([sys.executable, "-c", HOST_WITH_A_CHILD], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -1,4 +1,4 @@
-"""The agent: from a transcript to its next step. The call of the real model goes into `Model.next_step`."""
+"""The agent: computes the next step from a transcript. Call a real model in `Model.next_step`."""
 
 from __future__ import annotations
 
@@ -25,20 +25,18 @@ class Bash:
 
 
 class Model(Protocol):
-    """What decides. It is asked again after each call of a tool, until it has something to say."""
+    """Decides the next step. It is called again after each tool call, until it answers."""
 
     async def next_step(self, transcript: Sequence[Message]) -> Say | Bash:
-        """Here a real application sends the transcript to its model, together with the description of the `bash` tool,
-        and reads the answer. `person` and `wake` are the user's messages there, `agent` and `call` are the
-        assistant's, `result` is the tool's. It is cancelled when the person stops the turn.
+        """A real application sends the transcript and the description of the `bash` tool to its model here, and parses
+        the answer. `person` and `wake` are messages of the user, `agent` and `call` of the assistant, `result` of the
+        tool. The call is cancelled when the person stops the turn.
         """
         ...
 
 
 class ScriptedModel:
-    """A model that does what it is told: `run COMMAND` calls the tool, `think SECONDS` takes that long, everything else
-    is repeated.
-    """
+    """A model that follows commands: `run COMMAND` calls the tool, `think SECONDS` waits, and other text is repeated."""
 
     async def next_step(self, transcript: Sequence[Message]) -> Say | Bash:
         await asyncio.sleep(0.02)

@@ -1,34 +1,35 @@
-"""A chat app in miniature: FastAPI, server-sent events, and an agent whose `bash` tool launches jobs with homing. No
-stream is held open for a job. Its session is woken by the result, and nothing is lost, answered twice or launched twice
-when the server is killed (`kill -9`) at any moment and started again.
+"""A small chat application: FastAPI, server-sent events, and an agent whose `bash` tool launches jobs with homing. No
+stream stays open for a job. The result wakes its session. When the server is killed (`kill -9`) at any moment and started
+again, nothing is lost, answered twice or launched twice.
 
     pip install homing fastapi uvicorn
     python -m uvicorn --app-dir examples/python --timeout-graceful-shutdown 2 chat_app.app:app
 
-Then open http://127.0.0.1:8000, and type `run sleep 5; echo built`. `$CHAT_APP_DIRECTORY` (`./chats` without it) holds
-everything. The agent follows a script; `agent.py` says where a model goes.
+Then open http://127.0.0.1:8000, and type `run sleep 5; echo built`. All data is in
+`$CHAT_APP_DIRECTORY` (default `./chats`). The agent follows a script; `agent.py` shows where to call a model.
 
-| what a host has to do | here |
+| duty of a host | implemented by |
 |---|---|
-| have what was said on disk before anything is acknowledged | `Store.add` |
-| take a wake only while no turn is live, say `busy` otherwise | `Chats._hear`, `Chats._begin` |
-| say when a turn is over | `session_is_free` in `Chats._end` |
-| say `gone` for a session that was deleted, and never use its id again | `Chats._hear`, `Chats.open_session` |
-| remember a wake's id, so that it is not answered twice when it comes again | `Store.knows`, in `Chats._hear` |
-| take up a turn that a crash cut short | `Chats.serving`, `Chats._take` |
-| launch nothing twice when a turn is taken up | `Chats._bash` |
+| store each message on disk before it is acknowledged | `Store.add` |
+| accept a wake only while no turn is running, else answer `busy` | `Chats._receive`, `Chats._begin` |
+| report the end of a turn | `session_is_free` in `Chats._end` |
+| answer `gone` for a deleted session, and never reuse its id | `Chats._receive`, `Chats.open_session` |
+| store the id of a wake, so that a repeated wake is not answered twice | `Store.knows`, in `Chats._receive` |
+| continue a turn that a crash interrupted | `Chats.serving`, `Chats._run_turn` |
+| launch no job twice when a turn is continued | `Chats._bash` |
 | consume wakes for as long as the server runs | `Chats._wake_sessions`, a task of the lifespan |
-| keep what waits for the disk off the event loop | `asyncio.to_thread` |
-| let a browser reconnect: events have ids, `Last-Event-ID` is where it goes on | `_events` |
-| take what jobs print for data, never for HTML | JSON in events, `textContent` in `page.js` |
+| keep disk access off the event loop | `asyncio.to_thread` |
+| let a browser reconnect: events have ids, and it continues after `Last-Event-ID` | `_events` |
+| treat output of jobs as data, never as HTML | JSON in events, `textContent` in `page.js` |
 
-**Several processes.** Of all processes that consume the wakes of a home, one gets them; when it ends, however, another
-takes over within moments. So wakes need no leader of your own. The rest of this miniature is one process: who has the
-turn and who waits for changes is in memory, and a second server on the same directory gives up. With several workers, the
-transcript's database has to know which session has a live turn and to notify of changes; and since
-`session_is_free` reaches the wakes of its own process only, say `busy(retry_after=1)`.
+**Several processes.** If several processes consume the wakes of a home, one of them gets the wakes. When it ends, another
+takes over at once. You need no leader election. The rest of this example is one process: running turns and waiting streams
+are in memory, and a second server on the same directory exits. With several workers, store running turns in the database,
+and notify the other workers of changes. `session_is_free` affects only the wakes of its own process, so answer
+`busy(retry_after=1)`.
 
-**Who may use it.** Whoever reaches the server can run commands. It listens on the loopback, and refuses pages of others.
+**Access.** Every client of the server can run commands. It listens on the loopback interface and refuses requests from pages
+of other origins.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ from homing import Homing
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from .agent import ScriptedModel
-from .chats import Chats, TurnIsLive
+from .chats import Chats, TurnIsRunning
 from .store import NoSuchSession, Store
 
 KEEP_ALIVE = 15.0
-"""Seconds without a message after which a comment is sent, so that nobody on the way takes the stream for dead."""
+"""Seconds without a message until a comment is sent, so that proxies do not close the stream as idle."""
 
 _HERE = Path(__file__).parent
 
@@ -71,7 +72,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[dict[str, Chats]]:
 
 def _own_pages_only(sec_fetch_site: Annotated[str, Header()] = "none") -> None:
     if sec_fetch_site not in ("none", "same-origin"):
-        raise HTTPException(403, "this is not for other pages")
+        raise HTTPException(403, "requests from other pages are refused")
 
 
 def _chats(request: Request) -> Chats:
@@ -81,13 +82,13 @@ def _chats(request: Request) -> Chats:
 AllChats = Annotated[Chats, Depends(_chats)]
 
 app = FastAPI(title="chat_app", lifespan=_lifespan, dependencies=[Depends(_own_pages_only)])
-# A name of somebody else that points here is refused.
+# Requests for other host names are refused (DNS rebinding).
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
 
 
 @app.get("/")
 async def page() -> FileResponse:
-    """The page of a person."""
+    """The page."""
     policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'"
     return FileResponse(_HERE / "page.html", headers={"Content-Security-Policy": policy})
 
@@ -106,19 +107,19 @@ async def open_session(chats: AllChats) -> dict[str, str]:
 
 @app.delete("/sessions/{session}", status_code=204)
 async def delete_session(session: str, chats: AllChats) -> None:
-    """Deletes one."""
+    """Deletes a session."""
     await chats.delete_session(session)
 
 
 @app.post("/sessions/{session}/messages", status_code=202)
 async def say(session: str, text: Annotated[str, Body(embed=True, min_length=1)], chats: AllChats) -> dict[str, str]:
-    """Says something to the agent; what it answers is an event. 409 while a turn is live."""
+    """Sends a message to the agent. Its answer is an event. 409 while a turn is running."""
     try:
         await chats.say(session, text)
     except NoSuchSession:
-        raise HTTPException(404, "there is no such session") from None
-    except TurnIsLive:
-        raise HTTPException(409, "a turn is live") from None
+        raise HTTPException(404, "this session does not exist") from None
+    except TurnIsRunning:
+        raise HTTPException(409, "a turn is running") from None
     return {"status": "accepted"}
 
 
@@ -133,12 +134,12 @@ async def stop(session: str, chats: AllChats) -> dict[str, str]:
 async def events(
     session: str, chats: AllChats, last_event_id: Annotated[int, Header(ge=0)] = 0
 ) -> StreamingResponse:
-    """What is said in a session, from the beginning or behind the event that the browser has seen last."""
+    """The messages of a session: from the beginning, or after the last event that the browser has received."""
     try:
         await chats.messages(session, last_event_id)
     except NoSuchSession:
-        # A browser does not try again then.
-        raise HTTPException(404, "there is no such session") from None
+        # A browser does not reconnect after this status.
+        raise HTTPException(404, "this session does not exist") from None
     return StreamingResponse(
         _events(session, chats, last_event_id),
         media_type="text/event-stream",
@@ -149,22 +150,22 @@ async def events(
 async def _events(session: str, chats: Chats, after: int) -> AsyncIterator[str]:
     shown = None
     while True:
-        # Before looking: what changes in between is not missed.
+        # Before reading, so that no change in between is missed.
         change = chats.next_change(session)
-        live = chats.is_live(session)
+        is_running = chats.is_running(session)
         try:
             messages = await chats.messages(session, after)
         except NoSuchSession:
             yield "event: deleted\ndata: {}\n\n"
             return
         for message in messages:
-            # JSON has no newline in it, so that nothing a job printed can end the event.
+            # JSON contains no newline, so the output of a job cannot end the event.
             data = json.dumps({"sender": message.sender, "text": message.text})
             yield f"id: {message.id}\nevent: message\ndata: {data}\n\n"
             after = message.id
-        if live != shown:
-            yield f"event: turn\ndata: {json.dumps({'live': live})}\n\n"
-            shown = live
+        if is_running != shown:
+            yield f"event: turn\ndata: {json.dumps({'running': is_running})}\n\n"
+            shown = is_running
         try:
             await asyncio.wait_for(change.wait(), KEEP_ALIVE)
         except asyncio.TimeoutError:

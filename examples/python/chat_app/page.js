@@ -1,4 +1,4 @@
-// The page of a person. The session is named behind the # of the address, so that a reload comes back to it.
+// The script of the page. The session is in the fragment of the address, so that a reload opens it again.
 "use strict";
 
 const element = (id) => document.getElementById(id);
@@ -25,14 +25,14 @@ async function main() {
     line.scrollIntoView();
   });
   events.addEventListener("turn", (event) => {
-    const { live } = JSON.parse(event.data);
-    element("stop").disabled = !live;
-    say(live ? "the agent is at work" : "");
+    const { running } = JSON.parse(event.data);
+    element("stop").disabled = !running;
+    say(running ? "the agent is running" : "");
   });
   events.addEventListener("deleted", () => { events.close(); say("this chat was deleted"); });
   events.addEventListener("open", () => say(""));
   events.addEventListener("error", () => {
-    say(events.readyState === EventSource.CLOSED ? "there is no such chat" : "connecting again …");
+    say(events.readyState === EventSource.CLOSED ? "this chat does not exist" : "reconnecting …");
   });
   element("form").addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -1,5 +1,5 @@
-"""What was said, in SQLite. A message that was added survives a crash and a power cut. Every method may wait for the disk:
-call them off the event loop.
+"""The transcripts, in SQLite. An added message survives a crash and a power cut. Every method may wait for the disk: do not
+call them in the event loop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Literal
 
 Sender = Literal["person", "agent", "call", "result", "wake"]
-"""Who wrote a message: `call` is a command that the agent wants to run, `result` what its tool answered."""
+"""The author of a message: `call` is a command that the agent wants to run, `result` is the answer of its tool."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY);
@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS messages_of_session ON messages (session, id);
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a session. Ids grow, and are never used again."""
+    """One message of a session. Ids increase and are never reused."""
 
     id: int
     sender: Sender
@@ -38,14 +38,14 @@ class Message:
 
 
 class NoSuchSession(Exception):
-    """There is no such session, or no longer."""
+    """The session does not exist."""
 
 
 class Store:
     """The transcripts of all sessions. Safe from any number of threads."""
 
     def __init__(self, path: Path) -> None:
-        # One server a directory: a second one waits so long for the first to end, and gives up.
+        # One server per directory: a second one waits this long for the first to exit, then fails.
         self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         self._lock = Lock()
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -71,12 +71,12 @@ class Store:
             return [session for (session,) in self._database.execute("SELECT id FROM sessions")]
 
     def knows(self, wake: str) -> bool:
-        """Whether a wake is in a transcript already."""
+        """Whether a wake is already in a transcript."""
         with self._lock:
             return self._find("SELECT 1 FROM messages WHERE wake = ?", wake)
 
     def add(self, session: str, sender: Sender, text: str, *, wake: str | None = None) -> None:
-        """Adds a message. When this returns it is safe. Raises `NoSuchSession`."""
+        """Adds a message. It is durable when this returns. Raises `NoSuchSession`."""
         with self._lock, self._transaction():
             if not self._find("SELECT 1 FROM sessions WHERE id = ?", session):
                 raise NoSuchSession(session)
@@ -85,7 +85,7 @@ class Store:
             )
 
     def messages(self, session: str, after: int = 0) -> list[Message]:
-        """Those behind the message with the id `after`, in their order. Raises `NoSuchSession`."""
+        """The messages after the one with the id `after`, in order. Raises `NoSuchSession`."""
         with self._lock, self._transaction():
             if not self._find("SELECT 1 FROM sessions WHERE id = ?", session):
                 raise NoSuchSession(session)
@@ -95,7 +95,7 @@ class Store:
             return [Message(*row) for row in rows]
 
     def unanswered(self) -> list[str]:
-        """The sessions whose last message is not the agent's: their turns were cut short."""
+        """The sessions whose last message is not the agent's: their turns were interrupted."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT session FROM messages WHERE id IN (SELECT max(id) FROM messages GROUP BY session)"

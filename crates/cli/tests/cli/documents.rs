@@ -53,6 +53,7 @@ fn running_job() {
     let mut job = answer.json();
     assert_eq!(job["command"], format!("sleep {}", setup.home.mark()));
     job["command"] = "[text]".into();
+    job["argv"][1] = "[text]".into();
     let id = job["id"].as_str().unwrap().to_owned();
     assert_json_snapshot!(steady(job));
     setup.kill(&id);

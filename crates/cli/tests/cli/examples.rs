@@ -21,7 +21,7 @@ fn the_command_sink_example_delivers_the_result() {
     let answer = answer(command);
     assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
     let (_, text) =
-        answer.stdout.split_once("what the agent of chat-1 reads\n").expect("the wake is printed");
+        answer.stdout.split_once("the text for the agent of chat-1\n").expect("the wake is printed");
     assert!(text.contains("failed: exit code 3") && text.contains("built"), "{text}");
     let left: Vec<_> = std::fs::read_dir(setup.home.scratch()).expect("a directory").collect();
     assert!(left.is_empty(), "{left:?}");

@@ -79,13 +79,13 @@ fn a_follow_up_is_acknowledged_retried_and_dropped() {
 #[test]
 fn an_unfinished_job_can_be_dropped_but_not_acknowledged() {
     let setup = Setup::new();
-    let (over, running) = (setup.finished("true"), setup.launch("sleep MARK"));
+    let (finished, running) = (setup.finished("true"), setup.launch("sleep MARK"));
     for verb in ["ack", "retry"] {
-        let answer = setup.run(&[verb, &over, &running]);
+        let answer = setup.run(&[verb, &finished, &running]);
         assert_eq!(answer.status, Some(1), "{answer:?}");
         assert!(answer.stderr.contains("a follow-up that is waiting cannot be"), "{answer:?}");
     }
-    assert_eq!(setup.follow_up(&over), "pending", "all or none");
+    assert_eq!(setup.follow_up(&finished), "pending", "all or none");
     assert_eq!(setup.run(&["drop", &running]).status, Some(0));
     assert_eq!(setup.follow_up(&running), "suppressed");
     setup.kill(&running);

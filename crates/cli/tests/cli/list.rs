@@ -39,15 +39,15 @@ fn a_list_is_limited_and_reports_omitted_jobs() {
 #[test]
 fn jobs_are_listed_by_state_and_session() {
     let setup = Setup::new();
-    let over = setup.finished_with(&["--session", "chat-1"], "true");
+    let finished = setup.finished_with(&["--session", "chat-1"], "true");
     let running = setup.launch("sleep MARK");
     let listed = |arguments: &[&str]| -> Vec<String> {
         let jobs = setup.run(&[&["list", "--json"], arguments].concat()).json();
         jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(listed(&["--state", "running"]), std::slice::from_ref(&running));
-    assert_eq!(listed(&["--state", "finished"]), std::slice::from_ref(&over));
-    assert_eq!(listed(&["--session", "chat-1"]), [over]);
+    assert_eq!(listed(&["--state", "finished"]), std::slice::from_ref(&finished));
+    assert_eq!(listed(&["--session", "chat-1"]), [finished]);
     setup.kill(&running);
 }
 

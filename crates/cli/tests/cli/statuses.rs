@@ -80,11 +80,11 @@ fn an_elapsed_wait_exits_with_75() {
 #[test]
 fn kill_succeeds_when_all_jobs_have_finished() {
     let setup = Setup::new();
-    let (over, running) = (setup.finished("exit 7"), setup.launch("sleep MARK"));
-    let answer = setup.run(&["kill", &over, &running]);
+    let (finished, running) = (setup.finished("exit 7"), setup.launch("sleep MARK"));
+    let answer = setup.run(&["kill", &finished, &running]);
     assert_eq!(answer.status, Some(0), "{answer:?}");
     let lines: Vec<&str> = answer.stdout.lines().collect();
-    assert!(lines[0].starts_with(&format!("{over}  already finished: exit code 7 after ")), "{answer:?}");
+    assert!(lines[0].starts_with(&format!("{finished}  already finished: exit code 7 after ")), "{answer:?}");
     assert!(lines[1].starts_with(&format!("{running}  killed by its own session after ")), "{answer:?}");
 }
 

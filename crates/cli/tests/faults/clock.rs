@@ -1,4 +1,4 @@
-//! Clocks that jump, machines that reboot, pids that change hands.
+//! Clocks that jump, machines that reboot, pids that are reused.
 
 use std::fs;
 use std::process::Command;
@@ -14,17 +14,17 @@ use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, stdout};
 const DAY_MS: i64 = 86_400_000;
 
 #[test]
-fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
+fn limits_and_durations_ignore_a_jump_of_the_wall_clock() {
     for jump in [DAY_MS, -DAY_MS] {
         let setup = Setup::new();
         let spec = setup
             .script("exec sleep MARK")
             .timeout(Timeout::After(Duration::from_millis(500)))
-            // The start is seen on the true clock, everything after it on the one that jumped.
+            // The start uses the true clock, everything later the clock that jumped.
             .env("FAILPOINTS", format!("wall_clock=1*return(0)->return({jump})"));
         let job = setup.end_of(setup.launch_spec(spec).id);
         assert_eq!(outcome(&job), &Outcome::TimedOut);
-        let finished = job.state.finished().expect("it is over");
+        let finished = job.state.finished().expect("it has finished");
         let duration = finished.duration.expect("it is known");
         assert!((Duration::from_millis(500)..Duration::from_secs(60)).contains(&duration), "{duration:?}");
         let started = finished.started.expect("it ran").started_at.as_unix_millis();
@@ -34,7 +34,7 @@ fn limits_and_durations_do_not_see_a_jump_of_the_wall_clock() {
 }
 
 #[test]
-fn the_order_of_jobs_does_not_see_a_jump_of_the_wall_clock() {
+fn the_order_of_jobs_ignores_a_jump_of_the_wall_clock() {
     let setup = Setup::new();
     let launch = |jump: i64| {
         let mut run = setup.program();
@@ -53,7 +53,7 @@ fn after_a_reboot_jobs_are_lost_and_nothing_is_signalled() {
     let setup = Setup::new();
     let id = setup.launch("setsid sleep MARK & wait").id;
     let sleeper = setup.wait_for_marked(1).remove(0);
-    // As after a reboot nobody holds the lock; what runs now only looks as if it belonged to the job.
+    // As after a reboot, the lock is not held. The process that runs now only looks like a process of the job.
     let supervisor = setup.supervisor(id).pid;
     kill_9(supervisor);
     wait_until("the supervisor is gone", || !fs::exists(format!("/proc/{supervisor}/exe")).unwrap_or(false));
@@ -61,14 +61,15 @@ fn after_a_reboot_jobs_are_lost_and_nothing_is_signalled() {
     let list = setup.program().args(["list", "--json"]).env("FAILPOINTS", "boot_id=return(another)").output();
     let list = stdout(&list.expect("the program runs"));
     assert!(list.contains(r#""outcome":{"kind":"lost","reason":"reboot"}"#), "{list}");
-    // By its pid: it may have been `setsid` still when it was first seen.
+    // By its pid: its name may still have been `setsid` at first.
     let alive: Vec<u32> = setup.home.marked().iter().map(|process| process.pid).collect();
     assert_eq!(alive, [sleeper.pid], "it was not signalled");
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::Reboot });
     kill_9(sleeper.pid);
 }
 
-/// Runs in a pid namespace of its own: a job loses its supervisor, its pid goes to a stranger, and a front end observes it.
+/// Runs in its own pid namespace: the supervisor of a job dies, an unrelated process gets the pid of the job, and a
+/// front end observes the job.
 const REUSE: &str = r#"
 set -eu
 id=$("$PROGRAM" run 'exec sleep MARK')
@@ -91,7 +92,7 @@ kill -9 "$stranger"
 "#;
 
 #[test]
-fn a_stranger_that_got_the_pid_is_never_signalled() {
+fn an_unrelated_process_with_a_reused_pid_is_never_signalled() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -110,7 +111,7 @@ fn a_stranger_that_got_the_pid_is_never_signalled() {
 }
 
 #[test]
-fn a_damaged_record_is_never_a_wrong_outcome() {
+fn a_damaged_record_never_yields_a_wrong_outcome() {
     for (name, damage) in [
         ("cut", Box::new(|bytes: &mut Vec<u8>| bytes.truncate(1600)) as Box<dyn Fn(&mut Vec<u8>)>),
         ("emptied", Box::new(Vec::clear)),
@@ -121,7 +122,7 @@ fn a_damaged_record_is_never_a_wrong_outcome() {
         let id = setup.launch("exit 4").id;
         let record = setup.home.path().join("jobs").join(id.as_str()).join("record");
         wait_until("the supervisor is done", || setup.home.processes().is_empty());
-        // Before anybody has looked at it.
+        // Before any front end has observed it.
         let mut bytes = fs::read(&record).expect("a record");
         damage(&mut bytes);
         fs::write(&record, bytes).expect("it can be damaged");

@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, homes that are not ours alone, and links planted where homing writes.
+//! Disks that are full or read-only, homes that other users can access, and links planted where homing writes.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use testkit::{TempHome, skip, wait_until};
 use crate::evidence::{assert_no_half_job, assert_output, everything_below, ids, list, names_in, refusal};
 use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
-/// Runs mount(8) or umount(8). Says why it could not.
+/// Runs mount(8) or umount(8). Returns the error.
 fn mount(program: &str, arguments: &[&str]) -> Result<(), String> {
     match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -24,11 +24,11 @@ fn mount(program: &str, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// A mount of the test's own, taken away when it is dropped.
+/// A mount that is removed when it is dropped.
 struct Mount(PathBuf);
 
 impl Mount {
-    /// Mounts; `None`, and a word about it, where that is not allowed here.
+    /// Mounts. Reports a skipped test and returns `None` where mounting is not allowed.
     fn new(arguments: &[&str], at: &Path) -> Option<Mount> {
         if !is_root() {
             skip("only root can mount");
@@ -53,10 +53,10 @@ impl Drop for Mount {
     }
 }
 
-/// A home on a small disk of its own. A megabyte, a hundred files.
+/// A home on its own small disk: one megabyte, a hundred files.
 struct SmallDisk {
     setup: Setup,
-    /// Room that is not on the small disk.
+    /// A path that is not on the small disk.
     outside: TempDir,
     ballast: PathBuf,
     mount: Mount,
@@ -73,7 +73,7 @@ impl SmallDisk {
         Some(SmallDisk { setup, outside, ballast: folder.path().join("ballast"), mount, _folder: folder })
     }
 
-    /// Takes all the room there is, but for some pages.
+    /// Fills the disk, except for some pages.
     fn fill_but_for(&self, pages: u64) {
         let mut ballast = fs::File::create(&self.ballast).expect("a file");
         while ballast.write_all(&[1; 4096]).is_ok() {}
@@ -85,8 +85,8 @@ impl SmallDisk {
         self.fill_but_for(0);
     }
 
-    /// Takes every name there is.
-    fn fill_names(&self) {
+    /// Uses up all inodes.
+    fn use_up_inodes(&self) {
         let folder = self.ballast.with_extension("names");
         fs::create_dir(&folder).expect("a directory");
         for number in 0.. {
@@ -97,7 +97,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives room for everything.
+    /// Enlarges the disk.
     fn grow(&self) {
         let at = self.mount.0.to_str().expect("text");
         mount("mount", &["-o", "remount,size=64m,nr_inodes=10000", at]).expect("it grows");
@@ -108,17 +108,17 @@ impl SmallDisk {
     }
 }
 
-/// The numbers up to `last`, a line each, as seq(1) prints them.
+/// The numbers up to `last`, one per line, as seq(1) prints them.
 fn numbers(last: u32) -> Vec<u8> {
     (1..=last).map(|number| format!("{number}\n")).collect::<String>().into_bytes()
 }
 
 #[test]
-fn a_job_runs_on_when_its_output_fills_the_disk() {
+fn a_job_keeps_running_when_its_output_fills_the_disk() {
     let Some(disk) = SmallDisk::new() else { return };
     let setup = &disk.setup;
     let id = setup.launch("seq 500000; exit 3").id;
-    wait_until("it is over", || setup.home.processes().is_empty());
+    wait_until("it has finished", || setup.home.processes().is_empty());
     disk.grow();
 
     let job = setup.end_of(id);
@@ -132,7 +132,7 @@ fn a_job_runs_on_when_its_output_fills_the_disk() {
 }
 
 #[test]
-fn output_is_stored_again_once_there_is_room_again() {
+fn output_is_stored_again_when_the_disk_has_free_space() {
     let Some(disk) = SmallDisk::new() else { return };
     let setup = &disk.setup;
     let [first, go] = ["first", "go"].map(|name| disk.outside(name));
@@ -143,8 +143,8 @@ fn output_is_stored_again_once_there_is_room_again() {
     disk.fill();
     fs::write(&go, "").expect("a file");
     wait_until("the first part is written", || first.exists() && !go.exists());
-    wait_until("the first part is taken", || unread_output(&job) == 0);
-    fs::remove_file(&disk.ballast).expect("there is room again");
+    wait_until("the first part is read", || unread_output(&job) == 0);
+    fs::remove_file(&disk.ballast).expect("the disk has free space");
     disk.grow();
     fs::write(&go, "").expect("a file");
 
@@ -160,7 +160,7 @@ fn output_is_stored_again_once_there_is_room_again() {
     assert!(job.output.dropped_bytes > 0, "{:?}", job.output);
 }
 
-/// Bytes that wait in the pipe between a job and its supervisor.
+/// Bytes in the pipe between a job and its supervisor.
 fn unread_output(job: &Job) -> u64 {
     let started = job.state.started().expect("it has started");
     let pipe = fs::File::open(format!("/proc/{}/fd/1", started.pid)).expect("its output");
@@ -179,14 +179,14 @@ fn the_exit_code_survives_a_disk_that_is_full_when_the_job_ends() {
             assert!(matches!(jobs[..], [Job { state: JobState::Running(_), .. }]), "{jobs:#?}");
         }
         disk.fill();
-        disk.fill_names();
+        disk.use_up_inodes();
         fs::write(&go, "").expect("a file");
-        wait_until("it is over", || setup.home.processes().is_empty());
-        // The ledger cannot take it up now; that is said, and nothing is lost by having tried.
+        wait_until("it has finished", || setup.home.processes().is_empty());
+        // The ledger cannot store it now. The error reports that, and the attempt loses nothing.
         let listed = Command::new(PROGRAM).arg("list").env("HOMING_HOME", setup.home.path()).output();
-        let said = refusal(&listed.expect("the program runs"));
-        assert!(said.contains("No space left on device") || said.contains("disk is full"), "{said}");
-        assert!(said.contains("\nhint: the disk is full"), "{said}");
+        let message = refusal(&listed.expect("the program runs"));
+        assert!(message.contains("No space left on device") || message.contains("disk is full"), "{message}");
+        assert!(message.contains("\nhint: the disk is full"), "{message}");
         disk.grow();
 
         let job = setup.homing.get(id).expect("the job");
@@ -198,7 +198,7 @@ fn the_exit_code_survives_a_disk_that_is_full_when_the_job_ends() {
 
 #[test]
 fn a_launch_onto_a_full_disk_is_refused_and_nothing_runs() {
-    let mut told = Vec::new();
+    let mut successes = Vec::new();
     for pages in 0..6 {
         let Some(disk) = SmallDisk::new() else { return };
         let ran = disk.outside("ran");
@@ -207,30 +207,30 @@ fn a_launch_onto_a_full_disk_is_refused_and_nothing_runs() {
         run.args(["run", &format!("echo ran > {}", ran.display())]);
         disk.fill_but_for(pages);
         let launched = run.output().expect("the program runs");
-        wait_until("it is over", || disk.setup.home.processes().is_empty());
+        wait_until("it has finished", || disk.setup.home.processes().is_empty());
         let jobs_directory = disk.setup.home.path().join("jobs");
         if !launched.status.success() {
-            let said = refusal(&launched);
-            assert!(said.contains("No space left on device"), "{said}");
-            assert!(said.contains("\nhint: the disk is full"), "{said}");
+            let message = refusal(&launched);
+            assert!(message.contains("No space left on device"), "{message}");
+            assert!(message.contains("\nhint: the disk is full"), "{message}");
             assert_eq!(names_in(&jobs_directory), [""; 0], "nothing is left lying");
         }
         disk.grow();
         assert_no_half_job(&launched, list_later, &ran);
-        told.push(launched.status.success());
+        successes.push(launched.status.success());
 
         let job = disk.setup.run("exit 5");
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 5 }, "and with room it works");
     }
-    assert_eq!(told.first(), Some(&false), "{told:?}");
-    assert_eq!(told.last(), Some(&true), "{told:?}");
+    assert_eq!(successes.first(), Some(&false), "{successes:?}");
+    assert_eq!(successes.last(), Some(&true), "{successes:?}");
 }
 
 #[test]
-fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
+fn a_launch_without_a_free_inode_is_refused_and_nothing_runs() {
     let Some(disk) = SmallDisk::new() else { return };
     let ran = disk.outside("ran");
-    disk.fill_names();
+    disk.use_up_inodes();
     match disk.setup.homing.launch(disk.setup.script(&format!("echo ran > {}", ran.display()))) {
         Err(error @ Error::Disk(_)) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
@@ -238,7 +238,7 @@ fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
         }
         other => panic!("{other:#?}"),
     }
-    // And a home that cannot even be made.
+    // A home that cannot be created.
     match OpenOptions::new().home(disk.setup.scratch("another/home")).open() {
         Err(error @ Error::HomeRefused { .. }) => {
             assert!(error.to_string().contains("No space left on device"), "{error}");
@@ -251,18 +251,18 @@ fn a_launch_without_a_free_name_is_refused_and_nothing_runs() {
     assert!(!ran.exists());
 }
 
-/// Tries to run something in a home that must be refused, through both front ends. Returns what was said.
+/// Tries to run a job in a home that must be refused, through both front ends. Returns the error message.
 fn refused(home: &Path, spare: &TempHome) -> String {
     let ran = spare.scratch().join("ran");
     let script = format!("echo ran > {}", ran.display());
     let run =
         program(spare).env("HOMING_HOME", home).args(["run", &script]).current_dir(spare.scratch()).output();
-    let said = refusal(&run.expect("the program runs"));
-    assert!(said.contains("\nhint: "), "{said}");
+    let message = refusal(&run.expect("the program runs"));
+    assert!(message.contains("\nhint: "), "{message}");
     assert!(!ran.exists(), "refused, and run all the same");
     let opened = OpenOptions::new().home(home).config(homing::Config::default()).supervisor(PROGRAM).open();
     assert_eq!(opened.expect_err("refused here too").code(), "home_refused");
-    said
+    message
 }
 
 #[test]
@@ -271,42 +271,42 @@ fn a_home_that_others_can_write_to_is_refused() {
         let setup = Setup::new();
         let path = PathBuf::from_iter(setup.home.path().join(part).components());
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
-        let said = refused(&setup.home.path(), &setup.home);
-        assert!(said.contains(&format!("others can write to it (mode {mode:04o})")), "{said}");
-        assert!(said.contains(&format!("hint: chmod 700 {}", path.display())), "{said}");
+        let message = refused(&setup.home.path(), &setup.home);
+        assert!(message.contains(&format!("others can write to it (mode {mode:04o})")), "{message}");
+        assert!(message.contains(&format!("hint: chmod 700 {}", path.display())), "{message}");
     }
 }
 
 #[test]
-fn a_home_of_somebody_else_is_refused() {
+fn a_home_of_another_user_is_refused() {
     let setup = Setup::new();
     let user = rustix::process::geteuid().as_raw();
     if !is_root() {
-        let said = refused(Path::new("/etc"), &setup.home);
+        let message = refused(Path::new("/etc"), &setup.home);
         assert!(
-            said.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
-            "{said}"
+            message.contains(&format!("it belongs to user 0, but this process runs as user {user}")),
+            "{message}"
         );
         return;
     }
     for part in ["", "jobs", "inbox"] {
         let setup = Setup::new();
         std::os::unix::fs::chown(setup.home.path().join(part), Some(65_534), None).expect("chown");
-        let said = refused(&setup.home.path(), &setup.home);
-        assert!(said.contains("it belongs to user 65534, but this process runs as user 0"), "{said}");
-        assert!(said.contains("hint: set HOMING_HOME to a directory that you own"), "{said}");
+        let message = refused(&setup.home.path(), &setup.home);
+        assert!(message.contains("it belongs to user 65534, but this process runs as user 0"), "{message}");
+        assert!(message.contains("hint: set HOMING_HOME to a directory that you own"), "{message}");
     }
 }
 
 #[test]
-fn a_home_that_is_no_directory_is_refused() {
+fn a_home_that_is_not_a_directory_is_refused() {
     let spare = TempHome::new();
     let file = spare.scratch().join("file");
     fs::write(&file, "precious").expect("a file");
     for home in [file.clone(), file.join("below")] {
-        let said = refused(&home, &spare);
-        assert!(said.contains("Not a directory") || said.contains("not a directory"), "{said}");
-        assert!(said.contains("hint: set HOMING_HOME to a directory"), "{said}");
+        let message = refused(&home, &spare);
+        assert!(message.contains("Not a directory") || message.contains("not a directory"), "{message}");
+        assert!(message.contains("hint: set HOMING_HOME to a directory"), "{message}");
     }
     assert_eq!(fs::read(file).expect("the file"), b"precious");
 }
@@ -314,8 +314,8 @@ fn a_home_that_is_no_directory_is_refused() {
 #[test]
 fn a_relative_home_is_refused() {
     let spare = TempHome::new();
-    let said = refused(Path::new("some/where"), &spare);
-    assert!(said.contains("the path is relative"), "{said}");
+    let message = refused(Path::new("some/where"), &spare);
+    assert!(message.contains("the path is relative"), "{message}");
     assert_eq!(names_in(spare.scratch()), ["config.toml"], "nothing was made");
 }
 
@@ -330,60 +330,60 @@ fn a_home_that_is_read_only_is_refused_before_anything_runs() {
     {
         let Some(_mount) = Mount::new(&["--bind", path], &home) else { return };
         mount("mount", &["-o", "remount,bind,ro", path]).expect("it becomes read-only");
-        let said = refusal(&setup.program().args(["run", &script]).output().expect("the program runs"));
-        assert!(said.contains("Read-only file system") && said.contains(path), "{said}");
-        assert!(said.contains("\nhint: "), "{said}");
+        let message = refusal(&setup.program().args(["run", &script]).output().expect("the program runs"));
+        assert!(message.contains("Read-only file system") && message.contains(path), "{message}");
+        assert!(message.contains("\nhint: "), "{message}");
         assert!(!ran.exists());
-        // What is in the ledger already can be read.
+        // Existing entries of the ledger can be read.
         let listed = stdout(&setup.program().arg("list").output().expect("the program runs"));
         assert!(listed.contains(before.id.as_str()), "{listed}");
     }
     assert_eq!(setup.homing.list(&ListOptions::default()).expect("a list"), [before]);
 
-    // One that was never used.
+    // A home that was never used.
     let fresh = TempHome::new();
     fs::create_dir(fresh.path()).expect("a directory");
     fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o700)).expect("its mode");
     let path = fresh.path();
     let Some(_mount) = Mount::new(&["--bind", path.to_str().expect("text")], &path) else { return };
     mount("mount", &["-o", "remount,bind,ro", path.to_str().expect("text")]).expect("it becomes read-only");
-    let said = refused(&path, &fresh);
-    assert!(said.contains("Read-only file system"), "{said}");
+    let message = refused(&path, &fresh);
+    assert!(message.contains("Read-only file system"), "{message}");
 }
 
-/// Something that lies outside the home, and that a planted link points to. It must stay exactly as it is.
-struct Victim {
+/// The target of a planted link, outside the home. It must not change.
+struct LinkTarget {
     path: PathBuf,
     before: Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)>,
 }
 
-impl Victim {
+impl LinkTarget {
     /// A file.
-    fn file(setup: &Setup) -> Victim {
-        let path = setup.scratch("victim");
+    fn file(setup: &Setup) -> LinkTarget {
+        let path = setup.scratch("link_target");
         fs::write(&path, "precious\n").expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its mode");
-        Victim::at(path)
+        LinkTarget::at(path)
     }
 
     /// A directory with a file in it.
-    fn directory(setup: &Setup) -> Victim {
+    fn directory(setup: &Setup) -> LinkTarget {
         let path = setup.scratch("victims");
         fs::create_dir(&path).expect("a directory");
-        fs::write(path.join("victim"), "precious\n").expect("a file");
-        Victim::at(path)
+        fs::write(path.join("link_target"), "precious\n").expect("a file");
+        LinkTarget::at(path)
     }
 
-    /// Nothing at all: what a dangling link points to.
-    fn nothing(setup: &Setup) -> Victim {
-        Victim::at(setup.scratch("nothing"))
+    /// A missing target: the link dangles.
+    fn nothing(setup: &Setup) -> LinkTarget {
+        LinkTarget::at(setup.scratch("nothing"))
     }
 
-    fn at(path: PathBuf) -> Victim {
-        Victim { before: Victim::look(&path), path }
+    fn at(path: PathBuf) -> LinkTarget {
+        LinkTarget { before: LinkTarget::snapshot(&path), path }
     }
 
-    fn look(path: &Path) -> Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)> {
+    fn snapshot(path: &Path) -> Vec<(PathBuf, Vec<u8>, u32, u64, i64, i64)> {
         let below = if path.is_dir() { everything_below(path) } else { Vec::new() };
         let all = std::iter::once(path.to_owned()).chain(below);
         all.filter_map(|path| {
@@ -394,7 +394,7 @@ impl Victim {
         .collect()
     }
 
-    /// Plants a link to it.
+    /// Creates a link to it.
     fn link_from(&self, link: &Path) {
         let _ = fs::remove_file(link);
         symlink(&self.path, link).expect("a link");
@@ -402,76 +402,76 @@ impl Victim {
 
     #[track_caller]
     fn assert_untouched(&self) {
-        assert_eq!(Victim::look(&self.path), self.before);
+        assert_eq!(LinkTarget::snapshot(&self.path), self.before);
     }
 }
 
 #[test]
 fn a_link_in_place_of_a_part_of_the_home_is_refused() {
     for part in ["jobs", "inbox"] {
-        for make in [Victim::directory, Victim::file, Victim::nothing] {
+        for make in [LinkTarget::directory, LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let link = setup.home.path().join(part);
             fs::remove_dir(&link).expect("it is empty");
-            victim.link_from(&link);
-            let said = refused(&setup.home.path(), &setup.home);
-            assert!(said.contains(&format!("remove {}", link.display())), "{said}");
-            victim.assert_untouched();
+            link_target.link_from(&link);
+            let message = refused(&setup.home.path(), &setup.home);
+            assert!(message.contains(&format!("remove {}", link.display())), "{message}");
+            link_target.assert_untouched();
         }
     }
 }
 
 #[test]
-fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_run_all_the_same() {
+fn a_link_in_place_of_a_file_of_the_ledger_is_not_followed_and_jobs_still_run() {
     for (name, is_refused) in
         [("ledger.db", true), ("ledger.db-wal", true), ("ledger.db-shm", true), ("ledger.lock", false)]
     {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let Setup { homing, home } = Setup::new();
             let before =
                 homing.launch(homing::JobSpec::script("exit 4").expect("a script")).expect("launched").id;
-            wait_until("it is over", || home.processes().is_empty());
+            wait_until("it has finished", || home.processes().is_empty());
             assert_eq!(ids(&homing.list(&ListOptions::default()).expect("a list")), [before]);
             drop(homing);
             crate::ledger::write_back_the_log(&home);
             let setup = Setup::in_home(home);
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let link = setup.home.path().join(name);
-            victim.link_from(&link);
+            link_target.link_from(&link);
 
             let id = stdout(&setup.program().args(["run", "exit 5"]).output().expect("the program runs"));
             let id: JobId = id.parse().expect("an id");
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
-            victim.assert_untouched();
+            link_target.assert_untouched();
             assert!(fs::symlink_metadata(&link).is_ok_and(|status| status.is_symlink()), "{name}");
             if is_refused {
-                let said = refusal(&listed);
-                assert!(said.contains(setup.home.path().to_str().expect("text")), "{name}: {said}");
+                let message = refusal(&listed);
+                assert!(message.contains(setup.home.path().to_str().expect("text")), "{name}: {message}");
             }
 
             fs::remove_file(&link).expect("it can be removed");
             let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
             assert_eq!(ids(&jobs), [id, before], "{name}");
             assert_eq!(outcome(&jobs[0]), &Outcome::Exited { exit_code: 5 }, "{name}");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
 
 #[test]
-fn links_that_wait_for_a_ledger_to_be_made_are_not_followed() {
+fn links_with_the_names_of_a_future_ledger_are_not_followed() {
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.lock"] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
-            victim.link_from(&setup.home.path().join(name));
+            let link_target = make(&setup);
+            link_target.link_from(&setup.home.path().join(name));
             let id = setup.launch("exit 5").id;
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             let listed = setup.program().arg("list").output().expect("the program runs");
-            victim.assert_untouched();
-            // SQLite removes what it takes for the log of a database that is gone.
+            link_target.assert_untouched();
+            // SQLite removes a file that it considers the log of a deleted database.
             if listed.status.success() {
                 assert!(stdout(&listed).contains(id.as_str()), "{name}");
             } else {
@@ -481,7 +481,7 @@ fn links_that_wait_for_a_ledger_to_be_made_are_not_followed() {
     }
 }
 
-/// A job that writes once `go` is there, with the path of its directory.
+/// A job that writes when `go` exists, with the path of its directory.
 fn writer(setup: &Setup, what: &str) -> (JobId, PathBuf, PathBuf) {
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; {what}; exit 6", go.display())).id;
@@ -491,42 +491,42 @@ fn writer(setup: &Setup, what: &str) -> (JobId, PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_told() {
+fn a_link_in_place_of_output_is_not_followed_and_the_outcome_is_reported() {
     for (name, stored) in [("output.log", true), ("output.tail", false)] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let (id, directory, go) = writer(&setup, "head -c 2000000 /dev/zero");
-            victim.link_from(&directory.join(name));
+            link_target.link_from(&directory.join(name));
             fs::write(go, "").expect("a file");
 
             let job = setup.end_of(id);
             assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 }, "{name}");
             assert_eq!(job.follow_up.state, FollowUpState::Pending, "{name}");
-            // Without the ring, what does not fit into the head is lost, and that is said; without the head, the ring
-            // takes all of it.
+            // Without the ring, output that does not fit into the head is dropped and counted. Without the head, the
+            // ring gets all of it.
             let dropped_bytes = if stored { 0 } else { 2_000_000 - (1 << 20) };
             assert_eq!(job.output.dropped_bytes, dropped_bytes, "{name}");
             assert_output(&setup, &job, &[0; 2_000_000]);
             setup.homing.result_text(id).expect("a text");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
 
 #[test]
 fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
-    for make in [Victim::file, Victim::nothing, Victim::directory] {
+    for make in [LinkTarget::file, LinkTarget::nothing, LinkTarget::directory] {
         let setup = Setup::new();
-        let victim = make(&setup);
+        let link_target = make(&setup);
         let (id, _, go) = writer(&setup, "true");
         let inbox_entry = setup.home.path().join("inbox").join(id.as_str());
         assert!(!inbox_entry.exists(), "its launch was noticed");
-        victim.link_from(&inbox_entry);
-        victim.link_from(&setup.home.path().join("inbox/stranger"));
+        link_target.link_from(&inbox_entry);
+        link_target.link_from(&setup.home.path().join("inbox/stranger"));
         fs::write(go, "").expect("a file");
 
-        wait_until("it is over", || setup.home.processes().is_empty());
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
         assert_eq!((ids(&jobs), outcome(&jobs[0])), (vec![id], &Outcome::Exited { exit_code: 6 }));
         assert_eq!(jobs[0].follow_up.state, FollowUpState::Pending);
@@ -535,33 +535,33 @@ fn a_link_in_place_of_an_inbox_entry_is_moved_aside_and_the_job_is_reported() {
             [id.as_str(), "stranger"],
             "readers move nothing"
         );
-        victim.assert_untouched();
+        link_target.assert_untouched();
         setup.homing.recover(homing::RecoverOptions::default()).expect("they are moved");
         assert_eq!(names_in(&setup.home.path().join("inbox")), [""; 0]);
-        victim.assert_untouched();
+        link_target.assert_untouched();
     }
 }
 
 #[test]
-fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_told() {
-    for make in [Victim::file, Victim::nothing] {
+fn a_link_in_place_of_a_lock_is_refused_while_the_job_runs_and_its_end_is_reported() {
+    for make in [LinkTarget::file, LinkTarget::nothing] {
         let setup = Setup::new();
-        let victim = make(&setup);
+        let link_target = make(&setup);
         let (id, directory, go) = writer(&setup, "true");
-        victim.link_from(&directory.join("lock"));
+        link_target.link_from(&directory.join("lock"));
         assert_unreadable(&setup, id, "lock");
-        victim.assert_untouched();
+        link_target.assert_untouched();
         fs::write(go, "").expect("a file");
 
-        wait_until("it is over", || setup.home.processes().is_empty());
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let job = setup.homing.get(id).expect("the job");
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 });
         assert_eq!(job.follow_up.state, FollowUpState::Pending);
-        victim.assert_untouched();
+        link_target.assert_untouched();
     }
 }
 
-/// Asserts that a sync says of a job that it cannot be read, and why.
+/// Asserts that a sync reports a job as unreadable, with the reason.
 fn assert_unreadable(setup: &Setup, id: JobId, name: &str) {
     let report = setup.homing.sync().expect("the others are read");
     let unreadable: Vec<(JobId, &DiskError)> =
@@ -574,38 +574,38 @@ fn assert_unreadable(setup: &Setup, id: JobId, name: &str) {
 #[test]
 fn a_link_in_place_of_a_record_or_a_spec_is_refused() {
     for name in ["record", "spec.json"] {
-        for make in [Victim::file, Victim::nothing] {
+        for make in [LinkTarget::file, LinkTarget::nothing] {
             let setup = Setup::new();
-            let victim = make(&setup);
+            let link_target = make(&setup);
             let (id, directory, go) = writer(&setup, "true");
-            // Moved, so that the true one can be put back.
+            // Moved, so that the original can be restored.
             let aside = setup.scratch("aside");
             fs::rename(directory.join(name), &aside).expect("it is there");
-            victim.link_from(&directory.join(name));
+            link_target.link_from(&directory.join(name));
             fs::write(go, "").expect("a file");
-            wait_until("it is over", || setup.home.processes().is_empty());
+            wait_until("it has finished", || setup.home.processes().is_empty());
             assert_unreadable(&setup, id, name);
-            victim.assert_untouched();
+            link_target.assert_untouched();
 
-            fs::rename(&aside, directory.join(name)).expect("it is put back");
+            fs::rename(&aside, directory.join(name)).expect("it is restored");
             let job = setup.homing.get(id).expect("the job");
             assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 6 }, "{name}");
-            victim.assert_untouched();
+            link_target.assert_untouched();
         }
     }
 }
 
 #[test]
-fn a_link_to_a_job_directory_elsewhere_is_no_job() {
+fn a_link_to_a_job_directory_elsewhere_is_not_a_job() {
     let (setup, other) = (Setup::new(), Setup::new());
     let there = other.run("echo elsewhere; exit 1");
     let here = setup.run("exit 0");
-    let victim = Victim::at(other.homing.job_path(there.id));
-    victim.link_from(&setup.home.path().join("jobs").join(there.id.as_str()));
+    let link_target = LinkTarget::at(other.homing.job_path(there.id));
+    link_target.link_from(&setup.home.path().join("jobs").join(there.id.as_str()));
     fs::write(setup.home.path().join("inbox").join(there.id.as_str()), "").expect("an inbox entry");
 
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
     assert_eq!(ids(&jobs), [here.id]);
     assert!(setup.homing.get(there.id).is_err());
-    victim.assert_untouched();
+    link_target.assert_untouched();
 }

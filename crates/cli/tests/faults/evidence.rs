@@ -1,4 +1,4 @@
-//! What the tests look at afterwards, and how they put the program into a tight spot.
+//! Checks of the results, and ways to run the program under difficult conditions.
 
 use std::fs;
 use std::io::{PipeReader, PipeWriter};
@@ -14,13 +14,13 @@ use testkit::wait_until;
 
 use crate::setup::{Setup, outcome, stdout};
 
-/// Lets one test at a time have the machine for itself: those that start a thousand processes or write gigabytes.
+/// Serialises the tests that start a thousand processes or write gigabytes.
 pub(crate) fn whole_machine() -> MutexGuard<'static, ()> {
     static MACHINE: Mutex<()> = Mutex::new(());
     MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same command, run by `outer`: a program with its arguments, which ends with running its remaining arguments.
+/// The same command, run by `outer`: a program with its arguments, which then runs its remaining arguments.
 pub(crate) fn through<S: AsRef<std::ffi::OsStr>>(outer: &[S], inner: &Command) -> Command {
     let mut command = Command::new(&outer[0]);
     command.args(&outer[1..]).arg(inner.get_program()).args(inner.get_args());
@@ -33,12 +33,12 @@ pub(crate) fn through<S: AsRef<std::ffi::OsStr>>(outer: &[S], inner: &Command) -
     command
 }
 
-/// The same command, run by a shell that has done something before. `$0` in it is `argument`.
+/// The same command, run by a shell after the script `shell`. `$0` in it is `argument`.
 pub(crate) fn after(shell: &str, argument: &str, inner: &Command) -> Command {
     through(&["bash", "-c", &format!("{shell}\nexec \"$@\""), argument], inner)
 }
 
-/// Every job that `homing list` knows, newest first; one that has had no supervisor by now counts as never started.
+/// All jobs of `homing list`, newest first. A job that has had no supervisor until now counts as never started.
 pub(crate) fn list(mut program: Command) -> Vec<Value> {
     let list = program.args(["list", "--limit", "0", "--json"]).env("FAILPOINTS", "start_grace=return(0)");
     let Value::Array(jobs) = json(&list.output().expect("the program runs")) else { panic!("no list") };
@@ -54,48 +54,52 @@ pub(crate) fn ids(jobs: &[Job]) -> Vec<JobId> {
     jobs.iter().map(|job| job.id).collect()
 }
 
-/// What a refused command said: nothing on standard output, the error and a hint on standard error.
+/// The standard error of a refused command, which must contain the error and a hint. Standard output must be empty.
 pub(crate) fn refusal(output: &Output) -> String {
-    let said = String::from_utf8(output.stderr.clone()).expect("text");
+    let message = String::from_utf8(output.stderr.clone()).expect("text");
     assert!(!output.status.success() && output.stdout.is_empty(), "it was not refused: {output:#?}");
-    assert!(said.starts_with("homing: error: "), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
-    said
+    assert!(message.starts_with("homing: error: "), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+    message
 }
 
-/// Asserts that a launch in a tight spot came to a whole: refused, with nothing run and no job; or a job that is told
-/// right. The job was to write `ran` into the file `ran`.
+/// Asserts that a launch under difficult conditions was either refused, without a job and without running the command,
+/// or created a job that is reported correctly. The job writes `ran` into the file `ran`.
 pub(crate) fn assert_no_half_job(launched: &Output, list: impl Fn() -> Vec<Value>, ran: &Path) {
     let is_finished = |jobs: &[Value]| jobs.iter().all(|job| job["state"] == "finished");
     let mut jobs = list();
-    wait_until("what was launched is over", || {
+    wait_until("all launched jobs have finished", || {
         is_finished(&jobs) || {
             jobs = list();
             false
         }
     });
     let ran = fs::read_to_string(ran).unwrap_or_default();
-    let told = (launched.status.success(), ran.as_str(), &jobs);
+    let result = (launched.status.success(), ran.as_str(), &jobs);
     if jobs.is_empty() {
         let _ = refusal(launched);
-        assert_eq!(ran, "", "refused, and run all the same");
+        assert_eq!(ran, "", "the launch was refused, but the command ran");
         return;
     }
-    assert_eq!(jobs.len(), 1, "{told:#?}");
+    assert_eq!(jobs.len(), 1, "{result:#?}");
     let outcome = &jobs[0]["outcome"];
     match outcome["kind"].as_str() {
         Some("exited") => {
-            assert_eq!((told.0, told.1, &outcome["exit_code"]), (true, "ran\n", &0.into()), "{told:#?}");
+            assert_eq!(
+                (result.0, result.1, &outcome["exit_code"]),
+                (true, "ran\n", &0.into()),
+                "{result:#?}"
+            );
         }
-        Some("failed_to_start") => assert_eq!((told.0, told.1), (false, ""), "{told:#?}"),
+        Some("failed_to_start") => assert_eq!((result.0, result.1), (false, ""), "{result:#?}"),
         Some("lost") => {
-            assert_eq!((told.1, outcome["reason"].as_str()), ("", Some("never_started")), "{told:#?}");
+            assert_eq!((result.1, outcome["reason"].as_str()), ("", Some("never_started")), "{result:#?}");
         }
-        _ => panic!("{told:#?}"),
+        _ => panic!("{result:#?}"),
     }
-    let told_in_person = outcome["kind"] == "failed_to_start";
+    let reported_by_launch = outcome["kind"] == "failed_to_start";
     let follow_up = jobs[0]["follow_up"]["state"].as_str().expect("a state");
-    assert!(follow_up == "pending" || (told_in_person && follow_up == "acknowledged"), "{jobs:#?}");
+    assert!(follow_up == "pending" || (reported_by_launch && follow_up == "acknowledged"), "{jobs:#?}");
 }
 
 /// Everything below a directory, directories included, sorted. Links are not followed.
@@ -103,7 +107,7 @@ pub(crate) fn everything_below(directory: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        // What is removed meanwhile is not there.
+        // The entry may have been removed meanwhile.
         if fs::symlink_metadata(&path).is_ok_and(|status| status.is_dir()) {
             found.extend(everything_below(&path));
         }
@@ -113,7 +117,7 @@ pub(crate) fn everything_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The permissions of a file or directory, as chmod(1) takes them.
+/// The permissions of a file or directory, in the form of chmod(1).
 pub(crate) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).expect("it exists").permissions().mode() & 0o7777
 }
@@ -127,14 +131,14 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Space on disk that a directory takes up, with everything in it.
+/// Space on disk that a directory uses, with everything in it.
 pub(crate) fn disk_usage(directory: &Path) -> u64 {
     let blocks = |path: &PathBuf| fs::symlink_metadata(path).map_or(0, |status| status.blocks());
     everything_below(directory).iter().map(blocks).sum::<u64>() * 512
 }
 
-/// Asserts that what was kept of a job's output is right, byte for byte, and that what was not kept is accounted for.
-/// Returns the pieces that are there.
+/// Asserts that the kept output of a job is correct, byte for byte, and that all other bytes are counted as omitted or
+/// dropped. Returns the kept ranges.
 pub(crate) fn assert_output(setup: &Setup, job: &Job, written: &[u8]) -> Vec<std::ops::Range<usize>> {
     outcome(job);
     let mut pieces: Vec<std::ops::Range<usize>> = Vec::new();
@@ -162,7 +166,7 @@ pub(crate) fn assert_output(setup: &Setup, job: &Job, written: &[u8]) -> Vec<std
     pieces
 }
 
-/// Bytes that look random, zero and all others among them, and are the same each time.
+/// Bytes that look random, contain every value, and are the same in each call.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -176,8 +180,7 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A line that nobody crosses before everybody stands there: processes that read from the one end go on when the other
-/// is dropped.
+/// A barrier: processes that read from the first end continue when the second end is dropped.
 pub(crate) fn starting_line() -> (PipeReader, PipeWriter) {
     std::io::pipe().expect("a pipe")
 }

@@ -1,4 +1,4 @@
-//! Two versions of the program on one home: what a newer one wrote is shown as such, and nobody changes it.
+//! Two versions of the program on one home: data of the newer version is reported as such and is not changed.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use testkit::wait_until;
 
 use crate::setup::{Setup, kill_9, outcome, stdout};
 
-/// What a program with these failpoints answers, on standard output and standard error.
+/// The output of a program with these failpoints: standard output and standard error.
 fn run_as(setup: &Setup, failpoints: &str, args: &[&str]) -> String {
     let mut program = setup.program();
     let output = program.args(args).env("FAILPOINTS", failpoints).output().expect("the program runs");
@@ -21,7 +21,7 @@ fn job_of_a_newer_program(setup: &Setup, failpoints: &str, script: &str) -> JobI
 }
 
 #[test]
-fn a_record_of_a_newer_program_is_left_alone() {
+fn a_record_of_a_newer_program_is_not_changed() {
     for newer in ["record_format=return(3)", "record_format=return(99)"] {
         let setup = Setup::new();
         let mine = setup.run("exit 4").id;
@@ -29,12 +29,12 @@ fn a_record_of_a_newer_program_is_left_alone() {
         let killed = job_of_a_newer_program(&setup, newer, "exec sleep MARK");
         setup.wait_for_marked(1);
         kill_9(setup.supervisor(killed).pid);
-        wait_until("both are over", || setup.home.processes().is_empty());
+        wait_until("both have finished", || setup.home.processes().is_empty());
         let records =
             [ended, killed].map(|id| setup.home.path().join("jobs").join(id.as_str()).join("record"));
         let before = records.clone().map(|record| fs::read(record).expect("a record"));
 
-        // This program sees them, understands its own, and changes nothing.
+        // This program lists both, can read its own, and changes nothing.
         for args in
             [&["list"][..], &["recover"], &["prune", "--older-than", "0s"], &["doctor"], &["follow-ups"]]
         {
@@ -48,7 +48,7 @@ fn a_record_of_a_newer_program_is_left_alone() {
         assert!(before == after, "{newer}: a record was changed");
         assert_eq!(outcome(&setup.homing.get(mine).expect("my job")), &Outcome::Exited { exit_code: 4 });
 
-        // The newer program reads both its own and ours.
+        // The newer program reads both.
         let list = run_as(&setup, newer, &["list", "--json"]);
         for end in [r#""kind":"exited","exit_code":4"#, r#""exit_code":7"#, r#""reason":"supervisor_died""#] {
             assert!(list.contains(end), "{newer}: {list}");
@@ -58,11 +58,11 @@ fn a_record_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
-fn a_spec_of_a_newer_program_is_left_alone() {
+fn a_spec_of_a_newer_program_is_not_changed() {
     let setup = Setup::new();
     let newer = "spec_schema=return(homing.spec/2)";
     let id = job_of_a_newer_program(&setup, newer, "exit 7").to_string();
-    wait_until("it is over", || setup.home.processes().is_empty());
+    wait_until("it has finished", || setup.home.processes().is_empty());
     let directory = setup.home.path().join("jobs").join(&id);
     for args in [&["list"][..], &["recover"], &["prune", "--older-than", "0s"], &["doctor"]] {
         run_as(&setup, "start_grace=return(0)", args);

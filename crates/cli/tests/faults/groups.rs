@@ -1,4 +1,4 @@
-//! Jobs with control groups of their own: the tree goes at once, and no group directory stays, whatever dies.
+//! Jobs in their own control groups: the whole tree is ended at once, and the group is removed, whichever process dies.
 
 use std::time::Duration;
 
@@ -54,19 +54,19 @@ fn a_delegated_control_group_ends_the_tree_at_once() {
 }
 
 #[test]
-fn a_control_group_ends_what_a_lost_job_left_behind() {
+fn the_processes_of_a_lost_job_are_ended_by_its_control_group() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let id = grouped.launch(&format!("{ESCAPES} sleep MARK"));
     setup.wait_for_marked(5);
     kill_9(setup.supervisor(id).pid);
     assert!(matches!(outcome(&setup.recovered_end_of(id)), Outcome::Lost { .. }));
-    // Without environment, session, output or parents: only the group knows where it belongs.
+    // Without environment, session, output or parents: only the group shows which job it belongs to.
     wait_until("everything is gone", || setup.home.marked().is_empty());
 }
 
 #[test]
-fn a_failed_start_gives_its_group_back() {
+fn a_failed_start_removes_its_group() {
     let Some(grouped) = Grouped::new() else { return };
     for _ in 0..10 {
         let spec = JobSpec::program("/no/such/program");
@@ -102,7 +102,7 @@ fn a_supervisor_killed_at_any_step_leaves_no_group() {
             list.args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)");
             stdout(&list.output().expect("the program runs"))
         };
-        wait_until("it is over", || list().contains(r#""state":"finished""#));
+        wait_until("it has finished", || list().contains(r#""state":"finished""#));
         let mut recover = setup.program();
         stdout(&recover.arg("recover").env("FAILPOINTS", "start_grace=return(0)").output().expect("it runs"));
         wait_until(&format!("{point}: {id} has no group any more"), || grouped.group.groups().is_empty());
@@ -121,7 +121,7 @@ fn a_job_whose_directory_is_removed_leaves_no_group() {
 }
 
 #[test]
-fn a_group_that_the_job_has_divided_is_removed_with_its_parts() {
+fn a_group_with_subgroups_is_removed_completely() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let parts = "own=$(sed -n 's/^0:://p' /proc/self/cgroup); \
@@ -141,7 +141,7 @@ fn a_group_that_the_job_has_divided_is_removed_with_its_parts() {
 }
 
 #[test]
-fn a_group_whose_processes_were_kept_goes_with_the_next_recovery() {
+fn a_group_whose_processes_were_kept_is_removed_by_the_next_recovery() {
     let Some(grouped) = Grouped::new() else { return };
     let setup = &grouped.setup;
     let go = setup.scratch("go");
@@ -149,13 +149,13 @@ fn a_group_whose_processes_were_kept_goes_with_the_next_recovery() {
     let spec = grouped.script(&format!("({wait}) > /dev/null 2>&1 & exit 0")).leftovers(LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
-    // It has let go of its output, so its supervisor does not stay for it.
+    // It has closed its output, so its supervisor does not wait for it.
     wait_until("its supervisor is gone", || {
         setup.home.processes().iter().all(|process| !process.command_line.contains("__supervise"))
     });
     assert!(grouped.members(id) > 0, "what was kept lives on, in its group");
     std::fs::write(go, "").expect("a file");
-    wait_until("what was kept has ended", || grouped.members(id) == 0);
+    wait_until("the kept process has ended", || grouped.members(id) == 0);
 
     let mut sweep = setup.program();
     sweep.args(["prune"]).env("HOMING_CGROUP", grouped.group.value());

@@ -1,4 +1,4 @@
-//! Launches under a key: repeated, raced, cut short at every step, and each time one run of the command.
+//! Launches with a key: repeated, concurrent, and interrupted at every step. The command always runs once.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use crate::setup::{PROGRAM, Setup, outcome, stdout};
 
 const EXITED: Outcome = Outcome::Exited { exit_code: 0 };
 
-/// A script that notes each of its runs in a file.
+/// A script that appends a line to a file in each run.
 fn noting_script(setup: &Setup) -> (String, PathBuf) {
     let file = setup.scratch("ran");
     (format!("echo ran >> {}", file.display()), file)
@@ -30,7 +30,7 @@ fn keyed(setup: &Setup, script: &str, key: &str) -> JobSpec {
     setup.script(script).key(key.parse().expect("a key"))
 }
 
-/// `homing run` under the key `k`.
+/// `homing run` with the key `k`.
 fn run_keyed(setup: &Setup, script: &str) -> Command {
     let mut run = setup.program();
     run.args(["run", "--key", "k", script]);
@@ -46,7 +46,7 @@ fn all_jobs(setup: &Setup) -> Vec<Job> {
 }
 
 #[test]
-fn a_launch_that_is_repeated_under_its_key_is_the_same_job() {
+fn a_launch_that_is_repeated_with_its_key_returns_the_same_job() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
     let script = format!("{script}; sleep MARK");
@@ -57,10 +57,10 @@ fn a_launch_that_is_repeated_under_its_key_is_the_same_job() {
     assert_eq!(again.key.as_ref().map(homing::JobKey::as_str), Some("message-1"));
 
     setup.homing.kill(first.id, homing::KilledBy::Operator).expect("it ends");
-    setup.homing.acknowledge(&[first.id]).expect("it is over");
-    let over = setup.launch_spec(keyed(&setup, &script, "message-1"));
-    assert_eq!(over, setup.homing.get(first.id).expect("the job"), "as it is now");
-    assert_eq!(over.follow_up.state, FollowUpState::Acknowledged);
+    setup.homing.acknowledge(&[first.id]).expect("it has finished");
+    let repeated = setup.launch_spec(keyed(&setup, &script, "message-1"));
+    assert_eq!(repeated, setup.homing.get(first.id).expect("the job"), "as it is now");
+    assert_eq!(repeated.follow_up.state, FollowUpState::Acknowledged);
 
     let spec = keyed(&setup, "true", "message-1").session("chat-2".parse().expect("a session"));
     let of_another_session = setup.launch_spec(spec).id;
@@ -94,20 +94,20 @@ fn a_key_with_another_request_is_refused() {
             other => panic!("{difference}: {other:#?}"),
         }
     }
-    // What is left to the configuration, and the environment, of which nothing is on disk, are not compared.
+    // Settings that come from the configuration are not compared, nor is the environment, which is not on disk.
     for spec in [ask().timeout(Timeout::After(Duration::from_secs(3600))), ask().env("A", "b")] {
         assert_eq!(setup.launch_spec(spec).id, id);
     }
     let refused = setup.program().args(["run", "--key", "k", "false"]).output().expect("it runs");
-    let said = String::from_utf8(refused.stderr).expect("text");
+    let message = String::from_utf8(refused.stderr).expect("text");
     let expected = format!(
         "homing: error: key \"k\" belongs to job {id}, which was launched with a different command\n"
     );
-    assert!(said.starts_with(&expected) && said.contains("hint: choose a different key"), "{said}");
+    assert!(message.starts_with(&expected) && message.contains("hint: choose a different key"), "{message}");
     assert_eq!(refused.status.code(), Some(1));
 }
 
-/// The steps of a launch under a key, and whether there is a job if the launcher dies right after.
+/// The steps of a launch with a key, and whether the job exists if the launcher dies right after.
 const STEPS: [(&str, bool); 8] = [
     ("launch/directory_made", false),
     ("launch/record_made", false),
@@ -121,14 +121,17 @@ const STEPS: [(&str, bool); 8] = [
 
 #[test]
 fn a_launch_that_is_repeated_after_its_launcher_was_killed_at_any_step_runs_the_command_once() {
-    // Alone, and together with the supervisor, which has the same points.
+    // The launcher alone, then also the supervisor, which has the same points.
     for supervisor in ["", ";supervise/locked=return"] {
         for (point, is_job) in STEPS {
             let setup = Setup::new();
             let (script, file) = noting_script(&setup);
             let crash = format!("{point}=return{supervisor}");
             let launched = run_keyed(&setup, &script).env("FAILPOINTS", &crash).output();
-            assert!(!launched.expect("the program starts").status.success(), "{crash}: the launcher lived");
+            assert!(
+                !launched.expect("the program starts").status.success(),
+                "{crash}: the launcher survived"
+            );
             assert_eq!(!names_in(&setup.home.path().join("jobs")).is_empty(), is_job, "{crash}");
 
             let id = id(&run_keyed(&setup, &script).output().expect("the program runs"));
@@ -164,7 +167,7 @@ fn eight_launchers_at_once_start_one_job() {
         let ids = eight_at_once(&setup, &script);
         let job = setup.end_of(ids[0]);
         assert_eq!((ids, runs(&file), outcome(&job)), (vec![job.id; 8], 1, &EXITED));
-        assert_eq!(job.state.finished().expect("it is over").leftovers, []);
+        assert_eq!(job.state.finished().expect("it has finished").leftovers, []);
         assert_eq!(all_jobs(&setup), [job]);
         assert_eq!(names_in(&setup.home.path().join("launching")), [""; 0]);
     }
@@ -176,7 +179,7 @@ fn eight_launchers_at_once_start_the_job_whose_launcher_was_killed() {
         let setup = Setup::new();
         let (script, file) = noting_script(&setup);
         let crash = run_keyed(&setup, &script).env("FAILPOINTS", format!("{point}=return")).output();
-        assert!(!crash.expect("the program starts").status.success(), "{point}: the launcher lived");
+        assert!(!crash.expect("the program starts").status.success(), "{point}: the launcher survived");
         let ids = eight_at_once(&setup, &script);
         let job = setup.end_of(ids[0]);
         assert_eq!((ids, runs(&file), outcome(&job)), (vec![job.id; 8], 1, &EXITED), "{point}");
@@ -185,13 +188,13 @@ fn eight_launchers_at_once_start_the_job_whose_launcher_was_killed() {
 }
 
 #[test]
-fn eight_launchers_at_once_clear_away_a_job_that_was_being_removed() {
+fn eight_launchers_at_once_replace_a_job_that_was_being_removed() {
     for _ in 0..5 {
         let setup = Setup::new();
         let (script, file) = noting_script(&setup);
         let first = id(&run_keyed(&setup, &script).output().expect("the program runs"));
         setup.end_of(first);
-        setup.homing.acknowledge(&[first]).expect("it is over");
+        setup.homing.acknowledge(&[first]).expect("it has finished");
         fs::remove_file(setup.homing.job_path(first).join("spec.json")).expect("it was there");
 
         let ids = eight_at_once(&setup, &script);
@@ -210,27 +213,27 @@ fn after_a_prune_the_key_is_free_again_and_its_next_job_is_followed_up() {
         let id = setup.launch_spec(keyed(&setup, &script, "k")).id;
         let job = setup.end_of(id);
         assert_eq!((runs(&file), job.follow_up.state), (round, FollowUpState::Pending));
-        assert_eq!(setup.homing.prune(Duration::ZERO).expect("it prunes").removed, []);
-        setup.homing.acknowledge(&[id]).expect("it is over");
-        let pruned = || setup.homing.prune(Duration::ZERO).expect("it prunes").removed == [id];
+        assert_eq!(setup.homing.prune(Duration::ZERO).expect("it can be pruned").removed, []);
+        setup.homing.acknowledge(&[id]).expect("it has finished");
+        let pruned = || setup.homing.prune(Duration::ZERO).expect("it can be pruned").removed == [id];
         wait_until("it is pruned", pruned);
         assert_eq!(all_jobs(&setup), []);
     }
 }
 
 #[test]
-fn a_key_whose_job_was_removed_behind_our_back_is_free_and_its_next_job_is_followed_up() {
+fn a_key_whose_job_another_program_removed_is_free_and_its_next_job_is_followed_up() {
     let setup = Setup::new();
     let first = setup.launch_spec(keyed(&setup, "true", "k")).id;
     setup.end_of(first);
-    setup.homing.acknowledge(&[first]).expect("it is over");
+    setup.homing.acknowledge(&[first]).expect("it has finished");
     fs::remove_dir_all(setup.homing.job_path(first)).expect("it was there");
 
     let again = setup.launch_spec(keyed(&setup, "exit 3", "k")).id;
     let job = setup.end_of(again);
     assert_eq!((again, outcome(&job)), (first, &Outcome::Exited { exit_code: 3 }));
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
-    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it prunes").removed, []);
+    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it can be pruned").removed, []);
 }
 
 #[test]
@@ -245,11 +248,11 @@ fn a_job_that_seemed_never_started_runs_when_its_launch_is_repeated() {
     let job = setup.end_of(setup.launch_spec(keyed(&setup, &script, "k")).id);
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
     assert_eq!(runs(&file), 1);
-    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session is notified of how it really ended");
+    assert_eq!(job.follow_up.state, FollowUpState::Pending, "its session is notified of the actual outcome");
 }
 
 #[test]
-fn a_job_that_was_recovered_before_its_launch_was_repeated_is_shown_as_it_is() {
+fn a_job_that_was_recovered_before_its_launch_was_repeated_is_returned_unchanged() {
     let setup = Setup::new();
     let (script, file) = noting_script(&setup);
     let crash = run_keyed(&setup, &script).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
@@ -260,9 +263,9 @@ fn a_job_that_was_recovered_before_its_launch_was_repeated_is_shown_as_it_is() {
     let job = setup.launch_spec(keyed(&setup, &script, "k"));
     assert_eq!(outcome(&job), &Outcome::Lost { reason: LostReason::NeverStarted });
     assert_eq!(runs(&file), 0, "given up, and run all the same");
-    let said = run_keyed(&setup, &script).output().expect("the program runs");
-    assert_eq!(said.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&said.stderr).contains("did not start"), "{said:#?}");
+    let output = run_keyed(&setup, &script).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did not start"), "{output:#?}");
 }
 
 #[test]
@@ -282,8 +285,8 @@ fn a_launch_whose_supervisor_is_stopped_returns_the_job_as_starting() {
         let launched = run.output().expect("the program runs");
         let id = id(&launched);
         assert_eq!(setup.homing.get(id).expect("the job").state.name(), StateName::Starting);
-        let said = String::from_utf8(launched.stderr).expect("text");
-        assert!(said.contains(&format!("job {id} is starting")), "{said}");
+        let message = String::from_utf8(launched.stderr).expect("text");
+        assert!(message.contains(&format!("job {id} is starting")), "{message}");
 
         let pid = || fs::read_to_string(&pid_file).unwrap_or_default().trim().parse::<i32>();
         let is_stopped =
@@ -296,7 +299,7 @@ fn a_launch_whose_supervisor_is_stopped_returns_the_job_as_starting() {
 }
 
 #[test]
-fn a_job_that_stops_its_supervisor_does_not_hold_up_its_launch() {
+fn a_job_that_stops_its_supervisor_does_not_delay_its_launch() {
     let setup = Setup::new();
     // It may be stopped before it has answered or after that.
     for _ in 0..5 {
@@ -304,9 +307,9 @@ fn a_job_that_stops_its_supervisor_does_not_hold_up_its_launch() {
         run.args(["run", "kill -STOP $PPID; exit 7"]).env("FAILPOINTS", "answer_timeout=return(300)");
         let id = id(&run.output().expect("the program runs"));
         let supervisor = setup.supervisor(id).pid.to_string();
-        wait_until("it goes on when it is continued", || {
-            let told = Command::new("kill").args(["-CONT", &supervisor]).stderr(Stdio::null()).status();
-            told.is_err() || setup.homing.get(id).expect("the job").outcome().is_some()
+        wait_until("it continues after SIGCONT", || {
+            let continued = Command::new("kill").args(["-CONT", &supervisor]).stderr(Stdio::null()).status();
+            continued.is_err() || setup.homing.get(id).expect("the job").outcome().is_some()
         });
         assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 7 });
     }

@@ -1,4 +1,4 @@
-//! Killing, where supervisors cannot do what they are asked to, and where there are many.
+//! Kills of jobs whose supervisors cannot act, and kills of many jobs.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const KILLED: Outcome = Outcome::Killed { by: KilledBy::Operator };
 /// Waits for [`let_go`]: a supervisor that is stopped at once does not answer its launcher.
 const ONCE_LAUNCHED: &str = "until [ -e \"$HOMING_HOME/../go\" ]; do sleep 0.01; done;";
 
-/// Lets jobs go on that wait until they are launched.
+/// Lets jobs continue that wait until their launch has returned.
 fn let_go(setup: &Setup) {
     std::fs::write(setup.scratch("go"), "").expect("a file");
 }
@@ -56,17 +56,17 @@ fn a_supervisor_that_is_stopped_again_and_again_is_ended_with_its_job() {
 
     let mut kill = setup.program();
     kill.args(["kill", id.as_str()]).env("FAILPOINTS", "stopped_timeout=return(100)");
-    kill.env("HOMING_SESSION", "somebody-else");
+    kill.env("HOMING_SESSION", "another-session");
     assert!(stdout(&kill.output().expect("the program runs")).contains("killed by an operator"));
     assert_eq!(outcome(&setup.homing.get(id).expect("the job")), &KILLED);
     assert_eq!(setup.home.marked(), []);
 }
 
-/// Lets a supervisor stand still under a tracer, which SIGCONT does not help.
+/// Stops a supervisor with a tracer. SIGCONT does not continue it.
 struct Traced(std::process::Child);
 
 impl Traced {
-    /// `None` where that is not possible here.
+    /// `None` where tracing is not possible.
     fn hold(supervisor: u32) -> Option<Traced> {
         let mut strace = Command::new("strace");
         strace.args(["-qq", "-o", "/dev/null", "-p", &supervisor.to_string()]);
@@ -78,7 +78,7 @@ impl Traced {
             status.lines().any(|line| line == tracer)
         };
         while !is_traced() {
-            if traced.0.try_wait().expect("it is ours").is_some() {
+            if traced.0.try_wait().expect("it is a child of this process").is_some() {
                 return None;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -96,7 +96,7 @@ impl Drop for Traced {
 }
 
 #[test]
-fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_says_who_asked() {
+fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_names_the_caller() {
     let setup = Setup::new();
     let id =
         setup.launch_spec(setup.script("sleep MARK & setsid sleep MARK & wait").grace(Duration::ZERO)).id;
@@ -107,18 +107,18 @@ fn a_traced_supervisor_is_ended_with_its_job_and_the_outcome_says_who_asked() {
     };
     let mut kill = setup.program();
     kill.args(["kill", id.as_str()]).env("FAILPOINTS", "stopped_timeout=return(300)");
-    kill.env("HOMING_SESSION", "somebody-else");
+    kill.env("HOMING_SESSION", "another-session");
     assert!(stdout(&kill.output().expect("the program runs")).contains("killed by an operator"));
 
     let job = setup.homing.get(id).expect("the job");
     assert_eq!(outcome(&job), &KILLED);
     assert_eq!(setup.home.marked(), []);
-    let ended = &job.state.finished().expect("it is over").leftovers;
+    let ended = &job.state.finished().expect("it has finished").leftovers;
     assert!(ended.iter().all(|leftover| leftover.fate == LeftoverFate::Ended), "{ended:#?}");
 }
 
 #[test]
-fn what_a_job_kept_is_ended_though_its_supervisor_is_traced() {
+fn kept_leftovers_are_ended_although_the_supervisor_is_traced() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 7").leftovers(LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec.grace(Duration::ZERO)).id;
@@ -138,7 +138,7 @@ fn what_a_job_kept_is_ended_though_its_supervisor_is_traced() {
 fn hundreds_of_jobs_are_killed_in_seconds() {
     let setup = Setup::new();
     let ids: Vec<JobId> = (0..300).map(|_| setup.launch("exec sleep MARK").id).collect();
-    // Some supervisors die by themselves meanwhile.
+    // Some supervisors exit meanwhile.
     ids.iter().step_by(50).for_each(|id| kill_9(setup.supervisor(*id).pid));
     let mut kill = setup.program();
     kill.arg("kill").args(ids.iter().map(JobId::as_str));
@@ -148,6 +148,6 @@ fn hundreds_of_jobs_are_killed_in_seconds() {
     assert_eq!(stdout(&output).lines().count(), ids.len());
     assert_eq!(setup.home.marked(), []);
     println!("killed {} jobs in {took:?}", ids.len());
-    // A sync for each of them, which looks at all the others, took 5 seconds for 200 in a release build.
+    // With one sync per job, each of which observes all others, 200 jobs took 5 seconds in a release build.
     assert!(took < Duration::from_secs(6), "took {took:?}");
 }

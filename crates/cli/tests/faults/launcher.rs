@@ -1,4 +1,4 @@
-//! Launchers that are killed, crowded or starved, and what of theirs must not get into the job.
+//! Launchers that are killed, concurrent or short of resources, and what a job must not inherit from them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,10 +20,10 @@ use crate::evidence::{
 };
 use crate::setup::{PROGRAM, Setup, is_root, outcome, program, stdout};
 
-/// Arguments of `homing run`: it returns at once, or stays and shows the output.
-const WAYS_TO_RUN: [&[&str]; 2] = [&["run"], &["run", "--wait"]];
+/// Arguments of `homing run`: it returns at once, or it waits and shows the output.
+const RUN_ARGUMENTS: [&[&str]; 2] = [&["run"], &["run", "--wait"]];
 
-/// A shell that launches a job which runs until the file `go` is there, and then stays until its input ends.
+/// A shell that launches a job, which runs until the file `go` exists. The shell then runs until its input ends.
 struct LaunchingShell {
     command: Command,
     returned: PathBuf,
@@ -31,19 +31,19 @@ struct LaunchingShell {
 }
 
 impl LaunchingShell {
-    fn new(setup: &Setup, outer: &[&str], way: &[&str]) -> LaunchingShell {
+    fn new(setup: &Setup, outer: &[&str], arguments: &[&str]) -> LaunchingShell {
         let (returned, go) = (setup.scratch("returned"), setup.scratch("go"));
         let script = format!(
             "cut -d' ' -f7 /proc/$$/stat; until [ -e {} ]; do sleep 0.01; done; exit 7",
             go.display()
         );
         let mut run = setup.program();
-        run.args(way).arg(script);
+        run.args(arguments).arg(script);
         let shell = ["bash", "-c", "\"$@\"; : > \"$0\"; exec cat", returned.to_str().expect("text")];
         LaunchingShell { command: through(&[outer, &shell].concat(), &run), returned, go }
     }
 
-    /// Starts it, and waits until the job runs and, unless it is to stay, `homing run` has returned.
+    /// Starts it, and waits until the job runs and, unless `stays`, until `homing run` has returned.
     fn start(mut self, setup: &Setup, stays: bool) -> (Child, Job, PathBuf) {
         let shell = self.command.spawn().expect("the shell starts");
         wait_until("the job runs", || {
@@ -56,25 +56,25 @@ impl LaunchingShell {
     }
 }
 
-/// Asserts that a job has not noticed anything: it runs, and then ends as it always would have.
+/// Asserts that a job is not affected: it still runs, and then ends normally.
 fn assert_unaffected(setup: &Setup, job: &Job, go: &Path) {
     let now = setup.homing.get(job.id).expect("the job");
-    assert_eq!(now.state, job.state, "it runs on");
+    assert_eq!(now.state, job.state, "it keeps running");
     fs::write(go, "").expect("a file");
     let job = setup.end_of(job.id);
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 7 });
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
-    // The number of its terminal (proc_pid_stat(5)): it has none.
+    // The number of its terminal (proc_pid_stat(5)); 0 for none.
     assert_eq!(setup.homing.output(job.id, 0, 100).expect("output").bytes, b"0\n");
 }
 
 #[test]
-fn a_job_outlives_the_process_group_of_its_launcher() {
-    for way in WAYS_TO_RUN {
+fn a_job_survives_the_process_group_of_its_launcher() {
+    for arguments in RUN_ARGUMENTS {
         let setup = Setup::new();
-        let mut shell = LaunchingShell::new(&setup, &[], way);
+        let mut shell = LaunchingShell::new(&setup, &[], arguments);
         shell.command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (mut shell, job, go) = shell.start(&setup, way.len() > 1);
+        let (mut shell, job, go) = shell.start(&setup, arguments.len() > 1);
 
         kill_process_group(Pid::from_child(&shell), Signal::KILL).expect("the group is killed");
         assert_eq!(shell.wait().expect("it ends").signal(), Some(9));
@@ -83,23 +83,23 @@ fn a_job_outlives_the_process_group_of_its_launcher() {
 }
 
 #[test]
-fn a_job_outlives_the_terminal_of_its_launcher() {
-    for way in WAYS_TO_RUN {
+fn a_job_survives_the_terminal_of_its_launcher() {
+    for arguments in RUN_ARGUMENTS {
         let setup = Setup::new();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let Ok(terminal) = rustix::pty::openpt(flags) else {
             return skip("there are no pseudo-terminals here");
         };
-        rustix::pty::grantpt(&terminal).expect("it is ours");
+        rustix::pty::grantpt(&terminal).expect("this process owns it");
         rustix::pty::unlockpt(&terminal).expect("it can be unlocked");
         let name = rustix::pty::ptsname(&terminal, Vec::new()).expect("it has a name");
         let open = || {
             let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
             Stdio::from(rustix::fs::open(&*name, flags, Mode::empty()).expect("it can be opened"))
         };
-        let mut shell = LaunchingShell::new(&setup, &["setsid", "-c", "-w"], way);
+        let mut shell = LaunchingShell::new(&setup, &["setsid", "-c", "-w"], arguments);
         shell.command.stdin(open()).stdout(open()).stderr(open());
-        let (mut shell, job, go) = shell.start(&setup, way.len() > 1);
+        let (mut shell, job, go) = shell.start(&setup, arguments.len() > 1);
 
         drop(terminal);
         assert_eq!(shell.wait().expect("it ends").signal(), Some(1), "the terminal hung up");
@@ -108,7 +108,7 @@ fn a_job_outlives_the_terminal_of_its_launcher() {
 }
 
 #[test]
-fn a_job_that_kills_its_own_process_group_does_not_take_its_supervisor_along() {
+fn a_job_that_kills_its_own_process_group_does_not_kill_its_supervisor() {
     let setup = Setup::new();
     let job = setup.run("sleep MARK & kill -9 0");
     assert_eq!(outcome(&job), &Outcome::Signaled { signal: homing::core::Signal::from_number(9) });
@@ -135,13 +135,13 @@ fn eight_processes_that_launch_25_jobs_each_make_200_records() {
         .map(|shell| stdout(&shell.wait_with_output().expect("it ends")).lines().map(str::to_owned).collect())
         .collect();
 
-    wait_until("all are over", || setup.home.processes().is_empty());
+    wait_until("all have finished", || setup.home.processes().is_empty());
     let jobs = list(setup.program());
     let wanted = Value::from("exited 0, pending");
     for job in &jobs {
         let (outcome, follow_up) = (&job["outcome"], &job["follow_up"]["state"]);
-        let told = format!("{} {}, {}", outcome["kind"], outcome["exit_code"], follow_up).replace('"', "");
-        assert_eq!(Value::from(told), wanted, "{job:#?}");
+        let text = format!("{} {}, {}", outcome["kind"], outcome["exit_code"], follow_up).replace('"', "");
+        assert_eq!(Value::from(text), wanted, "{job:#?}");
     }
     assert_eq!(jobs.len(), 200);
     for (number, ids) in launched.iter().enumerate() {
@@ -162,13 +162,13 @@ fn failed_to_start(message: &str, errno: i32) -> Outcome {
     Outcome::FailedToStart { error }
 }
 
-/// Asserts that a job that could not start is over at once, told whole, and followed up.
+/// Asserts that a job that could not start is finished when the launch returns, has the outcome, and is followed up.
 fn assert_fails_to_start(setup: &Setup, spec: JobSpec, expected: &Outcome) {
     let launched = setup.launch_spec(spec);
     assert_eq!(outcome(&launched), expected, "known when the launch returns");
     let job = setup.homing.get(launched.id).expect("the job");
     assert_eq!((outcome(&job), job.follow_up.state), (expected, FollowUpState::Pending));
-    let finished = job.state.finished().expect("it is over");
+    let finished = job.state.finished().expect("it has finished");
     assert_eq!((finished.started, finished.leftovers.as_slice()), (None, &[][..]));
     assert_eq!(job.output, homing::core::OutputSize::default());
 }
@@ -192,7 +192,7 @@ fn a_program_that_cannot_run_fails_to_start_with_the_reason() {
     ];
     for (program, reason, errno) in table {
         let expected = failed_to_start(&format!("cannot run {program}: {reason}"), errno);
-        // A directory in PATH that may not be searched would be a reason of its own (execvp(3)).
+        // A directory in PATH that may not be searched would change the error (execvp(3)).
         let spec = JobSpec::program(program.as_str()).arg("argument").env("PATH", "/usr/bin:/bin");
         assert_fails_to_start(&setup, spec, &expected);
     }
@@ -209,7 +209,7 @@ fn an_argument_list_that_is_too_long_fails_to_start() {
     }
 }
 
-/// Asserts that a refused launch has left nothing.
+/// Asserts that a refused launch left no files.
 fn assert_no_job(setup: &Setup) {
     assert_eq!(names_in(&setup.home.path().join("jobs")), [""; 0]);
     assert_eq!(names_in(&setup.home.path().join("inbox")), [""; 0]);
@@ -228,7 +228,7 @@ fn an_environment_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn a_working_directory_that_is_none_is_refused() {
+fn a_working_directory_that_is_not_a_usable_directory_is_refused() {
     let setup = Setup::new();
     let file = setup.scratch("file");
     fs::write(&file, "").expect("a file");
@@ -240,9 +240,9 @@ fn a_working_directory_that_is_none_is_refused() {
     ] {
         let refused =
             setup.program().args(["run", "--cwd", cwd, &script]).output().expect("the program runs");
-        let said = refusal(&refused);
-        assert!(said.contains(&format!("cannot run in {cwd}: ")) && said.contains(reason), "{said}");
-        assert!(said.contains("\nhint: "), "{said}");
+        let message = refusal(&refused);
+        assert!(message.contains(&format!("cannot run in {cwd}: ")) && message.contains(reason), "{message}");
+        assert!(message.contains("\nhint: "), "{message}");
     }
 
     let folder = setup.scratch("removed");
@@ -250,15 +250,15 @@ fn a_working_directory_that_is_none_is_refused() {
     let mut run = setup.program();
     run.args(["run", &script]);
     let mut removed = after("cd \"$0\"; rmdir \"$0\"", folder.to_str().expect("text"), &run);
-    let said = refusal(&removed.output().expect("the program runs"));
-    assert!(said.contains("No such file or directory"), "{said}");
+    let message = refusal(&removed.output().expect("the program runs"));
+    assert!(message.contains("No such file or directory"), "{message}");
 
     assert_no_job(&setup);
     assert!(!ran.exists());
 }
 
 #[test]
-fn a_working_directory_that_goes_during_the_launch_fails_to_start() {
+fn a_working_directory_that_is_removed_during_the_launch_fails_to_start() {
     let home = TempHome::new();
     let cwd = home.scratch().join("cwd");
     fs::create_dir(&cwd).expect("a directory");
@@ -274,7 +274,7 @@ fn a_working_directory_that_goes_during_the_launch_fails_to_start() {
 }
 
 #[test]
-fn out_of_descriptors_there_is_a_refusal_or_a_job_and_never_half_of_one() {
+fn a_launch_without_free_descriptors_is_refused_or_creates_a_complete_job() {
     let mut refused = 0;
     let mut limits = 3..=20;
     for limit in limits.clone() {
@@ -292,14 +292,13 @@ fn out_of_descriptors_there_is_a_refusal_or_a_job_and_never_half_of_one() {
 }
 
 #[test]
-fn out_of_processes_there_is_a_refusal_or_a_job_and_never_half_of_one() {
+fn a_launch_without_free_processes_is_refused_or_creates_a_complete_job() {
     if !is_root() {
         return skip("only root can become a user that has no other process");
     }
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     for limit in [1, 2, 3, 4, 30] {
-        // Limits count the processes of a user, those too that have ended and that nobody has reaped yet. Nobody else
-        // is this one.
+        // Limits count all processes of a user, including zombies. No other process has this user id.
         let user = 200_000 + 100 * std::process::id() + limit;
         let setpriv = format!("setpriv --reuid={user} --regid={user} --clear-groups");
         let home = TempHome::new();
@@ -310,10 +309,10 @@ fn out_of_processes_there_is_a_refusal_or_a_job_and_never_half_of_one() {
             let outer: Vec<&str> = setpriv.split(' ').chain(limited.iter().copied()).collect();
             through(&outer, &inner)
         };
-        // Through a shell, as below: setpriv itself may still enter directories that only root can.
+        // Through a shell, as below: setpriv itself may still enter directories that only root may enter.
         let probe = ["bash", "-c", "exec \"$@\"", "probe"];
         if !as_user(&probe, &["--version"]).output().is_ok_and(|output| output.status.success()) {
-            return skip("another user cannot run the program where it lies, or there is no setpriv");
+            return skip("another user cannot run the program at its path, or setpriv is missing");
         }
         let ran = home.scratch().join("ran");
         let script = format!("echo ran > {}", ran.display());
@@ -322,21 +321,21 @@ fn out_of_processes_there_is_a_refusal_or_a_job_and_never_half_of_one() {
         let launched = run.output().expect("setpriv runs");
         let jobs = || list(as_user(&[], &[]));
         assert_no_half_job(&launched, jobs, &ran);
-        told.push(match jobs().first() {
+        results.push(match jobs().first() {
             None => "refused".to_owned(),
             Some(job) => format!("{} {}", job["outcome"]["kind"], job["outcome"]["errno"]).replace('"', ""),
         });
     }
-    // One process: no supervisor. Two: no job. EAGAIN is 11.
-    assert_eq!(told[..2], ["refused", "failed_to_start 11"]);
+    // With one process, the supervisor fails to start; with two, the job. EAGAIN is 11.
+    assert_eq!(results[..2], ["refused", "failed_to_start 11"]);
     assert_eq!(
-        told.last().map(String::as_str),
+        results.last().map(String::as_str),
         Some("exited null"),
         "the limits reach from too few to enough"
     );
 }
 
-/// What a job prints that is launched by a shell which has done something before.
+/// The output of a job that a shell launches after the script `shell`.
 fn output_after(shell: &str, argument: &str, words: &[&str]) -> String {
     let setup = Setup::new();
     let mut run = setup.program();
@@ -353,7 +352,7 @@ fn descriptors_of_the_launcher_reach_neither_the_job_nor_its_supervisor() {
     let open = "exec 7<>\"$0\" 9<\"$0\" 200>>\"$0\"";
     let file = tempfile::NamedTempFile::new().expect("a file");
     let file = file.path().to_str().expect("text");
-    // The fourth is the one with which ls(1) reads the list.
+    // ls(1) uses the fourth to read the list.
     assert_eq!(output_after(open, file, &["ls", "/proc/self/fd"]), "0\n1\n2\n3\n");
     let links =
         output_after(open, file, &["readlink", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"]);
@@ -366,7 +365,7 @@ fn descriptors_of_the_launcher_reach_neither_the_job_nor_its_supervisor() {
     let setup = Setup::new();
     let mut run = setup.program();
     run.args(["run", "--", "sleep", setup.home.mark()]);
-    // Returns although the job runs on: nobody holds the launcher's output open.
+    // Returns although the job keeps running: no process holds the output of the launcher open.
     let id = stdout(&after(open, file, &run).output().expect("the shell runs")).parse().expect("an id");
     let job = setup.wait_for_marked(1).remove(0);
     for pid in [job.pid, setup.supervisor(id).pid] {
@@ -379,7 +378,7 @@ fn descriptors_of_the_launcher_reach_neither_the_job_nor_its_supervisor() {
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
 }
 
-/// Ignores and blocks signals, as nohup(1) and careless hosts do.
+/// Ignores and blocks signals, as nohup(1) and some hosts do.
 const DEAF: &str = "trap '' HUP INT QUIT PIPE ALRM TERM USR1 XFSZ TSTP TTIN TTOU
     set -- env --ignore-signal=CHLD --block-signal=USR2,CHLD,TERM,RTMIN+3 -- \"$@\"";
 
@@ -402,7 +401,7 @@ fn a_job_begins_with_default_signals() {
 }
 
 #[test]
-fn signals_that_the_launcher_does_not_hear_do_not_make_the_supervisor_deaf() {
+fn signals_that_the_launcher_ignores_or_blocks_still_reach_the_supervisor() {
     if !env_can_block_signals() {
         return skip("this env(1) cannot ignore signals");
     }
@@ -421,7 +420,7 @@ fn signals_that_the_launcher_does_not_hear_do_not_make_the_supervisor_deaf() {
 }
 
 #[test]
-fn a_job_gets_the_umask_of_its_launcher_and_homing_does_not_mind_it() {
+fn a_job_gets_the_umask_of_its_launcher_and_the_files_of_homing_stay_private() {
     for umask in ["0000", "0027", "0077"] {
         let setup = Setup::new();
         let made = setup.scratch("made");
@@ -445,12 +444,12 @@ fn a_job_gets_the_umask_of_its_launcher_and_homing_does_not_mind_it() {
     }
 }
 
-/// Asserts that nobody else can look into a home or anything in it.
+/// Asserts that other users can read nothing in a home.
 fn assert_private(home: &Path) {
     assert_eq!(mode(home), 0o700);
     for path in everything_below(home) {
         let wanted = if path.is_dir() { 0o700 } else { 0o600 };
-        // What is removed meanwhile is not there.
+        // The entry may have been removed meanwhile.
         if fs::symlink_metadata(&path).is_ok() {
             assert_eq!(format!("{:o}", mode(&path)), format!("{wanted:o}"), "{}", path.display());
         }
@@ -470,7 +469,7 @@ fn processes_that_show(secret: &str) -> Vec<testkit::Process> {
 }
 
 #[test]
-fn secrets_are_in_no_file_and_in_no_argument() {
+fn secrets_are_not_in_files_or_arguments() {
     let setup = Setup::new();
     let [inherited, passed, in_script] =
         ["inherited", "passed", "script"].map(|name| format!("{name}-secret-{}", setup.home.mark()));
@@ -488,34 +487,34 @@ fn secrets_are_in_no_file_and_in_no_argument() {
     let printed = format!("{} {}\n", inherited.len(), passed.len()).into_bytes();
     let total = printed.len() as u64 + 2_000_000;
     for id in [first, second] {
-        wait_until("it has written all", || setup.homing.output_end(id).expect("output") == total);
+        wait_until("it has written everything", || setup.homing.output_end(id).expect("output") == total);
         let output = setup.homing.output(id, 0, printed.len()).expect("output").bytes;
         assert_eq!(output, printed, "the job has both");
     }
-    let look = |when: &str| {
+    let check = |when: &str| {
         assert_private(&setup.home.path());
         for secret in [&inherited, &passed] {
             assert_eq!(files_that_contain(&setup.home.path(), secret), [""; 0].map(PathBuf::from), "{when}");
             assert_eq!(processes_that_show(secret), [], "{when}");
         }
-        // What the user put into the command is kept, but no argument shows it.
+        // The command itself is stored, but no process has it in its arguments.
         assert_eq!(processes_that_show(&in_script), [], "{when}");
         assert!(!files_that_contain(&setup.home.path(), &in_script).is_empty(), "{when}");
     };
-    look("while they run");
+    check("while they run");
     fs::write(&fifo, "").expect("both go on");
     for id in [first, second] {
-        // Whoever had not begun to read yet would wait for ever.
-        wait_until("it is over", || {
+        // A job that has not begun to read yet would wait forever.
+        wait_until("it has finished", || {
             let unblocked = rustix::fs::open(&fifo, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
             unblocked.is_ok() && setup.homing.get(id).expect("the job").outcome().is_some()
         });
         assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
         setup.homing.result_text(id).expect("a text");
     }
-    setup.homing.acknowledge(&[first]).expect("it is over");
+    setup.homing.acknowledge(&[first]).expect("it has finished");
     assert_eq!(ids(&setup.homing.list(&ListOptions::default()).expect("a list")), [second, first]);
-    look("when they are over");
+    check("when they have finished");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Ledgers that are locked, damaged, gone, too new, or written by many at once.
+//! Ledgers that are locked, damaged, missing, too new, or written by many processes at once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn ledger(home: &TempHome) -> PathBuf {
     home.path().join("ledger.db")
 }
 
-/// The ledger, opened behind homing's back.
+/// A connection to the ledger that does not belong to homing.
 fn connect(home: &TempHome) -> Connection {
     Connection::open(ledger(home)).expect("the ledger opens")
 }
@@ -27,7 +27,7 @@ fn all_of(homing: &Homing) -> Vec<Job> {
 }
 
 #[test]
-fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
+fn a_locked_ledger_delays_no_job_and_list_explains_how_to_find_the_lock_holder() {
     for lock in ["BEGIN IMMEDIATE", "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE"] {
         let setup = Setup::new();
         let before = setup.run("exit 1").id;
@@ -36,14 +36,14 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
         let running = setup.launch(&script).id;
         assert_eq!(ids(&all_of(&setup.homing)), [running, before]);
 
-        // Nobody of homing has it open when it is locked.
+        // homing does not have it open when it is locked.
         let Setup { homing, home } = setup;
         drop(homing);
         let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
-        let impatient = open(&setup.home, Duration::from_millis(50));
+        let short_timeout = open(&setup.home, Duration::from_millis(50));
         let connection = connect(&setup.home);
         connection.execute_batch(lock).expect("it can be locked");
-        // Locked exclusively means the first time that something is read or written.
+        // The exclusive lock is taken with the first read or write.
         let _: i64 =
             connection.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).expect("a number");
 
@@ -53,10 +53,10 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
             setup.program().args(["run", &format!("echo ran >> {}; exit 4", ran.display())]).output();
         let by_program: JobId = stdout(&by_program.expect("the program runs")).parse().expect("an id");
         fs::write(&go, "").expect("a file");
-        wait_until("all of them are over", || setup.home.processes().is_empty());
+        wait_until("all of them have finished", || setup.home.processes().is_empty());
         assert_eq!(fs::read_to_string(&ran).expect("they ran"), "ran\nran\n");
 
-        match impatient.list(&ListOptions::default()) {
+        match short_timeout.list(&ListOptions::default()) {
             Err(error @ Error::LedgerBusy { .. }) => {
                 let hint = error.hint().expect("a hint").to_string();
                 assert!(
@@ -67,9 +67,9 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
             other => panic!("{lock}: {other:#?}"),
         }
         let jobs = std::thread::scope(|scope| {
-            let patient = scope.spawn(|| all_of(&setup.homing));
+            let waiting = scope.spawn(|| all_of(&setup.homing));
             drop(connection);
-            patient.join().expect("it waits, and then has them")
+            waiting.join().expect("it waits, and then lists them")
         });
         assert_eq!(ids(&jobs), [by_program, launched, running, before]);
         let codes: Vec<&Outcome> = jobs.iter().map(outcome).collect();
@@ -82,12 +82,12 @@ fn a_locked_ledger_holds_up_no_job_and_a_listing_says_who_to_look_for() {
     }
 }
 
-/// The names of what was set aside.
+/// The names of the files that were set aside.
 fn set_aside(home: &TempHome) -> Vec<String> {
     names_in(&home.path()).into_iter().filter(|name| name.contains("damaged")).collect()
 }
 
-/// What can happen to a ledger's file.
+/// A kind of damage to the file of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Damage {
     /// All of it becomes noise of the same length.
@@ -96,19 +96,19 @@ enum Damage {
     NoiseBehindTheFirstPage,
     /// Its last half is cut off.
     Cut,
-    /// Only a piece of its first page is left.
+    /// Only a part of its first page is left.
     Stump,
-    /// Nothing is left in it.
+    /// It is empty.
     Emptied,
-    /// It is gone.
+    /// It is removed.
     Deleted,
-    /// It, its log and its index are gone.
+    /// It, its log and its index are removed.
     DeletedWithItsLog,
-    /// A database of somebody else lies there.
+    /// A database of another program has its name.
     Foreign,
-    /// The same, and it claims our version.
+    /// The same, with the version number of homing.
     ForeignOfOurVersion,
-    /// The same, and it claims an older version of ours.
+    /// The same, with an older version number of homing.
     ForeignOfAnOlderVersion,
 }
 
@@ -126,7 +126,7 @@ impl Damage {
         Damage::ForeignOfAnOlderVersion,
     ];
 
-    /// Whether something is left that must be kept.
+    /// Whether the damaged file has content that must be set aside.
     fn leaves_something(self) -> bool {
         match self {
             Damage::Noise
@@ -152,7 +152,7 @@ impl Damage {
             Damage::Deleted => fs::remove_file(path).expect("it is there"),
             Damage::DeletedWithItsLog => {
                 for suffix in ["", "-wal", "-shm"] {
-                    // Whoever closed the ledger last may have removed them.
+                    // The last process that closed the ledger may have removed them.
                     let _ = fs::remove_file(format!("{}{suffix}", path.display()));
                 }
             }
@@ -169,13 +169,13 @@ impl Damage {
                 );
                 connection.execute_batch(&sql).expect("a table");
                 drop(connection);
-                fs::rename(foreign, path).expect("it is put there");
+                fs::rename(foreign, path).expect("it gets the path of the ledger");
             }
         }
     }
 }
 
-/// Five jobs that are over, the oldest acknowledged, and one that runs, in a ledger that is all in its file.
+/// Five finished jobs, the oldest acknowledged, and one running job, in a ledger whose log is empty.
 fn filled() -> (Setup, Vec<Job>, PathBuf) {
     let setup = Setup::new();
     for code in 0..5 {
@@ -188,7 +188,7 @@ fn filled() -> (Setup, Vec<Job>, PathBuf) {
     (setup, jobs, go)
 }
 
-/// Writes everything back into the ledger's own file, and empties its log.
+/// Writes all pages into the file of the ledger, and empties its log.
 pub(crate) fn write_back_the_log(home: &TempHome) {
     let connection = connect(home);
     let busy: i64 =
@@ -196,14 +196,14 @@ pub(crate) fn write_back_the_log(home: &TempHome) {
     assert_eq!(busy, 0);
 }
 
-/// Asserts that the ledger was rebuilt: all jobs are as they were, in their order, and can go on.
+/// Asserts that the ledger was rebuilt: it has the same jobs in the same order, and running jobs continue.
 fn assert_rebuilt(setup: &Setup, front_ends: &[&Homing], before: &[Job], go: &Path, what: &str) {
     for front_end in front_ends {
         assert_eq!(all_of(front_end), before, "{what}");
     }
     fs::write(go, "").expect("a file");
     let running = &before[0];
-    wait_until("it is over", || setup.home.processes().is_empty());
+    wait_until("it has finished", || setup.home.processes().is_empty());
     let new = setup.run("exit 8").id;
     for front_end in front_ends {
         let jobs = all_of(front_end);
@@ -223,14 +223,14 @@ fn assert_rebuilt(setup: &Setup, front_ends: &[&Homing], before: &[Job], go: &Pa
 fn a_damaged_ledger_is_set_aside_and_rebuilt() {
     for damage in Damage::ALL {
         let (setup, before, go) = filled();
-        setup.homing.acknowledge(&[before[5].id]).expect("it is over");
+        setup.homing.acknowledge(&[before[5].id]).expect("it has finished");
         let Setup { homing, home } = setup;
         drop(homing);
         write_back_the_log(&home);
         damage.strike(&ledger(&home));
         let damaged = fs::read(ledger(&home)).unwrap_or_default();
 
-        // The follow-ups are the only thing that is not known any more: told twice is better than never.
+        // Only the states of follow-ups are lost. They are pending again: a repeated delivery is better than none.
         let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
         assert_rebuilt(&setup, &[&setup.homing], &before, &go, &format!("{damage:?}"));
         if damage.leaves_something() {
@@ -244,7 +244,7 @@ fn a_damaged_ledger_is_set_aside_and_rebuilt() {
 }
 
 #[test]
-fn a_ledger_that_is_damaged_while_doors_hold_it_open_is_rebuilt_for_all_of_them() {
+fn a_ledger_that_is_damaged_while_front_ends_have_it_open_is_rebuilt_for_all_of_them() {
     for damage in Damage::ALL {
         for written_back in [true, false] {
             let what = format!("{damage:?}, {}", if written_back { "in its file" } else { "in its log" });
@@ -313,7 +313,7 @@ fn front_ends_that_find_the_same_damage_at_once_set_aside_one_ledger() {
 }
 
 #[test]
-fn a_second_damage_does_not_overwrite_what_the_first_left() {
+fn a_second_damaged_ledger_does_not_overwrite_the_first_one_set_aside() {
     let (setup, before, go) = filled();
     let mut damaged = Vec::new();
     for length in [10_000, 20_000] {
@@ -330,7 +330,7 @@ fn a_second_damage_does_not_overwrite_what_the_first_left() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
+fn a_ledger_of_a_newer_program_is_refused_and_not_changed() {
     let (setup, before, go) = filled();
     connect(&setup.home).pragma_update(None, "user_version", 99).expect("a version");
     write_back_the_log(&setup.home);
@@ -348,14 +348,17 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
         }
         other => panic!("{other:#?}"),
     }
-    let said = refusal(&setup.program().arg("list").output().expect("the program runs"));
-    assert!(said.contains("has version 99") && said.contains("\nhint: update this program"), "{said}");
+    let message = refusal(&setup.program().arg("list").output().expect("the program runs"));
+    assert!(
+        message.contains("has version 99") && message.contains("\nhint: update this program"),
+        "{message}"
+    );
     let launched: JobId =
         stdout(&setup.program().args(["run", "exit 5"]).output().expect("the program runs"))
             .parse()
             .expect("an id");
     fs::write(go, "").expect("a file");
-    wait_until("both are over", || setup.home.processes().is_empty());
+    wait_until("both have finished", || setup.home.processes().is_empty());
     assert!(fs::read(ledger(&setup.home)).expect("the ledger") == bytes, "it was changed");
     assert_eq!(set_aside(&setup.home), [""; 0]);
 
@@ -366,7 +369,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_as_it_is() {
     assert_eq!(jobs[2..], before[1..]);
 }
 
-/// How often each job is in the ledger, with how many follow-ups, read behind homing's back.
+/// The numbers of jobs and follow-ups in the ledger, read without homing.
 fn rows(home: &TempHome) -> (usize, usize, usize) {
     let connection = connect(home);
     let count = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).expect("a number") };
@@ -379,30 +382,30 @@ fn rows(home: &TempHome) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_door_that_dies_in_the_middle_of_a_sync_makes_nothing_twice() {
-    // In a new ledger, where everything is looked at, and in one that stands.
+fn a_front_end_that_is_killed_during_a_sync_duplicates_nothing() {
+    // In a new ledger, for which every job is observed, and in an existing one.
     for new in [true, false] {
         let setup = Setup::new();
         let mut expected: Vec<JobId> = if new { vec![] } else { vec![setup.run("exit 1").id] };
-        let (over, go) = (setup.launch("exit 2").id, setup.scratch("go"));
-        wait_until("it is over", || setup.home.processes().is_empty());
+        let (finished, go) = (setup.launch("exit 2").id, setup.scratch("go"));
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let running = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
-        expected.splice(0..0, [running, over]);
+        expected.splice(0..0, [running, finished]);
 
         for _ in 0..2 {
             let inbox = names_in(&setup.home.path().join("inbox"));
             let died = setup.program().arg("list").env("FAILPOINTS", "sync/recorded=return").output();
-            assert!(!died.expect("the program runs").status.success(), "it was to die");
-            assert_eq!(names_in(&setup.home.path().join("inbox")), inbox, "they are still rung");
+            assert!(!died.expect("the program runs").status.success(), "it must crash");
+            assert_eq!(names_in(&setup.home.path().join("inbox")), inbox, "their inbox entries stay");
         }
         let listed: Vec<String> = list(setup.program()).iter().map(|job| job["id"].to_string()).collect();
         let quoted = |ids: &[JobId]| -> Vec<String> { ids.iter().map(|id| format!("\"{id}\"")).collect() };
         assert_eq!(listed, quoted(&expected));
 
         fs::write(go, "").expect("a file");
-        wait_until("it is over", || setup.home.processes().is_empty());
+        wait_until("it has finished", || setup.home.processes().is_empty());
         let died = setup.program().arg("list").env("FAILPOINTS", "sync/recorded=return").output();
-        assert!(!died.expect("the program runs").status.success(), "it was to die");
+        assert!(!died.expect("the program runs").status.success(), "it must crash");
         let jobs = all_of(&setup.homing);
         assert_eq!(ids(&jobs), expected);
         assert!(jobs.iter().all(|job| job.follow_up.state == FollowUpState::Pending), "{jobs:#?}");
@@ -412,31 +415,31 @@ fn a_door_that_dies_in_the_middle_of_a_sync_makes_nothing_twice() {
 }
 
 #[test]
-fn front_ends_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
+fn concurrent_syncs_duplicate_nothing_and_revert_nothing() {
     let setup = Setup::new();
-    let over = AtomicBool::new(false);
+    let is_done = AtomicBool::new(false);
     let launched: Vec<JobId> = std::thread::scope(|scope| {
         let programs = || {
-            while !over.load(Ordering::Relaxed) {
+            while !is_done.load(Ordering::Relaxed) {
                 list(setup.program());
             }
         };
         let threads = || {
             let front_end = open(&setup.home, WAIT_TIMEOUT);
-            while !over.load(Ordering::Relaxed) {
-                front_end.sync().expect("it can be brought up to date");
-                front_end.full_scan().expect("everything can be looked at");
+            while !is_done.load(Ordering::Relaxed) {
+                front_end.sync().expect("it can be synced");
+                front_end.full_scan().expect("every job can be observed");
             }
         };
-        let looking: Vec<_> = (0..2).flat_map(|_| [scope.spawn(programs), scope.spawn(threads)]).collect();
+        let readers: Vec<_> = (0..2).flat_map(|_| [scope.spawn(programs), scope.spawn(threads)]).collect();
         let launched: Vec<JobId> = (0..30).map(|number| setup.launch(&format!("exit {number}")).id).collect();
-        // What is acknowledged as soon as it is over must stay acknowledged, whoever writes about it later.
+        // A job that is acknowledged as soon as it has finished must stay acknowledged, even if a process writes it later.
         for id in &launched {
             setup.end_of(*id);
-            setup.homing.acknowledge(&[*id]).expect("it is over");
+            setup.homing.acknowledge(&[*id]).expect("it has finished");
         }
-        over.store(true, Ordering::Relaxed);
-        looking.into_iter().for_each(|looking| looking.join().expect("it looks"));
+        is_done.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().expect("it reads every job"));
         launched
     });
     let jobs = all_of(&setup.homing);
@@ -450,47 +453,47 @@ fn front_ends_that_sync_at_once_make_nothing_twice_and_take_nothing_back() {
     assert_eq!(names_in(&setup.home.path().join("inbox")), [""; 0]);
 }
 
-/// Whether a process sleeps for a time, as far as the kernel tells (proc_pid_wchan(5)).
+/// Whether a process is in nanosleep(2), according to the kernel (proc_pid_wchan(5)).
 fn is_in_nanosleep(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|place| place.contains("nanosleep"))
 }
 
-fn tells_who_sleeps() -> bool {
+fn kernel_shows_sleeping_processes() -> bool {
     let mut sleeper = Command::new("sleep").arg("1000").spawn().expect("sleep(1)");
-    let tells = (0..1000).any(|_| {
+    let shows = (0..1000).any(|_| {
         std::thread::sleep(Duration::from_millis(2));
         is_in_nanosleep(sleeper.id())
     });
-    sleeper.kill().expect("it is ours");
+    sleeper.kill().expect("it is a child of this process");
     sleeper.wait().expect("it ends");
-    tells
+    shows
 }
 
 #[test]
-fn a_door_that_writes_late_what_it_saw_takes_nothing_back() {
+fn a_front_end_that_writes_an_old_snapshot_reverts_nothing() {
     let setup = Setup::new();
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
     let mut late = setup.program();
     let late = late.arg("list").env("FAILPOINTS", "sync/observed=sleep(2000)").stdout(Stdio::null());
     let mut late = late.spawn().expect("the program starts");
-    if !tells_who_sleeps() {
+    if !kernel_shows_sleeping_processes() {
         late.wait().expect("it ends");
         fs::write(go, "").expect("a file");
-        return skip("this kernel does not tell where a process waits");
+        return skip("this kernel does not show where a process waits");
     }
-    wait_until("it has looked, and dawdles", || is_in_nanosleep(late.id()));
+    wait_until("it has observed the job and sleeps", || is_in_nanosleep(late.id()));
     fs::write(go, "").expect("a file");
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 3 });
-    let told = setup.homing.acknowledge(&[id]).expect("it is over");
-    let over = |connection: Connection| -> bool {
+    let acknowledged = setup.homing.acknowledge(&[id]).expect("it has finished");
+    let is_finished = |connection: Connection| -> bool {
         connection.query_row("SELECT state = 'finished' FROM jobs", [], |row| row.get(0)).expect("the job")
     };
-    assert!(over(connect(&setup.home)));
+    assert!(is_finished(connect(&setup.home)));
 
     assert!(late.wait().expect("it ends").success());
-    assert!(over(connect(&setup.home)), "what it saw was history");
-    assert_eq!(all_of(&setup.homing), told);
+    assert!(is_finished(connect(&setup.home)), "its snapshot was old");
+    assert_eq!(all_of(&setup.homing), acknowledged);
     assert_eq!(rows(&setup.home), (1, 1, 1));
 }
 
@@ -504,10 +507,10 @@ fn a_kill_by_its_own_session_is_remembered_by_a_rebuilt_ledger() {
     assert_eq!(all_of(&setup.homing), [killed]);
 }
 
-/// SQLite cannot tell that a log is missing. Nothing is lost all the same: a job that is named is found, and a look at
-/// every job, which is due once a day and which `doctor` takes at once, finds all of them.
+/// SQLite does not notice that a log is missing. Still, no job is lost: a job that is named is found, and a full scan,
+/// which runs once a day and in `doctor`, finds all of them.
 #[test]
-fn jobs_whose_rows_went_with_the_log_are_found_again() {
+fn jobs_whose_rows_were_lost_with_the_log_are_found_again() {
     for cut in [true, false] {
         let setup = Setup::new();
         setup.run("exit 1");
@@ -525,7 +528,7 @@ fn jobs_whose_rows_went_with_the_log_are_found_again() {
         let homing = open(&home, WAIT_TIMEOUT);
         let named = homing.get(forgotten.id).expect("a job that is named is found");
         assert_eq!(named.outcome(), forgotten.outcome());
-        homing.doctor().expect("the doctor looks at every job");
+        homing.doctor().expect("doctor reads every job");
         assert_eq!(all_of(&homing), before);
     }
 }

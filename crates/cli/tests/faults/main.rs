@@ -1,5 +1,5 @@
-//! What homing must survive: each test does one harm, then looks whether state, outcome and follow-up are right and
-//! nothing is left behind. Built with the feature `failpoints`, which compiles in the named crash points.
+//! Faults that homing must survive. Each test causes one fault, then checks that state, outcome and follow-up are
+//! correct and that no process is left. Built with the feature `failpoints`, which compiles in the named crash points.
 
 mod clock;
 mod config;

@@ -1,4 +1,5 @@
-//! Jobs of another container or another user: who is signalled, who is only named, and what is concluded from where.
+//! Jobs of another container or another user: which processes are signalled, which are only reported, and which
+//! outcome is recorded.
 
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use testkit::{skip, wait_until};
 
 use crate::setup::{PROGRAM, Setup, is_root, kill_9, outcome, stdout};
 
-/// Runs a shell script in a pid namespace of its own, with its own `/proc`, as a container does. `$PROGRAM` is the program.
+/// Runs a shell script in its own pid namespace with its own `/proc`, as in a container. `$PROGRAM` is the program.
 fn in_container(setup: &Setup, script: &str) -> Command {
     let mut namespace = Command::new("unshare");
     let script = script.replace("MARK", setup.home.mark());
@@ -17,10 +18,10 @@ fn in_container(setup: &Setup, script: &str) -> Command {
     namespace
 }
 
-/// In a container that is started again, low pids mean strangers: the session that is numbered like the dead job's main
-/// process is somebody else's.
+/// In a container that is started again, low pids belong to unrelated processes: another program leads the session with
+/// the number of the job's dead main process.
 #[test]
-fn after_a_container_restart_strangers_are_left_alone() {
+fn after_a_container_restart_unrelated_processes_are_not_signalled() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -33,7 +34,7 @@ fn after_a_container_restart_strangers_are_left_alone() {
         .and_then(|(_, rest)| rest.split_once(','))
         .and_then(|(pid, _)| pid.parse().ok())
         .expect("a pid");
-    // The second container gives the job's number to a stranger that leads a session of its own.
+    // In the second container, an unrelated process has the job's pid and leads its own session.
     let second = format!(
         r#"
         while [ "$(cat /proc/sys/kernel/ns_last_pid)" -lt {before} ]; do echo {before} > /proc/sys/kernel/ns_last_pid; done
@@ -58,10 +59,10 @@ fn after_a_container_restart_strangers_are_left_alone() {
     assert!(text.contains("stranger lives"), "{second:#?}");
 }
 
-/// Another container sees the same home and other pids: it records that the job is lost and searches nothing. A process
-/// in the job's own container does that later.
+/// Another container has the same home but other pids: it records that the job is lost and searches for no process. A
+/// process in the container of the job does that later.
 #[test]
-fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_at_home() {
+fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_in_that_container() {
     if !is_root() {
         return skip("making a pid namespace needs root");
     }
@@ -74,7 +75,7 @@ fn a_job_of_another_container_is_recorded_and_its_processes_are_searched_at_home
     assert!(running.contains(r#""state":"running""#), "a running job is seen to run: {running}");
 
     kill_9(setup.supervisor(id).pid);
-    wait_until("its main process went with it", || setup.home.marked().len() == 1);
+    wait_until("its main process ended with it", || setup.home.marked().len() == 1);
     let elsewhere = in_container(&setup, r#""$PROGRAM" recover --json"#).output();
     let elsewhere = stdout(&elsewhere.expect("unshare runs"));
     assert!(elsewhere.contains(id.as_str()), "{elsewhere}");
@@ -99,7 +100,7 @@ fn nothing_is_concluded_about_a_job_of_another_host() {
     let id: JobId = stdout(&run.expect("the program runs")).parse().expect("an id");
     setup.wait_for_marked(1);
     let supervisor = setup.supervisor(id).pid;
-    // Seen from a host with another boot and another machine id, as on a network file system.
+    // As from a host with another boot and another machine id, on a network file system.
     let other = "boot_id=return(another);machine_id=return(another)";
     let there = |args: &[&str]| {
         let output = setup.program().args(args).env("FAILPOINTS", other).output().expect("the program runs");
@@ -118,7 +119,7 @@ fn nothing_is_concluded_about_a_job_of_another_host() {
     assert!(list.contains(r#""reason":"supervisor_died""#), "{list}");
 }
 
-/// The machine is another one in name only where the file system is a local one: then it has booted since.
+/// On a local file system, another host name is still the same machine: it has rebooted.
 #[test]
 fn on_a_network_file_system_another_host_name_is_another_host() {
     let setup = Setup::new();
@@ -161,14 +162,14 @@ fn processes_of_another_user_are_ended_by_root_and_named_by_others() {
     assert_eq!(again.recovered, []);
 }
 
-/// A container that shows the `/proc` of another pid namespace: its numbers mean other processes, so nothing is searched.
+/// A container with the `/proc` of another pid namespace: its numbers are other processes, so nothing is searched.
 #[test]
-fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_says_so() {
+fn with_the_proc_of_another_namespace_nothing_is_signalled_and_doctor_reports_it() {
     let setup = Setup::new();
     let id = setup.launch("setsid sleep MARK & exec sleep MARK").id;
     setup.wait_for_marked(2);
     kill_9(setup.supervisor(id).pid);
-    wait_until("its main process went with it", || setup.home.marked().len() == 1);
+    wait_until("its main process ended with it", || setup.home.marked().len() == 1);
     let foreign = |args: &[&str]| {
         let output = setup.program().args(args).env("FAILPOINTS", "foreign_proc=return").output();
         String::from_utf8(output.expect("the program runs").stdout).expect("text")

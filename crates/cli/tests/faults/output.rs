@@ -1,4 +1,4 @@
-//! Floods of output, output that is no text, output in the last instant, and a thousand jobs at once.
+//! Very large output, binary output, output just before the end, and a thousand jobs at once.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,14 +18,14 @@ use crate::evidence::{after, assert_no_half_job, assert_output, disk_usage, list
 use crate::setup::{Setup, kill_9, outcome, stdout};
 
 const MIB: u64 = 1 << 20;
-/// What is kept of an output: the first mebibyte and the last four.
+/// The kept part of an output: the first mebibyte and the last four.
 const KEPT: u64 = 5 * MIB;
-/// The same with the ring's own page and everything else a job directory holds.
+/// The same with the header of the ring and all other files of a job directory.
 const MOST_DISK: u64 = 6 * MIB;
-/// Far more than a supervisor needs in a debug build, far less than a flood.
+/// Much more than a supervisor needs in a debug build, much less than the output.
 const MOST_MEMORY_KB: u64 = 16 << 10;
 
-/// Runs a flood of so many bytes that waits at its end, looks at disk and memory meanwhile and then, and lets it end.
+/// Runs a job that writes `bytes` bytes and then waits. Checks disk and memory during and after that, and ends the job.
 fn flood(flood: &str, total_bytes: u64) -> (Setup, homing::Job) {
     let setup = Setup::new();
     let go = setup.scratch("go");
@@ -55,7 +55,7 @@ fn flood(flood: &str, total_bytes: u64) -> (Setup, homing::Job) {
     (setup, job)
 }
 
-/// Asserts that what the agent reads is bounded and can be read.
+/// Asserts that the text for the agent is bounded and readable.
 fn assert_readable(setup: &Setup, id: JobId) -> String {
     let text = setup.homing.result_text(id).expect("a text");
     assert!(text.chars().count() <= 16_000, "{} characters", text.chars().count());
@@ -84,7 +84,7 @@ fn one_line_of_a_gigabyte_takes_bounded_disk_and_memory() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_kept_exactly_and_shown_readably() {
+fn binary_output_is_stored_exactly_and_shown_as_readable_text() {
     let texts: [&[u8]; 5] = [
         b"\0\0\0",
         b"\xff\xfe invalid \xc3\x28 utf-8 \xed\xa0\x80 \xf8\x88\x80\x80\x80\n",
@@ -114,8 +114,8 @@ fn bytes_that_are_no_text_are_kept_exactly_and_shown_readably() {
 }
 
 #[test]
-fn of_an_output_that_does_not_fit_both_ends_are_exact() {
-    // Odd, so that nothing falls onto a boundary.
+fn the_head_and_the_tail_of_an_output_that_does_not_fit_are_exact() {
+    // Odd, so that no piece ends at a boundary.
     let bytes = noise(23_456_789);
     let setup = Setup::new();
     let (file, copy) = (setup.scratch("bytes"), setup.scratch("copy"));
@@ -137,8 +137,8 @@ fn output_in_the_last_instant_is_never_lost() {
     let file = setup.scratch("bytes");
     fs::write(&file, &bytes).expect("a file");
     let file = file.to_str().expect("text");
-    // As much as a pipe holds, so that the job is gone before anybody has read; at once, and in pieces that keep the
-    // supervisor reading up to the last instant.
+    // As much as a pipe holds, so that the job ends before it is read: in one write, and in pieces that keep the
+    // supervisor reading until the end.
     let at_once = ["head", "-c", "65536", file].map(str::to_owned);
     let in_pieces = ["dd", &format!("if={file}"), "bs=128", "status=none"].map(str::to_owned);
     let launch = |[program, arguments @ ..]: [String; 4]| {
@@ -149,7 +149,7 @@ fn output_in_the_last_instant_is_never_lost() {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(launch_250)).collect();
         threads.into_iter().flat_map(|thread| -> Vec<JobId> { thread.join().expect("it launches") }).collect()
     });
-    wait_until("all are over", || setup.home.processes().is_empty());
+    wait_until("all have finished", || setup.home.processes().is_empty());
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");
     assert_eq!((jobs.len(), ids.len()), (1000, 1000));
     for job in jobs {
@@ -185,8 +185,8 @@ fn a_thousand_jobs_that_end_at_once_have_a_thousand_outcomes() {
     assert_eq!(setup.homing.list(&running).expect("a list").len(), 1000);
 
     drop(held);
-    wait_until("all are over", || {
-        // Lets those through that had not come to the barrier yet.
+    wait_until("all have finished", || {
+        // Lets jobs pass that had not reached the barrier yet.
         drop(open());
         setup.home.processes().is_empty()
     });
@@ -201,7 +201,7 @@ fn a_thousand_jobs_that_end_at_once_have_a_thousand_outcomes() {
 }
 
 #[test]
-fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
+fn a_follower_gets_every_byte_in_order_and_then_the_end() {
     let setup = Setup::new();
     let [first, second] = ["first", "second"].map(|name| setup.scratch(name));
     let wait = |path: &std::path::Path| format!("until [ -e {} ]; do sleep 0.01; done", path.display());
@@ -212,7 +212,7 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
     let mut seen = Vec::new();
     loop {
-        match follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on") {
+        match follower.next_within(Some(WAIT_TIMEOUT)).expect("it can be read") {
             Followed::Output(chunk) => {
                 assert_eq!(chunk.offset, seen.len() as u64, "nothing is missing in between");
                 seen.extend_from_slice(&chunk.bytes);
@@ -220,7 +220,7 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
             Followed::NothingYet => panic!("waited {WAIT_TIMEOUT:?} in vain after {} bytes", seen.len()),
             Followed::Finished => break,
         }
-        // The job writes more only when what it wrote before has arrived.
+        // The job writes more only after its earlier output has arrived.
         for (last, go) in [("\n100\n", &first), ("\n200000\n", &second)] {
             if seen.ends_with(last.as_bytes()) {
                 fs::write(go, "").expect("a file");
@@ -228,12 +228,12 @@ fn whoever_follows_gets_every_byte_in_order_and_is_told_the_end() {
         }
     }
     assert!(seen == written.as_bytes(), "{} bytes instead of {}", seen.len(), written.len());
-    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it stays over"), Followed::Finished);
+    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it stays finished"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Exited { exit_code: 0 });
 }
 
 #[test]
-fn whoever_follows_a_silent_job_is_left_in_peace() {
+fn a_follower_of_a_silent_job_does_not_wake_up() {
     let setup = Setup::new();
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
@@ -244,9 +244,9 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
             == 1
     };
     let mut seen = Vec::new();
-    // Looking must not itself be something that happens, or looking would never end.
+    // Reading must not cause an event, or the loop would never end.
     wait_until("nothing more happens", || {
-        match follower.next_within(Some(Duration::ZERO)).expect("it goes on") {
+        match follower.next_within(Some(Duration::ZERO)).expect("it can be read") {
             Followed::Output(chunk) => seen.extend_from_slice(&chunk.bytes),
             Followed::NothingYet => return !is_readable(&follower),
             Followed::Finished => panic!("it sleeps"),
@@ -256,38 +256,38 @@ fn whoever_follows_a_silent_job_is_left_in_peace() {
     assert_eq!(seen, b"hello\n");
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
     assert!(is_readable(&follower));
-    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
+    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it can be read"), Followed::Finished);
 }
 
 #[test]
-fn whoever_follows_a_job_that_is_lost_is_told_the_end() {
+fn a_follower_of_a_lost_job_gets_the_end() {
     let setup = Setup::new();
     let id = setup.launch("echo hello; exec sleep MARK").id;
     setup.wait_for_marked(1);
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    match follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on") {
+    match follower.next_within(Some(WAIT_TIMEOUT)).expect("it can be read") {
         Followed::Output(chunk) => assert_eq!(chunk.bytes, b"hello\n"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it goes on"), Followed::NothingYet);
+    assert_eq!(follower.next_within(Some(Duration::ZERO)).expect("it can be read"), Followed::NothingYet);
     kill_9(setup.supervisor(id).pid);
-    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it goes on"), Followed::Finished);
+    assert_eq!(follower.next_within(Some(WAIT_TIMEOUT)).expect("it can be read"), Followed::Finished);
     assert_eq!(outcome(&setup.end_of(id)), &Outcome::Lost { reason: LostReason::SupervisorDied });
 }
 
 #[test]
-fn a_follower_that_is_too_slow_is_told_what_it_missed() {
+fn a_slow_follower_learns_how_many_bytes_it_missed() {
     let setup = Setup::new();
     let bytes = noise(20 << 20);
     let (file, done) = (setup.scratch("bytes"), setup.scratch("done"));
     fs::write(&file, &bytes).expect("a file");
     let id = setup.launch(&format!("cat {}; : > {}; exec sleep MARK", file.display(), done.display())).id;
     let mut follower = setup.homing.follow(id, 0).expect("it can be followed");
-    wait_until("all is written and taken", || {
+    wait_until("everything is written and read", || {
         done.exists() && setup.homing.output_end(id).expect("output") == bytes.len() as u64
     });
     let mut seen: Vec<std::ops::Range<usize>> = Vec::new();
-    while let Followed::Output(chunk) = follower.next_within(Some(Duration::ZERO)).expect("it goes on") {
+    while let Followed::Output(chunk) = follower.next_within(Some(Duration::ZERO)).expect("it can be read") {
         let start = usize::try_from(chunk.offset).expect("an offset");
         let end = start + chunk.bytes.len();
         assert!(chunk.bytes == bytes[start..end], "the bytes in {start}..{end} are wrong");
@@ -298,13 +298,13 @@ fn a_follower_that_is_too_slow_is_told_what_it_missed() {
     }
     let [head, tail] = &seen[..] else { panic!("{seen:?}") };
     assert_eq!((head, tail.end), (&(0..1 << 20), bytes.len()));
-    // While the job runs, a little of the ring is kept free for what comes next.
+    // While the job runs, a small part of the ring is reserved for the next piece.
     assert!(tail.len() > 3 << 20 && tail.len() <= 4 << 20, "{tail:?}");
     setup.homing.kill(id, KilledBy::Operator).expect("it ends");
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_costs_output_and_nothing_else() {
+fn a_limit_on_the_size_of_files_loses_output_and_nothing_else() {
     // In kibibytes. A record has four.
     let mut launched_under = Vec::new();
     for limit in [0, 1, 3, 4, 8, 64] {
@@ -312,11 +312,11 @@ fn a_limit_on_the_size_of_files_costs_output_and_nothing_else() {
         let ran = setup.scratch("ran");
         let mut run = setup.program();
         run.args(["run", &format!("head -c 1000000 /dev/zero; echo ran > {}", ran.display())]);
-        // Reports of crashes would lie around.
+        // No core dumps.
         let launched = after("ulimit -c 0; ulimit -f $0 || exit 99", &limit.to_string(), &run).output();
         let launched = launched.expect("the shell runs");
         if launched.status.code().is_none() {
-            // The limit says that the launcher itself is to be ended: SIGXFSZ.
+            // At the limit, the kernel sends SIGXFSZ to the launcher.
             assert_eq!(limit, 0, "{launched:?}");
             assert_eq!(list(setup.program()), [""; 0]);
             continue;

@@ -1,4 +1,5 @@
-//! Things that somebody planted in a home: nothing blocks, readers pass them over, and `doctor --fix` moves them.
+//! Foreign files in a home: they do not block, readers skip them, and `homing recover` and `homing doctor --fix` set
+//! them aside.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -12,7 +13,7 @@ use testkit::wait_until;
 use crate::evidence::{ids, json, names_in};
 use crate::setup::{Setup, kill_9, outcome, stdout};
 
-/// Longer than any command needs, and shorter than any lock is waited for.
+/// Longer than any command needs, and shorter than any wait for a lock.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn make_fifo(path: &Path) {
@@ -20,7 +21,7 @@ fn make_fifo(path: &Path) {
     assert!(made.success());
 }
 
-/// Runs a command that must not block, and answers what it said.
+/// Runs a command that must not block, and returns its output.
 fn at_once(mut command: Command, what: &str) -> Output {
     let child = command
         .stdin(Stdio::null())
@@ -41,7 +42,7 @@ fn at_once(mut command: Command, what: &str) -> Output {
 }
 
 #[test]
-fn recover_moves_aside_what_was_planted_and_applies_retention() {
+fn recover_sets_planted_files_aside_and_applies_retention() {
     let setup = Setup::new();
     let old = setup.run("true").id;
     setup.homing.acknowledge(&[old]).expect("its session has read it");
@@ -58,7 +59,7 @@ fn recover_moves_aside_what_was_planted_and_applies_retention() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
+fn a_fifo_in_place_of_a_file_does_not_block_and_is_reported() {
     for (name, args) in [
         ("ledger.lock", &["list"][..]),
         ("ledger.db", &["list"]),
@@ -80,17 +81,17 @@ fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
         make_fifo(&path);
         let mut command = crate::setup::program(&home);
         command.args(args);
-        let said = at_once(command, name);
+        let output = at_once(command, name);
         if name != "monitor.log" {
-            let text = String::from_utf8_lossy(&said.stderr).into_owned();
-            assert!(text.contains(name) && text.contains("not a regular file"), "{name}: {said:?}");
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(text.contains(name) && text.contains("not a regular file"), "{name}: {output:?}");
         }
         assert!(path.exists(), "{name}: only doctor --fix moves it");
 
         let mut doctor = crate::setup::program(&home);
         doctor.args(["doctor", "--fix"]);
-        let said = at_once(doctor, name);
-        assert!(String::from_utf8_lossy(&said.stdout).contains("set-aside"), "{name}: {said:?}");
+        let output = at_once(doctor, name);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("set-aside"), "{name}: {output:?}");
         assert_eq!(names_in(&home.path().join("set-aside")), [format!("{name}.1")]);
         let mut list = crate::setup::program(&home);
         list.args(["list", "--json"]);
@@ -100,7 +101,7 @@ fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_named() {
 }
 
 #[test]
-fn what_lies_in_the_inbox_holds_up_no_reader_no_supervisor_and_no_monitor() {
+fn foreign_files_in_the_inbox_do_not_block_readers_supervisors_or_monitors() {
     let setup = Setup::new();
     let go = setup.scratch("go");
     let id = setup.launch(&format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display())).id;
@@ -129,31 +130,32 @@ fn what_lies_in_the_inbox_holds_up_no_reader_no_supervisor_and_no_monitor() {
 }
 
 #[test]
-fn a_fifo_among_the_files_of_a_job_blocks_nobody() {
+fn a_fifo_among_the_files_of_a_job_does_not_block() {
     for name in ["lock", "record", "spec.json", "output.log", "output.tail"] {
         let setup = Setup::new();
-        let over = setup.run("exit 1").id;
+        let finished = setup.run("exit 1").id;
         let other = setup.run("exit 2").id;
-        let path = setup.home.path().join("jobs").join(over.as_str()).join(name);
+        let path = setup.home.path().join("jobs").join(finished.as_str()).join(name);
         let _ = fs::remove_file(&path);
         make_fifo(&path);
-        for args in [&["list"][..], &["show", over.as_str()], &["output", over.as_str()], &["doctor"]] {
+        for args in [&["list"][..], &["show", finished.as_str()], &["output", finished.as_str()], &["doctor"]]
+        {
             let mut command = setup.program();
             command.args(args);
             at_once(command, name);
         }
         let mut prune = setup.program();
-        prune.args(["ack", over.as_str(), other.as_str()]);
+        prune.args(["ack", finished.as_str(), other.as_str()]);
         at_once(prune, name);
         let mut fix = setup.program();
         fix.args(["doctor", "--fix"]);
         at_once(fix, name);
-        assert_eq!(names_in(&setup.home.path().join("set-aside")), [format!("{over}-{name}.1")]);
+        assert_eq!(names_in(&setup.home.path().join("set-aside")), [format!("{finished}-{name}.1")]);
     }
 }
 
 #[test]
-fn a_file_that_claims_a_terabyte_is_not_read_whole() {
+fn a_sparse_file_of_a_terabyte_is_not_read_completely() {
     let setup = Setup::new();
     let (output, spec) = (setup.run("echo hello").id, setup.run("echo hello").id);
     let sparse = |id: JobId, name: &str| {
@@ -174,7 +176,7 @@ fn a_file_that_claims_a_terabyte_is_not_read_whole() {
     ] {
         let mut command = setup.program();
         command.args(args);
-        let said = at_once(command, &args.join(" "));
-        assert!(said.stdout.len() < 20 << 20, "{args:?}: {} bytes", said.stdout.len());
+        let output = at_once(command, &args.join(" "));
+        assert!(output.stdout.len() < 20 << 20, "{args:?}: {} bytes", output.stdout.len());
     }
 }

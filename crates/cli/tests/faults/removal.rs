@@ -1,4 +1,4 @@
-//! Job directories, or files in them, that are removed or renamed away while the job runs.
+//! Job directories, or files in them, that are removed or renamed while the job runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ fn a_running_job_whose_directory_is_removed_ends_with_its_supervisor() {
     let job = setup.launch("sleep MARK & setsid sleep MARK & wait");
     let other = setup.launch("exec sleep MARK");
     setup.wait_for_marked(3);
-    // In the ledger as running, so that its removal is known.
+    // In the ledger as running, so that its removal is noticed.
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
 
     fs::remove_dir_all(directory(&setup, job.id)).expect("it can be removed");
@@ -44,7 +44,7 @@ fn a_running_job_whose_directory_is_removed_ends_with_its_supervisor() {
 }
 
 #[test]
-fn what_a_job_kept_running_ends_when_its_directory_is_removed() {
+fn kept_leftovers_end_when_the_directory_of_their_job_is_removed() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 0").leftovers(homing::LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;
@@ -67,7 +67,7 @@ fn a_removed_lock_does_not_make_a_running_job_lost() {
 
     for _ in 0..20 {
         setup.homing.sync().expect("the home can be read");
-        setup.homing.prune(Duration::ZERO).expect("what is over can be removed");
+        setup.homing.prune(Duration::ZERO).expect("finished jobs can be removed");
     }
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
     assert_eq!((setup.home.marked().len(), setup.supervisor(job.id).pid), (1, supervisor));
@@ -97,7 +97,7 @@ fn a_removed_lock_does_not_make_a_job_lost_while_its_supervisor_is_stopped() {
 }
 
 #[test]
-fn a_supervisor_whose_directory_was_renamed_away_is_named_and_ended() {
+fn a_supervisor_whose_directory_was_renamed_is_reported_and_ended() {
     let setup = Setup::new();
     let job = setup.launch("sleep MARK & setsid sleep MARK & wait");
     let other = setup.launch("exec sleep MARK");
@@ -133,9 +133,9 @@ fn recover_ends_and_names_jobs_that_run_without_their_directory() {
 
     let recover = setup.program().arg("recover").output().expect("the program runs");
 
-    let said = stdout(&recover);
+    let message = stdout(&recover);
     for id in [job.id, unread.id] {
-        assert!(said.contains(&format!("{id}  killed: its directory ")), "{said}");
+        assert!(message.contains(&format!("{id}  killed: its directory ")), "{message}");
     }
     assert_eq!(setup.home.processes(), []);
     assert_eq!(outcome(&setup.end_of(job.id)), &REMOVED);
@@ -164,7 +164,7 @@ fn a_supervisor_without_a_directory_that_does_not_answer_is_killed_with_its_job(
     let job = setup.launch_spec(spec.grace(Duration::from_millis(50)));
     setup.wait_for_marked(3);
     assert!(setup.homing.get(job.id).expect("it is there").outcome().is_none());
-    // Stopped again and again, as by a debugger that does not let go of it.
+    // Stopped repeatedly, as by a debugger.
     let supervisor = setup.supervisor(job.id).pid;
     fs::rename(directory(&setup, job.id), setup.scratch("away")).expect("it can be renamed");
 
@@ -187,7 +187,7 @@ fn a_supervisor_without_a_directory_that_does_not_answer_is_killed_with_its_job(
 }
 
 #[test]
-fn a_running_job_does_not_wake_up_when_others_come_and_go() {
+fn a_running_job_does_not_wake_up_when_other_jobs_start_and_end() {
     let setup = Setup::new();
     let job = setup.launch("exec sleep MARK");
     setup.wait_for_marked(1);
@@ -196,7 +196,7 @@ fn a_running_job_does_not_wake_up_when_others_come_and_go() {
         let status = fs::read_to_string(format!("/proc/{supervisor}/status")).expect("it lives");
         status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).map(str::to_owned)
     };
-    // It has come to rest when it sleeps in its one poll(2).
+    // It is idle when it sleeps in its one poll(2).
     wait_until("it is at rest", || {
         let before = wake_ups();
         std::thread::sleep(Duration::from_millis(100));
@@ -211,7 +211,7 @@ fn a_running_job_does_not_wake_up_when_others_come_and_go() {
 }
 
 #[test]
-fn a_supervisor_of_a_renamed_home_is_left_alone_by_the_new_home_at_its_path() {
+fn a_new_home_at_the_old_path_does_not_end_a_supervisor_of_the_renamed_home() {
     let setup = Setup::new();
     let job = setup.launch("exec sleep MARK");
     setup.wait_for_marked(1);
@@ -223,7 +223,7 @@ fn a_supervisor_of_a_renamed_home_is_left_alone_by_the_new_home_at_its_path() {
     let check = checks.iter().find(|check| check.name == "supervisors").expect("it is checked");
     assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
     drop(new.kill(job.id, KilledBy::Operator));
-    assert_eq!(setup.home.marked().len(), 1, "it runs on");
+    assert_eq!(setup.home.marked().len(), 1, "it keeps running");
 
     fs::remove_dir_all(setup.home.path()).expect("it can be removed");
     fs::rename(&renamed, setup.home.path()).expect("it can be renamed back");
@@ -250,7 +250,7 @@ fn a_job_whose_record_was_removed_is_reported_at_its_end() {
 }
 
 #[test]
-fn prune_does_not_remove_a_job_whose_supervisor_still_serves_what_was_kept() {
+fn prune_does_not_remove_a_job_whose_supervisor_still_serves_kept_leftovers() {
     let setup = Setup::new();
     let spec = setup.script("sleep MARK & exit 0").leftovers(homing::LeftoverPolicy::Keep);
     let id = setup.launch_spec(spec).id;
@@ -259,7 +259,7 @@ fn prune_does_not_remove_a_job_whose_supervisor_still_serves_what_was_kept() {
 
     fs::remove_file(directory(&setup, id).join("lock")).expect("it can be removed");
 
-    let pruned = setup.homing.prune(Duration::ZERO).expect("what is over can be removed");
+    let pruned = setup.homing.prune(Duration::ZERO).expect("finished jobs can be removed");
     assert_eq!((pruned.removed, pruned.kept_running), (vec![], vec![id]));
     setup.homing.kill(id, KilledBy::Operator).expect("what it kept can be ended");
 }

@@ -1,4 +1,4 @@
-//! A home or a ledger that is put in place of the one a process has open, and ledgers that a newer program wrote.
+//! A home or a ledger that replaces the one that a process has open, and ledgers that a newer program wrote.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn assert_nothing_set_aside(home: &TempHome) {
     assert!(names.iter().all(|name| !name.contains("damaged")), "{names:?}");
 }
 
-/// How an older ledger is put in the place of the one that is open.
+/// How an older ledger replaces the open one.
 #[derive(Clone, Copy, Debug)]
 enum Restore {
     /// Another file gets its name.
@@ -78,25 +78,25 @@ fn jobs_that_an_older_ledger_does_not_know_are_found_again() {
 #[test]
 fn an_older_ledger_under_a_running_monitor_loses_no_job() {
     let setup = Setup::new();
-    let told: Arc<Mutex<Vec<JobId>>> = Arc::default();
-    struct Told(Arc<Mutex<Vec<JobId>>>);
-    impl homing::Sink for Told {
+    let delivered: Arc<Mutex<Vec<JobId>>> = Arc::default();
+    struct Recorder(Arc<Mutex<Vec<JobId>>>);
+    impl homing::Sink for Recorder {
         fn deliver(&self, wake: &homing::Wake) -> homing::Delivery {
             self.0.lock().expect("no panic").extend(&wake.content.job_ids);
             homing::Delivery::Delivered
         }
     }
     let homing = Arc::new(open(&setup.home, WAIT_TIMEOUT));
-    let options = MonitorOptions::new().sink("test", Told(Arc::clone(&told))).route("*", "test");
+    let options = MonitorOptions::new().sink("test", Recorder(Arc::clone(&delivered))).route("*", "test");
     let monitor = homing.monitor(options).expect("a monitor");
     let handle = monitor.handle();
     let running = std::thread::spawn(move || monitor.run());
     let are_told = |count: usize| {
-        wait_until(&format!("{count} jobs are told"), || {
-            let mut told = told.lock().expect("no panic").clone();
-            told.sort_unstable();
-            told.dedup();
-            told.len() == count
+        wait_until(&format!("{count} jobs are delivered"), || {
+            let mut delivered = delivered.lock().expect("no panic").clone();
+            delivered.sort_unstable();
+            delivered.dedup();
+            delivered.len() == count
         });
     };
     setup.run("exit 1");
@@ -124,7 +124,7 @@ fn an_older_ledger_under_a_running_monitor_loses_no_job() {
 }
 
 #[test]
-fn a_process_with_a_stale_home_refuses_and_calls_nothing_lost() {
+fn a_process_with_a_replaced_home_refuses_and_reports_no_job_as_lost() {
     let setup = Setup::new();
     let id = setup.launch("exec sleep MARK").id;
     assert_eq!(listed(&setup.homing), [id]);
@@ -172,10 +172,10 @@ fn a_monitor_ends_with_the_reason_when_its_home_is_renamed_away() {
 }
 
 #[test]
-fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
+fn a_long_running_process_never_sets_a_newer_ledger_aside() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
-    setup.homing.acknowledge(&[id]).expect("it is over");
+    setup.homing.acknowledge(&[id]).expect("it has finished");
     // What a newer program may do while this process has the ledger open.
     connect(&setup.home)
         .execute_batch(
@@ -202,7 +202,7 @@ fn a_process_that_lives_on_never_sets_a_newer_ledger_aside() {
 }
 
 #[test]
-fn a_row_of_a_newer_program_is_named_and_left_alone() {
+fn a_row_of_a_newer_program_is_reported_and_not_changed() {
     for change in [
         "UPDATE jobs SET state = 'queued', finished = NULL WHERE id = ?1",
         "UPDATE follow_ups SET state = 'noticed' WHERE job = (SELECT seq FROM jobs WHERE id = ?1)",
@@ -212,7 +212,7 @@ fn a_row_of_a_newer_program_is_named_and_left_alone() {
         let setup = Setup::new();
         let [known, newer] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
         assert_eq!(listed(&setup.homing).len(), 2);
-        setup.homing.acknowledge(&[known]).expect("it is over");
+        setup.homing.acknowledge(&[known]).expect("it has finished");
         connect(&setup.home).execute(change, [newer.as_str()]).expect("no CHECK stands in the way");
         let row = |home: &TempHome| -> Vec<Option<String>> {
             connect(home)
@@ -233,12 +233,12 @@ fn a_row_of_a_newer_program_is_named_and_left_alone() {
             Err(Error::Unsupported { job, .. }) => assert_eq!(job, newer),
             other => panic!("{change}: {other:#?}"),
         }
-        let said = setup.program().arg("list").output().expect("the program runs");
-        let note = String::from_utf8(said.stderr).expect("text");
-        assert!(said.status.success() && note.contains(newer.as_str()), "{note}");
+        let output = setup.program().arg("list").output().expect("the program runs");
+        let note = String::from_utf8(output.stderr).expect("text");
+        assert!(output.status.success() && note.contains(newer.as_str()), "{note}");
         setup.homing.full_scan().expect("a scan");
-        setup.homing.prune(Duration::ZERO).expect("it prunes");
-        setup.homing.doctor().expect("it looks");
+        setup.homing.prune(Duration::ZERO).expect("it can be pruned");
+        setup.homing.doctor().expect("it reads every job");
         let homing = Arc::new(open(&setup.home, WAIT_TIMEOUT));
         let options = MonitorOptions::new().until(homing::MonitorUntil::Idle);
         homing.monitor(options).expect("a monitor").run().expect("it ends by itself");

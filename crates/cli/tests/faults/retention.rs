@@ -1,4 +1,5 @@
-//! What is pruned, by whom and when: also where nobody ever took the follow-ups, and where files cannot be removed.
+//! Pruning: which jobs, when, and by which process; with follow-ups that were never delivered, and with files that
+//! cannot be removed.
 
 use std::fs;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ fn connect(home: &TempHome) -> Connection {
     Connection::open(home.path().join("ledger.db")).expect("the ledger opens")
 }
 
-/// Makes the home's jobs, their follow-ups and the last pruning older.
+/// Moves the times of jobs, follow-ups and the last pruning into the past.
 fn age(home: &TempHome, days: i64) {
     let by = days * DAY_MS;
     connect(home)
@@ -43,7 +44,7 @@ fn listed(homing: &Homing) -> Vec<JobId> {
 }
 
 #[test]
-fn what_nobody_took_expires_is_shown_and_goes_although_no_session_has_a_route() {
+fn undelivered_follow_ups_expire_are_listed_and_are_pruned_without_a_route() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     wait_until("its supervisor is gone", || setup.home.processes().is_empty());
@@ -51,7 +52,7 @@ fn what_nobody_took_expires_is_shown_and_goes_although_no_session_has_a_route() 
     assert_eq!(state().state, FollowUpState::Pending);
     age(&setup.home, 29);
     monitor_until_idle(&setup.home);
-    assert_eq!(state().state, FollowUpState::Pending, "30 days are not over");
+    assert_eq!(state().state, FollowUpState::Pending, "30 days have not passed");
     age(&setup.home, 2);
     monitor_until_idle(&setup.home);
     let expired = state();
@@ -67,14 +68,14 @@ fn what_nobody_took_expires_is_shown_and_goes_although_no_session_has_a_route() 
 }
 
 #[test]
-fn a_retried_follow_up_gets_its_whole_time_again() {
+fn a_retried_follow_up_gets_its_full_lifetime_again() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     listed(&setup.homing);
     age(&setup.home, 31);
-    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it prunes").expired, 1);
+    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it can be pruned").expired, 1);
     setup.homing.retry(&[id]).expect("it can be retried");
-    let report = setup.homing.prune(Duration::ZERO).expect("it prunes");
+    let report = setup.homing.prune(Duration::ZERO).expect("it can be pruned");
     assert_eq!((report.expired, report.removed), (0, vec![]));
     assert_eq!(setup.homing.get(id).expect("it is kept").follow_up.state, FollowUpState::Pending);
 }
@@ -83,7 +84,7 @@ fn a_retried_follow_up_gets_its_whole_time_again() {
 fn a_monitor_prunes_at_its_start_however_often_it_is_started_and_a_launch_never_does() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
-    setup.homing.acknowledge(&[id]).expect("it is over");
+    setup.homing.acknowledge(&[id]).expect("it has finished");
     monitor_until_idle(&setup.home);
     age(&setup.home, 8);
     let other = setup.run("true").id;
@@ -97,38 +98,38 @@ fn a_monitor_prunes_at_its_start_however_often_it_is_started_and_a_launch_never_
 fn a_job_whose_files_cannot_be_removed_keeps_its_row_and_is_named() {
     let setup = Setup::new();
     let [stays, goes] = [0, 1].map(|code| setup.run(&format!("echo hello; exit {code}")).id);
-    setup.homing.acknowledge(&[stays, goes]).expect("they are over");
+    setup.homing.acknowledge(&[stays, goes]).expect("they have finished");
     let planted = setup.home.path().join("jobs").join(stays.as_str()).join("planted");
     fs::create_dir(&planted).expect("a directory");
     wait_until("their supervisors are gone", || setup.home.processes().is_empty());
-    let report = setup.homing.prune(Duration::ZERO).expect("it prunes");
+    let report = setup.homing.prune(Duration::ZERO).expect("it can be pruned");
     assert_eq!(report.removed, [goes]);
     assert_eq!(report.failed.iter().map(|(job, _)| *job).collect::<Vec<_>>(), [stays]);
     assert!(report.failed[0].1.contains("planted"), "{report:?}");
     assert_eq!(listed(&setup.homing), [stays]);
     assert!(setup.homing.result_text(stays).expect("its output is kept").contains("hello"));
-    let said = setup.program().args(["prune", "--older-than", "0s", "--json"]).output().expect("it runs");
-    assert_eq!(said.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&said.stdout).contains(stays.as_str()), "{said:?}");
+    let output = setup.program().args(["prune", "--older-than", "0s", "--json"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(stays.as_str()), "{output:?}");
     fs::remove_dir(planted).expect("it is there");
-    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it prunes").removed, [stays]);
+    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it can be pruned").removed, [stays]);
 }
 
 #[test]
-fn a_dry_run_says_what_would_go_and_removes_nothing() {
+fn a_dry_run_lists_what_would_be_removed_and_removes_nothing() {
     let setup = Setup::new();
-    let [told, undelivered] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
-    setup.homing.acknowledge(&[told]).expect("it is over");
+    let [acknowledged, undelivered] = [0, 1].map(|code| setup.run(&format!("exit {code}")).id);
+    setup.homing.acknowledge(&[acknowledged]).expect("it has finished");
     wait_until("their supervisors are gone", || setup.home.processes().is_empty());
     age(&setup.home, 31);
     let options = PruneOptions { dry_run: true, ..PruneOptions::default() };
-    let report = setup.homing.prune_with(&options).expect("it looks");
-    assert_eq!((report.removed, report.expired), (vec![told], 1));
-    let said = setup.program().args(["prune", "--dry-run", "--json"]).output().expect("it runs");
-    let document = json(&said);
+    let report = setup.homing.prune_with(&options).expect("it reads every job");
+    assert_eq!((report.removed, report.expired), (vec![acknowledged], 1));
+    let output = setup.program().args(["prune", "--dry-run", "--json"]).output().expect("it runs");
+    let document = json(&output);
     assert_eq!(document["dry_run"], true);
-    assert_eq!(document["removed"][0], told.as_str());
-    assert_eq!(listed(&setup.homing), [undelivered, told]);
+    assert_eq!(document["removed"][0], acknowledged.as_str());
+    assert_eq!(listed(&setup.homing), [undelivered, acknowledged]);
     assert_eq!(setup.homing.get(undelivered).expect("it").follow_up.state, FollowUpState::Pending);
 }
 
@@ -136,19 +137,19 @@ fn a_dry_run_says_what_would_go_and_removes_nothing() {
 fn a_prune_that_dies_between_files_and_rows_is_finished_by_the_next() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
-    setup.homing.acknowledge(&[id]).expect("it is over");
+    setup.homing.acknowledge(&[id]).expect("it has finished");
     wait_until("its supervisor is gone", || setup.home.processes().is_empty());
     let mut prune = setup.program();
     prune.args(["prune", "--older-than", "0s"]).env("FAILPOINTS", "prune/files_removed=return");
-    assert!(!prune.output().expect("it runs").status.success(), "it was to die");
+    assert!(!prune.output().expect("it runs").status.success(), "it must crash");
     assert_eq!(names_in(&setup.home.path().join("jobs")), [""; 0]);
     let job = setup.homing.get(id).expect("its row is kept");
-    assert_eq!(job.follow_up.state, FollowUpState::Acknowledged, "nobody is told again");
-    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it prunes").removed, [id]);
+    assert_eq!(job.follow_up.state, FollowUpState::Acknowledged, "it is not delivered again");
+    assert_eq!(setup.homing.prune(Duration::ZERO).expect("it can be pruned").removed, [id]);
 }
 
 #[test]
-fn many_jobs_go_in_batches_and_the_doctor_says_what_waits_for_whom() {
+fn many_jobs_are_pruned_in_batches_and_doctor_lists_pending_follow_ups_by_session() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;
     listed(&setup.homing);
@@ -162,7 +163,7 @@ fn many_jobs_go_in_batches_and_the_doctor_says_what_waits_for_whom() {
              SELECT seq, session, 'pending', ended_at FROM jobs WHERE session = 'other';",
         )
         .expect("rows");
-    let checks = setup.homing.doctor().expect("it looks");
+    let checks = setup.homing.doctor().expect("it reads every job");
     let waiting = checks.iter().find(|check| check.name == "undelivered").expect("it says");
     assert!(
         waiting.detail.contains("1201 finished jobs")
@@ -173,7 +174,7 @@ fn many_jobs_go_in_batches_and_the_doctor_says_what_waits_for_whom() {
     connection
         .execute_batch("UPDATE follow_ups SET state = 'acknowledged' WHERE session = 'other'")
         .expect("it");
-    let report = setup.homing.prune(Duration::ZERO).expect("it prunes");
+    let report = setup.homing.prune(Duration::ZERO).expect("it can be pruned");
     assert_eq!(report.removed.len(), 1200);
     assert_eq!(listed(&setup.homing), [id]);
 }
@@ -187,5 +188,5 @@ fn the_upper_age_of_a_follow_up_can_be_configured() {
     let mut config = Config::default();
     config.retention.undelivered = Duration::from_secs(86_400);
     let homing = OpenOptions::new().home(setup.home.path()).config(config).supervisor(PROGRAM).open();
-    assert_eq!(homing.expect("it opens").prune(Duration::ZERO).expect("it prunes").expired, 1);
+    assert_eq!(homing.expect("it opens").prune(Duration::ZERO).expect("it can be pruned").expired, 1);
 }

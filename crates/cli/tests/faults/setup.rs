@@ -1,4 +1,4 @@
-//! A home of its own for each fault, with the library and the program on it.
+//! A separate home for each fault, used by the library and the program.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -27,7 +27,7 @@ impl Setup {
         Setup { homing, home }
     }
 
-    /// Launches a script. `MARK` in it stands for this test's own number of seconds.
+    /// Launches a script. `MARK` in it is replaced by a number of seconds that is unique to this test.
     pub(crate) fn launch(&self, script: &str) -> Job {
         self.launch_spec(self.script(script))
     }
@@ -50,11 +50,11 @@ impl Setup {
     pub(crate) fn end_of(&self, id: JobId) -> Job {
         let mut waited =
             self.homing.wait(&[id], WaitFor::All, Some(WAIT_TIMEOUT)).expect("the job can be waited for");
-        assert!(waited.satisfied, "still not over: {:#?}", waited.jobs);
+        assert!(waited.satisfied, "not finished in time: {:#?}", waited.jobs);
         waited.jobs.remove(0)
     }
 
-    /// Waits for the end of a job whose supervisor died, recovers it, and answers what is known of it then.
+    /// Waits for the end of a job whose supervisor died, recovers it, and returns its final state.
     pub(crate) fn recovered_end_of(&self, id: JobId) -> Job {
         self.end_of(id);
         let report = self.homing.recover(RecoverOptions::default()).expect("jobs can be recovered");
@@ -62,7 +62,7 @@ impl Setup {
         self.homing.get(id).expect("the job is known")
     }
 
-    /// The supervisor of a job that runs.
+    /// The supervisor of a running job.
     pub(crate) fn supervisor(&self, id: JobId) -> Process {
         let mut found: Vec<Process> = self
             .home
@@ -76,14 +76,14 @@ impl Setup {
         found.remove(0)
     }
 
-    /// Waits until so many processes carry the test's mark.
+    /// Waits until this many processes have the mark of the test.
     #[track_caller]
     pub(crate) fn wait_for_marked(&self, count: usize) -> Vec<Process> {
         wait_until(&format!("{count} marked processes run"), || self.home.marked().len() == count);
         self.home.marked()
     }
 
-    /// The program, on this home, with nothing of the outer session.
+    /// The program, with this home and without the variables of the outer session.
     pub(crate) fn program(&self) -> Command {
         program(&self.home)
     }
@@ -112,14 +112,14 @@ pub(crate) fn program(home: &TempHome) -> Command {
     command
 }
 
-/// Ends one process, as the kernel's out-of-memory killer would.
+/// Kills one process, as the out-of-memory killer of the kernel does.
 pub(crate) fn kill_9(pid: u32) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::KILL).expect("the process can be killed");
 }
 
 pub(crate) fn outcome(job: &Job) -> &Outcome {
-    job.outcome().unwrap_or_else(|| panic!("not over: {job:#?}"))
+    job.outcome().unwrap_or_else(|| panic!("not finished: {job:#?}"))
 }
 
 pub(crate) fn stdout(output: &Output) -> String {

@@ -1,4 +1,4 @@
-//! Supervisors and launchers that die at the worst moment.
+//! Supervisors and launchers that die at named points.
 
 use std::fs;
 
@@ -21,12 +21,12 @@ fn a_job_whose_supervisor_is_killed_is_lost_and_leaves_no_process() {
     assert_eq!(outcome(&job), &LOST);
     assert_eq!(job.follow_up.state, FollowUpState::Pending);
     assert_eq!(setup.home.marked(), []);
-    let ended = &job.state.finished().expect("it is over").leftovers;
+    let ended = &job.state.finished().expect("it has finished").leftovers;
     assert!(ended.len() >= 3, "what was ended is named: {ended:#?}");
 }
 
 #[test]
-fn a_stranger_is_not_taken_for_a_part_of_a_lost_job() {
+fn an_unrelated_process_is_not_ended_with_a_lost_job() {
     let setup = Setup::new();
     let other = setup.launch("exec sleep MARK");
     let job = setup.launch("exec sleep MARK");
@@ -57,7 +57,7 @@ fn a_supervisor_killed_before_the_gate_opens_runs_nothing() {
             .script(&format!("echo ran >> {}", file.display()))
             .env("FAILPOINTS", format!("{point}=return"));
         let id = setup.launch_spec(spec).id;
-        // Without a process on record it counts as never started only after a while, which is not waited for here.
+        // A job without a recorded process counts as never started only later. The test does not wait for that.
         let list =
             setup.program().args(["list", "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
         let list = stdout(&list.expect("the program runs"));
@@ -73,7 +73,7 @@ fn a_supervisor_killed_after_the_end_was_recorded_loses_nothing() {
     let points = ["end_recorded", "finish_written", "finish_synced", "inbox_notified"];
     for point in points.map(|name| format!("supervise/{name}")) {
         let setup = Setup::new();
-        // Something survives the main process, so that the end is recorded before the job is over.
+        // A process survives the main process, so that the end is recorded before the job has finished.
         let (id, ran) = run_with_crash_at(&setup, &point, "setsid sleep MARK & exit 7");
         let job = setup.end_of(id);
         assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 7 }, "{point}");
@@ -93,7 +93,7 @@ fn a_supervisor_killed_before_the_end_was_recorded_says_so() {
     }
 }
 
-/// What was decided is the outcome, though nobody is left who saw the end.
+/// The recorded decision is the outcome, although no process observed the end.
 const KILLED: Outcome = Outcome::Killed { by: homing::KilledBy::Operator };
 
 #[test]
@@ -114,7 +114,7 @@ fn a_supervisor_killed_while_it_ends_a_tree_leaves_nothing() {
 }
 
 #[test]
-fn a_supervisor_killed_in_the_grace_time_leaves_the_true_reason() {
+fn a_supervisor_killed_in_the_grace_time_leaves_the_recorded_reason() {
     let setup = Setup::new();
     let spec = setup
         .script("trap '' TERM; sleep MARK & setsid sleep MARK & wait; wait")
@@ -126,7 +126,7 @@ fn a_supervisor_killed_in_the_grace_time_leaves_the_true_reason() {
     assert_eq!(setup.home.marked(), []);
 }
 
-/// The steps of a launch, and whether there is a job if the launcher dies right after.
+/// The steps of a launch, and whether the job exists if the launcher dies right after.
 const LAUNCH_STEPS: [(&str, bool); 7] = [
     ("launch/directory_made", false),
     ("launch/record_made", false),
@@ -138,18 +138,18 @@ const LAUNCH_STEPS: [(&str, bool); 7] = [
 ];
 
 #[test]
-fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() {
+fn a_launcher_killed_at_any_step_leaves_a_reported_job_or_no_job() {
     for (point, is_job) in LAUNCH_STEPS {
         let setup = Setup::new();
         let file = setup.scratch("ran");
         let script = format!("echo ran >> {}", file.display());
         let launched =
             setup.program().args(["run", &script]).env("FAILPOINTS", format!("{point}=return")).output();
-        assert!(!launched.expect("the program starts").status.success(), "{point}: the launcher lived");
+        assert!(!launched.expect("the program starts").status.success(), "{point}: the launcher survived");
 
         let list = || {
             let mut list = setup.program();
-            // An inbox entry that was never made does not matter: a new ledger observes every job.
+            // A missing inbox entry does not matter: for a new ledger, every job is observed.
             stdout(
                 &list
                     .args(["list", "--json"])
@@ -162,7 +162,7 @@ fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() 
             assert_eq!((list().as_str(), file.exists()), ("[]", false), "{point}");
             continue;
         }
-        wait_until("the job is over", || list().contains(r#""state":"finished""#));
+        wait_until("the job has finished", || list().contains(r#""state":"finished""#));
         let jobs = list();
         let ran = fs::read_to_string(&file).unwrap_or_default();
         let never_started = jobs.contains("never_started");
@@ -174,7 +174,7 @@ fn a_launcher_killed_at_any_step_leaves_a_job_that_is_reported_or_none_at_all() 
 }
 
 #[test]
-fn a_supervisor_that_comes_too_late_runs_nothing() {
+fn a_supervisor_that_starts_too_late_runs_nothing() {
     let setup = Setup::new();
     let file = setup.scratch("ran");
     let script = format!("echo ran >> {}", file.display());
@@ -185,7 +185,7 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
     assert!(stdout(&list.expect("the program runs")).contains("never_started"));
 
     let directory = fs::read_dir(setup.home.path().join("jobs")).expect("jobs").next().expect("one job");
-    // Given up for good only once somebody has recorded it.
+    // It is lost for good only when that is recorded.
     let recover = setup.program().arg("recover").env("FAILPOINTS", "start_grace=return(0)").output();
     assert!(stdout(&recover.expect("the program runs")).contains("recovered"));
     let late = setup.program().arg("__supervise").arg(directory.expect("a job").path()).output();
@@ -194,7 +194,7 @@ fn a_supervisor_that_comes_too_late_runs_nothing() {
 }
 
 #[test]
-fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
+fn a_job_that_was_reported_lost_and_then_starts_is_followed_up_again() {
     let setup = Setup::new();
     let crash =
         setup.program().args(["run", "exit 3"]).env("FAILPOINTS", "launch/inbox_entry_made=return").output();
@@ -214,9 +214,9 @@ fn a_job_that_was_taken_for_lost_and_starts_after_all_is_followed_up_again() {
     assert_eq!(job.follow_up.state, FollowUpState::Pending, "the session is notified of the correction");
 }
 
-/// A home that was copied while a job ran names the processes of the true home's job.
+/// A copy of a home that was made while a job ran names the processes of the original job.
 #[test]
-fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
+fn a_copy_of_a_home_does_not_affect_the_running_job() {
     let setup = Setup::new();
     let id = setup.launch("exec sleep MARK").id;
     setup.wait_for_marked(1);
@@ -229,11 +229,17 @@ fn a_copy_of_a_home_harms_nothing_of_the_job_that_runs() {
     };
     assert!(in_the_copy(&["list", "--json"]).contains(r#""state":"running""#));
     for args in [&["recover"][..], &["recover", "--assume-gone"]] {
-        let said = in_the_copy(args);
-        assert!(said.contains("not recovered") && said.contains("this directory is a copy"), "{said}");
+        let message = in_the_copy(args);
+        assert!(
+            message.contains("not recovered") && message.contains("this directory is a copy"),
+            "{message}"
+        );
     }
-    let said = in_the_copy(&["kill", id.as_str()]);
-    assert!(said.contains("this directory is a copy") && said.contains("in the original home"), "{said}");
+    let message = in_the_copy(&["kill", id.as_str()]);
+    assert!(
+        message.contains("this directory is a copy") && message.contains("in the original home"),
+        "{message}"
+    );
     in_the_copy(&["wait", "--timeout", "0.1s", id.as_str()]);
     assert_eq!(setup.home.marked().len(), 1, "the job runs on");
     assert!(setup.homing.get(id).expect("the job").outcome().is_none());

@@ -1,4 +1,4 @@
-//! A process that is given no thread says so, or does without: it never aborts.
+//! A process that cannot create a thread reports that or continues without it. It never aborts.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
@@ -12,7 +12,7 @@ use testkit::{TempHome, WAIT_TIMEOUT, skip, wait_until};
 
 use crate::setup::{PROGRAM, is_root};
 
-/// A user without privileges: the limit on processes and threads does not hold for root.
+/// A user without privileges: the limit on processes and threads does not apply to root.
 const USER: u32 = 65534;
 
 /// A home that belongs to that user.
@@ -23,7 +23,7 @@ struct Setup {
 impl Setup {
     fn new() -> Option<Setup> {
         if !is_root() {
-            skip("to become another user takes root");
+            skip("only root can become another user");
             return None;
         }
         let home = TempHome::new();
@@ -50,7 +50,7 @@ impl Setup {
         self.command(PROGRAM, arguments)
     }
 
-    /// The same, which can make no thread and no process.
+    /// The same, unable to create a thread or a process.
     fn confined(&self, arguments: &[&str]) -> Command {
         self.command("prlimit", &[&["--nproc=0", PROGRAM], arguments].concat())
     }
@@ -77,7 +77,7 @@ fn says(output: &Output, status: i32, words: &str) {
 }
 
 #[test]
-fn commands_say_so_or_do_without() {
+fn commands_that_cannot_create_a_thread_report_it_or_continue() {
     let Some(setup) = Setup::new() else { return };
     let gate = setup.home.scratch().join("gate");
     let id = setup.launch(&format!("until [ -e '{}' ]; do sleep 0.02; done; echo through", gate.display()));
@@ -97,14 +97,14 @@ fn commands_say_so_or_do_without() {
 }
 
 #[test]
-fn a_monitor_holds_wakes_and_does_not_abort() {
+fn a_monitor_that_cannot_create_a_thread_holds_wakes_and_does_not_abort() {
     let Some(setup) = Setup::new() else { return };
     let id = setup.launch("true");
     wait_until("it ends", || setup.job(id)["state"] == "finished");
     let output = setup.confined(&["monitor", "--once", "--command", "true"]).output().unwrap();
     says(&output, 0, "cannot start a thread");
     assert_eq!(setup.job(id)["follow_up"]["state"], "pending");
-    // One that is to take over says why it cannot wait, and goes on trying.
+    // A standby monitor reports why it cannot wait, and keeps trying.
     let mut active = setup.homing(&["monitor", "--command", "true"]).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first monitor wakes", || setup.job(id)["follow_up"]["state"] == "acknowledged");
     let mut standby =
@@ -119,7 +119,7 @@ fn a_monitor_holds_wakes_and_does_not_abort() {
 }
 
 #[test]
-fn an_mcp_server_goes_on_with_the_threads_it_has() {
+fn an_mcp_server_continues_with_the_threads_it_has() {
     let Some(setup) = Setup::new() else { return };
     let mut command = setup.homing(&["mcp"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

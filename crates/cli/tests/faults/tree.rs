@@ -1,4 +1,4 @@
-//! Jobs that will not go: whatever they try, nothing of them is left.
+//! Jobs that resist their end: whatever they do, no process of them is left.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::setup::{Setup, outcome};
 const LIMIT: Timeout = Timeout::After(Duration::from_millis(300));
 
 #[test]
-fn a_limit_ends_a_job_that_was_stopped() {
+fn the_timeout_ends_a_job_that_was_stopped() {
     let setup = Setup::new();
     let spec = setup.script("kill -STOP $$; sleep MARK").timeout(LIMIT);
     let job = setup.end_of(setup.launch_spec(spec).id);
@@ -24,14 +24,14 @@ fn leftovers_are_ended_and_named() {
     let setup = Setup::new();
     let job = setup.run("sleep MARK & exit 5");
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 5 });
-    let finished = job.state.finished().expect("it is over");
+    let finished = job.state.finished().expect("it has finished");
     let named: Vec<_> = finished.leftovers.iter().map(|left| (left.name.as_str(), left.fate)).collect();
     assert_eq!(named, [("sleep", LeftoverFate::Ended)]);
     assert_eq!(setup.home.marked(), []);
 }
 
 #[test]
-fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
+fn leftovers_are_kept_on_request_and_can_keep_writing() {
     let setup = Setup::new();
     let go_on = setup.scratch("go-on");
     let script = format!(
@@ -41,7 +41,8 @@ fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
     let id = setup.launch_spec(setup.script(&script).leftovers(LeftoverPolicy::Keep)).id;
     let job = setup.end_of(id);
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
-    let fates: Vec<_> = job.state.finished().expect("over").leftovers.iter().map(|left| left.fate).collect();
+    let fates: Vec<_> =
+        job.state.finished().expect("finished").leftovers.iter().map(|left| left.fate).collect();
     assert!(!fates.is_empty() && fates.iter().all(|fate| *fate == LeftoverFate::Kept), "{fates:?}");
 
     std::fs::write(go_on, "").expect("a file");
@@ -54,13 +55,13 @@ fn leftovers_are_kept_where_that_was_asked_for_and_can_go_on_writing() {
     assert_eq!(outcome(&setup.homing.get(id).expect("the job")), &Outcome::Exited { exit_code: 0 });
 }
 
-/// Four ways to leave the tree: another session, twice forked, without environment, all of that.
+/// Four ways to leave the tree: another session, a double fork, an empty environment, and all three.
 pub(crate) const ESCAPES: &str = "setsid sleep MARK & (sleep MARK &) ; env -i setsid sleep MARK & \
                        (setsid bash -c '(env -i setsid sleep MARK > /dev/null 2>&1 &)' &) ;";
 
 #[test]
-fn what_escapes_is_gone_at_the_limit() {
-    // A busy machine needs longer until all five run; then the limit was too short to show anything.
+fn escaped_processes_are_gone_at_the_timeout() {
+    // On a busy machine, it takes longer until all five run. The timeout was then too short for this test.
     let shown = [2, 10, 60].into_iter().any(|limit| {
         let setup = Setup::new();
         let spec = setup
@@ -80,7 +81,7 @@ fn what_escapes_is_gone_at_the_limit() {
 }
 
 #[test]
-fn what_escapes_is_gone_when_the_job_is_killed() {
+fn escaped_processes_are_gone_when_the_job_is_killed() {
     let setup = Setup::new();
     let id = setup.launch(&format!("{ESCAPES} sleep MARK")).id;
     setup.wait_for_marked(5);
@@ -91,7 +92,7 @@ fn what_escapes_is_gone_when_the_job_is_killed() {
 }
 
 #[test]
-fn what_escapes_is_gone_when_the_job_ends() {
+fn escaped_processes_are_gone_when_the_job_ends() {
     let setup = Setup::new();
     let job = setup.run(&format!("{ESCAPES} sleep 0.1"));
     assert_eq!(outcome(&job), &Outcome::Exited { exit_code: 0 });
@@ -108,7 +109,7 @@ fn a_job_that_ignores_sigterm_is_killed_after_the_grace() {
 }
 
 #[test]
-fn an_orphan_that_appears_while_the_tree_is_ended_is_asked_to_end_too() {
+fn an_orphan_that_appears_while_the_tree_is_ended_gets_sigterm_too() {
     let setup = Setup::new();
     let ready = setup.scratch("ready");
     let script =
@@ -118,7 +119,7 @@ fn an_orphan_that_appears_while_the_tree_is_ended_is_asked_to_end_too() {
     wait_until("the trap is set", || ready.exists());
     let started = Instant::now();
     let job = setup.homing.kill(id, KilledBy::Operator).expect("it can be ended");
-    assert!(started.elapsed() < grace, "it was only killed when the grace was over");
+    assert!(started.elapsed() < grace, "it was killed only after the grace period");
     assert_eq!(outcome(&job), &Outcome::Killed { by: KilledBy::Operator });
     assert_eq!(setup.home.marked(), []);
 }
@@ -131,35 +132,35 @@ fn a_job_that_exits_0_during_the_grace_has_still_timed_out() {
     assert_eq!(outcome(&job), &Outcome::TimedOut);
 }
 
-/// A process that forks, lets its parent die and goes on in the child, for a while: each one lives shorter than a look
-/// through `/proc` takes. `MARK` stands in its arguments.
+/// A process that forks repeatedly, exits and continues in the child: each process lives for less time than a scan of
+/// `/proc` takes. `MARK` is in its arguments.
 const FORK_CHAIN: &str = r#"exec perl -e 'use POSIX; $SIG{TERM} = "IGNORE"; $| = 1; print "chain\n";
     for (1 .. 200000) { POSIX::setsid() if $ARGV[1]; my $pid = fork; exit 0 if $pid; }' MARK"#;
 
 #[test]
-fn a_fork_chain_is_caught_and_others_are_untouched() {
+fn a_fork_chain_is_ended_and_other_processes_are_not() {
     if Command::new("perl").arg("-e1").output().is_err() {
         return skip("there is no perl to make a fork chain with");
     }
     for new_sessions in ["", " 1"] {
         let setup = Setup::new();
-        let bystander = setup.launch("exec sleep MARK");
+        let unrelated = setup.launch("exec sleep MARK");
         let id =
             setup.launch_spec(setup.script(&format!("{FORK_CHAIN}{new_sessions}")).grace(Duration::ZERO)).id;
         wait_until("the chain runs", || setup.homing.output_end(id).expect("output") > 0);
         let job = setup.homing.kill(id, KilledBy::Operator).expect("it ends in bounded time");
-        // The first link has ended long ago; the chain is what it left behind.
+        // The first process has exited; the chain are its descendants.
         assert!(
             matches!(outcome(&job), Outcome::Exited { exit_code: 0 } | Outcome::Killed { .. }),
             "{job:#?}"
         );
-        assert_eq!(setup.home.marked().len(), 1, "the bystander lives, and nobody else");
-        setup.homing.kill(bystander.id, KilledBy::Operator).expect("it ends");
+        assert_eq!(setup.home.marked().len(), 1, "only the unrelated process lives");
+        setup.homing.kill(unrelated.id, KilledBy::Operator).expect("it ends");
     }
 }
 
 #[test]
-fn jobs_that_a_job_launched_outlive_it() {
+fn jobs_launched_by_a_job_survive_it() {
     let setup = Setup::new();
     let inner = format!("{} run 'exec sleep {}'", crate::setup::PROGRAM, setup.home.mark());
     let spec = setup.script(&inner).env("HOMING_HOME", setup.home.path().to_string_lossy());
@@ -168,7 +169,7 @@ fn jobs_that_a_job_launched_outlive_it() {
     let spared: Vec<(&str, LeftoverFate)> = outer
         .state
         .finished()
-        .expect("over")
+        .expect("finished")
         .leftovers
         .iter()
         .map(|leftover| (leftover.name.as_str(), leftover.fate))
@@ -182,7 +183,7 @@ fn jobs_that_a_job_launched_outlive_it() {
 }
 
 #[test]
-fn what_only_calls_itself_a_supervisor_is_ended() {
+fn a_process_that_only_looks_like_a_supervisor_is_ended() {
     let setup = Setup::new();
     std::fs::write(setup.scratch("__supervise"), format!("sleep {}; :", setup.home.mark()))
         .expect("a script");
@@ -239,6 +240,6 @@ fn recovery_finds_a_process_whose_first_thread_has_ended() {
     let job = setup.recovered_end_of(id);
     assert!(matches!(outcome(&job), Outcome::Lost { .. }));
     assert_eq!(setup.home.processes(), []);
-    // Its new parent reaps it when it likes.
+    // Its new parent may reap it at any time.
     wait_until("it is gone", || stat().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Waits end, whatever becomes of the supervisor that they wait for.
+//! Waits end, whatever happens to the supervisor.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -14,21 +14,21 @@ use testkit::wait_until;
 use crate::setup::{PROGRAM, Setup, kill_9, outcome, stdout};
 
 /// Longer than any of these waits takes on a loaded machine.
-const NOT_FOR_EVER: Duration = Duration::from_secs(20);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
-/// A way to wait for the end of a job, at most [`NOT_FOR_EVER`]; answers whether it came.
-type Way = fn(&Homing, JobId) -> bool;
+/// A method to wait for the end of a job, at most [`WAIT_LIMIT`]. Returns whether the job has finished.
+type WaitMethod = fn(&Homing, JobId) -> bool;
 
-const WAYS: [(&str, Way); 4] =
+const WAIT_METHODS: [(&str, WaitMethod); 4] =
     [("wait", by_waiting), ("follow", by_following), ("event loop", in_an_event_loop), ("watch", by_a_watch)];
 
 fn by_waiting(homing: &Homing, id: JobId) -> bool {
-    homing.wait(&[id], WaitFor::All, Some(NOT_FOR_EVER)).expect("it can be waited for").satisfied
+    homing.wait(&[id], WaitFor::All, Some(WAIT_LIMIT)).expect("it can be waited for").satisfied
 }
 
 fn by_following(homing: &Homing, id: JobId) -> bool {
     let mut follower = homing.follow(id, 0).expect("it can be followed");
-    follower.next_within(Some(NOT_FOR_EVER)).expect("it can be read") == Followed::Finished
+    follower.next_within(Some(WAIT_LIMIT)).expect("it can be read") == Followed::Finished
 }
 
 fn in_an_event_loop(homing: &Homing, id: JobId) -> bool {
@@ -44,7 +44,7 @@ fn in_an_event_loop(homing: &Homing, id: JobId) -> bool {
 fn by_a_watch(homing: &Homing, id: JobId) -> bool {
     let watch = homing.watch().expect("the kernel has a watch");
     watch.add(id).expect("the kernel has a watch");
-    while !homing.is_finished(id).expect("it can be looked at") {
+    while !homing.is_finished(id).expect("it can be observed") {
         if !becomes_readable(&watch) {
             return false;
         }
@@ -54,19 +54,19 @@ fn by_a_watch(homing: &Homing, id: JobId) -> bool {
 }
 
 fn becomes_readable(descriptor: &impl AsFd) -> bool {
-    let limit = NOT_FOR_EVER.try_into().expect("a short time");
+    let limit = WAIT_LIMIT.try_into().expect("a short time");
     poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&limit)).expect("it is asked") == 1
 }
 
-/// Kills the supervisor of a job while `way` waits for it, and looks whether the wait ends.
-fn kill_while_it_waits(setup: &Setup, name: &str, way: Way) {
+/// Kills the supervisor of a job while `method` waits for it, and checks whether the wait ends.
+fn kill_while_it_waits(setup: &Setup, name: &str, method: WaitMethod) {
     let id = setup.launch("exec sleep MARK").id;
     let supervisor = setup.supervisor(id).pid;
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| way(&setup.homing, id));
-        // The wait may have begun by now, or may not: both must end.
+        let waits = scope.spawn(|| method(&setup.homing, id));
+        // The wait may or may not have begun: it must end in both cases.
         kill_9(supervisor);
-        assert!(waits.join().expect("no panic"), "{name} would have hung for ever");
+        assert!(waits.join().expect("no panic"), "{name} would have waited forever");
     });
     let lost = Outcome::Lost { reason: LostReason::SupervisorDied };
     assert_eq!(outcome(&setup.homing.get(id).expect("the job")), &lost, "{name}");
@@ -75,11 +75,11 @@ fn kill_while_it_waits(setup: &Setup, name: &str, way: Way) {
 #[test]
 fn a_wait_ends_when_the_supervisor_is_killed() {
     let setup = Setup::new();
-    // The kernel reports that a dying supervisor has closed its record before it releases the lock. It takes many deaths
-    // to look in between.
+    // The kernel reports that a dying supervisor has closed its record before it releases the lock. Only many deaths
+    // show the time in between.
     for _ in 0..25 {
-        for (name, way) in WAYS {
-            kill_while_it_waits(&setup, name, way);
+        for (name, method) in WAIT_METHODS {
+            kill_while_it_waits(&setup, name, method);
         }
     }
 }
@@ -87,23 +87,23 @@ fn a_wait_ends_when_the_supervisor_is_killed() {
 #[test]
 fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
     let setup = Setup::new();
-    for (name, way) in WAYS {
+    for (name, method) in WAIT_METHODS {
         let id = setup.launch("exec sleep MARK").id;
         let supervisor = setup.supervisor(id).pid;
         let lock = File::open(setup.homing.job_path(id).join("lock")).expect("it is there");
         std::thread::scope(|scope| {
-            // Stands for a kernel that takes its time: the lock goes from the supervisor to this thread, which writes
+            // Simulates a slow kernel: the lock passes from the supervisor to this thread, which writes
             // nothing and so reports nothing.
             let holds = scope.spawn(|| {
                 flock(&lock, FlockOperation::LockExclusive).expect("it can be locked");
                 std::thread::sleep(Duration::from_millis(300));
                 flock(&lock, FlockOperation::Unlock).expect("it can be unlocked");
             });
-            let waits = scope.spawn(|| way(&setup.homing, id));
+            let waits = scope.spawn(|| method(&setup.homing, id));
             std::thread::sleep(Duration::from_millis(100));
             kill_9(supervisor);
             let killed_at = Instant::now();
-            assert!(waits.join().expect("no panic"), "{name} would have hung for ever");
+            assert!(waits.join().expect("no panic"), "{name} would have waited forever");
             println!("{name} ended after {:?}", killed_at.elapsed());
             holds.join().expect("no panic");
         });
@@ -112,7 +112,7 @@ fn a_wait_ends_when_the_lock_is_released_long_after_the_record() {
 
 #[test]
 fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
-    for way in [&["wait"][..], &["output", "--follow"]] {
+    for method in [&["wait"][..], &["output", "--follow"]] {
         let setup = Setup::new();
         let crash = setup
             .program()
@@ -123,19 +123,19 @@ fn a_wait_ends_when_neither_launcher_nor_supervisor_is_left_before_the_start() {
         let jobs = std::fs::read_dir(setup.home.path().join("jobs")).expect("it is there");
         let id = jobs.last().expect("a job").expect("a name").file_name().into_string().expect("text");
 
-        // Nothing happens to the job any more. That it never started is seen at its deadline, by a clock.
+        // The job does not change any more. Only its start deadline shows that it never started.
         let mut wait = setup.program();
-        let wait = wait.args(way).arg(&id).env("FAILPOINTS", "start_grace=return(1000)");
+        let wait = wait.args(method).arg(&id).env("FAILPOINTS", "start_grace=return(1000)");
         let mut wait = wait.stdout(Stdio::piped()).spawn().expect("the program starts");
-        let give_up_at = Instant::now() + NOT_FOR_EVER;
-        while wait.try_wait().expect("it is ours").is_none() {
+        let give_up_at = Instant::now() + WAIT_LIMIT;
+        while wait.try_wait().expect("it is a child of this process").is_none() {
             if Instant::now() > give_up_at {
-                wait.kill().expect("it is ours");
+                wait.kill().expect("it is a child of this process");
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         let answer = wait.wait_with_output().expect("it ends");
-        assert!(answer.status.code().is_some(), "{way:?} would have hung for ever");
+        assert!(answer.status.code().is_some(), "{method:?} would have waited forever");
         let mut show = setup.program();
         let show = show.args(["show", &id, "--json"]).env("FAILPOINTS", "start_grace=return(0)").output();
         assert!(stdout(&show.expect("the program runs")).contains(r#""reason":"never_started""#));
@@ -150,7 +150,7 @@ fn a_wait_does_not_wake_up_while_the_job_runs() {
         let mut wait = setup.program();
         let mut wait =
             wait.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        // It has begun when it has gone without a switch for a while, which a wait by the clock never does.
+        // It has begun when it has not been scheduled for some time; a wait that polls never is.
         let mut switches = (context_switches(wait.id()), Instant::now());
         wait_until(&format!("{arguments:?} sleeps for two seconds"), || {
             let now = context_switches(wait.id());
@@ -159,7 +159,7 @@ fn a_wait_does_not_wake_up_while_the_job_runs() {
             }
             switches.1.elapsed() > Duration::from_secs(2)
         });
-        wait.kill().expect("it is ours");
+        wait.kill().expect("it is a child of this process");
         wait.wait().expect("it ends");
     }
     setup.homing.kill(id, KilledBy::Operator).expect("it can be ended");

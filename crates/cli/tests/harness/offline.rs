@@ -9,7 +9,7 @@ use testkit::skip;
 /// Set inside the network namespace.
 const INSIDE: &str = "HOMING_TEST_OFFLINE";
 
-/// Runs a test's body in a network namespace of its own, by running that one test again inside. `test` is its full
+/// Runs the body of a test in its own network namespace, by running that one test again inside. `test` is its full
 /// name.
 pub(crate) fn offline(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {

@@ -3,13 +3,13 @@
 use rmcp::ServiceError;
 use serde_json::json;
 
-use crate::client::{Client, Traits, WAYS};
+use crate::client::{CONNECTIONS, Client, Traits};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_state_what_is_wrong_and_what_to_do() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     for (tool, arguments, words) in [
         ("run_command", json!({}), ["missing field `command`", "input schema"]),
         ("run_command", json!({"command": "  "}), ["command is empty", "give a shell script as command"]),
@@ -56,7 +56,7 @@ async fn errors_state_what_is_wrong_and_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_cannot_be_acknowledged() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let id = client.run_in_background(&setup.marked("exec sleep MARK")).await;
     let reply = client.call("acknowledge_jobs", json!({"job_ids": [id]})).await;
     assert!(reply.is_error() && reply.text().contains(&id), "{}", reply.text());
@@ -65,9 +65,9 @@ async fn a_running_job_cannot_be_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_tool_is_an_invalid_params_error() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let Err(ServiceError::McpError(error)) = client.try_call("run", json!({})).await else {
             panic!("it was called");
         };

@@ -30,7 +30,7 @@ pub(crate) enum Revision {
 }
 
 /// Every transport with every revision.
-pub(crate) const WAYS: [(Transport, Revision); 4] = [
+pub(crate) const CONNECTIONS: [(Transport, Revision); 4] = [
     (Transport::Stdio, Revision::With2025),
     (Transport::Stdio, Revision::With2026),
     (Transport::Http, Revision::With2025),
@@ -86,14 +86,14 @@ impl ClientHandler for Listener {
 
 impl Client {
     /// Connects to a new server.
-    pub(crate) async fn connect(setup: &Setup, way: (Transport, Revision), traits: Traits) -> Client {
-        match way.0 {
-            Transport::Stdio => Client::over_stdio(setup, way.1, traits).await,
+    pub(crate) async fn connect(setup: &Setup, connection: (Transport, Revision), traits: Traits) -> Client {
+        match connection.0 {
+            Transport::Stdio => Client::over_stdio(setup, connection.1, traits).await,
             Transport::Http => {
                 let mut command = setup.command(&[&["--http", "0"], traits.arguments].concat());
                 command.envs(traits.environment.iter().copied());
                 let server = setup.start_http(command);
-                let mut client = Client::over_http(&server, way.1, traits).await;
+                let mut client = Client::over_http(&server, connection.1, traits).await;
                 client._server = Some(server);
                 client
             }

@@ -7,18 +7,18 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::client::{Client, Revision, Traits, Transport, WAYS};
+use crate::client::{CONNECTIONS, Client, Revision, Traits, Transport};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
         // Over HTTP, the server survives its client.
-        let server = (way.0 == Transport::Http).then(|| setup.serve_http(&[]));
+        let server = (connection.0 == Transport::Http).then(|| setup.serve_http(&[]));
         let mut client = match &server {
-            Some(server) => Client::over_http(server, way.1, Traits::default()).await,
-            None => Client::over_stdio(&setup, way.1, Traits::default()).await,
+            Some(server) => Client::over_http(server, connection.1, Traits::default()).await,
+            None => Client::over_stdio(&setup, connection.1, Traits::default()).await,
         };
         let gate = setup.home.scratch().join("gate");
         let id = client
@@ -32,7 +32,7 @@ async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
             server.signal(Signal::STOP);
         }
         drop(client);
-        assert!(setup.job(&id).outcome().is_none(), "{way:?}: the job keeps running");
+        assert!(setup.job(&id).outcome().is_none(), "{connection:?}: the job keeps running");
         std::fs::write(&gate, "").expect("the gate opens");
         if let Some(server) = &server {
             server.wait_for_clients_to_leave();
@@ -44,12 +44,12 @@ async fn a_client_that_disconnects_during_a_wait_acknowledges_nothing() {
         // The abandoned wait has ended when the server answers this or exits.
         match &server {
             Some(server) => {
-                let next = Client::over_http(server, way.1, Traits::default()).await;
+                let next = Client::over_http(server, connection.1, Traits::default()).await;
                 next.call("list_jobs", json!({})).await;
             }
             None => drop(child.expect("the client started it").wait().await.expect("it ends")),
         }
-        assert_eq!(setup.follow_up(&id), "pending", "{way:?}: the session has not read it");
+        assert_eq!(setup.follow_up(&id), "pending", "{connection:?}: the session has not read it");
     }
 }
 
@@ -70,7 +70,7 @@ async fn wait_until_waiting(client: &Client, id: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
     let setup = Setup::new();
-    let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let mut client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let gate = setup.home.scratch().join("gate");
     let id =
         client.run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display())).await;
@@ -83,7 +83,7 @@ async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
     setup.wait_for_end(&id);
     assert_eq!(setup.follow_up(&id), "pending");
 
-    let next = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let next = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let reply = next.call("get_result", json!({"job_id": id})).await;
     assert_eq!(reply.document()["job"]["succeeded"], true);
     setup.wait_for_follow_up(&id, "acknowledged");
@@ -92,10 +92,10 @@ async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_terminated_after_a_reply_acknowledges_it_first() {
     let setup = Setup::new();
-    let mut client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let mut client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let mut child = client.child.take().expect("the client started it");
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
-    let reply = client.call("run_command", json!({"command": "echo told"})).await;
+    let reply = client.call("run_command", json!({"command": "echo delivered"})).await;
     kill_process(pid, Signal::TERM).expect("it is signaled");
     let status = child.wait().await.expect("it ends");
     assert_eq!(status.code(), Some(128 + Signal::TERM.as_raw()));

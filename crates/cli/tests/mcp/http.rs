@@ -130,8 +130,8 @@ async fn a_token_in_the_environment_is_used_and_does_not_reach_jobs() {
 fn the_server_listens_on_loopback_by_default() {
     let setup = Setup::new();
     assert!(setup.serve_http(&[]).address().starts_with("127.0.0.1:"));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("it has one").to_string();
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = occupied.local_addr().expect("it has one").to_string();
     let refused = setup.command(&["--http", &address]).output().expect("it ends");
     let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && stderr.contains("cannot listen on"), "{stderr}");

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Client, Traits, WAYS};
+use crate::client::{CONNECTIONS, Client, Traits};
 use crate::server::Setup;
 
 const CALLS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_calls_at_once_are_all_answered() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Arc::new(Client::connect(&setup, way, Traits::default()).await);
+        let client = Arc::new(Client::connect(&setup, connection, Traits::default()).await);
         let calls = (0..CALLS).map(|number| {
             let client = Arc::clone(&client);
             tokio::spawn(async move {
@@ -34,9 +34,9 @@ async fn twenty_calls_at_once_are_all_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_answered_while_many_others_wait() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Arc::new(Client::connect(&setup, way, Traits::default()).await);
+        let client = Arc::new(Client::connect(&setup, connection, Traits::default()).await);
         let gate = setup.home.scratch().join("gate");
         let id = client
             .run_in_background(&format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display()))

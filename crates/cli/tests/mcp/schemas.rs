@@ -3,13 +3,13 @@
 use rmcp::model::PaginatedRequestParams;
 use serde_json::json;
 
-use crate::client::{Client, Traits, WAYS};
+use crate::client::{CONNECTIONS, Client, Traits};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tool_schemas_match_their_golden_files() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let tools = client.service.list_all_tools().await.expect("tools");
     assert_eq!(tools.len(), 7);
     for tool in tools {
@@ -20,13 +20,13 @@ async fn tool_schemas_match_their_golden_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_transport_and_revision_lists_the_same_tools() {
     let mut seen = Vec::new();
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let page = client.service.list_tools(Some(PaginatedRequestParams::default())).await.expect("tools");
         seen.push(json!(page.tools));
         let info = client.service.peer_info().expect("it sent its info");
-        assert!(info.capabilities.supports_tasks(), "{way:?}");
+        assert!(info.capabilities.supports_tasks(), "{connection:?}");
         assert_eq!(info.server_info.as_ref().map(|server| server.name.as_str()), Some("homing"));
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));

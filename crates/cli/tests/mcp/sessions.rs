@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{Client, Revision, Traits, Transport, WAYS};
+use crate::client::{CONNECTIONS, Client, Revision, Traits, Transport};
 use crate::server::Setup;
 
 fn session(name: &str) -> Traits {
@@ -73,7 +73,11 @@ async fn the_session_option_comes_before_the_metadata_of_requests() {
         (Transport::Http, Traits { meta: None, ..codex() }, ("default", None)),
         (Transport::Http, codex(), ("t-1", Some("codex"))),
         (Transport::Stdio, Traits { arguments: &["--session", "mine"], ..codex() }, ("mine", None)),
-        (Transport::Stdio, Traits { environment: &[("HOMING_SESSION", "ours")], ..codex() }, ("ours", None)),
+        (
+            Transport::Stdio,
+            Traits { environment: &[("HOMING_SESSION", "configured")], ..codex() },
+            ("configured", None),
+        ),
     ];
     for (transport, traits, (session, harness)) in cases {
         let setup = Setup::new();
@@ -87,7 +91,7 @@ async fn the_session_option_comes_before_the_metadata_of_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_of_an_id_finds_the_job_of_the_session() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let id = client.run_in_background("true").await;
     let reply = client.call("wait_for_jobs", json!({"job_ids": [&id[..6], id]})).await;
     assert_eq!(reply.document()["jobs"].as_array().map(Vec::len), Some(1), "named twice, shown once");

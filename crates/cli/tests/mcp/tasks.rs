@@ -7,7 +7,7 @@ use rmcp::model::{
 use serde_json::json;
 use testkit::wait_until;
 
-use crate::client::{Client, Revision, Traits, Transport, WAYS};
+use crate::client::{CONNECTIONS, Client, Revision, Traits, Transport};
 use crate::server::Setup;
 
 fn able() -> Traits {
@@ -28,15 +28,15 @@ async fn begin(client: &Client, command: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_returns_its_result_with_its_final_state() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, able()).await;
+        let client = Client::connect(&setup, connection, able()).await;
         let gate = setup.home.scratch().join("gate");
         let command = format!("until [ -e '{}' ]; do sleep 0.02; done; echo built; exit 3", gate.display());
         let id = begin(&client, &command).await;
         let job = setup.job(&id);
         let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
-        assert_eq!((task.task.status, task.task.ttl_ms), (TaskStatus::Working, None), "{way:?}");
+        assert_eq!((task.task.status, task.task.ttl_ms), (TaskStatus::Working, None), "{connection:?}");
         assert_eq!(task.task.created_at, job.created_at.to_string());
 
         std::fs::write(&gate, "").expect("the gate opens");
@@ -57,13 +57,13 @@ async fn a_task_returns_its_result_with_its_final_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_survives_its_server() {
     let setup = Setup::new();
-    let mut client = Client::connect(&setup, WAYS[1], able()).await;
+    let mut client = Client::connect(&setup, CONNECTIONS[1], able()).await;
     let gate = setup.home.scratch().join("gate");
     let command = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
     let id = begin(&client, &command).await;
     client.child.take().expect("the client started it").kill().await.expect("it ends");
     drop(client);
-    let next = Client::connect(&setup, WAYS[3], able()).await;
+    let next = Client::connect(&setup, CONNECTIONS[3], able()).await;
     let task = next.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
     assert_eq!(task.task.status, TaskStatus::Working);
     std::fs::write(&gate, "").expect("the gate opens");
@@ -74,9 +74,9 @@ async fn a_task_survives_its_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_a_task_stops_its_job() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, able()).await;
+        let client = Client::connect(&setup, connection, able()).await;
         let id = begin(&client, &setup.marked("exec sleep MARK")).await;
         client.service.cancel_task(CancelTaskParams::new(id.clone())).await.expect("it is accepted");
         wait_until("the job finishes", || setup.job(&id).outcome().is_some());
@@ -89,7 +89,7 @@ async fn cancelling_a_task_stops_its_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_ends_in_time_returns_a_result_and_not_a_task() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[3], able()).await;
+    let client = Client::connect(&setup, CONNECTIONS[3], able()).await;
     let reply = client.call("run_command", json!({"command": "echo quick"})).await;
     assert!(reply.text().contains("quick"));
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
@@ -120,9 +120,9 @@ async fn a_task_of_another_session_is_not_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_task_support_gets_no_task() {
-    for way in [(Transport::Stdio, Revision::With2025), (Transport::Http, Revision::With2026)] {
+    for connection in [(Transport::Stdio, Revision::With2025), (Transport::Http, Revision::With2026)] {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let command = setup.marked("exec sleep MARK");
         let reply = client.call("run_command", json!({"command": command, "wait_ms": 0})).await;
         assert_eq!(reply.document()["in_background"], true);

@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use crate::client::{Client, Traits, WAYS};
+use crate::client::{CONNECTIONS, Client, Traits};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_ends_in_time_returns_its_result_and_is_acknowledged() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let arguments = json!({"command": "echo built; exit 3", "description": "build"});
         let reply = client.call("run_command", arguments).await;
         assert!(reply.is_error(), "a command that failed is an error of the tool");
-        assert!(reply.text().contains("failed: exit code 3"), "{way:?} {}", reply.text());
+        assert!(reply.text().contains("failed: exit code 3"), "{connection:?} {}", reply.text());
         let job = &reply.document()["job"];
         assert_eq!((&job["schema"], &job["state"]), (&json!("homing.job/1"), &json!("finished")));
         assert_eq!((&job["name"], &job["succeeded"]), (&json!("build"), &json!(false)));
@@ -24,9 +24,9 @@ async fn a_command_that_ends_in_time_returns_its_result_and_is_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_takes_longer_keeps_running_in_the_background() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let gate = setup.home.scratch().join("gate");
         let command = format!("until [ -e '{}' ]; do sleep 0.02; done; echo through", gate.display());
         let arguments = json!({"command": command, "wait_ms": 50, "timeout_ms": 600_000});
@@ -60,7 +60,7 @@ async fn a_command_that_takes_longer_keeps_running_in_the_background() {
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_any_returns_the_first_and_lists_the_others() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let slow = client.run_in_background(&setup.marked("exec sleep MARK")).await;
     let quick = client.run_in_background("true").await;
     let arguments = json!({"job_ids": [slow, quick], "mode": "any"});
@@ -77,7 +77,7 @@ async fn waiting_for_any_returns_the_first_and_lists_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn output_is_read_by_cursor_by_lines_and_by_filter() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let command =
         "for i in $(seq 1 500); do echo \"line $i\"; done; printf 'error: \\033[31mbad\\033[0m\\nlast'";
     let id = client.run_in_background(command).await;
@@ -118,7 +118,7 @@ async fn output_is_read_by_cursor_by_lines_and_by_filter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incomplete_line_is_returned_again_when_it_is_complete() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let gate = setup.home.scratch().join("gate");
     let command = format!(
         "echo one; printf 'Password'; until [ -e '{}' ]; do sleep 0.02; done; echo ': no'",
@@ -141,7 +141,7 @@ async fn an_incomplete_line_is_returned_again_when_it_is_complete() {
 async fn omitted_output_is_reported() {
     let setup = Setup::new();
     setup.configure("[defaults]\noutput_head_bytes = 4096\noutput_tail_bytes = 4096\n");
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let id = client.run_in_background("seq 1 20000").await;
     setup.wait_for_end(&id);
     let read = client.call("read_output", json!({"job_id": id, "max_chars": 16_000})).await;
@@ -154,7 +154,7 @@ async fn omitted_output_is_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn results_are_listed_read_and_acknowledged() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[3], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[3], Traits::default()).await;
     let read = client.run_in_background("echo one").await;
     let acknowledged = client.run_in_background("echo two").await;
     setup.wait_for_end(&read);
@@ -176,7 +176,7 @@ async fn results_are_listed_read_and_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_cannot_be_waited_for_is_reported_by_its_id() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     client.call("run_command", json!({"command": "true"})).await;
     let ledger = rusqlite::Connection::open(setup.home.path().join("ledger.db")).expect("it is there");
     ledger.execute_batch("BEGIN EXCLUSIVE").expect("it is locked");
@@ -191,7 +191,7 @@ async fn a_job_that_cannot_be_waited_for_is_reported_by_its_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_creates_the_home_at_the_first_launch() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let listed = client.call("list_jobs", json!({})).await;
     assert_eq!((listed.is_error(), &listed.document()["jobs"]), (false, &json!([])));
     for (tool, arguments) in [
@@ -214,9 +214,9 @@ async fn a_server_creates_the_home_at_the_first_launch() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_call_with_a_key_runs_the_command_once() {
-    for way in WAYS {
+    for connection in CONNECTIONS {
         let setup = Setup::new();
-        let client = Client::connect(&setup, way, Traits::default()).await;
+        let client = Client::connect(&setup, connection, Traits::default()).await;
         let (gate, file) = (setup.home.scratch().join("gate"), setup.home.scratch().join("ran"));
         let command = format!(
             "echo ran >> '{}'; until [ -e '{}' ]; do sleep 0.02; done; echo through",

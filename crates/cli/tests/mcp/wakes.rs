@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResponse, GetTaskParams, TaskStatus};
 use serde_json::json;
 use testkit::wait_until;
 
-use crate::client::{Client, Traits, WAYS};
+use crate::client::{CONNECTIONS, Client, Traits};
 use crate::server::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +21,7 @@ async fn with_a_route_to_the_agent_the_answer_forbids_polling_and_the_agent_is_n
         "[sinks.keep]\ncommand = [\"sh\", {script:?}]\n\n[[routes]]\nsession = \"chat-*\"\nsink = \"keep\"\n"
     ));
     let chat = Traits { arguments: &["--session", "chat-1"], ..Traits::default() };
-    let client = Client::connect(&setup, WAYS[0], chat).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], chat).await;
     let reply = client.call("run_command", json!({"command": "exit 3", "run_in_background": true})).await;
     assert!(reply.text().contains("You will be notified here with the result"), "{}", reply.text());
     assert_eq!(reply.document()["will_be_woken"], true);
@@ -40,7 +40,7 @@ async fn a_configuration_that_others_can_write_notifies_nobody_until_it_is_fixed
     set_mode(0o666);
     // Without a configuration, the preset of this harness would be used.
     let environment = &[("CODEX_THREAD_ID", "0199a213-81c0-7800-8aa1-bbab2a035a53")];
-    let client = Client::connect(&setup, WAYS[1], Traits { environment, ..Traits::default() }).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits { environment, ..Traits::default() }).await;
     let command = json!({"command": "true", "run_in_background": true});
     let reply = client.call("run_command", command.clone()).await;
     assert!(reply.text().contains("Nobody will notify you"), "{}", reply.text());
@@ -62,7 +62,7 @@ async fn the_answer_states_when_an_open_session_is_notified() {
         ("CLAUDE_CONFIG_DIR", "/nowhere"),
     ];
     let traits = Traits { environment: in_terminal, ..Traits::default() };
-    let client = Client::connect(&setup, WAYS[0], traits).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], traits).await;
     let command =
         json!({"command": "sleep MARK".replace("MARK", setup.home.mark()), "run_in_background": true});
     let reply = client.call("run_command", command.clone()).await;
@@ -92,7 +92,7 @@ async fn a_result_that_the_session_read_is_not_delivered_again() {
     setup.configure(&format!(
         "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n\n[[routes]]\nsink = \"keep\"\n"
     ));
-    let client = Client::connect(&setup, WAYS[3], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[3], Traits::default()).await;
     let reply = client.call("run_command", json!({"command": "sleep 0.3; echo read"})).await;
     assert!(reply.text().contains("read"), "{}", reply.text());
     setup.wait_for_follow_up(&reply.id(), "acknowledged");
@@ -109,7 +109,7 @@ async fn a_task_that_its_client_polls_is_not_delivered_again() {
         "[sinks.keep]\ncommand = [\"touch\", {kept:?}]\n[sinks.other]\ncommand = [\"touch\", {delivered:?}]\n\n\
          [[routes]]\nsession = \"chat-2\"\nsink = \"other\"\n[[routes]]\nsink = \"keep\"\n"
     ));
-    let client = Client::connect(&setup, WAYS[3], Traits { tasks: true, ..Traits::default() }).await;
+    let client = Client::connect(&setup, CONNECTIONS[3], Traits { tasks: true, ..Traits::default() }).await;
     let arguments = json!({"command": "sleep 0.5", "wait_ms": 0});
     let CallToolResponse::Task(created) = client.try_call("run_command", arguments).await.expect("an answer")
     else {
@@ -119,7 +119,7 @@ async fn a_task_that_its_client_polls_is_not_delivered_again() {
     setup.wait_for_end(&id);
     // When the monitor has delivered a later job, it has already skipped this one.
     let chat = Traits { arguments: &["--session", "chat-2"], ..Traits::default() };
-    Client::connect(&setup, WAYS[0], chat).await.run_in_background("true").await;
+    Client::connect(&setup, CONNECTIONS[0], chat).await.run_in_background("true").await;
     wait_until("the later job is delivered", || delivered.exists());
     let task = client.service.get_task(GetTaskParams::new(id.clone())).await.expect("it is known").task;
     assert_eq!(task.status(), TaskStatus::Completed);
@@ -131,7 +131,7 @@ async fn a_task_that_its_client_polls_is_not_delivered_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_route_the_answer_says_to_wait() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
     assert!(
         reply.text().contains("Nobody will notify you") && reply.text().contains("wait_for_jobs"),
@@ -147,7 +147,7 @@ async fn a_desktop_notification_does_not_count_as_notifying_the_agent() {
     setup.configure(
         "[sinks.desk]\ndesktop = true\n\n[[routes]]\nsink = \"desk\"\n\n[monitor]\nautostart = false\n",
     );
-    let client = Client::connect(&setup, WAYS[0], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[0], Traits::default()).await;
     let reply = client.call("run_command", json!({"command": "true", "run_in_background": true})).await;
     assert_eq!(reply.document()["will_be_woken"], false);
 }
@@ -155,7 +155,7 @@ async fn a_desktop_notification_does_not_count_as_notifying_the_agent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_configuration_takes_effect_with_the_next_call() {
     let setup = Setup::new();
-    let client = Client::connect(&setup, WAYS[1], Traits::default()).await;
+    let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let command = json!({"command": "true", "run_in_background": true});
     let before = client.call("run_command", command.clone()).await;
     assert_eq!(before.document()["will_be_woken"], false);

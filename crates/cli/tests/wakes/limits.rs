@@ -45,8 +45,8 @@ fn the_monitor_enforces_the_timeout_of_a_job_whose_supervisor_is_stopped() {
         setup.home.marked().iter().filter(|process| process.command_line.starts_with("sleep")).count(),
         1
     );
-    let said = "exceeded its timeout while its supervisor is stopped or traced; the monitor ended it";
-    assert_eq!(monitor.log().matches(said).count(), 1, "{}", monitor.log());
+    let warning = "exceeded its timeout while its supervisor is stopped or traced; the monitor ended it";
+    assert_eq!(monitor.log().matches(warning).count(), 1, "{}", monitor.log());
     setup.homing.kill(working, homing::KilledBy::Operator).expect("it ends");
     monitor.kill_9();
 }

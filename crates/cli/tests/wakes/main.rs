@@ -1,5 +1,5 @@
-//! Every finished job wakes its agent: at least once, in its own session, in order, without flooding it. Each test
-//! tells one story with a sink that follows a script; the crash tests kill real monitors at named points. Built with
+//! Every finished job wakes its agent: at least once, in its own session, in order, within the limits. Each test is one
+//! scenario with a sink that follows a script; the crash tests kill real monitors at named points. Built with
 //! the feature `failpoints`.
 
 mod bounds;
@@ -14,6 +14,6 @@ mod removed_sink;
 mod setup;
 mod slots;
 mod story;
-mod trouble;
 mod unreadable;
+mod warnings;
 mod webhook;

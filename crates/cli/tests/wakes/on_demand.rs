@@ -12,17 +12,17 @@ use crate::recorder::Recorder;
 use crate::setup::{PROGRAM, Setup};
 
 #[test]
-fn it_survives_a_job_that_ends() {
+fn a_monitor_started_by_a_job_survives_its_end() {
     survives("exit 0", None, false);
 }
 
 #[test]
-fn it_survives_a_job_whose_leftovers_are_ended() {
+fn a_monitor_started_by_a_job_survives_the_end_of_its_leftovers() {
     survives("(trap '' TERM; exec sleep MARK) & exit 0", None, false);
 }
 
 #[test]
-fn it_survives_a_job_that_is_killed() {
+fn a_monitor_started_by_a_job_survives_its_kill() {
     survives("sleep MARK", None, true);
 }
 
@@ -60,7 +60,7 @@ fn survives(rest: &str, group: Option<&Path>, is_killed: bool) {
     });
     assert_eq!(active(), Some(monitor), "the monitor lives on");
     let job = setup.job(outer);
-    let leftovers = &job.state.finished().expect("it is over").leftovers;
+    let leftovers = &job.state.finished().expect("it has finished").leftovers;
     let is_named = |left: &Leftover| match left.fate {
         LeftoverFate::Spared => left.name == "homing",
         LeftoverFate::Ended | LeftoverFate::Kept | LeftoverFate::Survived => left.name == "sleep",
@@ -87,7 +87,7 @@ fn inner_job(setup: &Setup, outer: JobId) -> JobId {
 }
 
 #[test]
-fn it_survives_a_job_that_ends_with_its_control_group() {
+fn a_monitor_started_by_a_job_survives_the_end_of_its_control_group() {
     let Some(group) = testkit::DelegatedGroup::make() else {
         return testkit::skip("no control group (version 2) can be made here");
     };

@@ -201,7 +201,7 @@ fn a_monitor_that_is_stopped_during_a_delivery_finishes_it() {
     let monitor = MonitorProcess::start(&setup.home, "");
     recorder.wait_for(1);
     monitor.terminate();
-    wait_until("it has heard", || monitor.log().contains("stopping"));
+    wait_until("it received the signal", || monitor.log().contains("stopping"));
     // The next monitor delivers jobs that finish now.
     let later = setup.launch("other", "true");
     setup.wait_for_end(&[later]);

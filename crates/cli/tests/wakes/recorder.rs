@@ -29,7 +29,7 @@ mv "part/$name" "received/$name"
 case $answer in
 deliver) exit 0 ;;
 late) sleep 0.05; exit 0 ;;
-busy) echo 'a turn is live' >&2; exit 75 ;;
+busy) echo 'a turn is running' >&2; exit 75 ;;
 gone) echo 'no such chat' >&2; exit 69 ;;
 lost) exit 1 ;;
 hang) sleep MARK ;;

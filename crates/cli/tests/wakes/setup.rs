@@ -115,7 +115,7 @@ impl Sink for ScriptedSink {
             }
             Some(Answer::BusyUntilNow(monitor)) => {
                 monitor.session_is_free(&wake.session);
-                Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() }
+                Delivery::Busy { retry_after: None, reason: "a turn is running".to_owned() }
             }
         }
     }
@@ -130,7 +130,7 @@ pub(crate) fn failed() -> Answer {
 }
 
 pub(crate) fn busy() -> Answer {
-    Answer::Says(Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() })
+    Answer::Says(Delivery::Busy { retry_after: None, reason: "a turn is running".to_owned() })
 }
 
 pub(crate) fn gone() -> Answer {

@@ -103,7 +103,7 @@ fn a_busy_session_that_is_reported_free_is_retried_at_once() {
     let monitor = setup.monitor();
     let id = setup.launch("chat", "true");
     wait_until("the retry is scheduled", || setup.job(id).follow_up.next_attempt_at.is_some());
-    assert_eq!(setup.job(id).follow_up.last_error.as_deref(), Some("busy: a turn is live"));
+    assert_eq!(setup.job(id).follow_up.last_error.as_deref(), Some("busy: a turn is running"));
     monitor.handle.session_is_free(&"chat".parse().expect("a session"));
     setup.wait_for_acknowledged(&[id]);
     monitor.stop();
@@ -250,14 +250,14 @@ fn a_session_is_not_woken_for_a_job_that_it_waits_for() {
     let script = format!("until [ -e {} ]; do sleep 0.01; done", gate.display());
     let (read, left) = (setup.launch("chat", &script), setup.launch("chat", &script));
     let hold = setup.homing.hold_delivery(&[read, left], &session);
-    let stranger = setup.homing.hold_delivery(&[read], &"other".parse().expect("a session"));
+    let other = setup.homing.hold_delivery(&[read], &"other".parse().expect("a session"));
     std::fs::write(gate, "").expect("a file");
     setup.wait_for_end(&[read, left]);
     // The monitor has ingested both ends: it delivers a later result to another session.
     let later = setup.launch("later", "true");
     setup.wait_for_acknowledged(&[later]);
     setup.homing.acknowledge(&[read]).expect("it can be acknowledged");
-    drop((hold, stranger));
+    drop((hold, other));
     // The result that was not read is delivered.
     setup.wait_for_acknowledged(&[left]);
     let delivered: Vec<_> = setup.sink.received().into_iter().map(|wake| wake.jobs).collect();

@@ -28,6 +28,15 @@ impl WakeContent {
             jobs: RawValue::from_string(json).expect("what was just written is JSON"),
         }
     }
+
+    /// Parses the documents in [`WakeContent::jobs`]: the jobs as they were when the wake was written, in the same
+    /// order.
+    ///
+    /// # Errors
+    /// If a newer version wrote a state or an outcome that this version does not know.
+    pub fn jobs(&self) -> serde_json::Result<Vec<Job>> {
+        serde_json::from_str(self.jobs.get())
+    }
 }
 
 /// One message for one session, as a sink receives it. Its JSON form is the document `homing.wake/1`.

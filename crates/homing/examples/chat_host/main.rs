@@ -1,5 +1,5 @@
 //! A chat host that embeds homing: its agent launches jobs, ends its turn, and is resumed in the same session when they
-//! finish. Nothing is lost when it is killed at any moment and started again on the same directory.
+//! finish. When it is killed at any moment and started again on the same directory, nothing is lost.
 //!
 //! ```console
 //! $ cargo run -p homing --example chat_host -- /tmp/chats
@@ -9,16 +9,16 @@
 //! ```
 //!
 //! Lines are `SESSION: text`. The agent follows a script: `run COMMAND` launches a job, `think SECONDS` keeps the turn
-//! live until that time is over or the person types again, everything else is repeated. The end of the input ends the
-//! host; its jobs go on.
+//! running for that time or until the person types again, other text is repeated. The end of the input ends the host;
+//! its jobs keep running.
 //!
-//! | what a host has to do | here |
+//! | duty of a host | implemented by |
 //! |---|---|
 //! | let this program supervise its jobs | the first line of `main` |
 //! | accept a wake only while no turn is active, else answer `Busy` | [`Host::deliver`] |
-//! | say when a turn has ended | `session_is_free` in [`Host::converse`] |
-//! | answer `Delivered` only once the wake cannot be lost any more | [`Transcript::add`] |
-//! | know a wake that comes again by its id | [`Transcript::knows`] |
+//! | report the end of a turn | `session_is_free` in [`Host::converse`] |
+//! | answer `Delivered` only after the wake is stored durably | [`Transcript::add`] |
+//! | recognize a repeated wake by its id | [`Transcript::knows`] |
 //! | launch each job once when a turn is repeated after a crash | [`Host::launch`] |
 
 mod transcript;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::path::absolute(directory)?;
     fs::create_dir_all(directory.join("chats"))?;
     let the_only_host = File::create(directory.join("lock"))?;
-    // Waits for a host that still runs here, and for children of a killed one that have not become their program yet.
+    // Waits for another host on this directory, and for children of a killed host that have not called exec yet.
     the_only_host.lock()?;
 
     let homing = OpenOptions::new().home(directory.join("jobs")).open()?;
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             host.open(&session)?;
             chats.insert(session.clone(), host.start(session.clone(), &handle)?);
         }
-        // It fails only where the session's thread is gone, which has said why.
+        // It fails only if the thread of the session has ended, which has printed the reason.
         let _ = chats[&session].typed.send(text.to_owned());
     }
     for (_, chat) in chats {
@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Everything that the threads share.
+/// The state that all threads share.
 #[derive(Clone)]
 struct Host {
     homing: Homing,
@@ -93,7 +93,7 @@ struct Host {
     open: Arc<Mutex<HashMap<SessionId, Arc<Mutex<Transcript>>>>>,
 }
 
-/// A session's thread, and the way to it.
+/// The thread of a session, and the channel to it.
 struct Chat {
     typed: Sender<String>,
     thread: JoinHandle<()>,
@@ -102,29 +102,29 @@ struct Chat {
 impl Sink for Host {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let Some(transcript) = lock(&self.open).get(&wake.session).cloned() else {
-            return Delivery::Gone { reason: "there is no such chat".to_owned() };
+            return Delivery::Gone { reason: "this chat does not exist".to_owned() };
         };
         // The holder of the transcript lock has the turn.
         let Ok(mut transcript) = transcript.try_lock() else {
-            return Delivery::Busy { retry_after: None, reason: "a turn is live".to_owned() };
+            return Delivery::Busy { retry_after: None, reason: "a turn is running".to_owned() };
         };
-        // A turn that was cut short by a crash comes first: behind the wake its message would never be answered.
-        if let Err(error) = self.take_turn(&mut transcript, None) {
+        // Finish a turn that a crash interrupted first. After the wake, its message would never be answered.
+        if let Err(error) = self.run_turn(&mut transcript, None) {
             return Delivery::Failed { error: error.to_string() };
         }
         if !transcript.knows(wake.id) {
-            let told = Message {
+            let message = Message {
                 from: Who::Wake,
                 text: wake.content.text.clone(),
                 wake: Some(wake.id),
                 jobs: wake.content.job_ids.clone(),
             };
-            if let Err(error) = transcript.add(told) {
+            if let Err(error) = transcript.add(message) {
                 return Delivery::Failed { error: error.to_string() };
             }
         }
-        // From here on the wake is safe: a turn that is cut short is taken again when the host comes back.
-        match self.take_turn(&mut transcript, None) {
+        // The wake is durable now. An interrupted turn is repeated when the host is started again.
+        match self.run_turn(&mut transcript, None) {
             Ok(_) => Delivery::Delivered,
             Err(error) => Delivery::Failed { error: error.to_string() },
         }
@@ -132,7 +132,7 @@ impl Sink for Host {
 }
 
 impl Host {
-    /// Opens the transcripts of all sessions that there are.
+    /// Opens the transcripts of all existing sessions.
     fn known_sessions(&self) -> io::Result<Vec<SessionId>> {
         let mut known = Vec::new();
         for file in fs::read_dir(&self.chats)? {
@@ -162,7 +162,7 @@ impl Host {
         Ok(Chat { typed, thread })
     }
 
-    /// Takes a turn for each message of the person, in their order.
+    /// Runs a turn for each message of the person, in order.
     fn converse(
         &self,
         session: &SessionId,
@@ -170,21 +170,21 @@ impl Host {
         lines: &Receiver<String>,
         monitor: &MonitorHandle,
     ) -> io::Result<()> {
-        // A host that was killed in the middle of a turn takes it again.
-        let mut interruption = self.take_turn(&mut lock(transcript), Some(lines))?;
+        // Repeat a turn that was interrupted when the host was killed.
+        let mut interruption = self.run_turn(&mut lock(transcript), Some(lines))?;
         monitor.session_is_free(session);
         while let Some(text) = interruption.take().or_else(|| lines.recv().ok()) {
             let mut turn = lock(transcript);
             turn.add(Message { from: Who::Person, text, wake: None, jobs: Vec::new() })?;
-            interruption = self.take_turn(&mut turn, Some(lines))?;
+            interruption = self.run_turn(&mut turn, Some(lines))?;
             drop(turn);
             monitor.session_is_free(session);
         }
         Ok(())
     }
 
-    /// The agent answers the last message, unless it has already. Returns what the person typed to interrupt it.
-    fn take_turn(
+    /// Answers the last message as the agent, unless it has an answer. Returns the text of an interruption.
+    fn run_turn(
         &self,
         transcript: &mut Transcript,
         lines: Option<&Receiver<String>>,
@@ -197,7 +197,7 @@ impl Host {
             (Who::Person, Some(("run", command))) => match self.launch(transcript, command) {
                 Ok(job) => {
                     jobs.push(job);
-                    format!("started {job}, and will be back when it is over")
+                    format!("started {job}, and will continue when it has finished")
                 }
                 Err(error) => format!("cannot start that: {error}"),
             },
@@ -212,8 +212,8 @@ impl Host {
         Ok(interruption)
     }
 
-    /// Launches a job for the last message. Where that has been done before the host was killed, the key finds it: the
-    /// number of the message.
+    /// Launches a job for the last message. The key is the number of the message: if the host launched the job before
+    /// it was killed, the launch returns the same job.
     fn launch(&self, transcript: &Transcript, command: &str) -> homing::Result<JobId> {
         let key = format!("message-{}", transcript.messages.len()).parse()?;
         let spec = JobSpec::script(command)?.session(transcript.session.clone()).key(key);
@@ -234,7 +234,7 @@ fn names(jobs: &[JobId]) -> String {
     jobs.iter().map(JobId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A thread that panicked has left nothing half done: messages are added whole.
+/// Ignores poisoning: each message is added completely or not at all.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

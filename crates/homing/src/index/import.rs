@@ -54,7 +54,7 @@ pub struct FinishedJob {
     /// The file with its output. It is copied, within the configured limits of output.
     pub output: Option<PathBuf>,
     /// Whether the result needs no delivery, for example because it was delivered already.
-    pub told: bool,
+    pub is_delivered: bool,
 }
 
 impl Context {
@@ -143,7 +143,7 @@ impl Context {
             head_bytes: defaults.head_bytes,
             tail_bytes: defaults.tail_bytes,
             leftovers: LeftoverPolicy::default(),
-            follow_up: if job.told { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
+            follow_up: if job.is_delivered { FollowUpPolicy::Never } else { FollowUpPolicy::Always },
             key: None,
             harness: None,
             sink: None,
@@ -261,7 +261,7 @@ mod tests {
             outcome: Outcome::Exited { exit_code: 3 },
             timeout: Some(Duration::from_secs(60)),
             output: None,
-            told: false,
+            is_delivered: false,
         }
     }
 
@@ -289,7 +289,7 @@ mod tests {
     fn a_delivered_job_is_not_delivered_again() {
         let folder = tempfile::tempdir().unwrap();
         let context = home(&folder);
-        context.import(&[FinishedJob { told: true, ..job("0123456789ab") }]).unwrap();
+        context.import(&[FinishedJob { is_delivered: true, ..job("0123456789ab") }]).unwrap();
         assert_eq!(context.follow_up_listing(&FollowUpOptions::default()).unwrap().jobs, []);
         assert_eq!(
             context.listing(&Default::default()).unwrap().jobs[0].follow_up.state,

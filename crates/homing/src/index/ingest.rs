@@ -50,8 +50,8 @@ impl Context {
             return self.full_scan();
         }
         let known = self.with_ledger(|ledger| ledger.unfinished())?;
-        let rung = self.inbox_entries()?;
-        self.take_in(&rung, known)
+        let with_inbox_entry = self.inbox_entries()?;
+        self.take_in(&with_inbox_entry, known)
     }
 
     /// As [`Homing::sync`](crate::Homing::sync), for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
@@ -61,12 +61,12 @@ impl Context {
         if self.with_ledger(|ledger| ledger.was_replaced())? {
             return self.full_scan();
         }
-        let mut news = self.inbox_entries()?;
-        let rung = news.len();
-        news.extend(others);
-        let known = self.with_ledger(|ledger| ledger.unfinished_among(&news))?;
-        news.truncate(rung);
-        self.take_in(&news, known)
+        let mut changed = self.inbox_entries()?;
+        let with_inbox_entry = changed.len();
+        changed.extend(others);
+        let known = self.with_ledger(|ledger| ledger.unfinished_among(&changed))?;
+        changed.truncate(with_inbox_entry);
+        self.take_in(&changed, known)
     }
 
     /// Observes every job, with or without an inbox entry.
@@ -101,12 +101,13 @@ impl Context {
         Ok(self.store.home.inbox.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Observes the jobs in `rung` and those that are unfinished in the ledger, and records the changes.
-    fn take_in(&self, rung: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
+    /// Observes the jobs in `with_inbox_entry` and those that are unfinished in the ledger, and records the changes.
+    fn take_in(&self, with_inbox_entry: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
         let here = self.store.here()?;
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
-        let candidates: HashSet<JobId> = rung.iter().copied().chain(unfinished.keys().copied()).collect();
-        let mut report = SyncReport { rung: rung.to_vec(), ..SyncReport::default() };
+        let candidates: HashSet<JobId> =
+            with_inbox_entry.iter().copied().chain(unfinished.keys().copied()).collect();
+        let mut report = SyncReport { with_inbox_entry: with_inbox_entry.to_vec(), ..SyncReport::default() };
         let mut snapshots: Vec<JobSnapshot> = Vec::new();
         for id in candidates.iter().copied() {
             match observe(&self.store.home.jobs, id, here) {
@@ -150,7 +151,7 @@ impl Context {
         crash_point("sync/recorded");
         // Remove the entries last: after a crash before this, the next sync finds them. A job that adds an entry
         // between the observation and this is unfinished in the ledger, and every sync observes it.
-        for id in rung {
+        for id in with_inbox_entry {
             if report.unreadable.iter().all(|(unreadable, _)| unreadable != id) {
                 self.store.home.inbox.remove_file(id.as_str()).map_err(Error::from)?;
             }

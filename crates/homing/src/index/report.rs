@@ -16,5 +16,5 @@ pub struct SyncReport {
     /// Jobs that run on another host or behind a network file system, and whose state is unknown here.
     pub unreachable: Vec<JobId>,
     /// Jobs that have an inbox entry.
-    pub(crate) rung: Vec<JobId>,
+    pub(crate) with_inbox_entry: Vec<JobId>,
 }

@@ -2,7 +2,7 @@
 
 use homing_core::Timestamp;
 
-/// What decides which sink delivers a job's follow-up, within a session.
+/// The properties of a job that select its sink within a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteKey {
     /// The sink that the job names.

@@ -14,19 +14,19 @@ use super::transition::move_on;
 use super::wakes::retry_wake_of;
 use crate::store::observe::{JobSnapshot, SupervisorLiveness};
 
-/// Which jobs are asked for.
+/// The jobs to return.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JobFilter {
     pub(crate) session: Option<SessionId>,
     pub(crate) state: Option<StateName>,
-    /// At most so many; all where it is `None`.
+    /// The maximum number of jobs; `None` for all.
     pub(crate) limit: Option<u32>,
     pub(crate) follow_up: Option<FollowUpState>,
     /// Only jobs with an open follow-up: pending, handed off or dead.
     pub(crate) open_follow_ups: bool,
 }
 
-/// Of attempts the wake knows that carries the follow-up; before there is one, it may be held.
+/// The wake that carries the follow-up has the attempts. Without a wake, the follow-up may be held.
 const COLUMNS: &str = "jobs.spec, jobs.started, jobs.finished, jobs.output_kept, follow_ups.state,
     coalesce(wakes.attempts, 0), coalesce(wakes.next_at, holds.until), coalesce(wakes.last_error, holds.reason),
     jobs.id, follow_ups.expired_at, jobs.state";
@@ -36,7 +36,7 @@ const WITH_WAKES: &str = "LEFT JOIN wakes ON wakes.seq = follow_ups.wake
         AND holds.session = follow_ups.session AND holds.sink = follow_ups.sink
         AND holds.harness = follow_ups.harness";
 
-/// A row of the index: a job, or what was found instead of one.
+/// A row of the index: a job, or an unsupported row.
 pub(crate) type JobRow = Result<Job, UnsupportedJob>;
 
 /// A job that a newer program wrote in a format that this one does not support. It is listed and never changed.
@@ -91,7 +91,7 @@ impl Ledger {
         query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
     }
 
-    /// Those of these jobs that are unfinished in the ledger or whose end is not recorded yet, with their states.
+    /// The jobs among `ids` that are unfinished in the ledger or whose end is not recorded yet, with their states.
     pub(crate) fn unfinished_among(&self, ids: &[JobId]) -> rusqlite::Result<Vec<(JobId, StateName)>> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
@@ -107,7 +107,7 @@ impl Ledger {
         Ok(found)
     }
 
-    /// The jobs whose supervisor died, and for which something is left to do; the oldest first.
+    /// The jobs whose supervisor died and that recovery must still process, oldest first.
     pub(crate) fn needing_recovery(&self) -> rusqlite::Result<Vec<JobId>> {
         self.connection
             .prepare_cached("SELECT id FROM jobs WHERE recovery IS NOT NULL ORDER BY seq")?
@@ -153,7 +153,7 @@ impl Ledger {
         if let Some(state) = filter.state {
             condition("jobs.state", state.as_str().to_owned());
         }
-        // What follows is said in the very words of the partial indexes, or SQLite would not use them.
+        // The conditions repeat the text of the partial indexes. Otherwise SQLite does not use them.
         if matches!(filter.state, Some(StateName::Starting | StateName::Running)) {
             conditions.push("jobs.state <> 'finished'".to_owned());
         }
@@ -161,14 +161,14 @@ impl Ledger {
         if only_open {
             conditions.push("follow_ups.state IN ('pending', 'handed_off', 'dead')".to_owned());
         }
-        // The few open follow-ups lead to their jobs; otherwise the jobs come in their own order.
+        // Start from the few open follow-ups if only these are wanted, else from the jobs in their order.
         let (tables, seq) = if only_open {
             ("follow_ups CROSS JOIN jobs ON follow_ups.job = jobs.seq", "follow_ups.job")
         } else {
             ("jobs CROSS JOIN follow_ups ON follow_ups.job = jobs.seq", "jobs.seq")
         };
         let conditions = conditions.join(" AND ");
-        // SQLite reads a negative limit as none.
+        // SQLite treats a negative limit as no limit.
         let limit = filter.limit.map_or(-1, i64::from);
         let sql = format!(
             "SELECT {COLUMNS} FROM {tables} {WITH_WAKES} WHERE {conditions} ORDER BY {seq} DESC LIMIT {limit}"
@@ -195,7 +195,7 @@ impl Prunable {
     }
 }
 
-/// Distinguishes launches under the same key, which have the same id.
+/// Distinguishes launches with the same key, which have the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     created_uptime_us: u64,
@@ -209,7 +209,7 @@ impl Launch {
 
     /// From two columns.
     pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Launch> {
-        // A newer program's spec may have neither; then it is no launch of ours.
+        // The spec of a newer program may lack both. Then the row is not a launch that this program knows.
         let created: Option<u64> = row.get(first)?;
         let boot_id: Option<String> = row.get(first + 1)?;
         Ok(Launch { created_uptime_us: created.unwrap_or(0), boot_id: boot_id.unwrap_or_default() })
@@ -233,7 +233,7 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
         // A concluded end stays until recovery records it.
         Some((_, (StateName::Finished, known), _)) if *known == snapshot.recovery() => return Ok(()),
         Some((_, (StateName::Finished, None), _)) => return Ok(()),
-        // An observer that knows less, such as another host, takes no conclusion back.
+        // An observer with less information, such as another host, does not revert a conclusion.
         Some((_, (StateName::Finished, Some(_)), _))
             if snapshot.finished.is_none() && snapshot.supervisor != SupervisorLiveness::Alive =>
         {
@@ -250,7 +250,7 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     let seq = match known {
         Some((seq, _, _)) => {
             if is_corrected && snapshot.finished.is_none() {
-                // It was taken for lost and runs after all: its end is still to come.
+                // It was concluded to be lost, but it runs: it has not ended yet.
                 transaction
                     .prepare_cached(
                         "UPDATE follow_ups SET state = 'waiting', wake = NULL
@@ -311,7 +311,7 @@ fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite
     Ok(())
 }
 
-/// Whether the row of a job is in a state that only a newer program knows. It is that program's own.
+/// Whether the row of a job is in a state that only a newer program knows. Such a row is not changed.
 fn is_of_a_newer_program(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
     let state: Option<String> = transaction
         .prepare_cached("SELECT state FROM jobs WHERE id = ?1")?
@@ -323,8 +323,8 @@ fn is_of_a_newer_program(transaction: &Transaction<'_>, snapshot: &JobSnapshot) 
 /// Place in the ledger, state with what recovery has to do, and the end as a document.
 type KnownJob = (i64, (StateName, Option<Recovery>), Option<String>);
 
-/// What is known of a job. A job with a key has the id of the one before it, whose directory was pruned or removed: what
-/// is known of that one makes room.
+/// The known row of a job. A job with a key has the id of the previous job with that key, whose directory was pruned or
+/// removed: the row of that job is replaced.
 fn same_launch(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<Option<KnownJob>> {
     let spec = &snapshot.spec;
     let known = transaction
@@ -377,7 +377,7 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     Ok(Err(UnsupportedJob { id: parsed(row, 8)?, reason }))
 }
 
-/// Reads a row that this program knows all of.
+/// Reads a row that this program supports completely.
 fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
     let spec: SpecFile = from_json(0, &row.get::<_, String>(0)?)?;
     if spec.schema != SpecFile::schema() {
@@ -388,10 +388,10 @@ fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
         started: optional_json(row, 1)?,
         finished: optional_json(row, 2)?,
         output_kept: row.get(3)?,
-        // What the ledger knows of a job does not say who looks after it.
+        // The ledger does not know whether the supervisor is alive.
         supervisor: SupervisorLiveness::Alive,
     };
-    // The documents say the same, unless a newer program has more states.
+    // The documents agree, unless a newer program has more states.
     state_name(row, 10)?;
     let expired_at: Option<i64> = row.get(9)?;
     let follow_up = FollowUp {

@@ -37,16 +37,16 @@ pub(crate) struct Ledger {
     connection: Connection,
     /// The file that is open.
     file: FileId,
-    /// What is remembered of it beside it.
+    /// The file beside the ledger that detects an older state.
     scanned: ScannedFile,
 }
 
 impl Ledger {
-    /// A transaction that has the write lock from its beginning, so that what it reads stays true until it commits.
+    /// A transaction that has the write lock from its beginning, so that its reads stay valid until it commits.
     ///
     /// # Errors
-    /// Also where another program has changed the ledger's version since it was opened: a process that lives on must
-    /// not write into tables that it does not know.
+    /// Also if another program has changed the version of the ledger since it was opened: a long-running process must not
+    /// write into tables that it does not know.
     fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         open::check_version(&transaction)?;
@@ -59,7 +59,7 @@ impl Ledger {
         query.query_row([name], |row| row.get(0)).optional()
     }
 
-    /// What SQLite finds wrong with the file; `None` where it is sound. Reads all of it.
+    /// The damage that SQLite finds in the file; `None` if it is intact. Reads the whole file.
     pub(crate) fn damage(&self) -> rusqlite::Result<Option<String>> {
         let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         Ok((verdict != "ok").then_some(verdict))

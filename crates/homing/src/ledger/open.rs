@@ -1,5 +1,5 @@
-//! Opens the ledger: makes it, brings its schema up to date, notices when the file was replaced, and sets a damaged
-//! one aside.
+//! Opens the ledger: creates it, migrates its schema, notices when the file was replaced, and sets a damaged ledger
+//! aside.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,10 +20,10 @@ use crate::{Error, Result};
 /// How long to wait for another process that creates, migrates or sets aside the ledger.
 const GUARD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a ledger is opened again that another process puts aside or replaces in the same moment.
+/// How many times a ledger is opened again that another process sets aside or replaces at the same time.
 const OPEN_ATTEMPTS: u32 = 10;
 
-/// Guards making, changing and setting aside the ledger against other processes.
+/// Excludes other processes while the ledger is created, migrated or set aside.
 const GUARD: &str = "ledger.lock";
 
 /// The ledger of a home. Opened on first use.
@@ -32,7 +32,7 @@ pub(crate) struct LedgerFile {
     path: PathBuf,
     busy_timeout: Duration,
     open: Option<(Ledger, FileId)>,
-    /// The file that was opened last, or that could not be opened: the one to judge.
+    /// The file that was opened last, or that could not be opened. Errors refer to this file.
     judged: Option<FileId>,
 }
 
@@ -41,8 +41,8 @@ impl LedgerFile {
         LedgerFile { path, busy_timeout, open: None, judged: None }
     }
 
-    /// Runs `work` on the ledger. Where the ledger turns out to be damaged, it is set aside and
-    /// [`LedgerProblem::Damaged`] is returned: a new, empty one is open.
+    /// Runs `work` on the ledger. If the ledger is damaged, it is set aside and [`LedgerProblem::Damaged`] is returned;
+    /// a new, empty ledger is then open.
     pub(crate) fn with<T>(
         &mut self,
         root: &Directory,
@@ -53,9 +53,9 @@ impl LedgerFile {
             let is_history = FileId::of_path(&self.path) != Some(*id)
                 || match version(&ledger.connection) {
                     Ok(version) => version != MIGRATIONS.len(),
-                    // It was waited for already.
+                    // The wait for the lock has already timed out.
                     Err(error) if is_busy(&error) => return Err(self.judge(root, error)),
-                    // What is wrong with it shows when it is worked on.
+                    // Damage is detected when the ledger is used.
                     Err(_) => false,
                 };
             if is_history {
@@ -90,7 +90,7 @@ impl LedgerFile {
         self.try_open_file(root)
     }
 
-    /// Whether the file that was opened last, or was to be opened, is not at the path any more.
+    /// Whether the path no longer leads to the file that was opened last or failed to open.
     fn is_replaced(&self) -> bool {
         FileId::of_path(&self.path).is_none_or(|there| Some(there) != self.judged)
     }
@@ -110,7 +110,7 @@ impl LedgerFile {
         }
         let mut connection = self.connect(root)?;
         if version(&connection)? != MIGRATIONS.len() {
-            // Turning on the log needs the file alone, and SQLite does not wait for that.
+            // To enable the log, SQLite needs exclusive access to the file, and does not wait for it.
             let _guard = guard(root)?;
             self.migrate(&mut connection)?;
         }
@@ -126,29 +126,30 @@ impl LedgerFile {
     }
 
     fn connect(&mut self, root: &Directory) -> Result<Connection, OpenError> {
-        // SQLite would follow a link that was planted here, or make the file visible to others. What exists is not opened
-        // to find out: closing it would drop what SQLite has locked in this process (fcntl(2), F_SETLK).
+        // SQLite would follow a planted link, or create the file readable by other users. An existing file is not opened
+        // here: closing it would release the locks of SQLite in this process (fcntl(2), F_SETLK).
         if !root.contains(LEDGER) {
             drop(root.open_or_create(LEDGER)?);
         }
-        // Before it is opened: should it be replaced in between, the next look finds another file and opens that.
+        // Read the identity before opening. If the file is replaced in between, the next check notices another file and
+        // opens that.
         self.judged = FileId::of_path(&self.path);
         crash_point("ledger/connect");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        // The home itself may be reached through links; only what is in it must be none.
+        // The path of the home may contain links. Files in the home must not be links.
         let path =
             fs::canonicalize(root.path()).map_err(|e| DiskError::new("find", root.path(), e))?.join(LEDGER);
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
-        // Closing the last connection would otherwise copy the whole log back and delete it, at every command.
+        // Otherwise, closing the last connection would write back and delete the whole log in every command.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(connection)
     }
 
-    /// Makes place for a new ledger, with the guard held. One that was emptied may still be open elsewhere, so it is
-    /// not filled again; whoever has it open finds another file in its place. A log without its ledger is set aside.
+    /// Prepares the path for a new ledger, with the guard held. An emptied ledger may still be open in other processes, so
+    /// it is not reused; these processes then notice another file at the path. A log without its ledger is set aside.
     fn clear_away_remains(&self) -> Result<(), OpenError> {
         let log = with_suffix(&self.path, "-wal");
         if fs::symlink_metadata(log).is_ok_and(|log| log.len() > 0) {
@@ -175,11 +176,11 @@ impl LedgerFile {
         }
         let is_ours = if found == 0 { is_blank(connection)? } else { has_our_tables(connection)? };
         if !is_ours {
-            // Somebody else's database: ours gets its tables and its version in one step. It is not to be changed.
+            // The database of another program: homing creates its tables and its version in one step. Do not change it.
             return Err(OpenError::Sqlite(not_a_ledger()));
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // Tables that others refer to are made anew; inside a transaction this could not be changed.
+        // A migration recreates tables that other tables reference. This setting cannot be changed inside a transaction.
         connection.pragma_update(None, "foreign_keys", false)?;
         let step = connection.transaction()?;
         for migration in &MIGRATIONS[found..] {
@@ -196,8 +197,8 @@ impl LedgerFile {
         Error::LedgerTooNew { path: self.path.clone(), found, known }
     }
 
-    /// The version of the ledger that lies at the path now, where it is one that a newer program made. Never that of a
-    /// connection which was opened before: the file may have been changed or replaced since.
+    /// The version of the ledger at the path, if a newer program created it. Does not use an open connection: the file may
+    /// have been changed or replaced since.
     fn newer_version(&self, root: &Directory) -> Option<usize> {
         let path = fs::canonicalize(root.path()).ok()?.join(LEDGER);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
@@ -209,8 +210,8 @@ impl LedgerFile {
         version(&connection).ok().filter(|found| *found > MIGRATIONS.len())
     }
 
-    /// Says what an error of SQLite means, and sets a damaged ledger aside. What a newer program made is never judged:
-    /// what is missing there is missing on purpose.
+    /// Classifies an error of SQLite, and sets a damaged ledger aside. A ledger of a newer program never counts as damaged:
+    /// its missing tables are intended.
     fn judge(&mut self, root: &Directory, error: rusqlite::Error) -> LedgerProblem {
         let path = self.path.clone();
         if !is_busy(&error)
@@ -227,16 +228,16 @@ impl LedgerFile {
                 Ok(kept_as) => LedgerProblem::Damaged { kept_as },
                 Err(error) => LedgerProblem::Error(error),
             },
-            // A file that is a database, but not ours: its tables are missing.
+            // A database without the tables of homing.
             None | Some(ErrorCode::Unknown) if is_missing_table(&error) => match self.set_aside(root) {
                 Ok(kept_as) => LedgerProblem::Damaged { kept_as },
                 Err(error) => LedgerProblem::Error(error),
             },
-            // SQLite does not say why it cannot make its log.
+            // SQLite does not report why it cannot create its log.
             Some(ErrorCode::CannotOpen) if is_disk_full(root) => {
                 LedgerProblem::Error(DiskError::new("open", path, rustix::io::Errno::NOSPC).into())
             }
-            // Its log or its index may have been taken away under us: opened anew it may be sound.
+            // Another process may have removed its log or its index. It may be intact when it is opened again.
             Some(ErrorCode::SystemIoFailure) if self.open.take().is_some() => {
                 LedgerProblem::Closed(Error::Ledger { path, source: error.into() })
             }
@@ -248,7 +249,7 @@ impl LedgerFile {
     fn set_aside(&mut self, root: &Directory) -> Result<PathBuf> {
         let _guard = guard(root)?;
         self.open = None;
-        // A newer program may have changed it while we waited for the guard.
+        // A newer program may have changed it during the wait for the guard.
         if let Some(found) = self.newer_version(root) {
             return Err(self.too_new(found));
         }
@@ -291,7 +292,7 @@ enum OpenError {
 }
 
 impl OpenError {
-    /// Whether a file was not found. SQLite does not say why it cannot open one.
+    /// Whether a file was not found. SQLite does not report why it cannot open a file.
     fn is_missing_file(&self) -> bool {
         match self {
             OpenError::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::CannotOpen),
@@ -333,7 +334,7 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-/// Whether a database has the tables that every version of ours has.
+/// Whether a database has the tables that every version of homing creates.
 fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT count(*) = 3 FROM sqlite_schema
@@ -364,12 +365,12 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
     text.contains("no such table") || text.contains("no such column")
 }
 
-/// Whether the file system has no room for the ledger's log and its index.
+/// Whether the file system has no space for the log and the index of the ledger.
 fn is_disk_full(root: &Directory) -> bool {
     const NEEDED_BYTES: u64 = 64 << 10;
     const NEEDED_FILES: u64 = 2;
     rustix::fs::fstatvfs(root).is_ok_and(|status| {
-        // A file system without a fixed number of files says that it has none (statvfs(3)).
+        // A file system without a fixed number of files reports 0 files (statvfs(3)).
         let counts_files = status.f_files > 0;
         status.f_bavail.saturating_mul(status.f_frsize) < NEEDED_BYTES
             || (counts_files && status.f_favail < NEEDED_FILES)
@@ -382,8 +383,8 @@ fn guard(root: &Directory) -> Result<File, DiskError> {
     Ok(file)
 }
 
-/// Whether there is no ledger yet, or nothing is left in it: a made one has a header. What was planted in its place is
-/// none that could be made.
+/// Whether the ledger is missing or empty: a created ledger has a header. A file of another type does not count as
+/// missing.
 fn is_unmade(path: &Path) -> bool {
     fs::symlink_metadata(path).map_or_else(
         |error| error.kind() == io::ErrorKind::NotFound,

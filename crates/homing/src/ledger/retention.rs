@@ -24,15 +24,15 @@ impl Ledger {
         Ok(self.fact("pruned_at")?.and_then(|text| text.parse().ok()))
     }
 
-    /// Notes that everything that was due has been pruned.
+    /// Records that all due jobs have been pruned.
     pub(crate) fn set_pruned_at(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         set_fact(&transaction, "pruned_at", &now_ms.to_string())?;
         transaction.commit()
     }
 
-    /// Gives up follow-ups that are undelivered since before `before_ms`, the oldest first, at most `limit` of them.
-    /// Answers how many.
+    /// Gives up follow-ups that have been undelivered since before `before_ms`, oldest first, at most `limit` of them.
+    /// Returns their number.
     pub(crate) fn expire(&mut self, before_ms: i64, now_ms: i64, limit: u32) -> rusqlite::Result<usize> {
         let transaction = self.begin()?;
         let due = transaction
@@ -52,7 +52,7 @@ impl Ledger {
         Ok(due.len())
     }
 
-    /// How many follow-ups are undelivered since before `before_ms`.
+    /// The number of follow-ups that have been undelivered since before `before_ms`.
     pub(crate) fn expirable(&self, before_ms: i64) -> rusqlite::Result<usize> {
         self.connection
             .prepare_cached(
@@ -61,8 +61,8 @@ impl Ledger {
             .query_row([before_ms], |row| row.get(0))
     }
 
-    /// Jobs that ended before `before_ms` and of which nobody has to be told, and jobs whose follow-ups expired before
-    /// that; the oldest first, from the one behind `after` on, at most `limit`.
+    /// Jobs that ended before `before_ms` and have no open follow-up, and jobs whose follow-ups expired before that; oldest
+    /// first, those after `after`, at most `limit`.
     pub(crate) fn prunable(
         &self,
         before_ms: i64,
@@ -91,11 +91,11 @@ impl Ledger {
             .collect()
     }
 
-    /// Forgets jobs whose directories are gone.
+    /// Deletes the rows of jobs whose directories are gone.
     pub(crate) fn forget(&mut self, jobs: &[Prunable]) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         for job in jobs {
-            // Not by its id: a job that was launched under the same key meanwhile has that too.
+            // Not by id: a job that was launched with the same key meanwhile has the same id.
             transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
         }
         transaction.commit()

@@ -1,4 +1,4 @@
-//! How values stand in rows: names of states, documents, times. Reads and writes no table.
+//! Conversions between values and columns: names of states, documents, times. Reads and writes no table.
 
 use homing_core::{FollowUpState, StateName, Timestamp, WakeProgress, WakeState};
 use rusqlite::Row;
@@ -6,7 +6,7 @@ use rusqlite::types::Type;
 
 /// The condition for unfinished jobs, as in the partial index. Excludes states that only a newer program knows.
 pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
-/// What came of an attempt in which a session was shown the wake from inside.
+/// The result of an attempt in which a hook of the session claimed the wake.
 pub(super) const CLAIMED: &str = "claimed";
 
 /// The columns of [`progress`].
@@ -33,7 +33,7 @@ pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timest
     row.get(column).map(Timestamp::from_unix_millis)
 }
 
-/// A column with a name of something.
+/// A column with an id or a name.
 pub(super) fn parsed<T: std::str::FromStr<Err = homing_core::IdError>>(
     row: &Row<'_>,
     column: usize,
@@ -76,7 +76,7 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FollowUpSt
     FollowUpState::from_name(&text).ok_or(rusqlite::Error::InvalidColumnType(column, text, Type::Text))
 }
 
-/// A name as it stands in a column.
+/// The value of an optional name in a column: empty for `None`.
 pub(super) fn column(name: Option<&String>) -> &str {
     name.map_or("", String::as_str)
 }

@@ -1,5 +1,5 @@
-//! When every job directory was observed last, and for which ledger: an older one that is put in its place must not
-//! pass for one that knows all jobs.
+//! The time of the last full scan, and the ledger that it was for: an older ledger that replaces it does not have all
+//! jobs, and needs another full scan.
 
 use rusqlite::OptionalExtension;
 
@@ -11,12 +11,12 @@ impl Ledger {
     pub(crate) fn full_scan_due(&self, boot_id: &str, now_ms: i64) -> rusqlite::Result<bool> {
         const DAY_MS: i64 = 86_400_000;
         let last: Option<i64> = self.fact("full_scan_at")?.and_then(|text| text.parse().ok());
-        // A clock that was set back makes the last scan lie ahead; that is no reason to wait for it.
+        // If the clock was set back, the last scan is in the future. Then a scan is due.
         let fresh = last.is_some_and(|last| (0..DAY_MS).contains(&(now_ms - last)));
         Ok(!fresh || self.fact("full_scan_boot")?.as_deref() != Some(boot_id) || self.was_replaced()?)
     }
 
-    /// Whether another file, or an older state of it, was put in place of the ledger that knew all jobs.
+    /// Whether another file, or an older state of the file, replaced the ledger since the last full scan.
     pub(crate) fn was_replaced(&self) -> rusqlite::Result<bool> {
         let same_file = self.fact("full_scan_file")?.as_deref() == Some(&*self.file.to_string());
         Ok(!same_file || self.highest()? < self.scanned.read())
@@ -34,7 +34,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Remembers that jobs were added. Another process may have added more; what it remembers then counts for less.
+    /// Stores the highest number after jobs were added. Never lowers it, except in a race with another process, which only
+    /// weakens the check.
     pub(super) fn note_highest(&self) -> rusqlite::Result<()> {
         let highest = self.highest()?;
         if highest > self.scanned.read() {

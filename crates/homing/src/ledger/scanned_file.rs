@@ -1,5 +1,4 @@
-//! Remembers the highest number that a ledger has given to a job, outside of the ledger: an older state that is put in its
-//! place is recognised by it.
+//! Stores the highest job number of a ledger outside the ledger, to detect an older state of it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,16 +6,16 @@ use std::os::unix::fs::FileExt;
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::Directory;
 
-/// The highest number that the ledger has given to a job, in a file of its own: eight bytes, little-endian. A ledger
-/// that says less was taken back to an older state, also where that was written into the same file.
+/// The highest number that the ledger has given to a job, in a separate file: eight bytes, little-endian. A ledger with a
+/// lower number is an older state, even if that was written into the same file.
 const HIGHEST: &str = "ledger.highest";
 
-/// What is remembered outside the ledger. A hint: where it cannot be read or written, the file's identity still counts.
+/// The stored number. It is a hint: if it cannot be read or written, the identity of the file still counts.
 #[derive(Debug)]
 pub(super) struct ScannedFile(Option<File>);
 
 impl ScannedFile {
-    /// Opens it, and makes it where it is missing.
+    /// Opens the file, and creates it if it is missing.
     pub(super) fn open(root: &Directory) -> ScannedFile {
         let open = || -> Result<Option<File>, DiskError> {
             drop(root.open_or_create(HIGHEST)?);
@@ -33,7 +32,7 @@ impl ScannedFile {
         }
     }
 
-    /// Not synced: after a boot every job is looked at anyway.
+    /// Not synced: after a boot, every job is observed anyway.
     pub(super) fn write(&self, highest: i64) {
         if let Some(file) = &self.0 {
             let _ = file.write_all_at(&highest.to_le_bytes(), 0);

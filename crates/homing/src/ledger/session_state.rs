@@ -10,18 +10,18 @@ use super::Ledger;
 use super::hold::{Hold, RouteKey};
 use super::rows::{CLAIMED, PROGRESS, UNFINISHED, parsed, progress, timestamp};
 
-/// Finished jobs that no wake carries yet and that take the same route.
+/// Finished jobs that no wake carries and that have the same route.
 #[derive(Clone, Debug)]
 pub(crate) struct Undelivered {
     pub(crate) route: RouteKey,
-    /// The oldest of them, in the order of their ends: as many as one wake may carry, and at least one.
+    /// The oldest of them, in the order of their ends: at least one, and at most as many as one wake may carry.
     pub(crate) jobs: Vec<EndedJob>,
 }
 
 /// A finished job, with its place in the order of delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndedJob {
-    /// When it ended, in milliseconds since the epoch, and its place in the order of asking.
+    /// When it ended, in milliseconds since the epoch, and its place in the order of launches.
     order: (i64, i64),
     pub(crate) id: JobId,
 }
@@ -33,16 +33,16 @@ pub(crate) fn oldest_of<'u>(routes: impl IntoIterator<Item = &'u Undelivered>) -
     jobs.into_iter().map(|job| job.id).take(WAKE_LIMIT_JOBS).collect()
 }
 
-/// What the ledger knows of one session.
+/// The state of one session in the ledger.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionState {
     /// Its open wakes, oldest first.
     pub(crate) open: Vec<OpenWake>,
-    /// The sinks that those of them were made for which wait for an attempt.
+    /// The sinks of those wakes that wait for an attempt.
     pub(crate) scheduled_for: Vec<(WakeId, String)>,
-    /// Its finished jobs that no wake carries, by the route they take; the route of the oldest job first.
+    /// Its finished jobs that no wake carries, by route; the route of the oldest job first.
     pub(crate) undelivered: Vec<Undelivered>,
-    /// When its wakes since some time were made.
+    /// The times at which its recent wakes were created.
     pub(crate) made_at: Vec<Timestamp>,
     /// Why undelivered jobs wait, as of the last decision.
     pub(crate) holds: BTreeMap<RouteKey, Hold>,
@@ -75,7 +75,7 @@ impl Ledger {
 
     /// The state of a session that a delivery decision needs. Counts wakes since `made_since`.
     pub(crate) fn state(&self, session: &SessionId, made_since: Timestamp) -> rusqlite::Result<SessionState> {
-        // All at one moment: what another process makes a wake of in between would be in neither list.
+        // In one transaction: a job that another process puts into a wake in between would be in neither list.
         let _moment = self.connection.unchecked_transaction()?;
         Ok(SessionState {
             open: open_wakes(&self.connection, session)?,
@@ -86,7 +86,7 @@ impl Ledger {
         })
     }
 
-    /// The wakes that a sink has not answered yet, and since when it has them.
+    /// The wakes that a sink has not answered yet, with the times at which it received them.
     pub(crate) fn wakes_in_flight(&self) -> rusqlite::Result<Vec<(WakeId, SessionId, String, Timestamp)>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id, session, sink, since FROM wakes
@@ -146,9 +146,9 @@ fn scheduled_for(connection: &Connection, session: &SessionId) -> rusqlite::Resu
         .collect()
 }
 
-/// Goes from route to route by the index, and reads of each no more than one wake may carry.
+/// Iterates over the routes by the index, and reads at most as many jobs of each as one wake may carry.
 fn undelivered(connection: &Connection, session: &SessionId) -> rusqlite::Result<Vec<Undelivered>> {
-    // Two queries, because SQLite would use only the first half of a comparison of pairs to find its place.
+    // Two queries, because SQLite uses the index only for the first element of a row value comparison.
     let mut next_harness = connection.prepare_cached(
         "SELECT sink, harness FROM follow_ups
          WHERE session = ?1 AND state = 'pending' AND wake IS NULL AND sink = ?2 AND harness > ?3
@@ -167,7 +167,7 @@ fn undelivered(connection: &Connection, session: &SessionId) -> rusqlite::Result
          ORDER BY follow_ups.ended_at, follow_ups.job LIMIT ?4",
     )?;
     let mut found = Vec::new();
-    // Names are never empty: an empty one stands for none, and comes first.
+    // Names are never empty: an empty name means none, and sorts first.
     let mut route = Some((String::new(), String::new()));
     while let Some((sink, harness)) = route {
         let jobs: Vec<EndedJob> = oldest
@@ -227,8 +227,8 @@ mod tests {
     use super::super::LedgerFile;
     use super::*;
 
-    /// What a decision for a session with so many undelivered follow-ups reads, and how long that takes at best. One
-    /// in ten names a sink.
+    /// The result of the query for a session with this many undelivered follow-ups, and the shortest time that it
+    /// took. One job in ten names a sink.
     fn decision(undelivered: u32) -> (SessionState, Duration) {
         let folder = tempfile::tempdir().unwrap();
         let root = Directory::open(folder.path()).unwrap();
@@ -236,7 +236,7 @@ mod tests {
         file.with(&root, |ledger| {
             ledger.connection.execute_batch("BEGIN")?;
             for n in 0..undelivered {
-                // The last to be asked for ended first.
+                // The last launched job ended first.
                 let (seq, ended_at) = (n + 1, undelivered - n);
                 ledger.connection.execute(
                     "INSERT INTO jobs (seq, id, session, state, ended_at, spec)
@@ -274,7 +274,7 @@ mod tests {
                 .map(|route| (route.route.sink.as_deref(), route.jobs.len()))
                 .collect();
             assert_eq!(routes, [(None, WAKE_LIMIT_JOBS), (Some("app"), WAKE_LIMIT_JOBS)]);
-            // In the order of their ends, of whatever route.
+            // In the order of their ends, across routes.
             let jobs = oldest_of(&state.undelivered);
             let expected = (0..50).map(|n| format!("{:012x}", last - n).parse().unwrap());
             assert_eq!(jobs, expected.collect::<Vec<JobId>>());

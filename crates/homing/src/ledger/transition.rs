@@ -4,16 +4,16 @@ use homing_core::{FollowUpEvent, FollowUpState, TransitionError};
 use homing_supervisor::platform::clock;
 use rusqlite::{Connection, params};
 
-/// What came of an event.
+/// The result of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Moved {
-    /// It is in this state now; it may have been before.
+    /// The follow-up is in this state now. It may already have been in it.
     To(FollowUpState),
-    /// The event makes no sense there.
+    /// The event is invalid in the state of the follow-up.
     Refused(TransitionError),
-    /// A newer program wrote the job or its follow-up, in a way that this one does not know. It is left alone.
+    /// A newer program wrote the job or its follow-up in an unknown format. It is not changed.
     Unsupported(String),
-    /// There is no such job.
+    /// The job does not exist.
     NoSuchJob,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn move_on(connection: &Connection, seq: i64, event: FollowUpEvent) -
         Err(refused) => return Ok(Moved::Refused(refused)),
     };
     if after != before {
-        // From here on it counts how long it is undelivered.
+        // The time without delivery counts from here.
         let begins =
             after == FollowUpState::Pending && matches!(event, FollowUpEvent::Due | FollowUpEvent::Retried);
         let due_at = begins.then(clock::wall_millis);

@@ -19,9 +19,9 @@ use super::transition::move_on;
 pub(crate) enum WakeChange {
     /// An event of a wake.
     Moved(WakeId, WakeEvent),
-    /// A wake is made, and is in flight at once.
+    /// Creates a wake that is in flight at once.
     Made(Box<NewWake>),
-    /// A wake is made, and no sink has it.
+    /// Creates a wake that no sink has received.
     Queued(Box<NewWake>),
     /// Sets why undelivered follow-ups of a session wait, by route. Removes the holds of all other routes.
     Held(SessionId, BTreeMap<RouteKey, Hold>),
@@ -68,7 +68,7 @@ impl Ledger {
         Ok(made)
     }
 
-    /// The wake of that id as its next attempt delivers it, and the sink it was made for.
+    /// The wake with this id as its next attempt delivers it, and its sink.
     pub(crate) fn wake_to_send(&self, id: WakeId) -> rusqlite::Result<Option<(Wake, String)>> {
         self.connection
             .prepare_cached(
@@ -149,7 +149,7 @@ fn note_attempt(
             CLAIMED
         }
         WakeEvent::AnswerLost => "answer_lost",
-        // The attempt had its answer before.
+        // The attempt has already been answered.
         WakeEvent::Confirmed
         | WakeEvent::NotAcknowledged
         | WakeEvent::Superseded
@@ -224,8 +224,8 @@ fn make_wake(
     Ok(true)
 }
 
-/// Closes a wake that waits for a sink which is not there any more, and takes its follow-ups out of it. It does not count
-/// against the budget: another wake takes its place.
+/// Closes a wake whose sink was removed, and detaches its follow-ups. It does not count against the budget: another wake
+/// replaces it.
 fn supersede(
     connection: &Connection,
     id: WakeId,
@@ -304,7 +304,7 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
     write_progress(connection, seq, &after)
 }
 
-/// The value that was read. `None` for a state that only a newer program knows; such a row is not changed.
+/// The value that was read; `None` for a state that only a newer program knows. Such a row is not changed.
 fn known<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match read {
         Err(rusqlite::Error::InvalidColumnType(..)) => Ok(None),

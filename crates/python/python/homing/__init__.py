@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._client import CONFIGURED, Homing
     from ._homing import VERSION as __version__
     from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputPiece, OutputSize
+    from ._types import FollowUpPolicy, FollowUpState, LeftoversPolicy, OutcomeKind, Seconds, State
     from ._wakes import Wake, WakeStream
     from .errors import Conflict, HomingError, InvalidConfig, InvalidRequest, NoSuchJob, StillRunning, Unavailable
 
@@ -29,17 +30,23 @@ __all__ = [
     "CONFIGURED",
     "Conflict",
     "FollowUp",
+    "FollowUpPolicy",
+    "FollowUpState",
     "Homing",
     "HomingError",
     "InvalidConfig",
     "InvalidRequest",
     "Job",
     "Leftover",
+    "LeftoversPolicy",
     "NoSuchJob",
     "Outcome",
+    "OutcomeKind",
     "Output",
     "OutputPiece",
     "OutputSize",
+    "Seconds",
+    "State",
     "StillRunning",
     "Unavailable",
     "Wake",
@@ -53,6 +60,7 @@ __all__ = [
 _MODULES = {
     "_client": ("CONFIGURED", "Homing"),
     "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputPiece", "OutputSize"),
+    "_types": ("FollowUpPolicy", "FollowUpState", "LeftoversPolicy", "OutcomeKind", "Seconds", "State"),
     "_wakes": ("Wake", "WakeStream"),
     "errors": (
         "Conflict",

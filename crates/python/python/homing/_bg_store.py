@@ -7,6 +7,7 @@ import os
 import time
 
 from . import _homing
+from ._bg_records import is_job_id, session_name, write_private
 from ._bg_text import read_job
 from ._fork import open_home
 from ._program import find_program
@@ -14,7 +15,7 @@ from .errors import Conflict, HomingError, InvalidRequest, NoSuchJob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeGuard
+    from typing import Any
 
     from ._bg_takeover import TakeOver
     from ._bg_text import Excerpt
@@ -196,33 +197,6 @@ def _in_order(records: list[Record]) -> list[Record]:
 
 def _started_at(record: Record) -> float:
     return float(record["started_at"])
-
-
-def session_name(session_id: object) -> object:
-    """The name of a session. Integers become strings."""
-    return str(session_id) if isinstance(session_id, int) else session_id
-
-
-def is_job_id(job_id: object) -> TypeGuard[str]:
-    """Whether this is a complete id, not a prefix."""
-    return isinstance(job_id, str) and len(job_id) == 12 and set(job_id) <= set("0123456789abcdef")
-
-
-def write_private(path: str, text: str) -> None:
-    """Writes a file atomically, readable only by this user."""
-    new = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
-    try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(new, path)
-    except OSError:
-        try:
-            os.unlink(new)
-        except OSError:
-            pass
-        raise
 
 
 def _limit_ms(max_runtime_s: float) -> int | None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from . import _homing
 from ._bg_processes import end_tree, is_supervised_here, tree_of
-from ._bg_store import is_job_id, session_name, write_private
+from ._bg_records import is_job_id, session_name, write_private
 from .errors import HomingError, InvalidRequest
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ class TakeOver:
         # The first caller takes over the store; the others wait. Later, one caller at a time checks the running jobs.
         with self._locked(wait=followed is None) as is_locked:
             if is_locked:
-                self._look(home)
+                self._import_finished(home)
             else:
                 self.running = followed or []
 
@@ -74,12 +74,12 @@ class TakeOver:
         with self._locked(wait=True):
             followed = self._followed() or []
             for record in [record for record in followed if record["id"] == job_id]:
-                over = self._end_of(record, time.time())
-                if over is None:
+                ended = self._end_of(record, time.time())
+                if ended is None:
                     if not end_tree(job_id, record.get("pid")):
                         raise HomingError(f"job {job_id} did not end, even after SIGKILL")
-                    over = {**record, "killed": True, "exit_code": None, "ended_at": time.time()}
-                self._import(home, [over])
+                    ended = {**record, "killed": True, "exit_code": None, "ended_at": time.time()}
+                self._import(home, [ended])
                 followed.remove(record)
                 self._save(followed)
 
@@ -97,21 +97,21 @@ class TakeOver:
         finally:
             os.close(handle)
 
-    def _look(self, home: _homing.Home) -> None:
+    def _import_finished(self, home: _homing.Home) -> None:
         followed = self._followed()
         records = self._read_store() if followed is None else followed
         if records is None:
             return
         now = time.time()
-        over, running = [], []
+        finished, running = [], []
         for record in records:
             end = self._end_of(record, now)
             if end is None:
                 running.append(record)
             elif not self._is_forgotten(end, now):
-                over.append(end)
+                finished.append(end)
         try:
-            self._import(home, over)
+            self._import(home, finished)
             if followed is None or running != followed:
                 self._save(running)
         except (HomingError, OSError) as error:
@@ -182,12 +182,12 @@ class TakeOver:
             return {**record, "exit_code": written[0], "ended_at": written[1]}
         if isinstance(limit, (int, float)) and now - record["started_at"] > limit and tree_of(record["id"], leader):
             # If it does not end even after SIGKILL, the next poll tries again.
-            over = {**record, "timed_out": True, "exit_code": None, "ended_at": time.time()}
-            return over if end_tree(record["id"], leader) else None
+            ended = {**record, "timed_out": True, "exit_code": None, "ended_at": time.time()}
+            return ended if end_tree(record["id"], leader) else None
         if not is_supervised:
             # No process will record its end, so the remaining processes would have no limit.
-            over = {**record, "died": True, "exit_code": None, "ended_at": now}
-            return over if end_tree(record["id"], leader) else None
+            ended = {**record, "died": True, "exit_code": None, "ended_at": now}
+            return ended if end_tree(record["id"], leader) else None
         return None
 
     def _written_exit(self, record: Record, is_final: bool) -> tuple[int, float] | None:
@@ -206,8 +206,8 @@ class TakeOver:
             return named
         return os.path.join(self._files, f"{record['id']}.{suffix}")
 
-    def _import(self, home: _homing.Home, over: list[Record]) -> None:
-        jobs = [self._job(record) for record in over]
+    def _import(self, home: _homing.Home, finished: list[Record]) -> None:
+        jobs = [self._job(record) for record in finished]
         try:
             _homing.bg_import(home, jobs)
         except (InvalidRequest, TypeError):

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Final, Literal
 
-    from ._job import FollowUpState, State
-    from ._seconds import Seconds
+    from ._types import FollowUpPolicy, FollowUpState, LeftoversPolicy, Seconds, State
     from ._waits import WaitsByLoop
     from ._wakes import Dispatcher, WakeStream
 
@@ -86,8 +85,8 @@ class Homing:
         env: Mapping[str, str] | None = None,
         timeout: Seconds | Literal["configured"] | None = CONFIGURED,
         grace: Seconds | None = None,
-        leftovers: Literal["kill", "keep"] = "kill",
-        follow_up: Literal["always", "failure", "never"] = "always",
+        leftovers: LeftoversPolicy = "kill",
+        follow_up: FollowUpPolicy = "always",
         sink: str | None = None,
     ) -> Job:
         """Launches a job and returns as soon as its command runs. From then on the outcome is reported, even after crashes.
@@ -155,8 +154,8 @@ class Homing:
         """
         ids = [self.get(job).id if isinstance(job, str) else job.id for job in jobs]
         millis = None if timeout is None else to_millis(timeout)
-        over, documents = self._native.wait(ids, any=any, timeout_ms=millis, acknowledge=acknowledge)
-        return self._waited(over, self._jobs(documents), millis)
+        is_finished, documents = self._native.wait(ids, any=any, timeout_ms=millis, acknowledge=acknowledge)
+        return self._waited(is_finished, self._jobs(documents), millis)
 
     async def wait_async(
         self,
@@ -179,10 +178,10 @@ class Homing:
         hold = await in_thread(native.hold_delivery, ids, acknowledge)
         try:
             await waits.until_finished(ids, any=any, timeout=None if millis is None else millis / 1000)
-            over, documents = await in_thread(native.wait, ids, any=any, timeout_ms=0, acknowledge=acknowledge)
+            is_finished, documents = await in_thread(native.wait, ids, any=any, timeout_ms=0, acknowledge=acknowledge)
         finally:
             hold.release()
-        return self._waited(over, self._jobs(documents), millis)
+        return self._waited(is_finished, self._jobs(documents), millis)
 
     def output(self, job: Job | str, start: int = 0, *, limit: int = 1 << 20, tail: int | None = None) -> Output:
         """See `Job.output`."""
@@ -203,12 +202,12 @@ class Homing:
         from ._threads import in_thread
         from ._waits import until_readable
 
-        follower, goes_on = await in_thread(self._follower, job, start), True
-        while goes_on:
-            piece, goes_on = await in_thread(follower.next_now)
+        follower, continues = await in_thread(self._follower, job, start), True
+        while continues:
+            piece, continues = await in_thread(follower.next_now)
             if piece is not None:
                 yield OutputPiece(*piece)
-            elif goes_on:
+            elif continues:
                 await until_readable(follower.fileno())
 
     def _follower(self, job: Job | str, start: int) -> _homing.Follower:
@@ -270,15 +269,15 @@ class Homing:
         """
         from ._wakes import Dispatcher, WakeStream
 
-        native, asked = self._native, (sessions, to_millis(timeout))
-        if asked[1] == 0:
+        native, request = self._native, (sessions, to_millis(timeout))
+        if request[1] == 0:
             raise InvalidRequest("timeout must be positive")
         if self._dispatcher is None or self._dispatcher.is_finished:
             if self._dispatcher is not None:
                 self._dispatcher.retire()
-            self._dispatcher = Dispatcher(self, native, *asked)
-        elif self._dispatcher.asked != asked:
-            raise InvalidRequest(f"wakes of {self._dispatcher.asked[0]!r} are already consumed; a home has one pattern")
+            self._dispatcher = Dispatcher(self, native, *request)
+        elif self._dispatcher.request != request:
+            raise InvalidRequest(f"wakes of {self._dispatcher.request[0]!r} are already consumed; a home has one pattern")
         return WakeStream(self._dispatcher)
 
     def session_is_free(self, session: str) -> None:
@@ -296,8 +295,8 @@ class Homing:
     def _jobs(self, documents: builtins.list[dict[str, Any]]) -> builtins.list[Job]:
         return [job_from(document, self) for document in documents]
 
-    def _waited(self, over: bool, jobs: builtins.list[Job], millis: int | None) -> builtins.list[Job]:
-        if over:
+    def _waited(self, is_finished: bool, jobs: builtins.list[Job], millis: int | None) -> builtins.list[Job]:
+        if is_finished:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_finished)
         raise StillRunning(f"not finished after {(millis or 0) / 1000:g} s: {named}", jobs)

@@ -11,14 +11,26 @@ from . import _homing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from typing import Any, Literal, TypeAlias
+    from typing import Any, Protocol
 
-    from ._client import Homing
-    from ._seconds import Seconds
+    from ._types import FollowUpPolicy, FollowUpState, LeftoversPolicy, OutcomeKind, Seconds, State
 
-    State: TypeAlias = Literal["starting", "running", "finished"]
-    OutcomeKind: TypeAlias = Literal["exited", "signaled", "timed_out", "killed", "failed_to_start", "lost"]
-    FollowUpState: TypeAlias = Literal["waiting", "pending", "handed_off", "acknowledged", "suppressed", "dead"]
+    class Operations(Protocol):
+        """The operations on jobs that a `Job` calls. `Homing` implements them."""
+
+        def get(self, job: Job | str) -> Job: ...
+        def wait(
+            self, *jobs: Job | str, timeout: Seconds | None = None, acknowledge: bool | None = None
+        ) -> list[Job]: ...
+        async def wait_async(
+            self, *jobs: Job | str, timeout: Seconds | None = None, acknowledge: bool | None = None
+        ) -> list[Job]: ...
+        def output(self, job: Job | str, start: int = 0, *, limit: int = 1 << 20, tail: int | None = None) -> Output: ...
+        def follow(self, job: Job | str, start: int = 0) -> Iterator[OutputPiece]: ...
+        def follow_async(self, job: Job | str, start: int = 0) -> AsyncIterator[OutputPiece]: ...
+        def result_text(self, job: Job | str) -> str: ...
+        def kill(self, job: Job | str, *, by_session: bool = True) -> Job: ...
+        def acknowledge(self, *jobs: Job | str) -> list[Job]: ...
 
 
 @dataclass(frozen=True)
@@ -40,12 +52,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A process that outlived the job's main process."""
+    """A process that survived the job's main process."""
 
     pid: int
     name: str
     fate: str
-    """`ended`, `kept` or `survived`."""
+    """`ended`, `kept`, `survived` or `spared`."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,9 @@ class Job:
     """The key of its launch."""
     name: str | None
     command: str
+    """The script, or the program and its arguments, quoted for a shell."""
+    argv: tuple[str, ...] | None
+    """The program and its exact arguments; `None` for a script."""
     cwd: str
     state: State
     outcome: Outcome | None
@@ -127,14 +142,22 @@ class Job:
     """Seconds, on a monotonic clock."""
     timeout: float | None
     """Maximum run time in seconds."""
+    grace: float
+    """Seconds between SIGTERM and SIGKILL."""
     cpu: float | None
     """Processor time of all its processes, in seconds."""
     peak_memory_bytes: int | None
     leftovers: tuple[Leftover, ...]
     leftovers_omitted: int
+    leftovers_policy: LeftoversPolicy
     output_size: OutputSize
     follow_up: FollowUp
-    _homing: Homing = field(repr=False, compare=False)
+    follow_up_policy: FollowUpPolicy
+    harness: str | None
+    """The agent harness that it was launched from."""
+    sink: str | None
+    """The sink that its launch named."""
+    _homing: Operations = field(repr=False, compare=False)
 
     @property
     def is_finished(self) -> bool:
@@ -186,15 +209,18 @@ class Job:
         return self._homing.acknowledge(self)[0]
 
 
-def job_from(document: dict[str, Any], homing: Homing) -> Job:
+def job_from(document: dict[str, Any], homing: Operations) -> Job:
     """Converts a document to a job."""
     outcome, output, follow_up = document["outcome"], document["output"], document["follow_up"]
+    # A wake keeps the document that the version at that time wrote. Fields that it lacks have their defaults.
+    argv = document.get("argv")
     return Job(
         id=document["id"],
         session=document["session"],
         key=document["key"],
         name=document["name"],
         command=document["command"],
+        argv=None if argv is None else tuple(argv),
         cwd=document["cwd"],
         state=document["state"],
         outcome=None if outcome is None else Outcome(**outcome),
@@ -204,10 +230,12 @@ def job_from(document: dict[str, Any], homing: Homing) -> Job:
         ended_at=_time(document["ended_at"]),
         duration=_seconds(document["duration_ms"]),
         timeout=_seconds(document["timeout_ms"]),
+        grace=document.get("grace_ms", 10_000) / 1000,
         cpu=_seconds(document["cpu_ms"]),
         peak_memory_bytes=document["peak_memory_bytes"],
         leftovers=tuple(Leftover(one["pid"], one["name"], one["fate"]) for one in document["leftovers"]),
         leftovers_omitted=document.get("leftovers_omitted", 0),
+        leftovers_policy=document.get("leftovers_policy", "kill"),
         output_size=OutputSize(output["total_bytes"], output["omitted_bytes"], output["dropped_bytes"]),
         follow_up=FollowUp(
             follow_up["state"],
@@ -215,6 +243,9 @@ def job_from(document: dict[str, Any], homing: Homing) -> Job:
             _time(follow_up["next_attempt_at"]),
             follow_up["last_error"],
         ),
+        follow_up_policy=document.get("follow_up_policy", "always"),
+        harness=document.get("harness"),
+        sink=document.get("sink"),
         _homing=homing,
     )
 

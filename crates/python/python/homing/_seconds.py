@@ -1,4 +1,4 @@
-"""Durations: seconds, or a `timedelta`."""
+"""Converts durations to milliseconds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from .errors import InvalidRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Seconds: TypeAlias = float | timedelta
-    """A duration: seconds, or a `timedelta`."""
+    from ._types import Seconds
 
 
 def to_millis(duration: Seconds) -> int:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from . import _homing
-    from ._client import Homing
-    from ._seconds import Seconds
+    from ._job import Operations
+    from ._types import Seconds
 
 Answer: TypeAlias = 'Literal["delivered", "handed_off", "busy", "gone", "failed"]'
 
@@ -58,7 +58,7 @@ class Wake:
         """The wake was passed on. It is delivered again unless `Homing.acknowledge` is called within 15 minutes."""
         await self._dispatcher.answer(self, "handed_off")
 
-    async def busy(self, retry_after: Seconds | None = None, *, reason: str = "a turn is live") -> None:
+    async def busy(self, retry_after: Seconds | None = None, *, reason: str = "a turn is running") -> None:
         """The session cannot receive the wake now. No attempt is used up. `Homing.session_is_free` retries it sooner."""
         await self._dispatcher.answer(self, "busy", retry_after=retry_after, reason=reason)
 
@@ -134,8 +134,8 @@ def hand_back(offer: _homing.Offer) -> None:
 class Dispatcher:
     """Distributes the wakes of one home to the tasks of one event loop."""
 
-    def __init__(self, homing: Homing, home: _homing.Home, sessions: str, timeout_ms: int) -> None:
-        self.asked = (sessions, timeout_ms)
+    def __init__(self, homing: Operations, home: _homing.Home, sessions: str, timeout_ms: int) -> None:
+        self.request = (sessions, timeout_ms)
         self.streams = 0
         self._homing = homing
         self._home = home
@@ -164,7 +164,7 @@ class Dispatcher:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts to consume wakes in this event loop."""
         if self._loop is None:
-            self._feed = self._home.wakes(*self.asked)
+            self._feed = self._home.wakes(*self.request)
             self._loop = loop
             loop.add_reader(self._feed.fileno(), self._on_readable)
         elif self._loop is not loop:

@@ -6,6 +6,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._job import Job
 
+__all__ = [
+    "Conflict",
+    "HomingError",
+    "InvalidConfig",
+    "InvalidRequest",
+    "NoSuchJob",
+    "StillRunning",
+    "Unavailable",
+]
+
 
 class HomingError(Exception):
     """The base of all exceptions of homing.
@@ -38,7 +48,7 @@ class NoSuchJob(HomingError, LookupError):
 class StillRunning(HomingError, TimeoutError):
     """A wait has timed out before the jobs have finished. `jobs` contains their current state."""
 
-    code = "still_not_over"
+    code = "not_finished_in_time"
 
     def __init__(self, message: str, jobs: list[Job] | None = None) -> None:
         super().__init__(message)
@@ -78,10 +88,10 @@ _CLASSES: dict[str, type[HomingError]] = {
     "secret_refused": InvalidConfig,
     "follow_up_conflict": Conflict,
     "key_taken": Conflict,
-    "still_not_over": StillRunning,
+    "not_finished_in_time": StillRunning,
 }
 
 
-def for_code(code: str) -> type[HomingError]:
+def _for_code(code: str) -> type[HomingError]:
     """The exception class of an error code."""
     return _CLASSES.get(code, Unavailable)

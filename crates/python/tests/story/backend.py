@@ -1,6 +1,6 @@
-"""A `bg_jobs` module as the tests see it: programs that use it, the data they share, and the processes they leave.
+"""A `bg_jobs` module under test: programs that use it, their data, and their processes.
 
-Both modules read `DATA_DIR` when they are imported, so everything that calls them runs in a process of its own.
+Both modules read `DATA_DIR` when they are imported, so every caller runs in its own process.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def keep_for(seconds):
 PROGRAM = """
 import json, os, sys, time, warnings
 {backend}
-def over(record):
-    "The record of a job that ends by itself, when it has ended."
+def ended(record):
+    "Waits until a job has ended, and returns its record."
     wait_for_end(record)
     return bg_jobs.get(record["id"])
 
@@ -61,11 +61,11 @@ def wait_for(path):
 
 
 class ProgramFailed(Exception):
-    """A program of a test failed by itself, which no test expects."""
+    """A program of a test failed unexpectedly."""
 
 
 class Backend:
-    """One of the two modules, with a data directory of its own."""
+    """One of the two modules, with its own data directory."""
 
     def __init__(self, folder: Path, seed: Path | None) -> None:
         self.is_seed = seed is not None
@@ -118,9 +118,9 @@ class Backend:
     def has_no_processes(self) -> bool:
         """Whether no process of this test is alive, now or shortly later."""
         # Processes that the seed leaves behind never end by themselves, so there is no need to wait.
-        patience = 3 if self.is_seed else 20
+        timeout = 3 if self.is_seed else 20
         try:
-            wait_until(lambda: not self.processes(), "every process is gone", within=patience)
+            wait_until(lambda: not self.processes(), "every process is gone", within=timeout)
         except AssertionError:
             return False
         return True

@@ -28,7 +28,7 @@ def test_a_killed_job_leaves_no_process_and_no_follow_up(drop_in: Backend) -> No
 
 def test_killing_a_finished_job_changes_nothing(drop_in: Backend) -> None:
     code = """
-    record = over(bg_jobs.launch("exit 3", "s"))
+    record = ended(bg_jobs.launch("exit 3", "s"))
     answer([bg_jobs.kill(record["id"]), len(bg_jobs.pending_followups()), bg_jobs.kill("0123456789ab"), bg_jobs.kill("x")])
     """
     killed, due, unknown, nonsense = drop_in.run(code)
@@ -41,25 +41,25 @@ def test_a_job_marked_while_it_runs_has_no_follow_up(drop_in: Backend) -> None:
     bg_jobs.mark_followed_up(record["id"])
     marked = bg_jobs.get(record["id"])
     open("go", "w").close()
-    answer([marked["status"], marked["followed_up"], over(record)["followed_up"], bg_jobs.pending_followups()])
+    answer([marked["status"], marked["followed_up"], ended(record)["followed_up"], bg_jobs.pending_followups()])
     """
     assert drop_in.run(code) == ["running", True, True, []]
 
 
 def test_leftovers_end_with_the_job(drop_in: Backend) -> None:
-    record = drop_in.run("answer(over(bg_jobs.launch('setsid sleep 3600 & sleep 3600 & exit 3', 's')))")
+    record = drop_in.run("answer(ended(bg_jobs.launch('setsid sleep 3600 & sleep 3600 & exit 3', 's')))")
     assert record["exit_code"] == 3
     assert drop_in.has_no_processes(), drop_in.processes()
 
 
 def test_a_job_gets_its_id_and_session(drop_in: Backend) -> None:
-    record = drop_in.run("answer(over(bg_jobs.launch('echo $HOMING_JOB $HOMING_SESSION', 'chat-1')))")
+    record = drop_in.run("answer(ended(bg_jobs.launch('echo $HOMING_JOB $HOMING_SESSION', 'chat-1')))")
     assert record["output"] == f"{record['id']} chat-1\n"
 
 
 def test_texts_have_no_control_codes_and_the_last_state_of_a_progress_bar(drop_in: Backend) -> None:
     command = r"printf '\033[31mred\033[0m\n10%%\r 50%%\r100%%\ndone\n'"
-    assert drop_in.run(f"answer(over(bg_jobs.launch({command!r}, 's')))")["output"] == "red\n100%\ndone\n"
+    assert drop_in.run(f"answer(ended(bg_jobs.launch({command!r}, 's')))")["output"] == "red\n100%\ndone\n"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_invalid_directory_is_named(drop_in: Backend, cwd: str, error: str) -
 
 
 def test_infinity_disables_the_timeout(drop_in: Backend) -> None:
-    code = "answer(over(bg_jobs.launch('true', 's', max_runtime_s=float('inf')))['max_runtime_s'])"
+    code = "answer(ended(bg_jobs.launch('true', 's', max_runtime_s=float('inf')))['max_runtime_s'])"
     assert drop_in.run(code) == float("inf")
 
 
@@ -146,14 +146,14 @@ def test_a_job_with_a_stopped_supervisor_stays_running(drop_in: Backend) -> None
     wait_until((drop_in.folder / "ends").exists, "the command ends")
     assert drop_in.run(f"answer(bg_jobs.get({record['id']!r})['status'])") == "running"
     os.kill(supervisor, signal.SIGCONT)
-    assert drop_in.run(f"answer(over({record!r})['exit_code'])") == 7
+    assert drop_in.run(f"answer(ended({record!r})['exit_code'])") == 7
 
 
 @pytest.mark.parametrize("spoil", ["half", "empty", "garbage", "gone"])
 @pytest.mark.parametrize("name", ["ledger.db", "ledger.db-shm"])
 def test_a_damaged_ledger_is_rebuilt(drop_in: Backend, name: str, spoil: str) -> None:
     code = """
-    records = [over(bg_jobs.launch(f"echo {n}; exit {n}", "s")) for n in range(6)]
+    records = [ended(bg_jobs.launch(f"echo {n}; exit {n}", "s")) for n in range(6)]
     for one in records[:3]:
         bg_jobs.mark_followed_up(one["id"])
     answer([bg_jobs.get(one["id"]) for one in records])

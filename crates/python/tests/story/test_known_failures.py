@@ -22,7 +22,7 @@ MIB = 1 << 20
 BYSTANDER = ["sleep", "3600"]
 
 
-@pytest.mark.seed_fails("it loads, changes and saves all records: whoever saves last wins")
+@pytest.mark.seed_fails("it loads, changes and saves all records: the last one to save wins")
 def test_eight_processes_that_launch_at_once_keep_every_record(backend: Backend) -> None:
     code = "wait_for('go'); answer([bg_jobs.launch('true', 's')['id'] for _ in range(25)])"
     launchers = [backend.start(code) for _ in range(8)]
@@ -40,7 +40,7 @@ def test_an_empty_exit_file_is_not_an_exit_code_yet(backend: Backend) -> None:
     Path(record["exit_path"]).touch()
     assert backend.run(f"answer(bg_jobs.get({record['id']!r}))")["status"] == "running"
     backend.touch("go")
-    assert backend.run(f"answer(over({record!r}))")["exit_code"] == 7
+    assert backend.run(f"answer(ended({record!r}))")["exit_code"] == 7
 
 
 def test_no_poll_returns_a_wrong_exit_code(drop_in: Backend) -> None:
@@ -94,11 +94,11 @@ def test_the_timeout_is_enforced_without_polling(backend: Backend) -> None:
 
 @pytest.mark.seed_fails("a store that cannot be read counts as empty")
 def test_a_store_torn_in_half_keeps_every_job(backend: Backend) -> None:
-    code = "answer([over(bg_jobs.launch(f'echo {n}; exit {n}', 's')) for n in range(6)])"
+    code = "answer([ended(bg_jobs.launch(f'echo {n}; exit {n}', 's')) for n in range(6)])"
     records = backend.run(code)
     tear(backend)
     # The old module deletes records only when it writes.
-    backend.run("over(bg_jobs.launch('true', 'other')); answer(None)")
+    backend.run("ended(bg_jobs.launch('true', 'other')); answer(None)")
     assert backend.run("answer([bg_jobs.get(one['id']) for one in bg_jobs.list_for_session('s')])") == records
     assert len(backend.run("answer(bg_jobs.pending_followups())")) == 7
 
@@ -116,21 +116,21 @@ def tear(backend: Backend) -> None:
         file.truncate(half)
 
 
-@pytest.mark.seed_fails("a job ended when somebody looked")
+@pytest.mark.seed_fails("a job ended when it was polled")
 def test_ended_at_is_the_time_of_the_end(backend: Backend) -> None:
     started = backend.run("answer(bg_jobs.launch('date +%s.%N > $STORY_MARK/new; mv $STORY_MARK/new $STORY_MARK/end', 's'))")
     end = backend.folder / "end"
     wait_until(end.exists, "the job ends")
     # This test needs time to pass.
     time.sleep(3)
-    record = backend.run(f"answer(over({started!r}))")
+    record = backend.run(f"answer(ended({started!r}))")
     assert abs(record["ended_at"] - float(end.read_text())) < 1
 
 
 @pytest.mark.seed_fails("it knows exit codes and no signals")
 def test_a_signal_that_ends_a_job_is_named(backend: Backend) -> None:
     code = """
-    record = over(bg_jobs.launch("ulimit -c 0; kill -SEGV $$", "s"))
+    record = ended(bg_jobs.launch("ulimit -c 0; kill -SEGV $$", "s"))
     answer([record["exit_code"], bg_jobs.result_text(record)])
     """
     exit_code, text = backend.run(code)
@@ -175,8 +175,8 @@ def lives_on(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-@pytest.mark.seed_fails("it believes a pid, whoever has it by now")
-def test_a_pid_that_was_reused_is_left_alone(backend: Backend) -> None:
+@pytest.mark.seed_fails("it trusts a pid that another process may have")
+def test_a_process_with_a_reused_pid_is_not_signalled(backend: Backend) -> None:
     with subprocess.Popen(BYSTANDER, start_new_session=True) as bystander:
         try:
             record = {

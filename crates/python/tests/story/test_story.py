@@ -49,7 +49,7 @@ def test_a_launch_returns_the_record_of_a_running_job(backend: Backend) -> None:
 
 
 def test_the_default_timeout_is_an_hour(backend: Backend) -> None:
-    assert backend.run("answer(over(bg_jobs.launch('true', 's')))")["max_runtime_s"] == 3600
+    assert backend.run("answer(ended(bg_jobs.launch('true', 's')))")["max_runtime_s"] == 3600
     assert backend.run("answer(bg_jobs.DEFAULT_MAX_RUNTIME_S)") == 3600
 
 
@@ -65,7 +65,7 @@ def test_the_default_timeout_is_an_hour(backend: Backend) -> None:
     ],
 )
 def test_the_outcome_of_a_command_is_recorded(backend: Backend, command: str, status: str, exit_code: int) -> None:
-    record = backend.run(f"answer(over(bg_jobs.launch({command!r}, 's')))")
+    record = backend.run(f"answer(ended(bg_jobs.launch({command!r}, 's')))")
     assert (record["status"], record["exit_code"]) == (status, exit_code)
     assert record["started_at"] <= record["ended_at"] <= time.time()
     assert not record.keys() & {"timed_out", "died", "killed"}
@@ -73,14 +73,14 @@ def test_the_outcome_of_a_command_is_recorded(backend: Backend, command: str, st
 
 
 def test_a_command_runs_in_its_cwd(backend: Backend) -> None:
-    record = backend.run(f"answer(over(bg_jobs.launch('pwd -P', 's', cwd={str(backend.folder)!r})))")
+    record = backend.run(f"answer(ended(bg_jobs.launch('pwd -P', 's', cwd={str(backend.folder)!r})))")
     assert record["output"] == f"{backend.folder.resolve()}\n"
 
 
 def test_a_result_has_the_known_wording(backend: Backend) -> None:
     code = """
     def text(command):
-        record = over(bg_jobs.launch(command, "chat-1"))
+        record = ended(bg_jobs.launch(command, "chat-1"))
         return bg_jobs.result_text(record)
     answer([text(one) for one in ("echo hi; echo there >&2; exit 3", "true")])
     """
@@ -108,7 +108,7 @@ def test_a_record_without_output_has_the_known_wording(
 
 def test_a_long_output_is_shortened_to_head_and_tail(backend: Backend) -> None:
     letters = "printf 'a%.0s' {1..8000}; printf 'é%.0s' {1..NUMBER}; printf 'z%.0s' {1..7999}"
-    code = f"answer([over(bg_jobs.launch({letters!r}.replace('NUMBER', n), 's'))['output'] for n in ('1', '2', '9999')])"
+    code = f"answer([ended(bg_jobs.launch({letters!r}.replace('NUMBER', n), 's'))['output'] for n in ('1', '2', '9999')])"
     fits, is_long, is_longer = backend.run(code)
     assert fits == "a" * 8000 + "é" + "z" * 7999
     assert is_long == is_longer == "a" * 8000 + "\n…[truncated]…\n" + "é" + "z" * 7999
@@ -116,21 +116,21 @@ def test_a_long_output_is_shortened_to_head_and_tail(backend: Backend) -> None:
 
 def test_a_session_lists_its_own_jobs(backend: Backend) -> None:
     code = """
-    mine, other, second = [over(bg_jobs.launch("true", session)) for session in ("mine", "other", "mine")]
+    mine, other, second = [ended(bg_jobs.launch("true", session)) for session in ("mine", "other", "mine")]
     answer([mine["id"], second["id"]])
     """
     ids = backend.run(code)
     assert [one["id"] for one in backend.run("answer(bg_jobs.list_for_session('mine'))")] == ids
-    assert backend.run("answer(bg_jobs.list_for_session('nobody'))") == []
+    assert backend.run("answer(bg_jobs.list_for_session('unknown'))") == []
 
 
 def test_no_session_lists_no_job(backend: Backend) -> None:
-    assert backend.run("over(bg_jobs.launch('true', 'a')); answer(bg_jobs.list_for_session(None))") == []
+    assert backend.run("ended(bg_jobs.launch('true', 'a')); answer(bg_jobs.list_for_session(None))") == []
 
 
 def test_a_session_may_be_a_number(backend: Backend) -> None:
     code = """
-    record = over(bg_jobs.launch("true", 5))
+    record = ended(bg_jobs.launch("true", 5))
     answer([record["id"], [one["id"] for one in bg_jobs.list_for_session(5)], bg_jobs.list_for_session(6)])
     """
     id, listed, others = backend.run(code)
@@ -145,7 +145,7 @@ def test_tests_can_move_the_store(backend: Backend, names: tuple[str, ...]) -> N
     for name in before:
         assert before[name].name == bg_jobs._DATA_DIR.joinpath(places[name]).name
         setattr(bg_jobs, name, bg_jobs._DATA_DIR.parent / "elsewhere" / places[name])
-    record = over(bg_jobs.launch("echo hi", "s"))
+    record = ended(bg_jobs.launch("echo hi", "s"))
     elsewhere = [[one["id"] for one in bg_jobs.pending_followups()], bg_jobs.result_text(record)]
     for name, value in before.items():
         setattr(bg_jobs, name, value)
@@ -158,7 +158,7 @@ def test_tests_can_move_the_store(backend: Backend, names: tuple[str, ...]) -> N
 
 
 def test_get_returns_the_record_with_its_output(backend: Backend) -> None:
-    record = backend.run("answer(over(bg_jobs.launch('echo one; echo two', 's')))")
+    record = backend.run("answer(ended(bg_jobs.launch('echo one; echo two', 's')))")
     assert set(record) == KEYS | {"output"}
     assert backend.run(f"answer(bg_jobs.get({record['id']!r}))") == record
     assert record["output"] == "one\ntwo\n"
@@ -171,7 +171,7 @@ def test_an_unknown_id_is_none(backend: Backend) -> None:
 
 def test_a_finished_job_is_pending_until_it_is_marked(backend: Backend) -> None:
     code = f"""
-    done, failed = [over(bg_jobs.launch(command, "s")) for command in ("true", "false")]
+    done, failed = [ended(bg_jobs.launch(command, "s")) for command in ("true", "false")]
     running = bg_jobs.launch({backend.until("go")!r}, "s")
     answer([done["id"], failed["id"]])
     """
@@ -186,7 +186,7 @@ def test_a_finished_job_is_pending_until_it_is_marked(backend: Backend) -> None:
 
 def test_a_followed_up_job_is_deleted_after_the_retention(backend: Backend) -> None:
     code = """
-    marked, due = [over(bg_jobs.launch("echo hi", "s")) for _ in range(2)]
+    marked, due = [ended(bg_jobs.launch("echo hi", "s")) for _ in range(2)]
     bg_jobs.mark_followed_up(marked["id"])
     answer([marked, due["id"]])
     """
@@ -203,15 +203,15 @@ def test_a_restarted_host_finds_all_jobs(backend: Backend) -> None:
     (id,) = backend.run(code)
     assert backend.run(f"answer(bg_jobs.get({id!r}))")["status"] == "running"
     backend.touch("go")
-    record = backend.run(f"answer(over(bg_jobs.get({id!r})))")
+    record = backend.run(f"answer(ended(bg_jobs.get({id!r})))")
     assert (record["status"], record["exit_code"], record["output"]) == ("failed", 3, "hi\n")
     assert [one["id"] for one in backend.run("answer(bg_jobs.pending_followups())")] == [id]
 
 
-def test_a_job_outlives_the_kill_of_its_host(backend: Backend) -> None:
+def test_a_job_survives_the_kill_of_its_host(backend: Backend) -> None:
     host = backend.start(f"answer(bg_jobs.launch('{backend.until('go')}; exit 3', 'chat-1')); time.sleep(3600)")
     record = line_of(host)
     kill(host)
     assert backend.run("answer(bg_jobs.refresh())") == {record["id"]: record}
     backend.touch("go")
-    assert backend.run(f"answer(over({record!r}))")["exit_code"] == 3
+    assert backend.run(f"answer(ended({record!r}))")["exit_code"] == 3

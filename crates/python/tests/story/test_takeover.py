@@ -19,7 +19,7 @@ DUE = "answer(bg_jobs.pending_followups())"
 STUBBORN = "trap '' TERM; touch $STORY_MARK/runs; while :; do sleep 0.05; done"
 
 
-def look(drop_in: Backend, record: Record) -> Any:
+def current(drop_in: Backend, record: Record) -> Any:
     """The record of a job, as a new host sees it."""
     return drop_in.run(f"answer(bg_jobs.get({record['id']!r}))")
 
@@ -32,10 +32,10 @@ def is_finished(drop_in: Backend, record: Record) -> Any:
     """The record of a job when it has finished."""
 
     def seen() -> Any:
-        found = look(drop_in, record)
+        found = current(drop_in, record)
         return None if found["status"] == "running" else found
 
-    return wait_until(seen, "the job is over")
+    return wait_until(seen, "the job has finished")
 
 
 def test_a_finished_pending_job_is_delivered(drop_in: Backend, old: OldStore) -> None:
@@ -88,13 +88,13 @@ def test_an_old_followed_up_job_is_not_taken_over(drop_in: Backend, old: OldStor
 
 def test_a_running_job_is_delivered_when_it_ends(drop_in: Backend, old: OldStore) -> None:
     record = old.start(f"echo begin; {drop_in.until('go')}; echo end; exit 3")
-    seen = look(drop_in, record)
+    seen = current(drop_in, record)
     assert (seen["status"], seen["exit_code"], seen["pid"]) == ("running", None, record["pid"])
     assert due(drop_in) == []
     drop_in.touch("go")
     old.wait(record)
     ended_at = time.time()
-    seen = look(drop_in, record)
+    seen = current(drop_in, record)
     assert (seen["status"], seen["exit_code"], seen["output"]) == ("failed", 3, "begin\nend\n")
     assert seen["ended_at"] == pytest.approx(ended_at, abs=1)
     assert due(drop_in) == [record["id"]]
@@ -104,16 +104,16 @@ def test_an_empty_exit_file_is_not_an_exit_code_yet(drop_in: Backend, old: OldSt
     record = old.start(f"{drop_in.until('go')}; exit 3")
     exit_path = Path(record["exit_path"])
     exit_path.touch()
-    assert look(drop_in, record)["status"] == "running"
+    assert current(drop_in, record)["status"] == "running"
     drop_in.touch("go")
     old.wait(record)
-    assert look(drop_in, record)["exit_code"] == 3
+    assert current(drop_in, record)["exit_code"] == 3
 
 
 def test_an_exit_file_that_stays_empty_is_not_an_exit_code(drop_in: Backend, old: OldStore) -> None:
     record = old.add_running()
     Path(record["exit_path"]).touch()
-    seen = look(drop_in, record)
+    seen = current(drop_in, record)
     assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
 
 
@@ -126,7 +126,7 @@ def test_an_exit_file_counts_only_with_a_valid_code(
 ) -> None:
     record = old.add_running()
     Path(record["exit_path"]).write_bytes(written)
-    seen = look(drop_in, record)
+    seen = current(drop_in, record)
     if exit_code is None:
         assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
     else:
@@ -147,16 +147,16 @@ def test_a_job_whose_wrapper_was_killed_is_ended(drop_in: Backend, old: OldStore
     record = old.start("touch $STORY_MARK/runs; sleep 3600")
     wait_until((drop_in.folder / "runs").exists, "the command runs")
     old.kill_wrapper(record)
-    assert look(drop_in, record).get("died") is True
+    assert current(drop_in, record).get("died") is True
     assert drop_in.has_no_processes(), drop_in.processes()
 
 
 @pytest.mark.parametrize("limit", [1, 3600])
-def test_a_pid_that_was_reused_is_left_alone(drop_in: Backend, old: OldStore, limit: int) -> None:
+def test_a_process_with_a_reused_pid_is_not_signalled(drop_in: Backend, old: OldStore, limit: int) -> None:
     with subprocess.Popen(["sleep", "3600"], start_new_session=True) as bystander:
         try:
             record = old.add_running(pid=bystander.pid, max_runtime_s=limit)
-            seen = look(drop_in, record)
+            seen = current(drop_in, record)
             assert (seen["status"], seen["exit_code"], seen.get("died")) == ("failed", -1, True)
             assert drop_in.run(f"answer(bg_jobs.kill({record['id']!r}))")["id"] == record["id"]
             with pytest.raises(subprocess.TimeoutExpired):
@@ -181,13 +181,13 @@ def test_a_running_job_marked_as_followed_up_stays_so(drop_in: Backend, old: Old
     drop_in.touch("go")
     old.wait(record)
     assert due(drop_in) == []
-    assert look(drop_in, record)["status"] == "done"
+    assert current(drop_in, record)["status"] == "done"
 
 
 def test_a_long_log_is_taken_over_within_limits(drop_in: Backend, old: OldStore) -> None:
     record = old.add()
     old.log(record, b"begin\n" + b"x" * (7 << 20) + b"\nend\n")
-    output = look(drop_in, record)["output"]
+    output = current(drop_in, record)["output"]
     assert output.startswith("begin\nxx") and output.endswith("xx\nend\n") and "\n…[truncated]…\n" in output
     assert len(output) == 16000 + len("\n…[truncated]…\n")
     jobs = drop_in.data / "homing" / "jobs" / record["id"]
@@ -221,7 +221,7 @@ def test_after_the_take_over_the_old_store_is_not_read_again(drop_in: Backend, o
     assert due(drop_in) == [first["id"]]
     later = old.add()
     assert due(drop_in) == [first["id"]]
-    assert look(drop_in, later) is None
+    assert current(drop_in, later) is None
     # Reading it would warn.
     old.path.write_text("{")
     assert drop_in.run("warnings.simplefilter('error'); answer(len(bg_jobs.refresh()))") == 1
@@ -229,17 +229,17 @@ def test_after_the_take_over_the_old_store_is_not_read_again(drop_in: Backend, o
 
 def test_a_store_that_the_seed_made_is_taken_over(drop_in: Backend, seed: Backend) -> None:
     code = f"""
-    told, due = [over(bg_jobs.launch(f"echo {{n}}; exit {{n}}", "chat-1")) for n in (0, 3)]
-    bg_jobs.mark_followed_up(told["id"])
+    marked, due = [ended(bg_jobs.launch(f"echo {{n}}; exit {{n}}", "chat-1")) for n in (0, 3)]
+    bg_jobs.mark_followed_up(marked["id"])
     running = bg_jobs.launch({seed.until("go")!r} + "; echo late; exit 4", "chat-2")
-    answer([told, due, running])
+    answer([marked, due, running])
     """
-    told, unfollowed, running = seed.run(code)
+    marked, unfollowed, running = seed.run(code)
     before = (seed.data / "bg_jobs.json").read_bytes()
     assert due(drop_in) == [unfollowed["id"]]
-    assert look(drop_in, unfollowed)["output"] == "3\n"
-    assert look(drop_in, told)["followed_up"] is True
-    assert look(drop_in, running)["status"] == "running"
+    assert current(drop_in, unfollowed)["output"] == "3\n"
+    assert current(drop_in, marked)["followed_up"] is True
+    assert current(drop_in, running)["status"] == "running"
     drop_in.touch("go")
     seen = is_finished(drop_in, running)
     assert (seen["exit_code"], seen["output"], seen["session_id"]) == (4, "late\n", "chat-2")

@@ -15,7 +15,7 @@ from conftest import DEADLINE, wait_until
 from story.backend import Backend, answer_of, kill, line_of
 from story.old_store import OldStore, Record
 
-LOOK = """
+WITH_WARNINGS = """
 warnings.simplefilter("always")
 with warnings.catch_warnings(record=True) as caught:
     {code}
@@ -25,7 +25,7 @@ answer([result, [f"{{one.category.__name__}}: {{one.message}}" for one in caught
 
 def warned(drop_in: Backend, code: str) -> tuple[Any, list[str]]:
     """The value of an expression, and the warnings that it caused."""
-    result, warnings = drop_in.run(LOOK.format(code=f"result = {code}"))
+    result, warnings = drop_in.run(WITH_WARNINGS.format(code=f"result = {code}"))
     return result, warnings
 
 
@@ -52,7 +52,7 @@ def test_eight_concurrent_take_overs_import_each_job_once(drop_in: Backend, old:
         assert due == list(outputs)
     drop_in.touch("end")
     old.wait(running)
-    # One of them takes it over, and the others hear of it a moment later.
+    # One of them takes it over, and the others notice it a moment later.
     code = """
     while len(due := bg_jobs.pending_followups()) < 31:
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, 
     before = old.path.read_bytes()
     chance = random.Random(part)
     for _ in range(4):
-        host = drop_in.start("answer('ready'); bg_jobs.refresh(); answer('over')")
+        host = drop_in.start("answer('ready'); bg_jobs.refresh(); answer('done')")
         assert line_of(host) == "ready"
         # The take-over lasts about a tenth of a second; kill it at any point.
         time.sleep(0.015 * part + chance.uniform(0, 0.015))
@@ -126,8 +126,8 @@ def test_a_take_over_that_is_killed_in_the_middle_is_repeated(drop_in: Backend, 
 
 def test_a_job_acknowledged_between_two_attempts_stays_acknowledged(drop_in: Backend, old: OldStore) -> None:
     outputs = fill(old, 8)
-    told = next(iter(outputs))
-    drop_in.run(f"bg_jobs.mark_followed_up({told!r}); answer(None)")
+    marked = next(iter(outputs))
+    drop_in.run(f"bg_jobs.mark_followed_up({marked!r}); answer(None)")
     # As if it had been killed before it saved the end of the take-over.
     (drop_in.data / "homing" / "taken-over.json").unlink()
     assert drop_in.run("answer([one['id'] for one in bg_jobs.pending_followups()])") == list(outputs)[1:]
@@ -168,7 +168,7 @@ def test_a_torn_store_causes_a_warning_and_is_taken_over_when_complete(drop_in: 
     record = old.add()
     whole = old.path.read_bytes()
     old.path.write_bytes(whole[: len(whole) // 2])
-    result, warnings = warned(drop_in, "[over(bg_jobs.launch('exit 3', 's'))['exit_code'], bg_jobs.refresh() and None]")
+    result, warnings = warned(drop_in, "[ended(bg_jobs.launch('exit 3', 's'))['exit_code'], bg_jobs.refresh() and None]")
     assert result == [3, None]
     assert len(warnings) == 1 and warnings[0].startswith(f"RuntimeWarning: {old.path} is not taken over")
     host = drop_in.start("answer(len(bg_jobs.refresh())); wait_for('go'); answer(len(bg_jobs.refresh()))")

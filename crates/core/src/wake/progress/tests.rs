@@ -19,7 +19,7 @@ fn failed() -> WakeEvent {
 }
 
 fn busy() -> WakeEvent {
-    answered(Delivery::Busy { retry_after: None, reason: "turn is live".to_owned() })
+    answered(Delivery::Busy { retry_after: None, reason: "turn is running".to_owned() })
 }
 
 fn run(events: &[WakeEvent]) -> (WakeProgress, Option<FollowUpEvent>) {
@@ -60,7 +60,7 @@ fn busy_answers_do_not_count_as_attempts() {
     }
     let (progress, event) = run(&events);
     assert_eq!((progress.state, progress.attempts, event), (WakeState::Scheduled, 0, None));
-    assert_eq!(progress.last_error.as_deref(), Some("busy: turn is live"));
+    assert_eq!(progress.last_error.as_deref(), Some("busy: turn is running"));
 }
 
 #[test]

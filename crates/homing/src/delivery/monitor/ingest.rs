@@ -33,7 +33,7 @@ impl Active<'_> {
             let mut report = self.context.sync()?;
             self.recover(&mut report)?;
             self.retry_unreadable(report.unreadable);
-            return self.queue_sessions_of(report.updated.iter().chain(&report.rung));
+            return self.queue_sessions_of(report.updated.iter().chain(&report.with_inbox_entry));
         };
         let mut changes = watcher.take();
         if changes.configured {
@@ -67,7 +67,7 @@ impl Active<'_> {
         let mut report = self.context.sync_changed(jobs)?;
         self.recover(&mut report)?;
         crash_point("monitor/synced");
-        let seen: Vec<JobId> = report.rung.iter().chain(jobs).copied().collect();
+        let seen: Vec<JobId> = report.with_inbox_entry.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
         self.retry_unreadable(report.unreadable);
         self.queue_sessions_of(seen.iter())

@@ -32,7 +32,7 @@ impl Active<'_> {
                     self.overdue.remove(&job);
                     continue;
                 }
-                Ok(LimitKept::AtWork) => {
+                Ok(LimitKept::EnforcedBySupervisor) => {
                     let pause = self.overdue.get(&job).map_or(PAUSES.0, |pause| (*pause * 2).min(PAUSES.1));
                     self.overdue.insert(job, pause);
                     pause

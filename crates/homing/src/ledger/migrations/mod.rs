@@ -1,6 +1,6 @@
-//! The schema of the ledger, one step after the other.
+//! The schema of the ledger, as a sequence of steps.
 
-/// A ledger's `user_version` counts the steps that it has taken.
+/// The `user_version` of a ledger is the number of applied steps.
 pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("001_initial.sql"),
     include_str!("002_wakes.sql"),

@@ -21,7 +21,7 @@ pub(crate) enum LimitKept {
     /// The job has finished, or this process cannot end it.
     NotNeeded,
     /// Its supervisor runs and enforces the timeout itself.
-    AtWork,
+    EnforcedBySupervisor,
     /// Its supervisor was stopped or traced and has been killed. Recovery ends the rest.
     SupervisorKilled,
 }
@@ -77,7 +77,7 @@ impl JobStore {
                 self.end_from_outside(id, &started, Outcome::TimedOut)?;
                 Ok(LimitKept::SupervisorKilled)
             }
-            Some(_) => Ok(LimitKept::AtWork),
+            Some(_) => Ok(LimitKept::EnforcedBySupervisor),
         }
     }
 }

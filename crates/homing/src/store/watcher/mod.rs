@@ -2,8 +2,8 @@
 //! observe the jobs themselves, after [`Watcher::changed`].
 //!
 //! A record is written when its job starts and ends, and closed when its supervisor dies, so one inotify(7) watch reports
-//! all three. What the kernel does not report (a lock that is released after the record was closed, a supervisor that never
-//! comes) is covered by a timer, see [`safety`]. While a job runs under a supervisor that is alive, no timer is set.
+//! all three. A timer covers changes that the kernel does not report: a lock that is released after the record was closed,
+//! a supervisor that never starts. See [`safety`]. While a job runs under a supervisor that is alive, no timer is set.
 
 mod safety;
 
@@ -25,29 +25,29 @@ use rustix::io::Errno;
 use self::safety::SafetyTimer;
 use crate::store::home::Home;
 
-/// What is reported of a record.
+/// The events of a record.
 const RECORD_EVENTS: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::CLOSE_WRITE)
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::DONT_FOLLOW);
 
-/// What is reported of a directory that output is written to. Not that files are closed: a caller that looks at the job
-/// closes its lock, and would wake itself up.
+/// The events of a directory that output is written to. Closed files are not included: a caller that observes the job
+/// closes its lock file, and would wake itself up.
 const OUTPUT_EVENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::CREATE);
 
-/// How often all jobs count as changed where the kernel has no more watches to give (`fs.inotify.max_user_instances`).
+/// How often all jobs count as changed if the kernel has no free watches (`fs.inotify.max_user_instances`).
 const FALLBACK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Watches any number of jobs of one home.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     jobs: PathBuf,
-    /// `None` where the kernel has no instance left.
+    /// `None` if the kernel has no free instance.
     kernel: Option<Kernel>,
     watched: Mutex<Watched>,
 }
 
-/// The descriptors. One epoll(7) instance stands for the two others, so that an event loop has one to wait for.
+/// The descriptors. One epoll(7) instance represents the two others, so that an event loop needs only one descriptor.
 #[derive(Debug)]
 struct Kernel {
     epoll: OwnedFd,
@@ -57,16 +57,16 @@ struct Kernel {
 
 #[derive(Debug, Default)]
 struct Watched {
-    /// Each job, and its watch where it has one.
+    /// Each job, and its watch if it has one.
     jobs: HashMap<JobId, Option<i32>>,
     by_watch: HashMap<i32, JobId>,
     safety: SafetyTimer,
-    /// The kernel refused a watch: its reports are not complete.
+    /// Whether the kernel refused a watch, so that its events are incomplete.
     is_incomplete: bool,
 }
 
 impl Watcher {
-    /// Watches these jobs of a home. Where the kernel has no watch left, [`Watcher::readable`] says so.
+    /// Watches these jobs of a home. If the kernel has no free watch, [`Watcher::readable`] returns `None`.
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
         let jobs = home.jobs.path().to_owned();
         let watcher = Watcher { jobs, kernel: Kernel::open().ok(), watched: Mutex::default() };
@@ -76,10 +76,10 @@ impl Watcher {
         watcher
     }
 
-    /// Makes a watcher without jobs.
+    /// Creates a watcher without jobs.
     ///
     /// # Errors
-    /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
+    /// If the kernel has no free inotify instance (`fs.inotify.max_user_instances`, inotify(7)).
     pub(crate) fn try_new(home: &Home) -> io::Result<Watcher> {
         let jobs = home.jobs.path().to_owned();
         Ok(Watcher { jobs, kernel: Some(Kernel::open()?), watched: Mutex::default() })
@@ -88,9 +88,9 @@ impl Watcher {
     /// Starts to watch a job. Observe the job after this call: earlier changes are not reported.
     ///
     /// # Errors
-    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is not an error.
+    /// If the kernel has no free watch (`fs.inotify.max_user_watches`). A job whose files are missing is not an error.
     pub(crate) fn add(&self, id: JobId) -> io::Result<()> {
-        // Held meanwhile: an event must find its job.
+        // Keep the lock: an event must find its job.
         let mut watched = self.watched();
         let watch = self.add_path(&self.jobs.join(id.as_str()).join(RECORD), RECORD_EVENTS);
         let descriptor = watch.as_ref().ok().copied().flatten();
@@ -103,25 +103,25 @@ impl Watcher {
         watch.map(drop)
     }
 
-    /// As [`Watcher::add`]; where the kernel has no watch left, [`Watcher::readable`] says so.
+    /// As [`Watcher::add`]. If the kernel has no free watch, [`Watcher::readable`] returns `None`.
     pub(crate) fn add_if_possible(&self, id: JobId) {
         let added = self.add(id);
         self.watched().is_incomplete |= added.is_err();
     }
 
-    /// Watches the output of a job too.
+    /// Also watches the output of a job.
     pub(crate) fn add_output(&self, id: JobId) {
         let added = self.add_path(&self.jobs.join(id.as_str()), OUTPUT_EVENTS);
         self.watched().is_incomplete |= added.is_err();
     }
 
-    /// Watches for jobs that begin too.
+    /// Also watches for new jobs.
     pub(crate) fn add_inbox(&self, home: &Home) {
         let added = self.add_path(home.inbox.path(), WatchFlags::CLOSE_WRITE);
         self.watched().is_incomplete |= added.is_err();
     }
 
-    /// Watches a path; `None` where there is none: its absence is noticed by looking.
+    /// Watches a path. Returns `None` if it does not exist; the observer notices that.
     fn add_path(&self, path: &Path, flags: WatchFlags) -> io::Result<Option<i32>> {
         let Some(kernel) = &self.kernel else { return Err(Errno::MFILE.into()) };
         match inotify::add_watch(&kernel.inotify, path, flags) {
@@ -131,13 +131,13 @@ impl Watcher {
         }
     }
 
-    /// Watches a job no longer.
+    /// Stops watching a job.
     pub(crate) fn remove(&self, id: JobId) {
         let mut watched = self.watched();
         if let Some(Some(descriptor)) = watched.jobs.remove(&id) {
             watched.by_watch.remove(&descriptor);
             if let Some(kernel) = &self.kernel {
-                // Fails only where the file is gone, and the watch with it.
+                // Fails only if the file was removed, which also removed the watch.
                 let _ = inotify::remove_watch(&kernel.inotify, descriptor);
             }
         }
@@ -168,8 +168,8 @@ impl Watcher {
         changed
     }
 
-    /// Sets a moment ([`uptime`](homing_supervisor::platform::clock::uptime)) at which it becomes readable in any case, or
-    /// takes it back.
+    /// Sets a time ([`uptime`](homing_supervisor::platform::clock::uptime)) at which the watcher becomes readable in any
+    /// case. `None` removes it.
     pub(crate) fn set_alarm(&self, at: Option<Duration>) {
         let mut watched = self.watched();
         watched.safety.set_alarm(at);
@@ -194,18 +194,18 @@ impl Watcher {
             .chain(other)
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
             .collect();
-        // With nothing to wait for it is a sleep that a signal ends.
+        // Without descriptors, this is a sleep that a signal ends.
         let _ = poll(&mut polled, timeout.map(timespec).as_ref());
     }
 
-    /// Becomes readable when [`Watcher::changed`] has something to report; `None` where the kernel has no watch left, and
-    /// it has to be called every now and then.
+    /// Becomes readable when [`Watcher::changed`] has jobs to report. `None` if the kernel has no free watch: then call
+    /// [`Watcher::changed`] periodically.
     pub(crate) fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.descriptor().filter(|_| !self.watched().is_incomplete)
     }
 
-    /// The descriptor of [`Watcher::readable`], also where some job could not be watched. `None` after [`Watcher::new`]
-    /// at most.
+    /// The descriptor of [`Watcher::readable`], even if a job could not be watched. `None` only for a watcher of
+    /// [`Watcher::new`].
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.kernel.as_ref().map(|kernel| kernel.epoll.as_fd())
     }
@@ -232,7 +232,7 @@ impl Kernel {
         Ok(Kernel { epoll, inotify, timer })
     }
 
-    /// Takes all events, and names the jobs that they are about.
+    /// Reads all events, and adds their jobs to `changed`.
     fn take_events(&self, watched: &Watched, changed: &mut Vec<JobId>) {
         let mut buffer = [const { MaybeUninit::uninit() }; 4096];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);

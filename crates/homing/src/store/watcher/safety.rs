@@ -1,5 +1,5 @@
-//! When a job must be observed again although the kernel reports nothing: while its supervisor is not known to be alive,
-//! and at the moment from which a job without a supervisor counts as never started. Reads records and `/proc`, and changes
+//! Times at which a job must be observed again although the kernel reports no event: while its supervisor is not known to
+//! be alive, and when a job without a supervisor starts to count as never started. Reads records and `/proc`, and changes
 //! nothing.
 
 use std::collections::HashMap;
@@ -17,18 +17,19 @@ use rustix::time::{
 
 use crate::store::observe::{is_supervised, start_deadline};
 
-/// The first pause before a job is looked at again, and the longest. A dying supervisor releases its lock within
-/// microseconds after its record was closed; one in another pid namespace is never seen, and so looked for for ever.
+/// The first and the longest pause before a job is observed again. A dying supervisor releases its lock within
+/// microseconds after its record was closed. A supervisor in another pid namespace is never visible, so its job is
+/// observed periodically.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(5));
 
-/// A moment that never comes.
+/// A time that is never reached.
 const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The jobs to observe again, and when.
 #[derive(Debug, Default)]
 pub(super) struct SafetyTimer {
     due: HashMap<JobId, Due>,
-    /// A moment that the caller has set.
+    /// A time that the caller has set.
     alarm: Option<Duration>,
 }
 
@@ -40,13 +41,13 @@ struct Due {
     pause: Duration,
 }
 
-/// What the files of a job say about events to come.
+/// The future events of a job, according to its files.
 enum Expectation {
-    /// What happens next is reported.
+    /// The kernel reports the next change.
     Event,
-    /// Nothing need be reported before the job counts as never started.
+    /// The next change may be that the job counts as never started, which the kernel does not report.
     Start { deadline: Duration },
-    /// The supervisor may be gone, and nothing be reported any more.
+    /// The supervisor may be dead, so that the kernel reports nothing more.
     Nothing,
 }
 
@@ -68,7 +69,7 @@ impl SafetyTimer {
         };
     }
 
-    /// The jobs whose moment has come. [Examine](SafetyTimer::examine) them again.
+    /// The jobs whose time has come. [Examine](SafetyTimer::examine) them again.
     pub(super) fn take_due(&self) -> Vec<JobId> {
         let now = uptime();
         self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, _)| *id).collect()
@@ -82,18 +83,18 @@ impl SafetyTimer {
         self.alarm = at;
     }
 
-    /// Sets the timer to the first moment, or stops it.
+    /// Sets the timer to the earliest time, or stops it.
     pub(super) fn set(&self, timer: &OwnedFd) {
         let first = self.due.values().map(|due| due.at).chain(self.alarm).min();
-        // A time of zero would stop it too.
+        // Zero would also stop it.
         let at = first.map_or(NEVER, |at| timespec(at.max(Duration::from_nanos(1))));
         let once = Itimerspec { it_interval: NEVER, it_value: at };
-        // Setting it also takes back that it is readable. It can fail only for arguments that it does not have here.
+        // Setting the timer also makes it unreadable again. It fails only for invalid arguments.
         let _ = timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &once);
     }
 }
 
-/// A timer that is not set yet, on the clock that goes on while the machine sleeps (timerfd_create(2)).
+/// A timer that is not set, on the clock that includes suspend (timerfd_create(2)).
 pub(super) fn timer() -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
 }
@@ -106,7 +107,7 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
     };
     match (content.started.into_valid(), content.finished.into_valid()) {
         (_, Some(_)) => Expectation::Event,
-        // Its record is still open then, and will be reported when it is closed: it was watched before this look.
+        // Its record is still open, and its close will be reported: the watch was added before this check.
         (Some(started), None) if is_supervised(&directory, &started).unwrap_or(true) => Expectation::Event,
         (Some(_), None) => Expectation::Nothing,
         (None, None) => match SpecFile::read(&directory) {
