@@ -33,7 +33,7 @@ mod doctor;
 mod entry;
 mod error;
 mod framing;
-mod harness;
+pub mod harness;
 mod homing;
 mod index;
 mod ledger;
@@ -53,7 +53,7 @@ pub use doctor::{Check, Verdict};
 pub use entry::supervise_if_asked;
 pub use error::{Error, Result};
 pub use framing::frame_untrusted;
-pub use harness::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
+pub use harness::origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use homing::{FollowUpOptions, Homing, ListOptions, Listing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{

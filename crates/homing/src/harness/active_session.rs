@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::json::at;
 use super::paths::{Paths, modified};
-use super::profile::Live;
+use super::preset::Live;
 
 /// How much of a file is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Presets: wake sessions of the known agent harnesses. Their profiles are data, see [`crate::harness`].
+//! Presets: wake sessions of the known agent harnesses. See [`crate::harness`] for their profiles.
 
 mod harness_output;
 mod post;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Sink, SinkContext};
 use crate::config::PresetConfig;
-use crate::harness::{Entry, Paths, Transport, unknown_preset};
+use crate::harness::{Paths, Profile, Transport, unknown_preset};
 use crate::{Error, Result};
 
 use post::PostSink;
@@ -26,8 +26,10 @@ pub(super) fn build(
     context: &SinkContext<'_>,
 ) -> Result<Box<dyn Sink>> {
     let name = config.preset.as_str();
-    let Some(entry) = Entry::named(name) else { return Err(Error::InvalidRequest(unknown_preset(name))) };
-    let preset = entry.preset();
+    let Some(profile) = Profile::named(name) else {
+        return Err(Error::InvalidRequest(unknown_preset(name)));
+    };
+    let preset = profile.preset();
     let refuse = |what: &str| Err(Error::InvalidRequest(format!("the preset {name} has no {what}")));
     match &preset.transport {
         Transport::Run(_) if config.url.is_some() => refuse("url: it is a program"),
@@ -35,7 +37,7 @@ pub(super) fn build(
         Transport::Post(_) if config.program.is_some() => refuse("program: it is a server"),
         Transport::Post(_) if !config.arguments.is_empty() => refuse("arguments: it is a server"),
         Transport::Run(run) => Ok(Box::new(RunSink {
-            name: entry.name,
+            profile,
             preset,
             transport: run,
             program: config.program.clone(),
@@ -44,6 +46,6 @@ pub(super) fn build(
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
         })),
-        Transport::Post(post) => Ok(Box::new(PostSink::new(entry.name, preset, post, config, timeout)?)),
+        Transport::Post(post) => Ok(Box::new(PostSink::new(profile.name, preset, post, config, timeout)?)),
     }
 }

@@ -11,16 +11,15 @@ use serde::Deserialize;
 use super::harness_output::HarnessOutput;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
-    Directory, HARNESS_VARIABLE, Paths, Preset, RunTransport, SESSION_VARIABLE, SessionDir, harness_settings,
-    not_its_session, process_of,
+    Directory, HARNESS_VARIABLE, Paths, Preset, Profile, RunTransport, SESSION_VARIABLE, SessionDir,
+    ShellSession, harness_settings, not_its_session, process_of,
 };
 use crate::process::exit::{Exit, SinkExit};
 use crate::process::runner::Program;
 
 /// Runs a harness for one turn.
 pub(super) struct RunSink {
-    /// The name of the preset.
-    pub(super) name: &'static str,
+    pub(super) profile: &'static Profile,
     pub(super) preset: &'static Preset,
     pub(super) transport: &'static RunTransport,
     /// The program, if it is not the preset's.
@@ -44,8 +43,8 @@ impl RunSink {
             ..Program::for_wake(self.argv(wake), wake, &self.home, self.timeout)
         };
         program.remove.extend(harness_settings().map(str::to_owned));
-        program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.name)));
-        if self.preset.exports_session {
+        program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.profile.name)));
+        if self.profile.session.shell == ShellSession::Exported {
             // Its own variable names the session, and stays correct if it switches to another session.
             program.set.retain(|(name, _)| name != SESSION_VARIABLE);
             program.remove.push(SESSION_VARIABLE.to_owned());
@@ -65,7 +64,7 @@ impl RunSink {
 
     /// The result of a turn. `found` is whether the session was found before.
     fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
-        let name = self.name;
+        let name = self.profile.name;
         let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
         let succeeded = ended.exit == Exit::Code(0);
         let proves = |proof| output.proves(proof, wake.session.as_str());
@@ -95,7 +94,7 @@ impl RunSink {
 
 impl Sink for RunSink {
     fn deliver(&self, wake: &Wake) -> Delivery {
-        let (name, session) = (self.name, wake.session.as_str());
+        let (name, session) = (self.profile.name, wake.session.as_str());
         if let Some(delivery) = not_its_session(name, self.preset, session) {
             return delivery;
         }
