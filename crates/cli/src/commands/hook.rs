@@ -13,7 +13,7 @@ use homing::harness::{
 use homing::{Claimant, Homing, OpenOptions, Wake};
 
 use crate::exit::note;
-use crate::hooks::{end_when_nobody_listens, is_shown, read_input};
+use crate::hooks::{exit_on_disconnect, is_seen, read_input};
 
 /// Which harness calls, and how.
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     let input = read_input(protocol, io::stdin().lock())?;
     let Some(event_kind) = protocol.event_kind(&input.event) else { return Ok(ExitCode::SUCCESS) };
     if event_kind == HookEvent::Start {
-        return introduce(profile, protocol, &input);
+        return send_session_hint(profile, protocol, &input);
     }
     // The turn of the agent does not end before this hook returns, so wait only briefly.
     let options = OpenOptions::new().busy_timeout(LEDGER_TIMEOUT);
@@ -76,10 +76,10 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if args.wait {
         return wait(&homing, protocol, &claimant, &input);
     }
-    let all_shown = confirm_shown(&homing, protocol, &input, event_kind)?;
+    let all_seen = confirm_seen(&homing, protocol, &input, event_kind)?;
     // Do not block the agent again if it was blocked before and the result still did not reach it.
-    let is_stuck = input.stop_hook_active && !all_shown;
-    if matches!(event_kind, HookEvent::Open | HookEvent::Shown) || input.was_broken_off || is_stuck {
+    let is_stuck = input.stop_hook_active && !all_seen;
+    if matches!(event_kind, HookEvent::Open | HookEvent::Seen) || input.was_aborted || is_stuck {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(wake) = homing.claim_wake(&claimant).map_err(|error| error.to_string())? else {
@@ -99,21 +99,21 @@ fn supported() -> String {
 }
 
 /// Confirms the claimed wakes that the agent has received. Returns whether it has received all of them.
-fn confirm_shown(
+fn confirm_seen(
     homing: &Homing,
     protocol: &HookProtocol,
     input: &HookInput,
     event_kind: HookEvent,
 ) -> Result<bool, String> {
-    let mut all_shown = true;
+    let mut all_seen = true;
     for wake in homing.claimed_wakes(&input.session).map_err(|error| error.to_string())? {
-        let shown = is_shown(&wake, input, event_kind, protocol.proof);
-        all_shown &= shown;
-        if shown {
+        let seen = is_seen(&wake, input, event_kind, protocol.proof);
+        all_seen &= seen;
+        if seen {
             homing.confirm_wake(&wake).map_err(|error| error.to_string())?;
         }
     }
-    Ok(all_shown)
+    Ok(all_seen)
 }
 
 /// Waits in the background of the session until one of its jobs finishes.
@@ -133,7 +133,7 @@ fn wait(
     if !may_wait {
         return Ok(ExitCode::SUCCESS);
     }
-    end_when_nobody_listens().map_err(|error| format!("cannot start a thread: {error}"))?;
+    exit_on_disconnect().map_err(|error| format!("cannot start a thread: {error}"))?;
     let may_claim = || protocol.waiting == Waiting::WhileConnected || homing.is_open_here(claimant);
     // A starting harness reports its open session a little later.
     let checks = if protocol.event_kind(&input.event) == Some(HookEvent::Open) { STARTUP_CHECKS } else { 1 };
@@ -178,7 +178,11 @@ fn write_wake(homing: &Homing, wake: &Wake, text: &str, mut to: impl Write) -> R
 }
 
 /// Explains to the agent how to launch jobs, if the harness does not export the session to its shell.
-fn introduce(profile: &Profile, protocol: &HookProtocol, input: &HookInput) -> Result<ExitCode, String> {
+fn send_session_hint(
+    profile: &Profile,
+    protocol: &HookProtocol,
+    input: &HookInput,
+) -> Result<ExitCode, String> {
     let session = input.session.as_str();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if profile.session.shell == ShellSession::Hint && session.chars().all(is_plain) {

@@ -12,7 +12,8 @@ use similar::TextDiff;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
-    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
+    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_owned_parts,
+    route_plan,
 };
 
 /// The end of the help text.
@@ -140,7 +141,7 @@ fn is_set_up(
 ) -> Result<bool, Failure> {
     let Some(plan) = harness.plan(scope, paths, program) else { return Ok(false) };
     for file in &plan.files {
-        if has_ours(file)? {
+        if has_owned_parts(file)? {
             return Ok(true);
         }
     }

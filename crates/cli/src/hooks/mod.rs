@@ -1,10 +1,10 @@
-//! What hooks of all harnesses share: reading the input, searching the transcript, ending with the reader. The protocols
-//! are in `homing::harness`. Does not access jobs.
+//! The parts that hooks of all harnesses share: reads the input, searches the transcript, exits when the harness no longer
+//! reads. `homing::harness` has the protocols. Does not access jobs.
 
 mod disconnect;
 mod input;
 mod seen;
 
-pub(crate) use disconnect::end_when_nobody_listens;
+pub(crate) use disconnect::exit_on_disconnect;
 pub(crate) use input::read_input;
-pub(crate) use seen::is_shown;
+pub(crate) use seen::is_seen;

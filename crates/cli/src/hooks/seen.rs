@@ -18,9 +18,9 @@ const ATTEMPTS: u32 = 20;
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Whether the agent has received this wake.
-pub(crate) fn is_shown(wake: &Wake, input: &HookInput, event_kind: HookEvent, proof: Proof) -> bool {
+pub(crate) fn is_seen(wake: &Wake, input: &HookInput, event_kind: HookEvent, proof: Proof) -> bool {
     let id = wake.id.to_string();
-    let turn_has_ended = event_kind == HookEvent::Stop && !input.was_broken_off;
+    let turn_has_ended = event_kind == HookEvent::Stop && !input.was_aborted;
     match (proof, &input.transcript) {
         (Proof::Plugin, _) => input.wake.as_ref() == Some(&id),
         (Proof::NextStop, _) | (Proof::Transcript { .. }, None) => turn_has_ended,

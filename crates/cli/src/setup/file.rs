@@ -102,7 +102,7 @@ pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, F
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn has_ours(plan: &FilePlan) -> Result<bool, Failure> {
+pub(crate) fn has_owned_parts(plan: &FilePlan) -> Result<bool, Failure> {
     let Some(text) = read(&plan.path)? else { return Ok(false) };
     Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
 }
@@ -164,8 +164,8 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
         && let (Some(before), Some(backup)) = (&result.before, &result.backup)
     {
         // Keep the oldest backup: it is the file before homing.
-        let has_ours = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
-        if !(has_ours && backup.exists()) {
+        let has_owned_parts = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
+        if !(has_owned_parts && backup.exists()) {
             replace(backup, before, mode_of(path)).map_err(|error| cannot("write", backup, &error))?;
         }
     }

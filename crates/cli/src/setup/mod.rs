@@ -16,6 +16,6 @@ mod tests;
 pub(crate) use config_paths::ConfigPaths;
 #[cfg(feature = "mcp")]
 pub(crate) use file::any_contains;
-pub(crate) use file::{Action, Done, FileResult, carry_out, has_ours};
+pub(crate) use file::{Action, Done, FileResult, carry_out, has_owned_parts};
 pub(crate) use ownership::Program;
 pub(crate) use plan::{FilePlan, Harness, Scope, route_plan};

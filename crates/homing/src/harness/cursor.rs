@@ -29,7 +29,7 @@ pub(super) static PROFILE: Profile = Profile {
         proof: Proof::Transcript { queue_entry: None },
         render: |_, event_kind, message| match event_kind {
             HookEvent::Stop => json!({"followup_message": message.text}),
-            HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Shown => json!({
+            HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Seen => json!({
                 "additional_context": message.text,
                 "env": {"HOMING_SESSION": message.session, "HOMING_HARNESS": "cursor"},
             }),

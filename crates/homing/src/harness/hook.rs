@@ -32,7 +32,7 @@ pub enum HookEvent {
     /// The agent has ended its turn.
     Stop,
     /// The plugin of homing reports that the agent has received a message.
-    Shown,
+    Seen,
 }
 
 /// Whether a hook may wait until a job finishes.
@@ -60,7 +60,7 @@ pub struct Terminal {
     pub value: &'static str,
 }
 
-/// What proves that an agent has received the message of a hook.
+/// The proof that an agent has received the message of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The transcript contains it. Without a transcript, as [`Proof::NextStop`].
@@ -116,7 +116,7 @@ pub(super) fn block_or_add(
     let text = message.text;
     match event_kind {
         HookEvent::Stop => json!({"decision": block, "reason": text}),
-        HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Shown => {
+        HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Seen => {
             json!({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}})
         }
     }

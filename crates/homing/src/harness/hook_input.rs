@@ -20,7 +20,7 @@ pub struct HookInput {
     /// Whether a hook has already kept the agent from stopping.
     pub stop_hook_active: bool,
     /// Whether the turn was aborted by the user or by an error.
-    pub was_broken_off: bool,
+    pub was_aborted: bool,
     /// The wake that the plugin of homing confirms.
     pub wake: Option<String>,
 }
@@ -69,7 +69,7 @@ impl InputKeys {
             event: first(self.event).ok_or_else(|| invalid("the input has no event name"))?.to_owned(),
             transcript: text(self.transcript).map(PathBuf::from),
             stop_hook_active: *stop_hook_active == true || stop_hook_active.as_u64() > Some(0),
-            was_broken_off: self.status.and_then(text).is_some_and(|status| status != "completed"),
+            was_aborted: self.status.and_then(text).is_some_and(|status| status != "completed"),
             wake: self.wake.and_then(text).map(str::to_owned),
         })
     }

@@ -2,18 +2,21 @@
 //! that `homing setup` changes. `harness/NAME.rs` and `harness/NAME.toml` describe the harness NAME; other code does not
 //! depend on any harness.
 
-mod active_session;
+// The harnesses. The table in `registry` lists them too.
 mod claude_code;
 mod codex;
 mod cursor;
 mod gemini;
 mod goose;
-mod hook;
-mod hook_input;
-pub(crate) mod json;
 mod letta;
 mod opencode;
 mod openhands;
+
+// Shared by all harnesses.
+mod active_session;
+mod hook;
+mod hook_input;
+pub(crate) mod json;
 pub(crate) mod origin;
 mod paths;
 mod preset;
@@ -32,7 +35,7 @@ pub use setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable, YamlEnt
 
 pub(crate) use active_session::process_of;
 pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
-pub(crate) use preset::{Directory, PostTransport, Preset, RunTransport, Transport};
+pub(crate) use preset::{Directory, PostTransport, RunTransport, Transport};
 pub(crate) use registry::{
     harness_settings, harness_variables, not_its_session, open_in, preset_format, preset_names,
     unknown_preset,

@@ -15,7 +15,7 @@ pub(super) static PROFILE: Profile = Profile {
     variables: &["AGENT", "OPENCODE", "OPENCODE_PID"],
     hooks: Ok(HookProtocol {
         input: InputKeys { wake: Some("wake"), ..InputKeys::COMMON },
-        events: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Shown)],
+        events: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Seen)],
         waiting: Waiting::WhileConnected,
         proof: Proof::Plugin,
         render: |_, _, message| json!({"wake": message.wake, "text": message.text}),

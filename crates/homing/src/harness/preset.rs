@@ -22,7 +22,7 @@ pub(crate) struct Preset {
     /// How to find the directory of a session.
     pub(crate) directory: Option<Directory>,
     /// How to find the process that has a session open.
-    pub(crate) live: Option<Live>,
+    pub(crate) active_session: Option<ActiveSession>,
     /// How to wake a session.
     pub(crate) transport: Transport,
 }
@@ -112,7 +112,7 @@ pub(crate) enum Directory {
 /// Files in which processes of the harness record their open session.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Live {
+pub(crate) struct ActiveSession {
     /// The files, each a JSON object.
     pub(crate) files: String,
     /// The key of the session.

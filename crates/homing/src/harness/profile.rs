@@ -1,4 +1,4 @@
-//! A profile: what homing knows of one agent harness.
+//! The profile of one agent harness.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use super::hook::{HookProtocol, Terminal};
 use super::preset::Preset;
 use super::setup::Setup;
 
-/// What homing knows of one agent harness. `harness/NAME.rs` and `harness/NAME.toml` describe one each.
+/// The description of one agent harness. `harness/NAME.rs` and `harness/NAME.toml` contain it.
 #[derive(Debug)]
 pub struct Profile {
     /// The name of the harness and of its preset.
@@ -21,7 +21,7 @@ pub struct Profile {
     pub hooks: Result<HookProtocol, &'static str>,
     /// How an idle agent of an open session is notified.
     pub idle: IdleNotification,
-    /// What `homing setup` changes, or the reason why it changes nothing.
+    /// The changes that `homing setup` makes, or the reason why it makes none.
     pub setup: Result<Setup, &'static str>,
     /// How its sessions are resumed.
     pub(crate) preset: PresetFile,

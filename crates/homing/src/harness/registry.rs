@@ -5,20 +5,18 @@ use homing_core::text::WakeFormat;
 
 use super::active_session::process_of;
 use super::paths::Paths;
-use super::preset::Preset;
 use super::profile::{Profile, ShellSession};
-use super::{claude_code, codex, cursor, gemini, goose, letta, opencode, openhands};
 
-/// Every profile, in the order in which `homing setup --help` lists them.
+/// Every profile, one line each, in the order in which `homing setup --help` lists them.
 static PROFILES: [&Profile; 8] = [
-    &claude_code::PROFILE,
-    &codex::PROFILE,
-    &gemini::PROFILE,
-    &opencode::PROFILE,
-    &goose::PROFILE,
-    &cursor::PROFILE,
-    &letta::PROFILE,
-    &openhands::PROFILE,
+    &super::claude_code::PROFILE,
+    &super::codex::PROFILE,
+    &super::gemini::PROFILE,
+    &super::opencode::PROFILE,
+    &super::goose::PROFILE,
+    &super::cursor::PROFILE,
+    &super::letta::PROFILE,
+    &super::openhands::PROFILE,
 ];
 
 impl Profile {
@@ -52,8 +50,8 @@ pub(crate) fn unknown_preset(name: &str) -> String {
 
 /// The process of a harness that has a session open. `None` if there is none, or if the harness does not record it.
 pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
-    let live = Profile::named(harness)?.preset().live.as_ref()?;
-    process_of(live, session, &Paths::from_environment())
+    let files = Profile::named(harness)?.preset().active_session.as_ref()?;
+    process_of(files, session, &Paths::from_environment())
 }
 
 /// The variables in which harnesses name the session, and the names of these harnesses, in order of precedence. The
@@ -79,7 +77,7 @@ pub(crate) fn harness_settings() -> impl Iterator<Item = &'static str> {
 }
 
 /// The answer for a session id that cannot belong to this harness: no attempt can succeed.
-pub(crate) fn not_its_session(name: &str, preset: &Preset, session: &str) -> Option<Delivery> {
-    let reason = format!("{session:?} is not a session id of {name}");
-    (!preset.knows_id(session)).then_some(Delivery::Gone { reason })
+pub(crate) fn not_its_session(profile: &Profile, session: &str) -> Option<Delivery> {
+    let reason = format!("{session:?} is not a session id of {}", profile.name);
+    (!profile.preset().knows_id(session)).then_some(Delivery::Gone { reason })
 }

@@ -1,4 +1,5 @@
-//! What `homing setup` changes in the files of a harness, as data. The editors in the command line apply it.
+//! The changes that `homing setup` makes to the files of a harness, as data. The command line has the editors that
+//! apply them.
 
 /// The changes that configure a harness for homing.
 ///
@@ -8,9 +9,9 @@
 pub struct Setup {
     /// The changes, one for each file.
     pub changes: &'static [SetupChange],
-    /// What the user has to know or to do afterwards.
+    /// Notes for the user: steps that remain after the changes.
     pub notes: &'static [&'static str],
-    /// More notes, if only a project is configured.
+    /// Additional notes when a project is configured.
     pub project_notes: &'static [&'static str],
 }
 

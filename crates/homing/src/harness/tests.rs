@@ -57,6 +57,19 @@ fn every_profile_is_complete() {
 }
 
 #[test]
+fn variables_that_a_shell_inherits_come_after_those_that_it_sets() {
+    let variables: Vec<&str> = registry::session_variables().map(|(variable, _)| variable).collect();
+    let expected = [
+        "CLAUDE_CODE_SESSION_ID",
+        "CODEX_THREAD_ID",
+        "AGENT_SESSION_ID",
+        "LETTA_CONVERSATION_ID",
+        "GEMINI_SESSION_ID",
+    ];
+    assert_eq!(variables, expected);
+}
+
+#[test]
 fn recorded_inputs_are_parsed() {
     let claude = r#"{"session_id":"e4c06cd5-7b9a-489f-a7bb-b49b42db6127","transcript_path":"/t.jsonl","cwd":"/w","prompt_id":"78d408ee","permission_mode":"default","hook_event_name":"Stop","stop_hook_active":true,"last_assistant_message":"LAUNCHED","background_tasks":[],"session_crons":[]}"#;
     let input = hooks("claude-code").parse(claude.as_bytes()).unwrap();
@@ -65,7 +78,7 @@ fn recorded_inputs_are_parsed() {
     assert_eq!(input.transcript, Some(PathBuf::from("/t.jsonl")));
     let cursor = r#"{"conversation_id":"c","generation_id":"g","hook_event_name":"stop","status":"aborted","loop_count":0,"transcript_path":null}"#;
     let input = hooks("cursor").parse(cursor.as_bytes()).unwrap();
-    assert!(input.was_broken_off && !input.stop_hook_active && input.transcript.is_none());
+    assert!(input.was_aborted && !input.stop_hook_active && input.transcript.is_none());
     let goose = r#"{"event":"Stop","session_id":"20261122_1","last_assistant_message":"Done."}"#;
     assert_eq!(hooks("goose").parse(goose.as_bytes()).unwrap().event, "Stop");
 }

@@ -19,7 +19,7 @@ use run::RunSink;
 /// Makes the sink of a preset.
 ///
 /// # Errors
-/// When something is set that does not go with it, or its key cannot be read.
+/// If the preset does not support a setting, or its key cannot be read.
 pub(super) fn build(
     config: &PresetConfig,
     timeout: Duration,
@@ -29,16 +29,14 @@ pub(super) fn build(
     let Some(profile) = Profile::named(name) else {
         return Err(Error::InvalidRequest(unknown_preset(name)));
     };
-    let preset = profile.preset();
     let refuse = |what: &str| Err(Error::InvalidRequest(format!("the preset {name} has no {what}")));
-    match &preset.transport {
+    match &profile.preset().transport {
         Transport::Run(_) if config.url.is_some() => refuse("url: it is a program"),
         Transport::Run(_) if config.key_file.is_some() => refuse("key_file: it is a program"),
         Transport::Post(_) if config.program.is_some() => refuse("program: it is a server"),
         Transport::Post(_) if !config.arguments.is_empty() => refuse("arguments: it is a server"),
         Transport::Run(run) => Ok(Box::new(RunSink {
             profile,
-            preset,
             transport: run,
             program: config.program.clone(),
             arguments: config.arguments.clone(),
@@ -46,6 +44,6 @@ pub(super) fn build(
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
         })),
-        Transport::Post(post) => Ok(Box::new(PostSink::new(profile.name, preset, post, config, timeout)?)),
+        Transport::Post(post) => Ok(Box::new(PostSink::new(profile, post, config, timeout)?)),
     }
 }

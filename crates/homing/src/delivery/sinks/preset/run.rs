@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::harness_output::HarnessOutput;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
-    Directory, HARNESS_VARIABLE, Paths, Preset, Profile, RunTransport, SESSION_VARIABLE, SessionDir,
-    ShellSession, harness_settings, not_its_session, process_of,
+    Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir, ShellSession,
+    harness_settings, not_its_session, process_of,
 };
 use crate::process::exit::{Exit, SinkExit};
 use crate::process::runner::Program;
@@ -20,7 +20,6 @@ use crate::process::runner::Program;
 /// Runs a harness for one turn.
 pub(super) struct RunSink {
     pub(super) profile: &'static Profile,
-    pub(super) preset: &'static Preset,
     pub(super) transport: &'static RunTransport,
     /// The program, if it is not the preset's.
     pub(super) program: Option<String>,
@@ -63,10 +62,10 @@ impl RunSink {
     }
 
     /// The result of a turn. `found` is whether the session was found before.
-    fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
+    fn verdict(&self, turn: &SinkExit, wake: &Wake, found: bool) -> Delivery {
         let name = self.profile.name;
-        let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
-        let succeeded = ended.exit == Exit::Code(0);
+        let output = HarnessOutput::new(&turn.stdout, &turn.stderr);
+        let succeeded = turn.exit == Exit::Code(0);
         let proves = |proof| output.proves(proof, wake.session.as_str());
         if succeeded && proves(&self.transport.proof) || proves(&self.transport.cut_short) {
             return Delivery::Delivered;
@@ -80,9 +79,9 @@ impl RunSink {
                 true => Delivery::Failed { error: format!("{reason}; but a session with that id exists") },
             };
         }
-        let description = match (output.reason(&self.transport.reason), ended.exit) {
+        let description = match (output.reason(&self.transport.reason), turn.exit) {
             (Some(reason), exit) => format!("{exit}: {reason}"),
-            (None, _) => ended.description(),
+            (None, _) => turn.description(),
         };
         let error = match succeeded {
             true => format!("{name} printed no proof that the turn ran: {description}"),
@@ -95,18 +94,20 @@ impl RunSink {
 impl Sink for RunSink {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let (name, session) = (self.profile.name, wake.session.as_str());
-        if let Some(delivery) = not_its_session(name, self.preset, session) {
+        if let Some(delivery) = not_its_session(self.profile, session) {
             return delivery;
         }
-        if let Some(pid) = self.preset.live.as_ref().and_then(|live| process_of(live, session, &self.paths)) {
+        let preset = self.profile.preset();
+        let files = preset.active_session.as_ref();
+        if let Some(pid) = files.and_then(|files| process_of(files, session, &self.paths)) {
             let reason = format!("the session is open in {name}, process {pid}");
             return Delivery::Busy { retry_after: None, reason };
         }
-        let session_dir = self.preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
+        let session_dir = preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
         let (directory, found) = match session_dir {
             Some(SessionDir::In(directory)) => (Some(directory), true),
             Some(SessionDir::Somewhere | SessionDir::Unknown)
-                if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
+                if preset.directory.as_ref().is_some_and(Directory::is_required) =>
             {
                 let error = format!("cannot find the directory of this session of {name}");
                 return Delivery::Failed { error };
@@ -115,7 +116,7 @@ impl Sink for RunSink {
             Some(SessionDir::Unknown) | None => (launched_in(wake), false),
         };
         match self.program(wake, directory).run() {
-            Ok(ended) => self.verdict(&ended, wake, found),
+            Ok(turn) => self.verdict(&turn, wake, found),
             Err(error) => Delivery::Failed { error: error.to_string() },
         }
     }

@@ -59,7 +59,6 @@ impl Harness {
         let paths = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
         let sink = RunSink {
             profile,
-            preset: profile.preset(),
             transport,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
