@@ -7,13 +7,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use homing::harness::{
+    HookEvent, HookInput, HookMessage, HookProtocol, Profile, ShellSession, Terminal, Waiting,
+};
 use homing::{Claimant, Homing, OpenOptions, Wake};
 
 use crate::exit::note;
-use crate::hooks::{
-    CLAUDE_CODE_ENTRYPOINT, HookEvent, HookInput, HookMessage, HookProtocol, Waiting,
-    end_when_nobody_listens, is_shown, read_input,
-};
+use crate::hooks::{exit_on_disconnect, is_seen, read_input};
 
 /// Which harness calls, and how.
 #[derive(Debug, clap::Args)]
@@ -37,9 +37,6 @@ pub(crate) fn parse(words: &[OsString]) -> Option<HookArgs> {
     Some(HookArgs { harness, wait: words.iter().any(|word| is(word, "--wait")) })
 }
 
-/// Exit status that makes Claude Code wake an idle agent with the output of the hook (`asyncRewake`).
-const REWAKE: u8 = 2;
-
 /// Busy timeout of the ledger.
 const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -57,14 +54,14 @@ pub(crate) fn hook(args: &HookArgs) -> ExitCode {
 
 /// Writes the answer. An error is the reason why nothing was written.
 fn answer(args: &HookArgs) -> Result<ExitCode, String> {
-    let Some(protocol) = HookProtocol::named(&args.harness) else {
-        let known = HookProtocol::names().join(", ");
-        return Err(format!("no hooks for {:?}; supported harnesses: {known}", args.harness));
+    let profile = Profile::named(&args.harness);
+    let Some((profile, protocol)) = profile.and_then(|it| Some((it, it.hooks.as_ref().ok()?))) else {
+        return Err(format!("no hooks for {:?}; supported harnesses: {}", args.harness, supported()));
     };
-    let input = read_input(io::stdin().lock())?;
+    let input = read_input(protocol, io::stdin().lock())?;
     let Some(event_kind) = protocol.event_kind(&input.event) else { return Ok(ExitCode::SUCCESS) };
     if event_kind == HookEvent::Start {
-        return introduce(protocol, &input);
+        return send_session_hint(profile, protocol, &input);
     }
     // The turn of the agent does not end before this hook returns, so wait only briefly.
     let options = OpenOptions::new().busy_timeout(LEDGER_TIMEOUT);
@@ -75,14 +72,14 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if let Some(refusal) = homing.config_refusal() {
         return Err(format!("{refusal}; {}", refusal.hint));
     }
-    let claimant = Claimant { session: input.session.clone(), harness: protocol.name.to_owned() };
+    let claimant = Claimant { session: input.session.clone(), harness: profile.name.to_owned() };
     if args.wait {
         return wait(&homing, protocol, &claimant, &input);
     }
-    let all_shown = confirm_shown(&homing, protocol, &input, event_kind)?;
+    let all_seen = confirm_seen(&homing, protocol, &input, event_kind)?;
     // Do not block the agent again if it was blocked before and the result still did not reach it.
-    let is_stuck = input.stop_hook_active && !all_shown;
-    if matches!(event_kind, HookEvent::Open | HookEvent::Shown) || input.was_broken_off || is_stuck {
+    let is_stuck = input.stop_hook_active && !all_seen;
+    if matches!(event_kind, HookEvent::Open | HookEvent::Seen) || input.was_aborted || is_stuck {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(wake) = homing.claim_wake(&claimant).map_err(|error| error.to_string())? else {
@@ -93,22 +90,30 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The names of the harnesses that have hooks, sorted.
+fn supported() -> String {
+    let with_hooks = Profile::all().filter(|profile| profile.hooks.is_ok());
+    let mut names: Vec<&str> = with_hooks.map(|profile| profile.name).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
 /// Confirms the claimed wakes that the agent has received. Returns whether it has received all of them.
-fn confirm_shown(
+fn confirm_seen(
     homing: &Homing,
     protocol: &HookProtocol,
     input: &HookInput,
     event_kind: HookEvent,
 ) -> Result<bool, String> {
-    let mut all_shown = true;
+    let mut all_seen = true;
     for wake in homing.claimed_wakes(&input.session).map_err(|error| error.to_string())? {
-        let shown = is_shown(&wake, input, event_kind, protocol.proof);
-        all_shown &= shown;
-        if shown {
+        let seen = is_seen(&wake, input, event_kind, protocol.proof);
+        all_seen &= seen;
+        if seen {
             homing.confirm_wake(&wake).map_err(|error| error.to_string())?;
         }
     }
-    Ok(all_shown)
+    Ok(all_seen)
 }
 
 /// Waits in the background of the session until one of its jobs finishes.
@@ -118,17 +123,18 @@ fn wait(
     claimant: &Claimant,
     input: &HookInput,
 ) -> Result<ExitCode, String> {
-    let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
     let may_wait = match protocol.waiting {
         Waiting::Never => false,
-        Waiting::WhileHeard => true,
-        Waiting::WhileOpenInTerminal => std::env::var_os(variable).is_some_and(|entry| entry == terminal),
+        Waiting::WhileConnected => true,
+        Waiting::WhileOpenInTerminal { terminal: Terminal { variable, value }, .. } => {
+            std::env::var_os(variable).is_some_and(|found| found == value)
+        }
     };
     if !may_wait {
         return Ok(ExitCode::SUCCESS);
     }
-    end_when_nobody_listens().map_err(|error| format!("cannot start a thread: {error}"))?;
-    let may_claim = || protocol.waiting == Waiting::WhileHeard || homing.is_open_here(claimant);
+    exit_on_disconnect().map_err(|error| format!("cannot start a thread: {error}"))?;
+    let may_claim = || protocol.waiting == Waiting::WhileConnected || homing.is_open_here(claimant);
     // A starting harness reports its open session a little later.
     let checks = if protocol.event_kind(&input.event) == Some(HookEvent::Open) { STARTUP_CHECKS } else { 1 };
     let is_open = (0..checks).any(|check| {
@@ -144,11 +150,11 @@ fn wait(
         return Ok(ExitCode::SUCCESS);
     };
     match protocol.waiting {
-        Waiting::WhileOpenInTerminal => {
+        Waiting::WhileOpenInTerminal { exit_status, .. } => {
             write_wake(homing, &wake, &wake.content.text, io::stderr())?;
-            Ok(ExitCode::from(REWAKE))
+            Ok(ExitCode::from(exit_status))
         }
-        Waiting::Never | Waiting::WhileHeard => {
+        Waiting::Never | Waiting::WhileConnected => {
             write_wake(homing, &wake, &format_answer(protocol, input, HookEvent::Stop, &wake), io::stdout())?;
             Ok(ExitCode::SUCCESS)
         }
@@ -158,7 +164,7 @@ fn wait(
 fn format_answer(protocol: &HookProtocol, input: &HookInput, event_kind: HookEvent, wake: &Wake) -> String {
     let (id, session) = (wake.id.to_string(), input.session.as_str());
     let message = HookMessage { text: &wake.content.text, wake: Some(&id), session };
-    (protocol.answer)(&input.event, event_kind, &message).to_string()
+    protocol.answer(&input.event, event_kind, &message)
 }
 
 /// Writes a wake to the harness. On failure, releases the wake.
@@ -172,20 +178,21 @@ fn write_wake(homing: &Homing, wake: &Wake, text: &str, mut to: impl Write) -> R
 }
 
 /// Explains to the agent how to launch jobs, if the harness does not export the session to its shell.
-fn introduce(protocol: &HookProtocol, input: &HookInput) -> Result<ExitCode, String> {
+fn send_session_hint(
+    profile: &Profile,
+    protocol: &HookProtocol,
+    input: &HookInput,
+) -> Result<ExitCode, String> {
     let session = input.session.as_str();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if protocol.injects_session_hint && session.chars().all(is_plain) {
-        let name = protocol.name;
+    if profile.session.shell == ShellSession::Hint && session.chars().all(is_plain) {
+        let name = profile.name;
         let text = format!(
             "To run a long command in the background: HOMING_SESSION={session} HOMING_HARNESS={name} \
              homing run 'COMMAND'. It returns immediately, and you receive the result when the command finishes."
         );
-        let answer = (protocol.answer)(
-            &input.event,
-            HookEvent::Start,
-            &HookMessage { text: &text, wake: None, session },
-        );
+        let message = HookMessage { text: &text, wake: None, session };
+        let answer = protocol.answer(&input.event, HookEvent::Start, &message);
         writeln!(io::stdout(), "{answer}").map_err(|error| error.to_string())?;
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use homing::{CONFIG_VARIABLE, Config, user_config_path};
 use serde::Serialize;
 use similar::TextDiff;
@@ -11,7 +12,8 @@ use similar::TextDiff;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
-    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_ours, route_plan,
+    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_owned_parts,
+    route_plan,
 };
 
 /// The end of the help text.
@@ -31,7 +33,7 @@ Capabilities of each harness: https://github.com/homing-jobs/homing/blob/main/do
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetupArgs {
     /// Agent harness
-    #[arg(value_enum)]
+    #[arg(value_parser = harness_parser())]
     harness: Harness,
     /// Make the changes; without this, only show them
     #[arg(long, conflicts_with = "undo")]
@@ -45,6 +47,12 @@ pub(crate) struct SetupArgs {
     /// Print a document with every file and its changes
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Accepts the harnesses that can be set up.
+fn harness_parser() -> impl TypedValueParser<Value = Harness> {
+    PossibleValuesParser::new(Harness::all().map(|harness| harness.name))
+        .map(|name| Harness::named(&name).expect("it is one of the possible values"))
 }
 
 impl SetupArgs {
@@ -85,13 +93,12 @@ pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         .ok_or_else(|| refused("cannot determine the home directory", None))?;
     let program = Program::this()?;
     let Some(mut plan) = harness.plan(scope, &paths, &program) else {
-        let message = format!("homing cannot configure {} for a single project", harness.name());
+        let message = format!("homing cannot configure {} for a single project", harness.name);
         return Err(refused(&message, Some("omit --scope")));
     };
     if action == Action::Undo && is_set_up(harness, scope.other(), &paths, &program)? {
         let other = scope.other().name();
-        plan.notes =
-            vec![format!("keeping the route: {} is also set up with --scope {other}", harness.name())];
+        plan.notes = vec![format!("keeping the route: {} is also set up with --scope {other}", harness.name)];
     } else {
         if action == Action::Undo {
             plan.notes.clear();
@@ -118,8 +125,7 @@ pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
         print(action, &files, &plan.notes)?;
         if action == Action::Show && files.iter().any(|file| file.done != Done::Nothing) {
             let project = if scope == Scope::Project { " --scope project" } else { "" };
-            let again =
-                format!("to make these changes, run homing setup {}{project} --write", harness.name());
+            let again = format!("to make these changes, run homing setup {}{project} --write", harness.name);
             writeln!(io::stdout(), "{again}")?;
         }
     }
@@ -135,7 +141,7 @@ fn is_set_up(
 ) -> Result<bool, Failure> {
     let Some(plan) = harness.plan(scope, paths, program) else { return Ok(false) };
     for file in &plan.files {
-        if has_ours(file)? {
+        if has_owned_parts(file)? {
             return Ok(true);
         }
     }
@@ -149,7 +155,7 @@ fn route(harness: Harness, action: Action) -> Result<Option<FilePlan>, Failure> 
     if action != Action::Undo && path.exists() {
         let config = Config::load_from(&path)?;
         let is_for_all = |route: &homing::RouteConfig| {
-            route.session.is_none() && route.harness.as_deref().is_none_or(|name| name == harness.name())
+            route.session.is_none() && route.harness.as_deref().is_none_or(|name| name == harness.name)
         };
         if config.routes.iter().any(is_for_all) {
             return Ok(None);
@@ -195,7 +201,7 @@ fn print_document(args: &SetupArgs, files: &[FileResult], notes: &[String]) -> R
         })
         .collect();
     print_json(&SetupDocument {
-        harness: args.harness.name(),
+        harness: args.harness.name,
         scope: args.scope.name(),
         written: action != Action::Show && files.iter().any(|file| file.change != Done::Nothing.as_str()),
         files,

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 ///
 /// # Errors
 /// When the thread cannot be created.
-pub(crate) fn end_when_nobody_listens() -> io::Result<()> {
+pub(crate) fn exit_on_disconnect() -> io::Result<()> {
     let end = || {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         wait_for_disconnect([stdout.as_fd(), stderr.as_fd()]);

@@ -1,10 +1,10 @@
 //! What the model should do while jobs run. It must neither poll nor wait for a notification that never comes.
 
 use homing::core::format_duration;
+use homing::harness::{IdleNotification, Profile, Terminal};
 use homing::{Homing, Job, JobState, Origin};
 
-use crate::hooks::CLAUDE_CODE_ENTRYPOINT;
-use crate::setup::{ConfigPaths, wakes_open_sessions};
+use crate::setup::{ConfigPaths, any_contains};
 
 /// Whether a session is notified of the results of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +32,15 @@ pub(super) fn wake(homing: &Homing, jobs: &[Job], reader: &Origin) -> Wake {
 
 /// Whether an open, idle session of this harness cannot be notified.
 fn cannot_notify_open_session(harness: &str) -> bool {
-    let (variable, terminal) = CLAUDE_CODE_ENTRYPOINT;
-    let in_terminal = || std::env::var_os(variable).is_none_or(|entry| entry == terminal);
-    match harness {
-        "claude-code" => {
-            in_terminal() && !ConfigPaths::from_environment().is_some_and(|paths| wakes_open_sessions(&paths))
+    match Profile::named(harness).map(|profile| profile.idle) {
+        Some(IdleNotification::Never) => true,
+        Some(IdleNotification::WaitingHook { terminal: Terminal { variable, value }, command, files }) => {
+            let in_terminal = std::env::var_os(variable).is_none_or(|found| found == value);
+            let is_configured =
+                || ConfigPaths::from_environment().is_some_and(|paths| any_contains(&paths, files, command));
+            in_terminal && !is_configured()
         }
-        // Codex has no hook for idle threads and locks an open thread.
-        harness => harness == "codex",
+        Some(IdleNotification::Always) | None => false,
     }
 }
 

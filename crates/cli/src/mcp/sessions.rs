@@ -1,6 +1,7 @@
 //! Determines the session of a request. The setting of the user comes first, then the metadata of the request, then
 //! the environment of this process: one server may serve several conversations of its client.
 
+use homing::harness::{McpSession, Profile};
 use homing::{Origin, SESSION_VARIABLE, SessionId};
 use rmcp::model::RequestMetaObject;
 
@@ -13,25 +14,15 @@ pub(crate) struct SessionRule {
     pub(super) sees_all: bool,
 }
 
-/// A key under which a client names its conversation in the metadata of a request.
-struct MetaKey {
-    key: &'static str,
-    /// The preset that notifies such a session.
-    harness: Option<&'static str>,
-    /// The only client from which the key is accepted, if other clients use the key for something else.
-    client: Option<&'static str>,
-}
-
-/// The key of homing first, for hosts that support it; then the keys of harnesses.
-const META_KEYS: [MetaKey; 4] = [
-    MetaKey { key: "homing/session", harness: None, client: None },
-    // codex-rs/core/src/mcp_tool_call.rs: MCP_TOOL_THREAD_ID_META_KEY. Its desktop serves all threads by one server.
-    MetaKey { key: "threadId", harness: Some("codex"), client: Some("codex") },
-    // goose, crates/goose/src/session_context.rs: SESSION_ID_HEADER.
-    MetaKey { key: "agent-session-id", harness: Some("goose"), client: None },
+/// The keys under which clients name their conversation in the metadata of a request, with the harness whose preset
+/// notifies such a session. The key of homing comes first, for hosts that support it.
+fn meta_keys() -> impl Iterator<Item = (McpSession, Option<&'static str>)> {
+    let key = |key| (McpSession { key, client: None }, None);
+    let of_harness = |profile: &'static Profile| Some((profile.session.mcp?, Some(profile.name)));
     // VS Code, src/vs/workbench/contrib/mcp.
-    MetaKey { key: "vscode.conversationId", harness: None, client: None },
-];
+    let vs_code = key("vscode.conversationId");
+    [key("homing/session")].into_iter().chain(Profile::all().filter_map(of_harness)).chain([vs_code])
+}
 
 impl SessionRule {
     /// For a client that started this process. Its harness may have exported the session.
@@ -59,11 +50,11 @@ fn fixed(session: Option<SessionId>) -> homing::Result<Option<Origin>> {
 }
 
 fn origin_in(meta: &RequestMetaObject, client: Option<&str>) -> Option<Origin> {
-    META_KEYS.iter().find_map(|known| {
+    meta_keys().find_map(|(known, harness)| {
         let session: SessionId = meta.get(known.key)?.as_str()?.parse().ok()?;
         let client_matches =
             known.client.is_none_or(|name| client.is_some_and(|client| client.contains(name)));
-        client_matches.then(|| Origin { session, harness: known.harness.map(str::to_owned) })
+        client_matches.then(|| Origin { session, harness: harness.map(str::to_owned) })
     })
 }
 

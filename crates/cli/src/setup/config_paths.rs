@@ -1,50 +1,42 @@
-//! Paths of the configuration files of harnesses, from the environment and by the rules of each harness.
+//! Paths of the configuration files of harnesses, below the user's home, a directory from a variable, or the project.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
 
-/// Base directories and variables.
-#[derive(Clone, Debug)]
+use homing::harness::Paths;
+
+/// Finds configuration files.
+#[derive(Debug)]
 pub(crate) struct ConfigPaths {
-    home: PathBuf,
+    user: Paths,
+    /// The project in the current directory.
     project: PathBuf,
-    variables: Vec<(&'static str, OsString)>,
 }
 
-/// Variables that move the files of harnesses.
-const VARIABLES: [&str; 4] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME", "XDG_CONFIG_HOME"];
-
 impl ConfigPaths {
-    /// Reads the environment of this process; `None` without a home directory.
+    /// Uses the environment of this process; `None` without a home directory.
     pub(crate) fn from_environment() -> Option<ConfigPaths> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = PathBuf::from(set("HOME")?);
-        let variables = VARIABLES.into_iter().filter_map(|name| Some((name, set(name)?))).collect();
-        Some(ConfigPaths { home, project: std::env::current_dir().ok()?, variables })
+        let user = Paths::from_environment();
+        user.resolve("~")?;
+        Some(ConfigPaths { user, project: std::env::current_dir().ok()? })
     }
 
     #[cfg(test)]
     pub(super) fn below(folder: &Path) -> ConfigPaths {
-        ConfigPaths { home: folder.join("home"), project: folder.join("project"), variables: Vec::new() }
+        let home = folder.join("home").into_os_string();
+        let user = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
+        ConfigPaths { user, project: folder.join("project") }
     }
 
-    /// The user's home directory.
-    pub(super) fn home(&self) -> &Path {
-        &self.home
+    /// The path of a pattern, as in [`homing::harness::SetupChange`].
+    pub(super) fn path(&self, pattern: &str) -> PathBuf {
+        self.user.resolve(pattern).unwrap_or_else(|| self.project.join(pattern))
     }
 
-    /// The project in the current directory.
-    pub(super) fn project(&self) -> &Path {
-        &self.project
-    }
-
-    /// The path in a variable.
-    pub(super) fn named(&self, variable: &str) -> Option<PathBuf> {
-        self.variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| PathBuf::from(value))
-    }
-
-    /// The configuration directory by the XDG rules.
-    pub(super) fn config(&self) -> PathBuf {
-        self.named("XDG_CONFIG_HOME").unwrap_or_else(|| self.home.join(".config"))
+    /// The first of these files that exists, or else the last one; `None` without patterns.
+    pub(super) fn first_existing(&self, patterns: &[&str]) -> Option<PathBuf> {
+        let paths = || patterns.iter().map(|pattern| self.path(pattern));
+        paths().find(|path| path.is_file()).or_else(|| paths().next_back())
     }
 }

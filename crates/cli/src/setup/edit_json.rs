@@ -5,7 +5,7 @@ use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode
 use serde_json::Value;
 
 use super::ownership::{CHANGED, STARTS, calls_hook, without_path};
-use super::{EditError, JsonPart};
+use super::parts::{EditError, JsonPart};
 
 /// Adds these parts to the text.
 pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {

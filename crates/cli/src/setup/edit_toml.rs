@@ -3,7 +3,7 @@
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::ownership::{CHANGED, STARTS, without_path};
-use super::{EditError, TomlPart};
+use super::parts::{EditError, TomlPart};
 
 /// Adds these parts to the text.
 pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {

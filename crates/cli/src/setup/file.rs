@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+#[cfg(feature = "mcp")]
+use super::config_paths::ConfigPaths;
+use super::content::Content;
 use super::ownership::same_but_program;
-use super::{Action, Content, FilePlan};
+use super::plan::FilePlan;
 use crate::exit::Failure;
 
 /// Suffix of a backup.
@@ -20,6 +23,17 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// How often an edit is retried when another program writes the file at the same time.
 const ATTEMPTS: u32 = 3;
+
+/// What to do with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Prints what would change.
+    Show,
+    /// Changes the files.
+    Write,
+    /// Removes what was added.
+    Undo,
+}
 
 /// What was done with a file, or would be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +102,16 @@ pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, F
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn has_ours(plan: &FilePlan) -> Result<bool, Failure> {
+pub(crate) fn has_owned_parts(plan: &FilePlan) -> Result<bool, Failure> {
     let Some(text) = read(&plan.path)? else { return Ok(false) };
     Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
+}
+
+/// Whether one of the files of these patterns contains a text.
+#[cfg(feature = "mcp")]
+pub(crate) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
+    let has_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(text);
+    patterns.iter().any(|pattern| read_bounded(&paths.path(pattern)).is_ok_and(has_text))
 }
 
 fn added(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failure> {
@@ -143,8 +164,8 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
         && let (Some(before), Some(backup)) = (&result.before, &result.backup)
     {
         // Keep the oldest backup: it is the file before homing.
-        let has_ours = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
-        if !(has_ours && backup.exists()) {
+        let has_owned_parts = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
+        if !(has_owned_parts && backup.exists()) {
             replace(backup, before, mode_of(path)).map_err(|error| cannot("write", backup, &error))?;
         }
     }
@@ -193,7 +214,7 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// The content of a regular file of at most [`MAX_BYTES`]. Does not block on a pipe.
-pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2)");
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
     if !file.metadata()?.is_file() {
@@ -247,8 +268,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 fn edit_error(plan: &FilePlan, why: &str) -> Failure {
     let FilePlan { path, content } = plan;
     let message = match content {
-        Content::Whole(_) => format!("cannot change {}: {why}", path.display()),
-        Content::Json(_) | Content::Toml(_) | Content::YamlExtension { .. } => {
+        Content::Whole { .. } => format!("cannot change {}: {why}", path.display()),
+        Content::Json(_) | Content::Toml(_) | Content::Yaml(_) => {
             format!("cannot change {}, which should be {}: {why}", path.display(), content.kind())
         }
     };

@@ -1,12 +1,6 @@
-//! Recognizes entries that homing setup wrote: by the program and its arguments, wherever the program is installed.
+//! The program in the files of harnesses. Recognizes entries that homing setup wrote: by the program and its arguments, wherever the program is installed.
 
 use std::path::{Path, PathBuf};
-
-/// Marks files that homing wrote as a whole.
-pub(super) const MARK: &str = "Written by homing setup";
-
-/// Marks the hook file of goose: a hook that calls homing.
-const HOOK: &str = " hook goose";
 
 /// The keys that state what a server starts. They decide whether homing owns an entry, whatever else the user
 /// changed.
@@ -34,19 +28,32 @@ impl Program {
         Program(name.to_owned())
     }
 
-    /// The program, for a start without a shell.
-    pub(super) fn word(&self) -> &str {
-        &self.0
+    /// Puts the program into a text, as described by [`homing::harness::Setup`], without escapes.
+    pub(super) fn fill(&self, text: &str) -> String {
+        put_in(text, &self.quoted(), &self.0)
     }
 
-    /// A command line for a shell.
-    pub(super) fn shell(&self, arguments: &str) -> String {
+    /// Puts the program into a text, escaped as in a JSON string.
+    pub(super) fn fill_json(&self, text: &str) -> String {
+        let escape = |word: &str| {
+            let quoted = serde_json::Value::from(word).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        put_in(text, &escape(&self.quoted()), &escape(&self.0))
+    }
+
+    /// The program, quoted for a shell.
+    fn quoted(&self) -> String {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '+');
         match self.0.chars().all(is_plain) {
-            true => format!("{} {arguments}", self.0),
-            false => format!("'{}' {arguments}", self.0.replace('\'', r"'\''")),
+            true => self.0.clone(),
+            false => format!("'{}'", self.0.replace('\'', r"'\''")),
         }
     }
+}
+
+fn put_in(text: &str, shell_program: &str, program: &str) -> String {
+    text.replace("{shell_program}", shell_program).replace("{program}", program)
 }
 
 fn into_utf8(path: PathBuf) -> std::io::Result<String> {
@@ -73,11 +80,6 @@ pub(super) fn calls_hook(command: &str) -> bool {
     command.contains("homing") && command.contains(" hook ")
 }
 
-/// Whether homing wrote the file.
-pub(super) fn is_owned_file(text: &str) -> bool {
-    text.contains(MARK) || text.contains(HOOK)
-}
-
 /// Whether two texts are equal except for the quoted path of the program.
 pub(super) fn same_but_program(one: &str, other: &str) -> bool {
     let bare = |text: &str| text.split('"').map(without_path).collect::<Vec<_>>().join("\"");
@@ -92,8 +94,11 @@ mod tests {
     fn homing_is_recognized_wherever_it_is_installed() {
         for program in ["homing", "/opt/bin/homing", "/home/o'neil/my tools/homing"] {
             let program = Program::named(program);
-            assert_eq!(without_path(program.word()), "homing");
-            assert_eq!(without_path(&program.shell("hook codex --wait")), "homing hook codex --wait");
+            assert_eq!(without_path(&program.fill("{program}")), "homing");
+            assert_eq!(
+                without_path(&program.fill("{shell_program} hook codex --wait")),
+                "homing hook codex --wait"
+            );
         }
         for other in ["homing-pigeon hook codex", "/bin/true", "echo homing", "run homing hook codex"] {
             assert_eq!(without_path(other), other);

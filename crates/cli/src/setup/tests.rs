@@ -4,16 +4,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use super::content::Content;
+use super::plan::Plan;
 use super::*;
 
-const HARNESSES: [Harness; 6] = [
-    Harness::ClaudeCode,
-    Harness::Codex,
-    Harness::Gemini,
-    Harness::Opencode,
-    Harness::Goose,
-    Harness::Cursor,
-];
+fn harness(name: &str) -> Harness {
+    Harness::named(name).unwrap()
+}
 
 /// Files as users have them: with comments, in their own order, and with other servers and hooks.
 const JSON: &str = r#"{
@@ -56,7 +53,7 @@ impl Stage {
 
     fn of_all() -> impl Iterator<Item = Stage> {
         let scopes = |harness| [Scope::User, Scope::Project].map(|scope| Stage::new(harness, scope));
-        HARNESSES.into_iter().flat_map(scopes).flatten()
+        Harness::all().flat_map(scopes).flatten()
     }
 
     fn carry_out(&self, action: Action) -> Vec<Done> {
@@ -68,8 +65,8 @@ impl Stage {
         let text = |file: &FilePlan| match file.content {
             Content::Json(_) => Some(JSON),
             Content::Toml(_) => Some(TOML),
-            Content::YamlExtension { .. } => Some(YAML),
-            Content::Whole(_) => None,
+            Content::Yaml(_) => Some(YAML),
+            Content::Whole { .. } => None,
         };
         let filled = self.plan.files.iter().filter_map(|file| Some((file.path.clone(), text(file)?)));
         let filled: Vec<_> = filled.collect();
@@ -107,7 +104,7 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
 
 #[test]
 fn new_files_have_the_expected_content() {
-    for harness in HARNESSES {
+    for harness in Harness::all() {
         let mut content = String::new();
         for scope in [Scope::User, Scope::Project] {
             let Some(stage) = Stage::new(harness, scope) else { continue };
@@ -116,13 +113,13 @@ fn new_files_have_the_expected_content() {
                 content += &format!("----- {scope:?}: {name}\n{text}");
             }
         }
-        insta::assert_snapshot!(format!("new_{}", harness.name()), content);
+        insta::assert_snapshot!(format!("new_{}", harness.name), content);
     }
 }
 
 #[test]
 fn existing_files_have_the_expected_content() {
-    for harness in HARNESSES {
+    for harness in Harness::all() {
         let stage = Stage::new(harness, Scope::User).unwrap();
         stage.fill();
         stage.carry_out(Action::Write);
@@ -134,7 +131,7 @@ fn existing_files_have_the_expected_content() {
             })
             .map(|(name, text)| format!("----- {name}\n{text}"))
             .collect();
-        insta::assert_snapshot!(format!("changed_{}", harness.name()), changed);
+        insta::assert_snapshot!(format!("changed_{}", harness.name), changed);
     }
 }
 
@@ -200,9 +197,9 @@ fn files_that_cannot_be_parsed_are_not_changed() {
         for stage in Stage::of_all() {
             for file in &stage.plan.files {
                 let is_fine = match file.content {
-                    Content::Whole(_) => true,
+                    Content::Whole { .. } => true,
                     Content::Json(_) => text.starts_with("a ="),
-                    Content::Toml(_) | Content::YamlExtension { .. } => !text.starts_with("a ="),
+                    Content::Toml(_) | Content::Yaml(_) => !text.starts_with("a ="),
                 };
                 if is_fine {
                     continue;
@@ -222,7 +219,7 @@ fn files_that_cannot_be_parsed_are_not_changed() {
 
 #[test]
 fn links_are_followed_and_modes_are_kept() {
-    let stage = Stage::new(Harness::ClaudeCode, Scope::User).unwrap();
+    let stage = Stage::new(harness("claude-code"), Scope::User).unwrap();
     let path = &stage.plan.files[1].path;
     let real = stage.folder.path().join("dotfiles/settings.json");
     write(&real, JSON);
@@ -243,7 +240,7 @@ fn links_are_followed_and_modes_are_kept() {
 
 #[test]
 fn setup_updates_the_path_of_a_moved_program() {
-    for harness in HARNESSES {
+    for harness in Harness::all() {
         let stage = Stage::with(harness, Scope::User, "/old place/homing").unwrap();
         let filled = stage.fill();
         stage.carry_out(Action::Write);
@@ -269,7 +266,7 @@ fn setup_updates_the_path_of_a_moved_program() {
 
 #[test]
 fn entries_changed_by_the_user_are_kept() {
-    let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
+    let stage = Stage::new(harness("cursor"), Scope::User).unwrap();
     let servers = &stage.plan.files[0];
     let own = r#"{"mcpServers": {"homing": {"command": "homing", "args": ["mcp", "--session", "mine"]}}}"#;
     write(&servers.path, own);
@@ -280,8 +277,7 @@ fn entries_changed_by_the_user_are_kept() {
 
 #[test]
 fn undo_removes_additions_of_the_user_to_owned_entries() {
-    for (harness, scope) in HARNESSES.into_iter().flat_map(|one| [(one, Scope::User), (one, Scope::Project)])
-    {
+    for (harness, scope) in Harness::all().flat_map(|one| [(one, Scope::User), (one, Scope::Project)]) {
         let Some(stage) = Stage::new(harness, scope) else { continue };
         for is_filled in [false, true] {
             let before = stage.everything();
@@ -300,20 +296,20 @@ fn undo_removes_additions_of_the_user_to_owned_entries() {
                     Content::Json(_) => {
                         text.replace("\"homing\": {", "\"homing\": {\n      \"trust\": true,")
                     }
-                    Content::YamlExtension { .. } => {
+                    Content::Yaml(_) => {
                         text.replace("name: homing\n", "name: homing\n    bundled: false\n").replace(
                             "        name: homing\n    bundled",
                             "        name: homing\n        bundled",
                         )
                     }
-                    Content::Whole(_) => text,
+                    Content::Whole { .. } => text,
                 };
                 write(&file.path, &more);
             }
             stage.carry_out(Action::Undo);
             for file in stage.plan.files.iter().filter(|file| file.path.exists()) {
                 let text = fs::read_to_string(&file.path).unwrap();
-                assert!(!text.contains("homing") && !text.contains("trust"), "{harness:?}: {text}");
+                assert!(!text.contains("homing") && !text.contains("trust"), "{}: {text}", harness.name);
                 assert_eq!(file.content.left_in(&text), [""; 0]);
             }
             if !is_filled {
@@ -333,24 +329,24 @@ fn undo_reports_the_entries_that_remain() {
         file.content.left_in(own)
     };
     let toml = "[mcp_servers.homing]\ncommand = \"ssh\"\nargs = [\"host\", \"homing\", \"mcp\"]\n";
-    assert_eq!(left(Harness::Codex, 0, toml), [format!("[mcp_servers.homing], {}", ownership::CHANGED)]);
+    assert_eq!(left(harness("codex"), 0, toml), [format!("[mcp_servers.homing], {}", ownership::CHANGED)]);
     let json = r#"{"mcpServers": {"homing": {"command": "ssh", "args": ["host", "homing", "mcp"]}}}"#;
     assert_eq!(
-        left(Harness::Cursor, 0, json),
+        left(harness("cursor"), 0, json),
         [format!("\"homing\" in \"mcpServers\", {}", ownership::CHANGED)]
     );
     let json =
         r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "nice homing hook codex"}]}]}}"#;
-    assert_eq!(left(Harness::Codex, 1, json), ["the hook for Stop that runs: nice homing hook codex"]);
+    assert_eq!(left(harness("codex"), 1, json), ["the hook for Stop that runs: nice homing hook codex"]);
     let yaml = "extensions:\n  homing:\n    cmd: ssh\n    args: [\"host\"]\n";
-    assert_eq!(left(Harness::Goose, 0, yaml), [format!("homing in extensions, {}", ownership::CHANGED)]);
-    let plugin = format!("// {}, and changed by me\n", ownership::MARK);
-    assert_eq!(left(Harness::Opencode, 1, &plugin).len(), 1);
+    assert_eq!(left(harness("goose"), 0, yaml), [format!("homing in extensions, {}", ownership::CHANGED)]);
+    let plugin = "// Written by homing setup, and changed by me\n";
+    assert_eq!(left(harness("opencode"), 1, plugin).len(), 1);
 }
 
 #[test]
 fn a_foreign_plugin_file_is_not_changed() {
-    let stage = Stage::new(Harness::Opencode, Scope::User).unwrap();
+    let stage = Stage::new(harness("opencode"), Scope::User).unwrap();
     let plugin = &stage.plan.files[1];
     write(&plugin.path, "export const Homing = 1\n");
     assert!(carry_out(plugin, Action::Write).is_err());
@@ -360,7 +356,7 @@ fn a_foreign_plugin_file_is_not_changed() {
 
 #[test]
 fn a_pipe_in_place_of_a_file_does_not_block() {
-    let stage = Stage::new(Harness::Cursor, Scope::User).unwrap();
+    let stage = Stage::new(harness("cursor"), Scope::User).unwrap();
     let servers = &stage.plan.files[0];
     write(&servers.path, "");
     fs::remove_file(&servers.path).unwrap();

@@ -9,7 +9,7 @@ use homing_core::{Job, SessionId};
 use crate::Result;
 use crate::config::{Config, RouteConfig, SinkKind};
 use crate::delivery::sinks::{Sink, SinkContext, from_config};
-use crate::harness::{Entry, preset_names};
+use crate::harness::{Profile, preset_names};
 
 /// The sinks and the routes to them.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ fn agent_routes(config: &Config) -> impl Iterator<Item = RouteConfig> {
 /// The routes of `agents = ["name"]`: one for sessions of that harness, and one for ids that only it creates.
 pub(crate) fn preset_route(name: &str) -> Vec<RouteConfig> {
     let route = |session, harness| RouteConfig { session, harness, sink: name.to_owned() };
-    let by_id = Entry::named(name).and_then(|entry| entry.preset().sessions.clone());
+    let by_id = Profile::named(name).and_then(|profile| profile.preset().sessions.clone());
     let by_harness = route(None, Some(name.to_owned()));
     [by_harness].into_iter().chain(by_id.map(|sessions| route(Some(sessions), None))).collect()
 }

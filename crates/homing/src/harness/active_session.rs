@@ -14,20 +14,20 @@ use serde_json::Value;
 
 use super::json::at;
 use super::paths::{Paths, modified};
-use super::profile::Live;
+use super::preset::ActiveSession;
 
 /// How much of a file is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The live process that has a session open.
-pub(crate) fn process_of(live: &Live, session: &str, paths: &Paths) -> Option<u32> {
-    paths.find(&live.files, session).iter().find_map(|path| {
+pub(crate) fn process_of(files: &ActiveSession, session: &str, paths: &Paths) -> Option<u32> {
+    paths.find(&files.files, session).iter().find_map(|path| {
         let entry = read(path)?;
-        if at(&entry, &live.session)?.as_str() != Some(session) {
+        if at(&entry, &files.session)?.as_str() != Some(session) {
             return None;
         }
-        let pid = number(at(&entry, &live.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
-        let identity = match at(&entry, &live.start_ticks).and_then(number) {
+        let pid = number(at(&entry, &files.pid)?).and_then(|pid| u32::try_from(pid).ok())?;
+        let identity = match at(&entry, &files.start_ticks).and_then(number) {
             Some(start_ticks) => ProcessIdentity { pid, start_ticks },
             None => ProcessIdentity::of(pid).filter(|process| is_older(*process, path))?,
         };

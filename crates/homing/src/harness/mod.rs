@@ -1,21 +1,43 @@
-//! Profiles of agent harnesses, as data, in one file for each. The code itself does not depend on any harness.
+//! One profile for each agent harness: its variables and session ids, how a session is resumed, its hooks, and the files
+//! that `homing setup` changes. `harness/NAME.rs` and `harness/NAME.toml` describe the harness NAME; other code does not
+//! depend on any harness.
 
+// The harnesses. The table in `registry` lists them too.
+mod claude_code;
+mod codex;
+mod cursor;
+mod gemini;
+mod goose;
+mod letta;
+mod opencode;
+mod openhands;
+
+// Shared by all harnesses.
 mod active_session;
+mod hook;
+mod hook_input;
 pub(crate) mod json;
-mod origin;
+pub(crate) mod origin;
 mod paths;
+mod preset;
 mod profile;
 mod registry;
 mod session_dir;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, Terminal, Waiting};
+pub use hook_input::HookInput;
+pub use paths::Paths;
+pub use profile::{IdleNotification, McpSession, Profile, SessionSource, ShellSession};
+pub use setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable, YamlEntry};
 
 pub(crate) use active_session::process_of;
-pub use origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
-pub(crate) use origin::{WAKE_VARIABLE, harness_variables};
-pub(crate) use paths::Paths;
-pub(crate) use profile::{Directory, PostTransport, Preset, RunTransport, Transport};
-#[cfg(test)]
-pub(crate) use registry::ENTRIES;
+pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
+pub(crate) use preset::{Directory, PostTransport, RunTransport, Transport};
 pub(crate) use registry::{
-    Entry, harness_settings, not_its_session, open_in, preset_format, preset_names, unknown_preset,
+    harness_settings, harness_variables, not_its_session, open_in, preset_format, preset_names,
+    unknown_preset,
 };
 pub(crate) use session_dir::SessionDir;

@@ -2,6 +2,7 @@
 
 use homing_core::SessionId;
 
+use super::registry::session_variables;
 use crate::Result;
 
 /// Names the session. Jobs pass it on to their processes.
@@ -12,38 +13,6 @@ pub const HARNESS_VARIABLE: &str = "HOMING_HARNESS";
 
 /// Names the wake of a sink's program, and marks its processes. Not passed on to jobs.
 pub(crate) const WAKE_VARIABLE: &str = "HOMING_WAKE";
-
-/// The variables in which agent harnesses export the session to their commands, in order of precedence, and the
-/// presets of these harnesses.
-const HARNESSES: [(&str, &str); 5] = [
-    ("CLAUDE_CODE_SESSION_ID", "claude-code"),
-    ("CODEX_THREAD_ID", "codex"),
-    ("AGENT_SESSION_ID", "goose"),
-    ("LETTA_CONVERSATION_ID", "letta"),
-    ("GEMINI_SESSION_ID", "gemini"),
-];
-
-/// Other variables that harnesses set for their commands. An agent that inherits them treats itself as a part of the
-/// other session: it refuses to start (`CLAUDECODE`), or talks to the wrong session.
-const HARNESS_MARKS: [&str; 17] = [
-    "AGENT",
-    "CLAUDECODE",
-    "CLAUDE_CODE_ENTRYPOINT",
-    "CLAUDE_CODE_MESSAGING_SOCKET",
-    "CLAUDE_CODE_MESSAGING_SOCKET_TOKEN",
-    "CLAUDE_CODE_MESSAGING_TOKEN",
-    "CLAUDE_CODE_SSE_PORT",
-    "CLAUDE_ENV_FILE",
-    "CODEX_CI",
-    "CODEX_SANDBOX",
-    "CODEX_SANDBOX_NETWORK_DISABLED",
-    "CURSOR_AGENT",
-    "CURSOR_TRACE_ID",
-    "GEMINI_CLI",
-    "GOOSE_TERMINAL",
-    "OPENCODE",
-    "OPENCODE_PID",
-];
 
 /// The origin of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +41,8 @@ pub fn session_from_environment() -> Result<SessionId> {
     Ok(Origin::from_environment(None)?.session)
 }
 
-/// The variables that harnesses set for their commands. A sink that starts another agent removes them.
-pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
-    HARNESSES.into_iter().map(|(variable, _)| variable).chain(HARNESS_MARKS)
-}
-
 fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<String>) -> Result<Origin> {
-    let mut harnesses = HARNESSES.into_iter().filter_map(|(name, harness)| {
+    let mut harnesses = session_variables().filter_map(|(name, harness)| {
         let session: SessionId = variable(name)?.parse().ok()?;
         Some((session, harness.to_owned()))
     });

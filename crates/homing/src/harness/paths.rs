@@ -1,13 +1,14 @@
 //! Finds the files of a harness by patterns, below the user's home or a directory from a variable.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use wildmatch::WildMatch;
 
-/// Searches for files of harnesses, as the environment directs.
-pub(crate) struct Paths {
+/// Finds the files of harnesses, as the environment directs.
+pub struct Paths {
     variable: Box<Variables>,
 }
 
@@ -16,11 +17,12 @@ type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Paths {
     /// Uses the environment of this process.
-    pub(crate) fn from_environment() -> Paths {
+    pub fn from_environment() -> Paths {
         Paths::new(|name| std::env::var_os(name))
     }
 
-    pub(crate) fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Paths {
+    /// Uses a function that returns the value of a variable.
+    pub fn new(variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Paths {
         Paths { variable: Box::new(variable) }
     }
 
@@ -40,6 +42,16 @@ impl Paths {
         found.retain(|path| path.exists());
         found.sort_by_key(|path| std::cmp::Reverse(modified(path)));
         found
+    }
+
+    /// The path of a pattern without `*` that begins with `~/`, or with `${VARIABLE:-~/default}`. `None` for another
+    /// text, and if `HOME` is needed and not set. The file does not have to exist.
+    pub fn resolve(&self, pattern: &str) -> Option<PathBuf> {
+        if !pattern.starts_with(['~', '$']) {
+            return None;
+        }
+        let (root, rest) = self.root_of(pattern)?;
+        Some(root.join(rest.trim_start_matches('/')))
     }
 
     /// The root directory of a pattern, and the rest of the pattern.
@@ -63,6 +75,12 @@ impl Paths {
             }
             None => Some((PathBuf::from("/"), pattern)),
         }
+    }
+}
+
+impl fmt::Debug for Paths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Paths").finish_non_exhaustive()
     }
 }
 
@@ -112,6 +130,15 @@ mod tests {
         let pattern = "${AGENT_DIR:-~/.agent}/projects/*/{session}.jsonl";
         assert_eq!(with(false).find(pattern, "s-1"), [at_home]);
         assert_eq!(with(true).find(pattern, "s-1"), [elsewhere]);
+        assert_eq!(
+            with(false).resolve("${AGENT_DIR:-~}/.agent.json"),
+            Some(folder.path().join(".agent.json"))
+        );
+        assert_eq!(
+            with(true).resolve("${AGENT_DIR:-~}/.agent.json"),
+            Some(folder.path().join("other/.agent.json"))
+        );
+        assert_eq!(with(true).resolve(".agent.json"), None);
         assert_eq!(with(true).find("~/other/projects/b/{session:8}*", "s-1").len(), 1);
         for session in ["s-2", "*", "../b/s-1", "..", ""] {
             assert!(with(true).find(pattern, session).is_empty(), "{session:?}");

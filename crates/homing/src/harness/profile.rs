@@ -1,162 +1,101 @@
-//! The fields of a preset, as in its TOML file.
+//! The profile of one agent harness.
 
-use homing_core::text::WakeFormat;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use wildmatch::WildMatch;
+use std::sync::OnceLock;
 
-/// How the sessions of one harness are woken.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Preset {
-    /// The format of the text.
-    #[serde(default)]
-    pub(crate) format: WakeFormat,
-    /// The form of its session ids: `uuid`, or a pattern with `*` and `?`.
-    id: Option<String>,
-    /// A pattern of ids that only this harness uses.
-    pub(crate) sessions: Option<String>,
-    /// Whether its shell tool exports the session in a variable of its own.
-    #[serde(default)]
-    pub(crate) exports_session: bool,
-    /// Other variables that it sets for its programs.
-    #[serde(default)]
-    pub(crate) unset: Vec<String>,
-    /// How to find the directory of a session.
-    pub(crate) directory: Option<Directory>,
-    /// How to find the process that has a session open.
-    pub(crate) live: Option<Live>,
-    /// How to wake a session.
-    pub(crate) transport: Transport,
+use super::hook::{HookProtocol, Terminal};
+use super::preset::Preset;
+use super::setup::Setup;
+
+/// The description of one agent harness. `harness/NAME.rs` and `harness/NAME.toml` contain it.
+#[derive(Debug)]
+pub struct Profile {
+    /// The name of the harness and of its preset.
+    pub name: &'static str,
+    /// How homing learns to which session a job belongs.
+    pub session: SessionSource,
+    /// Other variables that the harness sets for its commands. An agent that inherits them treats itself as a part of
+    /// the other session: it refuses to start, or talks to the wrong session.
+    // In code, as the variable of the session: each launch needs them, and must not parse TOML for them.
+    pub(crate) variables: &'static [&'static str],
+    /// Its hooks, or the reason why homing has no hooks for it.
+    pub hooks: Result<HookProtocol, &'static str>,
+    /// How an idle agent of an open session is notified.
+    pub idle: IdleNotification,
+    /// The changes that `homing setup` makes, or the reason why it makes none.
+    pub setup: Result<Setup, &'static str>,
+    /// How its sessions are resumed.
+    pub(crate) preset: PresetFile,
 }
 
-/// How to wake a session.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Transport {
-    /// Run a program.
-    Run(RunTransport),
-    /// Send a request to its server.
-    Post(PostTransport),
+/// How homing learns to which session of a harness a job belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSource {
+    /// The variable in which the harness names the session to its programs.
+    pub variable: Option<&'static str>,
+    /// How commands of the agent's shell learn it.
+    pub shell: ShellSession,
+    /// How requests over MCP name it.
+    pub mcp: Option<McpSession>,
 }
 
-/// A program that resumes a session for one turn.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RunTransport {
-    /// `{session}` is the session, the word `{arguments}` all arguments of the configuration, and the word `{text}`
-    /// the text for the agent. Without `{text}`, the text goes to standard input.
-    pub(crate) argv: Vec<String>,
-    /// Output that proves that the turn ran: a JSON object that has all entries of one of these. Dots in keys descend
-    /// into objects, `{session}` is the session, and `false` also matches a missing key.
-    pub(crate) proof: Vec<Map<String, Value>>,
-    /// Output that proves that the agent received the wake before a limit of the operator ended the turn, regardless
-    /// of the exit status.
-    #[serde(default)]
-    pub(crate) cut_short: Vec<Map<String, Value>>,
-    /// Keys of the error message in its output. The first existing key counts.
-    #[serde(default)]
-    pub(crate) reason: Vec<String>,
-    /// Texts that it prints for an unknown session.
-    #[serde(default)]
-    pub(crate) gone: Vec<String>,
-    /// Texts that it prints for a session that is open elsewhere.
-    #[serde(default)]
-    pub(crate) busy: Vec<String>,
+/// How commands of the agent's shell learn the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShellSession {
+    /// The harness exports its variable.
+    Exported,
+    /// The plugin of homing exports `HOMING_SESSION`.
+    Plugin,
+    /// A hook tells the agent at the start of the session to set `HOMING_SESSION`.
+    Hint,
+    /// They do not learn it, for this reason. The launcher names the session.
+    Unknown(&'static str),
 }
 
-/// A request to a server that queues the wake and answers before the agent has read it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PostTransport {
-    /// The server, unless the configuration names one.
-    pub(crate) url: String,
-    /// The path segments below the URL; `{session}` is the session.
-    pub(crate) path: Vec<String>,
-    /// The header for the key.
-    pub(crate) key_header: String,
-    /// JSON, in which the string `{text}` is the text for the agent.
-    pub(crate) body: String,
+/// How requests over MCP name the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct McpSession {
+    /// The key in the metadata of a request.
+    pub key: &'static str,
+    /// A part of the name of the only client from which the key is accepted, if other clients use the key for
+    /// something else.
+    pub client: Option<&'static str>,
 }
 
-/// How to find the directory of a session.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Directory {
-    /// In the lines of its transcript.
-    Transcript {
-        /// The transcript.
-        files: String,
-        /// The key of the directory in a line.
-        key: String,
-        /// Whether the transcript's folder is named after the directory, with dashes for all but letters and digits.
-        #[serde(default)]
-        folder_is_named_after_it: bool,
-    },
-    /// In a separate file beside the transcript.
-    Beside {
-        /// The transcript.
-        files: String,
-        /// The file that contains the directory, relative to the transcript's folder.
-        root: String,
-        /// Whether a session without a known directory must not be resumed.
-        #[serde(default)]
-        required: bool,
-    },
-    /// In an SQLite database.
-    Database {
-        /// The database.
-        file: String,
-        /// A query that returns the directory for a session id.
-        query: String,
+/// How an idle agent of an open session is notified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleNotification {
+    /// By a plugin that waits, or by the monitor, which resumes the session although it is open.
+    Always,
+    /// Not at all. The monitor notifies the session after it is closed.
+    Never,
+    /// In a terminal, by a hook that waits beside the session, if it is configured.
+    WaitingHook {
+        /// How to recognize a session in a terminal.
+        terminal: Terminal,
+        /// The end of the command line of the hook.
+        command: &'static str,
+        /// The files that may configure it: patterns as in [`SetupChange`](super::SetupChange).
+        files: &'static [&'static str],
     },
 }
 
-/// Files in which processes of the harness record their open session.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Live {
-    /// The files, each a JSON object.
-    pub(crate) files: String,
-    /// The key of the session.
-    pub(crate) session: String,
-    /// The key of the process id.
-    pub(crate) pid: String,
-    /// The key of the process's start time, in clock ticks since boot.
-    pub(crate) start_ticks: String,
+/// The TOML part of a profile, parsed on first use: most commands do not need it.
+#[derive(Debug)]
+pub(crate) struct PresetFile {
+    text: &'static str,
+    parsed: OnceLock<Preset>,
 }
 
-impl Preset {
-    /// Whether a session id can belong to this harness.
-    pub(crate) fn knows_id(&self, session: &str) -> bool {
-        match self.id.as_deref() {
-            None => !session.is_empty(),
-            Some("uuid") => is_uuid(session),
-            Some(pattern) => WildMatch::new(pattern).matches(session),
-        }
+impl PresetFile {
+    pub(crate) const fn new(text: &'static str) -> PresetFile {
+        PresetFile { text, parsed: OnceLock::new() }
     }
 }
 
-/// Whether a text is a UUID in its canonical form.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uuid_is_recognized_by_its_form() {
-        assert!(is_uuid("01a204b9-d9ac-7b93-9d45-a8fa5d350984"));
-        for text in
-            ["", "chat-1", "01a204b9-d9ac-7b93-9d45-a8fa5d35098", "01a204b9xd9ac-7b93-9d45-a8fa5d350984"]
-        {
-            assert!(!is_uuid(text), "{text:?}");
-        }
+impl Profile {
+    /// How its sessions are resumed.
+    pub(crate) fn preset(&self) -> &Preset {
+        let PresetFile { text, parsed } = &self.preset;
+        parsed.get_or_init(|| toml::from_str(text).expect("a test reads every preset"))
     }
 }

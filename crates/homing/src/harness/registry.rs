@@ -1,52 +1,46 @@
-//! The known harnesses, by name.
-
-use std::sync::OnceLock;
+//! The known harnesses.
 
 use homing_core::Delivery;
 use homing_core::text::WakeFormat;
 
 use super::active_session::process_of;
 use super::paths::Paths;
-use super::profile::Preset;
+use super::profile::{Profile, ShellSession};
 
-/// A preset, parsed on first use: most commands need none.
-pub(crate) struct Entry {
-    pub(crate) name: &'static str,
-    text: &'static str,
-    preset: OnceLock<Preset>,
-}
+/// Every profile, one line each, in the order in which `homing setup --help` lists them.
+static PROFILES: [&Profile; 8] = [
+    &super::claude_code::PROFILE,
+    &super::codex::PROFILE,
+    &super::gemini::PROFILE,
+    &super::opencode::PROFILE,
+    &super::goose::PROFILE,
+    &super::cursor::PROFILE,
+    &super::letta::PROFILE,
+    &super::openhands::PROFILE,
+];
 
-macro_rules! entries {
-    ($($name:literal),+ $(,)?) => {
-        [$(Entry {
-            name: $name,
-            text: include_str!(concat!($name, ".toml")),
-            preset: OnceLock::new(),
-        }),+]
-    };
-}
-
-pub(crate) static ENTRIES: [Entry; 8] =
-    entries!["claude-code", "codex", "cursor", "gemini", "goose", "letta", "opencode", "openhands"];
-
-impl Entry {
-    pub(crate) fn named(name: &str) -> Option<&'static Entry> {
-        ENTRIES.iter().find(|entry| entry.name == name)
+impl Profile {
+    /// Every profile.
+    pub fn all() -> impl Iterator<Item = &'static Profile> {
+        PROFILES.into_iter()
     }
 
-    pub(crate) fn preset(&self) -> &Preset {
-        self.preset.get_or_init(|| toml::from_str(self.text).expect("a test reads every preset"))
+    /// The profile of the harness with this name.
+    pub fn named(name: &str) -> Option<&'static Profile> {
+        Profile::all().find(|profile| profile.name == name)
     }
 }
 
-/// The names of all presets.
+/// The names of all presets, sorted.
 pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
-    ENTRIES.iter().map(|entry| entry.name)
+    let mut names = PROFILES.map(|profile| profile.name);
+    names.sort_unstable();
+    names.into_iter()
 }
 
 /// The text format of a preset; `None` if the preset is unknown.
 pub(crate) fn preset_format(name: &str) -> Option<WakeFormat> {
-    Entry::named(name).map(|entry| entry.preset().format)
+    Profile::named(name).map(|profile| profile.preset().format)
 }
 
 /// The error message for an unknown preset.
@@ -56,17 +50,34 @@ pub(crate) fn unknown_preset(name: &str) -> String {
 
 /// The process of a harness that has a session open. `None` if there is none, or if the harness does not record it.
 pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
-    let live = Entry::named(harness)?.preset().live.as_ref()?;
-    process_of(live, session, &Paths::from_environment())
+    let files = Profile::named(harness)?.preset().active_session.as_ref()?;
+    process_of(files, session, &Paths::from_environment())
 }
 
-/// The variables that the harnesses set for their programs.
+/// The variables in which harnesses name the session, and the names of these harnesses, in order of precedence. The
+/// variables of harnesses that do not export them to their shell come last: in a shell they come from an outer
+/// program.
+pub(crate) fn session_variables() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let variables = |is_exported: bool| {
+        Profile::all()
+            .filter(move |profile| (profile.session.shell == ShellSession::Exported) == is_exported)
+            .filter_map(|profile| Some((profile.session.variable?, profile.name)))
+    };
+    variables(true).chain(variables(false))
+}
+
+/// The variables that harnesses set for their commands. The monitor and the programs of sinks do not inherit them.
+pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
+    Profile::all().flat_map(|profile| profile.session.variable.iter().chain(profile.variables).copied())
+}
+
+/// The variables that a resumed turn must not inherit either.
 pub(crate) fn harness_settings() -> impl Iterator<Item = &'static str> {
-    ENTRIES.iter().flat_map(|entry| entry.preset().unset.iter().map(String::as_str))
+    Profile::all().flat_map(|profile| profile.preset().unset.iter().map(String::as_str))
 }
 
 /// The answer for a session id that cannot belong to this harness: no attempt can succeed.
-pub(crate) fn not_its_session(name: &str, preset: &Preset, session: &str) -> Option<Delivery> {
-    let reason = format!("{session:?} is not a session id of {name}");
-    (!preset.knows_id(session)).then_some(Delivery::Gone { reason })
+pub(crate) fn not_its_session(profile: &Profile, session: &str) -> Option<Delivery> {
+    let reason = format!("{session:?} is not a session id of {}", profile.name);
+    (!profile.preset().knows_id(session)).then_some(Delivery::Gone { reason })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::json::at;
 use super::paths::Paths;
-use super::profile::Directory;
+use super::preset::Directory;
 
 /// How much of a transcript is searched, in bytes.
 const MAX_BYTES: u64 = 16 << 20;

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_wrote_is_not_taken_for_the_harness() {
+    fn text_of_the_agent_is_not_mistaken_for_text_of_the_harness() {
         let texts = ["not found".to_owned()];
         assert_eq!(HarnessOutput::new(b"{\"result\":\"Session not found\"}", b"").line_with(&texts), None);
         let output = HarnessOutput::new(b"", b"\x1b[91m\x1b[1mError: \x1b[0mSession not found\n");

@@ -1,4 +1,4 @@
-//! Presets: wake sessions of the known agent harnesses. Their profiles are data, see [`crate::harness`].
+//! Presets: wake sessions of the known agent harnesses. See [`crate::harness`] for their profiles.
 
 mod harness_output;
 mod post;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Sink, SinkContext};
 use crate::config::PresetConfig;
-use crate::harness::{Entry, Paths, Transport, unknown_preset};
+use crate::harness::{Paths, Profile, Transport, unknown_preset};
 use crate::{Error, Result};
 
 use post::PostSink;
@@ -19,24 +19,24 @@ use run::RunSink;
 /// Makes the sink of a preset.
 ///
 /// # Errors
-/// When something is set that does not go with it, or its key cannot be read.
+/// If the preset does not support a setting, or its key cannot be read.
 pub(super) fn build(
     config: &PresetConfig,
     timeout: Duration,
     context: &SinkContext<'_>,
 ) -> Result<Box<dyn Sink>> {
     let name = config.preset.as_str();
-    let Some(entry) = Entry::named(name) else { return Err(Error::InvalidRequest(unknown_preset(name))) };
-    let preset = entry.preset();
+    let Some(profile) = Profile::named(name) else {
+        return Err(Error::InvalidRequest(unknown_preset(name)));
+    };
     let refuse = |what: &str| Err(Error::InvalidRequest(format!("the preset {name} has no {what}")));
-    match &preset.transport {
+    match &profile.preset().transport {
         Transport::Run(_) if config.url.is_some() => refuse("url: it is a program"),
         Transport::Run(_) if config.key_file.is_some() => refuse("key_file: it is a program"),
         Transport::Post(_) if config.program.is_some() => refuse("program: it is a server"),
         Transport::Post(_) if !config.arguments.is_empty() => refuse("arguments: it is a server"),
         Transport::Run(run) => Ok(Box::new(RunSink {
-            name: entry.name,
-            preset,
+            profile,
             transport: run,
             program: config.program.clone(),
             arguments: config.arguments.clone(),
@@ -44,6 +44,6 @@ pub(super) fn build(
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
         })),
-        Transport::Post(post) => Ok(Box::new(PostSink::new(entry.name, preset, post, config, timeout)?)),
+        Transport::Post(post) => Ok(Box::new(PostSink::new(profile, post, config, timeout)?)),
     }
 }

@@ -10,7 +10,7 @@ use crate::config::PresetConfig;
 use crate::delivery::sinks::Sink;
 use crate::delivery::sinks::http::HttpClient;
 use crate::delivery::sinks::secret_file::read_secret_file;
-use crate::harness::{PostTransport, Preset, not_its_session};
+use crate::harness::{PostTransport, Profile, not_its_session};
 use crate::{Error, Result};
 
 /// Longest timeout of one request: the server only queues the message. The agent's turn may take far longer.
@@ -18,8 +18,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Posts each wake to a session of a server.
 pub(super) struct PostSink {
-    name: &'static str,
-    preset: &'static Preset,
+    profile: &'static Profile,
     transport: &'static PostTransport,
     client: HttpClient,
     key: Option<String>,
@@ -31,24 +30,23 @@ impl PostSink {
     /// # Errors
     /// If the URL is invalid, or the key file cannot be used.
     pub(super) fn new(
-        name: &'static str,
-        preset: &'static Preset,
+        profile: &'static Profile,
         transport: &'static PostTransport,
         config: &PresetConfig,
         timeout: Duration,
     ) -> Result<PostSink> {
         let url = HttpUrl::parse(config.url.as_deref().unwrap_or(&transport.url))
-            .map_err(|reason| Error::InvalidRequest(format!("{name}: url: {reason}")))?;
+            .map_err(|reason| Error::InvalidRequest(format!("{}: url: {reason}", profile.name)))?;
         let key = config.key_file.as_deref().map(read_secret_file).transpose()?;
         let key = key.map(|key| key.trim().to_owned());
-        Ok(PostSink { name, preset, transport, client: HttpClient::new(url, timeout.min(LONGEST)), key })
+        Ok(PostSink { profile, transport, client: HttpClient::new(url, timeout.min(LONGEST)), key })
     }
 }
 
 impl Sink for PostSink {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let session = wake.session.as_str();
-        if let Some(delivery) = not_its_session(self.name, self.preset, session) {
+        if let Some(delivery) = not_its_session(self.profile, session) {
             return delivery;
         }
         let path: Vec<String> =
@@ -80,7 +78,7 @@ impl Sink for PostSink {
 /// Replaces `{text}` with the text.
 fn fill(value: &mut Value, text: &str) {
     match value {
-        Value::String(place) if place == "{text}" => text.clone_into(place),
+        Value::String(string) if string == "{text}" => text.clone_into(string),
         Value::Array(items) => items.iter_mut().for_each(|item| fill(item, text)),
         Value::Object(fields) => fields.values_mut().for_each(|field| fill(field, text)),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -104,7 +102,7 @@ mod tests {
     const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
 
     #[test]
-    fn a_server_has_the_wake_in_its_hands_once_it_has_taken_it() {
+    fn a_wake_that_the_server_accepts_is_handed_off() {
         let answer = |status: u16| Answer::status(status, &[], b"{}");
         let server = ScriptedServer::start(vec![answer(200), answer(404), answer(503), answer(500)]);
         let folder = tempfile::tempdir().unwrap();
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_with_a_preset_is_refused() {
+    fn settings_that_a_preset_does_not_support_are_refused() {
         let refused = |preset: &str, change: fn(&mut PresetConfig)| {
             let mut config = PresetConfig {
                 preset: preset.to_owned(),

@@ -11,17 +11,15 @@ use serde::Deserialize;
 use super::harness_output::HarnessOutput;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
-    Directory, HARNESS_VARIABLE, Paths, Preset, RunTransport, SESSION_VARIABLE, SessionDir, harness_settings,
-    not_its_session, process_of,
+    Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir, ShellSession,
+    harness_settings, not_its_session, process_of,
 };
 use crate::process::exit::{Exit, SinkExit};
 use crate::process::runner::Program;
 
 /// Runs a harness for one turn.
 pub(super) struct RunSink {
-    /// The name of the preset.
-    pub(super) name: &'static str,
-    pub(super) preset: &'static Preset,
+    pub(super) profile: &'static Profile,
     pub(super) transport: &'static RunTransport,
     /// The program, if it is not the preset's.
     pub(super) program: Option<String>,
@@ -44,8 +42,8 @@ impl RunSink {
             ..Program::for_wake(self.argv(wake), wake, &self.home, self.timeout)
         };
         program.remove.extend(harness_settings().map(str::to_owned));
-        program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.name)));
-        if self.preset.exports_session {
+        program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.profile.name)));
+        if self.profile.session.shell == ShellSession::Exported {
             // Its own variable names the session, and stays correct if it switches to another session.
             program.set.retain(|(name, _)| name != SESSION_VARIABLE);
             program.remove.push(SESSION_VARIABLE.to_owned());
@@ -64,10 +62,10 @@ impl RunSink {
     }
 
     /// The result of a turn. `found` is whether the session was found before.
-    fn verdict(&self, ended: &SinkExit, wake: &Wake, found: bool) -> Delivery {
-        let name = self.name;
-        let output = HarnessOutput::new(&ended.stdout, &ended.stderr);
-        let succeeded = ended.exit == Exit::Code(0);
+    fn verdict(&self, turn: &SinkExit, wake: &Wake, found: bool) -> Delivery {
+        let name = self.profile.name;
+        let output = HarnessOutput::new(&turn.stdout, &turn.stderr);
+        let succeeded = turn.exit == Exit::Code(0);
         let proves = |proof| output.proves(proof, wake.session.as_str());
         if succeeded && proves(&self.transport.proof) || proves(&self.transport.cut_short) {
             return Delivery::Delivered;
@@ -81,9 +79,9 @@ impl RunSink {
                 true => Delivery::Failed { error: format!("{reason}; but a session with that id exists") },
             };
         }
-        let description = match (output.reason(&self.transport.reason), ended.exit) {
+        let description = match (output.reason(&self.transport.reason), turn.exit) {
             (Some(reason), exit) => format!("{exit}: {reason}"),
-            (None, _) => ended.description(),
+            (None, _) => turn.description(),
         };
         let error = match succeeded {
             true => format!("{name} printed no proof that the turn ran: {description}"),
@@ -95,19 +93,21 @@ impl RunSink {
 
 impl Sink for RunSink {
     fn deliver(&self, wake: &Wake) -> Delivery {
-        let (name, session) = (self.name, wake.session.as_str());
-        if let Some(delivery) = not_its_session(name, self.preset, session) {
+        let (name, session) = (self.profile.name, wake.session.as_str());
+        if let Some(delivery) = not_its_session(self.profile, session) {
             return delivery;
         }
-        if let Some(pid) = self.preset.live.as_ref().and_then(|live| process_of(live, session, &self.paths)) {
+        let preset = self.profile.preset();
+        let files = preset.active_session.as_ref();
+        if let Some(pid) = files.and_then(|files| process_of(files, session, &self.paths)) {
             let reason = format!("the session is open in {name}, process {pid}");
             return Delivery::Busy { retry_after: None, reason };
         }
-        let session_dir = self.preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
+        let session_dir = preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
         let (directory, found) = match session_dir {
             Some(SessionDir::In(directory)) => (Some(directory), true),
             Some(SessionDir::Somewhere | SessionDir::Unknown)
-                if self.preset.directory.as_ref().is_some_and(Directory::is_required) =>
+                if preset.directory.as_ref().is_some_and(Directory::is_required) =>
             {
                 let error = format!("cannot find the directory of this session of {name}");
                 return Delivery::Failed { error };
@@ -116,7 +116,7 @@ impl Sink for RunSink {
             Some(SessionDir::Unknown) | None => (launched_in(wake), false),
         };
         match self.program(wake, directory).run() {
-            Ok(ended) => self.verdict(&ended, wake, found),
+            Ok(turn) => self.verdict(&turn, wake, found),
             Err(error) => Delivery::Failed { error: error.to_string() },
         }
     }

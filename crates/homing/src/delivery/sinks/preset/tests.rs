@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::RouteConfig;
 use crate::delivery::routes::preset_route;
-use crate::harness::{ENTRIES, preset_names};
+use crate::harness::preset_names;
 use crate::process::testing::{EndsAtDrop, wake};
 
 const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
@@ -51,21 +51,20 @@ impl Harness {
     }
 
     fn deliver(&self, wake: &Wake) -> Delivery {
-        let entry = Entry::named(self.name).unwrap();
-        let Transport::Run(transport) = &entry.preset().transport else {
+        let profile = Profile::named(self.name).unwrap();
+        let Transport::Run(transport) = &profile.preset().transport else {
             panic!("{} is not a program", self.name)
         };
         let home = self.folder.path().as_os_str().to_owned();
-        let places = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
+        let paths = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
         let sink = RunSink {
-            name: entry.name,
-            preset: entry.preset(),
+            profile,
             transport,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
             timeout: Duration::from_secs(60),
             home: "/nowhere/home".into(),
-            paths: places,
+            paths,
         };
         let _end = EndsAtDrop(wake.id);
         sink.deliver(wake)
@@ -87,25 +86,28 @@ fn result(is_error: bool, text: &str) -> String {
 
 #[test]
 fn every_preset_is_valid() {
-    for entry in &ENTRIES {
-        let preset = entry.preset();
-        match &preset.transport {
+    for profile in Profile::all() {
+        match &profile.preset().transport {
             Transport::Run(transport) => {
-                assert!(transport.argv.iter().any(|word| word.contains("{session}")), "{}", entry.name);
-                assert!(transport.argv.contains(&"{arguments}".to_owned()), "{}", entry.name);
+                assert!(transport.argv.iter().any(|word| word.contains("{session}")), "{}", profile.name);
+                assert!(transport.argv.contains(&"{arguments}".to_owned()), "{}", profile.name);
                 assert!(
                     !transport.proof.is_empty() && transport.proof.iter().all(|proof| !proof.is_empty()),
                     "{}",
-                    entry.name
+                    profile.name
                 );
             }
             Transport::Post(transport) => {
-                assert!(transport.body.contains("\"{text}\""), "{}", entry.name);
-                assert!(serde_json::from_str::<serde_json::Value>(&transport.body).is_ok(), "{}", entry.name);
+                assert!(transport.body.contains("\"{text}\""), "{}", profile.name);
+                assert!(
+                    serde_json::from_str::<serde_json::Value>(&transport.body).is_ok(),
+                    "{}",
+                    profile.name
+                );
             }
         }
         let config = PresetConfig {
-            preset: entry.name.to_owned(),
+            preset: profile.name.to_owned(),
             program: None,
             arguments: Vec::new(),
             url: None,

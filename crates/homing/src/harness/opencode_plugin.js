@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process"
 
-const PROGRAM = "homing"
+const PROGRAM = "{program}"
 
 // Calls homing with one document on standard input and returns the document that it prints.
 function call(args, document) {

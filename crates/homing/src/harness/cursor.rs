@@ -1,0 +1,64 @@
+//! Cursor. From its documentation, 2026; not run. Its shell does not know its conversation, and a hook cannot add to
+//! a prompt of the user.
+
+use serde_json::json;
+
+use super::hook::{HookEvent, HookProtocol, Proof, Waiting};
+use super::hook_input::InputKeys;
+use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
+use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+
+const fn hook(event: &'static str) -> JsonEdit {
+    let hook = r#"{"command": "{shell_program} hook cursor", "timeout": 30}"#;
+    JsonEdit::Hook { event, in_group: false, hook }
+}
+
+pub(super) static PROFILE: Profile = Profile {
+    name: "cursor",
+    session: SessionSource { variable: None, shell: ShellSession::Hint, mcp: None },
+    variables: &["CURSOR_AGENT", "CURSOR_TRACE_ID"],
+    hooks: Ok(HookProtocol {
+        input: InputKeys {
+            session: &["session_id", "conversation_id"],
+            stop_hook_active: "loop_count",
+            status: Some("status"),
+            ..InputKeys::COMMON
+        },
+        events: &[("sessionStart", HookEvent::Start), ("stop", HookEvent::Stop)],
+        waiting: Waiting::Never,
+        proof: Proof::Transcript { queue_entry: None },
+        render: |_, event_kind, message| match event_kind {
+            HookEvent::Stop => json!({"followup_message": message.text}),
+            HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Seen => json!({
+                "additional_context": message.text,
+                "env": {"HOMING_SESSION": message.session, "HOMING_HARNESS": "cursor"},
+            }),
+        },
+    }),
+    idle: IdleNotification::Always,
+    setup: Ok(Setup {
+        changes: &[
+            SetupChange {
+                user: &["~/.cursor/mcp.json"],
+                project: &[".cursor/mcp.json"],
+                edit: Edit::Json(&[JsonEdit::Entry {
+                    object: "mcpServers",
+                    key: "homing",
+                    value: r#"{"command": "{program}", "args": ["mcp"]}"#,
+                }]),
+            },
+            SetupChange {
+                user: &["~/.cursor/hooks.json"],
+                project: &[".cursor/hooks.json"],
+                edit: Edit::Json(&[
+                    JsonEdit::Default { key: "version", value: "1" },
+                    hook("sessionStart"),
+                    hook("stop"),
+                ]),
+            },
+        ],
+        notes: &[],
+        project_notes: &[],
+    }),
+    preset: PresetFile::new(include_str!("cursor.toml")),
+};

@@ -1,0 +1,49 @@
+//! Gemini CLI. Checked with 0.61. Its shell does not know its session.
+
+use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
+use super::hook_input::InputKeys;
+use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
+use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+
+/// Timeouts are in milliseconds.
+const fn hook(event: &'static str) -> JsonEdit {
+    let hook = r#"{"type": "command", "name": "homing", "command": "{shell_program} hook gemini", "timeout": 30000}"#;
+    JsonEdit::Hook { event, in_group: true, hook }
+}
+
+pub(super) static PROFILE: Profile = Profile {
+    name: "gemini",
+    session: SessionSource { variable: Some("GEMINI_SESSION_ID"), shell: ShellSession::Hint, mcp: None },
+    variables: &["GEMINI_CLI"],
+    hooks: Ok(HookProtocol {
+        input: InputKeys::COMMON,
+        events: &[
+            ("SessionStart", HookEvent::Start),
+            ("BeforeAgent", HookEvent::Prompt),
+            ("AfterAgent", HookEvent::Stop),
+        ],
+        waiting: Waiting::Never,
+        proof: Proof::Transcript { queue_entry: None },
+        render: |event, event_kind, message| block_or_add(event, event_kind, message, "deny"),
+    }),
+    idle: IdleNotification::Always,
+    setup: Ok(Setup {
+        changes: &[SetupChange {
+            user: &["${GEMINI_CLI_HOME:-~}/.gemini/settings.json"],
+            project: &[".gemini/settings.json"],
+            edit: Edit::Json(&[
+                JsonEdit::Entry {
+                    object: "mcpServers",
+                    key: "homing",
+                    value: r#"{"command": "{program}", "args": ["mcp"]}"#,
+                },
+                hook("SessionStart"),
+                hook("BeforeAgent"),
+                hook("AfterAgent"),
+            ]),
+        }],
+        notes: &[],
+        project_notes: &[],
+    }),
+    preset: PresetFile::new(include_str!("gemini.toml")),
+};

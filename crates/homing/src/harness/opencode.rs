@@ -1,0 +1,51 @@
+//! opencode. Checked with 1.18. It does not run programs as hooks, and does not export the session to its shell. The
+//! plugin of homing, which is one file, exports it, calls `homing hook`, writes the message into the session, and
+//! confirms the delivery.
+
+use serde_json::json;
+
+use super::hook::{HookEvent, HookProtocol, Proof, Waiting};
+use super::hook_input::InputKeys;
+use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
+use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+
+pub(super) static PROFILE: Profile = Profile {
+    name: "opencode",
+    session: SessionSource { variable: None, shell: ShellSession::Plugin, mcp: None },
+    variables: &["AGENT", "OPENCODE", "OPENCODE_PID"],
+    hooks: Ok(HookProtocol {
+        input: InputKeys { wake: Some("wake"), ..InputKeys::COMMON },
+        events: &[("session.idle", HookEvent::Stop), ("homing.shown", HookEvent::Seen)],
+        waiting: Waiting::WhileConnected,
+        proof: Proof::Plugin,
+        render: |_, _, message| json!({"wake": message.wake, "text": message.text}),
+    }),
+    idle: IdleNotification::Always,
+    setup: Ok(Setup {
+        changes: &[
+            SetupChange {
+                user: &[
+                    "${XDG_CONFIG_HOME:-~/.config}/opencode/opencode.jsonc",
+                    "${XDG_CONFIG_HOME:-~/.config}/opencode/opencode.json",
+                ],
+                project: &["opencode.jsonc", "opencode.json"],
+                edit: Edit::Json(&[JsonEdit::Entry {
+                    object: "mcp",
+                    key: "homing",
+                    value: r#"{"type": "local", "command": ["{program}", "mcp"], "enabled": true}"#,
+                }]),
+            },
+            SetupChange {
+                user: &["${XDG_CONFIG_HOME:-~/.config}/opencode/plugins/homing.js"],
+                project: &[".opencode/plugins/homing.js"],
+                edit: Edit::Whole {
+                    text: include_str!("opencode_plugin.js"),
+                    mark: "Written by homing setup",
+                },
+            },
+        ],
+        notes: &["Restart opencode if it is open."],
+        project_notes: &[],
+    }),
+    preset: PresetFile::new(include_str!("opencode.toml")),
+};
