@@ -43,7 +43,7 @@ fn each_module_uses_only_modules_before_it() {
             }
         }
     }
-    assert_eq!(wrong, [String::new(); 0]);
+    assert_eq!(wrong, [""; 0]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn only_the_platform_depends_on_the_operating_system() {
             wrong.extend(named.map(|name| format!("{} names {name}", path.display())));
         }
     }
-    assert_eq!(wrong, [String::new(); 0]);
+    assert_eq!(wrong, [""; 0]);
 }
 
 #[test]
