@@ -4,6 +4,8 @@
 //! $ cargo run -p homing --features async --example async_host -- /tmp/async-host 'sleep 1; echo built'
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;

@@ -4,6 +4,8 @@
 //! $ cargo run -p homing --example job_handle -- 'for i in 1 2 3; do echo $i; sleep 1; done'
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 

@@ -252,7 +252,7 @@ fn check_desktop() -> Result<(), String> {
     #[cfg(feature = "desktop")]
     return Ok(());
     #[cfg(not(feature = "desktop"))]
-    Err(format!("desktop: {NOT_BUILT}"))
+    Err("desktop: this build of homing has no desktop notices".to_owned())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::delivery::claim::Claimant;
 use crate::delivery::hold::DeliveryHold;
 use crate::delivery::monitor::{Monitor, MonitorOptions};
 use crate::delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
-use crate::harness::Origin;
+use crate::harness::origin::Origin;
 use crate::index::query::{FollowUpOptions, Listing};
 use crate::ledger::WakeRecord;
 
