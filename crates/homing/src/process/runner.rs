@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use homing_core::{Wake, WakeId};
+use homing_supervisor::platform::spawn::own_group;
 use homing_supervisor::{JOB_VARIABLE, crash_point};
 
 use super::exit::SinkExit;
@@ -99,7 +99,7 @@ impl Program {
         // host; in our own static build a plain fork, because the C library's way to change the directory is not
         // linked in.
         let mut command = Command::new(program);
-        command.args(arguments).process_group(0).current_dir(self.directory()?);
+        own_group(&mut command).args(arguments).current_dir(self.directory()?);
         for name in &self.remove {
             command.env_remove(name);
         }

@@ -1,23 +1,20 @@
 //! Supervises a program from its start to its end: writes its input, reads its output, and enforces its timeout.
-//! Waits for all events in one poll(2).
+//! Waits for all events at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use homing_core::{Signal, WakeId};
-use homing_supervisor::platform::clock::timespec;
-use homing_supervisor::platform::process;
+use homing_supervisor::platform::errors;
+use homing_supervisor::platform::pipe::PipeReader;
+use homing_supervisor::platform::process::{self, ProcessGroup, ProcessHandle};
+use homing_supervisor::platform::spawn::ending_signal;
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 use homing_supervisor::{crash_point, end_marked_processes};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal as KernelSignal, getpgid, kill_process_group, pidfd_open};
 
 use super::exit::{Exit, SinkExit};
-use super::stale::{ends_within, running_processes_of, wake_mark};
+use super::stale::{running_processes_of, wake_mark};
 use super::stdin_writer::StdinWriter;
 
 /// How much of the end of the output is kept, in bytes.
@@ -52,14 +49,14 @@ enum Phase {
 pub(crate) struct SinkProcess {
     /// Reaped last: until then the kernel cannot reuse its pid, which is also the id of its process group.
     child: Child,
-    pid: Pid,
-    handle: OwnedFd,
+    group: ProcessGroup,
+    handle: ProcessHandle,
     wake: WakeId,
     timeout: Duration,
     /// `None` if the clock cannot represent it.
     deadline: Option<Instant>,
     grace: Duration,
-    feed: StdinWriter,
+    stdin: StdinWriter,
     stdout: Tail,
     stderr: Tail,
     buffer: Vec<u8>,
@@ -73,32 +70,32 @@ impl SinkProcess {
     /// If the kernel gives no handle for it. The program is then ended.
     pub(crate) fn begin(
         mut child: Child,
-        feed: StdinWriter,
+        stdin: StdinWriter,
         wake: WakeId,
         timeout: Duration,
         grace: Duration,
     ) -> io::Result<SinkProcess> {
-        let pid = Pid::from_child(&child);
+        let group = ProcessGroup::led_by(&child);
         let connect = |child: &mut Child| -> io::Result<_> {
-            let stdout = Tail::new(child.stdout.take().map(OwnedFd::from), STDOUT_BYTES)?;
-            let stderr = Tail::new(child.stderr.take().map(OwnedFd::from), STDERR_BYTES)?;
-            Ok((pidfd_open(pid, PidfdFlags::empty())?, stdout, stderr))
+            let stdout = Tail::new(child.stdout.take().map(PipeReader::from), STDOUT_BYTES)?;
+            let stderr = Tail::new(child.stderr.take().map(PipeReader::from), STDERR_BYTES)?;
+            Ok((ProcessHandle::of_child(child)?, stdout, stderr))
         };
         let connected = connect(&mut child);
         if connected.is_err() {
-            let _ = kill_process_group(pid, KernelSignal::KILL);
+            let _ = group.signal(process::Signal::Kill);
             let _ = child.wait();
         }
         let (handle, stdout, stderr) = connected?;
         Ok(SinkProcess {
             child,
-            pid,
+            group,
             handle,
             wake,
             timeout,
             deadline: Instant::now().checked_add(timeout),
             grace,
-            feed,
+            stdin,
             stdout,
             stderr,
             buffer: vec![0; 64 << 10],
@@ -123,7 +120,7 @@ impl SinkProcess {
     fn is_finished(&mut self) -> bool {
         // Check before reading: output from before the exit is then complete.
         let has_ended = self.has_ended();
-        self.feed.write();
+        self.stdin.write();
         self.stdout.read(&mut self.buffer);
         self.stderr.read(&mut self.buffer);
         let now = Instant::now();
@@ -161,31 +158,34 @@ impl SinkProcess {
             Phase::Draining { until } => Some(until),
             Phase::Ending { kill_at } => Some(kill_at.min(now + TICK)),
         };
-        let mut polled = Vec::with_capacity(4);
+        let mut sources = Vec::with_capacity(4);
         if self.phase == Phase::Running {
-            polled.push(PollFd::new(&self.handle, PollFlags::IN));
+            sources.push(self.handle.as_wait_source());
         }
-        polled.extend(self.feed.pipe().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+        sources.extend(self.stdin.pipe().map(|pipe| pipe.as_wait_source().writable()));
         let outputs = [&self.stdout, &self.stderr].into_iter().filter_map(|tail| tail.pipe.as_ref());
-        polled.extend(outputs.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        sources.extend(outputs.map(AsWaitSource::as_wait_source));
         // The caller checks everything afterwards, interrupted or not.
-        let _ = poll(&mut polled, due.map(|due| timespec(due.saturating_duration_since(now))).as_ref());
+        let _ = wait(&sources, due.map(|due| due.saturating_duration_since(now)));
     }
 
     fn has_ended(&self) -> bool {
-        ends_within(self.handle.as_fd(), Duration::ZERO)
+        self.has_ended_within(Duration::ZERO)
+    }
+
+    fn has_ended_within(&self, timeout: Duration) -> bool {
+        self.handle.has_ended_within(timeout).unwrap_or(false)
     }
 
     /// Sends SIGTERM to the group and to marked processes outside it. Continues stopped processes, so that they
     /// receive it.
     fn terminate(&self) {
-        for signal in [KernelSignal::TERM, KernelSignal::CONT] {
-            let _ = kill_process_group(self.pid, signal);
+        for signal in [process::Signal::Terminate, process::Signal::Continue] {
+            let _ = self.group.signal(signal);
         }
         for process in running_processes_of(self.wake) {
-            let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
             // Signal each process once: many programs abort their cleanup at a second SIGTERM.
-            if pid.is_none_or(|pid| getpgid(Some(pid)) != Ok(self.pid)) {
+            if !self.group.contains(process.pid) {
                 let _ = process.signal(process::Signal::Terminate);
                 let _ = process.signal(process::Signal::Continue);
             }
@@ -194,9 +194,9 @@ impl SinkProcess {
 
     /// Kills the group and marked processes outside it. Jobs that they launched keep running.
     fn end(&mut self) {
-        let _ = kill_process_group(self.pid, KernelSignal::KILL);
+        let _ = self.group.signal(process::Signal::Kill);
         let _ = end_marked_processes(&wake_mark(self.wake));
-        ends_within(self.handle.as_fd(), KILL_TIMEOUT);
+        self.has_ended_within(KILL_TIMEOUT);
         self.stdout.read(&mut self.buffer);
         self.stderr.read(&mut self.buffer);
     }
@@ -207,8 +207,8 @@ impl SinkProcess {
         if let Phase::Ending { .. } = self.phase {
             return Ok(Exit::TimedOut { after: self.timeout });
         }
-        let status = status.unwrap_or_else(|| Err(Errno::SRCH.into()))?;
-        Ok(match (status.code(), status.signal()) {
+        let status = status.unwrap_or_else(|| Err(errors::no_such_process()))?;
+        Ok(match (status.code(), ending_signal(status)) {
             (Some(code), _) => Exit::Code(code),
             (None, signal) => Exit::Signal(Signal::from_number(signal.unwrap_or_default())),
         })
@@ -218,15 +218,15 @@ impl SinkProcess {
 /// An output pipe of the program, and the end of its output.
 #[derive(Debug)]
 struct Tail {
-    pipe: Option<OwnedFd>,
+    pipe: Option<PipeReader>,
     bytes: Vec<u8>,
     limit: usize,
 }
 
 impl Tail {
-    fn new(pipe: Option<OwnedFd>, limit: usize) -> io::Result<Tail> {
+    fn new(pipe: Option<PipeReader>, limit: usize) -> io::Result<Tail> {
         if let Some(pipe) = &pipe {
-            fcntl_setfl(pipe, OFlags::NONBLOCK)?;
+            pipe.set_nonblocking()?;
         }
         Ok(Tail { pipe, bytes: Vec::new(), limit })
     }
@@ -235,11 +235,10 @@ impl Tail {
     fn read(&mut self, buffer: &mut [u8]) {
         for _ in 0..PIECES_AT_ONCE {
             let Some(pipe) = &self.pipe else { return };
-            match rustix::io::read(pipe, &mut *buffer) {
+            match pipe.read(buffer) {
                 Ok(0) => self.pipe = None,
                 Ok(count) => self.push(&buffer[..count]),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
+                Err(error) if errors::would_block(&error) => return,
                 Err(_) => self.pipe = None,
             }
         }

@@ -1,16 +1,12 @@
 //! Processes of attempts whose monitor died. A sink's program may survive its monitor and still deliver its wake. A
 //! second program would talk to the same session at the same time.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::WakeId;
 use homing_supervisor::platform::ProcessIdentity;
-use homing_supervisor::platform::clock::timespec;
 use homing_supervisor::platform::process::Signal;
 use homing_supervisor::{end_marked_processes, marked_processes};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 
 use crate::harness::WAKE_VARIABLE;
 
@@ -63,21 +59,9 @@ fn all_end_by(wake: WakeId, deadline: Instant) -> bool {
             return false;
         }
         match oldest.open() {
-            Ok(handle) => drop(ends_within(handle.as_fd(), left)),
+            // The next pass checks all processes again.
+            Ok(handle) => drop(handle.has_ended_within(left)),
             Err(_) => std::thread::sleep(PAUSE.min(left)),
-        }
-    }
-}
-
-/// Waits at most `timeout` for the process of the handle to end. Returns whether it has ended.
-pub(crate) fn ends_within(handle: BorrowedFd<'_>, timeout: Duration) -> bool {
-    let deadline = Instant::now().checked_add(timeout);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], left.map(timespec).as_ref()) {
-            Ok(count) => return count > 0,
-            Err(Errno::INTR) => {}
-            Err(_) => return false,
         }
     }
 }

@@ -2,16 +2,15 @@
 
 use homing_core::{Timestamp, Wake, WakeContent, WakeId};
 use homing_supervisor::end_marked_processes;
+use homing_supervisor::platform::random;
 
 use super::stale::wake_mark;
 
 /// A wake with a unique id.
 pub(crate) fn wake(session: &str, text: &str) -> Wake {
-    let mut random = [0; 10];
-    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).unwrap();
     let now = Timestamp::from_unix_millis(1_795_345_200_123);
     Wake {
-        id: WakeId::new(now, random),
+        id: WakeId::new(now, random::bytes().unwrap()),
         session: session.parse().unwrap(),
         attempt: 1,
         created_at: now,
