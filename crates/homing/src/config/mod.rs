@@ -3,7 +3,6 @@
 mod http_url;
 mod loaded;
 mod monitor;
-mod private_group;
 mod routes;
 mod sinks;
 mod template;

@@ -1,16 +1,14 @@
 //! Checks that the configuration file can be trusted, because homing runs the programs that it names. The user or
 //! root must own it, and no other user may be able to write to the file or its folder.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use homing_core::text::grouped;
-use rustix::fs::{FileType, Mode, OFlags, Stat, fgetxattr, fstat, lstat, major, minor, open, openat};
-use rustix::io::Errno;
+use homing_supervisor::platform::access::{Access, may_have_access_list};
+use homing_supervisor::platform::dir::Directory;
+use homing_supervisor::platform::user;
 
-use super::private_group::is_private_group;
 use crate::error::ConfigRefusal;
 use crate::{Error, Result};
 
@@ -36,43 +34,33 @@ pub(super) fn read_trusted(path: &Path) -> Result<String> {
     // A user who can write to the folder of a link can replace the link.
     let link_folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let link_folder = std::fs::canonicalize(link_folder).map_err(unreadable)?;
-    let folder = open_folder(folder_path).map_err(|error| unreadable(error.into()))?;
+    let folder = Directory::open(folder_path).map_err(unreadable)?;
     // Opens the file of the checked folder, even if folders are renamed meanwhile.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&folder, name, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
-    let status = fstat(&file).map_err(|error| unreadable(error.into()))?;
-    if is_null_device(&status) {
+    let file = folder.open_any(name).map_err(unreadable)?;
+    let access = Access::of(&file).map_err(unreadable)?;
+    // It counts as an empty configuration, although every user can write to it.
+    if access.is_null_device {
         return Ok(String::new());
     }
     check_folder(&folder).map_err(|found| refused(folder_path, found))?;
     if link_folder != folder_path {
-        let folder = open_folder(&link_folder).map_err(|error| unreadable(error.into()))?;
+        let folder = Directory::open(&link_folder).map_err(unreadable)?;
         check_folder(&folder).map_err(|found| refused(&link_folder, found))?;
     }
-    let link = lstat(path).map_err(|error| unreadable(error.into()))?;
-    check_owner(&link).map_err(|found| refused(path, found))?;
-    check_owner(&status)
-        .and_then(|()| check_writers(&status, &file))
+    let link = Access::of_link(path).map_err(unreadable)?;
+    check_owner(link).map_err(|found| refused(path, found))?;
+    check_owner(access)
+        .and_then(|()| check_writers(access, || may_have_access_list(&file)))
         .map_err(|found| refused(&resolved, found))?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+    if !access.is_regular {
         return Err(invalid("it is not a regular file".to_owned()));
     }
     let mut bytes = Vec::new();
-    File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(invalid(format!("it is longer than {} bytes", grouped(MAX_BYTES))));
     }
     String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8 text".to_owned()))
-}
-
-fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
-    open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// `/dev/null` counts as an empty configuration, although every user can write to it.
-fn is_null_device(status: &Stat) -> bool {
-    let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
-    is_device && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3)
 }
 
 /// Who else can write to a file.
@@ -91,7 +79,7 @@ enum Found {
 impl Found {
     /// Why it is not trusted, and what the user can do.
     fn describe(self, path: &Path, is_named: bool) -> (String, String) {
-        let (user, shown) = (user(), path.display());
+        let (user, shown) = (user::effective_id(), path.display());
         let what = if is_named { format!("{shown}: ") } else { String::new() };
         let (reason, hint) = match self {
             Found::Owner(owner) => (
@@ -115,38 +103,28 @@ impl Found {
     }
 }
 
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
+fn check_owner(access: Access) -> Result<(), Found> {
+    if access.is_own_or_of_root() { Ok(()) } else { Err(Found::Owner(access.owner)) }
 }
 
-fn check_owner(status: &Stat) -> Result<(), Found> {
-    match status.st_uid {
-        0 => Ok(()),
-        owner if owner == user() => Ok(()),
-        owner => Err(Found::Owner(owner)),
-    }
+fn check_folder(folder: &Directory) -> Result<(), Found> {
+    let access = Access::of(folder).map_err(|_| Found::Others { mode: 0 })?;
+    check_owner(access)?;
+    // In a sticky folder, users cannot replace files of other users.
+    if access.is_sticky() { Ok(()) } else { check_writers(access, || may_have_access_list(folder)) }
 }
 
-fn check_folder(folder: &OwnedFd) -> Result<(), Found> {
-    let status = fstat(folder).map_err(|_| Found::Others { mode: 0 })?;
-    check_owner(&status)?;
-    // In a sticky folder, users cannot replace files of other users (inode(7)).
-    let is_sticky = status.st_mode & Mode::SVTX.as_raw_mode() != 0;
-    if is_sticky { Ok(()) } else { check_writers(&status, folder) }
-}
-
-fn check_writers(status: &Stat, file: &OwnedFd) -> Result<(), Found> {
-    let mode = status.st_mode & 0o7777;
-    if mode & 0o002 != 0 {
+fn check_writers(access: Access, may_have_list: impl FnOnce() -> bool) -> Result<(), Found> {
+    let mode = access.mode;
+    if access.others_can_write() {
         return Err(Found::Others { mode });
     }
-    if mode & 0o020 == 0 {
+    if !access.group_can_write() {
         return Ok(());
     }
     // With an access control list, the group bits apply to every user that it names.
-    match fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0]) {
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-        Ok(_) | Err(_) => return Err(Found::AccessList { mode }),
+    if may_have_list() {
+        return Err(Found::AccessList { mode });
     }
-    if is_private_group(status.st_gid) { Ok(()) } else { Err(Found::Group { gid: status.st_gid, mode }) }
+    if user::is_private_group(access.group) { Ok(()) } else { Err(Found::Group { gid: access.group, mode }) }
 }

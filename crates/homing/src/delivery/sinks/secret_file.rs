@@ -1,10 +1,10 @@
 //! Reads files that contain secrets. They must be regular and readable only by their owner; errors never show them.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use homing_supervisor::platform::access::Access;
+use homing_supervisor::platform::file::open_to_read;
 
 use crate::{Error, Result};
 
@@ -18,22 +18,20 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// short UTF-8 text.
 pub fn read_secret_file(path: &Path) -> Result<String> {
     let refused = |reason: String| refuse_secret(path, reason);
-    // Non-blocking, so that opening a pipe does not block before its type is checked.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = open(path, flags, Mode::empty()).map_err(|error| refused(error.to_string()))?;
-    let status = fstat(&file).map_err(|error| refused(error.to_string()))?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+    let file = open_to_read(path).map_err(|error| refused(error.to_string()))?;
+    let access = Access::of(&file).map_err(|error| refused(error.to_string()))?;
+    if !access.is_regular {
         return Err(refused("it is not a regular file".to_owned()));
     }
-    if status.st_mode & 0o077 != 0 {
+    if access.is_shared() {
         return Err(Error::SecretRefused {
             path: path.to_owned(),
-            reason: format!("other users can read or change it (mode {:04o})", status.st_mode & 0o7777),
+            reason: format!("other users can read or change it (mode {:04o})", access.mode),
             hint: Some(format!("chmod 600 {}", path.display())),
         });
     }
     let mut bytes = Vec::new();
-    let read = File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| refused(error.to_string()))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("it is longer than {MAX_BYTES} bytes")));
@@ -84,7 +82,7 @@ mod tests {
             path
         };
         let pipe = folder.path().join("pipe");
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for (path, reason) in [
             (folder.path().join("missing"), "No such file"),
             (folder.path().to_owned(), "not a regular file"),
