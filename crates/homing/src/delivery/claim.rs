@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
 use homing_supervisor::layout::{Directory, notify_change};
+use homing_supervisor::platform::lock::{self, Attempt};
 use homing_supervisor::platform::process;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use crate::Result;
 use crate::config::Acknowledge;
@@ -270,9 +269,9 @@ impl<'a> OnlyWaiter<'a> {
         (session, open_in(&claimant.harness, session)).hash(&mut hasher);
         let name = format!("waiting-{:016x}.lock", hasher.finish());
         let lock = home.open_or_create(&name)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(OnlyWaiter { home, name, lock })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
+        match lock::try_exclusive(&lock) {
+            Ok(Attempt::Acquired) => Ok(Some(OnlyWaiter { home, name, lock })),
+            Ok(Attempt::HeldByAnother) => Ok(None),
             Err(error) => Err(home.error("lock", &name, error).into()),
         }
     }
@@ -283,6 +282,6 @@ impl Drop for OnlyWaiter<'_> {
         // Remove the file while the lock is held. A process that opened it earlier waits beside the next waiter:
         // harmless.
         let _ = self.home.remove_file(&self.name);
-        let _ = flock(&self.lock, FlockOperation::Unlock);
+        lock::unlock(&self.lock);
     }
 }

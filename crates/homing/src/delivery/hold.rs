@@ -6,9 +6,8 @@ use std::time::Duration;
 use homing_core::{JobId, SessionId};
 use homing_supervisor::SpecFile;
 use homing_supervisor::layout::{RECORD, SPEC};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{Resource, getrlimit};
+use homing_supervisor::platform::limits;
+use homing_supervisor::platform::lock::{self, Attempt};
 
 use crate::context::Context;
 
@@ -45,7 +44,7 @@ impl Context {
         if spec.session != *reader {
             return None;
         }
-        retry_on_intr(|| flock(&file, FlockOperation::LockShared)).ok()?;
+        lock::shared(&file).ok()?;
         Some(file)
     }
 
@@ -78,9 +77,9 @@ impl Context {
         else {
             return false;
         };
-        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
-        unlock(&file);
-        locked
+        let is_locked = matches!(lock::try_exclusive(&file), Ok(Attempt::HeldByAnother));
+        lock::unlock(&file);
+        is_locked
     }
 }
 
@@ -98,17 +97,11 @@ impl DeliveryHold {
 
 impl Drop for DeliveryHold {
     fn drop(&mut self) {
-        self.held.iter().for_each(|(_, file)| unlock(file));
+        self.held.iter().for_each(|(_, file)| lock::unlock(file));
     }
 }
 
-/// How many files may be held: half of the descriptors that this process may open (getrlimit(2)).
+/// How many files may be held: half of the descriptors that this process may open.
 fn max_held() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 2).unwrap_or(usize::MAX)
-}
-
-/// Unlocks explicitly: a child that another thread is starting holds a copy of the descriptor until it executes.
-fn unlock(file: &File) {
-    let _ = flock(file, FlockOperation::Unlock);
+    usize::try_from(limits::descriptors() / 2).unwrap_or(usize::MAX)
 }

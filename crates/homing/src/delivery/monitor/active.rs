@@ -1,7 +1,6 @@
 //! The main loop of the active monitor: it ingests changes, updates the ledger, and hands wakes to sinks.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{JobId, SessionId, WakeEvent, WakeId};
@@ -27,11 +26,11 @@ use crate::{Error, Result};
 /// How often the monitor scans the whole home: it applies retention and finds changes without an inbox entry.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Warning if the kernel has no inotify watches left.
+/// Warning if the home cannot be watched for changes.
 pub(super) const NO_WATCHES: &str =
     "no inotify watches left (fs.inotify.max_user_watches); polling twice a second";
 
-/// How often the monitor polls the home if the kernel has no inotify watches left.
+/// How often the monitor polls the home if it cannot be watched for changes.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the monitor waits before it ingests jobs again after an error.
@@ -52,7 +51,7 @@ pub(super) struct Active<'m> {
     pub(super) context: &'m Context,
     pub(super) lock: Option<MonitorLock>,
     pub(super) settings: Settings,
-    /// `None` if the kernel has no inotify watches left.
+    /// `None` if the home cannot be watched for changes: the user has no watches left.
     pub(super) watcher: Option<HomeWatcher>,
     /// Sessions to decide for, in order.
     pub(super) ready: SessionQueue,
@@ -180,7 +179,7 @@ impl<'m> Active<'m> {
         }
         self.warn(&error.to_string());
         let pause = FIRST_ERROR_PAUSE * 2u32.saturating_pow((errors - 1).min(8));
-        self.monitor.wait(&[], Some(pause.min(MAX_ERROR_PAUSE)));
+        self.monitor.wait(None, Some(pause.min(MAX_ERROR_PAUSE)));
         // A message ends the wait. Read it here, or it would end every later wait too.
         self.read_mail();
         Ok(())
@@ -357,10 +356,7 @@ impl<'m> Active<'m> {
         }
         let next = next.into_iter().min().unwrap_or(self.maintenance_at);
         let timeout = next.saturating_duration_since(Instant::now());
-        match &self.watcher {
-            Some(watcher) => self.monitor.wait(&[watcher.as_fd()], Some(timeout)),
-            None => self.monitor.wait(&[], Some(timeout)),
-        }
+        self.monitor.wait(self.watcher.as_ref().map(HomeWatcher::wait_source), Some(timeout));
     }
 
     pub(super) fn report(&self, event: &MonitorEvent) {

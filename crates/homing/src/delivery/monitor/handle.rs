@@ -1,13 +1,11 @@
 //! A prepared monitor, and the handle that other threads control it with.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use homing_core::SessionId;
-use homing_supervisor::platform::clock::timespec;
-use rustix::event::{PollFd, PollFlags, poll};
+use homing_supervisor::platform::wait::{WaitSource, wait};
 
 use super::mailbox::{Mailbox, MailboxSender, Message};
 use super::options::MonitorOptions;
@@ -94,12 +92,13 @@ impl Monitor {
         MonitorHandle { sender: self.sender.clone() }
     }
 
-    /// Waits for a message, for one of the other descriptors, or until the timeout.
-    pub(super) fn wait(&self, others: &[BorrowedFd<'_>], timeout: Option<Duration>) {
-        let mut polled = vec![PollFd::new(&self.mailbox, PollFlags::IN)];
-        polled.extend(others.iter().map(|other| PollFd::new(other, PollFlags::IN)));
-        let timeout = timeout.map(timespec);
+    /// Waits for a message, for `other`, or until the timeout.
+    pub(super) fn wait(&self, other: Option<WaitSource<'_>>, timeout: Option<Duration>) {
+        let message = self.mailbox.wait_source();
         // The caller checks everything again, whatever ended the wait.
-        let _ = poll(&mut polled, timeout.as_ref());
+        let _ = match other {
+            Some(other) => wait(&[message, other], timeout),
+            None => wait(&[message], timeout),
+        };
     }
 }

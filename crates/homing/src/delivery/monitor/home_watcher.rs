@@ -1,29 +1,28 @@
-//! Watches a home through inotify: an inbox entry appears, or a supervisor closes its record because its job finished
-//! or because it was killed. Does not poll, and does not use process ids.
+//! Watches a home for changes: an inbox entry appears, or a supervisor closes its record because its job finished or
+//! because it was killed. Does not poll, and does not use process ids.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 
 use homing_core::JobId;
 use homing_supervisor::layout::{INBOX, JOBS, LEDGER, RECORD};
-use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
-use rustix::io::Errno;
+use homing_supervisor::platform::errors;
+use homing_supervisor::platform::notify::{ChangeEvent, ChangeKinds, ChangeWatcher, WatchId};
+use homing_supervisor::platform::wait::{AsWaitSource, WaitSource};
 
 use crate::store::home::Home;
 
 /// Watches a home.
 pub(super) struct HomeWatcher {
-    inotify: OwnedFd,
-    root: i32,
-    inbox: i32,
+    watcher: ChangeWatcher,
+    root: WatchId,
+    inbox: WatchId,
     /// The folder of the configuration, and its file name.
-    config: Option<(i32, OsString)>,
-    watches: HashMap<i32, JobId>,
-    jobs: HashMap<JobId, i32>,
+    config: Option<(WatchId, OsString)>,
+    watches: HashMap<WatchId, JobId>,
+    jobs: HashMap<JobId, WatchId>,
 }
 
 /// What changed in a home.
@@ -34,8 +33,7 @@ pub(super) struct Changes {
     pub(super) jobs: Vec<JobId>,
     /// The configuration was written.
     pub(super) configured: bool,
-    /// Everything must be scanned: the kernel's event queue overflowed, the ledger was replaced, or the home itself
-    /// was moved.
+    /// Everything must be scanned: events were lost, the ledger was replaced, or the home itself was moved.
     pub(super) everything: bool,
 }
 
@@ -43,43 +41,39 @@ impl HomeWatcher {
     /// Watches the inbox of a home, and the user's configuration if the home uses it.
     ///
     /// # Errors
-    /// When the user has no inotify instance or watch left (inotify(7), `fs.inotify.max_user_instances`).
-    pub(super) fn of(home: &Home, config: Option<&Path>) -> Result<HomeWatcher, Errno> {
-        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        let root_flags =
-            WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
-        let root = inotify::add_watch(&inotify, home.root.path(), root_flags)?;
-        let inbox = inotify::add_watch(&inotify, home.root.path().join(INBOX), WatchFlags::CLOSE_WRITE)?;
+    /// If the user has no watcher or watch left.
+    pub(super) fn of(home: &Home, config: Option<&Path>) -> io::Result<HomeWatcher> {
+        let watcher = ChangeWatcher::new()?;
+        let watch = |path: &Path, kinds| watcher.watch(path, kinds)?.ok_or_else(errors::not_found);
+        let of_root =
+            ChangeKinds::CREATED | ChangeKinds::MOVED_IN | ChangeKinds::MOVED | ChangeKinds::REMOVED;
+        let root = watch(home.root.path(), of_root)?;
+        let inbox = watch(&home.root.path().join(INBOX), ChangeKinds::CLOSED)?;
         // Watch its folder, because editors replace the file. A folder that is created later is not noticed.
         // A device such as /dev/null is never edited, but written to all the time.
         let may_be_edited = |path: &&Path| std::fs::metadata(path).map_or(true, |file| file.is_file());
         let config = config.filter(may_be_edited).and_then(|path| {
-            let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
-            Some((inotify::add_watch(&inotify, path.parent()?, flags).ok()?, path.file_name()?.to_owned()))
+            let folder = watch(path.parent()?, ChangeKinds::CLOSED | ChangeKinds::MOVED_IN).ok()?;
+            Some((folder, path.file_name()?.to_owned()))
         });
-        Ok(HomeWatcher { inotify, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
+        Ok(HomeWatcher { watcher, root, inbox, config, watches: HashMap::new(), jobs: HashMap::new() })
     }
 
     /// Watches an unfinished job. Does not report earlier changes: check the job again after this call.
     ///
     /// # Errors
-    /// When the user has no watch left (`fs.inotify.max_user_watches`).
-    pub(super) fn watch(&mut self, home: &Home, job: JobId) -> Result<(), Errno> {
+    /// If the user has no watch left.
+    pub(super) fn watch(&mut self, home: &Home, job: JobId) -> io::Result<()> {
         if self.jobs.contains_key(&job) {
             return Ok(());
         }
         let path = home.root.path().join(JOBS).join(job.as_str()).join(RECORD);
-        let flags = WatchFlags::CLOSE_WRITE | WatchFlags::DELETE_SELF;
-        match inotify::add_watch(&self.inotify, path, flags) {
-            Ok(watch) => {
-                self.watches.insert(watch, job);
-                self.jobs.insert(job, watch);
-                Ok(())
-            }
-            // The record is gone already. The caller's check finds out.
-            Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error),
+        // If the record is gone already, the caller's check finds out.
+        if let Some(watch) = self.watcher.watch(&path, ChangeKinds::CLOSED | ChangeKinds::REMOVED)? {
+            self.watches.insert(watch, job);
+            self.jobs.insert(job, watch);
         }
+        Ok(())
     }
 
     /// Whether a job is watched.
@@ -91,44 +85,36 @@ impl HomeWatcher {
     pub(super) fn forget(&mut self, job: JobId) {
         if let Some(watch) = self.jobs.remove(&job) {
             self.watches.remove(&watch);
-            // The kernel removed the watch already if the file is gone.
-            let _ = inotify::remove_watch(&self.inotify, watch);
+            self.watcher.unwatch(watch);
         }
     }
 
     /// The changes since the last call.
     pub(super) fn take(&self) -> Changes {
         let mut changes = Changes::default();
-        let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
-        let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
-        while let Ok(event) = reader.next() {
-            changes.everything |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-            if event.wd() == self.root {
-                // Events of the home itself have no name: it was renamed or removed.
-                changes.everything |=
-                    event.file_name().is_none_or(|made| made.to_bytes() == LEDGER.as_bytes());
-                continue;
+        self.watcher.for_each_event(|event| match event {
+            ChangeEvent::Overflow => changes.everything = true,
+            // Events of the home itself have no name: it was renamed or removed.
+            ChangeEvent::Changed { watch, name } if watch == self.root => {
+                changes.everything |= name.is_none_or(|made| made == LEDGER);
             }
-            if let Some((folder, name)) = &self.config
-                && event.wd() == *folder
-            {
-                changes.configured |=
-                    event.file_name().is_some_and(|written| written.to_bytes() == name.as_bytes());
-                continue;
-            }
-            let job = if event.wd() == self.inbox {
-                event.file_name().and_then(|name| name.to_str().ok()?.parse().ok())
-            } else {
-                self.watches.get(&event.wd()).copied()
-            };
-            changes.jobs.extend(job);
-        }
+            ChangeEvent::Changed { watch, name } => match &self.config {
+                Some((folder, file)) if watch == *folder => {
+                    changes.configured |= name.is_some_and(|written| written == file);
+                }
+                Some(_) | None => changes.jobs.extend(self.job_of(watch, name)),
+            },
+        });
         changes
     }
-}
 
-impl AsFd for HomeWatcher {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    /// The job that an event is about.
+    fn job_of(&self, watch: WatchId, name: Option<&OsStr>) -> Option<JobId> {
+        if watch == self.inbox { name?.to_str()?.parse().ok() } else { self.watches.get(&watch).copied() }
+    }
+
+    /// A source that is ready while changes are pending.
+    pub(super) fn wait_source(&self) -> WaitSource<'_> {
+        self.watcher.as_wait_source()
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use homing_supervisor::layout::{Directory, MONITOR_LOCK};
+use homing_supervisor::platform::errors;
+use homing_supervisor::platform::lock::{self, Attempt};
 use homing_supervisor::{DiskError, injected_millis};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, retry_on_intr};
 
 /// The right to wake the sessions of a home.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl MonitorLock {
     /// When the file cannot be opened.
     pub(super) fn try_take(home: &Directory) -> Result<Option<MonitorLock>, DiskError> {
         let file = home.open_or_create(MONITOR_LOCK)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(MonitorLock { file }.signed())),
-            Err(Errno::WOULDBLOCK) => Ok(None),
+        match lock::try_exclusive(&file) {
+            Ok(Attempt::Acquired) => Ok(Some(MonitorLock { file }.signed())),
+            Ok(Attempt::HeldByAnother) => Ok(None),
             Err(error) => Err(home.error("lock", MONITOR_LOCK, error)),
         }
     }
@@ -45,8 +45,8 @@ impl MonitorLock {
         let path = home.path().join(MONITOR_LOCK);
         let wait = move || {
             let locked = match injected_millis("monitor/lock_error") {
-                Some(_) => Err(Errno::NOLCK),
-                None => retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)),
+                Some(_) => Err(errors::no_locks()),
+                None => lock::exclusive(&file),
             };
             if !cancelled.load(Ordering::Relaxed) {
                 then(match locked {
@@ -65,9 +65,9 @@ impl MonitorLock {
     /// When the file cannot be opened.
     pub(super) fn holder(home: &Directory) -> Result<Option<u32>, DiskError> {
         let Some(mut file) = home.open_to_read(MONITOR_LOCK)? else { return Ok(None) };
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(None),
-            Err(Errno::WOULDBLOCK) => {
+        match lock::try_shared(&file) {
+            Ok(Attempt::Acquired) => Ok(None),
+            Ok(Attempt::HeldByAnother) => {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
                 Ok(Some(text.trim().parse().unwrap_or(0)))
@@ -86,8 +86,7 @@ impl MonitorLock {
 }
 
 impl Drop for MonitorLock {
-    /// Unlocks explicitly: a child that another thread is starting holds a copy of the descriptor until it executes.
     fn drop(&mut self) {
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        lock::unlock(&self.file);
     }
 }

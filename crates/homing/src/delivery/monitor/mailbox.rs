@@ -1,14 +1,14 @@
-//! Messages from other threads to a monitor's loop, and a descriptor that the loop polls.
+//! Messages from other threads to a monitor's loop. They end its wait.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing_core::{Delivery, SessionId, WakeId};
 use homing_supervisor::DiskError;
-use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
+use homing_supervisor::platform::notifier::Notifier;
+use homing_supervisor::platform::wait::{AsWaitSource, WaitSource};
 
 use super::lock::MonitorLock;
 
@@ -36,24 +36,24 @@ pub(super) enum Message {
 #[derive(Clone)]
 pub(super) struct MailboxSender {
     messages: Arc<Mutex<Sender<Message>>>,
-    pipe: Arc<OwnedFd>,
+    notifier: Arc<Notifier>,
 }
 
 /// Receives the messages of a monitor.
 pub(super) struct Mailbox {
     messages: Receiver<Message>,
-    readable: OwnedFd,
+    notifier: Arc<Notifier>,
 }
 
 /// Creates a mailbox and its sender.
 ///
 /// # Errors
 /// If the process has no descriptor left.
-pub(super) fn mailbox() -> Result<(MailboxSender, Mailbox), Errno> {
-    let (readable, pipe) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+pub(super) fn mailbox() -> io::Result<(MailboxSender, Mailbox)> {
+    let notifier = Arc::new(Notifier::new()?);
     let (messages, receiver) = channel();
-    let sender = MailboxSender { messages: Arc::new(Mutex::new(messages)), pipe: Arc::new(pipe) };
-    Ok((sender, Mailbox { messages: receiver, readable }))
+    let sender = MailboxSender { messages: Arc::new(Mutex::new(messages)), notifier: Arc::clone(&notifier) };
+    Ok((sender, Mailbox { messages: receiver, notifier }))
 }
 
 impl MailboxSender {
@@ -61,8 +61,7 @@ impl MailboxSender {
     pub(super) fn send(&self, message: Message) {
         let sent = self.messages.lock().unwrap_or_else(PoisonError::into_inner).send(message);
         if sent.is_ok() {
-            // A full pipe already wakes the monitor.
-            let _ = rustix::io::write(&*self.pipe, b"!");
+            self.notifier.notify();
         }
     }
 }
@@ -70,15 +69,12 @@ impl MailboxSender {
 impl Mailbox {
     /// The pending messages.
     pub(super) fn take(&self) -> Vec<Message> {
-        // Empty the pipe before reading: a message that arrives in between wakes the monitor again.
-        let mut bytes = [0; 64];
-        while rustix::io::read(&self.readable, &mut bytes).is_ok_and(|count| count > 0) {}
+        self.notifier.clear();
         self.messages.try_iter().collect()
     }
-}
 
-impl AsFd for Mailbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readable.as_fd()
+    /// A source that is ready while messages are pending.
+    pub(super) fn wait_source(&self) -> WaitSource<'_> {
+        self.notifier.as_wait_source()
     }
 }

@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use homing_core::{FollowUpPolicy, Job};
 use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::spawn::set_name;
 use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
-use rustix::fs::fstat;
 
 use crate::context::Context;
 use crate::delivery::routes::{Addressee, has_route, has_route_to_agent};
@@ -22,7 +21,7 @@ use crate::{Origin, Result};
 const MONITOR_LOG: &str = "monitor.log";
 
 /// A longer log is truncated, in bytes.
-const MAX_LOG_BYTES: i64 = 1 << 20;
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 impl Context {
     /// Starts a monitor in the background for a launched job. Does so only if the job has a follow-up, its session
@@ -41,8 +40,7 @@ impl Context {
             Err(_) => Stdio::null(),
         };
         let mut command = Command::new(&program);
-        command
-            .arg0("homing")
+        set_name(&mut command, "homing")
             .arg(MONITOR_ARGUMENT)
             .args(self.store.detached_argument())
             .env(HOME_VARIABLE, self.store.home.root.path())
@@ -93,7 +91,7 @@ impl Context {
 /// Opens the log for appending.
 fn open_log(home: &Directory) -> Result<File, DiskError> {
     let mut log = home.open_or_create(MONITOR_LOG)?;
-    let length = fstat(&log).map_or(0, |stat| stat.st_size);
+    let length = log.metadata().map_or(0, |metadata| metadata.len());
     if length > MAX_LOG_BYTES {
         log.set_len(0).map_err(|e| home.error("shorten", MONITOR_LOG, e))?;
     }

@@ -26,7 +26,7 @@ impl Context {
     pub(crate) fn monitor(self: &Arc<Context>, options: MonitorOptions) -> Result<Monitor> {
         self.store.loaded.check_is_trusted()?;
         let settings = Settings::new(self.config(), self.store.home.root.path(), &options)?;
-        let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a pipe", error))?;
+        let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a notifier", error))?;
         Ok(Monitor { context: Arc::clone(self), settings, options, sender, mailbox })
     }
 
@@ -80,7 +80,7 @@ impl Monitor {
                 };
             }
             let left = ask_at.map(|at| at.saturating_duration_since(Instant::now()));
-            self.wait(&[], self.options.heartbeat.into_iter().chain(left).min());
+            self.wait(None, self.options.heartbeat.into_iter().chain(left).min());
             self.options.report(&MonitorEvent::Alive);
             for message in self.mailbox.take() {
                 match message {
