@@ -1,15 +1,12 @@
 //! Finds the live process that has a session open. Never trusts a harness's file alone: the file survives a killed
 //! process, and the kernel may reuse its pid.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use homing_supervisor::platform::file::open_regular;
 use homing_supervisor::platform::{ProcessIdentity, clock};
-use rustix::fs::OFlags;
-use rustix::param::clock_ticks_per_second;
 use serde_json::Value;
 
 use super::json::at;
@@ -37,20 +34,14 @@ pub(crate) fn process_of(files: &ActiveSession, session: &str, paths: &Paths) ->
 
 /// Whether a process started before a file was last written. A younger process did not write it.
 fn is_older(process: ProcessIdentity, file: &Path) -> bool {
-    let age =
-        clock::uptime().saturating_sub(Duration::from_secs(process.start_ticks / clock_ticks_per_second()));
+    let started_at = Duration::from_secs(process.start_ticks / clock::ticks_per_second());
+    let age = clock::uptime().saturating_sub(started_at);
     modified(file).is_some_and(|written| written.elapsed().is_ok_and(|since| since <= age))
 }
 
 fn read(path: &Path) -> Option<Value> {
     let mut bytes = Vec::new();
-    // Non-blocking, so that opening a FIFO in its place does not block. Regular files ignore it.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
-    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
-    if !file.metadata().is_ok_and(|file| file.is_file()) {
-        return None;
-    }
-    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    open_regular(path).ok()??.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 

@@ -1,12 +1,10 @@
 //! Finds the directory in which to resume a session.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use homing_supervisor::platform::file::open_regular;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::json::at;
@@ -74,21 +72,14 @@ impl Directory {
 /// Reads a regular file that contains one path.
 fn read_small(path: &Path) -> Option<String> {
     let mut text = String::new();
-    open_regular(path)?.take(MAX_PATH_BYTES).read_to_string(&mut text).ok()?;
+    open_regular(path).ok()??.take(MAX_PATH_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
-}
-
-/// Opens a file of a harness. Does not block if it is not a regular file.
-fn open_regular(path: &Path) -> Option<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
-    file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
 }
 
 /// The first directory that a transcript names. If `folder` is given, prefers the first directory that matches it.
 fn in_transcript(path: &Path, key: &str, folder: Option<&str>) -> Option<PathBuf> {
     let mut first = None;
-    let lines = BufReader::new(open_regular(path)?.take(MAX_BYTES));
+    let lines = BufReader::new(open_regular(path).ok()??.take(MAX_BYTES));
     for line in lines.split(b'\n') {
         let Ok(line) = line else { break };
         let Ok(entry) = serde_json::from_slice::<Value>(&line) else { continue };

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homing_supervisor::layout::{Directory, LEDGER};
+use homing_supervisor::platform::errors;
+use homing_supervisor::platform::file_id::FileId;
+use homing_supervisor::platform::file_system::FreeSpace;
 use homing_supervisor::{DiskError, crash_point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,7 +17,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::Ledger;
 use super::migrations::MIGRATIONS;
 use super::scanned_file::ScannedFile;
-use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
 /// How long to wait for another process that creates, migrates or sets aside the ledger.
@@ -235,7 +237,7 @@ impl LedgerFile {
             },
             // SQLite does not report why it cannot create its log.
             Some(ErrorCode::CannotOpen) if is_disk_full(root) => {
-                LedgerProblem::Error(DiskError::new("open", path, rustix::io::Errno::NOSPC).into())
+                LedgerProblem::Error(DiskError::new("open", path, errors::disk_full()).into())
             }
             // Another process may have removed its log or its index. It may be intact when it is opened again.
             Some(ErrorCode::SystemIoFailure) if self.open.take().is_some() => {
@@ -369,12 +371,8 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
 fn is_disk_full(root: &Directory) -> bool {
     const NEEDED_BYTES: u64 = 64 << 10;
     const NEEDED_FILES: u64 = 2;
-    rustix::fs::fstatvfs(root).is_ok_and(|status| {
-        // A file system without a fixed number of files reports 0 files (statvfs(3)).
-        let counts_files = status.f_files > 0;
-        status.f_bavail.saturating_mul(status.f_frsize) < NEEDED_BYTES
-            || (counts_files && status.f_favail < NEEDED_FILES)
-    })
+    FreeSpace::of(root)
+        .is_ok_and(|free| free.bytes < NEEDED_BYTES || free.files.is_some_and(|files| files < NEEDED_FILES))
 }
 
 fn guard(root: &Directory) -> Result<File, DiskError> {

@@ -1,10 +1,10 @@
 //! Stores the highest job number of a ledger outside the ledger, to detect an older state of it.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::file::{read_at, write_at};
 
 /// The highest number that the ledger has given to a job, in a separate file: eight bytes, little-endian. A ledger with a
 /// lower number is an older state, even if that was written into the same file.
@@ -27,7 +27,9 @@ impl ScannedFile {
     pub(super) fn read(&self) -> i64 {
         let mut bytes = [0; 8];
         match &self.0 {
-            Some(file) if file.read_exact_at(&mut bytes, 0).is_ok() => i64::from_le_bytes(bytes),
+            Some(file) if read_at(file, &mut bytes, 0).is_ok_and(|count| count == bytes.len()) => {
+                i64::from_le_bytes(bytes)
+            }
             Some(_) | None => 0,
         }
     }
@@ -35,7 +37,7 @@ impl ScannedFile {
     /// Not synced: after a boot, every job is observed anyway.
     pub(super) fn write(&self, highest: i64) {
         if let Some(file) = &self.0 {
-            let _ = file.write_all_at(&highest.to_le_bytes(), 0);
+            let _ = write_at(file, &highest.to_le_bytes(), 0);
         }
     }
 }
