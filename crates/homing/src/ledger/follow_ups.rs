@@ -4,7 +4,7 @@ use homing_core::{FollowUpEvent, JobId, Timestamp};
 use rusqlite::OptionalExtension;
 
 use super::Ledger;
-use super::transition::{Moved, move_on};
+use super::transition::{Moved, apply_event};
 use super::wakes::retry_wake_of;
 
 impl Ledger {
@@ -24,7 +24,7 @@ impl Ledger {
                 .optional()?;
             let moved = match seq {
                 Some(seq) => {
-                    let moved = move_on(&transaction, seq, event)?;
+                    let moved = apply_event(&transaction, seq, event)?;
                     if event == FollowUpEvent::Retried && matches!(moved, Moved::To(_)) {
                         retry_wake_of(&transaction, seq, now)?;
                     }

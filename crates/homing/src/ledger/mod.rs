@@ -1,26 +1,34 @@
 //! The ledger: an index of the jobs, and the authority on follow-ups. A launch and the end of a job do not need it.
 //! A damaged or missing one is set aside, never deleted, and rebuilt from the job directories.
 
+mod connection;
+mod files;
 mod follow_ups;
 mod history;
 mod hold;
+mod job_rows;
 mod jobs;
 mod migrations;
 mod open;
+mod problem;
+mod record;
 mod retention;
 mod rows;
 mod scanned;
 mod scanned_file;
 mod session_state;
 mod transition;
+mod version;
 mod wake_record;
 mod wakes;
 
 pub(crate) use hold::{Hold, RouteKey};
-pub use jobs::UnsupportedJob;
-pub(crate) use jobs::{JobFilter, Launch, Prunable};
-pub(crate) use open::{LedgerFile, LedgerProblem, damaged_again};
-pub(crate) use retention::KeptForSession;
+pub(crate) use job_rows::Launch;
+pub use job_rows::UnsupportedJob;
+pub(crate) use jobs::JobFilter;
+pub(crate) use open::LedgerFile;
+pub(crate) use problem::{LedgerProblem, damaged_again};
+pub(crate) use retention::{KeptForSession, Prunable};
 pub(crate) use session_state::{SessionState, Undelivered, oldest_of};
 pub(crate) use transition::Moved;
 pub use wake_record::{AttemptRecord, WakeRecord};
@@ -49,12 +57,12 @@ impl Ledger {
     /// write into tables that it does not know.
     fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        open::check_version(&transaction)?;
+        version::check_version(&transaction)?;
         Ok(transaction)
     }
 
-    /// A fact about the ledger itself.
-    fn fact(&self, name: &str) -> rusqlite::Result<Option<String>> {
+    /// A value that describes the ledger itself.
+    fn meta(&self, name: &str) -> rusqlite::Result<Option<String>> {
         let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
         query.query_row([name], |row| row.get(0)).optional()
     }
@@ -66,7 +74,7 @@ impl Ledger {
     }
 }
 
-fn set_fact(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     let mut insert =
         connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
     insert.execute([name, value]).map(drop)

@@ -4,10 +4,10 @@ use homing_core::{FollowUpEvent, JobId, SessionId};
 use homing_supervisor::SpecFile;
 use rusqlite::params;
 
-use super::jobs::{Launch, Prunable};
+use super::job_rows::Launch;
 use super::rows::parsed;
-use super::transition::move_on;
-use super::{Ledger, set_fact};
+use super::transition::apply_event;
+use super::{Ledger, set_meta};
 
 /// Jobs of a session whose results are undelivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,16 +18,32 @@ pub(crate) struct KeptForSession {
     pub(crate) output_bytes: u64,
 }
 
+/// A job that may be pruned.
+#[derive(Clone, Debug)]
+pub(crate) struct Prunable {
+    seq: i64,
+    ended_at: i64,
+    pub(crate) id: JobId,
+    pub(crate) launch: Launch,
+}
+
+impl Prunable {
+    /// Its place in the order in which jobs are pruned.
+    pub(crate) fn place(&self) -> (i64, i64) {
+        (self.ended_at, self.seq)
+    }
+}
+
 impl Ledger {
     /// When jobs were pruned last, in milliseconds since the epoch.
     pub(crate) fn pruned_at(&self) -> rusqlite::Result<Option<i64>> {
-        Ok(self.fact("pruned_at")?.and_then(|text| text.parse().ok()))
+        Ok(self.meta("pruned_at")?.and_then(|text| text.parse().ok()))
     }
 
     /// Records that all due jobs have been pruned.
     pub(crate) fn set_pruned_at(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
-        set_fact(&transaction, "pruned_at", &now_ms.to_string())?;
+        set_meta(&transaction, "pruned_at", &now_ms.to_string())?;
         transaction.commit()
     }
 
@@ -43,7 +59,7 @@ impl Ledger {
             .query_map(params![before_ms, limit], |row| row.get(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         for job in &due {
-            move_on(&transaction, *job, FollowUpEvent::GivenUp)?;
+            apply_event(&transaction, *job, FollowUpEvent::GivenUp)?;
             transaction
                 .prepare_cached("UPDATE follow_ups SET expired_at = ?2 WHERE job = ?1 AND state = 'dead'")?
                 .execute(params![job, now_ms])?;

@@ -3,22 +3,22 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Ledger, set_fact};
+use super::{Ledger, set_meta};
 
 impl Ledger {
     /// Whether a full scan is due: the ledger is new, another file or an older state replaced it, the machine has booted
     /// since, or the last scan was a day ago. A full scan finds changes whose inbox entries were lost.
     pub(crate) fn full_scan_due(&self, boot_id: &str, now_ms: i64) -> rusqlite::Result<bool> {
         const DAY_MS: i64 = 86_400_000;
-        let last: Option<i64> = self.fact("full_scan_at")?.and_then(|text| text.parse().ok());
+        let last: Option<i64> = self.meta("full_scan_at")?.and_then(|text| text.parse().ok());
         // If the clock was set back, the last scan is in the future. Then a scan is due.
         let fresh = last.is_some_and(|last| (0..DAY_MS).contains(&(now_ms - last)));
-        Ok(!fresh || self.fact("full_scan_boot")?.as_deref() != Some(boot_id) || self.was_replaced()?)
+        Ok(!fresh || self.meta("full_scan_boot")?.as_deref() != Some(boot_id) || self.was_replaced()?)
     }
 
     /// Whether another file, or an older state of the file, replaced the ledger since the last full scan.
     pub(crate) fn was_replaced(&self) -> rusqlite::Result<bool> {
-        let same_file = self.fact("full_scan_file")?.as_deref() == Some(&*self.file.to_string());
+        let same_file = self.meta("full_scan_file")?.as_deref() == Some(&*self.file.to_string());
         Ok(!same_file || self.highest()? < self.scanned.read())
     }
 
@@ -26,9 +26,9 @@ impl Ledger {
     pub(crate) fn full_scan_done(&mut self, boot_id: &str, now_ms: i64) -> rusqlite::Result<()> {
         let file = self.file.to_string();
         let transaction = self.begin()?;
-        set_fact(&transaction, "full_scan_at", &now_ms.to_string())?;
-        set_fact(&transaction, "full_scan_boot", boot_id)?;
-        set_fact(&transaction, "full_scan_file", &file)?;
+        set_meta(&transaction, "full_scan_at", &now_ms.to_string())?;
+        set_meta(&transaction, "full_scan_boot", boot_id)?;
+        set_meta(&transaction, "full_scan_file", &file)?;
         transaction.commit()?;
         self.scanned.write(self.highest()?);
         Ok(())

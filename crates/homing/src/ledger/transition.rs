@@ -18,7 +18,11 @@ pub(crate) enum Moved {
 }
 
 /// Applies an event to the follow-up of one job.
-pub(super) fn move_on(connection: &Connection, seq: i64, event: FollowUpEvent) -> rusqlite::Result<Moved> {
+pub(super) fn apply_event(
+    connection: &Connection,
+    seq: i64,
+    event: FollowUpEvent,
+) -> rusqlite::Result<Moved> {
     let before: String = connection
         .prepare_cached("SELECT state FROM follow_ups WHERE job = ?1")?
         .query_row([seq], |row| row.get(0))?;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::Ledger;
 use super::hold::{Hold, RouteKey};
 use super::rows::{CLAIMED, PROGRESS, column, json, parsed, progress, timestamp, to_json};
-use super::transition::move_on;
+use super::transition::apply_event;
 
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ fn move_wake(
     note_attempt(connection, (seq, before.attempts + 1), event, after.last_error.as_deref(), context.now)?;
     if let Some(event) = follow_up {
         for job in carried_by(connection, seq)? {
-            move_on(connection, job, event)?;
+            apply_event(connection, job, event)?;
         }
     }
     Ok(true)
@@ -298,7 +298,7 @@ pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -
     if before.state == WakeState::HandedOff {
         // The other jobs of the wake go with it.
         for other in carried_by(connection, seq)? {
-            move_on(connection, other, FollowUpEvent::AttemptFailed)?;
+            apply_event(connection, other, FollowUpEvent::AttemptFailed)?;
         }
     }
     write_progress(connection, seq, &after)
