@@ -47,91 +47,159 @@ impl Ledger {
     }
 }
 
+/// The known row of a job.
+struct KnownJob {
+    seq: i64,
+    state: StateName,
+    /// What recovery still has to do.
+    recovery: Option<Recovery>,
+    /// The end as a document.
+    finished: Option<String>,
+}
+
+/// What a snapshot means for a known job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// It adds nothing.
+    Nothing,
+    /// It is a later state.
+    Progress,
+    /// It differs from an end that was concluded before. The session is notified again.
+    Correction,
+}
+
+/// The columns of a job that change during its life.
+struct Columns {
+    state: &'static str,
+    ended_at: Option<i64>,
+    started: Option<String>,
+    finished: Option<String>,
+    output_kept: u64,
+    recovery: Option<&'static str>,
+}
+
+impl Columns {
+    fn of(snapshot: &JobSnapshot) -> rusqlite::Result<Columns> {
+        Ok(Columns {
+            state: snapshot.state_name().as_str(),
+            ended_at: snapshot.finished.as_ref().map(|finished| finished.end.ended_at_ms),
+            started: snapshot.started.as_ref().map(to_json).transpose()?,
+            finished: snapshot.finished.as_ref().map(to_json).transpose()?,
+            output_kept: snapshot.output_kept,
+            recovery: snapshot.recovery().map(Recovery::as_str),
+        })
+    }
+}
+
 fn record_one(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<()> {
     if is_of_a_newer_program(transaction, snapshot)? {
         return Ok(());
     }
-    let known = same_launch(transaction, snapshot)?;
-    let is_corrected = match &known {
-        // A concluded end stays until recovery records it.
-        Some((_, (StateName::Finished, known), _)) if *known == snapshot.recovery() => return Ok(()),
-        Some((_, (StateName::Finished, None), _)) => return Ok(()),
-        // An observer with less information, such as another host, does not revert a conclusion.
-        Some((_, (StateName::Finished, Some(_)), _))
-            if snapshot.finished.is_none() && snapshot.supervisor != SupervisorLiveness::Alive =>
-        {
-            return Ok(());
-        }
-        Some((_, (StateName::Finished, Some(_)), before)) => differs(before.as_deref(), snapshot)?,
-        Some((_, (StateName::Starting | StateName::Running, _), _)) | None => false,
-    };
-    let started = snapshot.started.as_ref().map(to_json).transpose()?;
-    let finished = snapshot.finished.as_ref().map(to_json).transpose()?;
-    let ended_at = snapshot.finished.as_ref().map(|finished| finished.end.ended_at_ms);
-    let state = snapshot.state_name().as_str();
-    let recovery = snapshot.recovery().map(Recovery::as_str);
-    let seq = match known {
-        Some((seq, _, _)) => {
-            if is_corrected && snapshot.finished.is_none() {
+    let (seq, is_corrected) = match same_launch(transaction, snapshot)? {
+        None => (insert(transaction, snapshot)?, false),
+        Some(known) => {
+            let change = change(&known, snapshot)?;
+            match change {
+                Change::Nothing => return Ok(()),
                 // It was concluded to be lost, but it runs: it has not ended yet.
-                transaction
-                    .prepare_cached(
-                        "UPDATE follow_ups SET state = 'waiting', wake = NULL
-                         WHERE job = ?1 AND state <> 'suppressed'",
-                    )?
-                    .execute([seq])?;
+                Change::Correction if snapshot.finished.is_none() => reset_follow_up(transaction, known.seq)?,
+                Change::Progress | Change::Correction => {}
             }
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET state = ?2, ended_at = ?3, started = ?4, finished = ?5, output_kept = ?6,
-                        recovery = ?7
-                     WHERE seq = ?1",
-                )?
-                .execute(params![seq, state, ended_at, started, finished, snapshot.output_kept, recovery])?;
-            seq
-        }
-        None => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO jobs (id, session, state, ended_at, spec, started, finished, output_kept, recovery)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    snapshot.spec.id.as_str(),
-                    snapshot.spec.session.as_str(),
-                    state,
-                    ended_at,
-                    to_json(&snapshot.spec)?,
-                    started,
-                    finished,
-                    snapshot.output_kept,
-                    recovery,
-                ])?;
-            let seq = transaction.last_insert_rowid();
-            transaction
-                .prepare_cached(
-                    "INSERT INTO follow_ups (job, session, state, sink, harness)
-                     VALUES (?1, ?2, 'waiting', ?3, ?4)",
-                )?
-                .execute(params![
-                    seq,
-                    snapshot.spec.session.as_str(),
-                    column(snapshot.spec.sink.as_ref()),
-                    column(snapshot.spec.harness.as_ref()),
-                ])?;
-            seq
+            update(transaction, known.seq, snapshot)?;
+            (known.seq, change == Change::Correction)
         }
     };
-    if let Some(finished) = &snapshot.finished {
-        set_end(transaction, seq, finished.end.ended_at_ms)?;
-        let event = FollowUpEvent::for_finished_job(snapshot.spec.follow_up, &finished.end.outcome);
-        apply_event(transaction, seq, event)?;
-        if is_corrected && event == FollowUpEvent::Due {
-            apply_event(transaction, seq, FollowUpEvent::Retried)?;
-            retry_wake_of(transaction, seq, Timestamp::from_unix_millis(finished.end.ended_at_ms))?;
-        }
+    let Some(finished) = &snapshot.finished else { return Ok(()) };
+    set_end(transaction, seq, finished.end.ended_at_ms)?;
+    let event = FollowUpEvent::for_finished_job(snapshot.spec.follow_up, &finished.end.outcome);
+    apply_event(transaction, seq, event)?;
+    if is_corrected && event == FollowUpEvent::Due {
+        apply_event(transaction, seq, FollowUpEvent::Retried)?;
+        retry_wake_of(transaction, seq, Timestamp::from_unix_millis(finished.end.ended_at_ms))?;
     }
     Ok(())
+}
+
+fn change(known: &KnownJob, snapshot: &JobSnapshot) -> rusqlite::Result<Change> {
+    Ok(match (known.state, known.recovery) {
+        (StateName::Starting | StateName::Running, _) => Change::Progress,
+        // A concluded end stays until recovery records it.
+        (StateName::Finished, recovery) if recovery == snapshot.recovery() => Change::Nothing,
+        (StateName::Finished, None) => Change::Nothing,
+        // An observer with less information, such as another host, does not revert a conclusion.
+        (StateName::Finished, Some(_))
+            if snapshot.finished.is_none() && snapshot.supervisor != SupervisorLiveness::Alive =>
+        {
+            Change::Nothing
+        }
+        (StateName::Finished, Some(_)) if differs(known, snapshot)? => Change::Correction,
+        (StateName::Finished, Some(_)) => Change::Progress,
+    })
+}
+
+/// Whether the record, written later, differs from the end that was concluded before.
+fn differs(known: &KnownJob, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
+    let before: Option<FinishedRecord> =
+        known.finished.as_deref().map(|text| from_json(5, text)).transpose()?;
+    let outcome = |finished: &FinishedRecord| finished.end.outcome.clone();
+    Ok(before.as_ref().map(outcome) != snapshot.finished.as_ref().map(outcome))
+}
+
+/// Adds a job and its follow-up. Returns its number.
+fn insert(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlite::Result<i64> {
+    let (spec, columns) = (&snapshot.spec, Columns::of(snapshot)?);
+    transaction
+        .prepare_cached(
+            "INSERT INTO jobs (id, session, state, ended_at, spec, started, finished, output_kept, recovery)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            spec.id.as_str(),
+            spec.session.as_str(),
+            columns.state,
+            columns.ended_at,
+            to_json(spec)?,
+            columns.started,
+            columns.finished,
+            columns.output_kept,
+            columns.recovery,
+        ])?;
+    let seq = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached(
+            "INSERT INTO follow_ups (job, session, state, sink, harness)
+             VALUES (?1, ?2, 'waiting', ?3, ?4)",
+        )?
+        .execute(params![
+            seq,
+            spec.session.as_str(),
+            column(spec.sink.as_ref()),
+            column(spec.harness.as_ref()),
+        ])?;
+    Ok(seq)
+}
+
+fn update(transaction: &Transaction<'_>, seq: i64, snapshot: &JobSnapshot) -> rusqlite::Result<()> {
+    let Columns { state, ended_at, started, finished, output_kept, recovery } = Columns::of(snapshot)?;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET state = ?2, ended_at = ?3, started = ?4, finished = ?5, output_kept = ?6,
+                recovery = ?7
+             WHERE seq = ?1",
+        )?
+        .execute(params![seq, state, ended_at, started, finished, output_kept, recovery])
+        .map(drop)
+}
+
+/// Makes the follow-up of a job wait for its end again, unless it is suppressed.
+fn reset_follow_up(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE follow_ups SET state = 'waiting', wake = NULL
+             WHERE job = ?1 AND state <> 'suppressed'",
+        )?
+        .execute([seq])
+        .map(drop)
 }
 
 /// Whether the row of a job is in a state that only a newer program knows. Such a row is not changed.
@@ -142,9 +210,6 @@ fn is_of_a_newer_program(transaction: &Transaction<'_>, snapshot: &JobSnapshot) 
         .optional()?;
     Ok(state.is_some_and(|state| StateName::from_name(&state).is_none()))
 }
-
-/// Place in the ledger, state with what recovery has to do, and the end as a document.
-type KnownJob = (i64, (StateName, Option<Recovery>), Option<String>);
 
 /// The known row of a job. A job with a key has the id of the previous job with that key, whose directory was pruned or
 /// removed: the row of that job is replaced.
@@ -157,24 +222,22 @@ fn same_launch(transaction: &Transaction<'_>, snapshot: &JobSnapshot) -> rusqlit
              FROM jobs WHERE id = ?1",
         )?
         .query_row([spec.id.as_str()], |row| {
-            let known = (row.get(0)?, (state_name(row, 1)?, recovery(row, 4)?), row.get(5)?);
+            let known = KnownJob {
+                seq: row.get(0)?,
+                state: state_name(row, 1)?,
+                recovery: recovery(row, 4)?,
+                finished: row.get(5)?,
+            };
             Ok((known, Launch::read(row, 2)? == Launch::of(spec)))
         })
         .optional()?;
     match known {
-        Some(((seq, _, _), false)) => {
+        Some((KnownJob { seq, .. }, false)) => {
             transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([seq])?;
             Ok(None)
         }
         known => Ok(known.map(|(known, _)| known)),
     }
-}
-
-/// Whether the record, written later, differs from the end that was concluded before. If so, the session is notified.
-fn differs(before: Option<&str>, snapshot: &JobSnapshot) -> rusqlite::Result<bool> {
-    let before: Option<FinishedRecord> = before.map(|text| from_json(3, text)).transpose()?;
-    let outcome = |finished: &FinishedRecord| finished.end.outcome.clone();
-    Ok(before.as_ref().map(outcome) != snapshot.finished.as_ref().map(outcome))
 }
 
 fn recovery(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Recovery>> {
