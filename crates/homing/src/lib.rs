@@ -61,6 +61,7 @@ pub use config::{
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
+pub use delivery::prospects::{NotNotified, Prospect};
 pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 pub use delivery::sinks::{Sink, read_secret_file};
 

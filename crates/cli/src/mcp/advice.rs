@@ -1,8 +1,8 @@
 //! What the model should do while jobs run. It must neither poll nor wait for a notification that never comes.
 
 use homing::core::format_duration;
-use homing::harness::{IdleNotification, Profile, Terminal};
-use homing::{Homing, Job, JobState, Origin};
+use homing::harness::{IdleNotification, Profile};
+use homing::{Homing, Job, JobState, Origin, Prospect};
 
 use crate::setup::{ConfigPaths, any_contains};
 
@@ -18,29 +18,26 @@ pub(super) enum Wake {
 
 /// Whether the session `reader` is notified when these jobs finish. Blocks.
 pub(super) fn wake(homing: &Homing, jobs: &[Job], reader: &Origin) -> Wake {
-    // If this is unknown, waiting is the safe advice.
-    let is_woken =
-        |job: &Job| job.session == reader.session && homing.wakes_the_agent_of(job).unwrap_or(false);
-    if !jobs.iter().all(is_woken) {
-        return Wake::Never;
+    let mut wake = Wake::Always;
+    for job in jobs {
+        match homing.prospect(job, reader, || is_hook_installed(reader)) {
+            Ok(Prospect::Notified { .. }) => {}
+            Ok(Prospect::NotifiedOnceClosed { .. }) => wake = Wake::OnceClosed,
+            // If this is unknown, waiting is the safe advice.
+            Ok(Prospect::NotNotified { .. }) | Err(_) => return Wake::Never,
+        }
     }
-    match reader.harness.as_deref() {
-        Some(harness) if cannot_notify_open_session(harness) => Wake::OnceClosed,
-        Some(_) | None => Wake::Always,
-    }
+    wake
 }
 
-/// Whether an open, idle session of this harness cannot be notified.
-fn cannot_notify_open_session(harness: &str) -> bool {
-    match Profile::named(harness).map(|profile| profile.idle) {
-        Some(IdleNotification::Never) => true,
-        Some(IdleNotification::WaitingHook { terminal: Terminal { variable, value }, command, files }) => {
-            let in_terminal = std::env::var_os(variable).is_none_or(|found| found == value);
-            let is_configured =
-                || ConfigPaths::from_environment().is_some_and(|paths| any_contains(&paths, files, command));
-            in_terminal && !is_configured()
+/// Whether the hook that notifies an open, idle session of the reader's harness is configured.
+fn is_hook_installed(reader: &Origin) -> bool {
+    let profile = reader.harness.as_deref().and_then(Profile::named);
+    match profile.map(|profile| profile.idle) {
+        Some(IdleNotification::WaitingHook { command, files, .. }) => {
+            ConfigPaths::from_environment().is_some_and(|paths| any_contains(&paths, files, command))
         }
-        Some(IdleNotification::Always) | None => false,
+        Some(IdleNotification::Always | IdleNotification::Never) | None => false,
     }
 }
 

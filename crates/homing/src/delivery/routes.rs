@@ -25,11 +25,9 @@ pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
     sink_of(config, addressee).is_some()
 }
 
-/// Whether a job has a route to a sink that reaches the agent itself, not only a person at the desktop.
-pub(crate) fn has_route_to_agent(config: &Config, addressee: Addressee<'_>) -> bool {
-    sink_of(config, addressee)
-        .and_then(|name| config.sink(&name))
-        .is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
+/// Whether a sink reaches the agent itself, not only a person at the desktop.
+pub(crate) fn reaches_agent(config: &Config, sink: &str) -> bool {
+    config.sink(sink).is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
 }
 
 /// The sink of the first matching route.

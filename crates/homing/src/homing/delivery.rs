@@ -13,6 +13,7 @@ use crate::check::Check;
 use crate::delivery::claim::Claimant;
 use crate::delivery::hold::DeliveryHold;
 use crate::delivery::monitor::{Monitor, MonitorOptions};
+use crate::delivery::prospects::Prospect;
 use crate::delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 use crate::harness::origin::Origin;
 use crate::index::query::{FollowUpOptions, Listing};
@@ -187,14 +188,38 @@ impl Homing {
         self.context.start_monitor_if_needed(job)
     }
 
-    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
-    /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
+    /// Whether the session of `reader` will be notified of the result of this job: it has a route to a sink that reaches
+    /// the agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
     /// `homing monitor --command`.
+    ///
+    /// `is_hook_installed` says whether the hook that notifies an open, idle session of the harness is configured
+    /// ([`IdleNotification::WaitingHook`](crate::harness::IdleNotification::WaitingHook)). It is called only if the answer
+    /// depends on it. Call this in a process of the session: its environment says whether the harness runs in a terminal.
+    ///
+    /// ```
+    /// use homing::{NotNotified, Origin, Prospect};
+    ///
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let open = homing::OpenOptions::new().home(folder.path().join("home"));
+    /// # let homing = open.config(homing::Config::default()).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
+    /// let reader = Origin { session: job.session.clone(), harness: None };
+    /// // No sink is configured.
+    /// let prospect = homing.prospect(&job, &reader, || false)?;
+    /// assert_eq!(prospect, Prospect::NotNotified { reason: NotNotified::NoRoute });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the home cannot be read.
-    pub fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
-        self.context.wakes_the_agent_of(job)
+    pub fn prospect(
+        &self,
+        job: &Job,
+        reader: &Origin,
+        is_hook_installed: impl FnOnce() -> bool,
+    ) -> Result<Prospect> {
+        self.context.prospect(job, reader, is_hook_installed)
     }
 
     /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends

@@ -10,7 +10,7 @@ use homing_supervisor::platform::spawn::set_name;
 use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
 
 use crate::context::Context;
-use crate::delivery::routes::{Addressee, has_route, has_route_to_agent};
+use crate::delivery::routes::{Addressee, has_route};
 use crate::harness::preset_names;
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::store::home::HOME_VARIABLE;
@@ -28,9 +28,8 @@ impl Context {
     /// has a route to a sink, no monitor is running, and `monitor.autostart` is true. Returns whether it started one.
     /// A home that was opened with a configuration of the host's own starts none: the host runs its own monitor.
     pub(crate) fn start_monitor_if_needed(&self, job: &Job) -> Result<bool> {
-        let is_told = job.follow_up_policy != FollowUpPolicy::Never;
-        let wanted = is_told && self.starts_monitors();
-        if !wanted || !has_route(self.config(), Addressee::of(job)) || self.active_monitor()?.is_some() {
+        let is_wanted = job.follow_up_policy != FollowUpPolicy::Never && self.starts_monitors();
+        if !is_wanted || !has_route(self.config(), Addressee::of(job)) || self.active_monitor()?.is_some() {
             return Ok(false);
         }
         let program = supervisor_program(self.store.supervisor.as_deref())?;
@@ -62,17 +61,6 @@ impl Context {
         Ok(true)
     }
 
-    /// Whether homing wakes the agent when this job finishes: its session has a route to a sink that reaches the
-    /// agent, and a monitor is active or starts on demand. Does not know routes of other processes, such as those of
-    /// `homing monitor --command`.
-    pub(crate) fn wakes_the_agent_of(&self, job: &Job) -> Result<bool> {
-        let is_told = job.follow_up_policy != FollowUpPolicy::Never;
-        if !is_told || !has_route_to_agent(self.config(), Addressee::of(job)) {
-            return Ok(false);
-        }
-        Ok(self.starts_monitors() || self.active_monitor()?.is_some())
-    }
-
     /// The preset that wakes a session of that origin if the configuration does not mention waking at all. Front ends
     /// that the user set up in a harness use it to get results delivered. `None` if the configuration has any such
     /// setting, including `monitor.autostart = false`.
@@ -81,7 +69,8 @@ impl Context {
         preset_names().find(|name| is_open && Some(*name) == origin.harness.as_deref())
     }
 
-    fn starts_monitors(&self) -> bool {
+    /// Whether a launch starts a monitor in this home if none is active.
+    pub(crate) fn starts_monitors(&self) -> bool {
         self.config().monitor.autostart
             && self.store.loaded.is_the_users
             && self.store.loaded.refusal.is_none()
