@@ -17,7 +17,8 @@ pub(super) fn check_features() -> impl Iterator<Item = Check> {
     })
 }
 
-/// In a container with the `/proc` of another pid namespace, the process ids there refer to other processes.
+/// Checks whether `/proc` shows this pid namespace. In a container with another `/proc`, its process ids refer to other
+/// processes.
 pub(super) fn check_proc() -> Option<Check> {
     let is_foreign = own_pid_namespace().is_none();
     is_foreign.then(|| {

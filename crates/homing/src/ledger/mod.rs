@@ -1,6 +1,7 @@
 //! The ledger: an index of the jobs, and the authority on follow-ups. A launch and the end of a job do not need it.
 //! A damaged or missing one is set aside, never deleted, and rebuilt from the job directories.
 
+mod attempts;
 mod connection;
 mod files;
 mod follow_ups;

@@ -10,8 +10,9 @@ use homing_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Ledger;
-use super::hold::{Hold, RouteKey};
-use super::rows::{CLAIMED, PROGRESS, column, json, parsed, progress, timestamp, to_json};
+use super::attempts::{record_attempt, start_attempt};
+use super::hold::{Hold, RouteKey, set_holds};
+use super::rows::{PROGRESS, json, parsed, progress, timestamp, to_json};
 use super::transition::apply_event;
 
 /// One change of wakes. Several are made in one transaction.
@@ -60,7 +61,10 @@ impl Ledger {
                 WakeChange::Moved(id, event) => move_wake(&transaction, *id, event, context)?,
                 WakeChange::Made(new) => make_wake(&transaction, new, WakeState::InFlight, context.now)?,
                 WakeChange::Queued(new) => make_wake(&transaction, new, WakeState::Scheduled, context.now)?,
-                WakeChange::Held(session, holds) => set_holds(&transaction, session, holds)?,
+                WakeChange::Held(session, holds) => {
+                    set_holds(&transaction, session, holds)?;
+                    true
+                }
                 WakeChange::SinkRemoved(id, sink) => supersede(&transaction, *id, sink, context)?,
             });
         }
@@ -106,7 +110,7 @@ fn move_wake(
         return Ok(false);
     }
     write_progress(connection, seq, &after)?;
-    note_attempt(connection, (seq, before.attempts + 1), event, after.last_error.as_deref(), context.now)?;
+    record_attempt(connection, (seq, before.attempts + 1), event, after.last_error.as_deref(), context.now)?;
     if let Some(event) = follow_up {
         for job in carried_by(connection, seq)? {
             apply_event(connection, job, event)?;
@@ -130,43 +134,6 @@ fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) ->
             progress.since.as_unix_millis(),
             progress.last_error,
         ])
-        .map(drop)
-}
-
-/// Records the time and result of an attempt.
-fn note_attempt(
-    connection: &Connection,
-    (wake, number): (i64, u32),
-    event: &WakeEvent,
-    error: Option<&str>,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let result = match event {
-        WakeEvent::Started => return start_attempt(connection, wake, number, now),
-        WakeEvent::Answered { delivery, .. } => delivery.as_str(),
-        WakeEvent::Claimed { .. } => {
-            start_attempt(connection, wake, number, now)?;
-            CLAIMED
-        }
-        WakeEvent::AnswerLost => "answer_lost",
-        // The attempt has already been answered.
-        WakeEvent::Confirmed
-        | WakeEvent::NotAcknowledged
-        | WakeEvent::Superseded
-        | WakeEvent::RetriedNow { .. } => return Ok(()),
-    };
-    connection
-        .prepare_cached(
-            "UPDATE attempts SET ended_at = ?3, result = ?4, error = ?5 WHERE wake = ?1 AND number = ?2",
-        )?
-        .execute(params![wake, number, now.as_unix_millis(), result, error])
-        .map(drop)
-}
-
-fn start_attempt(connection: &Connection, seq: i64, number: u32, now: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO attempts (wake, number, started_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![seq, number, now.as_unix_millis()])
         .map(drop)
 }
 
@@ -245,28 +212,6 @@ fn supersede(
             .execute([id.to_string()])?;
     }
     Ok(is_superseded)
-}
-
-fn set_holds(
-    connection: &Connection,
-    session: &SessionId,
-    holds: &BTreeMap<RouteKey, Hold>,
-) -> rusqlite::Result<bool> {
-    connection.prepare_cached("DELETE FROM holds WHERE session = ?1")?.execute([session.as_str()])?;
-    for (route, hold) in holds {
-        connection
-            .prepare_cached(
-                "INSERT INTO holds (session, sink, harness, until, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                session.as_str(),
-                column(route.sink.as_ref()),
-                column(route.harness.as_ref()),
-                hold.until.map(Timestamp::as_unix_millis),
-                hold.reason,
-            ])?;
-    }
-    Ok(true)
 }
 
 /// The jobs whose follow-ups a wake carries now.

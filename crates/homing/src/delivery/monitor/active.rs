@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use homing_core::{JobId, SessionId, WakeEvent, WakeId};
-use homing_supervisor::{DiskError, crash_point};
+use homing_core::{JobId, SessionId};
+use homing_supervisor::DiskError;
 
 use super::events::MonitorEvent;
 use super::handle::Monitor;
 use super::home_watcher::HomeWatcher;
 use super::lock::MonitorLock;
 use super::mailbox::Message;
-use super::options::{MonitorEnd, MonitorUntil, STOP_TIMEOUT};
+use super::options::{MonitorEnd, MonitorUntil};
 use super::settings::Settings;
 use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
@@ -154,7 +154,7 @@ impl<'m> Active<'m> {
 
     /// Finds everything that is due in the home. Can be repeated.
     fn begin(&mut self) -> Result<()> {
-        self.read_mail();
+        self.read_messages();
         let mut report = self.context.full_scan()?;
         self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
@@ -181,13 +181,13 @@ impl<'m> Active<'m> {
         let pause = FIRST_ERROR_PAUSE * 2u32.saturating_pow((errors - 1).min(8));
         self.monitor.wait(None, Some(pause.min(MAX_ERROR_PAUSE)));
         // A message ends the wait. Read it here, or it would end every later wait too.
-        self.read_mail();
+        self.read_messages();
         Ok(())
     }
 
     /// Does all work that is possible now.
     fn work(&mut self) -> Result<()> {
-        self.read_mail();
+        self.read_messages();
         self.record_answers()?;
         self.retry_freed_sessions()?;
         self.keep_limits()?;
@@ -198,52 +198,6 @@ impl<'m> Active<'m> {
         }
         self.wake_sessions()?;
         self.prune_some()
-    }
-
-    fn read_mail(&mut self) {
-        for message in self.monitor.mailbox.take() {
-            match message {
-                Message::Answered { wake, session, delivery, acknowledge_within, took } => {
-                    crash_point("monitor/answered");
-                    self.answered.push(MonitorEvent::Answered {
-                        wake,
-                        session: session.clone(),
-                        delivery: delivery.clone(),
-                        took,
-                    });
-                    let event = WakeEvent::Answered { delivery, acknowledge_within };
-                    self.on_answer(wake, session, event);
-                }
-                Message::AnswerLost { wake, session } => self.on_answer(wake, session, WakeEvent::AnswerLost),
-                Message::SessionFree(session) => drop(self.freed.insert(session)),
-                Message::Stop => {
-                    let timeout = self.monitor.options.stop_timeout.unwrap_or(STOP_TIMEOUT);
-                    let timeout = if self.stop_at.is_some() { Duration::ZERO } else { timeout };
-                    self.stop_at = Some(Instant::now() + timeout);
-                    self.report(&MonitorEvent::Stopping { in_flight: self.slots.len() });
-                }
-                // This monitor holds the lock already. Drop the second one.
-                Message::Locked(_) => {}
-            }
-        }
-    }
-
-    pub(super) fn on_answer(&mut self, wake: WakeId, session: SessionId, event: WakeEvent) {
-        self.slots.end(wake);
-        self.answers.push(WakeChange::Moved(wake, event));
-        self.queue_session(session);
-    }
-
-    /// Writes the answers of sinks to the ledger. Keeps them for the next time if that fails.
-    fn record_answers(&mut self) -> Result<()> {
-        if self.answers.is_empty() {
-            return Ok(());
-        }
-        self.change(&self.answers)?;
-        self.answers.clear();
-        crash_point("monitor/superseded");
-        self.answered.drain(..).for_each(|event| self.monitor.options.report(&event));
-        Ok(())
     }
 
     pub(super) fn change(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
@@ -290,55 +244,6 @@ impl<'m> Active<'m> {
             self.slots.start(wake, of_session, sink);
         }
         Ok(())
-    }
-
-    /// Returns [`MonitorEnd::Stopped`] if a stop was requested and no delivery is in flight or the deadline has
-    /// passed.
-    fn requested_end(&self) -> Option<MonitorEnd> {
-        let is_done = self.slots.is_empty() && self.answers.is_empty();
-        let is_finished = |stop_at| is_done || Instant::now() >= stop_at;
-        self.stop_at.is_some_and(is_finished).then_some(MonitorEnd::Stopped)
-    }
-
-    fn reason_to_end(&mut self) -> Result<Option<MonitorEnd>> {
-        if self.stop_at.is_some() {
-            return Ok(self.requested_end());
-        }
-        self.queue_waiting();
-        let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
-        if has_work || self.pruning.is_some() {
-            return Ok(None);
-        }
-        match self.monitor.options.until {
-            MonitorUntil::Stopped => Ok(None),
-            MonitorUntil::NothingDue => Ok(Some(MonitorEnd::Done)),
-            MonitorUntil::Idle => self.end_if_idle(),
-        }
-    }
-
-    /// Ends an idle monitor. A launch that finds the lock held relies on this monitor, and has written its inbox
-    /// entry before. So the monitor checks again after it released the lock.
-    fn end_if_idle(&mut self) -> Result<Option<MonitorEnd>> {
-        if self.has_work()? {
-            return Ok(None);
-        }
-        self.lock = None;
-        if !self.has_work()? {
-            return Ok(Some(MonitorEnd::Done));
-        }
-        self.lock = MonitorLock::try_take(&self.context.store.home.root)?;
-        Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
-    }
-
-    /// Whether anything is due or may become due. An unreadable job counts as long as a retry may help.
-    fn has_work(&self) -> Result<bool> {
-        if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::may_pass) {
-            return Ok(true);
-        }
-        let given_up = |id: &JobId| self.unreadable.contains_key(id);
-        let has_entries = !self.context.inbox_entries()?.iter().all(given_up);
-        let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
-        Ok(has_entries || !unfinished.iter().all(|(id, _)| given_up(id)))
     }
 
     /// Sleeps until something happens.

@@ -18,11 +18,11 @@ pub(super) struct MonitorLock {
 }
 
 impl MonitorLock {
-    /// Takes the lock if it is free.
+    /// Acquires the lock if it is free.
     ///
     /// # Errors
-    /// When the file cannot be opened.
-    pub(super) fn try_take(home: &Directory) -> Result<Option<MonitorLock>, DiskError> {
+    /// If the file cannot be opened.
+    pub(super) fn try_acquire(home: &Directory) -> Result<Option<MonitorLock>, DiskError> {
         let file = home.open_or_create(MONITOR_LOCK)?;
         match lock::try_exclusive(&file) {
             Ok(Attempt::Acquired) => Ok(Some(MonitorLock { file }.signed())),
@@ -35,7 +35,7 @@ impl MonitorLock {
     /// by then.
     ///
     /// # Errors
-    /// When the file cannot be opened, or no thread can be started.
+    /// If the file cannot be opened, or no thread can be started.
     pub(super) fn wait(
         home: &Directory,
         cancelled: Arc<AtomicBool>,
@@ -62,7 +62,7 @@ impl MonitorLock {
     /// The process that holds the lock, or 0 if it has not written its id yet. `None` if the lock is free.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// If the file cannot be opened.
     pub(super) fn holder(home: &Directory) -> Result<Option<u32>, DiskError> {
         let Some(mut file) = home.open_to_read(MONITOR_LOCK)? else { return Ok(None) };
         match lock::try_shared(&file) {

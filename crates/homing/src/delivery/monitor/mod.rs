@@ -1,5 +1,5 @@
-//! The monitor: turns the ends of jobs into wakes. One is active per home; it waits for notifications
-//! of the kernel, never polls, and decides through the transitions of the core.
+//! The monitor: turns the ends of jobs into wakes. One is active per home. It waits for change notifications, never polls,
+//! and decides through the transitions of the core.
 //!
 //! | to see how | read |
 //! |---|---|
@@ -8,11 +8,12 @@
 //! | it decides what to deliver to a session | `decide.rs` |
 //! | it hands wakes to sinks, many with one commit | `waking.rs` |
 //! | it limits how many attempts run at once | `slots.rs` |
-//! | a sink works in a thread | `deliver.rs` |
+//! | a sink works in a thread, and its answer is recorded | `deliver.rs`, `messages.rs` |
 //! | it receives changes of jobs, and brings the ledger up to date | `home_watcher.rs`, `ingest.rs` |
 //! | it tries again to read a job that it could not read | `unreadable.rs` |
 //! | it enforces the timeout of a job whose supervisor is stopped | `limits.rs` |
 //! | it applies retention | `retention.rs` |
+//! | it ends | `ending.rs` |
 //! | one is active per home, others stand by | `lock.rs`, `run.rs` |
 //! | it is started when it is needed | `on_demand.rs` |
 
@@ -20,6 +21,7 @@ mod active;
 mod check;
 mod decide;
 mod deliver;
+mod ending;
 mod event_json;
 mod events;
 mod handle;
@@ -28,6 +30,7 @@ mod ingest;
 mod limits;
 mod lock;
 mod mailbox;
+mod messages;
 mod on_demand;
 mod options;
 mod retention;

@@ -1,4 +1,4 @@
-//! Runs a monitor: it takes the lock, or stands by until the lock is free.
+//! Runs a monitor: it acquires the lock, or stands by until the lock is free.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,11 +50,11 @@ impl Monitor {
         Active::new(&self, lock, freed).run()
     }
 
-    /// Takes the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds
+    /// Acquires the lock; waits for it if this monitor stands by. Returns `None` if it does not become active. Adds
     /// sessions that were reported free meanwhile to `freed`: the previous monitor may have found them busy.
     fn lock(&self, freed: &mut HashSet<SessionId>) -> Result<Option<MonitorLock>> {
         let home = &self.context.store.home.root;
-        if let Some(lock) = MonitorLock::try_take(home)? {
+        if let Some(lock) = MonitorLock::try_acquire(home)? {
             return Ok(Some(lock));
         }
         if self.options.until != MonitorUntil::Stopped {
@@ -68,8 +68,8 @@ impl Monitor {
         let mut ask_at = Some(Instant::now());
         loop {
             if ask_at.is_some_and(|at| at <= Instant::now()) {
-                // Even if no thread can wait for it, the lock is taken once it is free.
-                if let Some(lock) = MonitorLock::try_take(home)? {
+                // Even if no thread can wait for it, the lock is acquired once it is free.
+                if let Some(lock) = MonitorLock::try_acquire(home)? {
                     return Ok(Some(lock));
                 }
                 let sender = self.sender.clone();

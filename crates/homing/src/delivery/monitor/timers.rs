@@ -41,16 +41,16 @@ impl<K: Clone + Ord + Hash> Timers<K> {
 
     /// Removes and returns the keys that are due.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<K> {
-        let mut taken = Vec::new();
+        let mut due_keys = Vec::new();
         while let Some((due, key)) = self.order.pop_first() {
             if due > now {
                 self.order.insert((due, key));
                 break;
             }
             self.due.remove(&key);
-            taken.push(key);
+            due_keys.push(key);
         }
-        taken
+        due_keys
     }
 
     /// Whether no timer is set.

@@ -118,8 +118,8 @@ impl Active<'_> {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
             }
-            if let Some((stranded, sink)) = self.stranded(&state) {
-                self.change(&[WakeChange::SinkRemoved(stranded, sink)])?;
+            if let Some((wake, sink)) = self.without_sink(&state) {
+                self.change(&[WakeChange::SinkRemoved(wake, sink)])?;
                 continue;
             }
             let held_before: Vec<String> = state.holds.values().map(|hold| hold.reason.clone()).collect();
@@ -186,7 +186,7 @@ impl Active<'_> {
     }
 
     /// A wake for a sink that does not exist any more. Its follow-ups are routed again.
-    fn stranded(&self, state: &SessionState) -> Option<(WakeId, String)> {
+    fn without_sink(&self, state: &SessionState) -> Option<(WakeId, String)> {
         state.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
     }
 

@@ -12,7 +12,7 @@ use homing_core::{Delivery, Wake};
 
 use super::Sink;
 
-/// Why there is none.
+/// The error of builds without the feature.
 #[cfg(not(feature = "desktop"))]
 const NOT_BUILT: &str = "this build of homing has no desktop notices";
 

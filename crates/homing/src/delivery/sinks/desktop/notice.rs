@@ -95,7 +95,7 @@ impl Notifier {
     /// Shows a notice, and waits until the service has accepted it.
     ///
     /// # Errors
-    /// If the service did not answer within the timeout, or if there is none.
+    /// If the service did not answer within the timeout, or if the desktop has none.
     pub(super) fn show(&self, notice: &Notice) -> Result<(), String> {
         let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
         // A hanging service blocks one thread, however often it is tried.

@@ -1,0 +1,63 @@
+//! Decides whether the active monitor ends.
+
+use std::time::Instant;
+
+use homing_core::JobId;
+
+use super::active::Active;
+use super::lock::MonitorLock;
+use super::options::{MonitorEnd, MonitorUntil};
+use super::unread_job::Unreadable;
+use crate::Result;
+
+impl Active<'_> {
+    /// Returns [`MonitorEnd::Stopped`] if a stop was requested and no delivery is in flight or the deadline has
+    /// passed.
+    pub(super) fn requested_end(&self) -> Option<MonitorEnd> {
+        let is_done = self.slots.is_empty() && self.answers.is_empty();
+        let is_finished = |stop_at| is_done || Instant::now() >= stop_at;
+        self.stop_at.is_some_and(is_finished).then_some(MonitorEnd::Stopped)
+    }
+
+    /// Returns why the monitor ends; `None` if it goes on.
+    pub(super) fn reason_to_end(&mut self) -> Result<Option<MonitorEnd>> {
+        if self.stop_at.is_some() {
+            return Ok(self.requested_end());
+        }
+        self.queue_waiting();
+        let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
+        if has_work || self.pruning.is_some() {
+            return Ok(None);
+        }
+        match self.monitor.options.until {
+            MonitorUntil::Stopped => Ok(None),
+            MonitorUntil::NothingDue => Ok(Some(MonitorEnd::Done)),
+            MonitorUntil::Idle => self.end_if_idle(),
+        }
+    }
+
+    /// Ends an idle monitor. A launch that finds the lock held relies on this monitor, and has written its inbox
+    /// entry before. So the monitor checks again after it released the lock.
+    fn end_if_idle(&mut self) -> Result<Option<MonitorEnd>> {
+        if self.has_work()? {
+            return Ok(None);
+        }
+        self.lock = None;
+        if !self.has_work()? {
+            return Ok(Some(MonitorEnd::Done));
+        }
+        self.lock = MonitorLock::try_acquire(&self.context.store.home.root)?;
+        Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
+    }
+
+    /// Whether anything is due or may become due. An unreadable job counts as long as a retry may help.
+    fn has_work(&self) -> Result<bool> {
+        if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::may_pass) {
+            return Ok(true);
+        }
+        let given_up = |id: &JobId| self.unreadable.contains_key(id);
+        let has_entries = !self.context.inbox_entries()?.iter().all(given_up);
+        let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
+        Ok(has_entries || !unfinished.iter().all(|(id, _)| given_up(id)))
+    }
+}
