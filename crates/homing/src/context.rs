@@ -1,4 +1,4 @@
-//! What every operation needs: the jobs on disk, the configuration, and the ledger. The library's handles share it.
+//! The state that all operations share: the jobs on disk, the configuration, and the ledger.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

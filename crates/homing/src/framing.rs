@@ -8,7 +8,7 @@ use crate::store::random::random_bytes;
 /// Calls `write` with a nonce that the text does not contain.
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// If the system has no random numbers.
 pub(crate) fn with_nonce<T>(mut write: impl FnMut(FrameNonce) -> Result<T, NonceInText>) -> Result<T> {
     loop {
         if let Ok(written) = write(FrameNonce::from_random(random_bytes()?)) {
@@ -27,7 +27,7 @@ pub(crate) fn with_nonce<T>(mut write: impl FnMut(FrameNonce) -> Result<T, Nonce
 /// ```
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// If the system has no random numbers.
 pub fn frame_untrusted(text: &str) -> Result<String> {
     with_nonce(|nonce| frame(text, nonce))
 }

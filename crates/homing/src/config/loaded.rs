@@ -20,7 +20,7 @@ impl LoadedConfig {
     /// the reason.
     ///
     /// # Errors
-    /// When the user's configuration cannot be read or is invalid.
+    /// If the user's configuration cannot be read or is invalid.
     pub(crate) fn load(of_the_host: Option<Config>) -> Result<LoadedConfig> {
         if let Some(config) = of_the_host {
             return Ok(LoadedConfig { config, refusal: None, is_the_users: false });

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Longest accepted configuration, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a trusted configuration. Never blocks, whatever the type of the file.
+/// Reads a trusted configuration. Never blocks, also if it is a FIFO.
 ///
 /// # Errors
 /// [`Error::ConfigRefused`] if other users can write it. [`Error::InvalidConfig`] if it cannot be read, is not a
