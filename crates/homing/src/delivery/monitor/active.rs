@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use homing_core::{JobId, SessionId};
 use homing_supervisor::DiskError;
+use homing_supervisor::platform::notify::NO_WATCH_LEFT;
 
 use super::events::MonitorEvent;
 use super::handle::Monitor;
@@ -26,11 +27,7 @@ use crate::{Error, Result};
 /// How often the monitor scans the whole home: it applies retention and finds changes without an inbox entry.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Warning if the home cannot be watched for changes.
-pub(super) const NO_WATCHES: &str =
-    "no inotify watches left (fs.inotify.max_user_watches); polling twice a second";
-
-/// How often the monitor polls the home if it cannot be watched for changes.
+/// How often the monitor polls the home if it cannot be watched for changes: twice a second.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the monitor waits before it ingests jobs again after an error.
@@ -65,7 +62,7 @@ pub(super) struct Active<'m> {
     pub(super) overdue: HashMap<JobId, Duration>,
     /// Jobs that could not be read at their last check.
     pub(super) unreadable: HashMap<JobId, Unreadable>,
-    /// Whether a full scan is due, because the kernel's event queue overflowed or because the last scan failed.
+    /// Whether a full scan is due, because events were lost or because the last scan failed.
     pub(super) everything_is_due: bool,
     pub(super) maintenance_at: Instant,
     /// The retention pass in progress.
@@ -115,7 +112,7 @@ impl<'m> Active<'m> {
     /// Runs until it has a reason to end.
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
         if self.watcher.is_none() {
-            self.warn(NO_WATCHES);
+            self.warn_of_polling();
         }
         let mut errors = 0;
         // First find everything that is due.
@@ -266,6 +263,11 @@ impl<'m> Active<'m> {
 
     pub(super) fn report(&self, event: &MonitorEvent) {
         self.monitor.options.report(event);
+    }
+
+    /// Warns that the home cannot be watched for changes.
+    pub(super) fn warn_of_polling(&self) {
+        self.warn(&format!("{NO_WATCH_LEFT}; polling twice a second"));
     }
 
     pub(super) fn warn(&self, message: &str) {

@@ -7,7 +7,7 @@ use homing_core::{JobId, SessionId, StateName};
 use homing_supervisor::{crash_point, injected_millis};
 
 use super::MonitorEvent;
-use super::active::{Active, ERROR_PAUSE, NO_WATCHES};
+use super::active::{Active, ERROR_PAUSE};
 use super::settings::Settings;
 use crate::Result;
 use crate::config::Config;
@@ -26,7 +26,7 @@ fn start_check() -> Duration {
 }
 
 impl Active<'_> {
-    /// Updates the ledger with the changes that the kernel reported.
+    /// Updates the ledger with the changes that the watcher reported.
     pub(super) fn ingest_changes(&mut self) -> Result<()> {
         let mut overdue = self.jobs.take_due(Instant::now());
         let Some(watcher) = &self.watcher else {
@@ -39,7 +39,7 @@ impl Active<'_> {
         if changes.configured {
             self.read_configuration();
         }
-        // Kept until it succeeds: the kernel reports each change once.
+        // Kept until it succeeds: the watcher reports each change once.
         self.everything_is_due |= changes.everything;
         if self.everything_is_due {
             return self.ingest_everything();
@@ -56,7 +56,7 @@ impl Active<'_> {
         overdue.dedup();
         let done = self.ingest(&overdue);
         if done.is_err() {
-            // The kernel reports each change once.
+            // The watcher reports each change once.
             let again = Some(Instant::now() + ERROR_PAUSE);
             overdue.iter().for_each(|job| self.jobs.set(job, again));
         }
@@ -139,7 +139,7 @@ impl Active<'_> {
         running.into_iter().for_each(|job| self.watch_limit(job));
         if exhausted {
             self.watcher = None;
-            self.warn(NO_WATCHES);
+            self.warn_of_polling();
         }
         Ok(())
     }

@@ -11,6 +11,9 @@ use std::path::Path;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
+/// Describes for people that no watch is left, and names the setting that limits them.
+pub const NO_WATCH_LEFT: &str = "no inotify watches left (fs.inotify.max_user_watches)";
+
 /// Size of the buffer for events, in bytes. One event has at most 272.
 const BUFFER_BYTES: usize = 16 << 10;
 
