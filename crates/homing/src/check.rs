@@ -1,5 +1,7 @@
 //! The result of a check, for `doctor` and for test wakes.
 
+use crate::Error;
+
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Check {
@@ -28,6 +30,12 @@ pub enum Verdict {
 impl Check {
     pub(crate) fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Check {
         Check { name, verdict, detail: detail.into(), hint: None }
+    }
+
+    /// The check that failed with this error, with the hint of the error.
+    pub(crate) fn of_error(name: &'static str, error: &Error) -> Check {
+        let hint = error.hint().map(|hint| hint.to_string());
+        Check { name, verdict: Verdict::Problem, detail: error.to_string(), hint }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Check {

@@ -8,3 +8,4 @@ pub(crate) mod prospects;
 pub(crate) mod reader;
 pub(crate) mod routes;
 pub(crate) mod sinks;
+pub(crate) mod test_wake;

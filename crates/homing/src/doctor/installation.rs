@@ -27,7 +27,6 @@ pub(super) fn check_config(path: Option<&Path>, refusal: Option<&ConfigRefusal>)
 pub(super) fn check_supervisor(named: Option<&Path>) -> Check {
     match supervisor_program(named) {
         Ok(program) => Check::new("supervisor", Verdict::Ok, program.display().to_string()),
-        Err(error) => Check::new("supervisor", Verdict::Problem, error.to_string())
-            .hint(error.hint().map(|hint| hint.to_string()).unwrap_or_default()),
+        Err(error) => Check::of_error("supervisor", &error),
     }
 }

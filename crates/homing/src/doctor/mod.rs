@@ -62,13 +62,7 @@ impl Context {
         checks.push(self.check_planted()?);
         match self.check_jobs() {
             Ok(more) => checks.extend(more),
-            Err(error) => {
-                let check = Check::new("ledger", Verdict::Problem, error.to_string());
-                checks.push(match error.hint() {
-                    Some(hint) => check.hint(hint.to_string()),
-                    None => check,
-                });
-            }
+            Err(error) => checks.push(Check::of_error("ledger", &error)),
         }
         Ok(checks)
     }

@@ -1,7 +1,16 @@
 //! Checks whether results are delivered.
 
+use crate::Result;
 use crate::check::{Check, Verdict};
 use crate::config::Config;
+use crate::context::Context;
+
+impl Context {
+    /// Checks whether a monitor is active, or starts on demand.
+    pub(crate) fn check_monitor(&self) -> Result<Check> {
+        Ok(monitor_check(self.config(), self.active_monitor()?))
+    }
+}
 
 /// Checks whether a monitor is active, or starts on demand. `active` is its process id; 0 if unknown.
 pub(crate) fn monitor_check(config: &Config, active: Option<u32>) -> Check {
