@@ -1,8 +1,9 @@
 //! Whether a session will be notified of the result of a job, and how. Front ends only word the answer.
 
-use homing_core::{FollowUpPolicy, Job};
+use homing_core::{FollowUpPolicy, Job, SessionId};
 
 use crate::Result;
+use crate::config::Config;
 use crate::context::Context;
 use crate::delivery::routes::{Addressee, reaches_agent, sink_of};
 use crate::harness::origin::Origin;
@@ -55,12 +56,13 @@ impl Context {
         reader: &Origin,
         is_hook_installed: impl FnOnce() -> bool,
     ) -> Result<Prospect> {
-        let sink = match self.sink_for_agent(job, reader) {
+        let sink = sink_for_agent(self.config(), Addressee::of(job), job.follow_up_policy, &reader.session);
+        let sink = match sink {
             Ok(sink) => sink,
-            Err(reason) => return Ok(Prospect::NotNotified { reason }),
+            Err(reason) => return Ok(self.not_notified(reason)),
         };
         if !self.starts_monitors() && self.active_monitor()?.is_none() {
-            return Ok(Prospect::NotNotified { reason: self.unless_refused(NotNotified::NoMonitor) });
+            return Ok(self.not_notified(NotNotified::NoMonitor));
         }
         let profile = reader.harness.as_deref().and_then(Profile::named);
         let is_only_closed = profile
@@ -68,24 +70,33 @@ impl Context {
         Ok(if is_only_closed { Prospect::NotifiedOnceClosed { sink } } else { Prospect::Notified { sink } })
     }
 
-    /// The sink that notifies the agent of `reader` of this job, by the configuration alone.
-    fn sink_for_agent(&self, job: &Job, reader: &Origin) -> Result<String, NotNotified> {
-        if job.session != reader.session {
-            return Err(NotNotified::OtherSession);
-        }
-        if job.follow_up_policy == FollowUpPolicy::Never {
-            return Err(NotNotified::NoFollowUp);
-        }
-        let config = self.config();
-        let sink = sink_of(config, Addressee::of(job));
-        let sink = sink.ok_or_else(|| self.unless_refused(NotNotified::NoRoute))?;
-        if reaches_agent(config, &sink) { Ok(sink) } else { Err(NotNotified::NoSinkForAgent) }
+    fn not_notified(&self, reason: NotNotified) -> Prospect {
+        let reason = match reason {
+            // A refused configuration is replaced with the defaults.
+            NotNotified::NoRoute | NotNotified::NoMonitor if self.store.loaded.refusal.is_some() => {
+                NotNotified::ConfigRefused
+            }
+            reason => reason,
+        };
+        Prospect::NotNotified { reason }
     }
+}
 
-    /// The reason, unless it follows from a refused configuration.
-    fn unless_refused(&self, reason: NotNotified) -> NotNotified {
-        if self.store.loaded.refusal.is_some() { NotNotified::ConfigRefused } else { reason }
+/// The sink that notifies the agent of the session `reader` of a job, by the configuration alone.
+fn sink_for_agent(
+    config: &Config,
+    job: Addressee<'_>,
+    follow_up: FollowUpPolicy,
+    reader: &SessionId,
+) -> Result<String, NotNotified> {
+    if job.session != reader {
+        return Err(NotNotified::OtherSession);
     }
+    if follow_up == FollowUpPolicy::Never {
+        return Err(NotNotified::NoFollowUp);
+    }
+    let sink = sink_of(config, job).ok_or(NotNotified::NoRoute)?;
+    if reaches_agent(config, &sink) { Ok(sink) } else { Err(NotNotified::NoSinkForAgent) }
 }
 
 /// Whether an open, idle session can be notified.
@@ -110,6 +121,39 @@ fn in_terminal(terminal: &Terminal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sink(config: &str, harness: Option<&str>, named: Option<&str>) -> Result<String, NotNotified> {
+        let config: Config = toml::from_str(config).unwrap();
+        let session: SessionId = "chat-1".parse().unwrap();
+        let job = Addressee { session: &session, harness, sink: named };
+        sink_for_agent(&config, job, FollowUpPolicy::Failure, &session)
+    }
+
+    #[test]
+    fn the_sink_of_a_session_comes_from_the_job_or_from_the_routes() {
+        let agents = "agents = [\"codex\"]";
+        assert_eq!(sink(agents, Some("codex"), None), Ok("codex".to_owned()));
+        assert_eq!(sink("", None, Some("codex")), Ok("codex".to_owned()));
+        assert_eq!(sink(agents, Some("goose"), None), Err(NotNotified::NoRoute));
+        assert_eq!(sink("", None, Some("gone")), Err(NotNotified::NoRoute));
+    }
+
+    #[cfg(feature = "desktop")]
+    #[test]
+    fn a_desktop_notice_does_not_notify_the_agent() {
+        let config = "[sinks.notice]\ndesktop = true\n[[routes]]\nsink = \"notice\"";
+        assert_eq!(sink(config, None, None), Err(NotNotified::NoSinkForAgent));
+    }
+
+    #[test]
+    fn a_session_is_not_notified_of_other_jobs_or_without_a_follow_up() {
+        let sessions = ["chat-1", "chat-2"].map(|session| session.parse::<SessionId>().unwrap());
+        let job = Addressee { session: &sessions[0], harness: None, sink: Some("codex") };
+        let of = |policy, reader| sink_for_agent(&Config::default(), job, policy, reader);
+        assert_eq!(of(FollowUpPolicy::Always, &sessions[0]), Ok("codex".to_owned()));
+        assert_eq!(of(FollowUpPolicy::Always, &sessions[1]), Err(NotNotified::OtherSession));
+        assert_eq!(of(FollowUpPolicy::Never, &sessions[0]), Err(NotNotified::NoFollowUp));
+    }
 
     #[test]
     fn an_idle_session_in_a_terminal_needs_a_hook() {
