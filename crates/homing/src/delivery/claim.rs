@@ -1,22 +1,19 @@
 //! Delivers wakes from inside a session: a hook of its harness claims a wake, shows it to the agent, and confirms it.
 //! The monitor and any number of hooks may compete for the same wake. Only one of them gets it.
 
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
-use homing_supervisor::layout::{Directory, notify_change};
-use homing_supervisor::platform::lock::{self, Attempt};
+use homing_supervisor::layout::notify_change;
 use homing_supervisor::platform::process;
 
 use crate::Result;
 use crate::config::Acknowledge;
 use crate::context::Context;
 use crate::delivery::monitor::WakeStyle;
+use crate::delivery::only_waiter::OnlyWaiter;
 use crate::delivery::routes::{Addressee, sink_of};
-use crate::harness::WAKE_VARIABLE;
-use crate::harness::{open_in, preset_format};
+use crate::harness::{WAKE_VARIABLE, open_in, preset_format};
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 use crate::store::watcher::Watcher;
 
@@ -48,10 +45,10 @@ impl Context {
         let give_up_at = Instant::now() + SINK_TIMEOUT;
         loop {
             match self.try_claim(claimant)? {
-                Try::Claimed(wake) => return Ok(Some(*wake)),
-                Try::Nothing => return Ok(None),
-                Try::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
-                Try::Elsewhere => std::thread::sleep(PAUSES.0),
+                ClaimAttempt::Claimed(wake) => return Ok(Some(*wake)),
+                ClaimAttempt::Nothing => return Ok(None),
+                ClaimAttempt::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
+                ClaimAttempt::Elsewhere => std::thread::sleep(PAUSES.0),
             }
         }
     }
@@ -90,7 +87,10 @@ impl Context {
         claimant: &Claimant,
         may_claim: impl Fn() -> bool,
     ) -> Result<Option<Wake>> {
-        let Some(_only) = OnlyWaiter::try_acquire(&self.store.home.root, claimant)? else { return Ok(None) };
+        let (harness, session) = (&claimant.harness, claimant.session.as_str());
+        let Some(_only) = OnlyWaiter::try_acquire(&self.store.home.root, harness, session)? else {
+            return Ok(None);
+        };
         let mut reserved = self.reserve(&[], &claimant.session);
         let watcher = Watcher::new(&self.store.home, &[]);
         watcher.add_inbox(&self.store.home);
@@ -112,7 +112,7 @@ impl Context {
             if !may_claim() {
                 return Ok(None);
             }
-            if let Try::Claimed(wake) = self.try_claim(claimant)? {
+            if let ClaimAttempt::Claimed(wake) = self.try_claim(claimant)? {
                 return Ok(Some(*wake));
             }
             let is_due = self.state(claimant)?.has_undelivered();
@@ -152,14 +152,14 @@ impl Context {
     }
 
     /// Claims the oldest wake that is not in flight. If there is none, creates one from undelivered follow-ups.
-    fn try_claim(&self, claimant: &Claimant) -> Result<Try> {
+    fn try_claim(&self, claimant: &Claimant) -> Result<ClaimAttempt> {
         let state = self.state(claimant)?;
         let still_needed = || state.open.iter().filter(|wake| !wake.is_superseded);
         let now = self.now();
         if let Some(wake) = still_needed().find(|wake| wake.progress.state == WakeState::InFlight) {
             // This process may run in the turn that the wake started.
             let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|own| own == wake.id.to_string());
-            return Ok(if is_this_turn { Try::Nothing } else { Try::Elsewhere });
+            return Ok(if is_this_turn { ClaimAttempt::Nothing } else { ClaimAttempt::Elsewhere });
         }
         let expired = |state, is_due| state == WakeState::HandedOff && is_due;
         let waiting = still_needed().find(|wake| {
@@ -169,13 +169,15 @@ impl Context {
         let (wake, changes) = match waiting {
             Some(wake) => {
                 let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
-                let Some((found, _)) = found else { return Ok(Try::Nothing) };
+                let Some((found, _)) = found else { return Ok(ClaimAttempt::Nothing) };
                 let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
                 let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
                 (found, expiry.into_iter().chain([claimed(wake.id)]).collect())
             }
             None => {
-                let Some(new) = self.write_undelivered(claimant, &state)? else { return Ok(Try::Nothing) };
+                let Some(new) = self.write_undelivered(claimant, &state)? else {
+                    return Ok(ClaimAttempt::Nothing);
+                };
                 let (wake, id) = (new.wake.clone(), new.wake.id);
                 (wake, vec![WakeChange::Queued(Box::new(new)), claimed(id)])
             }
@@ -184,11 +186,11 @@ impl Context {
         // found.
         let is_claimed = self.change_wakes(&changes)?.into_iter().all(|made| made);
         if !is_claimed {
-            return Ok(Try::Elsewhere);
+            return Ok(ClaimAttempt::Elsewhere);
         }
         // The active monitor must learn the deadline of the confirmation.
         self.notify_monitor(&wake.content.job_ids);
-        Ok(Try::Claimed(Box::new(wake)))
+        Ok(ClaimAttempt::Claimed(Box::new(wake)))
     }
 
     /// Creates a wake from undelivered follow-ups. Returns `None` if there are none, or if they must wait.
@@ -233,7 +235,7 @@ impl Context {
 }
 
 /// The result of an attempt to claim a wake.
-enum Try {
+enum ClaimAttempt {
     Claimed(Box<Wake>),
     Nothing,
     /// A sink or another hook has the wake.
@@ -250,38 +252,5 @@ impl SessionState {
         let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);
         !self.undelivered.is_empty()
             || self.open.iter().any(|wake| !wake.is_superseded && waits(wake.progress.state))
-    }
-}
-
-/// The right to wait for a session. One process holds it, so that each turn of a long session does not add a waiter.
-#[derive(Debug)]
-struct OnlyWaiter<'a> {
-    home: &'a Directory,
-    name: String,
-    lock: File,
-}
-
-impl<'a> OnlyWaiter<'a> {
-    fn try_acquire(home: &'a Directory, claimant: &Claimant) -> Result<Option<OnlyWaiter<'a>>> {
-        let session = claimant.session.as_str();
-        let mut hasher = DefaultHasher::new();
-        // If the session moved to another process of its harness, the old waiter may not know yet.
-        (session, open_in(&claimant.harness, session)).hash(&mut hasher);
-        let name = format!("waiting-{:016x}.lock", hasher.finish());
-        let lock = home.open_or_create(&name)?;
-        match lock::try_exclusive(&lock) {
-            Ok(Attempt::Acquired) => Ok(Some(OnlyWaiter { home, name, lock })),
-            Ok(Attempt::HeldByAnother) => Ok(None),
-            Err(error) => Err(home.error("lock", &name, error).into()),
-        }
-    }
-}
-
-impl Drop for OnlyWaiter<'_> {
-    fn drop(&mut self) {
-        // Remove the file while the lock is held. A process that opened it earlier waits beside the next waiter:
-        // harmless.
-        let _ = self.home.remove_file(&self.name);
-        lock::unlock(&self.lock);
     }
 }

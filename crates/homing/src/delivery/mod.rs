@@ -4,6 +4,7 @@ pub(crate) mod claim;
 pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod monitor;
+mod only_waiter;
 pub(crate) mod prospects;
 pub(crate) mod reader;
 pub(crate) mod routes;

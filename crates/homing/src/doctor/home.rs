@@ -19,8 +19,8 @@ impl Context {
         let moved = self.store.set_planted_aside(Depth::Jobs)?;
         Ok(moved
             .into_iter()
-            .map(|(thing, place)| {
-                let detail = format!("moved {} to {}", thing.path.display(), place.display());
+            .map(|(entry, moved_to)| {
+                let detail = format!("moved {} to {}", entry.path.display(), moved_to.display());
                 Check::new("set aside", Verdict::Note, detail)
             })
             .collect())

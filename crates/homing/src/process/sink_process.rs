@@ -30,8 +30,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long to wait for SIGKILL to take effect. A process may hang in the kernel for longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many chunks of output are read before the clock is checked again.
-const PIECES_AT_ONCE: usize = 16;
+/// How many chunks of output are read at most before the clock is checked again.
+const MAX_CHUNKS_AT_ONCE: usize = 16;
 
 /// The phase of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl Tail {
 
     /// Reads the available output, up to a bound.
     fn read(&mut self, buffer: &mut [u8]) {
-        for _ in 0..PIECES_AT_ONCE {
+        for _ in 0..MAX_CHUNKS_AT_ONCE {
             let Some(pipe) = &self.pipe else { return };
             match pipe.read(buffer) {
                 Ok(0) => self.pipe = None,

@@ -17,7 +17,7 @@ use super::options::{MonitorEnd, MonitorUntil};
 use super::settings::Settings;
 use super::slots::{SessionQueue, Slots};
 use super::timers::Timers;
-use super::unread_job::Unreadable;
+use super::unreadable_job::Unreadable;
 use crate::context::Context;
 use crate::index::prune::PrunePass;
 use crate::ledger::{ChangeContext, WakeChange};

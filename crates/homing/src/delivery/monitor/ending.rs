@@ -7,7 +7,7 @@ use homing_core::JobId;
 use super::active::Active;
 use super::lock::MonitorLock;
 use super::options::{MonitorEnd, MonitorUntil};
-use super::unread_job::Unreadable;
+use super::unreadable_job::Unreadable;
 use crate::Result;
 
 impl Active<'_> {
@@ -52,12 +52,12 @@ impl Active<'_> {
 
     /// Whether anything is due or may become due. An unreadable job counts as long as a retry may help.
     fn has_work(&self) -> Result<bool> {
-        if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::may_pass) {
+        if !self.sessions.is_empty() || self.unreadable.values().any(Unreadable::is_retried) {
             return Ok(true);
         }
-        let given_up = |id: &JobId| self.unreadable.contains_key(id);
-        let has_entries = !self.context.inbox_entries()?.iter().all(given_up);
+        let is_given_up = |id: &JobId| self.unreadable.contains_key(id);
+        let has_entries = !self.context.inbox_entries()?.iter().all(is_given_up);
         let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
-        Ok(has_entries || !unfinished.iter().all(|(id, _)| given_up(id)))
+        Ok(has_entries || !unfinished.iter().all(|(id, _)| is_given_up(id)))
     }
 }

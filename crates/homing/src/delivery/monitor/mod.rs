@@ -10,7 +10,7 @@
 //! | it limits how many attempts run at once | `slots.rs` |
 //! | a sink works in a thread, and its answer is recorded | `deliver.rs`, `messages.rs` |
 //! | it receives changes of jobs, and brings the ledger up to date | `home_watcher.rs`, `ingest.rs` |
-//! | it tries again to read a job that it could not read | `unreadable.rs` |
+//! | it tries again to read a job that it could not read | `retry_unreadable.rs`, `unreadable_job.rs` |
 //! | it enforces the timeout of a job whose supervisor is stopped | `limits.rs` |
 //! | it applies retention | `retention.rs` |
 //! | it ends | `ending.rs` |
@@ -34,12 +34,12 @@ mod messages;
 mod on_demand;
 mod options;
 mod retention;
+mod retry_unreadable;
 mod run;
 mod settings;
 mod slots;
 mod timers;
-mod unread_job;
-mod unreadable;
+mod unreadable_job;
 mod waking;
 
 pub(crate) use check::monitor_check;

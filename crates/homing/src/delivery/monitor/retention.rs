@@ -9,9 +9,9 @@ impl Active<'_> {
     pub(super) fn begin_pruning_if_due(&mut self) -> Result<()> {
         match self.context.store.set_planted_aside(Depth::Names) {
             Ok(moved) => {
-                for (thing, place) in moved {
-                    let (path, place) = (thing.path.display(), place.display());
-                    self.warn(&format!("{path} does not belong to homing; moved to {place}"));
+                for (entry, moved_to) in moved {
+                    let (path, moved_to) = (entry.path.display(), moved_to.display());
+                    self.warn(&format!("{path} does not belong to homing; moved to {moved_to}"));
                 }
             }
             // It can stay there: readers skip it.

@@ -15,8 +15,8 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    /// Whether another attempt may succeed.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Whether another attempt follows.
+    pub(super) fn is_retried(&self) -> bool {
         self.next.is_some()
     }
 }

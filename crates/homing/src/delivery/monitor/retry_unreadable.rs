@@ -8,17 +8,17 @@ use homing_core::JobId;
 use homing_supervisor::DiskError;
 
 use super::active::Active;
-use super::unread_job::Unreadable;
+use super::unreadable_job::Unreadable;
 use crate::store::unreadable::may_pass;
 
-/// Pause before the first retry. It doubles up to [`LONGEST_PAUSE`].
+/// Pause before the first retry. It doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Longest pause between two retries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long retries keep an on-demand monitor running.
-const TRIED_FOR: Duration = Duration::from_secs(86_400);
+const RETRIED_FOR: Duration = Duration::from_secs(86_400);
 
 impl Active<'_> {
     /// Schedules retries for these jobs, with growing pauses, and removes jobs that became readable.
@@ -36,11 +36,11 @@ impl Active<'_> {
             let (since, attempts) = known.map_or((now, 0), |known| (known.since, known.attempts));
             // An inbox entry of another process may cause a check before the retry is due.
             let pending = known.and_then(|known| known.next).filter(|next| *next > now);
-            let is_tried = may_pass(&error) && now.saturating_duration_since(since) < TRIED_FOR;
+            let is_retried = may_pass(&error) && now.saturating_duration_since(since) < RETRIED_FOR;
             let pause = FIRST_PAUSE * 2u32.saturating_pow(attempts.min(16));
-            let next = is_tried.then(|| pending.unwrap_or(now + pause.min(LONGEST_PAUSE)));
+            let next = is_retried.then(|| pending.unwrap_or(now + pause.min(MAX_PAUSE)));
             if known.is_none_or(|known| known.reason != reason) {
-                let next_step = if is_tried { "retrying" } else { "not retrying" };
+                let next_step = if is_retried { "retrying" } else { "not retrying" };
                 self.warn(&format!("job {id} cannot be read: {reason}; {next_step}"));
             }
             self.jobs.set(&id, next);
