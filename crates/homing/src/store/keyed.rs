@@ -3,19 +3,17 @@
 //! Never starts a process itself.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
 use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, notify_change};
+use homing_supervisor::platform::dir;
+use homing_supervisor::platform::lock::{Attempt, try_exclusive, unlock};
 use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
-use rustix::fs::{FlockOperation, flock, renameat};
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::observe;
-use crate::store::prepare::{Prepared, absolute_directory, fill, remove_files};
-use crate::store::random::random_bytes;
+use crate::store::prepare::{Prepared, absolute_directory, fill, random_id, remove_files};
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
@@ -55,17 +53,16 @@ pub(crate) struct ToStart {
 /// the command.
 #[derive(Debug)]
 pub(crate) struct LauncherLock {
-    directory: OwnedFd,
+    directory: dir::Directory,
 }
 
 impl LauncherLock {
     /// Takes the lock; `None` where another launcher has it.
     fn try_take(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
-        let lock = |e| directory.error("lock", "", e);
-        let copy = directory.as_fd().try_clone_to_owned().map_err(lock)?;
-        match flock(&copy, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Ok(()) | Err(_) => Ok(Some(LauncherLock { directory: copy })),
+        let copy = directory.handle().try_clone().map_err(|e| directory.error("lock", "", e))?;
+        match try_exclusive(&copy) {
+            Ok(Attempt::HeldByAnother) => Ok(None),
+            Ok(Attempt::Acquired) | Err(_) => Ok(Some(LauncherLock { directory: copy })),
         }
     }
 }
@@ -73,7 +70,7 @@ impl LauncherLock {
 impl Drop for LauncherLock {
     /// Closing it would not do: a process that another thread is just starting has a copy until it executes.
     fn drop(&mut self) {
-        let _ = flock(&self.directory, FlockOperation::Unlock);
+        unlock(&self.directory);
     }
 }
 
@@ -169,19 +166,18 @@ impl JobStore {
         clear_abandoned(&stage)?;
         let (name, staged, launcher) = make_staged(&stage, id)?;
         crash_point("launch/directory_made");
+        let jobs = &self.home.jobs;
         let published = fill(&staged, &spec).and_then(|filled| {
-            match renameat(&stage, &name, &self.home.jobs, id.as_str()) {
-                Ok(()) => Ok(Some(filled)),
-                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(None),
-                Err(error) => Err(self.home.jobs.error("make", id.as_str(), error)),
-            }
+            let renamed = stage.handle().rename_directory(&name, jobs.handle(), id.as_str());
+            let is_renamed = renamed.map_err(|e| jobs.error("make", id.as_str(), e))?;
+            Ok(is_renamed.then_some(filled))
         });
         let Ok(Some((record, written))) = published else {
             remove_files(&staged, &stage, &name);
             return Ok(published.map(|_| None)?);
         };
         crash_point("launch/published");
-        let directory = staged.moved_to(&self.home.jobs, id.as_str());
+        let directory = staged.moved_to(jobs, id.as_str());
         let prepared = Prepared { spec, directory, record, written };
         if let Err(error) = notify_change(&self.home.inbox, id) {
             self.withdraw(&prepared);
@@ -205,7 +201,7 @@ impl JobStore {
 /// abandoned.
 fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, LauncherLock), DiskError> {
     for _ in 0..ATTEMPTS {
-        let name = format!("{id}-{}", JobId::from_random(random_bytes()?));
+        let name = format!("{id}-{}", random_id()?);
         if !stage.make_directory(&name)? {
             continue;
         }
@@ -228,12 +224,12 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
         // Skip directories that are gone meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
-        let is_abandoned = flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_abandoned = matches!(try_exclusive(&directory), Ok(Attempt::Acquired));
         // It may have got its name between our look and our lock: then it is a job.
         if is_abandoned && directory.is_at(stage, &name) {
             remove_files(&directory, stage, &name);
         }
-        let _ = flock(&directory, FlockOperation::Unlock);
+        unlock(&directory);
     }
     Ok(())
 }

@@ -2,17 +2,15 @@
 //! synced to disk while the supervisor starts.
 
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
-use homing_supervisor::platform::clock::timespec;
+use homing_supervisor::platform::spawn::set_name;
+use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
 use homing_supervisor::{JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::store::job_store::JobStore;
@@ -147,8 +145,8 @@ impl JobStore {
         is_new: bool,
     ) -> io::Result<Child> {
         // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host.
-        Command::new(program)
-            .arg0("homing")
+        let mut command = Command::new(program);
+        set_name(&mut command, "homing")
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
             .args((!is_new).then_some(LATE_ARGUMENT))
@@ -169,16 +167,10 @@ impl JobStore {
 }
 
 fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
-    let give_up_at = Instant::now() + limit;
-    loop {
-        let left = timespec(give_up_at.saturating_duration_since(Instant::now()));
-        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Answer::NotYet,
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            // Reading waits as well.
-            Err(_) => break,
-        }
+    match is_ready_within(pipe.as_wait_source(), limit) {
+        Ok(false) => return Answer::NotYet,
+        // After an error, the read waits instead.
+        Ok(true) | Err(_) => {}
     }
     if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
 }

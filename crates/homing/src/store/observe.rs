@@ -10,7 +10,7 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, LOCK, RECORD};
 use homing_supervisor::output::OutputReader;
-use homing_supervisor::platform::{clock, is_on_network};
+use homing_supervisor::platform::{clock, errors, is_on_network};
 use homing_supervisor::{
     DiskError, EndedRecord, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, START_TIMEOUT,
     Slot, SpecFile, StartedRecord,
@@ -154,7 +154,7 @@ pub(crate) fn observe(jobs: &Directory, id: JobId, here: &RunBy) -> Result<Optio
 /// # Errors
 /// When it cannot be read, or a newer program wrote it.
 pub(crate) fn read_record(directory: &Directory) -> Result<RecordContent, DiskError> {
-    let missing = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let missing = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_read(directory)?.ok_or_else(missing)?;
     let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
     if content.is_unsupported() {

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
-use homing_supervisor::platform::clock;
+use homing_supervisor::platform::{clock, random};
 use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::store::job_store::JobStore;
-use crate::store::random::random_bytes;
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
@@ -26,7 +25,7 @@ pub(crate) struct Prepared {
 impl JobStore {
     /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
     pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
-        let spec = self.spec_file(asked, JobId::from_random(random_bytes()?))?;
+        let spec = self.spec_file(asked, random_id()?)?;
         let id = spec.id;
         if !self.home.jobs.make_directory(id.as_str())? {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -126,6 +125,14 @@ impl JobStore {
             }
         }
     }
+}
+
+/// Creates the id of a new job.
+///
+/// # Errors
+/// If the system has no random numbers.
+pub(crate) fn random_id() -> Result<JobId, DiskError> {
+    Ok(JobId::from_random(random::bytes().map_err(DiskError::no_random_bytes)?))
 }
 
 /// Removes everything in `directory`, the spec first, and then its name in `parent`. Where another directory has that

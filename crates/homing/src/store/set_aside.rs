@@ -10,8 +10,7 @@ use homing_supervisor::DiskError;
 use homing_supervisor::layout::{
     Directory, INBOX, LEDGER, LOCK, OUTPUT_HEAD, OUTPUT_TAIL, RECORD, SCRIPT, SPEC, SPEC_NEW,
 };
-use rustix::fs::{RenameFlags, renameat_with};
-use rustix::io::Errno;
+use homing_supervisor::platform::errors::is_link_or_not_directory;
 
 use crate::store::job_store::JobStore;
 
@@ -84,7 +83,7 @@ impl JobStore {
                     }
                 }
                 Ok(_) => {}
-                Err(error) if is_no_directory(&error) => add(Folder::Jobs, &home.jobs, name),
+                Err(error) if is_link_or_not_directory(&error.source) => add(Folder::Jobs, &home.jobs, name),
                 // Removed meanwhile, or not to be opened now.
                 Err(_) => {}
             }
@@ -127,10 +126,10 @@ impl JobStore {
         };
         for number in 1.. {
             let name = format!("{prefix}{}.{number}", thing.name);
-            match renameat_with(from, thing.name.as_str(), aside, name.as_str(), RenameFlags::NOREPLACE) {
-                Ok(()) => return Ok(Some(aside.path().join(name))),
-                Err(Errno::EXIST) => {}
-                Err(Errno::NOENT) => return Ok(None),
+            match from.handle().rename_without_replacing(&thing.name, aside.handle(), &name) {
+                Ok(true) => return Ok(Some(aside.path().join(name))),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(from.error("set aside", &thing.name, error)),
             }
         }
@@ -143,10 +142,4 @@ fn is_file_of_the_home(name: &str) -> bool {
     let of_the_ledger = name.strip_prefix(LEDGER).is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm"));
     let is_lock = name.ends_with(".lock");
     of_the_ledger || is_lock || matches!(name, "ledger.highest" | "monitor.log")
-}
-
-/// Whether something of that name is a file or a link. O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
-fn is_no_directory(error: &DiskError) -> bool {
-    error.source.kind() == io::ErrorKind::NotADirectory
-        || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
 }

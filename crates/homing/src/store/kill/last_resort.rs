@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use homing_core::{JobId, LostReason, Outcome};
 use homing_supervisor::layout::{Directory, RECORD, notify_change};
+use homing_supervisor::platform::errors;
 use homing_supervisor::platform::process::{self, Signal};
 use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{conclude, read_record};
@@ -28,7 +28,7 @@ impl JobStore {
         }
         match supervisor.signal(Signal::Kill) {
             Ok(()) => Ok(()),
-            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
+            Err(error) if errors::is_no_such_process(&error) => Ok(()),
             Err(source) => Err(Error::CannotSignal { job: id, source }),
         }
     }
@@ -74,7 +74,7 @@ impl JobStore {
 }
 
 fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
-    let missing = || directory.error("open", RECORD, Errno::NOENT);
+    let missing = || directory.error("open", RECORD, errors::not_found());
     Record::open_to_update(directory)?.ok_or_else(missing)
 }
 

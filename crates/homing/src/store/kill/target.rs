@@ -7,11 +7,10 @@ use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::platform::process::{self, Signal};
-use homing_supervisor::platform::{is_on_network, signals};
+use homing_supervisor::platform::{errors, is_on_network, signals};
 use homing_supervisor::{
     Relation, SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
 };
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
@@ -181,7 +180,7 @@ impl JobStore {
         match asked {
             Ok(()) => {}
             // It died just now. The next check ends what it left.
-            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+            Err(error) if errors::is_no_such_process(&error) => {
                 target.look_soon();
                 return Ok(());
             }
