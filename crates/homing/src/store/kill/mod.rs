@@ -8,11 +8,11 @@ pub(crate) use limit::LimitKept;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 
 use homing_core::{JobId, KilledBy};
 use homing_supervisor::DiskError;
 use homing_supervisor::platform::clock::uptime;
+use homing_supervisor::platform::wait::WaitSource;
 
 use self::target::{Stage, Target, UnlinkedSupervisors};
 use crate::store::job_store::JobStore;
@@ -108,13 +108,13 @@ pub struct Killing {
 
 impl Killing {
     /// Waits until there may be something to do, or until `readable` becomes readable.
-    pub(crate) fn wait(&self, readable: Option<BorrowedFd<'_>>) {
+    pub(crate) fn wait(&self, readable: Option<WaitSource<'_>>) {
         self.watcher.wait_beside(readable, None);
     }
 
     /// Becomes readable, without blocking, when there may be something to do. `None` where the kernel has no more watches
     /// to give: then [`Homing::has_killed`](crate::Homing::has_killed) has to be called every now and then.
-    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+    pub fn readable(&self) -> Option<WaitSource<'_>> {
         self.watcher.readable()
     }
 }
