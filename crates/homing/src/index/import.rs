@@ -66,7 +66,7 @@ impl Context {
                 // A crash may have prevented its inbox entry.
                 notify_change(&self.store.home.inbox, job.id)?;
             } else if !new.contains(&job.id) {
-                self.put_together(&stage, job)?;
+                self.assemble(&stage, job)?;
                 new.push(job.id);
             }
         }
@@ -101,7 +101,7 @@ impl Context {
         Ok(stage)
     }
 
-    fn put_together(&self, stage: &Directory, job: &FinishedJob) -> Result<(), DiskError> {
+    fn assemble(&self, stage: &Directory, job: &FinishedJob) -> Result<(), DiskError> {
         stage.make_directory(job.id.as_str())?;
         let directory = stage.open_directory(job.id.as_str())?;
         let spec = self.spec_of(job);
@@ -177,13 +177,13 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
     let null = open_null().map_err(|e| DiskError::new("open", "/dev/null", e))?;
     let mut writer = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     let head = spec.head_bytes.min(length);
-    feed(&mut writer, &mut file, head, path, directory)?;
+    copy_bytes(&mut writer, &mut file, head, path, directory)?;
     let tail_start = length.saturating_sub(spec.tail_bytes).max(head);
     if tail_start > head {
         writer.skip(tail_start - head);
         io::Seek::seek(&mut file, io::SeekFrom::Start(tail_start)).map_err(failed)?;
     }
-    feed(&mut writer, &mut file, length - tail_start, path, directory)?;
+    copy_bytes(&mut writer, &mut file, length - tail_start, path, directory)?;
     writer.finish();
     if writer.dropped_bytes() > 0 {
         return Err(DiskError::new("write", directory.path(), errors::disk_full()));
@@ -192,7 +192,7 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
 }
 
 /// Writes `length` bytes of a file to a writer, through a pipe.
-fn feed(
+fn copy_bytes(
     writer: &mut OutputWriter,
     file: &mut File,
     length: u64,
@@ -315,7 +315,7 @@ mod tests {
         let context = home(&folder);
         let (cut_off, other) = (job("00000000000a"), job("00000000000b"));
         let stage = context.stage().unwrap();
-        context.put_together(&stage, &cut_off).unwrap();
+        context.assemble(&stage, &cut_off).unwrap();
         drop(stage);
         context.full_scan().unwrap();
         assert_eq!(context.listing(&Default::default()).unwrap().jobs, []);

@@ -24,7 +24,7 @@ const DOMAIN: &[u8] = b"homing job key 1";
 const ATTEMPTS: u32 = 100;
 
 /// How long another launcher has to start the job that it has made.
-const OTHERS_TIME: Duration = Duration::from_secs(10);
+const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest pause between two observations of a job that another launcher starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -58,7 +58,7 @@ pub(crate) struct LauncherLock {
 
 impl LauncherLock {
     /// Takes the lock; `None` where another launcher has it.
-    fn try_take(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
+    fn try_acquire(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
         let copy = directory.handle().try_clone().map_err(|e| directory.error("lock", "", e))?;
         match try_exclusive(&copy) {
             Ok(Attempt::HeldByAnother) => Ok(None),
@@ -124,11 +124,11 @@ impl JobStore {
     /// Waits until the launcher that made a job has started it; where that one has died, this process starts it.
     fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
         let id = spec.id;
-        let give_up_at = Instant::now() + OTHERS_TIME;
+        let give_up_at = Instant::now() + LAUNCHER_TIMEOUT;
         let mut pause = Duration::from_millis(1);
         loop {
             // Lock before reading: the job may be started between the two.
-            let launcher = LauncherLock::try_take(&directory)?;
+            let launcher = LauncherLock::try_acquire(&directory)?;
             let record = Record::open_to_read(&directory)?;
             let written = WrittenSpec::by_another(&directory);
             let (Some(record), Ok(written), true) = (record, written, directory.contains(SPEC)) else {
@@ -136,8 +136,8 @@ impl JobStore {
             };
             let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
             let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
-            let is_finished = Instant::now() >= give_up_at;
-            if has_begun || is_finished || spec.boot_id != self.here()?.boot_id {
+            let has_timed_out = Instant::now() >= give_up_at;
+            if has_begun || has_timed_out || spec.boot_id != self.here()?.boot_id {
                 // Its launcher may have died before this.
                 notify_change(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
@@ -210,7 +210,7 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if let Some(launcher) = LauncherLock::try_take(&staged)?
+        if let Some(launcher) = LauncherLock::try_acquire(&staged)?
             && staged.is_at(stage, &name)
         {
             return Ok((name, staged, launcher));

@@ -88,7 +88,7 @@ impl JobStore {
         let durable = self.make_durable(&prepared.directory, &prepared.written);
         crash_point("launch/durable");
         let answer = self.await_answer(supervisor);
-        let seen = self.what_became_of(prepared, answer)?;
+        let seen = self.observe_after_answer(prepared, answer)?;
         self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
             // It would not be known after a power cut, so it is not launched.
@@ -99,7 +99,7 @@ impl JobStore {
     }
 
     /// What the record says once the supervisor has answered, or has died without a word.
-    fn what_became_of(&self, prepared: Prepared, answer: Answer) -> Result<JobSnapshot> {
+    fn observe_after_answer(&self, prepared: Prepared, answer: Answer) -> Result<JobSnapshot> {
         let Prepared { spec, directory, record, .. } = prepared;
         let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
         let (started, finished) = (content.started.into_valid(), content.finished.into_valid());
