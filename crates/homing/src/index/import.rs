@@ -34,7 +34,7 @@ pub struct FinishedJob {
     pub id: JobId,
     /// The session that launched it.
     pub session: SessionId,
-    /// What it ran.
+    /// The command that it ran.
     pub command: JobCommand,
     /// The directory it ran in; an absolute path.
     pub cwd: PathBuf,
@@ -44,7 +44,7 @@ pub struct FinishedJob {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
     /// Its timeout.
     pub timeout: Option<Duration>,

@@ -78,8 +78,8 @@ impl Home {
         Home { root, jobs, inbox, opened }
     }
 
-    /// Refuses to go on where the home's path means another directory than the one that is open: jobs would be looked
-    /// for in the one, and noted in the ledger of the other. Asked once by each operation; costs three calls of statx(2).
+    /// Fails if the home's path no longer names the open directory: jobs of one home would be recorded in the ledger of
+    /// another. Each operation calls this once. It costs three system calls.
     ///
     /// # Errors
     /// [`Error::HomeReplaced`].
@@ -96,7 +96,7 @@ impl Home {
         Err(Error::HomeReplaced { path: self.root.path().to_owned() })
     }
 
-    /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
+    /// Returns the home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
     /// `~/.local/state/homing`.
     ///
     /// # Errors
@@ -133,14 +133,14 @@ fn check_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How long a path is once its links are followed, in bytes; the part of it that does not exist counts as it is.
+/// Returns the length of a path after its links are resolved, in bytes. The part that does not exist is not resolved.
 fn resolved_length(path: &Path) -> usize {
     let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
     let resolved = existing.and_then(|(part, resolved)| Some(resolved.join(path.strip_prefix(part).ok()?)));
     resolved.as_deref().unwrap_or(path).as_os_str().len()
 }
 
-/// Makes a directory and those above it; the last one mode 0700.
+/// Creates a directory that no other user can use, and the missing directories above it.
 fn make_private(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -211,7 +211,7 @@ fn refused_part(error: DiskError) -> Error {
 mod tests {
     use super::*;
 
-    /// A path below `folder` of exactly so many bytes; none of its directories exists.
+    /// Returns a path below `folder` of exactly this many bytes. None of its directories exists.
     fn path_of(folder: &Path, bytes: usize) -> PathBuf {
         let mut path = folder.to_owned();
         while bytes - path.as_os_str().len() > 201 {

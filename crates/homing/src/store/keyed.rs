@@ -1,6 +1,6 @@
 //! Launches under a key. The job's id is derived from session and key, and one rename decides which of several
-//! launchers creates the job. A later launcher finds the job, and starts it if the first launcher died before that.
-//! Never starts a process itself.
+//! launchers creates the job. A later launcher finds the job, and starts it if the first launcher died before it
+//! started the job. Does not start processes itself.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,13 +17,13 @@ use crate::store::prepare::{Prepared, absolute_directory, fill, random_id, remov
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
-/// Set before what is hashed, so that no other hash of the same texts is the same.
+/// Prefix of the hashed bytes, so that the hash differs from other hashes of the same texts.
 const DOMAIN: &[u8] = b"homing job key 1";
 
 /// How often a launch is retried because the job under its key was removed meanwhile.
 const ATTEMPTS: u32 = 100;
 
-/// How long another launcher has to start the job that it has made.
+/// How long another launcher may take to start the job that it has created.
 const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest pause between two observations of a job that another launcher starts.
@@ -48,16 +48,15 @@ pub(crate) struct ToStart {
     pub(crate) _launcher: LauncherLock,
 }
 
-/// The right to start the job in a directory: a lock on the directory itself, held while a launcher works on it. Where
-/// the file system has no such locks, everybody has the right: the lock of the job decides then which supervisor runs
-/// the command.
+/// The right to start the job in a directory: a lock on the directory itself. If the file system does not support locks
+/// on directories, every launcher has the right. The lock of the job then decides which supervisor runs the command.
 #[derive(Debug)]
 pub(crate) struct LauncherLock {
     directory: dir::Directory,
 }
 
 impl LauncherLock {
-    /// Takes the lock; `None` where another launcher has it.
+    /// Acquires the lock; `None` if another launcher holds it.
     fn try_acquire(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
         let copy = directory.handle().try_clone().map_err(|e| directory.error("lock", "", e))?;
         match try_exclusive(&copy) {
@@ -68,14 +67,14 @@ impl LauncherLock {
 }
 
 impl Drop for LauncherLock {
-    /// Closing it would not do: a process that another thread is just starting has a copy until it executes.
+    /// Unlocks explicitly, because a child that another thread has just forked keeps a copy of the handle until exec.
     fn drop(&mut self) {
         unlock(&self.directory);
     }
 }
 
-/// The id of the job that a session launches under a key: the first 48 bits of the SHA-256 of both. Neither text has a
-/// NUL byte, so that no two pairs are hashed alike.
+/// Returns the id of the job that a session launches under a key: the first 48 bits of the SHA-256 of both. Neither text
+/// contains NUL, which separates them, so two pairs never have the same hashed bytes.
 fn id_of(session: &SessionId, key: &JobKey) -> JobId {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     for part in [DOMAIN, session.as_str().as_bytes(), key.as_str().as_bytes()] {
@@ -87,7 +86,7 @@ fn id_of(session: &SessionId, key: &JobKey) -> JobId {
 }
 
 impl JobStore {
-    /// Finds the job under a key, or makes it.
+    /// Finds the job under a key, or creates it.
     pub(crate) fn prepare_keyed(&self, asked: &JobSpec, key: &JobKey) -> Result<Keyed> {
         let id = id_of(&asked.session, key);
         for _ in 0..ATTEMPTS {
@@ -102,7 +101,7 @@ impl JobStore {
         Err(self.home.jobs.error("make", id.as_str(), taken).into())
     }
 
-    /// The job under a key; `None` where there is none, or none any more.
+    /// Finds the job under a key; `None` if it does not exist or was removed.
     fn find_keyed(&self, asked: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
         let directory = match self.home.jobs.open_job(id) {
             Ok(directory) => directory,
@@ -110,7 +109,7 @@ impl JobStore {
             Err(error) => return Err(error.into()),
         };
         let Some(spec) = SpecFile::read(&directory)? else {
-            // A job that was being removed. With a key a directory gets its name when the spec is in it.
+            // The job is being removed: a directory with a key gets its name only after its spec was written.
             remove_files(&directory, &self.home.jobs, id.as_str());
             return Ok(None);
         };
@@ -121,7 +120,8 @@ impl JobStore {
         self.await_launcher(directory, spec)
     }
 
-    /// Waits until the launcher that made a job has started it; where that one has died, this process starts it.
+    /// Waits until the launcher that created a job has started it. If that launcher has died, this process starts the
+    /// job.
     fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
         let id = spec.id;
         let give_up_at = Instant::now() + LAUNCHER_TIMEOUT;
@@ -138,7 +138,7 @@ impl JobStore {
             let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
             let has_timed_out = Instant::now() >= give_up_at;
             if has_begun || has_timed_out || spec.boot_id != self.here()?.boot_id {
-                // Its launcher may have died before this.
+                // Its launcher may have died before it did this.
                 notify_change(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
                 let seen = observe(&self.home.jobs, id, self.here()?)?;
@@ -157,8 +157,8 @@ impl JobStore {
         }
     }
 
-    /// Makes a job elsewhere, and gives it its name by one rename. `None` where another one has that name already:
-    /// rename(2) replaces no directory that has something in it, on no file system.
+    /// Creates a job on the stage, and moves it to its name by one rename. `None` if another job already has that name:
+    /// a rename never replaces a directory that is not empty.
     fn publish(&self, asked: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
         let spec = self.spec_file(asked, id)?;
         self.home.root.make_directory(STAGE)?;
@@ -197,8 +197,8 @@ impl JobStore {
     }
 }
 
-/// Makes a directory of our own on the stage, and locks it. Between the two another launcher may have taken it for
-/// abandoned.
+/// Creates a directory on the stage, and locks it. Tries again if another launcher removed the directory as abandoned
+/// before it was locked.
 fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, LauncherLock), DiskError> {
     for _ in 0..ATTEMPTS {
         let name = format!("{id}-{}", random_id()?);
@@ -219,13 +219,13 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
     Err(stage.error("make", id.as_str(), io::Error::from(io::ErrorKind::AlreadyExists)))
 }
 
-/// Removes every directory on the stage that no launcher has locked: the kernel releases the lock of a launcher that dies.
+/// Removes every directory on the stage that is not locked. The system releases the lock of a launcher that dies.
 fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
-        // Skip directories that are gone meanwhile, and foreign entries.
+        // Skip directories that were removed meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
         let is_abandoned = matches!(try_exclusive(&directory), Ok(Attempt::Acquired));
-        // It may have got its name between our look and our lock: then it is a job.
+        // If it was renamed before it was locked, it is a job now.
         if is_abandoned && directory.is_at(stage, &name) {
             remove_files(&directory, stage, &name);
         }
@@ -234,9 +234,9 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// What a request asks for that the job under its key was not launched with. What the request leaves to the
-/// configuration is not compared, so that a changed configuration is no other request; nor is the environment, of which
-/// nothing is written to disk.
+/// Returns the parts of a request that differ from the job under its key. Does not compare settings that the request
+/// leaves to the configuration, so a changed configuration is not a different request. Does not compare environment
+/// variables, because they are not written to disk.
 fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>> {
     let same_limit = match asked.timeout {
         Timeout::Configured => true,

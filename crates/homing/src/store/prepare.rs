@@ -1,5 +1,5 @@
-//! Puts a job on disk before its supervisor is started, makes it durable, and takes it back where that fails. Starts no
-//! process.
+//! Writes a job to disk before its supervisor is started, makes it durable, and removes it if the launch fails. Does not
+//! start processes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
 }
 
 impl JobStore {
-    /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
+    /// Creates the job's directory with its files, and its inbox entry. Nothing is durable yet.
     pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
         let spec = self.spec_file(asked, random_id()?)?;
         let id = spec.id;
@@ -44,7 +44,7 @@ impl JobStore {
         Ok(prepared?)
     }
 
-    /// The request with all defaults filled in.
+    /// Creates the spec from the request and the defaults.
     pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.loaded.config.defaults.limits();
         let asked = asked.clone();
@@ -100,8 +100,8 @@ impl JobStore {
         })
     }
 
-    /// Makes the knowledge of the job survive a power cut: its spec, and the names that lead to it. Not the record,
-    /// whose content a power cut makes obsolete, and not the inbox entry: after a boot every job is observed.
+    /// Syncs the spec and the two directories that lead to it, so that the job survives a power cut. Does not sync the
+    /// record, because a power cut makes its content obsolete, nor the inbox entry: after a boot every job is observed.
     pub(crate) fn make_durable(&self, directory: &Directory, written: &WrittenSpec) -> Result<(), DiskError> {
         written.sync().map_err(|e| directory.error("sync", SPEC, e))?;
         directory.sync()?;
@@ -116,7 +116,7 @@ impl JobStore {
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
     }
 
-    /// Removes a job directory, the spec first: from then on there is no job.
+    /// Removes a job directory, the spec first: a directory without a spec is not a job.
     pub(crate) fn remove_job_files(&self, id: JobId) {
         match self.home.jobs.open_job(id) {
             Ok(directory) => remove_files(&directory, &self.home.jobs, id.as_str()),
@@ -135,8 +135,8 @@ pub(crate) fn random_id() -> Result<JobId, DiskError> {
     Ok(JobId::from_random(random::bytes().map_err(DiskError::no_random_bytes)?))
 }
 
-/// Removes everything in `directory`, the spec first, and then its name in `parent`. Where another directory has that
-/// name by now, that one stays, because it is not empty.
+/// Removes everything in `directory`, the spec first, and then its name in `parent`. If another directory has that name
+/// meanwhile, that directory stays, because it is not empty.
 pub(crate) fn remove_files(directory: &Directory, parent: &Directory, name: &str) {
     let named = [SPEC, SPEC_NEW].map(str::to_owned);
     for file in named.into_iter().chain(directory.names().unwrap_or_default()) {
@@ -149,7 +149,7 @@ pub(crate) fn remove_files(directory: &Directory, parent: &Directory, name: &str
 pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, WrittenSpec), DiskError> {
     let record = Record::create(directory)?;
     crash_point("launch/record_made");
-    // Made here and not by the supervisor, so that the directory does not change any more while it is synced.
+    // Create it here, not in the supervisor, so that the directory does not change while it is synced.
     drop(directory.create(LOCK)?);
     if let JobCommand::Script(text) = &spec.command {
         let script = directory.create(SCRIPT)?;
@@ -164,7 +164,7 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
     Ok((record, written))
 }
 
-/// The absolute path of the directory that is asked for; it need not exist.
+/// Returns the absolute path of the requested directory, which need not exist.
 pub(crate) fn absolute_directory(cwd: Option<&Path>) -> Result<PathBuf> {
     let asked = cwd.unwrap_or(Path::new("."));
     let path = if asked.is_absolute() {

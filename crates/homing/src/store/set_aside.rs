@@ -1,6 +1,6 @@
 //! Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files. Readers skip
 //! such entries; the monitor, `recover` and `doctor --fix` move them.
-//! Nothing is deleted, and nothing that could be homing's own is touched.
+//! Deletes nothing, and does not touch files that could be homing's own.
 
 use std::io;
 use std::path::PathBuf;
@@ -32,10 +32,10 @@ pub(crate) enum Depth {
 /// A foreign file, directory or link in the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planted {
-    /// The directory it lies in, below the home; a job's is named by its id.
+    /// The directory that contains it.
     folder: Folder,
     name: String,
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
 }
 
@@ -84,7 +84,7 @@ impl JobStore {
                 }
                 Ok(_) => {}
                 Err(error) if is_link_or_not_directory(&error.source) => add(Folder::Jobs, &home.jobs, name),
-                // Removed meanwhile, or not to be opened now.
+                // It was removed meanwhile, or cannot be opened now.
                 Err(_) => {}
             }
         }
@@ -94,7 +94,7 @@ impl JobStore {
     /// Moves foreign entries into `set-aside/`. Returns the new path of each.
     ///
     /// # Errors
-    /// When something cannot be moved. What was moved by then stays moved.
+    /// If an entry cannot be moved. Entries that were moved before stay moved.
     pub(crate) fn set_planted_aside(&self, depth: Depth) -> Result<Vec<(Planted, PathBuf)>, DiskError> {
         let planted = self.planted(depth)?;
         if planted.is_empty() {
@@ -111,7 +111,7 @@ impl JobStore {
         Ok(moved)
     }
 
-    /// Moves one thing; `None` where it is gone meanwhile.
+    /// Moves one entry; `None` if it was removed meanwhile.
     fn move_aside(&self, thing: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
         let home = &self.home;
         let job;
@@ -137,7 +137,7 @@ impl JobStore {
     }
 }
 
-/// Whether homing has a file of that name in the home itself.
+/// Whether homing creates a file of that name in the home itself.
 fn is_file_of_the_home(name: &str) -> bool {
     let of_the_ledger = name.strip_prefix(LEDGER).is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm"));
     let is_lock = name.ends_with(".lock");

@@ -107,13 +107,13 @@ pub struct Killing {
 }
 
 impl Killing {
-    /// Waits until there may be something to do, or until `readable` becomes readable.
+    /// Waits until a next step may be due, or until `readable` becomes readable.
     pub(crate) fn wait(&self, readable: Option<WaitSource<'_>>) {
         self.watcher.wait_beside(readable, None);
     }
 
-    /// Becomes readable, without blocking, when there may be something to do. `None` where the kernel has no more watches
-    /// to give: then [`Homing::has_killed`](crate::Homing::has_killed) has to be called every now and then.
+    /// Becomes readable when a next step may be due. `None` if the system has no watch left: then call
+    /// [`Homing::has_killed`](crate::Homing::has_killed) periodically.
     pub fn readable(&self) -> Option<WaitSource<'_>> {
         self.watcher.readable()
     }

@@ -142,7 +142,7 @@ impl JobStore {
         Ok(target.stage)
     }
 
-    /// The state of a job; `None` if it has no directory. Recovers a job whose supervisor is gone first.
+    /// Observes a job; `None` if it has no directory. First recovers a job whose supervisor is dead.
     fn see(&self, id: JobId) -> Result<Option<Seen>> {
         // The record alone suffices for a running job.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
@@ -179,7 +179,7 @@ impl JobStore {
             .and_then(|()| started.supervisor.signal(Signal::Continue));
         match asked {
             Ok(()) => {}
-            // It died just now. The next check ends what it left.
+            // It died just now. The next check ends its remaining processes.
             Err(error) if errors::is_no_such_process(&error) => {
                 target.check_soon();
                 return Ok(());
