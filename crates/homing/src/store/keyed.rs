@@ -87,13 +87,13 @@ fn id_of(session: &SessionId, key: &JobKey) -> JobId {
 
 impl JobStore {
     /// Finds the job under a key, or creates it.
-    pub(crate) fn prepare_keyed(&self, asked: &JobSpec, key: &JobKey) -> Result<Keyed> {
-        let id = id_of(&asked.session, key);
+    pub(crate) fn prepare_keyed(&self, request: &JobSpec, key: &JobKey) -> Result<Keyed> {
+        let id = id_of(&request.session, key);
         for _ in 0..ATTEMPTS {
-            if let Some(found) = self.find_keyed(asked, key, id)? {
+            if let Some(found) = self.find_keyed(request, key, id)? {
                 return Ok(found);
             }
-            if let Some(to_start) = self.publish(asked, id)? {
+            if let Some(to_start) = self.publish(request, id)? {
                 return Ok(Keyed::ToStart(Box::new(to_start)));
             }
         }
@@ -102,7 +102,7 @@ impl JobStore {
     }
 
     /// Finds the job under a key; `None` if it does not exist or was removed.
-    fn find_keyed(&self, asked: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
+    fn find_keyed(&self, request: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
         let directory = match self.home.jobs.open_job(id) {
             Ok(directory) => directory,
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -113,7 +113,7 @@ impl JobStore {
             remove_files(&directory, &self.home.jobs, id.as_str());
             return Ok(None);
         };
-        let differences = differences(&spec, asked)?;
+        let differences = differences(&spec, request)?;
         if !differences.is_empty() {
             return Err(Error::KeyTaken { key: key.to_string(), job: id, differences });
         }
@@ -159,8 +159,8 @@ impl JobStore {
 
     /// Creates a job on the stage, and moves it to its name by one rename. `None` if another job already has that name:
     /// a rename never replaces a directory that is not empty.
-    fn publish(&self, asked: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
-        let spec = self.spec_file(asked, id)?;
+    fn publish(&self, request: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
+        let spec = self.spec_file(request, id)?;
         self.home.root.make_directory(STAGE)?;
         let stage = self.home.root.open_directory(STAGE)?;
         clear_abandoned(&stage)?;
@@ -237,27 +237,27 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
 /// Returns the parts of a request that differ from the job under its key. Does not compare settings that the request
 /// leaves to the configuration, so a changed configuration is not a different request. Does not compare environment
 /// variables, because they are not written to disk.
-fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>> {
-    let same_limit = match asked.timeout {
+fn differences(launched: &SpecFile, request: &JobSpec) -> Result<Vec<&'static str>> {
+    let same_limit = match request.timeout {
         Timeout::Configured => true,
         Timeout::None => launched.timeout_ms.is_none(),
         Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
     };
-    let same_output_limits = asked.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
-        && asked.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
+    let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
+        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
     let compared = [
         // Another pair may have the same hash.
-        (launched.session == asked.session, "session"),
-        (launched.key == asked.key, "key"),
-        (launched.command == asked.command, "command"),
-        (launched.cwd == absolute_directory(asked.current_dir.as_deref())?, "directory"),
-        (launched.name == asked.name, "name"),
+        (launched.session == request.session, "session"),
+        (launched.key == request.key, "key"),
+        (launched.command == request.command, "command"),
+        (launched.cwd == absolute_directory(request.current_dir.as_deref())?, "directory"),
+        (launched.name == request.name, "name"),
         (same_limit, "time limit"),
-        (asked.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
+        (request.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
         (same_output_limits, "output limit"),
-        (launched.leftovers == asked.leftovers, "leftovers policy"),
-        (launched.follow_up == asked.follow_up, "follow-up policy"),
-        (asked.sink.is_none() || launched.sink == asked.sink, "sink"),
+        (launched.leftovers == request.leftovers, "leftovers policy"),
+        (launched.follow_up == request.follow_up, "follow-up policy"),
+        (request.sink.is_none() || launched.sink == request.sink, "sink"),
     ];
     Ok(compared.into_iter().filter(|(same, _)| !same).map(|(_, name)| name).collect())
 }

@@ -24,8 +24,8 @@ pub(crate) struct Prepared {
 
 impl JobStore {
     /// Creates the job's directory with its files, and its inbox entry. Nothing is durable yet.
-    pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
-        let spec = self.spec_file(asked, random_id()?)?;
+    pub(crate) fn prepare(&self, request: &JobSpec) -> Result<Prepared> {
+        let spec = self.spec_file(request, random_id()?)?;
         let id = spec.id;
         if !self.home.jobs.make_directory(id.as_str())? {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -45,17 +45,17 @@ impl JobStore {
     }
 
     /// Creates the spec from the request and the defaults.
-    pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
+    pub(crate) fn spec_file(&self, request: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.loaded.config.defaults.limits();
-        let asked = asked.clone();
-        if asked.has_misplaced_arguments {
+        let request = request.clone();
+        if request.has_misplaced_arguments {
             return Err(Error::InvalidRequest(
                 "a script takes no arguments; use a program instead".to_owned(),
             ));
         }
-        let command = asked.command.checked()?;
-        let cwd = existing_directory(asked.current_dir.as_deref())?;
-        let timeout = match asked.timeout {
+        let command = request.command.checked()?;
+        let cwd = existing_directory(request.current_dir.as_deref())?;
+        let timeout = match request.timeout {
             Timeout::Configured => defaults.timeout,
             Timeout::None => None,
             Timeout::After(limit) if limit.is_zero() => {
@@ -63,12 +63,12 @@ impl JobStore {
             }
             Timeout::After(limit) => Some(limit),
         };
-        if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
+        if request.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest(
                 "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
             ));
         }
-        if let Some(sink) = asked.sink.as_ref().filter(|sink| self.loaded.config.sink(sink).is_none()) {
+        if let Some(sink) = request.sink.as_ref().filter(|sink| self.loaded.config.sink(sink).is_none()) {
             self.loaded.check_is_trusted()?;
             return Err(Error::NoSuchSink {
                 name: sink.clone(),
@@ -80,9 +80,9 @@ impl JobStore {
         Ok(SpecFile {
             schema: SpecFile::schema(),
             id,
-            session: asked.session,
-            key: asked.key,
-            name: asked.name,
+            session: request.session,
+            key: request.key,
+            name: request.name,
             command,
             cwd,
             created_at_ms: clock::wall_millis(),
@@ -90,13 +90,13 @@ impl JobStore {
             boot_id: launched_from.boot_id.clone(),
             launched_from: Some(launched_from),
             timeout_ms: timeout.map(as_millis),
-            grace_ms: as_millis(asked.grace.unwrap_or(defaults.grace)),
-            head_bytes: asked.output_head_bytes.unwrap_or(defaults.head_bytes),
-            tail_bytes: asked.output_tail_bytes.unwrap_or(defaults.tail_bytes),
-            leftovers: asked.leftovers,
-            follow_up: asked.follow_up,
-            harness: asked.harness,
-            sink: asked.sink,
+            grace_ms: as_millis(request.grace.unwrap_or(defaults.grace)),
+            head_bytes: request.output_head_bytes.unwrap_or(defaults.head_bytes),
+            tail_bytes: request.output_tail_bytes.unwrap_or(defaults.tail_bytes),
+            leftovers: request.leftovers,
+            follow_up: request.follow_up,
+            harness: request.harness,
+            sink: request.sink,
         })
     }
 
@@ -166,12 +166,14 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
 
 /// Returns the absolute path of the requested directory, which need not exist.
 pub(crate) fn absolute_directory(cwd: Option<&Path>) -> Result<PathBuf> {
-    let asked = cwd.unwrap_or(Path::new("."));
-    let path = if asked.is_absolute() {
-        asked.to_owned()
+    let requested = cwd.unwrap_or(Path::new("."));
+    let path = if requested.is_absolute() {
+        requested.to_owned()
     } else {
         let current = std::env::current_dir();
-        current.map_err(|source| Error::InvalidDirectory { path: asked.to_owned(), source })?.join(asked)
+        current
+            .map_err(|source| Error::InvalidDirectory { path: requested.to_owned(), source })?
+            .join(requested)
     };
     Ok(path.components().filter(|part| *part != std::path::Component::CurDir).collect())
 }

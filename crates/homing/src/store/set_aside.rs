@@ -103,19 +103,19 @@ impl JobStore {
         self.home.root.make_directory(SET_ASIDE)?;
         let aside = self.home.root.open_directory(SET_ASIDE)?;
         let mut moved = Vec::with_capacity(planted.len());
-        for thing in planted {
-            if let Some(place) = self.move_aside(&thing, &aside)? {
-                moved.push((thing, place));
+        for entry in planted {
+            if let Some(new_path) = self.move_aside(&entry, &aside)? {
+                moved.push((entry, new_path));
             }
         }
         Ok(moved)
     }
 
     /// Moves one entry; `None` if it was removed meanwhile.
-    fn move_aside(&self, thing: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
+    fn move_aside(&self, entry: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
         let home = &self.home;
         let job;
-        let (from, prefix) = match thing.folder {
+        let (from, prefix) = match entry.folder {
             Folder::Root => (&home.root, String::new()),
             Folder::Jobs => (&home.jobs, "jobs-".to_owned()),
             Folder::Inbox => (&home.inbox, format!("{INBOX}-")),
@@ -125,12 +125,12 @@ impl JobStore {
             }
         };
         for number in 1.. {
-            let name = format!("{prefix}{}.{number}", thing.name);
-            match from.handle().rename_without_replacing(&thing.name, aside.handle(), &name) {
+            let name = format!("{prefix}{}.{number}", entry.name);
+            match from.handle().rename_without_replacing(&entry.name, aside.handle(), &name) {
                 Ok(true) => return Ok(Some(aside.path().join(name))),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(from.error("set aside", &thing.name, error)),
+                Err(error) => return Err(from.error("set aside", &entry.name, error)),
             }
         }
         unreachable!("there is always a greater number")

@@ -25,7 +25,8 @@ pub enum WaitFor {
 /// Interrupts a wait, for a host that handles signals.
 #[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
 pub struct Interruption<'a> {
-    /// Becomes readable when the wait may have been interrupted, such as a pipe that a signal handler writes to.
+    /// Becomes readable when the wait may have been interrupted, such as a pipe that a signal handler writes to. On Unix,
+    /// a `BorrowedFd` converts into it.
     pub readable: Option<WaitSource<'a>>,
     /// Returns whether the wait was interrupted. Called at the beginning, when `readable` becomes readable (it must then
     /// consume the data), when a job may have changed, and when this thread has handled a signal.
