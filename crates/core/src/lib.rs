@@ -22,7 +22,7 @@ pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, Recover
 pub use signal::Signal;
 pub use spec::{
     DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, FollowUpPolicy, JobLimits,
-    LeftoverPolicy,
+    LeftoverPolicy, MAX_OUTPUT_BYTES, MIN_TAIL_BYTES,
 };
 pub use time::{DurationError, Timestamp, as_millis, format_duration, parse_duration};
 pub use wake::{

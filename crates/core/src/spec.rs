@@ -13,6 +13,12 @@ pub const DEFAULT_HEAD_BYTES: u64 = 1 << 20;
 /// Bytes kept from the end of the output.
 pub const DEFAULT_TAIL_BYTES: u64 = 4 << 20;
 
+/// The smallest [`JobLimits::tail_bytes`]: one page, because the supervisor moves the output in pages.
+pub const MIN_TAIL_BYTES: u64 = 4 << 10;
+/// The largest [`JobLimits::head_bytes`] and [`JobLimits::tail_bytes`]. The disk space for the tail is reserved when the
+/// head is full.
+pub const MAX_OUTPUT_BYTES: u64 = 64 << 30;
+
 /// The limits of one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobLimits {

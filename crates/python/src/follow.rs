@@ -30,7 +30,7 @@ struct State {
 
 impl Follower {
     pub(crate) fn new(follower: OutputFollower, start: u64) -> Follower {
-        let descriptor = follower.readable().and_then(|readable| readable.try_clone_to_owned().ok());
+        let descriptor = follower.readable().and_then(|readable| readable.as_fd().try_clone_to_owned().ok());
         let state = State { follower, text: TextStream::starting_at(start) };
         Follower { state: Mutex::new(state), descriptor }
     }

@@ -30,7 +30,10 @@ pub(crate) fn interruptible<T: Send>(
             raised = Python::attach(|py| run_handlers(py, signals.as_ref())).err();
             raised.is_some()
         };
-        wait(&mut Interruption { readable: signals.as_ref().map(SignalPipe::readable), came: &mut came })
+        wait(&mut Interruption {
+            readable: signals.as_ref().map(|pipe| pipe.readable().into()),
+            came: &mut came,
+        })
     });
     close(py, signals);
     match raised {

@@ -1,6 +1,5 @@
 //! Waits for jobs in an event loop.
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, PoisonError};
 
 use homing::{JobId, JobWatch};
@@ -23,7 +22,7 @@ impl Watch {
 #[pymethods]
 impl Watch {
     fn fileno(&self) -> i32 {
-        self.watch.as_fd().as_raw_fd()
+        self.watch.readable().raw()
     }
 
     /// Watches a job. Returns `false` if the kernel has no watch left.

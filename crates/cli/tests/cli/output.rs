@@ -179,3 +179,32 @@ fn a_launch_with_a_write_error_prints_the_job_id_to_standard_error() {
         setup.wait_for_end(&newest);
     }
 }
+
+#[test]
+fn a_job_has_output_limits_of_its_own() {
+    let setup = Setup::new();
+    let run = ["run", "--wait", "--json", "--output-head", "8", "--output-tail", "4k", "seq 1 100000"];
+    let job = setup.run(&run).json();
+    assert_eq!(job["output"]["total_bytes"], 588_895);
+    assert_eq!(job["output"]["omitted_bytes"], 588_895 - 8 - 4096);
+    assert_eq!(job["output"]["dropped_bytes"], 0);
+    let text = setup.run(&["output", job["id"].as_str().unwrap()]).stdout;
+    assert!(text.starts_with("1\n2\n3\n4\n…") && text.ends_with("\n99999\n100000\n"), "{text}");
+
+    for (option, value) in [("--output-tail", "0"), ("--output-tail", "4095"), ("--output-head", "65G")] {
+        let refused = setup.run(&["run", option, value, "true"]);
+        assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""), "{option} {value}");
+        assert!(
+            refused.stderr.contains("bytes is ") && refused.stderr.contains(": use "),
+            "{}",
+            refused.stderr
+        );
+    }
+    setup.file("homing/config.toml", "[defaults]\noutput_tail_bytes = 100\n");
+    assert!(
+        setup
+            .run(&["run", "true"])
+            .stderr
+            .contains("output_tail_bytes is 100: use 4,096 to 68,719,476,736 bytes")
+    );
+}

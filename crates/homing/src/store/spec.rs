@@ -190,13 +190,15 @@ impl JobSpec {
         JobSpec { grace: Some(grace), ..self }
     }
 
-    /// Sets how many bytes are kept from the beginning of the output. The default is that of the configuration, 1 MiB.
+    /// Sets how many bytes are kept from the beginning of the output. At most 64 GiB. The default is
+    /// that of the configuration, 1 MiB.
     #[must_use]
     pub fn output_head_bytes(self, bytes: u64) -> JobSpec {
         JobSpec { output_head_bytes: Some(bytes), ..self }
     }
 
-    /// Sets how many bytes are kept from the end of the output. The default is that of the configuration, 4 MiB.
+    /// Sets how many bytes are kept from the end of the output. From 4 KiB to 64 GiB. The
+    /// default is that of the configuration, 4 MiB.
     #[must_use]
     pub fn output_tail_bytes(self, bytes: u64) -> JobSpec {
         JobSpec { output_tail_bytes: Some(bytes), ..self }
