@@ -26,6 +26,6 @@ pub use spec::{
 };
 pub use time::{DurationError, Timestamp, as_millis, format_duration, parse_duration};
 pub use wake::{
-    BUDGET_WINDOW, Delivery, OpenWake, Pace, RetryPolicy, SessionView, Step, Wake, WakeContent, WakeEvent,
-    WakeId, WakeProgress, WakeState, budget_frees_at, next_step,
+    BUDGET_WINDOW, Delivery, JobDocuments, OpenWake, Pace, RetryPolicy, SessionView, Step, Wake, WakeContent,
+    WakeEvent, WakeId, WakeProgress, WakeState, budget_frees_at, next_step,
 };

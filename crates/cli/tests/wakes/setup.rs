@@ -93,7 +93,7 @@ impl Sink for ScriptedSink {
             attempt: wake.attempt,
             text: wake.content.text.clone(),
             jobs: wake.content.job_ids.clone(),
-            documents: wake.content.jobs.get().to_owned(),
+            documents: wake.content.jobs.as_json().to_owned(),
         });
         let answer = script.answers.get_mut(wake.session.as_str()).and_then(VecDeque::pop_front);
         match answer {

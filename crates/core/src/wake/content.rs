@@ -1,7 +1,7 @@
 //! The content of a wake. It is written once, before the first attempt, and never changes.
 
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::WakeId;
@@ -14,19 +14,40 @@ pub struct WakeContent {
     pub text: String,
     /// The jobs in the wake, failures first.
     pub job_ids: Vec<JobId>,
-    /// Their documents (`homing.job/1`) at that time: a JSON array in the same order.
-    pub jobs: Box<RawValue>,
+    /// Their documents (`homing.job/1`) at that time, in the same order.
+    pub jobs: JobDocuments,
+}
+
+/// Job documents as they were written: a JSON array whose bytes never change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobDocuments(Box<RawValue>);
+
+impl JobDocuments {
+    /// Writes the documents of these jobs.
+    pub fn new(jobs: &[Job]) -> JobDocuments {
+        let json = serde_json::to_string(jobs).expect("a job's document has no part that JSON cannot hold");
+        JobDocuments(RawValue::from_string(json).expect("what was just written is JSON"))
+    }
+
+    /// Takes documents that were written before.
+    ///
+    /// # Errors
+    /// If the text is not JSON.
+    pub fn from_json(text: String) -> serde_json::Result<JobDocuments> {
+        RawValue::from_string(text).map(JobDocuments)
+    }
+
+    /// The JSON array.
+    pub fn as_json(&self) -> &str {
+        self.0.get()
+    }
 }
 
 impl WakeContent {
     /// Creates the content from a text and its jobs.
     pub fn new(text: String, jobs: &[Job]) -> WakeContent {
-        let json = serde_json::to_string(jobs).expect("a job's document has no part that JSON cannot hold");
-        WakeContent {
-            text,
-            job_ids: jobs.iter().map(|job| job.id).collect(),
-            jobs: RawValue::from_string(json).expect("what was just written is JSON"),
-        }
+        WakeContent { text, job_ids: jobs.iter().map(|job| job.id).collect(), jobs: JobDocuments::new(jobs) }
     }
 
     /// Parses the documents in [`WakeContent::jobs`]: the jobs as they were when the wake was written, in the same
@@ -35,7 +56,7 @@ impl WakeContent {
     /// # Errors
     /// If a newer version wrote a state or an outcome that this version does not know.
     pub fn jobs(&self) -> serde_json::Result<Vec<Job>> {
-        serde_json::from_str(self.jobs.get())
+        serde_json::from_str(self.jobs.as_json())
     }
 }
 

@@ -8,7 +8,7 @@ mod plan;
 mod progress;
 mod retry;
 
-pub use content::{Wake, WakeContent};
+pub use content::{JobDocuments, Wake, WakeContent};
 pub use delivery::Delivery;
 pub use id::WakeId;
 pub use plan::{OpenWake, Pace, SessionView, Step, next_step};

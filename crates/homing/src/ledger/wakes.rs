@@ -172,7 +172,7 @@ fn make_wake(
             now.as_unix_millis(),
             wake.content.text,
             to_json(&wake.content.job_ids)?,
-            wake.content.jobs.get(),
+            wake.content.jobs.as_json(),
         ])?;
     let seq = connection.last_insert_rowid();
     for job in jobs {

@@ -39,7 +39,7 @@ struct NoticedJob {
 impl Notice {
     /// The notice of a wake: the number of finished jobs, and the first of them, failures first.
     pub(super) fn of(wake: &Wake) -> Notice {
-        let jobs: Vec<NoticedJob> = serde_json::from_str(wake.content.jobs.get()).unwrap_or_default();
+        let jobs: Vec<NoticedJob> = serde_json::from_str(wake.content.jobs.as_json()).unwrap_or_default();
         let failed = jobs.iter().filter(|job| !job.outcome.as_ref().is_some_and(Outcome::succeeded)).count();
         let title = match (wake.content.job_ids.len(), failed) {
             (0, _) => "homing: a test notice".to_owned(),

@@ -4,9 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
-use homing_core::{Timestamp, WakeContent, WakeId};
+use homing_core::{JobDocuments, Timestamp, WakeContent, WakeId};
 use serde_json::json;
-use serde_json::value::RawValue;
 use zbus::OwnedVariant;
 use zbus::block_on;
 use zbus::connection::Builder;
@@ -25,7 +24,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn wake(jobs: &[serde_json::Value]) -> Wake {
     let ids = jobs.iter().map(|_| "0123456789ab".parse().unwrap()).collect();
-    let jobs = RawValue::from_string(serde_json::to_string(jobs).unwrap()).unwrap();
+    let jobs = JobDocuments::from_json(serde_json::to_string(jobs).unwrap()).unwrap();
     Wake {
         id: WakeId::new(Timestamp::from_unix_millis(0), [0; 10]),
         session: "chat-1".parse().unwrap(),

@@ -128,6 +128,6 @@ fn launched_in(wake: &Wake) -> Option<PathBuf> {
     struct Launched {
         cwd: PathBuf,
     }
-    let jobs: Vec<Launched> = serde_json::from_str(wake.content.jobs.get()).ok()?;
+    let jobs: Vec<Launched> = serde_json::from_str(wake.content.jobs.as_json()).ok()?;
     jobs.into_iter().map(|job| job.cwd).find(|directory| directory.is_dir())
 }

@@ -111,7 +111,7 @@ fn to_json<T: Serialize>(value: &T) -> String {
 
 /// The jobs with the fields that identify them.
 fn short_jobs(wake: &Wake) -> Vec<ShortJob> {
-    let mut jobs: Vec<ShortJob> = serde_json::from_str(wake.content.jobs.get()).unwrap_or_default();
+    let mut jobs: Vec<ShortJob> = serde_json::from_str(wake.content.jobs.as_json()).unwrap_or_default();
     for job in &mut jobs {
         job.command = cut_end(&job.command);
         job.name = job.name.as_deref().map(cut_end);
@@ -169,9 +169,8 @@ fn json_length_of(c: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use homing_core::WakeContent;
+    use homing_core::{JobDocuments, WakeContent};
     use serde_json::json;
-    use serde_json::value::RawValue;
 
     use super::super::tests::{job_json, wake};
     use super::*;
@@ -184,7 +183,7 @@ mod tests {
 
     fn with_jobs(text: &str, jobs: &[Value]) -> Wake {
         let ids = jobs.iter().map(|job| job["id"].as_str().unwrap().parse().unwrap()).collect();
-        let jobs = RawValue::from_string(serde_json::to_string(jobs).unwrap()).unwrap();
+        let jobs = JobDocuments::from_json(serde_json::to_string(jobs).unwrap()).unwrap();
         Wake { content: WakeContent { text: text.to_owned(), job_ids: ids, jobs }, ..wake() }
     }
 
