@@ -1,9 +1,9 @@
 //! Waits for jobs in an event loop.
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, PoisonError};
 
 use homing::{JobId, JobWatch};
+use homing_supervisor::platform::wait::AsWaitSource;
 use pyo3::prelude::*;
 
 use crate::errors::Result;
@@ -23,7 +23,7 @@ impl Watch {
 #[pymethods]
 impl Watch {
     fn fileno(&self) -> i32 {
-        self.watch.as_fd().as_raw_fd()
+        self.watch.as_wait_source().raw()
     }
 
     /// Watches a job. Returns `false` if the kernel has no watch left.
