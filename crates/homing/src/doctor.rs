@@ -181,7 +181,7 @@ impl Context {
         let running = self.with_ledger(|ledger| ledger.unfinished())?;
         let mut held = 0;
         for (id, _) in &running {
-            held += usize::from(self.store.is_looked_after(*id)?);
+            held += usize::from(self.store.has_live_supervisor(*id)?);
         }
         checks.push(Check::new("running", Verdict::Ok, format!("{} jobs, {held} locks held", running.len())));
         checks.push(self.check_strays(&in_ledger)?);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use homing_core::Timestamp;
 use homing_supervisor::platform::cgroup::leave_foreign_job;
-use homing_supervisor::platform::{clock, scope};
+use homing_supervisor::platform::{clock, scope, spawn};
 use homing_supervisor::{
     DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, daemonize,
 };
@@ -60,8 +60,7 @@ pub fn supervise_if_asked() {
 /// # Errors
 /// If the home cannot be used.
 fn run_monitor_on_demand() -> Result<()> {
-    // Fails only if this process already leads a session.
-    let _ = rustix::process::setsid();
+    spawn::leave_session();
     let mut groups = leave_foreign_job();
     // The service that started it may stop before the monitor has work.
     scope::enter_own(

@@ -1,9 +1,10 @@
 //! Draws the nonces of frames around untrusted text. `homing_core::text::frame` writes the frame itself.
 
 use homing_core::text::{FrameNonce, NonceInText, frame};
+use homing_supervisor::DiskError;
+use homing_supervisor::platform::random;
 
 use crate::Result;
-use crate::store::random::random_bytes;
 
 /// Calls `write` with a nonce that the text does not contain.
 ///
@@ -11,7 +12,8 @@ use crate::store::random::random_bytes;
 /// When the system has no randomness to give.
 pub(crate) fn with_nonce<T>(mut write: impl FnMut(FrameNonce) -> Result<T, NonceInText>) -> Result<T> {
     loop {
-        if let Ok(written) = write(FrameNonce::from_random(random_bytes()?)) {
+        let bytes = random::bytes().map_err(DiskError::no_random_bytes)?;
+        if let Ok(written) = write(FrameNonce::from_random(bytes)) {
             return Ok(written);
         }
     }

@@ -76,6 +76,7 @@ pub use homing_core::{
     LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
+pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
 pub use index::import::FinishedJob;
 pub use index::prune::{PruneOptions, PruneReport};

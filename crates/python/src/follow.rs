@@ -4,8 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::core::text::TextStream;
-use homing::{Error, Followed, OutputChunk, OutputFollower};
-use homing_supervisor::platform::wait::{AsWaitSource, OwnedWaitSource};
+use homing::{Error, Followed, OutputChunk, OutputFollower, OwnedWaitSource};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -30,8 +29,7 @@ struct State {
 
 impl Follower {
     pub(crate) fn new(follower: OutputFollower, start: u64) -> Follower {
-        let readable =
-            follower.readable().and_then(|readable| readable.as_wait_source().try_clone_to_owned().ok());
+        let readable = follower.readable().and_then(|readable| readable.try_clone_to_owned().ok());
         let state = State { follower, text: TextStream::starting_at(start) };
         Follower { state: Mutex::new(state), readable }
     }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use homing::Interruption;
+use homing::{Interruption, WaitSource};
 use homing_supervisor::platform::pipe::{PipeReader, PipeWriter, nonblocking_pipe};
-use homing_supervisor::platform::wait::{AsWaitSource, WaitSource, wait};
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -30,7 +30,7 @@ pub(crate) fn interruptible<T: Send>(
             raised = Python::attach(|py| run_handlers(py, signals.as_ref())).err();
             raised.is_some()
         };
-        let readable = signals.as_ref().map(|signals| signals.source().into());
+        let readable = signals.as_ref().map(SignalPipe::source);
         wait(&mut Interruption { readable, came: &mut came })
     });
     close(py, signals);

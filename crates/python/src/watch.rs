@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use homing::{JobId, JobWatch};
-use homing_supervisor::platform::wait::AsWaitSource;
 use pyo3::prelude::*;
 
 use crate::errors::Result;
@@ -23,7 +22,7 @@ impl Watch {
 #[pymethods]
 impl Watch {
     fn fileno(&self) -> i32 {
-        self.watch.as_wait_source().raw()
+        self.watch.readable().raw()
     }
 
     /// Watches a job. Returns `false` if the kernel has no watch left.

@@ -45,7 +45,7 @@ fn by_a_watch(homing: &Homing, id: JobId) -> bool {
     let watch = homing.watch().expect("the kernel has a watch");
     watch.add(id).expect("the kernel has a watch");
     while !homing.is_finished(id).expect("it can be observed") {
-        if !becomes_readable(&watch) {
+        if !becomes_readable(&watch.readable()) {
             return false;
         }
         let _ = watch.changed();

@@ -1,25 +1,25 @@
 //! Waits in tokio until a watch has something to report.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
-/// How often jobs are checked if the kernel has no inotify instance left.
+/// How often jobs are checked if the system has no watch left.
 const FALLBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Completes when jobs may have changed.
 #[derive(Debug)]
-pub(super) struct Change(Option<AsyncFd<OwnedFd>>);
+pub(super) struct Change(Option<AsyncFd<OwnedWaitSource>>);
 
 impl Change {
-    /// Watches a descriptor; without one, jobs are checked periodically.
+    /// Watches a source; without one, jobs are checked periodically.
     #[expect(
         deprecated,
-        reason = "unsound only for types that return another descriptor at each call; OwnedFd does not"
+        reason = "unsound only for types that return another descriptor at each call; this one does not"
     )]
-    pub(super) fn of(readable: Option<BorrowedFd<'_>>) -> Change {
+    pub(super) fn of(readable: Option<WaitSource<'_>>) -> Change {
         Change(readable.and_then(|readable| AsyncFd::new(readable.try_clone_to_owned().ok()?).ok()))
     }
 

@@ -110,7 +110,7 @@ impl Homing {
     /// for the session calls [`Homing::acknowledge`].
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of them does not exist.
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if one of them does not exist.
     pub fn wait(&self, ids: &[JobId], wait_for: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
         self.wait_unless(ids, wait_for, timeout, &mut Interruption::never(&mut || false))
     }
@@ -151,7 +151,7 @@ impl Homing {
     /// Whether the condition of the wait is met. Does not wait for jobs.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) where one of the jobs does not exist.
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if one of the jobs does not exist.
     pub fn is_satisfied(&self, waiting: &mut Waiting) -> Result<bool> {
         self.context.is_satisfied(waiting)
     }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::output::{Drained, OutputWriter};
-use homing_supervisor::platform::file::open_null;
+use homing_supervisor::platform::file::{open_null, open_regular};
 use homing_supervisor::platform::pipe::nonblocking_pipe;
-use homing_supervisor::platform::{ProcessIdentity, sync_file_system};
+use homing_supervisor::platform::{ProcessIdentity, errors, sync_file_system, user};
 use homing_supervisor::{DiskError, FinishedRecord, Record, RunBy, SpecFile, StartedRecord};
-use rustix::fs::{OFlags, renameat};
-use rustix::io::Errno;
 
 use crate::Result;
 use crate::context::Context;
@@ -37,7 +34,7 @@ pub struct FinishedJob {
     pub id: JobId,
     /// The session that launched it.
     pub session: SessionId,
-    /// What it ran.
+    /// The command that it ran.
     pub command: JobCommand,
     /// The directory it ran in; an absolute path.
     pub cwd: PathBuf,
@@ -47,7 +44,7 @@ pub struct FinishedJob {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
     /// Its timeout.
     pub timeout: Option<Duration>,
@@ -69,7 +66,7 @@ impl Context {
                 // A crash may have prevented its inbox entry.
                 notify_change(&self.store.home.inbox, job.id)?;
             } else if !new.contains(&job.id) {
-                self.put_together(&stage, job)?;
+                self.assemble(&stage, job)?;
                 new.push(job.id);
             }
         }
@@ -77,15 +74,14 @@ impl Context {
             return Ok(new);
         }
         sync_file_system(&stage).map_err(|e| DiskError::new("sync", stage.path(), e))?;
+        let jobs = &self.store.home.jobs;
         for id in &new {
-            match renameat(&stage, id.as_str(), &self.store.home.jobs, id.as_str()) {
-                // A job with the same id was launched meanwhile: keep that one.
-                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-                Err(error) => return Err(self.store.home.jobs.error("make", id.as_str(), error).into()),
-            }
+            // If a job with the same id was launched meanwhile, this keeps that one.
+            let renamed = stage.handle().rename_directory(id.as_str(), jobs.handle(), id.as_str());
+            renamed.map_err(|e| jobs.error("make", id.as_str(), e))?;
             notify_change(&self.store.home.inbox, *id)?;
         }
-        self.store.home.jobs.sync()?;
+        jobs.sync()?;
         Ok(new)
     }
 
@@ -105,7 +101,7 @@ impl Context {
         Ok(stage)
     }
 
-    fn put_together(&self, stage: &Directory, job: &FinishedJob) -> Result<(), DiskError> {
+    fn assemble(&self, stage: &Directory, job: &FinishedJob) -> Result<(), DiskError> {
         stage.make_directory(job.id.as_str())?;
         let directory = stage.open_directory(job.id.as_str())?;
         let spec = self.spec_of(job);
@@ -162,7 +158,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
             host_name: String::new(),
             boot_id: NO_BOOT.to_owned(),
             pid_namespace: None,
-            uid: rustix::process::geteuid().as_raw(),
+            uid: user::effective_id(),
         },
         started_at_ms: job.started_at.as_unix_millis(),
         output_pipe: 0,
@@ -181,22 +177,22 @@ fn copy_output(path: &Path, spec: &SpecFile, directory: &Directory) -> Result<u6
     let null = open_null().map_err(|e| DiskError::new("open", "/dev/null", e))?;
     let mut writer = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     let head = spec.head_bytes.min(length);
-    feed(&mut writer, &mut file, head, path, directory)?;
+    copy_bytes(&mut writer, &mut file, head, path, directory)?;
     let tail_start = length.saturating_sub(spec.tail_bytes).max(head);
     if tail_start > head {
         writer.skip(tail_start - head);
         io::Seek::seek(&mut file, io::SeekFrom::Start(tail_start)).map_err(failed)?;
     }
-    feed(&mut writer, &mut file, length - tail_start, path, directory)?;
+    copy_bytes(&mut writer, &mut file, length - tail_start, path, directory)?;
     writer.finish();
     if writer.dropped_bytes() > 0 {
-        return Err(DiskError::new("write", directory.path(), Errno::NOSPC));
+        return Err(DiskError::new("write", directory.path(), errors::disk_full()));
     }
     Ok(writer.total_bytes())
 }
 
 /// Writes `length` bytes of a file to a writer, through a pipe.
-fn feed(
+fn copy_bytes(
     writer: &mut OutputWriter,
     file: &mut File,
     length: u64,
@@ -213,9 +209,9 @@ fn feed(
         }
         let mut left = &buffer[..count];
         while !left.is_empty() {
-            match rustix::io::write(&input, left) {
+            match input.write(left) {
                 Ok(written) => left = &left[written..],
-                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) if errors::would_block(&error) => {}
                 Err(error) => return Err(DiskError::new("copy", path, error)),
             }
             while writer.drain(&pipe, directory) == Drained::Data {}
@@ -225,13 +221,10 @@ fn feed(
 
 /// Opens a regular file; `None` if it does not exist or is not regular.
 fn open_output(path: &Path) -> io::Result<Option<File>> {
-    // Non-blocking, so that opening a FIFO cannot block. It has no effect on a regular file.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    Ok(file.metadata()?.is_file().then_some(file))
+    match open_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened,
+    }
 }
 
 #[cfg(test)]
@@ -322,7 +315,7 @@ mod tests {
         let context = home(&folder);
         let (cut_off, other) = (job("00000000000a"), job("00000000000b"));
         let stage = context.stage().unwrap();
-        context.put_together(&stage, &cut_off).unwrap();
+        context.assemble(&stage, &cut_off).unwrap();
         drop(stage);
         context.full_scan().unwrap();
         assert_eq!(context.listing(&Default::default()).unwrap().jobs, []);

@@ -51,7 +51,7 @@ impl Context {
         }
         let known = self.with_ledger(|ledger| ledger.unfinished())?;
         let with_inbox_entry = self.inbox_entries()?;
-        self.take_in(&with_inbox_entry, known)
+        self.ingest_jobs(&with_inbox_entry, known)
     }
 
     /// As [`Homing::sync`](crate::Homing::sync), for callers that the kernel notifies when a supervisor dies: ingests every job with an inbox
@@ -66,7 +66,7 @@ impl Context {
         changed.extend(others);
         let known = self.with_ledger(|ledger| ledger.unfinished_among(&changed))?;
         changed.truncate(with_inbox_entry);
-        self.take_in(&changed, known)
+        self.ingest_jobs(&changed, known)
     }
 
     /// Observes every job, with or without an inbox entry.
@@ -81,7 +81,7 @@ impl Context {
         new.extend(self.inbox_entries()?);
         // The process that recovered them may have died before it wrote the inbox entry.
         new.extend(abandoned);
-        let report = self.take_in(&new, unfinished)?;
+        let report = self.ingest_jobs(&new, unfinished)?;
         let boot_id = self.store.here()?.boot_id.clone();
         // The next sync retries jobs that could not be read for lack of resources.
         if !report.unreadable.iter().any(|(_, error)| is_shortage(error)) {
@@ -93,7 +93,7 @@ impl Context {
 
     /// Ingests these jobs, with or without an inbox entry.
     pub(crate) fn sync_jobs(&self, ids: &[JobId]) -> Result<SyncReport> {
-        self.take_in(ids, Vec::new())
+        self.ingest_jobs(ids, Vec::new())
     }
 
     /// The jobs that have an inbox entry: the ledger may not have their latest change.
@@ -102,7 +102,11 @@ impl Context {
     }
 
     /// Observes the jobs in `with_inbox_entry` and those that are unfinished in the ledger, and records the changes.
-    fn take_in(&self, with_inbox_entry: &[JobId], unfinished: Vec<(JobId, StateName)>) -> Result<SyncReport> {
+    fn ingest_jobs(
+        &self,
+        with_inbox_entry: &[JobId],
+        unfinished: Vec<(JobId, StateName)>,
+    ) -> Result<SyncReport> {
         let here = self.store.here()?;
         let unfinished: HashMap<JobId, StateName> = unfinished.into_iter().collect();
         let candidates: HashSet<JobId> =
@@ -137,7 +141,7 @@ impl Context {
             }
         }
         self.note_unreadable(candidates, &report.unreadable);
-        sort_as_asked_for(&mut snapshots);
+        sort_by_launch(&mut snapshots);
         crash_point("sync/observed");
         for batch in snapshots.chunks(BATCH) {
             self.with_ledger_being_rebuilt(|ledger| ledger.record(batch))?;
@@ -168,7 +172,7 @@ impl Context {
 
 /// Sorts jobs in launch order: within a boot by the monotonic clock, and boots by the wall-clock time of their first
 /// job.
-fn sort_as_asked_for(snapshots: &mut [JobSnapshot]) {
+fn sort_by_launch(snapshots: &mut [JobSnapshot]) {
     let mut boots: HashMap<String, i64> = HashMap::new();
     for seen in snapshots.iter() {
         let first = boots.entry(seen.spec.boot_id.clone()).or_insert(i64::MAX);
@@ -190,12 +194,12 @@ impl Context {
     /// Remembers which of these jobs could not be read.
     pub(crate) fn note_unreadable(
         &self,
-        looked_at: impl IntoIterator<Item = JobId>,
+        observed: impl IntoIterator<Item = JobId>,
         failed: &[(JobId, DiskError)],
     ) {
         let mut unreadable = self.unreadable();
         if !unreadable.is_empty() {
-            looked_at.into_iter().for_each(|id| drop(unreadable.remove(&id)));
+            observed.into_iter().for_each(|id| drop(unreadable.remove(&id)));
         }
         for (id, error) in failed {
             let job = UnreadableJob { id: *id, reason: error.to_string(), may_pass: may_pass(error) };

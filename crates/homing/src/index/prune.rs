@@ -119,7 +119,7 @@ impl Context {
         pass.after = last.place();
         let mut removed = Vec::with_capacity(due.len());
         for job in due {
-            match self.store.is_looked_after(job.id) {
+            match self.store.has_live_supervisor(job.id) {
                 Ok(true) => report.kept_running.push(job.id),
                 Ok(false) if pass.dry_run => removed.push(job),
                 // Delete the directory before the row. Otherwise the job would look new, and its result be delivered again.

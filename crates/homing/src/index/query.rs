@@ -19,7 +19,7 @@ pub struct ListOptions {
     pub session: Option<SessionId>,
     /// Only those in this state.
     pub state: Option<StateName>,
-    /// At most so many of the newest.
+    /// The maximum number of jobs; the newest ones are returned.
     pub limit: Option<u32>,
 }
 
@@ -42,7 +42,7 @@ pub struct FollowUpOptions {
     pub session: Option<SessionId>,
     /// Only those in this state, open or not.
     pub state: Option<FollowUpState>,
-    /// At most so many of the newest.
+    /// The maximum number of jobs; the newest ones are returned.
     pub limit: Option<u32>,
 }
 
@@ -157,7 +157,7 @@ impl Context {
     fn jobs(&self, mut filter: JobFilter) -> Result<Listing> {
         self.sync()?;
         let limit = filter.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        // One more than asked for, to learn whether there are more.
+        // Request one more job, to find out whether the limit leaves out jobs.
         filter.limit = filter.limit.map(|limit| limit.saturating_add(1));
         let mut rows = self.with_ledger(|ledger| ledger.jobs(&filter))?;
         let mut listing = Listing { has_more: rows.len() > limit, ..Listing::default() };

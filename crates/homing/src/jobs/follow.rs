@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use homing_core::JobId;
 use homing_supervisor::output::{OutputChunk, OutputReader};
+use homing_supervisor::platform::wait::WaitSource;
 
 use crate::Result;
 use crate::context::Context;
@@ -64,7 +64,7 @@ impl OutputFollower {
         Ok(OutputFollower { context, id, reader, watcher, from, is_finished: false, unread: VecDeque::new() })
     }
 
-    /// Waits for the next piece of output, at most as long as `timeout` says.
+    /// Waits for the next piece of output, at most for `timeout`. `None` waits without a time limit.
     ///
     /// # Errors
     /// As [`Homing::output`](crate::Homing::output).
@@ -94,10 +94,10 @@ impl OutputFollower {
         }
     }
 
-    /// Becomes readable when there may be more, for an event loop that then calls [`OutputFollower::next_within`] with no time
-    /// to wait until that returns [`Followed::NothingYet`]. `None` where the kernel has no more watches to give
-    /// (`fs.inotify.max_user_instances`, inotify(7)): then it has to be asked every now and then.
-    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+    /// Becomes readable when more output may be available. An event loop then calls [`OutputFollower::next_within`] with a
+    /// timeout of zero until it returns [`Followed::NothingYet`]. `None` if the system has no watch left: then call it
+    /// periodically.
+    pub fn readable(&self) -> Option<WaitSource<'_>> {
         self.watcher.readable()
     }
 }

@@ -18,7 +18,7 @@ impl Context {
         }
     }
 
-    /// The offset behind the last byte of output that is there.
+    /// Returns the offset behind the last byte of output.
     pub(crate) fn output_end(&self, id: JobId) -> Result<u64> {
         Ok(self.open_output(id)?.map_or(Ok(0), |mut reader| reader.end())?)
     }

@@ -26,9 +26,9 @@ pub(crate) use transition::Moved;
 pub use wake_record::{AttemptRecord, WakeRecord};
 pub(crate) use wakes::{ChangeContext, NewWake, WakeChange};
 
+use homing_supervisor::platform::file_id::FileId;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::store::file_id::FileId;
 use scanned_file::ScannedFile;
 
 /// An open ledger.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homing_supervisor::layout::{Directory, LEDGER};
+use homing_supervisor::platform::file_id::FileId;
 use homing_supervisor::{DiskError, crash_point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,7 +15,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::Ledger;
 use super::migrations::MIGRATIONS;
 use super::scanned_file::ScannedFile;
-use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
 /// How long to wait for another process that creates, migrates or sets aside the ledger.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
-use rustix::fs::{Mode, fstat, mkdirat};
-use rustix::io::Errno;
+use homing_supervisor::platform::access::Access;
+use homing_supervisor::platform::file::make_private_directory;
+use homing_supervisor::platform::file_id::FileId;
+use homing_supervisor::platform::{errors, user};
 
-use crate::store::file_id::FileId;
 use crate::{Error, Result};
 
 /// The environment variable with the path of the home.
@@ -77,8 +78,8 @@ impl Home {
         Home { root, jobs, inbox, opened }
     }
 
-    /// Refuses to go on where the home's path means another directory than the one that is open: jobs would be looked
-    /// for in the one, and noted in the ledger of the other. Asked once by each operation; costs three calls of statx(2).
+    /// Fails if the home's path no longer names the open directory: jobs of one home would be recorded in the ledger of
+    /// another. Each operation calls this once. It costs three system calls.
     ///
     /// # Errors
     /// [`Error::HomeReplaced`].
@@ -95,7 +96,7 @@ impl Home {
         Err(Error::HomeReplaced { path: self.root.path().to_owned() })
     }
 
-    /// The home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
+    /// Returns the home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
     /// `~/.local/state/homing`.
     ///
     /// # Errors
@@ -132,32 +133,27 @@ fn check_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How long a path is once its links are followed, in bytes; the part of it that does not exist counts as it is.
+/// Returns the length of a path after its links are resolved, in bytes. The part that does not exist is not resolved.
 fn resolved_length(path: &Path) -> usize {
     let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
     let resolved = existing.and_then(|(part, resolved)| Some(resolved.join(path.strip_prefix(part).ok()?)));
     resolved.as_deref().unwrap_or(path).as_os_str().len()
 }
 
-/// Makes a directory and those above it; the last one mode 0700.
+/// Creates a directory that no other user can use, and the missing directories above it.
 fn make_private(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    make_private_directory(path)
 }
 
 fn open_part(root: &Directory, name: &str) -> Result<Directory> {
     let part = match root.open_directory(name) {
         Ok(part) => part,
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-            match mkdirat(root, name, Mode::RWXU) {
-                Ok(()) => root.sync()?,
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(refused(root.path(), &error.into())),
+            if root.make_directory(name).map_err(|error| refused(root.path(), &error.source))? {
+                root.sync()?;
             }
             root.open_directory(name)?
         }
@@ -170,19 +166,19 @@ fn open_part(root: &Directory, name: &str) -> Result<Directory> {
 /// Refuses a directory that another user owns or can write to.
 fn check_private(directory: &Directory) -> Result<()> {
     let path = directory.path();
-    let status = fstat(directory).map_err(|e| DiskError::new("inspect", path, e))?;
-    let user = rustix::process::geteuid().as_raw();
-    if status.st_uid != user {
+    let access = Access::of(directory).map_err(|e| DiskError::new("inspect", path, e))?;
+    if !access.is_own() {
+        let (owner, user) = (access.owner, user::effective_id());
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("it belongs to user {}, but this process runs as user {user}", status.st_uid),
+            reason: format!("it belongs to user {owner}, but this process runs as user {user}"),
             hint: format!("set {HOME_VARIABLE} to a directory that you own"),
         });
     }
-    if status.st_mode & 0o022 != 0 {
+    if access.group_can_write() || access.others_can_write() {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("others can write to it (mode {:04o})", status.st_mode & 0o7777),
+            reason: format!("others can write to it (mode {:04o})", access.mode),
             hint: format!("chmod 700 {}", path.display()),
         });
     }
@@ -199,14 +195,14 @@ fn refused(path: &Path, error: &io::Error) -> Error {
 }
 
 fn refused_part(error: DiskError) -> Error {
-    let hint = match Errno::from_io_error(&error.source) {
-        // O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
-        Some(Errno::LOOP | Errno::NOTDIR) => {
-            format!("it is a link or not a directory; inspect it, then remove {}", error.path.display())
-        }
-        Some(Errno::ACCESS | Errno::PERM) => "check its owner and mode".to_owned(),
-        Some(Errno::MFILE | Errno::NFILE) => "this process or the system has too many open files".to_owned(),
-        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+    let hint = if errors::is_link_or_not_directory(&error.source) {
+        format!("it is a link or not a directory; inspect it, then remove {}", error.path.display())
+    } else if errors::is_access_denied(&error.source) {
+        "check its owner and mode".to_owned()
+    } else if errors::is_descriptor_shortage(&error.source) {
+        "this process or the system has too many open files".to_owned()
+    } else {
+        format!("set {HOME_VARIABLE} to a directory that you can write to")
     };
     Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
 }
@@ -215,7 +211,7 @@ fn refused_part(error: DiskError) -> Error {
 mod tests {
     use super::*;
 
-    /// A path below `folder` of exactly so many bytes; none of its directories exists.
+    /// Returns a path below `folder` of exactly this many bytes. None of its directories exists.
     fn path_of(folder: &Path, bytes: usize) -> PathBuf {
         let mut path = folder.to_owned();
         while bytes - path.as_os_str().len() > 201 {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use homing_core::{JobId, Timestamp};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock;
+use homing_supervisor::platform::process::adopts_orphans;
 use homing_supervisor::{DETACHED_ARGUMENT, DiskError, RunBy};
 
 use crate::config::LoadedConfig;
@@ -40,7 +41,7 @@ impl JobStore {
             home,
             loaded,
             supervisor,
-            detached: detached && !inherits_orphans(),
+            detached: detached && !adopts_orphans(),
             here: OnceLock::new(),
             service: OnceLock::new(),
             children: Mutex::default(),
@@ -94,10 +95,4 @@ impl JobStore {
         // An error means that another thread has reaped it.
         children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
-}
-
-/// Whether this process adopts orphaned processes.
-fn inherits_orphans() -> bool {
-    let is_subreaper = rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some());
-    std::process::id() == 1 || is_subreaper
 }

@@ -1,32 +1,30 @@
 //! Launches under a key. The job's id is derived from session and key, and one rename decides which of several
-//! launchers creates the job. A later launcher finds the job, and starts it if the first launcher died before that.
-//! Never starts a process itself.
+//! launchers creates the job. A later launcher finds the job, and starts it if the first launcher died before it
+//! started the job. Does not start processes itself.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
 use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, notify_change};
+use homing_supervisor::platform::dir;
+use homing_supervisor::platform::lock::{Attempt, try_exclusive, unlock};
 use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
-use rustix::fs::{FlockOperation, flock, renameat};
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::observe;
-use crate::store::prepare::{Prepared, absolute_directory, fill, remove_files};
-use crate::store::random::random_bytes;
+use crate::store::prepare::{Prepared, absolute_directory, fill, random_id, remove_files};
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
-/// Set before what is hashed, so that no other hash of the same texts is the same.
+/// Prefix of the hashed bytes, so that the hash differs from other hashes of the same texts.
 const DOMAIN: &[u8] = b"homing job key 1";
 
 /// How often a launch is retried because the job under its key was removed meanwhile.
 const ATTEMPTS: u32 = 100;
 
-/// How long another launcher has to start the job that it has made.
-const OTHERS_TIME: Duration = Duration::from_secs(10);
+/// How long another launcher may take to start the job that it has created.
+const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest pause between two observations of a job that another launcher starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -50,35 +48,33 @@ pub(crate) struct ToStart {
     pub(crate) _launcher: LauncherLock,
 }
 
-/// The right to start the job in a directory: a lock on the directory itself, held while a launcher works on it. Where
-/// the file system has no such locks, everybody has the right: the lock of the job decides then which supervisor runs
-/// the command.
+/// The right to start the job in a directory: a lock on the directory itself. If the file system does not support locks
+/// on directories, every launcher has the right. The lock of the job then decides which supervisor runs the command.
 #[derive(Debug)]
 pub(crate) struct LauncherLock {
-    directory: OwnedFd,
+    directory: dir::Directory,
 }
 
 impl LauncherLock {
-    /// Takes the lock; `None` where another launcher has it.
-    fn try_take(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
-        let lock = |e| directory.error("lock", "", e);
-        let copy = directory.as_fd().try_clone_to_owned().map_err(lock)?;
-        match flock(&copy, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Ok(()) | Err(_) => Ok(Some(LauncherLock { directory: copy })),
+    /// Acquires the lock; `None` if another launcher holds it.
+    fn try_acquire(directory: &Directory) -> Result<Option<LauncherLock>, DiskError> {
+        let copy = directory.handle().try_clone().map_err(|e| directory.error("lock", "", e))?;
+        match try_exclusive(&copy) {
+            Ok(Attempt::HeldByAnother) => Ok(None),
+            Ok(Attempt::Acquired) | Err(_) => Ok(Some(LauncherLock { directory: copy })),
         }
     }
 }
 
 impl Drop for LauncherLock {
-    /// Closing it would not do: a process that another thread is just starting has a copy until it executes.
+    /// Unlocks explicitly, because a child that another thread has just forked keeps a copy of the handle until exec.
     fn drop(&mut self) {
-        let _ = flock(&self.directory, FlockOperation::Unlock);
+        unlock(&self.directory);
     }
 }
 
-/// The id of the job that a session launches under a key: the first 48 bits of the SHA-256 of both. Neither text has a
-/// NUL byte, so that no two pairs are hashed alike.
+/// Returns the id of the job that a session launches under a key: the first 48 bits of the SHA-256 of both. Neither text
+/// contains NUL, which separates them, so two pairs never have the same hashed bytes.
 fn id_of(session: &SessionId, key: &JobKey) -> JobId {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     for part in [DOMAIN, session.as_str().as_bytes(), key.as_str().as_bytes()] {
@@ -90,14 +86,14 @@ fn id_of(session: &SessionId, key: &JobKey) -> JobId {
 }
 
 impl JobStore {
-    /// Finds the job under a key, or makes it.
-    pub(crate) fn prepare_keyed(&self, asked: &JobSpec, key: &JobKey) -> Result<Keyed> {
-        let id = id_of(&asked.session, key);
+    /// Finds the job under a key, or creates it.
+    pub(crate) fn prepare_keyed(&self, request: &JobSpec, key: &JobKey) -> Result<Keyed> {
+        let id = id_of(&request.session, key);
         for _ in 0..ATTEMPTS {
-            if let Some(found) = self.find_keyed(asked, key, id)? {
+            if let Some(found) = self.find_keyed(request, key, id)? {
                 return Ok(found);
             }
-            if let Some(to_start) = self.publish(asked, id)? {
+            if let Some(to_start) = self.publish(request, id)? {
                 return Ok(Keyed::ToStart(Box::new(to_start)));
             }
         }
@@ -105,33 +101,34 @@ impl JobStore {
         Err(self.home.jobs.error("make", id.as_str(), taken).into())
     }
 
-    /// The job under a key; `None` where there is none, or none any more.
-    fn find_keyed(&self, asked: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
+    /// Finds the job under a key; `None` if it does not exist or was removed.
+    fn find_keyed(&self, request: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
         let directory = match self.home.jobs.open_job(id) {
             Ok(directory) => directory,
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let Some(spec) = SpecFile::read(&directory)? else {
-            // A job that was being removed. With a key a directory gets its name when the spec is in it.
+            // The job is being removed: a directory with a key gets its name only after its spec was written.
             remove_files(&directory, &self.home.jobs, id.as_str());
             return Ok(None);
         };
-        let differences = differences(&spec, asked)?;
+        let differences = differences(&spec, request)?;
         if !differences.is_empty() {
             return Err(Error::KeyTaken { key: key.to_string(), job: id, differences });
         }
         self.await_launcher(directory, spec)
     }
 
-    /// Waits until the launcher that made a job has started it; where that one has died, this process starts it.
+    /// Waits until the launcher that created a job has started it. If that launcher has died, this process starts the
+    /// job.
     fn await_launcher(&self, directory: Directory, spec: SpecFile) -> Result<Option<Keyed>> {
         let id = spec.id;
-        let give_up_at = Instant::now() + OTHERS_TIME;
+        let give_up_at = Instant::now() + LAUNCHER_TIMEOUT;
         let mut pause = Duration::from_millis(1);
         loop {
             // Lock before reading: the job may be started between the two.
-            let launcher = LauncherLock::try_take(&directory)?;
+            let launcher = LauncherLock::try_acquire(&directory)?;
             let record = Record::open_to_read(&directory)?;
             let written = WrittenSpec::by_another(&directory);
             let (Some(record), Ok(written), true) = (record, written, directory.contains(SPEC)) else {
@@ -139,9 +136,9 @@ impl JobStore {
             };
             let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
             let has_begun = content.started != Slot::Empty || content.finished != Slot::Empty;
-            let is_finished = Instant::now() >= give_up_at;
-            if has_begun || is_finished || spec.boot_id != self.here()?.boot_id {
-                // Its launcher may have died before this.
+            let has_timed_out = Instant::now() >= give_up_at;
+            if has_begun || has_timed_out || spec.boot_id != self.here()?.boot_id {
+                // Its launcher may have died before it did this.
                 notify_change(&self.home.inbox, id)?;
                 self.make_durable(&directory, &written)?;
                 let seen = observe(&self.home.jobs, id, self.here()?)?;
@@ -160,28 +157,27 @@ impl JobStore {
         }
     }
 
-    /// Makes a job elsewhere, and gives it its name by one rename. `None` where another one has that name already:
-    /// rename(2) replaces no directory that has something in it, on no file system.
-    fn publish(&self, asked: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
-        let spec = self.spec_file(asked, id)?;
+    /// Creates a job on the stage, and moves it to its name by one rename. `None` if another job already has that name:
+    /// a rename never replaces a directory that is not empty.
+    fn publish(&self, request: &JobSpec, id: JobId) -> Result<Option<ToStart>> {
+        let spec = self.spec_file(request, id)?;
         self.home.root.make_directory(STAGE)?;
         let stage = self.home.root.open_directory(STAGE)?;
         clear_abandoned(&stage)?;
         let (name, staged, launcher) = make_staged(&stage, id)?;
         crash_point("launch/directory_made");
+        let jobs = &self.home.jobs;
         let published = fill(&staged, &spec).and_then(|filled| {
-            match renameat(&stage, &name, &self.home.jobs, id.as_str()) {
-                Ok(()) => Ok(Some(filled)),
-                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(None),
-                Err(error) => Err(self.home.jobs.error("make", id.as_str(), error)),
-            }
+            let renamed = stage.handle().rename_directory(&name, jobs.handle(), id.as_str());
+            let is_renamed = renamed.map_err(|e| jobs.error("make", id.as_str(), e))?;
+            Ok(is_renamed.then_some(filled))
         });
         let Ok(Some((record, written))) = published else {
             remove_files(&staged, &stage, &name);
             return Ok(published.map(|_| None)?);
         };
         crash_point("launch/published");
-        let directory = staged.moved_to(&self.home.jobs, id.as_str());
+        let directory = staged.moved_to(jobs, id.as_str());
         let prepared = Prepared { spec, directory, record, written };
         if let Err(error) = notify_change(&self.home.inbox, id) {
             self.withdraw(&prepared);
@@ -201,11 +197,11 @@ impl JobStore {
     }
 }
 
-/// Makes a directory of our own on the stage, and locks it. Between the two another launcher may have taken it for
-/// abandoned.
+/// Creates a directory on the stage, and locks it. Tries again if another launcher removed the directory as abandoned
+/// before it was locked.
 fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, LauncherLock), DiskError> {
     for _ in 0..ATTEMPTS {
-        let name = format!("{id}-{}", JobId::from_random(random_bytes()?));
+        let name = format!("{id}-{}", random_id()?);
         if !stage.make_directory(&name)? {
             continue;
         }
@@ -214,7 +210,7 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if let Some(launcher) = LauncherLock::try_take(&staged)?
+        if let Some(launcher) = LauncherLock::try_acquire(&staged)?
             && staged.is_at(stage, &name)
         {
             return Ok((name, staged, launcher));
@@ -223,45 +219,45 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
     Err(stage.error("make", id.as_str(), io::Error::from(io::ErrorKind::AlreadyExists)))
 }
 
-/// Removes every directory on the stage that no launcher has locked: the kernel releases the lock of a launcher that dies.
+/// Removes every directory on the stage that is not locked. The system releases the lock of a launcher that dies.
 fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
-        // Skip directories that are gone meanwhile, and foreign entries.
+        // Skip directories that were removed meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
-        let is_abandoned = flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
-        // It may have got its name between our look and our lock: then it is a job.
+        let is_abandoned = matches!(try_exclusive(&directory), Ok(Attempt::Acquired));
+        // If it was renamed before it was locked, it is a job now.
         if is_abandoned && directory.is_at(stage, &name) {
             remove_files(&directory, stage, &name);
         }
-        let _ = flock(&directory, FlockOperation::Unlock);
+        unlock(&directory);
     }
     Ok(())
 }
 
-/// What a request asks for that the job under its key was not launched with. What the request leaves to the
-/// configuration is not compared, so that a changed configuration is no other request; nor is the environment, of which
-/// nothing is written to disk.
-fn differences(launched: &SpecFile, asked: &JobSpec) -> Result<Vec<&'static str>> {
-    let same_limit = match asked.timeout {
+/// Returns the parts of a request that differ from the job under its key. Does not compare settings that the request
+/// leaves to the configuration, so a changed configuration is not a different request. Does not compare environment
+/// variables, because they are not written to disk.
+fn differences(launched: &SpecFile, request: &JobSpec) -> Result<Vec<&'static str>> {
+    let same_limit = match request.timeout {
         Timeout::Configured => true,
         Timeout::None => launched.timeout_ms.is_none(),
         Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
     };
-    let same_output_limits = asked.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
-        && asked.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
+    let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
+        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
     let compared = [
         // Another pair may have the same hash.
-        (launched.session == asked.session, "session"),
-        (launched.key == asked.key, "key"),
-        (launched.command == asked.command, "command"),
-        (launched.cwd == absolute_directory(asked.current_dir.as_deref())?, "directory"),
-        (launched.name == asked.name, "name"),
+        (launched.session == request.session, "session"),
+        (launched.key == request.key, "key"),
+        (launched.command == request.command, "command"),
+        (launched.cwd == absolute_directory(request.current_dir.as_deref())?, "directory"),
+        (launched.name == request.name, "name"),
         (same_limit, "time limit"),
-        (asked.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
+        (request.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),
         (same_output_limits, "output limit"),
-        (launched.leftovers == asked.leftovers, "leftovers policy"),
-        (launched.follow_up == asked.follow_up, "follow-up policy"),
-        (asked.sink.is_none() || launched.sink == asked.sink, "sink"),
+        (launched.leftovers == request.leftovers, "leftovers policy"),
+        (launched.follow_up == request.follow_up, "follow-up policy"),
+        (request.sink.is_none() || launched.sink == request.sink, "sink"),
     ];
     Ok(compared.into_iter().filter(|(same, _)| !same).map(|(_, name)| name).collect())
 }

@@ -1,18 +1,16 @@
-//! How a job is launched: it is put on disk, its supervisor is started, and everything that must survive a power cut is
-//! synced to disk while the supervisor starts.
+//! Launches a job: writes it to disk, starts its supervisor, and syncs everything that must survive a power cut while the
+//! supervisor starts.
 
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
-use homing_supervisor::platform::clock::timespec;
+use homing_supervisor::platform::spawn::set_name;
+use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
 use homing_supervisor::{JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::store::job_store::JobStore;
@@ -27,14 +25,14 @@ use crate::{Error, HOME_VARIABLE, Result};
 /// How long a launch waits for the supervisor to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the supervisor has answered.
+/// The answer of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
-    /// The record says what became of the job.
+    /// It has answered: the state of the job is in the record.
     Given,
-    /// It has died.
+    /// It has died without an answer.
     Never,
-    /// It lives, and has not answered yet: it was stopped, or the machine is very busy.
+    /// It is alive and has not answered yet: it was stopped, or the machine is very busy.
     NotYet,
 }
 
@@ -67,8 +65,8 @@ impl JobStore {
         Ok(Launched::Now(Box::new(job?)))
     }
 
-    /// Starts the supervisor of a job that is on disk, and returns when it has answered. Where none can be started, a
-    /// job that is new is taken back.
+    /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
+    /// the job if it is new.
     fn start(
         &self,
         program: &Path,
@@ -90,24 +88,24 @@ impl JobStore {
         let durable = self.make_durable(&prepared.directory, &prepared.written);
         crash_point("launch/durable");
         let answer = self.await_answer(supervisor);
-        let seen = self.what_became_of(prepared, answer)?;
+        let seen = self.observe_after_answer(prepared, answer)?;
         self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
-            // It would not be known after a power cut, so it is not launched.
+            // A power cut could remove the job, so the launch fails.
             let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
         Ok(seen.into_job())
     }
 
-    /// What the record says once the supervisor has answered, or has died without a word.
-    fn what_became_of(&self, prepared: Prepared, answer: Answer) -> Result<JobSnapshot> {
+    /// Returns the state of the job after the supervisor has answered or died.
+    fn observe_after_answer(&self, prepared: Prepared, answer: Answer) -> Result<JobSnapshot> {
         let Prepared { spec, directory, record, .. } = prepared;
         let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
         let (started, finished) = (content.started.into_valid(), content.finished.into_valid());
         let supervisor = SupervisorLiveness::Alive;
         match answer {
-            // That a process is recorded does not say that it has become the command.
+            // A recorded process may not have executed the command yet.
             Answer::NotYet => {
                 return Ok(JobSnapshot { spec, started: None, finished, output_kept: 0, supervisor });
             }
@@ -115,7 +113,7 @@ impl JobStore {
                 return Ok(JobSnapshot { spec, started, finished, output_kept: 0, supervisor });
             }
             Answer::Given => {}
-            // This process knows that it is dead; others would have to wait to be sure.
+            // This process knows that it is dead. Other processes would have to wait for the start deadline.
             Answer::Never => {
                 self.recover_job(spec.id, StartKnowledge::IsDead, RecoverOptions::default())?;
             }
@@ -123,7 +121,7 @@ impl JobStore {
         observe(&self.home.jobs, spec.id, self.here()?)?.ok_or_else(|| Error::NoSuchJob(spec.id.to_string()))
     }
 
-    /// Waits until the supervisor has something to say, which is in the record then; or until it dies without a word.
+    /// Waits until the supervisor has answered or died.
     fn await_answer(&self, mut supervisor: Child) -> Answer {
         let limit = homing_supervisor::injected_millis("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
         let answer = match supervisor.stdout.take() {
@@ -131,7 +129,7 @@ impl JobStore {
             None => Answer::Never,
         };
         if answer == Answer::NotYet {
-            // Do not wait for it as `keep` may do: it may be stopped before it has daemonized.
+            // Do not wait for it as `keep_child` may do: it may have been stopped before it detached.
             self.keep_child_unawaited(supervisor);
         } else {
             self.keep_child(supervisor);
@@ -146,14 +144,15 @@ impl JobStore {
         environment: &[(String, String)],
         is_new: bool,
     ) -> io::Result<Child> {
-        // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large host.
-        Command::new(program)
-            .arg0("homing")
+        // Do not use `pre_exec` or similar: without it, this is posix_spawn(3), which does not copy the page tables of a
+        // large host.
+        let mut command = Command::new(program);
+        set_name(&mut command, "homing")
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
             .args((!is_new).then_some(LATE_ARGUMENT))
             .args(self.detached_argument())
-            // What the job launches in turn belongs to the same home, however that was named.
+            // Jobs that the job launches belong to the same home, whichever way the caller named the home.
             .env(HOME_VARIABLE, self.home.root.path())
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
@@ -169,16 +168,10 @@ impl JobStore {
 }
 
 fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
-    let give_up_at = Instant::now() + limit;
-    loop {
-        let left = timespec(give_up_at.saturating_duration_since(Instant::now()));
-        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Answer::NotYet,
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            // Reading waits as well.
-            Err(_) => break,
-        }
+    match is_ready_within(pipe.as_wait_source(), limit) {
+        Ok(false) => return Answer::NotYet,
+        // After an error, the read waits instead.
+        Ok(true) | Err(_) => {}
     }
     if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
 }

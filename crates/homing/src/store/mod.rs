@@ -1,6 +1,5 @@
 //! Jobs on disk and their processes: launches, observes, waits, kills and reads. None of this needs the ledger.
 
-pub(crate) mod file_id;
 pub(crate) mod home;
 pub(crate) mod job_store;
 pub(crate) mod keyed;
@@ -10,7 +9,6 @@ pub(crate) mod observe;
 pub(crate) mod output;
 pub(crate) mod prepare;
 pub(crate) mod program;
-pub(crate) mod random;
 pub(crate) mod recover;
 pub(crate) mod service_warning;
 pub(crate) mod set_aside;

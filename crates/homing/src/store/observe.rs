@@ -1,5 +1,5 @@
-//! Observes one job directory and says what state the job is in. Pure: it signals nothing and writes nothing. What a
-//! dead supervisor left to do is done by `recover.rs`.
+//! Observes one job directory and returns the state of the job. Signals nothing and writes nothing: `recover.rs` does
+//! the remaining work of a dead supervisor.
 
 use std::io;
 use std::time::Duration;
@@ -10,44 +10,44 @@ use homing_core::{
 };
 use homing_supervisor::layout::{Directory, LOCK, RECORD};
 use homing_supervisor::output::OutputReader;
-use homing_supervisor::platform::{clock, is_on_network};
+use homing_supervisor::platform::{clock, errors, is_on_network};
 use homing_supervisor::{
     DiskError, EndedRecord, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, START_TIMEOUT,
     Slot, SpecFile, StartedRecord,
 };
 
-/// How much longer than a supervisor has to start its job a reader waits before the job counts as never started.
+/// How much later than the deadline of the supervisor a job counts as never started.
 const START_MARGIN: Duration = Duration::from_secs(1);
 
-/// How often a job is observed again whose record changed under the observer.
+/// How often to observe a job again if its record changed meanwhile.
 const MAX_CHANGES: u32 = 5;
 
-/// One job as it was seen at one moment.
+/// The state of one job at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct JobSnapshot {
     pub(crate) spec: SpecFile,
     pub(crate) started: Option<StartedRecord>,
-    /// Its end: as its record has it, or where its supervisor is gone, as it is concluded from what is left
+    /// Its recorded end. If its supervisor died before it recorded the end, the end that is concluded from its files
     /// ([`Recovery::NotRecorded`]).
     pub(crate) finished: Option<FinishedRecord>,
-    /// Bytes of output that are there.
+    /// Bytes of output that were kept.
     pub(crate) output_kept: u64,
     /// Whether its supervisor is alive.
     pub(crate) supervisor: SupervisorLiveness,
 }
 
-/// What is known of a job's supervisor.
+/// Whether the supervisor of a job is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SupervisorLiveness {
     /// It is alive, or has finished its work and recorded the end.
     Alive,
     /// It has not recorded anything yet, but may still appear in time.
     MayAppear,
-    /// It is gone, and did not record the end.
+    /// It is dead and did not record the end.
     Gone(LostReason),
-    /// It ran where this process cannot see it: on another host, or behind a network file system.
+    /// This process cannot see it: it ran on another host, or behind a network file system.
     Unknown,
-    /// It is alive and supervises another directory: this one is a copy, made while the job ran.
+    /// It is alive and supervises another directory. This one is a copy that was made while the job ran.
     Elsewhere,
 }
 
@@ -69,7 +69,7 @@ impl JobSnapshot {
         }
     }
 
-    /// What recovery has to do for it.
+    /// The recovery that it still needs.
     pub(crate) fn recovery(&self) -> Option<Recovery> {
         self.finished.as_ref().and_then(|finished| finished.recovery)
     }
@@ -108,7 +108,7 @@ impl JobSnapshot {
     }
 }
 
-/// Observes the job `id` from the place `here`; `None` where there is no such job.
+/// Observes the job `id` from the place `here`; `None` if it does not exist.
 ///
 /// # Errors
 /// When its directory cannot be read, or a newer program wrote it ([`DiskError::is_unsupported`]).
@@ -126,7 +126,7 @@ pub(crate) fn observe(jobs: &Directory, id: JobId, here: &RunBy) -> Result<Optio
             break;
         }
         supervisor = liveness(&directory, &spec, &content, here)?;
-        // Read after looking at the lock: the supervisor may have started, or finished, between the two.
+        // Read after testing the lock: the supervisor may have started or finished in between.
         let after = read_record(&directory)?;
         let is_unchanged = after == content;
         content = after;
@@ -154,7 +154,7 @@ pub(crate) fn observe(jobs: &Directory, id: JobId, here: &RunBy) -> Result<Optio
 /// # Errors
 /// When it cannot be read, or a newer program wrote it.
 pub(crate) fn read_record(directory: &Directory) -> Result<RecordContent, DiskError> {
-    let missing = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let missing = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_read(directory)?.ok_or_else(missing)?;
     let content = record.read().map_err(|e| directory.error("read", RECORD, e))?;
     if content.is_unsupported() {
@@ -164,7 +164,7 @@ pub(crate) fn read_record(directory: &Directory) -> Result<RecordContent, DiskEr
     }
 }
 
-/// The directory of a job and what its record says, where there is one that can be read.
+/// Returns the directory of a job and the content of its record; `None` if the record cannot be read.
 pub(crate) fn record_of(jobs: &Directory, id: JobId) -> Option<(Directory, RecordContent)> {
     let directory = jobs.open_job(id).ok()?;
     let content = Record::open_to_read(&directory).ok()??.read().ok()?;
@@ -205,8 +205,9 @@ fn liveness(
     Ok(liveness_without_lock(directory, spec, content, here, StartKnowledge::MayAppear))
 }
 
-/// What is known of the supervisor of a job whose lock is free, or held by the caller. On one kernel a free lock proves
-/// its death, in any pid namespace; a lock file that was removed, or that lies on a network file system, proves nothing.
+/// Returns the liveness of a supervisor if the lock of its job is free or held by the caller. On one kernel, a free lock
+/// proves that the supervisor is dead, in any pid namespace. A lock file that was removed or is on a network file system
+/// proves nothing.
 pub(crate) fn liveness_without_lock(
     directory: &Directory,
     spec: &SpecFile,
@@ -246,12 +247,12 @@ pub(crate) fn relation(
 ) -> Relation {
     match started.map(|started| &started.run_by).or(spec.launched_from.as_ref()) {
         Some(place) => here.relation_to(place, on_network),
-        // Nothing but the boot is known.
+        // Only the boot is known.
         None => here.relation_to(&RunBy { boot_id: spec.boot_id.clone(), ..here.clone() }, on_network),
     }
 }
 
-/// The end of a job whose supervisor is gone, as far as it can be known from what is left.
+/// Concludes the end of a job with a dead supervisor from its files.
 pub(crate) fn conclude(
     directory: &Directory,
     started: Option<&StartedRecord>,

@@ -43,13 +43,13 @@ pub(crate) fn excerpt(reader: &mut OutputReader) -> Result<OutputExcerpt, DiskEr
     let head = read_up_to(reader, 0, EXCERPT_BYTES)?;
     let head_end = head.len() as u64;
     let tail_start = end.saturating_sub(EXCERPT_BYTES).max(head_end);
-    // Where a gap begins, the first piece ends; the tail may begin later than asked for.
+    // A gap ends the first piece, and the tail may begin later than requested.
     let first = reader.read(tail_start, 1)?;
     let tail = read_up_to(reader, first.offset, EXCERPT_BYTES)?;
     Ok(OutputExcerpt { head, skipped_bytes: end.saturating_sub(head_end + tail.len() as u64), tail })
 }
 
-/// Reads `length` bytes from `from`, fewer where there is a gap or an end.
+/// Reads `length` bytes from `from`, fewer if a gap or the end comes first.
 fn read_up_to(reader: &mut OutputReader, from: u64, length: u64) -> Result<Vec<u8>, DiskError> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();

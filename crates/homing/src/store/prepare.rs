@@ -1,16 +1,15 @@
-//! Puts a job on disk before its supervisor is started, makes it durable, and takes it back where that fails. Starts no
-//! process.
+//! Writes a job to disk before its supervisor is started, makes it durable, and removes it if the launch fails. Does not
+//! start processes.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use homing_core::{JobCommand, JobId, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
-use homing_supervisor::platform::clock;
+use homing_supervisor::platform::{clock, random};
 use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::store::job_store::JobStore;
-use crate::store::random::random_bytes;
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
@@ -24,9 +23,9 @@ pub(crate) struct Prepared {
 }
 
 impl JobStore {
-    /// Makes the job's directory with everything in it, and its inbox entry. Nothing is durable yet.
-    pub(crate) fn prepare(&self, asked: &JobSpec) -> Result<Prepared> {
-        let spec = self.spec_file(asked, JobId::from_random(random_bytes()?))?;
+    /// Creates the job's directory with its files, and its inbox entry. Nothing is durable yet.
+    pub(crate) fn prepare(&self, request: &JobSpec) -> Result<Prepared> {
+        let spec = self.spec_file(request, random_id()?)?;
         let id = spec.id;
         if !self.home.jobs.make_directory(id.as_str())? {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -45,18 +44,18 @@ impl JobStore {
         Ok(prepared?)
     }
 
-    /// The request with all defaults filled in.
-    pub(crate) fn spec_file(&self, asked: &JobSpec, id: JobId) -> Result<SpecFile> {
+    /// Creates the spec from the request and the defaults.
+    pub(crate) fn spec_file(&self, request: &JobSpec, id: JobId) -> Result<SpecFile> {
         let defaults = self.loaded.config.defaults.limits();
-        let asked = asked.clone();
-        if asked.has_misplaced_arguments {
+        let request = request.clone();
+        if request.has_misplaced_arguments {
             return Err(Error::InvalidRequest(
                 "a script takes no arguments; use a program instead".to_owned(),
             ));
         }
-        let command = asked.command.checked()?;
-        let cwd = existing_directory(asked.current_dir.as_deref())?;
-        let timeout = match asked.timeout {
+        let command = request.command.checked()?;
+        let cwd = existing_directory(request.current_dir.as_deref())?;
+        let timeout = match request.timeout {
             Timeout::Configured => defaults.timeout,
             Timeout::None => None,
             Timeout::After(limit) if limit.is_zero() => {
@@ -64,12 +63,12 @@ impl JobStore {
             }
             Timeout::After(limit) => Some(limit),
         };
-        if asked.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
+        if request.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest(
                 "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
             ));
         }
-        if let Some(sink) = asked.sink.as_ref().filter(|sink| self.loaded.config.sink(sink).is_none()) {
+        if let Some(sink) = request.sink.as_ref().filter(|sink| self.loaded.config.sink(sink).is_none()) {
             self.loaded.check_is_trusted()?;
             return Err(Error::NoSuchSink {
                 name: sink.clone(),
@@ -81,9 +80,9 @@ impl JobStore {
         Ok(SpecFile {
             schema: SpecFile::schema(),
             id,
-            session: asked.session,
-            key: asked.key,
-            name: asked.name,
+            session: request.session,
+            key: request.key,
+            name: request.name,
             command,
             cwd,
             created_at_ms: clock::wall_millis(),
@@ -91,18 +90,18 @@ impl JobStore {
             boot_id: launched_from.boot_id.clone(),
             launched_from: Some(launched_from),
             timeout_ms: timeout.map(as_millis),
-            grace_ms: as_millis(asked.grace.unwrap_or(defaults.grace)),
-            head_bytes: asked.output_head_bytes.unwrap_or(defaults.head_bytes),
-            tail_bytes: asked.output_tail_bytes.unwrap_or(defaults.tail_bytes),
-            leftovers: asked.leftovers,
-            follow_up: asked.follow_up,
-            harness: asked.harness,
-            sink: asked.sink,
+            grace_ms: as_millis(request.grace.unwrap_or(defaults.grace)),
+            head_bytes: request.output_head_bytes.unwrap_or(defaults.head_bytes),
+            tail_bytes: request.output_tail_bytes.unwrap_or(defaults.tail_bytes),
+            leftovers: request.leftovers,
+            follow_up: request.follow_up,
+            harness: request.harness,
+            sink: request.sink,
         })
     }
 
-    /// Makes the knowledge of the job survive a power cut: its spec, and the names that lead to it. Not the record,
-    /// whose content a power cut makes obsolete, and not the inbox entry: after a boot every job is observed.
+    /// Syncs the spec and the two directories that lead to it, so that the job survives a power cut. Does not sync the
+    /// record, because a power cut makes its content obsolete, nor the inbox entry: after a boot every job is observed.
     pub(crate) fn make_durable(&self, directory: &Directory, written: &WrittenSpec) -> Result<(), DiskError> {
         written.sync().map_err(|e| directory.error("sync", SPEC, e))?;
         directory.sync()?;
@@ -117,7 +116,7 @@ impl JobStore {
         let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
     }
 
-    /// Removes a job directory, the spec first: from then on there is no job.
+    /// Removes a job directory, the spec first: a directory without a spec is not a job.
     pub(crate) fn remove_job_files(&self, id: JobId) {
         match self.home.jobs.open_job(id) {
             Ok(directory) => remove_files(&directory, &self.home.jobs, id.as_str()),
@@ -128,8 +127,16 @@ impl JobStore {
     }
 }
 
-/// Removes everything in `directory`, the spec first, and then its name in `parent`. Where another directory has that
-/// name by now, that one stays, because it is not empty.
+/// Creates the id of a new job.
+///
+/// # Errors
+/// If the system has no random numbers.
+pub(crate) fn random_id() -> Result<JobId, DiskError> {
+    Ok(JobId::from_random(random::bytes().map_err(DiskError::no_random_bytes)?))
+}
+
+/// Removes everything in `directory`, the spec first, and then its name in `parent`. If another directory has that name
+/// meanwhile, that directory stays, because it is not empty.
 pub(crate) fn remove_files(directory: &Directory, parent: &Directory, name: &str) {
     let named = [SPEC, SPEC_NEW].map(str::to_owned);
     for file in named.into_iter().chain(directory.names().unwrap_or_default()) {
@@ -142,7 +149,7 @@ pub(crate) fn remove_files(directory: &Directory, parent: &Directory, name: &str
 pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, WrittenSpec), DiskError> {
     let record = Record::create(directory)?;
     crash_point("launch/record_made");
-    // Made here and not by the supervisor, so that the directory does not change any more while it is synced.
+    // Create it here, not in the supervisor, so that the directory does not change while it is synced.
     drop(directory.create(LOCK)?);
     if let JobCommand::Script(text) = &spec.command {
         let script = directory.create(SCRIPT)?;
@@ -157,14 +164,16 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
     Ok((record, written))
 }
 
-/// The absolute path of the directory that is asked for; it need not exist.
+/// Returns the absolute path of the requested directory, which need not exist.
 pub(crate) fn absolute_directory(cwd: Option<&Path>) -> Result<PathBuf> {
-    let asked = cwd.unwrap_or(Path::new("."));
-    let path = if asked.is_absolute() {
-        asked.to_owned()
+    let requested = cwd.unwrap_or(Path::new("."));
+    let path = if requested.is_absolute() {
+        requested.to_owned()
     } else {
         let current = std::env::current_dir();
-        current.map_err(|source| Error::InvalidDirectory { path: asked.to_owned(), source })?.join(asked)
+        current
+            .map_err(|source| Error::InvalidDirectory { path: requested.to_owned(), source })?
+            .join(requested)
     };
     Ok(path.components().filter(|part| *part != std::path::Component::CurDir).collect())
 }

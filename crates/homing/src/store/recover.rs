@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homing_core::{JobId, LeftoverFate, LostReason, Recovery};
 use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, notify_change};
-use homing_supervisor::platform::{ProcessIdentity, is_on_network};
+use homing_supervisor::platform::{ProcessIdentity, errors, is_on_network};
 use homing_supervisor::{
     DiskError, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, Slot, SpecFile,
     StartedRecord, crash_point, end_orphans,
@@ -194,7 +194,7 @@ fn search_later(
 }
 
 fn write_end(directory: &Directory, finished: &FinishedRecord) -> Result<(), DiskError> {
-    let missing = || directory.error("open", RECORD, rustix::io::Errno::NOENT);
+    let missing = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_update(directory)?.ok_or_else(missing)?;
     record.write_finished(finished).map_err(|e| directory.error("write", RECORD, e))?;
     crash_point("recover/recorded");

@@ -1,6 +1,6 @@
 //! Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files. Readers skip
 //! such entries; the monitor, `recover` and `doctor --fix` move them.
-//! Nothing is deleted, and nothing that could be homing's own is touched.
+//! Deletes nothing, and does not touch files that could be homing's own.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,8 +10,7 @@ use homing_supervisor::DiskError;
 use homing_supervisor::layout::{
     Directory, INBOX, LEDGER, LOCK, OUTPUT_HEAD, OUTPUT_TAIL, RECORD, SCRIPT, SPEC, SPEC_NEW,
 };
-use rustix::fs::{RenameFlags, renameat_with};
-use rustix::io::Errno;
+use homing_supervisor::platform::errors::is_link_or_not_directory;
 
 use crate::store::job_store::JobStore;
 
@@ -33,10 +32,10 @@ pub(crate) enum Depth {
 /// A foreign file, directory or link in the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planted {
-    /// The directory it lies in, below the home; a job's is named by its id.
+    /// The directory that contains it.
     folder: Folder,
     name: String,
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
 }
 
@@ -84,8 +83,8 @@ impl JobStore {
                     }
                 }
                 Ok(_) => {}
-                Err(error) if is_no_directory(&error) => add(Folder::Jobs, &home.jobs, name),
-                // Removed meanwhile, or not to be opened now.
+                Err(error) if is_link_or_not_directory(&error.source) => add(Folder::Jobs, &home.jobs, name),
+                // It was removed meanwhile, or cannot be opened now.
                 Err(_) => {}
             }
         }
@@ -95,7 +94,7 @@ impl JobStore {
     /// Moves foreign entries into `set-aside/`. Returns the new path of each.
     ///
     /// # Errors
-    /// When something cannot be moved. What was moved by then stays moved.
+    /// If an entry cannot be moved. Entries that were moved before stay moved.
     pub(crate) fn set_planted_aside(&self, depth: Depth) -> Result<Vec<(Planted, PathBuf)>, DiskError> {
         let planted = self.planted(depth)?;
         if planted.is_empty() {
@@ -104,19 +103,19 @@ impl JobStore {
         self.home.root.make_directory(SET_ASIDE)?;
         let aside = self.home.root.open_directory(SET_ASIDE)?;
         let mut moved = Vec::with_capacity(planted.len());
-        for thing in planted {
-            if let Some(place) = self.move_aside(&thing, &aside)? {
-                moved.push((thing, place));
+        for entry in planted {
+            if let Some(new_path) = self.move_aside(&entry, &aside)? {
+                moved.push((entry, new_path));
             }
         }
         Ok(moved)
     }
 
-    /// Moves one thing; `None` where it is gone meanwhile.
-    fn move_aside(&self, thing: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
+    /// Moves one entry; `None` if it was removed meanwhile.
+    fn move_aside(&self, entry: &Planted, aside: &Directory) -> Result<Option<PathBuf>, DiskError> {
         let home = &self.home;
         let job;
-        let (from, prefix) = match thing.folder {
+        let (from, prefix) = match entry.folder {
             Folder::Root => (&home.root, String::new()),
             Folder::Jobs => (&home.jobs, "jobs-".to_owned()),
             Folder::Inbox => (&home.inbox, format!("{INBOX}-")),
@@ -126,27 +125,21 @@ impl JobStore {
             }
         };
         for number in 1.. {
-            let name = format!("{prefix}{}.{number}", thing.name);
-            match renameat_with(from, thing.name.as_str(), aside, name.as_str(), RenameFlags::NOREPLACE) {
-                Ok(()) => return Ok(Some(aside.path().join(name))),
-                Err(Errno::EXIST) => {}
-                Err(Errno::NOENT) => return Ok(None),
-                Err(error) => return Err(from.error("set aside", &thing.name, error)),
+            let name = format!("{prefix}{}.{number}", entry.name);
+            match from.handle().rename_without_replacing(&entry.name, aside.handle(), &name) {
+                Ok(true) => return Ok(Some(aside.path().join(name))),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(from.error("set aside", &entry.name, error)),
             }
         }
         unreachable!("there is always a greater number")
     }
 }
 
-/// Whether homing has a file of that name in the home itself.
+/// Whether homing creates a file of that name in the home itself.
 fn is_file_of_the_home(name: &str) -> bool {
     let of_the_ledger = name.strip_prefix(LEDGER).is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm"));
     let is_lock = name.ends_with(".lock");
     of_the_ledger || is_lock || matches!(name, "ledger.highest" | "monitor.log")
-}
-
-/// Whether something of that name is a file or a link. O_NOFOLLOW and O_DIRECTORY together answer ENOTDIR for a link.
-fn is_no_directory(error: &DiskError) -> bool {
-    error.source.kind() == io::ErrorKind::NotADirectory
-        || Errno::from_io_error(&error.source) == Some(Errno::LOOP)
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use homing_core::JobId;
 use homing_supervisor::DiskError;
-use rustix::io::Errno;
+use homing_supervisor::platform::errors;
 
 /// Unreadable jobs by id.
 pub(crate) type UnreadableJobs = BTreeMap<JobId, UnreadableJob>;
@@ -25,7 +25,7 @@ pub struct UnreadableJob {
 
 /// Whether this process or the system ran out of descriptors or memory.
 pub(crate) fn is_shortage(error: &DiskError) -> bool {
-    matches!(Errno::from_io_error(&error.source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+    errors::is_shortage(&error.source)
 }
 
 /// Whether a retry may help.

@@ -1,10 +1,10 @@
 //! Waits for jobs to finish. A [`Watcher`] reports changes, so nothing polls. Changes nothing.
 
 use std::collections::HashSet;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use homing_core::JobId;
+use homing_supervisor::platform::wait::WaitSource;
 
 use crate::Result;
 use crate::store::home::Home;
@@ -25,15 +25,16 @@ pub enum WaitFor {
 /// Interrupts a wait, for a host that handles signals.
 #[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
 pub struct Interruption<'a> {
-    /// Becomes readable when the wait may have been interrupted, such as a pipe that a signal handler writes to.
-    pub readable: Option<BorrowedFd<'a>>,
+    /// Becomes readable when the wait may have been interrupted, such as a pipe that a signal handler writes to. On Unix,
+    /// a `BorrowedFd` converts into it.
+    pub readable: Option<WaitSource<'a>>,
     /// Returns whether the wait was interrupted. Called at the beginning, when `readable` becomes readable (it must then
     /// consume the data), when a job may have changed, and when this thread has handled a signal.
     pub came: &'a mut dyn FnMut() -> bool,
 }
 
 impl<'a> Interruption<'a> {
-    /// Asks only `came`, without a descriptor.
+    /// Asks only `came`, without a source.
     pub(crate) fn never(came: &'a mut dyn FnMut() -> bool) -> Interruption<'a> {
         Interruption { readable: None, came }
     }
@@ -95,13 +96,13 @@ impl Waiting {
     }
 
     /// Waits until a job may have changed, until `readable` becomes readable, or until the timeout expires.
-    pub(crate) fn wait(&self, readable: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
+    pub(crate) fn wait(&self, readable: Option<WaitSource<'_>>, timeout: Option<Duration>) {
         self.watcher.wait_beside(readable, timeout);
     }
 
-    /// Becomes readable when a job may have changed. `None` if the kernel has no watch left: then call
+    /// Becomes readable when a job may have changed. `None` if the system has no watch left: then call
     /// [`Homing::is_satisfied`](crate::Homing::is_satisfied) periodically.
-    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+    pub fn readable(&self) -> Option<WaitSource<'_>> {
         self.watcher.readable()
     }
 }

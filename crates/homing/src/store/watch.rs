@@ -1,15 +1,15 @@
-//! Watches many jobs through one descriptor, for a host with its own event loop.
+//! Watches many jobs through one source, for a host with its own event loop.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use homing_core::JobId;
+use homing_supervisor::platform::wait::WaitSource;
 
 use crate::store::job_store::JobStore;
 use crate::store::watcher::Watcher;
 
-/// Reports which of many jobs may have changed. Its descriptor is readable when there are changes, so an event loop
-/// can wait for it.
+/// Reports which of many jobs may have changed. [`JobWatch::readable`] becomes readable when jobs may have changed, so an
+/// event loop can wait for it.
 ///
 /// ```
 /// # homing::supervise_if_asked();
@@ -19,7 +19,7 @@ use crate::store::watcher::Watcher;
 /// let job = homing.launch(homing::JobSpec::script("true")?)?;
 /// watch.add(job.id)?;
 /// while !homing.is_finished(job.id)? {
-///     // … the event loop waits until `watch` is readable …
+///     // … the event loop waits for `watch.readable()` …
 ///     let changed = watch.changed();
 ///     assert!(changed.iter().all(|id| *id == job.id));
 /// }
@@ -41,7 +41,7 @@ impl JobWatch {
     /// Starts to watch a job. Observe the job after this call: earlier changes are not reported.
     ///
     /// # Errors
-    /// When the kernel has no watch left (`fs.inotify.max_user_watches`). A job whose files are gone is not an error.
+    /// If the user has no watch left (`fs.inotify.max_user_watches`). A job whose files are missing is not an error.
     pub fn add(&self, id: JobId) -> io::Result<()> {
         let added = self.watcher.add(id);
         if added.is_err() {
@@ -60,10 +60,9 @@ impl JobWatch {
     pub fn changed(&self) -> Vec<JobId> {
         self.watcher.changed()
     }
-}
 
-impl AsFd for JobWatch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watcher.descriptor().expect("a watch is made only with a descriptor")
+    /// Becomes readable when [`JobWatch::changed`] has jobs to report.
+    pub fn readable(&self) -> WaitSource<'_> {
+        self.watcher.source().expect("a watch is made only with a source")
     }
 }

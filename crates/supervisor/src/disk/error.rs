@@ -27,6 +27,11 @@ impl DiskError {
         self.source.kind() == io::ErrorKind::Unsupported && self.source.raw_os_error().is_none()
     }
 
+    /// Creates an error for random bytes that the system does not have.
+    pub fn no_random_bytes(source: io::Error) -> DiskError {
+        DiskError::new("read", "/dev/urandom", source)
+    }
+
     /// Creates an error for a failed `action` at `path`.
     pub fn new(action: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> DiskError {
         DiskError { action, path: path.as_ref().to_owned(), source: source.into() }

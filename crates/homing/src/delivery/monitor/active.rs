@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use homing_core::{JobId, SessionId, WakeEvent, WakeId};
+use homing_supervisor::platform::random;
 use homing_supervisor::{DiskError, crash_point};
 
 use super::events::MonitorEvent;
@@ -21,7 +22,6 @@ use crate::context::Context;
 use crate::index::prune::PrunePass;
 use crate::ledger::{ChangeContext, WakeChange};
 use crate::process::wait_for_stale_processes;
-use crate::store::random::random_bytes;
 use crate::{Error, Result};
 
 /// How often the monitor scans the whole home: it applies retention and finds changes without an inbox entry.
@@ -374,5 +374,5 @@ impl<'m> Active<'m> {
 
 /// A random number between 0 and 1, or 0.5 if the system has no randomness.
 fn jitter() -> f64 {
-    random_bytes().map_or(0.5, |bytes| f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX))
+    random::bytes().map_or(0.5, |bytes| f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX))
 }

@@ -6,13 +6,14 @@ use homing_core::text::{OutputExcerpt, WakeFormat, WakeTextOptions, failures_fir
 use homing_core::{
     Job, JobId, Pace, SessionId, SessionView, Step, Timestamp, Wake, WakeContent, WakeId, next_step,
 };
+use homing_supervisor::DiskError;
+use homing_supervisor::platform::random;
 
 use crate::Result;
 use crate::context::Context;
 use crate::delivery::routes::{Addressee, Router};
 use crate::framing::with_nonce;
 use crate::ledger::{Hold, NewWake, RouteKey, SessionState, Undelivered, oldest_of};
-use crate::store::random::random_bytes;
 
 /// The decision for a session.
 pub(super) struct Decision {
@@ -121,6 +122,6 @@ impl Context {
     }
 
     pub(crate) fn new_wake_id(&self) -> Result<WakeId> {
-        Ok(WakeId::new(self.now(), random_bytes()?))
+        Ok(WakeId::new(self.now(), random::bytes().map_err(DiskError::no_random_bytes)?))
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use homing_core::{JobId, LostReason, Outcome};
 use homing_supervisor::layout::{Directory, RECORD, notify_change};
+use homing_supervisor::platform::errors;
 use homing_supervisor::platform::process::{self, Signal};
 use homing_supervisor::{DiskError, Record, StartedRecord, end_orphans};
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{conclude, read_record};
@@ -17,18 +17,18 @@ use crate::{Error, Result};
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl JobStore {
-    /// Records why a job ends, where nothing is recorded of its end yet, and kills its supervisor.
+    /// Records why a job ends, unless its end is already recorded, and kills its supervisor.
     pub(super) fn end_from_outside(&self, id: JobId, started: &StartedRecord, why: Outcome) -> Result<()> {
         let supervisor = &started.supervisor;
-        // Only who holds the lock writes the record. A process that is stopped does not write, and is not continued any
-        // more: SIGKILL ends it where it stands.
+        // Only the holder of the lock may write the record. A stopped holder does not write, and SIGKILL ends it without
+        // continuing it.
         let stopped = supervisor.signal(Signal::Stop).is_ok() && stops(started);
         if stopped {
             self.record_reason(id, why)?;
         }
         match supervisor.signal(Signal::Kill) {
             Ok(()) => Ok(()),
-            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
+            Err(error) if errors::is_no_such_process(&error) => Ok(()),
             Err(source) => Err(Error::CannotSignal { job: id, source }),
         }
     }
@@ -48,9 +48,9 @@ impl JobStore {
         Ok(())
     }
 
-    /// Ends what is left of a job, and records its end, while its supervisor still holds the lock: a supervisor that was
-    /// killed and does not exit, because its tracer is notified first and does not answer (`PTRACE_EVENT_EXIT`,
-    /// ptrace(2)). It never writes again. Answers whether that is so.
+    /// Ends the remaining processes of a job and records its end while its killed supervisor still holds the lock. Such a
+    /// supervisor does not exit, because its tracer is notified first and does not answer (`PTRACE_EVENT_EXIT`,
+    /// ptrace(2)); it never writes again. Returns `false` if the supervisor was not killed.
     pub(super) fn conclude_for_doomed(&self, id: JobId, started: &StartedRecord) -> Result<bool, DiskError> {
         let is_doomed = process::stat(started.supervisor.pid)
             .is_some_and(|stat| stat.start_ticks == started.supervisor.start_ticks && stat.is_doomed());
@@ -74,7 +74,7 @@ impl JobStore {
 }
 
 fn open_to_update(directory: &Directory) -> Result<Record, DiskError> {
-    let missing = || directory.error("open", RECORD, Errno::NOENT);
+    let missing = || directory.error("open", RECORD, errors::not_found());
     Record::open_to_update(directory)?.ok_or_else(missing)
 }
 

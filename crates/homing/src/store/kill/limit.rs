@@ -39,10 +39,7 @@ impl JobStore {
         if !runs_here(&directory, &started, self.here()?)? {
             return Ok(None);
         }
-        // The kernel counts from the boot, in ticks (proc_pid_stat(5), `starttime`).
-        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        let started_at =
-            Duration::from_millis(started.main.start_ticks.saturating_mul(1_000) / ticks_per_second);
+        let started_at = started.main.started_at();
         let margin = injected_millis("limit_margin").unwrap_or(LIMIT_MARGIN);
         let due_at = started_at.saturating_add(timeout).saturating_add(limits.grace).saturating_add(margin);
         Ok(Some(due_at.saturating_sub(uptime())))

@@ -8,11 +8,11 @@ pub(crate) use limit::LimitKept;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 
 use homing_core::{JobId, KilledBy};
 use homing_supervisor::DiskError;
 use homing_supervisor::platform::clock::uptime;
+use homing_supervisor::platform::wait::WaitSource;
 
 use self::target::{Stage, Target, UnlinkedSupervisors};
 use crate::store::job_store::JobStore;
@@ -37,19 +37,19 @@ impl JobStore {
         killing: &mut Killing,
         is_known: impl Fn(JobId) -> Result<bool>,
     ) -> Result<bool> {
-        let mut to_look_at = killing.watcher.changed();
+        let mut to_check = killing.watcher.changed();
         if !killing.is_begun {
             self.home.check_current()?;
-            to_look_at = killing.targets.keys().copied().collect();
+            to_check = killing.targets.keys().copied().collect();
             killing.is_begun = true;
         }
         let now = uptime();
-        let due = |target: &Target| target.look_at.is_some_and(|at| at <= now);
-        to_look_at.extend(killing.targets.iter().filter(|(_, target)| due(target)).map(|(id, _)| *id));
-        for id in to_look_at {
+        let due = |target: &Target| target.next_check.is_some_and(|at| at <= now);
+        to_check.extend(killing.targets.iter().filter(|(_, target)| due(target)).map(|(id, _)| *id));
+        for id in to_check {
             let Some(mut target) = killing.targets.remove(&id) else { continue };
             match self.advance(id, &mut target, &mut killing.unlinked, &is_known) {
-                Ok(Stage::Over) => killing.watcher.remove(id),
+                Ok(Stage::Ended) => killing.watcher.remove(id),
                 Ok(_) => drop(killing.targets.insert(id, target)),
                 Err(error) => {
                     killing.watcher.remove(id);
@@ -57,7 +57,7 @@ impl JobStore {
                 }
             }
         }
-        killing.watcher.set_alarm(killing.targets.values().filter_map(|target| target.look_at).min());
+        killing.watcher.set_alarm(killing.targets.values().filter_map(|target| target.next_check).min());
         match killing.error.take() {
             Some(error) if killing.targets.is_empty() => Err(error),
             error => {
@@ -85,7 +85,7 @@ impl JobStore {
     }
 
     /// Whether a supervisor still supervises processes that a finished job left running.
-    pub(crate) fn is_looked_after(&self, id: JobId) -> Result<bool, DiskError> {
+    pub(crate) fn has_live_supervisor(&self, id: JobId) -> Result<bool, DiskError> {
         match self.home.jobs.open_job(id) {
             Ok(directory) => Ok(homing_supervisor::JobLock::is_held(&directory)?),
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -107,14 +107,14 @@ pub struct Killing {
 }
 
 impl Killing {
-    /// Waits until there may be something to do, or until `readable` becomes readable.
-    pub(crate) fn wait(&self, readable: Option<BorrowedFd<'_>>) {
+    /// Waits until a next step may be due, or until `readable` becomes readable.
+    pub(crate) fn wait(&self, readable: Option<WaitSource<'_>>) {
         self.watcher.wait_beside(readable, None);
     }
 
-    /// Becomes readable, without blocking, when there may be something to do. `None` where the kernel has no more watches
-    /// to give: then [`Homing::has_killed`](crate::Homing::has_killed) has to be called every now and then.
-    pub fn readable(&self) -> Option<BorrowedFd<'_>> {
+    /// Becomes readable when a next step may be due. `None` if the system has no watch left: then call
+    /// [`Homing::has_killed`](crate::Homing::has_killed) periodically.
+    pub fn readable(&self) -> Option<WaitSource<'_>> {
         self.watcher.readable()
     }
 }

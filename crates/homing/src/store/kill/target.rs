@@ -7,11 +7,10 @@ use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::platform::process::{self, Signal};
-use homing_supervisor::platform::{is_on_network, signals};
+use homing_supervisor::platform::{errors, is_on_network, signals};
 use homing_supervisor::{
     Relation, SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
 };
-use rustix::io::Errno;
 
 use crate::store::job_store::JobStore;
 use crate::store::observe::{StartKnowledge, SupervisorLiveness, observe, record_of, runs_here};
@@ -54,7 +53,7 @@ pub(super) struct Target {
     by: KilledBy,
     stage: Stage,
     /// When to check it again even if no change is reported, on the monotonic clock.
-    pub(super) look_at: Option<Duration>,
+    pub(super) next_check: Option<Duration>,
     pause: Duration,
     began_at: Duration,
 }
@@ -69,12 +68,12 @@ pub(super) enum Stage {
     /// Its supervisor was killed.
     SupervisorKilled { at: Duration },
     /// It has finished, and none of its processes is left.
-    Over,
+    Ended,
 }
 
 impl Target {
     pub(super) fn new(by: KilledBy) -> Target {
-        Target { by, stage: Stage::New, look_at: None, pause: PAUSES.0, began_at: uptime() }
+        Target { by, stage: Stage::New, next_check: None, pause: PAUSES.0, began_at: uptime() }
     }
 
     pub(super) fn was_asked(&self) -> bool {
@@ -82,8 +81,8 @@ impl Target {
     }
 
     /// Schedules the next check, with increasing pauses.
-    fn look_soon(&mut self) {
-        self.look_at = Some(uptime() + self.pause);
+    fn check_soon(&mut self) {
+        self.next_check = Some(uptime() + self.pause);
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }
@@ -97,20 +96,20 @@ impl JobStore {
         unlinked: &mut UnlinkedSupervisors,
         is_known: &impl Fn(JobId) -> Result<bool>,
     ) -> Result<Stage> {
-        target.look_at = None;
+        target.next_check = None;
         let Some(seen) = self.see(id)? else {
             // Pruned or removed. A finished job needs no kill. A job that was removed while it ran may have a
             // supervisor that has not noticed.
             for supervisor in unlinked.of(&self.home.jobs, id) {
                 supervisor.end(target.by).map_err(|source| Error::CannotSignal { job: id, source })?;
             }
-            return if is_known(id)? { Ok(Stage::Over) } else { Err(Error::NoSuchJob(id.to_string())) };
+            return if is_known(id)? { Ok(Stage::Ended) } else { Err(Error::NoSuchJob(id.to_string())) };
         };
-        if seen.is_finished && !self.is_looked_after(id)? {
+        if seen.is_finished && !self.has_live_supervisor(id)? {
             if let (Stage::SupervisorKilled { .. }, Some(started)) = (target.stage, &seen.started) {
                 end_orphans(id, started);
             }
-            return Ok(Stage::Over);
+            return Ok(Stage::Ended);
         }
         match (target.stage, &seen.started) {
             (Stage::New, Some(started)) => self.ask(id, target, started)?,
@@ -118,15 +117,15 @@ impl JobStore {
                 self.watch_over(id, target, started, at.saturating_add(grace))?;
             }
             (Stage::SupervisorKilled { at }, Some(started)) => {
-                target.look_soon();
+                target.check_soon();
                 if uptime() >= at + EXIT_TIMEOUT && self.conclude_for_doomed(id, started)? {
-                    return Ok(Stage::Over);
+                    return Ok(Stage::Ended);
                 }
                 if uptime() >= at + LAST_TIMEOUT {
                     return Err(seen.not_finished(id, LAST_TIMEOUT));
                 }
             }
-            (_, None) | (Stage::Over, _) => {}
+            (_, None) | (Stage::Ended, _) => {}
         }
         if matches!(target.stage, Stage::New) {
             // Its start is reported, and so is the deadline for it.
@@ -134,16 +133,16 @@ impl JobStore {
             if uptime() >= give_up_at {
                 return Err(seen.not_finished(id, START_TIMEOUT));
             }
-            target.look_at.get_or_insert(give_up_at);
+            target.next_check.get_or_insert(give_up_at);
         }
         if seen.is_finished {
             // The release of its lock is not reported.
-            target.look_soon();
+            target.check_soon();
         }
         Ok(target.stage)
     }
 
-    /// The state of a job; `None` if it has no directory. Recovers a job whose supervisor is gone first.
+    /// Observes a job; `None` if it has no directory. First recovers a job whose supervisor is dead.
     fn see(&self, id: JobId) -> Result<Option<Seen>> {
         // The record alone suffices for a running job.
         if let Some((directory, content)) = record_of(&self.home.jobs, id) {
@@ -180,9 +179,9 @@ impl JobStore {
             .and_then(|()| started.supervisor.signal(Signal::Continue));
         match asked {
             Ok(()) => {}
-            // It died just now. The next check ends what it left.
-            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
-                target.look_soon();
+            // It died just now. The next check ends its remaining processes.
+            Err(error) if errors::is_no_such_process(&error) => {
+                target.check_soon();
                 return Ok(());
             }
             Err(source) => return Err(Error::CannotSignal { job: id, source }),
@@ -191,7 +190,7 @@ impl JobStore {
         let grace = spec.ok().flatten().map_or(Duration::ZERO, |spec| spec.limits().grace);
         let at = uptime();
         target.stage = Stage::Asked { at, grace };
-        target.look_at = Some(at.saturating_add(grace).saturating_add(stopped_timeout()));
+        target.next_check = Some(at.saturating_add(grace).saturating_add(stopped_timeout()));
         Ok(())
     }
 
@@ -213,12 +212,12 @@ impl JobStore {
         if now >= until || (now >= stopped_until && is_stopped()) {
             self.end_from_outside(id, started, Outcome::Killed { by: target.by })?;
             target.stage = Stage::SupervisorKilled { at: uptime() };
-            target.look_soon();
+            target.check_soon();
         } else if now >= stopped_until {
             // It runs, but may still be stopped.
-            target.look_at = Some((now + Duration::from_secs(1)).min(until));
+            target.next_check = Some((now + Duration::from_secs(1)).min(until));
         } else {
-            target.look_at = Some(stopped_until);
+            target.next_check = Some(stopped_until);
         }
         Ok(())
     }

@@ -1,75 +1,63 @@
-//! Reports which jobs may have changed. Only this module asks the kernel for notifications about job records. Callers
+//! Reports which jobs may have changed. Only this module asks the system for notifications about job records. Callers
 //! observe the jobs themselves, after [`Watcher::changed`].
 //!
-//! A record is written when its job starts and ends, and closed when its supervisor dies, so one inotify(7) watch reports
-//! all three. A timer covers changes that the kernel does not report: a lock that is released after the record was closed,
+//! A record is written when its job starts and ends, and closed when its supervisor dies, so one watch reports all
+//! three. A timer covers changes that the system does not report: a lock that is released after the record was closed,
 //! a supervisor that never starts. See [`safety`]. While a job runs under a supervisor that is alive, no timer is set.
 
 mod safety;
 
 use std::collections::HashMap;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use homing_core::JobId;
 use homing_supervisor::layout::RECORD;
-use homing_supervisor::platform::clock::timespec;
-use rustix::event::{PollFd, PollFlags, epoll, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::io::Errno;
+use homing_supervisor::platform::errors;
+use homing_supervisor::platform::notifier::Timer;
+use homing_supervisor::platform::notify::{ChangeEvent, ChangeKinds, ChangeWatcher, WatchId};
+use homing_supervisor::platform::wait::{AsWaitSource, WaitGroup, WaitSource, wait};
 
 use self::safety::SafetyTimer;
 use crate::store::home::Home;
 
-/// The events of a record.
-const RECORD_EVENTS: WatchFlags = WatchFlags::MODIFY
-    .union(WatchFlags::CLOSE_WRITE)
-    .union(WatchFlags::DELETE_SELF)
-    .union(WatchFlags::DONT_FOLLOW);
-
-/// The events of a directory that output is written to. Closed files are not included: a caller that observes the job
-/// closes its lock file, and would wake itself up.
-const OUTPUT_EVENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::CREATE);
-
-/// How often all jobs count as changed if the kernel has no free watches (`fs.inotify.max_user_instances`).
+/// How often all jobs count as changed if the system has no free watch.
 const FALLBACK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Watches any number of jobs of one home.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     jobs: PathBuf,
-    /// `None` if the kernel has no free instance.
-    kernel: Option<Kernel>,
+    /// `None` if the system has no free watcher.
+    sources: Option<Sources>,
     watched: Mutex<Watched>,
 }
 
-/// The descriptors. One epoll(7) instance represents the two others, so that an event loop needs only one descriptor.
+/// What a watcher waits for. The group represents the two others, so that an event loop waits for one source.
 #[derive(Debug)]
-struct Kernel {
-    epoll: OwnedFd,
-    inotify: OwnedFd,
-    timer: OwnedFd,
+struct Sources {
+    group: WaitGroup,
+    changes: ChangeWatcher,
+    timer: Timer,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
     /// Each job, and its watch if it has one.
-    jobs: HashMap<JobId, Option<i32>>,
-    by_watch: HashMap<i32, JobId>,
+    jobs: HashMap<JobId, Option<WatchId>>,
+    by_watch: HashMap<WatchId, JobId>,
     safety: SafetyTimer,
-    /// Whether the kernel refused a watch, so that its events are incomplete.
+    /// Whether the system refused a watch, so that its events are incomplete.
     is_incomplete: bool,
 }
 
 impl Watcher {
-    /// Watches these jobs of a home. If the kernel has no free watch, [`Watcher::readable`] returns `None`.
+    /// Watches these jobs of a home. If the system has no free watch, [`Watcher::readable`] returns `None`.
     pub(crate) fn new(home: &Home, ids: &[JobId]) -> Watcher {
         let jobs = home.jobs.path().to_owned();
-        let watcher = Watcher { jobs, kernel: Kernel::open().ok(), watched: Mutex::default() };
+        let watcher = Watcher { jobs, sources: Sources::open().ok(), watched: Mutex::default() };
         for id in ids {
             watcher.add_if_possible(*id);
         }
@@ -79,31 +67,33 @@ impl Watcher {
     /// Creates a watcher without jobs.
     ///
     /// # Errors
-    /// If the kernel has no free inotify instance (`fs.inotify.max_user_instances`, inotify(7)).
+    /// If the user has no watcher left (`fs.inotify.max_user_instances`), or this process no descriptor.
     pub(crate) fn try_new(home: &Home) -> io::Result<Watcher> {
         let jobs = home.jobs.path().to_owned();
-        Ok(Watcher { jobs, kernel: Some(Kernel::open()?), watched: Mutex::default() })
+        Ok(Watcher { jobs, sources: Some(Sources::open()?), watched: Mutex::default() })
     }
 
     /// Starts to watch a job. Observe the job after this call: earlier changes are not reported.
     ///
     /// # Errors
-    /// If the kernel has no free watch (`fs.inotify.max_user_watches`). A job whose files are missing is not an error.
+    /// If the user has no watch left (`fs.inotify.max_user_watches`). A job whose files are missing is not an error.
     pub(crate) fn add(&self, id: JobId) -> io::Result<()> {
         // Keep the lock: an event must find its job.
         let mut watched = self.watched();
-        let watch = self.add_path(&self.jobs.join(id.as_str()).join(RECORD), RECORD_EVENTS);
-        let descriptor = watch.as_ref().ok().copied().flatten();
-        watched.jobs.insert(id, descriptor);
-        if let Some(descriptor) = descriptor {
-            watched.by_watch.insert(descriptor, id);
+        let record = self.jobs.join(id.as_str()).join(RECORD);
+        let kinds = ChangeKinds::WRITTEN | ChangeKinds::CLOSED | ChangeKinds::REMOVED;
+        let added = self.changes().and_then(|changes| changes.watch_without_links(&record, kinds));
+        let watch = added.as_ref().ok().copied().flatten();
+        watched.jobs.insert(id, watch);
+        if let Some(watch) = watch {
+            watched.by_watch.insert(watch, id);
         }
         watched.safety.examine(&self.jobs, id);
         self.set_timer(&watched);
-        watch.map(drop)
+        added.map(drop)
     }
 
-    /// As [`Watcher::add`]. If the kernel has no free watch, [`Watcher::readable`] returns `None`.
+    /// As [`Watcher::add`]. If the system has no free watch, [`Watcher::readable`] returns `None`.
     pub(crate) fn add_if_possible(&self, id: JobId) {
         let added = self.add(id);
         self.watched().is_incomplete |= added.is_err();
@@ -111,34 +101,30 @@ impl Watcher {
 
     /// Also watches the output of a job.
     pub(crate) fn add_output(&self, id: JobId) {
-        let added = self.add_path(&self.jobs.join(id.as_str()), OUTPUT_EVENTS);
+        // Not closed files: a caller that observes the job closes its lock file, and would wake itself up.
+        let kinds = ChangeKinds::WRITTEN | ChangeKinds::CREATED;
+        let added = self.changes().and_then(|changes| changes.watch(&self.jobs.join(id.as_str()), kinds));
         self.watched().is_incomplete |= added.is_err();
     }
 
     /// Also watches for new jobs.
     pub(crate) fn add_inbox(&self, home: &Home) {
-        let added = self.add_path(home.inbox.path(), WatchFlags::CLOSE_WRITE);
+        let added = self.changes().and_then(|changes| changes.watch(home.inbox.path(), ChangeKinds::CLOSED));
         self.watched().is_incomplete |= added.is_err();
     }
 
-    /// Watches a path. Returns `None` if it does not exist; the observer notices that.
-    fn add_path(&self, path: &Path, flags: WatchFlags) -> io::Result<Option<i32>> {
-        let Some(kernel) = &self.kernel else { return Err(Errno::MFILE.into()) };
-        match inotify::add_watch(&kernel.inotify, path, flags) {
-            Ok(descriptor) => Ok(Some(descriptor)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    fn changes(&self) -> io::Result<&ChangeWatcher> {
+        let sources = self.sources.as_ref().ok_or_else(errors::too_many_open_files)?;
+        Ok(&sources.changes)
     }
 
     /// Stops watching a job.
     pub(crate) fn remove(&self, id: JobId) {
         let mut watched = self.watched();
-        if let Some(Some(descriptor)) = watched.jobs.remove(&id) {
-            watched.by_watch.remove(&descriptor);
-            if let Some(kernel) = &self.kernel {
-                // Fails only if the file was removed, which also removed the watch.
-                let _ = inotify::remove_watch(&kernel.inotify, descriptor);
+        if let Some(Some(watch)) = watched.jobs.remove(&id) {
+            watched.by_watch.remove(&watch);
+            if let Some(sources) = &self.sources {
+                sources.changes.unwatch(watch);
             }
         }
         watched.safety.forget(id);
@@ -155,8 +141,8 @@ impl Watcher {
     pub(crate) fn changed(&self) -> Vec<JobId> {
         let mut watched = self.watched();
         let mut changed = watched.safety.take_due();
-        match &self.kernel {
-            Some(kernel) if !watched.is_incomplete => kernel.take_events(&watched, &mut changed),
+        match &self.sources {
+            Some(sources) if !watched.is_incomplete => sources.add_changed(&watched, &mut changed),
             Some(_) | None => changed.extend(watched.jobs.keys()),
         }
         changed.sort_unstable();
@@ -183,36 +169,35 @@ impl Watcher {
     }
 
     /// As [`Watcher::wait`], and also ends when `other` becomes readable.
-    pub(crate) fn wait_beside(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
-        let readable = self.readable();
-        let timeout = match readable {
+    pub(crate) fn wait_beside(&self, other: Option<WaitSource<'_>>, timeout: Option<Duration>) {
+        let own = self.readable();
+        let timeout = match own {
             Some(_) => timeout,
             None => Some(timeout.unwrap_or(FALLBACK_PAUSE).min(FALLBACK_PAUSE)),
         };
-        let mut polled: Vec<PollFd<'_>> = readable
-            .into_iter()
-            .chain(other)
-            .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
-            .collect();
-        // Without descriptors, this is a sleep that a signal ends.
-        let _ = poll(&mut polled, timeout.map(timespec).as_ref());
+        // If the wait fails, the caller checks the jobs earlier than necessary.
+        let _ = match (own, other) {
+            (Some(own), Some(other)) => wait(&[own, other], timeout),
+            (Some(source), None) | (None, Some(source)) => wait(&[source], timeout),
+            (None, None) => wait(&[], timeout),
+        };
     }
 
-    /// Becomes readable when [`Watcher::changed`] has jobs to report. `None` if the kernel has no free watch: then call
+    /// Becomes readable when [`Watcher::changed`] has jobs to report. `None` if the system has no free watch: then call
     /// [`Watcher::changed`] periodically.
-    pub(crate) fn readable(&self) -> Option<BorrowedFd<'_>> {
-        self.descriptor().filter(|_| !self.watched().is_incomplete)
+    pub(crate) fn readable(&self) -> Option<WaitSource<'_>> {
+        self.source().filter(|_| !self.watched().is_incomplete)
     }
 
-    /// The descriptor of [`Watcher::readable`], even if a job could not be watched. `None` only for a watcher of
+    /// The source of [`Watcher::readable`], even if a job could not be watched. `None` only for a watcher of
     /// [`Watcher::new`].
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.kernel.as_ref().map(|kernel| kernel.epoll.as_fd())
+    pub(crate) fn source(&self) -> Option<WaitSource<'_>> {
+        self.sources.as_ref().map(|sources| sources.group.as_wait_source())
     }
 
     fn set_timer(&self, watched: &Watched) {
-        if let Some(kernel) = &self.kernel {
-            watched.safety.set(&kernel.timer);
+        if let Some(sources) = &self.sources {
+            sources.timer.set(watched.safety.next_due());
         }
     }
 
@@ -221,26 +206,18 @@ impl Watcher {
     }
 }
 
-impl Kernel {
-    fn open() -> io::Result<Kernel> {
-        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let timer = safety::timer()?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for descriptor in [&inotify, &timer] {
-            epoll::add(&epoll, descriptor, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
-        }
-        Ok(Kernel { epoll, inotify, timer })
+impl Sources {
+    fn open() -> io::Result<Sources> {
+        let (changes, timer) = (ChangeWatcher::new()?, Timer::new()?);
+        let group = WaitGroup::of(&[changes.as_wait_source(), timer.as_wait_source()])?;
+        Ok(Sources { group, changes, timer })
     }
 
     /// Reads all events, and adds their jobs to `changed`.
-    fn take_events(&self, watched: &Watched, changed: &mut Vec<JobId>) {
-        let mut buffer = [const { MaybeUninit::uninit() }; 4096];
-        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        while let Ok(event) = events.next() {
-            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                changed.extend(watched.jobs.keys());
-            }
-            changed.extend(watched.by_watch.get(&event.wd()));
-        }
+    fn add_changed(&self, watched: &Watched, changed: &mut Vec<JobId>) {
+        self.changes.for_each_event(|event| match event {
+            ChangeEvent::Changed { watch, .. } => changed.extend(watched.by_watch.get(&watch)),
+            ChangeEvent::Overflow => changed.extend(watched.jobs.keys()),
+        });
     }
 }

@@ -1,19 +1,15 @@
-//! Times at which a job must be observed again although the kernel reports no event: while its supervisor is not known to
+//! Times at which a job must be observed again although the system reports no event: while its supervisor is not known to
 //! be alive, and when a job without a supervisor starts to count as never started. Reads records and `/proc`, and changes
 //! nothing.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use homing_core::JobId;
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::clock::{timespec, uptime};
+use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::{Record, SpecFile};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 
 use crate::store::observe::{is_supervised, start_deadline};
 
@@ -21,9 +17,6 @@ use crate::store::observe::{is_supervised, start_deadline};
 /// microseconds after its record was closed. A supervisor in another pid namespace is never visible, so its job is
 /// observed periodically.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(5));
-
-/// A time that is never reached.
-const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The jobs to observe again, and when.
 #[derive(Debug, Default)]
@@ -43,11 +36,11 @@ struct Due {
 
 /// The future events of a job, according to its files.
 enum Expectation {
-    /// The kernel reports the next change.
+    /// The system reports the next change.
     Event,
-    /// The next change may be that the job counts as never started, which the kernel does not report.
+    /// The next change may be that the job counts as never started, which the system does not report.
     Start { deadline: Duration },
-    /// The supervisor may be dead, so that the kernel reports nothing more.
+    /// The supervisor may be dead, so that the system reports nothing more.
     Nothing,
 }
 
@@ -83,20 +76,10 @@ impl SafetyTimer {
         self.alarm = at;
     }
 
-    /// Sets the timer to the earliest time, or stops it.
-    pub(super) fn set(&self, timer: &OwnedFd) {
-        let first = self.due.values().map(|due| due.at).chain(self.alarm).min();
-        // Zero would also stop it.
-        let at = first.map_or(NEVER, |at| timespec(at.max(Duration::from_nanos(1))));
-        let once = Itimerspec { it_interval: NEVER, it_value: at };
-        // Setting the timer also makes it unreadable again. It fails only for invalid arguments.
-        let _ = timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &once);
+    /// The earliest of all times.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.due.values().map(|due| due.at).chain(self.alarm).min()
     }
-}
-
-/// A timer that is not set, on the clock that includes suspend (timerfd_create(2)).
-pub(super) fn timer() -> rustix::io::Result<OwnedFd> {
-    timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
 }
 
 fn expectation(jobs: &Path, id: JobId) -> Expectation {

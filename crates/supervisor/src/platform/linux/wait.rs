@@ -93,12 +93,6 @@ impl<'a> From<BorrowedFd<'a>> for WaitSource<'a> {
     }
 }
 
-impl<'a> From<WaitSource<'a>> for BorrowedFd<'a> {
-    fn from(source: WaitSource<'a>) -> BorrowedFd<'a> {
-        source.descriptor
-    }
-}
-
 /// A copy of a [`WaitSource`] that owns what it waits for.
 #[derive(Debug)]
 pub struct OwnedWaitSource {
