@@ -21,13 +21,6 @@ pub(crate) fn open_existing() -> homing::Result<Option<Homing>> {
     Ok(OpenOptions::new().open_existing()?.inspect(warn_of_refused_config))
 }
 
-/// Warns on standard error if defaults replace the configuration of the user.
-pub(crate) fn warn_of_refused_config(homing: &Homing) {
-    if let Some(refusal) = homing.config_refusal() {
-        note_with_hint(&format!("{refusal}; homing uses defaults and delivers no results"), &refusal.hint);
-    }
-}
-
 /// Opens the home for a command that refers to jobs.
 ///
 /// # Errors
@@ -35,4 +28,11 @@ pub(crate) fn warn_of_refused_config(homing: &Homing) {
 pub(crate) fn open_for(jobs: &[JobIdPrefix]) -> homing::Result<Homing> {
     let first = jobs.first().map(|job| job.as_str().to_owned()).unwrap_or_default();
     open_existing()?.ok_or(Error::NoSuchJob(first))
+}
+
+/// Warns on standard error if defaults replace the configuration of the user.
+pub(crate) fn warn_of_refused_config(homing: &Homing) {
+    if let Some(refusal) = homing.config_refusal() {
+        note_with_hint(&format!("{refusal}; homing uses defaults and delivers no results"), &refusal.hint);
+    }
 }
