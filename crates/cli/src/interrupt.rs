@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write};
 
 use homing::{JobId, MonitorHandle};
-use homing_supervisor::platform::signals::while_blocked;
+use homing_supervisor::platform::signals::{is_ignored, while_blocked};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -27,9 +27,8 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
             )
         }
     };
-    let ignored = ignored_signals();
     let mut signals = vec![SIGHUP, SIGINT, SIGTERM];
-    signals.retain(|signal| ignored & (1 << (signal - 1)) == 0);
+    signals.retain(|signal| !is_ignored(*signal));
     on_signals(&signals, move |signal| {
         let mut stderr = std::io::stderr().lock();
         // The terminal has just printed ^C. After SIGHUP the terminal is gone, so ignore write errors.
@@ -38,16 +37,6 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
         let _ = writeln!(stderr, "hint: {hint}");
         std::process::exit(SIGNAL_STATUS + signal);
     });
-}
-
-/// The signals that this process ignores, as a bit set: signal n is bit n - 1 (`SigIgn`, proc_pid_status(5)). Empty
-/// if the kernel does not provide it.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
-        .unwrap_or_default()
 }
 
 /// Makes SIGTERM and Ctrl-C stop a monitor. After the first signal the monitor waits for running sinks, after the

@@ -7,6 +7,7 @@ mod hooks;
 mod interrupt;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod open;
 mod render;
 mod service;
 mod setup;
@@ -21,5 +22,5 @@ fn main() -> ExitCode {
         Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),
     };
-    result.unwrap_or_else(|failure| exit::report(&failure, wants_json))
+    result.unwrap_or_else(|failure| render::report(&failure, wants_json))
 }

@@ -1,11 +1,10 @@
 //! Follows the output of a job.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::core::text::TextStream;
-use homing::{Error, Followed, OutputChunk, OutputFollower};
+use homing::{Error, Followed, OutputChunk, OutputFollower, OwnedWaitSource};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -19,8 +18,8 @@ type Piece<'py> = (u64, Bound<'py, PyBytes>, String);
 #[pyclass(frozen, module = "homing._homing")]
 pub(crate) struct Follower {
     state: Mutex<State>,
-    /// A separate descriptor, so that a caller can wait for it without locking the state.
-    descriptor: Option<OwnedFd>,
+    /// A copy, so that a caller can wait for it without locking the state.
+    readable: Option<OwnedWaitSource>,
 }
 
 struct State {
@@ -30,9 +29,9 @@ struct State {
 
 impl Follower {
     pub(crate) fn new(follower: OutputFollower, start: u64) -> Follower {
-        let descriptor = follower.readable().and_then(|readable| readable.as_fd().try_clone_to_owned().ok());
+        let readable = follower.readable().and_then(|readable| readable.try_clone_to_owned().ok());
         let state = State { follower, text: TextStream::starting_at(start) };
-        Follower { state: Mutex::new(state), descriptor }
+        Follower { state: Mutex::new(state), readable }
     }
 
     /// The output so far, and whether more may follow.
@@ -61,7 +60,7 @@ impl Follower {
 impl Follower {
     /// Readable when there may be more output; `None` if the kernel has no watch left.
     fn fileno(&self) -> Option<i32> {
-        self.descriptor.as_ref().map(AsRawFd::as_raw_fd)
+        self.readable.as_ref().map(|readable| readable.source().raw())
     }
 
     /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter
@@ -69,7 +68,7 @@ impl Follower {
     fn next<'py>(&self, py: Python<'py>) -> Result<Option<Piece<'py>>> {
         loop {
             match self.take(py)? {
-                (None, true) => until_readable(py, self.descriptor.as_ref().map(AsFd::as_fd))?,
+                (None, true) => until_readable(py, self.readable.as_ref().map(OwnedWaitSource::source))?,
                 (piece, _) => return Ok(piece),
             }
         }

@@ -2,18 +2,18 @@
 //! (`signal.set_wakeup_fd`), in whichever thread. Handlers run in the main thread only, so waits in other threads are
 //! not interrupted, as in the rest of Python.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use homing::Interruption;
+use homing::{Interruption, WaitSource};
+use homing_supervisor::platform::pipe::{PipeReader, PipeWriter, nonblocking_pipe};
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::errors::Result;
 
 /// Polling interval if the kernel has no watch left.
-const FALLBACK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const FALLBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The value of `signal.set_wakeup_fd` for no descriptor.
 const NONE: i32 = -1;
@@ -30,10 +30,8 @@ pub(crate) fn interruptible<T: Send>(
             raised = Python::attach(|py| run_handlers(py, signals.as_ref())).err();
             raised.is_some()
         };
-        wait(&mut Interruption {
-            readable: signals.as_ref().map(|pipe| pipe.readable().into()),
-            came: &mut came,
-        })
+        let readable = signals.as_ref().map(SignalPipe::source);
+        wait(&mut Interruption { readable, came: &mut came })
     });
     close(py, signals);
     match raised {
@@ -42,20 +40,17 @@ pub(crate) fn interruptible<T: Send>(
     }
 }
 
-/// Waits until the descriptor is readable; without one, for a short time. A signal handler that raises ends the wait.
-pub(crate) fn until_readable(py: Python<'_>, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
+/// Waits until the source is readable; without one, for a short time. A signal handler that raises ends the wait.
+pub(crate) fn until_readable(py: Python<'_>, source: Option<WaitSource<'_>>) -> Result<()> {
     let signals = SignalPipe::open(py);
     // Signals that arrived before the pipe existed.
     let mut handled = py.check_signals();
     if handled.is_ok() {
         py.detach(|| {
-            let mut polled: Vec<PollFd<'_>> = descriptor
-                .into_iter()
-                .chain(signals.as_ref().map(SignalPipe::readable))
-                .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
-                .collect();
-            let timeout = descriptor.is_none().then_some(FALLBACK_PAUSE);
-            let _ = poll(&mut polled, timeout.as_ref());
+            let signals = signals.as_ref().map(SignalPipe::source);
+            let sources: Vec<WaitSource<'_>> = source.into_iter().chain(signals).collect();
+            // Fails only without memory; then the caller checks earlier.
+            let _ = wait(&sources, source.is_none().then_some(FALLBACK_INTERVAL));
         });
         handled = run_handlers(py, signals.as_ref());
     }
@@ -79,8 +74,8 @@ fn close(py: Python<'_>, signals: Option<SignalPipe>) {
 
 /// The pipe that Python writes to when a signal arrives, during one wait.
 struct SignalPipe {
-    readable: OwnedFd,
-    writable: OwnedFd,
+    reader: PipeReader,
+    writer: PipeWriter,
     /// The previous descriptor, for example of an event loop of this thread.
     previous: i32,
 }
@@ -89,19 +84,19 @@ impl SignalPipe {
     /// Creates the pipe and registers it. `None` outside the main thread, where Python refuses it, and if the process
     /// has no descriptor left. Then only a signal that interrupts this thread ends a wait.
     fn open(py: Python<'_>) -> Option<SignalPipe> {
-        let (readable, writable) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        let previous = set_wakeup_fd(py, writable.as_raw_fd()).ok()?;
-        Some(SignalPipe { readable, writable, previous })
+        let (reader, writer) = nonblocking_pipe().ok()?;
+        let previous = set_wakeup_fd(py, writer.raw()).ok()?;
+        Some(SignalPipe { reader, writer, previous })
     }
 
-    fn readable(&self) -> BorrowedFd<'_> {
-        self.readable.as_fd()
+    fn source(&self) -> WaitSource<'_> {
+        self.reader.as_wait_source()
     }
 
     /// Empties the pipe and forwards its content to the previous descriptor.
     fn pass_on(&self, py: Python<'_>) {
         let mut signals = [0; 64];
-        while let Ok(count @ 1..) = rustix::io::read(&self.readable, &mut signals) {
+        while let Ok(count @ 1..) = self.reader.read(&mut signals) {
             if self.previous != NONE {
                 let write = || {
                     py.import("os")?
@@ -116,7 +111,7 @@ impl SignalPipe {
     /// Restores the previous descriptor.
     fn close(self, py: Python<'_>) {
         if let Ok(current) = set_wakeup_fd(py, self.previous)
-            && current != self.writable.as_raw_fd()
+            && current != self.writer.raw()
         {
             // A signal handler has set another descriptor in between.
             let _ = set_wakeup_fd(py, current);

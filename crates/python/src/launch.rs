@@ -35,6 +35,8 @@ pub(crate) struct Request {
     env: Option<BTreeMap<String, String>>,
     timeout_ms: Option<Limit>,
     grace_ms: Option<u64>,
+    output_head_bytes: Option<u64>,
+    output_tail_bytes: Option<u64>,
     keep_leftovers: bool,
     follow_up: String,
     sink: Option<String>,
@@ -62,6 +64,12 @@ impl Request {
         }
         if let Some(grace) = self.grace_ms {
             spec = spec.grace(Duration::from_millis(grace));
+        }
+        if let Some(bytes) = self.output_head_bytes {
+            spec = spec.output_head_bytes(bytes);
+        }
+        if let Some(bytes) = self.output_tail_bytes {
+            spec = spec.output_tail_bytes(bytes);
         }
         if let Some(sink) = self.sink {
             spec = spec.sink(sink);

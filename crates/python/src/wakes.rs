@@ -2,15 +2,15 @@
 //! readable while the queue has messages. The thread never calls into Python.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use homing::{Delivery, Error, Homing, MonitorEvent, MonitorHandle, MonitorOptions, SessionId, Sink, Wake};
+use homing_supervisor::platform::notifier::Notifier;
+use homing_supervisor::platform::wait::AsWaitSource;
 use pyo3::prelude::*;
-use rustix::event::{EventfdFlags, eventfd};
 
 use crate::errors::Result;
 
@@ -35,7 +35,8 @@ enum Message {
 /// The queue between the monitor's threads and Python.
 struct Queue {
     messages: Mutex<VecDeque<Message>>,
-    readable: OwnedFd,
+    /// Ready while the queue has messages.
+    notifier: Notifier,
     /// Whether no consumer claims wakes any more. Set and read with the queue locked.
     is_closed: AtomicBool,
 }
@@ -50,8 +51,7 @@ impl Queue {
             message => queue.push_back(message),
         }
         drop(queue);
-        // A full counter is readable anyway.
-        let _ = rustix::io::write(&self.readable, &1_u64.to_ne_bytes());
+        self.notifier.notify();
     }
 
     /// Offers no more wakes and hands back the unclaimed ones.
@@ -69,7 +69,7 @@ impl Queue {
     fn pop(&self) -> Option<Message> {
         let mut messages = self.messages();
         if messages.len() <= 1 {
-            let _ = rustix::io::read(&self.readable, &mut [0; 8]);
+            self.notifier.clear();
         }
         messages.pop_front()
     }
@@ -120,10 +120,10 @@ pub(crate) struct WakeFeed {
 
 impl WakeFeed {
     pub(crate) fn start(homing: &Homing, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
-        let readable = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        let notifier = Notifier::new()
             .map_err(|error| Error::InvalidRequest(format!("cannot create an eventfd: {error}")))?;
         let queue =
-            Arc::new(Queue { messages: Mutex::default(), readable, is_closed: AtomicBool::new(false) });
+            Arc::new(Queue { messages: Mutex::default(), notifier, is_closed: AtomicBool::new(false) });
         let observed = Arc::clone(&queue);
         let options = MonitorOptions::new()
             .sink(SINK, Consumers { queue: Arc::clone(&queue), timeout })
@@ -159,7 +159,7 @@ fn forward(queue: &Queue, event: &MonitorEvent) {
 #[pymethods]
 impl WakeFeed {
     fn fileno(&self) -> i32 {
-        self.queue.readable.as_fd().as_raw_fd()
+        self.queue.notifier.as_wait_source().raw()
     }
 
     /// The next message, as its kind and its content: `("wake", Offer)`, `("recorded", (wake id, answer))`,

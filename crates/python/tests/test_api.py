@@ -62,6 +62,15 @@ def test_an_exact_command_runs_without_a_shell(homing: Homing, tmp_path: Path) -
     assert job.output().data == b"a b|$HOME|*|" and job.cwd == str(tmp_path)
 
 
+def test_a_launch_sets_how_much_output_is_kept(homing: Homing) -> None:
+    job = homing.launch("echo first; seq 100000; echo last", output_head_bytes=6, output_tail_bytes=4096).wait(DEADLINE)
+    assert (job.output_head_bytes, job.output_tail_bytes) == (6, 4096)
+    assert job.output().data == b"first\n" and job.output(tail=5).data == b"last\n"
+    assert job.output_size.omitted_bytes >= job.output_size.total_bytes - 6 - 4096
+    with pytest.raises(InvalidRequest, match="not be negative"):
+        homing.launch("true", output_tail_bytes=-1)
+
+
 def test_the_environment_reaches_the_job_and_no_file(homing: Homing) -> None:
     script = 'echo "$SECRET $HOMING_SESSION $HOMING_HOME $HOMING_JOB"'
     job = homing.launch(script, env={"SECRET": "s3cret"}, session="chat-1").wait(DEADLINE)

@@ -2,7 +2,7 @@
 
 use homing::{Homing, Job, SessionId};
 
-use crate::exit::note;
+use crate::render::note;
 
 /// Acknowledges the results of finished jobs that belong to `reader`, which has just read them. Notes on standard
 /// error that the follow-ups of other sessions stay as they are.

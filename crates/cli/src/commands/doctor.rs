@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use homing::{Homing, OpenOptions, Origin, SessionId, Verdict};
 
-use super::open::open_existing;
 use crate::exit::{FAILED, Failure};
+use crate::open::open_existing;
 use crate::render::{print_checks, print_json};
 
 /// The end of the help text.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use homing::{Homing, Job, JobId};
 
-use super::open::open_for;
 use crate::exit::Failure;
+use crate::open::open_for;
 use crate::render::{follow_up_summary, print_one_or_all};
 use crate::values::Jobs;
 

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use homing::{FollowUpOptions, FollowUpState, Homing, Job, Listing, SessionId};
 
-use super::open::open_existing;
 use super::page::note_omitted;
 use super::unreadable::note_unreadable;
-use crate::exit::{Failure, note_with_hint, say};
-use crate::render::{print_follow_up_table, print_json};
+use crate::exit::Failure;
+use crate::open::open_existing;
+use crate::render::{note_with_hint, print_follow_up_table, print_json, say};
 use crate::values::{Limit, follow_up_state, limit};
 
 /// The end of the help text.

@@ -12,8 +12,8 @@ use homing::harness::{
 };
 use homing::{Claimant, Homing, OpenOptions, Wake};
 
-use crate::exit::note;
 use crate::hooks::{exit_on_disconnect, is_seen, read_input};
+use crate::render::note;
 
 /// Which harness calls, and how.
 #[derive(Debug, clap::Args)]

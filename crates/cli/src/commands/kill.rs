@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use homing::{JobId, KilledBy};
 
-use super::open::open_for;
 use crate::exit::Failure;
+use crate::open::open_for;
 use crate::render::{already_finished, print_one_or_all, summary};
 use crate::values::{Caller, Jobs};
 

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use homing::{ListOptions, Listing, SessionId, StateName};
 
-use super::open::open_existing;
 use super::page::note_omitted;
 use super::unreadable::note_unreadable;
-use crate::exit::{Failure, say};
-use crate::render::{print_job_table, print_json};
+use crate::exit::Failure;
+use crate::open::open_existing;
+use crate::render::{print_job_table, print_json, say};
 use crate::values::{Limit, limit, state};
 
 /// The end of the help text.

@@ -14,7 +14,6 @@ pub(crate) mod man;
 pub(crate) mod mcp;
 pub(crate) mod monitor;
 mod monitor_service;
-mod open;
 pub(crate) mod output;
 mod page;
 pub(crate) mod prune;
@@ -26,5 +25,3 @@ pub(crate) mod show;
 mod stream;
 mod unreadable;
 pub(crate) mod wait;
-
-pub(crate) use open::warn_of_refused_config;

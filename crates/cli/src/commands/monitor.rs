@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use homing::{Config, Homing, MonitorEnd, MonitorHandle, MonitorOptions, MonitorUntil, user_config_path};
 
 use super::monitor_service::ServiceCommand;
-use crate::exit::{Failure, note_with_hint, say};
+use crate::exit::Failure;
 use crate::interrupt::stop_on_signals;
-use crate::render::MonitorLog;
+use crate::render::{MonitorLog, note_with_hint, say};
 use crate::service::Supervision;
 use crate::values::WakeCommand;
 

@@ -9,8 +9,8 @@ use clap::Subcommand;
 use homing::{CONFIG_VARIABLE, HOME_VARIABLE, Homing};
 use serde::Serialize;
 
-use crate::exit::{Failure, note_with_hint, say};
-use crate::render::print_json;
+use crate::exit::Failure;
+use crate::render::{note_with_hint, print_json, say};
 use crate::service::{Manager, Removed, Service, Written, remove, write};
 use crate::values::WakeCommand;
 

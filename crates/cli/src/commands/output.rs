@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use homing::{Homing, JobId, JobIdPrefix};
 
-use super::open::open_for;
 use super::stream;
 use crate::exit::Failure;
 use crate::interrupt::explain_interrupt;
+use crate::open::open_for;
 use crate::render::output::{OutputSink, RawSink, TextSink};
 use crate::render::output_json::{DocumentLinesSink, DocumentSink};
 

@@ -2,7 +2,7 @@
 
 use homing::Listing;
 
-use crate::exit::note;
+use crate::render::note;
 
 /// Reports on standard error which jobs the listing omits.
 pub(super) fn note_omitted(listing: &Listing) {

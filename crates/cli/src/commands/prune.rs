@@ -8,9 +8,9 @@ use homing::core::parse_duration;
 use homing::{JobId, PruneOptions, PruneReport};
 use serde::Serialize;
 
-use super::open::open_existing;
-use crate::exit::{FAILED, Failure, note};
-use crate::render::print_json;
+use crate::exit::{FAILED, Failure};
+use crate::open::open_existing;
+use crate::render::{note, print_json};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\

@@ -8,8 +8,8 @@ use homing::core::text::flatten;
 use homing::{JobId, RecoverOptions};
 use serde::Serialize;
 
-use super::open::open;
 use crate::exit::{FAILED, Failure};
+use crate::open::open;
 use crate::render::print_json;
 
 /// The end of the help text.

@@ -7,8 +7,8 @@ use homing::{Job, JobId, JobIdPrefix};
 use serde::Serialize;
 
 use super::acknowledge_read::acknowledge_read;
-use super::open::open_for;
 use crate::exit::{Failure, NOT_FINISHED};
+use crate::open::open_for;
 use crate::render::print_json;
 use crate::values::Caller;
 

@@ -13,12 +13,12 @@ use homing::{
 };
 
 use super::acknowledge_read::acknowledge_read;
-use super::open::open;
 use super::stream::{Streamed, follow};
-use crate::exit::{FAILED, Failure, NOT_FINISHED, note, note_with_hint, print_error, say};
+use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
+use crate::open::open;
 use crate::render::output::TextSink;
-use crate::render::{leftover_text, print_json};
+use crate::render::{leftover_text, note, note_with_hint, print_error, print_json, say};
 use crate::values::{Caller, assignment, size, timeout};
 
 /// The end of the help text.

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use homing::{Homing, JobId, JobIdPrefix};
 
-use super::open::open_for;
 use super::stream::copy;
 use super::unreadable::note_unreadable_among;
 use crate::exit::Failure;
+use crate::open::open_for;
 use crate::render::output::CollectingSink;
 use crate::render::{Detail, print_detail, print_json};
 

@@ -2,7 +2,7 @@
 
 use homing::{Homing, JobId};
 
-use crate::exit::{note, note_with_hint};
+use crate::render::{note, note_with_hint};
 
 /// Maximum number of jobs to name.
 const MAX_NAMED: usize = 5;

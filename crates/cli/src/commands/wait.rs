@@ -8,9 +8,9 @@ use homing::core::parse_duration;
 use homing::{Job, Outcome, WaitFor, Waited};
 
 use super::acknowledge_read::acknowledge_read;
-use super::open::open_for;
 use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
+use crate::open::open_for;
 use crate::render::{print_one_or_all, summary};
 use crate::values::{Caller, Jobs};
 

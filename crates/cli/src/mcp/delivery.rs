@@ -8,7 +8,7 @@ use std::time::Duration;
 use homing::{DeliveryHold, Homing, Job, SessionId};
 
 use super::blocking::blocking;
-use crate::exit::note;
+use crate::render::note;
 
 /// Number of delivered replies in this process that are being acknowledged.
 static ACKNOWLEDGING: AtomicUsize = AtomicUsize::new(0);

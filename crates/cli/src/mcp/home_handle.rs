@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use homing::{Homing, OpenOptions};
 
-use crate::commands::warn_of_refused_config;
+use crate::open::warn_of_refused_config;
 
 /// A home with its current configuration. The first launch creates it, not the start of a server.
 pub(super) struct HomeHandle {

@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::exit::{Failure, say};
+use crate::exit::Failure;
+use crate::render::say;
 use home_handle::HomeHandle;
 use server::Server;
 

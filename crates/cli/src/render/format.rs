@@ -83,7 +83,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A text with all lines but the first indented, so that no quoted line looks like a message of homing.
-pub(crate) fn indented(text: &str) -> String {
+pub(super) fn indented(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let mut lines = text.trim_end().split(is_line_break);
     let mut indented = flatten(lines.next().unwrap_or_default());

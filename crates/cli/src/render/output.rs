@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use homing::OutputChunk;
 use homing::core::text::{TextStream, grouped};
 
-use crate::exit::{Failure, note};
+use super::messages::note;
+use crate::exit::Failure;
 
 /// Receives the output of a job in chunks.
 pub(crate) trait OutputSink {

@@ -1,9 +1,10 @@
 //! Writes and removes the service file. Changes a file that homing did not write only when forced.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use homing_supervisor::platform::file::create_public;
 
 use super::MARK;
 use crate::exit::Failure;
@@ -44,7 +45,7 @@ pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<Written, Fai
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
+    let mut file = create_public(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

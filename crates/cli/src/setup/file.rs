@@ -1,12 +1,12 @@
 //! Changes the files of a plan. Replaces each file atomically and keeps a backup beside it. Never replaces a file
 //! that it cannot read. Follows symbolic links and keeps them.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use homing_supervisor::platform::access;
+use homing_supervisor::platform::file::{create_private, make_private_directories, open_regular};
 
 #[cfg(feature = "mcp")]
 use super::config_paths::ConfigPaths;
@@ -175,7 +175,7 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
     match &result.after {
         Some(after) => {
             if let Some(folder) = path.parent() {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+                make_private_directories(folder).map_err(failed)?;
             }
             replace(path, after, mode_of(path)).map_err(failed)?;
         }
@@ -215,11 +215,7 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
 
 /// The content of a regular file of at most [`MAX_BYTES`]. Does not block on a pipe.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2)");
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let file = open_regular(path)?.ok_or_else(|| io::Error::other("it is not a regular file"))?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -229,7 +225,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn mode_of(path: &Path) -> u32 {
-    fs::metadata(path).map_or(0o600, |file| file.permissions().mode() & 0o7777)
+    access::mode_of(path).unwrap_or(0o600)
 }
 
 /// Replaces a file atomically. Follows a symbolic link.
@@ -253,9 +249,9 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = create_private(path)?;
     file.write_all(text.as_bytes())?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    access::set_mode(&file, mode)?;
     file.sync_all()
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use homing::{JobId, SessionId, WakeId};
+use homing::{JobId, SessionId, Wake, WakeId};
 use serde::{Deserialize, Serialize};
 
 /// The transcript of one session.
@@ -17,9 +17,9 @@ pub(crate) struct Transcript {
 /// One message.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Message {
-    pub(crate) from: Who,
+    pub(crate) from: Author,
     pub(crate) text: String,
-    /// The wake that brought it.
+    /// The wake that it comes from.
     pub(crate) wake: Option<WakeId>,
     /// The jobs that the message is about.
     pub(crate) jobs: Vec<JobId>,
@@ -28,10 +28,25 @@ pub(crate) struct Message {
 /// The author of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Who {
+pub(crate) enum Author {
     Person,
     Agent,
     Wake,
+}
+
+impl Message {
+    pub(crate) fn of_person(text: String) -> Message {
+        Message { from: Author::Person, text, wake: None, jobs: Vec::new() }
+    }
+
+    pub(crate) fn of_agent(text: String, jobs: Vec<JobId>) -> Message {
+        Message { from: Author::Agent, text, wake: None, jobs }
+    }
+
+    pub(crate) fn of_wake(wake: &Wake) -> Message {
+        let (text, jobs) = (wake.content.text.clone(), wake.content.job_ids.clone());
+        Message { from: Author::Wake, text, wake: Some(wake.id), jobs }
+    }
 }
 
 impl Transcript {
@@ -40,7 +55,7 @@ impl Transcript {
         let path = chats.join(format!("{session}.jsonl"));
         let file = File::options().read(true).append(true).create(true).open(&path)?;
         let text = fs::read(&path)?;
-        // A crash cut short the text after the last newline. It was never confirmed as durable.
+        // Remove an incomplete last line: a crash interrupted its write, so the message was not confirmed.
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         file.set_len(whole as u64)?;
         file.sync_all()?;
@@ -50,27 +65,27 @@ impl Transcript {
         Ok(Transcript { session: session.clone(), file, messages: messages? })
     }
 
-    /// Adds a message. It is durable when this returns, and is shown only then.
-    pub(crate) fn add(&mut self, message: Message) -> io::Result<()> {
+    /// Appends a message. When this returns, the message is on disk and was shown.
+    pub(crate) fn append(&mut self, message: Message) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let line = serde_json::to_string(&message)? + "\n";
         if let Err(error) = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data()) {
-            // Half a line would spoil the next one.
+            // Remove a part of the line, which would make the next line unreadable.
             self.file.set_len(end)?;
             return Err(error);
         }
         let who = match message.from {
-            Who::Person => "person",
-            Who::Agent => "agent",
-            Who::Wake => "wake",
+            Author::Person => "person",
+            Author::Agent => "agent",
+            Author::Wake => "wake",
         };
         show(&format!("{} {who}", self.session), &message.text);
         self.messages.push(message);
         Ok(())
     }
 
-    /// Whether a wake is in it.
-    pub(crate) fn knows(&self, wake: WakeId) -> bool {
+    /// Whether a message comes from this wake.
+    pub(crate) fn has_wake(&self, wake: WakeId) -> bool {
         self.messages.iter().any(|message| message.wake == Some(wake))
     }
 }
@@ -81,7 +96,7 @@ pub(crate) fn show(who: &str, text: &str) {
 }
 
 /// Parses a session name that can also be a file name.
-pub(crate) fn session(name: &str) -> Option<SessionId> {
+pub(crate) fn parse_session(name: &str) -> Option<SessionId> {
     let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     name.parse().ok().filter(|_| fits && name.len() < 100)
 }

@@ -85,6 +85,8 @@ class Homing:
         env: Mapping[str, str] | None = None,
         timeout: Seconds | Literal["configured"] | None = CONFIGURED,
         grace: Seconds | None = None,
+        output_head_bytes: int | None = None,
+        output_tail_bytes: int | None = None,
         leftovers: LeftoversPolicy = "kill",
         follow_up: FollowUpPolicy = "always",
         sink: str | None = None,
@@ -94,7 +96,9 @@ class Homing:
         `command` is a shell script, or a sequence with a program and its exact arguments. `session` is the conversation
         to notify; the default comes from the environment, as on the command line. `env` is added to the environment and
         is never written to disk. `timeout` limits the run time, `None` disables the limit; `grace` is the time between
-        SIGTERM and SIGKILL. `sink` names the configured sink that wakes the session.
+        SIGTERM and SIGKILL. `output_head_bytes` and `output_tail_bytes` are the numbers of bytes kept from the beginning and
+        the end of the output; 0 keeps none, and the defaults are those of the configuration (1 MiB and 4 MiB). `sink` names
+        the configured sink that wakes the session.
 
         With a `key`, repeated calls launch one job: after a crash of the application, or by several processes at once.
         Later calls return the current state of that job. They must request the same job; only `env` is not compared.
@@ -106,6 +110,8 @@ class Homing:
         """
         if leftovers not in ("kill", "keep"):
             raise InvalidRequest(f'leftovers must be "kill" or "keep", not {leftovers!r}')
+        if min(output_head_bytes or 0, output_tail_bytes or 0) < 0:
+            raise InvalidRequest("output_head_bytes and output_tail_bytes must not be negative")
         document = self._native.launch(
             {
                 "command": command if isinstance(command, str) else list(command),
@@ -116,6 +122,8 @@ class Homing:
                 "env": None if env is None else dict(env),
                 "timeout_ms": _limit(timeout),
                 "grace_ms": None if grace is None else to_millis(grace),
+                "output_head_bytes": output_head_bytes,
+                "output_tail_bytes": output_tail_bytes,
                 "keep_leftovers": leftovers == "keep",
                 "follow_up": follow_up,
                 "sink": sink,

@@ -150,6 +150,10 @@ class Job:
     leftovers: tuple[Leftover, ...]
     leftovers_omitted: int
     leftovers_policy: LeftoversPolicy
+    output_head_bytes: int
+    """Bytes kept from the beginning of the output."""
+    output_tail_bytes: int
+    """Bytes kept from the end of the output."""
     output_size: OutputSize
     follow_up: FollowUp
     follow_up_policy: FollowUpPolicy
@@ -236,6 +240,8 @@ def job_from(document: dict[str, Any], homing: Operations) -> Job:
         leftovers=tuple(Leftover(one["pid"], one["name"], one["fate"]) for one in document["leftovers"]),
         leftovers_omitted=document.get("leftovers_omitted", 0),
         leftovers_policy=document.get("leftovers_policy", "kill"),
+        output_head_bytes=document.get("head_bytes", 1 << 20),
+        output_tail_bytes=document.get("tail_bytes", 4 << 20),
         output_size=OutputSize(output["total_bytes"], output["omitted_bytes"], output["dropped_bytes"]),
         follow_up=FollowUp(
             follow_up["state"],

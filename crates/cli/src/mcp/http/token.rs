@@ -2,12 +2,12 @@
 //! use.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use homing::read_secret_file;
+use homing_supervisor::platform::file::create_private;
+use homing_supervisor::platform::random;
 use subtle::ConstantTimeEq;
 
 use super::super::home_handle::HomeHandle;
@@ -21,6 +21,9 @@ const FILE: &str = "mcp.token";
 
 /// Shortest accepted token, in bytes: 128 bits in hexadecimal digits.
 const MIN_BYTES: usize = 32;
+
+/// Random bytes of a token that homing creates. Each becomes two hexadecimal digits.
+const TOKEN_BYTES: usize = 32;
 
 /// The source of the token.
 #[derive(Debug)]
@@ -96,24 +99,18 @@ fn from_file(path: &Path) -> Result<(String, String), Failure> {
 
 /// Creates the file atomically: if two processes create it at once, the first one wins.
 fn create(path: &Path) -> io::Result<()> {
-    let mut token = String::with_capacity(2 * MIN_BYTES);
-    for byte in random_bytes()? {
+    let mut token = String::with_capacity(2 * TOKEN_BYTES);
+    for byte in random::bytes::<TOKEN_BYTES>()? {
         let _ = write!(token, "{byte:02x}");
     }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut file = create_private(&unfinished)?;
     let created = writeln!(file, "{token}").and_then(|()| std::fs::hard_link(&unfinished, path));
     std::fs::remove_file(&unfinished)?;
     match created {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }
-}
-
-fn random_bytes() -> io::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    if filled < bytes.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
 }

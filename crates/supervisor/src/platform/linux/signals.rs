@@ -1,7 +1,7 @@
 //! Signals that a supervisor receives from a descriptor, and the signal with which a process asks it to end its job.
 #![allow(
     unsafe_code,
-    reason = "signalfd(2), sigprocmask(2), F_NOTIFY (fcntl(2)) and pidfd_send_signal(2) with a value have no safe wrapper"
+    reason = "signalfd(2), sigaction(2), sigprocmask(2), F_NOTIFY (fcntl(2)) and pidfd_send_signal(2) with a value have no safe wrapper"
 )]
 
 use std::io;
@@ -27,6 +27,16 @@ pub fn while_blocked<T>(work: impl FnOnce() -> T) -> T {
         let done = work();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         done
+    }
+}
+
+/// Whether this process ignores a signal, such as SIGHUP under nohup(1). Programs inherit that.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: a null action changes nothing; the kernel writes the current action to a live local.
+    unsafe {
+        let mut current: libc::sigaction = mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut current) == 0
+            && current.sa_sigaction == libc::SIG_IGN
     }
 }
 

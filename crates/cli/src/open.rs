@@ -3,13 +3,13 @@
 
 use homing::{Error, Homing, JobIdPrefix, OpenOptions};
 
-use crate::exit::note_with_hint;
+use crate::render::note_with_hint;
 
 /// Opens the home, and creates it if it does not exist.
 ///
 /// # Errors
 /// When the home cannot be used safely, or the configuration is invalid.
-pub(super) fn open() -> homing::Result<Homing> {
+pub(crate) fn open() -> homing::Result<Homing> {
     Homing::open().inspect(warn_of_refused_config)
 }
 
@@ -17,8 +17,17 @@ pub(super) fn open() -> homing::Result<Homing> {
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn open_existing() -> homing::Result<Option<Homing>> {
+pub(crate) fn open_existing() -> homing::Result<Option<Homing>> {
     Ok(OpenOptions::new().open_existing()?.inspect(warn_of_refused_config))
+}
+
+/// Opens the home for a command that refers to jobs.
+///
+/// # Errors
+/// [`Error::NoSuchJob`] for the first job if the home does not exist; otherwise as [`open_existing`].
+pub(crate) fn open_for(jobs: &[JobIdPrefix]) -> homing::Result<Homing> {
+    let first = jobs.first().map(|job| job.as_str().to_owned()).unwrap_or_default();
+    open_existing()?.ok_or(Error::NoSuchJob(first))
 }
 
 /// Warns on standard error if defaults replace the configuration of the user.
@@ -26,13 +35,4 @@ pub(crate) fn warn_of_refused_config(homing: &Homing) {
     if let Some(refusal) = homing.config_refusal() {
         note_with_hint(&format!("{refusal}; homing uses defaults and delivers no results"), &refusal.hint);
     }
-}
-
-/// Opens the home for a command that refers to jobs.
-///
-/// # Errors
-/// [`Error::NoSuchJob`] for the first job if the home does not exist; otherwise as [`open_existing`].
-pub(super) fn open_for(jobs: &[JobIdPrefix]) -> homing::Result<Homing> {
-    let first = jobs.first().map(|job| job.as_str().to_owned()).unwrap_or_default();
-    open_existing()?.ok_or(Error::NoSuchJob(first))
 }
