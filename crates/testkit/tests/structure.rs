@@ -91,7 +91,6 @@ fn every_part_uses_only_parts_below_it() {
 }
 
 #[test]
-#[ignore = "files of crates/homing still depend on the operating system"]
 fn only_the_platform_depends_on_the_operating_system() {
     let mut dependent = Vec::new();
     // `testkit` contains only code for tests.

@@ -168,10 +168,9 @@ impl JobStore {
 }
 
 fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
-    match is_ready_within(pipe.as_wait_source(), limit) {
-        Ok(false) => return Answer::NotYet,
-        // After an error, the read waits instead.
-        Ok(true) | Err(_) => {}
+    // After an error, the read waits instead.
+    if let Ok(false) = is_ready_within(pipe.as_wait_source(), limit) {
+        return Answer::NotYet;
     }
     if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
 }
