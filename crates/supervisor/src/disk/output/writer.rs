@@ -131,7 +131,15 @@ impl OutputWriter {
             let _ = pipe.set_capacity(MAX_CAPACITY);
         }
         match &mut self.tail {
-            Some(tail) => tail.store(pipe),
+            Some(tail) => {
+                let count = tail.store(pipe)?;
+                if count > 0 && tail.commit(count).is_err() {
+                    // Readers do not know of the piece, so it is lost.
+                    self.dropped += count;
+                    tail.skip_to(self.total + count);
+                }
+                Ok(count)
+            }
             None => Err(disk_full()),
         }
     }
@@ -200,17 +208,18 @@ impl Tail {
         None
     }
 
+    /// Moves a piece into the ring.
     fn store(&mut self, pipe: &PipeReader) -> io::Result<u64> {
-        let header = &mut self.header;
-        let (position, until_wrap) = header.place(header.committed);
-        let announced = header.reserved - header.committed;
-        let count = move_bytes(pipe, &self.file, position, until_wrap.min(announced))?;
-        if count > 0 {
-            header.committed += count;
-            header.reserved = header.committed + MAX_PIECE.min(header.capacity);
-            header.write(&self.file)?;
-        }
-        Ok(count)
+        let (position, until_wrap) = self.header.place(self.header.committed);
+        let announced = self.header.reserved - self.header.committed;
+        move_bytes(pipe, &self.file, position, until_wrap.min(announced))
+    }
+
+    /// Shows a stored piece to readers.
+    fn commit(&mut self, count: u64) -> io::Result<()> {
+        self.header.committed += count;
+        self.header.reserved = self.header.committed + MAX_PIECE.min(self.header.capacity);
+        self.header.write(&self.file)
     }
 
     /// Continues at a later offset. The bytes between are lost.

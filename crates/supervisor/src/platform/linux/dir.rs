@@ -56,7 +56,8 @@ impl Directory {
         Ok(Directory { fd: openat(&self.fd, name, flags, Mode::empty())? })
     }
 
-    /// Makes a second handle of the same open directory. Both share one lock.
+    /// Makes a second handle of the same open directory. Both share one lock. Closing either of them removes the watch of
+    /// this process on the directory (dnotify, fcntl(2) `F_NOTIFY`).
     ///
     /// # Errors
     /// If this process has no descriptor left.

@@ -4,14 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl, fstat};
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-
-use super::file;
 
 /// Default capacity of a pipe, in bytes (pipe(7)).
 pub const DEFAULT_CAPACITY: usize = 64 << 10;
@@ -106,7 +105,9 @@ impl PipeReader {
         let mut buffer = [0; 16 << 10];
         let limit = limit.min(buffer.len());
         let count = rustix::io::read(&self.end, &mut buffer[..limit])?;
-        file::write_at(file, &buffer[..count], position)?;
+        // The bytes are no longer in the pipe, so a partial write is continued. The supervisor blocks the signal that
+        // a limit on the size of files sends (SIGXFSZ).
+        file.write_all_at(&buffer[..count], position)?;
         Ok(count)
     }
 

@@ -117,7 +117,7 @@ fn unit_that_ends_us(cgroup: &str) -> Option<&str> {
 fn ask_for(own: &OwnGroups, scope: &str, description: &str) -> io::Result<OwnGroups> {
     let give_up_at = clock::monotonic() + MANAGER_TIMEOUT;
     let manager = ServiceManager::find(cgroup_of_unit(own).unwrap_or_default())?;
-    manager.start_scope(scope, description, give_up_at)?;
+    let _connection = manager.start_scope(scope, description, give_up_at)?;
     loop {
         let own = OwnGroups::read();
         if cgroup_of_unit(&own).and_then(unit_of) == Some(scope) {

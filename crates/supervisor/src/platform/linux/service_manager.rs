@@ -54,11 +54,17 @@ impl ServiceManager {
         Ok(ServiceManager { socket, is_bus })
     }
 
-    /// Requests a scope for this process, and waits for the answer. The manager moves this process after it has answered.
+    /// Requests a scope for this process, and waits for the answer. The manager moves this process after it has answered:
+    /// keep the returned connection open until then.
     ///
     /// # Errors
     /// If the manager refuses, or has not answered at `give_up_at` on the monotonic clock.
-    pub(super) fn start_scope(&self, scope: &str, description: &str, give_up_at: Duration) -> io::Result<()> {
+    pub(super) fn start_scope(
+        &self,
+        scope: &str,
+        description: &str,
+        give_up_at: Duration,
+    ) -> io::Result<UnixStream> {
         let mut stream = UnixStream::connect(&self.socket)?;
         let mut request = greeting(user::effective_id());
         if self.is_bus {
@@ -69,7 +75,7 @@ impl ServiceManager {
         stream.set_write_timeout(Some(MANAGER_TIMEOUT))?;
         stream.write_all(&request)?;
         match await_answer(&mut stream, give_up_at)?.error {
-            None => Ok(()),
+            None => Ok(stream),
             Some(name) => Err(io::Error::other(format!("the service manager refused: {name}"))),
         }
     }
