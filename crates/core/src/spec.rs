@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::grouped;
+
 /// Timeout of a job that does not set one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Time between SIGTERM and SIGKILL.
@@ -30,6 +32,26 @@ pub struct JobLimits {
     pub head_bytes: u64,
     /// Bytes kept from the end of the output (`output.tail`), once `output.log` is full.
     pub tail_bytes: u64,
+}
+
+impl JobLimits {
+    /// Checks how many bytes of the output are kept.
+    ///
+    /// # Errors
+    /// A message that names the limit and its range, if one is out of range.
+    pub fn check_output(&self) -> Result<(), String> {
+        let limits = [
+            ("output_head_bytes", self.head_bytes, 0),
+            ("output_tail_bytes", self.tail_bytes, MIN_TAIL_BYTES),
+        ];
+        match limits.into_iter().find(|(_, bytes, min)| !(*min..=MAX_OUTPUT_BYTES).contains(bytes)) {
+            None => Ok(()),
+            Some((name, bytes, min)) => {
+                let (bytes, min, max) = (grouped(bytes), grouped(min), grouped(MAX_OUTPUT_BYTES));
+                Err(format!("{name} is {bytes}: use {min} to {max} bytes"))
+            }
+        }
+    }
 }
 
 impl Default for JobLimits {

@@ -194,7 +194,10 @@ impl WakeFeed {
 
 impl Drop for WakeFeed {
     fn drop(&mut self) {
-        self.stop();
+        // A second stop would end the wait for answers.
+        if !self.queue.is_closed.load(Ordering::Relaxed) {
+            self.stop();
+        }
     }
 }
 

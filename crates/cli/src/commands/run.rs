@@ -181,7 +181,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if job.state == JobState::Starting {
         warn_of_silent_supervisor(job.id);
     }
-    let reader = if wait.is_some() { ResultReader::Caller } else { ResultReader::Session };
+    let reader = if wait.is_some() || job.never_ran() { ResultReader::Caller } else { ResultReader::Session };
     let delivery = homing.arrange_delivery(&job, reader);
     if let Some(problem) = &delivery.problem {
         note_no_monitor(&job, problem);

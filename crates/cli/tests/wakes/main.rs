@@ -14,6 +14,8 @@ mod removed_sink;
 mod setup;
 mod slots;
 mod story;
+#[cfg(feature = "mcp")]
+mod stream;
 mod unreadable;
 mod warnings;
 mod webhook;

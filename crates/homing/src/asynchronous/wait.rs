@@ -12,7 +12,8 @@ use crate::store::wait::{WaitFor, Waiting};
 
 /// Waits until jobs have finished, and returns their states.
 pub(crate) async fn wait(context: Arc<Context>, ids: Vec<JobId>, wait_for: WaitFor) -> Result<Vec<Job>> {
-    let mut waiting = Waiting::new(&context.store.home, &ids, wait_for);
+    let (now, all) = (Arc::clone(&context), ids.clone());
+    let mut waiting = blocking(move || Waiting::new(&now.store.home, &all, wait_for)).await;
     let change = Change::of(waiting.readable());
     loop {
         let is_satisfied;
@@ -29,15 +30,17 @@ pub(crate) async fn wait(context: Arc<Context>, ids: Vec<JobId>, wait_for: WaitF
 pub(crate) async fn kill(context: Arc<Context>, jobs: Vec<(JobId, KilledBy)>) -> Result<Vec<Job>> {
     let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
     let now = Arc::clone(&context);
-    let mut killing = blocking(move || now.store.begin_killing(&jobs)).await;
+    // One closure: it asks the supervisors even if the future is dropped meanwhile.
+    let (mut killing, mut is_done) = blocking(move || {
+        let mut killing = now.store.begin_killing(&jobs);
+        now.has_killed(&mut killing).map(|is_done| (killing, is_done))
+    })
+    .await?;
     let change = Change::of(killing.readable());
-    loop {
-        let is_done;
+    while !is_done {
+        change.wait().await;
         let now = Arc::clone(&context);
         (killing, is_done) = step(killing, move |killing| now.has_killed(killing)).await?;
-        if is_done {
-            return blocking(move || context.get_all(&ids)).await;
-        }
-        change.wait().await;
     }
+    blocking(move || context.get_all(&ids)).await
 }

@@ -2,9 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::Stream;
 use homing_core::{Delivery, SessionId, Wake};
@@ -28,6 +29,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct WakeStream {
     offers: UnboundedReceiver<Offer>,
     monitor: MonitorHandle,
+    is_stopped: AtomicBool,
+    /// Whether the monitor has ended, so that nobody records answers.
+    has_ended: Arc<AtomicBool>,
     end: oneshot::Receiver<Result<MonitorEnd>>,
 }
 
@@ -36,6 +40,9 @@ pub struct WakeStream {
 pub struct Offer {
     wake: Wake,
     answer: SyncSender<Delivery>,
+    /// When the attempt has failed for lack of an answer.
+    expires_at: Instant,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Offer {
@@ -46,7 +53,7 @@ impl Offer {
 
     /// Answers. Returns `false` if it is too late: the attempt has timed out, or the monitor has stopped.
     pub fn answer(self, delivery: Delivery) -> bool {
-        self.answer.send(delivery).is_ok()
+        !self.has_ended.load(Ordering::Acquire) && self.answer.send(delivery).is_ok()
     }
 }
 
@@ -54,17 +61,29 @@ impl Offer {
 struct Consumer {
     offers: UnboundedSender<Offer>,
     timeout: Duration,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Sink for Consumer {
     fn deliver(&self, wake: &Wake) -> Delivery {
         let (sender, answer) = sync_channel(1);
-        if self.offers.send(Offer { wake: wake.clone(), answer: sender }).is_err() {
-            let reason = "handed back: the stream was dropped".to_owned();
-            return Delivery::Busy { retry_after: Some(Duration::ZERO), reason };
+        let offer = Offer {
+            wake: wake.clone(),
+            answer: sender,
+            expires_at: Instant::now() + self.timeout,
+            has_ended: Arc::clone(&self.has_ended),
+        };
+        if self.offers.send(offer).is_err() {
+            return handed_back();
         }
-        answer.recv_timeout(self.timeout).unwrap_or_else(|_| Delivery::Failed {
-            error: format!("the consumer did not answer within {:?}", self.timeout),
+        answer.recv_timeout(self.timeout).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => {
+                Delivery::Failed { error: format!("the consumer did not answer within {:?}", self.timeout) }
+            }
+            RecvTimeoutError::Disconnected if self.offers.is_closed() => handed_back(),
+            RecvTimeoutError::Disconnected => {
+                Delivery::Failed { error: "the consumer dropped the wake without an answer".to_owned() }
+            }
         })
     }
 
@@ -73,21 +92,34 @@ impl Sink for Consumer {
     }
 }
 
+/// The answer for a wake whose stream was dropped. No attempt is used up.
+fn handed_back() -> Delivery {
+    Delivery::Busy { retry_after: Some(Duration::ZERO), reason: "the stream was dropped".to_owned() }
+}
+
 impl WakeStream {
     pub(crate) fn start(context: &Arc<Context>, sessions: &str, timeout: Duration) -> Result<WakeStream> {
         let (sender, offers) = unbounded_channel();
-        let options = MonitorOptions::new()
-            .sink(SINK, Consumer { offers: sender, timeout })
-            .route(sessions, SINK)
-            .stop_timeout(STOP_TIMEOUT);
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let consumer = Consumer { offers: sender, timeout, has_ended: Arc::clone(&has_ended) };
+        let options =
+            MonitorOptions::new().sink(SINK, consumer).route(sessions, SINK).stop_timeout(STOP_TIMEOUT);
         let monitor = context.monitor(options)?;
         let handle = monitor.handle();
         let (ended, end) = oneshot::channel();
         std::thread::Builder::new()
             .name("homing-monitor".to_owned())
-            .spawn(move || ended.send(monitor.run()))
+            .spawn({
+                let has_ended = Arc::clone(&has_ended);
+                move || {
+                    let end = monitor.run();
+                    has_ended.store(true, Ordering::Release);
+                    // Fails only if the stream was dropped.
+                    let _ = ended.send(end);
+                }
+            })
             .map_err(|error| Error::InvalidRequest(format!("cannot start a thread: {error}")))?;
-        Ok(WakeStream { offers, monitor: handle, end })
+        Ok(WakeStream { offers, monitor: handle, is_stopped: AtomicBool::new(false), has_ended, end })
     }
 
     /// Reports that a busy session is free, so that its wakes are offered again at once.
@@ -97,7 +129,10 @@ impl WakeStream {
 
     /// Stops the monitor. The stream ends once it has stopped.
     pub fn stop(&self) {
-        self.monitor.stop();
+        // A second stop would end the wait for answers.
+        if !self.is_stopped.swap(true, Ordering::Relaxed) {
+            self.monitor.stop();
+        }
     }
 }
 
@@ -105,10 +140,12 @@ impl Stream for WakeStream {
     type Item = Result<Offer>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<Offer>>> {
-        if let Some(offer) = ready!(self.offers.poll_recv(context)) {
-            return Poll::Ready(Some(Ok(offer)));
+        while let Poll::Ready(Some(offer)) = self.offers.poll_recv(context) {
+            // An attempt that has failed meanwhile comes again.
+            if Instant::now() < offer.expires_at && !self.has_ended.load(Ordering::Acquire) {
+                return Poll::Ready(Some(Ok(offer)));
+            }
         }
-        // The monitor has dropped its sink: it has ended.
         if self.end.is_terminated() {
             return Poll::Ready(None);
         }
@@ -121,6 +158,6 @@ impl Stream for WakeStream {
 
 impl Drop for WakeStream {
     fn drop(&mut self) {
-        self.monitor.stop();
+        self.stop();
     }
 }

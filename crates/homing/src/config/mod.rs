@@ -148,6 +148,7 @@ impl Config {
                 return Err(format!("agents: {}", unknown_preset(name)));
             }
         }
+        self.defaults.limits().check_output()?;
         self.monitor.check()?;
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {

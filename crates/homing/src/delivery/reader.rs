@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// Who reads the result of a job that was just launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultReader {
-    /// The caller waits for the job, and reads the result for its session.
+    /// The caller waits for the job, or has received its result with the launch ([`Job::never_ran`]), and reads it for
+    /// its session.
     Caller,
     /// The session is notified.
     Session,
@@ -39,8 +40,9 @@ impl Context {
     /// Holds the delivery of a launched job if the caller reads its result, and starts a monitor if one is needed.
     pub(crate) fn arrange_delivery(&self, job: &Job, reader: ResultReader) -> DeliveryArrangement {
         let hold = (reader == ResultReader::Caller).then(|| self.hold_delivery(&[job.id], &job.session));
-        // The caller has received this result already.
-        let problem = if job.never_ran() { None } else { self.start_monitor_if_needed(job).err() };
+        // The caller has received the result of a job that never ran.
+        let has_result = reader == ResultReader::Caller && job.never_ran();
+        let problem = if has_result { None } else { self.start_monitor_if_needed(job).err() };
         DeliveryArrangement { hold, problem }
     }
 

@@ -148,7 +148,7 @@ impl Context {
         }
         for JobSnapshot { spec, finished, .. } in &snapshots {
             if let Some(finished) = finished {
-                tracing::info!(job = %spec.id, session = %spec.session, outcome = %finished.end.outcome, "finished");
+                tracing::info!(job = %spec.id, session = %spec.session, outcome = finished.end.outcome.kind(), "finished");
             }
         }
         report.updated.extend(snapshots.iter().map(|seen| seen.spec.id));

@@ -37,8 +37,10 @@ pub struct OutputFollower {
     watcher: Watcher,
     from: u64,
     is_finished: bool,
-    /// Bytes that were returned by the last piece and are not read yet.
+    /// Bytes before `from` that [`Read`] has not returned yet.
     unread: VecDeque<u8>,
+    /// Whether the iterator has returned an error. It ends then.
+    has_failed: bool,
 }
 
 /// The result of following an output.
@@ -61,7 +63,16 @@ impl OutputFollower {
         let watcher = Watcher::new(&context.store.home, &[id]);
         watcher.add_output(id);
         let reader = context.open_output(id)?;
-        Ok(OutputFollower { context, id, reader, watcher, from, is_finished: false, unread: VecDeque::new() })
+        Ok(OutputFollower {
+            context,
+            id,
+            reader,
+            watcher,
+            from,
+            is_finished: false,
+            unread: VecDeque::new(),
+            has_failed: false,
+        })
     }
 
     /// Waits for the next piece of output, at most for `timeout`. `None` waits without a time limit.
@@ -69,6 +80,10 @@ impl OutputFollower {
     /// # Errors
     /// As [`Homing::output`](crate::Homing::output).
     pub fn next_within(&mut self, timeout: Option<Duration>) -> Result<Followed> {
+        if !self.unread.is_empty() {
+            let bytes: Vec<u8> = std::mem::take(&mut self.unread).into();
+            return Ok(Followed::Output(OutputChunk { offset: self.from - bytes.len() as u64, bytes }));
+        }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             // Call this before observing: the changes reported so far are then covered.
@@ -106,14 +121,18 @@ impl Iterator for OutputFollower {
     type Item = Result<OutputChunk>;
 
     fn next(&mut self) -> Option<Result<OutputChunk>> {
-        loop {
+        while !self.has_failed {
             match self.next_within(None) {
                 Ok(Followed::Output(chunk)) => return Some(Ok(chunk)),
                 Ok(Followed::NothingYet) => {}
                 Ok(Followed::Finished) => return None,
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.has_failed = true;
+                    return Some(Err(error));
+                }
             }
         }
+        None
     }
 }
 

@@ -4,8 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use homing_core::text::grouped;
-use homing_core::{JobCommand, JobId, MAX_OUTPUT_BYTES, MIN_TAIL_BYTES, as_millis};
+use homing_core::{JobCommand, JobId, JobLimits, as_millis};
 use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
 use homing_supervisor::platform::{clock, random};
 use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
@@ -76,6 +75,12 @@ impl JobStore {
                 known: self.loaded.config.sink_names().into_iter().map(str::to_owned).collect(),
             });
         }
+        let limits = JobLimits {
+            head_bytes: request.output_head_bytes.unwrap_or(defaults.head_bytes),
+            tail_bytes: request.output_tail_bytes.unwrap_or(defaults.tail_bytes),
+            ..defaults
+        };
+        limits.check_output().map_err(Error::InvalidRequest)?;
         let failed = |error| DiskError::new("read", "/proc", error);
         let launched_from = RunBy::this_machine().map_err(failed)?;
         Ok(SpecFile {
@@ -92,16 +97,8 @@ impl JobStore {
             launched_from: Some(launched_from),
             timeout_ms: timeout.map(as_millis),
             grace_ms: as_millis(request.grace.unwrap_or(defaults.grace)),
-            head_bytes: checked_bytes(
-                "output_head_bytes",
-                request.output_head_bytes.unwrap_or(defaults.head_bytes),
-                0,
-            )?,
-            tail_bytes: checked_bytes(
-                "output_tail_bytes",
-                request.output_tail_bytes.unwrap_or(defaults.tail_bytes),
-                MIN_TAIL_BYTES,
-            )?,
+            head_bytes: limits.head_bytes,
+            tail_bytes: limits.tail_bytes,
             leftovers: request.leftovers,
             follow_up: request.follow_up,
             harness: request.harness,
@@ -185,15 +182,6 @@ pub(crate) fn absolute_directory(cwd: Option<&Path>) -> Result<PathBuf> {
             .join(requested)
     };
     Ok(path.components().filter(|part| *part != std::path::Component::CurDir).collect())
-}
-
-/// Checks how many bytes of the output are kept, for a job or in the configuration.
-fn checked_bytes(name: &str, bytes: u64, min: u64) -> Result<u64> {
-    if (min..=MAX_OUTPUT_BYTES).contains(&bytes) {
-        return Ok(bytes);
-    }
-    let (min, max) = (grouped(min), grouped(MAX_OUTPUT_BYTES));
-    Err(Error::InvalidRequest(format!("{name} is {}: use {min} to {max} bytes", grouped(bytes))))
 }
 
 fn existing_directory(cwd: Option<&Path>) -> Result<PathBuf> {

@@ -97,7 +97,7 @@ class Homing:
         to notify; the default comes from the environment, as on the command line. `env` is added to the environment and
         is never written to disk. `timeout` limits the run time, `None` disables the limit; `grace` is the time between
         SIGTERM and SIGKILL. `output_head_bytes` and `output_tail_bytes` are the numbers of bytes kept from the beginning and
-        the end of the output; 0 keeps none, and the defaults are those of the configuration (1 MiB and 4 MiB). `sink` names
+        the end of the output, at least 4 KiB of the end; the defaults are those of the configuration (1 MiB and 4 MiB). `sink` names
         the configured sink that wakes the session.
 
         With a `key`, repeated calls launch one job: after a crash of the application, or by several processes at once.

@@ -99,7 +99,7 @@ impl Arguments {
 pub(super) fn answer(jobs: Vec<Job>, more: bool) -> Answer {
     let room = (RESULT_LIMIT_CHARS - RESERVED_CHARS) / jobs.len().max(1);
     let mut text: String = jobs.iter().map(|job| line(job, room)).collect();
-    if jobs.is_empty() {
+    if jobs.is_empty() && !more {
         text.push_str("no jobs to show (run_command launches one)\n");
     }
     if more {

@@ -186,7 +186,7 @@ struct Launched {
 /// Launches the job, and starts a monitor if one is needed to notify its session.
 fn launch(homing: &Homing, spec: JobSpec, waits: bool) -> homing::Result<Launched> {
     let job = homing.launch(spec)?;
-    let reader = if waits { ResultReader::Caller } else { ResultReader::Session };
+    let reader = if waits || job.never_ran() { ResultReader::Caller } else { ResultReader::Session };
     let delivery = homing.arrange_delivery(&job, reader);
     let warning = delivery.problem.map(|problem| {
         let why = one_line(&problem.to_string(), MAX_WARNING_CHARS);

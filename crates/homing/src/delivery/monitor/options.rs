@@ -104,6 +104,10 @@ impl MonitorOptions {
         match event {
             MonitorEvent::Warning { message } => tracing::warn!("{message}"),
             MonitorEvent::Alive => tracing::trace!("monitor {event}"),
+            // The reason may quote the output of a harness.
+            MonitorEvent::Answered { wake, session, delivery, .. } => {
+                tracing::debug!(wake = %wake, session = %session, delivery = delivery.as_str(), "monitor answered");
+            }
             other => tracing::debug!("monitor {other}"),
         }
         if let Some(observer) = &self.observer {
