@@ -12,6 +12,7 @@ import pytest
 
 FOLDER = Path(homing.__file__).parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.py"))}
+EXTENSION = "_homing"
 PUBLIC_MODULES = {"__init__": "homing", "bg_jobs": "homing.bg_jobs", "errors": "homing.errors"}
 
 
@@ -21,7 +22,7 @@ def imports(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.level == 1 or node.module == "homing"):
             names = [node.module] if node.level == 1 and node.module else [alias.name for alias in node.names]
-            found |= {name if name in MODULES else "__init__" for name in names}
+            found |= {name if name in MODULES else "__init__" for name in names if name != EXTENSION}
     return found & set(MODULES)
 
 
