@@ -101,6 +101,9 @@ impl PipeReader {
         }
     }
 
+    /// Never inlined: the buffer would enlarge the stack of every supervisor by four pages.
+    #[cold]
+    #[inline(never)]
     fn copy_to_file(&self, file: &File, position: u64, limit: usize) -> io::Result<usize> {
         let mut buffer = [0; 16 << 10];
         let limit = limit.min(buffer.len());
