@@ -9,7 +9,7 @@ use homing_core::{Job, JobId, KilledBy};
 use crate::Result;
 use crate::context::Context;
 use crate::jobs::follow::OutputFollower;
-use crate::store::wait::{Interruption, WaitFor};
+use crate::store::wait::WaitFor;
 
 /// A job of an open home: [`Homing::spawn`](crate::Homing::spawn) launches one, [`Homing::job`](crate::Homing::job)
 /// finds one. Dropping the handle does not affect the job.
@@ -78,8 +78,7 @@ impl JobHandle {
     /// # Errors
     /// As [`Homing::kill`](crate::Homing::kill).
     pub fn kill(&self, by: KilledBy) -> Result<Job> {
-        let mut never = || false;
-        Ok(self.context.kill(&[(self.id, by)], &mut Interruption::never(&mut never))?.remove(0))
+        Ok(self.context.kill(&[(self.id, by)], None)?.remove(0))
     }
 
     /// The output from its beginning until the job has finished, to iterate over or to read.
@@ -107,8 +106,6 @@ impl JobHandle {
     }
 
     fn wait_until(&self, timeout: Option<Duration>) -> Result<Vec<Job>> {
-        let mut never = || false;
-        let mut interruption = Interruption::never(&mut never);
-        Ok(self.context.wait(&[self.id], WaitFor::All, timeout, &mut interruption)?.jobs)
+        Ok(self.context.wait(&[self.id], WaitFor::All, timeout, None)?.jobs)
     }
 }

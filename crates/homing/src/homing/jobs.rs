@@ -112,7 +112,7 @@ impl Homing {
     /// # Errors
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if one of them does not exist.
     pub fn wait(&self, ids: &[JobId], wait_for: WaitFor, timeout: Option<Duration>) -> Result<Waited> {
-        self.wait_unless(ids, wait_for, timeout, &mut Interruption::never(&mut || false))
+        self.context.wait(ids, wait_for, timeout, None)
     }
 
     /// As [`Homing::wait`], but returns early when it is interrupted.
@@ -126,7 +126,7 @@ impl Homing {
         timeout: Option<Duration>,
         interruption: &mut Interruption<'_>,
     ) -> Result<Waited> {
-        self.context.wait(ids, wait_for, timeout, interruption)
+        self.context.wait(ids, wait_for, timeout, Some(interruption))
     }
 
     /// Begins a wait without a thread, for a host with its own event loop. Call [`Homing::is_satisfied`] first, and again
@@ -193,7 +193,7 @@ impl Homing {
     /// # Errors
     /// As [`Homing::kill`]. Returns the first error after all other jobs were ended.
     pub fn kill_all(&self, jobs: &[(JobId, KilledBy)]) -> Result<Vec<Job>> {
-        self.kill_all_unless(jobs, &mut Interruption::never(&mut || false))
+        self.context.kill(jobs, None)
     }
 
     /// As [`Homing::kill_all`], but stops waiting when it is interrupted. The jobs were asked to end and may still run.
@@ -205,7 +205,7 @@ impl Homing {
         jobs: &[(JobId, KilledBy)],
         interruption: &mut Interruption<'_>,
     ) -> Result<Vec<Job>> {
-        self.context.kill(jobs, interruption)
+        self.context.kill(jobs, Some(interruption))
     }
 
     /// Begins to end jobs without a thread, for a host with its own event loop. Call [`Homing::has_killed`] first, which

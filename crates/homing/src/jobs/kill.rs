@@ -12,11 +12,13 @@ impl Context {
     pub(crate) fn kill(
         &self,
         jobs: &[(JobId, KilledBy)],
-        interruption: &mut Interruption<'_>,
+        mut interruption: Option<&mut Interruption<'_>>,
     ) -> Result<Vec<Job>> {
         let mut killing = self.store.begin_killing(jobs);
-        while !self.has_killed(&mut killing)? && !(interruption.came)() {
-            killing.wait(interruption.readable);
+        while !self.has_killed(&mut killing)?
+            && !interruption.as_mut().is_some_and(|interruption| (interruption.came)())
+        {
+            killing.wait(interruption.as_ref().and_then(|interruption| interruption.readable));
         }
         let ids: Vec<JobId> = jobs.iter().map(|(id, _)| *id).collect();
         self.get_all(&ids)

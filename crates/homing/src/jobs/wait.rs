@@ -24,17 +24,20 @@ impl Context {
         ids: &[JobId],
         wait_for: WaitFor,
         timeout: Option<Duration>,
-        interruption: &mut Interruption<'_>,
+        mut interruption: Option<&mut Interruption<'_>>,
     ) -> Result<Waited> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut waiting = Waiting::new(&self.store.home, ids, wait_for);
         loop {
             let satisfied = self.is_satisfied(&mut waiting)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if satisfied || (interruption.came)() || left.is_some_and(|left| left.is_zero()) {
+            if satisfied
+                || interruption.as_mut().is_some_and(|interruption| (interruption.came)())
+                || left.is_some_and(|left| left.is_zero())
+            {
                 return Ok(Waited { satisfied, jobs: self.get_all(ids)? });
             }
-            waiting.wait(interruption.readable, left);
+            waiting.wait(interruption.as_ref().and_then(|interruption| interruption.readable), left);
         }
     }
 

@@ -33,13 +33,6 @@ pub struct Interruption<'a> {
     pub came: &'a mut dyn FnMut() -> bool,
 }
 
-impl<'a> Interruption<'a> {
-    /// Asks only `came`, without a source.
-    pub(crate) fn never(came: &'a mut dyn FnMut() -> bool) -> Interruption<'a> {
-        Interruption { readable: None, came }
-    }
-}
-
 impl JobStore {
     /// Whether a job has finished; `None` if it has no directory.
     pub(crate) fn is_finished(&self, id: JobId) -> Result<Option<bool>> {
