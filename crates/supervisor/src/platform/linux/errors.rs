@@ -13,11 +13,6 @@ pub fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// Whether a signal interrupted the operation, which can be repeated.
-pub fn is_interrupted(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::Interrupted
-}
-
 /// Whether the process has ended.
 pub fn is_no_such_process(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::SRCH])
@@ -52,11 +47,6 @@ pub fn is_link(error: &io::Error) -> bool {
 /// either of the two (open(2), `O_NOFOLLOW` with `O_DIRECTORY`).
 pub fn is_link_or_not_directory(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::LOOP, Errno::NOTDIR])
-}
-
-/// Whether nothing has this path.
-pub fn is_missing(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::NOENT, Errno::NOTDIR])
 }
 
 /// Creates the error for a process that has ended.
