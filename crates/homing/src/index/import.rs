@@ -73,7 +73,7 @@ impl Context {
         if new.is_empty() {
             return Ok(new);
         }
-        sync_file_system(&stage).map_err(|e| DiskError::new("sync", stage.path(), e))?;
+        sync_file_system(stage.handle()).map_err(|e| DiskError::new("sync", stage.path(), e))?;
         let jobs = &self.store.home.jobs;
         for id in &new {
             // If a job with the same id was launched meanwhile, this keeps that one.

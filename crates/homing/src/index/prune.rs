@@ -169,10 +169,7 @@ impl Context {
     /// directory contains a foreign entry that is not a file. Keeps a newer job that was launched under the same key.
     fn remove_finished_job(&self, job: &Prunable) -> Result<(), DiskError> {
         let (jobs, name) = (&self.store.home.jobs, job.id.as_str());
-        let directory = match jobs.open_job(job.id) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened?,
-        };
+        let Some(directory) = jobs.find_directory(name)? else { return Ok(()) };
         if SpecFile::read(&directory)?.is_some_and(|spec| Launch::of(&spec) != job.launch) {
             return Ok(());
         }

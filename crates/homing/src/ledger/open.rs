@@ -191,7 +191,7 @@ impl LedgerFile {
 fn is_disk_full(root: &Directory) -> bool {
     const NEEDED_BYTES: u64 = 64 << 10;
     const NEEDED_FILES: u64 = 2;
-    FreeSpace::of(root)
+    FreeSpace::of(root.handle())
         .is_ok_and(|free| free.bytes < NEEDED_BYTES || free.files.is_some_and(|files| files < NEEDED_FILES))
 }
 

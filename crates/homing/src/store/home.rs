@@ -74,7 +74,7 @@ impl Home {
     }
 
     fn of(root: Directory, jobs: Directory, inbox: Directory) -> Home {
-        let opened = [&root, &jobs, &inbox].map(FileId::of_open);
+        let opened = [&root, &jobs, &inbox].map(|part| FileId::of_open(part.handle()));
         Home { root, jobs, inbox, opened }
     }
 
@@ -86,8 +86,8 @@ impl Home {
     pub(crate) fn check_current(&self) -> Result<()> {
         let now = [
             FileId::of_resolved_path(self.root.path()),
-            FileId::of_entry(&self.root, JOBS),
-            FileId::of_entry(&self.root, INBOX),
+            FileId::of_entry(self.root.handle(), JOBS),
+            FileId::of_entry(self.root.handle(), INBOX),
         ];
         // Skip the comparison if the system does not report the identity of the open directory.
         if self.opened.iter().zip(&now).all(|(opened, now)| opened.is_none() || opened == now) {
@@ -166,7 +166,7 @@ fn open_part(root: &Directory, name: &str) -> Result<Directory> {
 /// Refuses a directory that another user owns or can write to.
 fn check_private(directory: &Directory) -> Result<()> {
     let path = directory.path();
-    let access = Access::of(directory).map_err(|e| DiskError::new("inspect", path, e))?;
+    let access = Access::of(directory.handle()).map_err(|e| DiskError::new("inspect", path, e))?;
     if !access.is_own() {
         let (owner, user) = (access.owner, user::effective_id());
         return Err(Error::HomeRefused {

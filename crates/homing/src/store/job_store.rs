@@ -1,6 +1,5 @@
 //! The job directories of an open home, and what this process needs to launch and end jobs. Does not use the ledger.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -62,12 +61,8 @@ impl JobStore {
     }
 
     /// Opens the directory of a job; `None` if it does not exist.
-    pub(crate) fn open_job(&self, id: JobId) -> Result<Option<Directory>, DiskError> {
-        match self.home.jobs.open_job(id) {
-            Ok(directory) => Ok(Some(directory)),
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub(crate) fn find_job(&self, id: JobId) -> Result<Option<Directory>, DiskError> {
+        self.home.jobs.find_directory(id.as_str())
     }
 
     /// The argument that makes a started process detach from this one, if it should.

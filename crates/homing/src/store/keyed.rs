@@ -103,11 +103,7 @@ impl JobStore {
 
     /// Finds the job under a key; `None` if it does not exist or was removed.
     fn find_keyed(&self, request: &JobSpec, key: &JobKey, id: JobId) -> Result<Option<Keyed>> {
-        let directory = match self.home.jobs.open_job(id) {
-            Ok(directory) => directory,
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(directory) = self.find_job(id)? else { return Ok(None) };
         let Some(spec) = SpecFile::read(&directory)? else {
             // The job is being removed: a directory with a key gets its name only after its spec was written.
             remove_files(&directory, &self.home.jobs, id.as_str());
@@ -189,11 +185,10 @@ impl JobStore {
 
     /// Removes the directories of launchers that died before they published their job.
     pub(crate) fn clear_abandoned_launches(&self) -> Result<()> {
-        match self.home.root.open_directory(STAGE) {
-            Ok(stage) => Ok(clear_abandoned(&stage)?),
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error.into()),
+        if let Some(stage) = self.home.root.find_directory(STAGE)? {
+            clear_abandoned(&stage)?;
         }
+        Ok(())
     }
 }
 
@@ -205,11 +200,7 @@ fn make_staged(stage: &Directory, id: JobId) -> Result<(String, Directory, Launc
         if !stage.make_directory(&name)? {
             continue;
         }
-        let staged = match stage.open_directory(&name) {
-            Ok(staged) => staged,
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+        let Some(staged) = stage.find_directory(&name)? else { continue };
         if let Some(launcher) = LauncherLock::try_acquire(&staged)?
             && staged.is_at(stage, &name)
         {
@@ -224,12 +215,12 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
     for name in stage.names()? {
         // Skip directories that were removed meanwhile, and foreign entries.
         let Ok(directory) = stage.open_directory(&name) else { continue };
-        let is_abandoned = matches!(try_exclusive(&directory), Ok(Attempt::Acquired));
+        let is_abandoned = matches!(try_exclusive(directory.handle()), Ok(Attempt::Acquired));
         // If it was renamed before it was locked, it is a job now.
         if is_abandoned && directory.is_at(stage, &name) {
             remove_files(&directory, stage, &name);
         }
-        unlock(&directory);
+        unlock(directory.handle());
     }
     Ok(())
 }

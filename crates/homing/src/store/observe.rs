@@ -1,7 +1,6 @@
 //! Observes one job directory and returns the state of the job. Signals nothing and writes nothing: `recover.rs` does
 //! the remaining work of a dead supervisor.
 
-use std::io;
 use std::time::Duration;
 
 use homing_core::{
@@ -113,11 +112,7 @@ impl JobSnapshot {
 /// # Errors
 /// When its directory cannot be read, or a newer program wrote it ([`DiskError::is_unsupported`]).
 pub(crate) fn observe(jobs: &Directory, id: JobId, here: &RunBy) -> Result<Option<JobSnapshot>, DiskError> {
-    let directory = match jobs.open_job(id) {
-        Ok(directory) => directory,
-        Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(directory) = jobs.find_directory(id.as_str())? else { return Ok(None) };
     let Some(spec) = SpecFile::read(&directory)? else { return Ok(None) };
     let mut content = read_record(&directory)?;
     let mut supervisor = SupervisorLiveness::Alive;
@@ -215,7 +210,7 @@ pub(crate) fn liveness_without_lock(
     here: &RunBy,
     knowledge: StartKnowledge,
 ) -> SupervisorLiveness {
-    let lock_proves = directory.contains(LOCK) && !is_on_network(directory);
+    let lock_proves = directory.contains(LOCK) && !is_on_network(directory.handle());
     let started = content.started.valid();
     let gone = || match &content.started {
         Slot::Valid(_) | Slot::Torn | Slot::Unsupported => {
@@ -227,7 +222,7 @@ pub(crate) fn liveness_without_lock(
         Slot::Empty if clock::uptime() < start_deadline(spec) => SupervisorLiveness::MayAppear,
         Slot::Empty => SupervisorLiveness::Gone(LostReason::NeverStarted),
     };
-    match relation(spec, started, here, is_on_network(directory)) {
+    match relation(spec, started, here, is_on_network(directory.handle())) {
         Relation::SamePidNamespace if started.is_some_and(|started| started.supervisor.is_running()) => {
             SupervisorLiveness::Elsewhere
         }

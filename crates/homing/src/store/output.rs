@@ -13,7 +13,7 @@ const EXCERPT_BYTES: u64 = 4 * RESULT_LIMIT_CHARS as u64;
 impl JobStore {
     /// The output of a job; `None` if it has no directory.
     pub(crate) fn open_output(&self, id: JobId) -> Result<Option<OutputReader>, DiskError> {
-        let Some(directory) = self.open_job(id)? else { return Ok(None) };
+        let Some(directory) = self.find_job(id)? else { return Ok(None) };
         // If the spec cannot be read, assume the default.
         let spec = SpecFile::read(&directory).ok().flatten();
         let head_bytes = spec.map_or(DEFAULT_HEAD_BYTES, |spec| spec.head_bytes);

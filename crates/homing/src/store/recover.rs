@@ -47,7 +47,7 @@ impl JobStore {
         knowledge: StartKnowledge,
         options: RecoverOptions,
     ) -> Result<Recovered, DiskError> {
-        let Some(directory) = self.open_job(id)? else { return Ok(Recovered::NotNeeded) };
+        let Some(directory) = self.find_job(id)? else { return Ok(Recovered::NotNeeded) };
         let Some(spec) = SpecFile::read(&directory)? else { return Ok(Recovered::NotNeeded) };
         // Do this before the lock file is created: a missing lock file is evidence.
         let content = read_record(&directory)?;
@@ -131,7 +131,7 @@ fn record_end(
     };
     let mut finished = conclude(directory, content.started.valid(), reason)?;
     if reason == LostReason::SupervisorDied {
-        let is_here = relation(spec, content.started.valid(), here, is_on_network(directory))
+        let is_here = relation(spec, content.started.valid(), here, is_on_network(directory.handle()))
             == Relation::SamePidNamespace;
         if is_here {
             crash_point("recover/before_end");
@@ -172,7 +172,7 @@ fn search_later(
     finished: &FinishedRecord,
     here: &RunBy,
 ) -> Result<Recovered, DiskError> {
-    let on_network = is_on_network(directory);
+    let on_network = is_on_network(directory.handle());
     match (finished.recovery, relation(spec, content.started.valid(), here, on_network)) {
         (Some(_), Relation::SamePidNamespace) => {
             let mut finished = finished.clone();

@@ -21,8 +21,6 @@ pub struct Directory {
     path: PathBuf,
 }
 
-dir::impl_as_descriptor!(Directory, handle);
-
 impl Directory {
     /// Opens a directory by its path, which the user chose and may contain symbolic links.
     ///
@@ -41,6 +39,18 @@ impl Directory {
         let path = self.path.join(name.as_ref());
         let opened = self.handle.open_directory(name.as_ref());
         Ok(Directory { handle: opened.map_err(|e| DiskError::new("open", &path, e))?, path })
+    }
+
+    /// As [`Directory::open_directory`]; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Directory::open_directory`], except if it is missing.
+    pub fn find_directory(&self, name: impl AsRef<OsStr>) -> Result<Option<Directory>, DiskError> {
+        match self.open_directory(name) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the directory of one job. `self` must be the directory of all jobs.

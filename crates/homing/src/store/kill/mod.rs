@@ -7,7 +7,6 @@ mod target;
 pub(crate) use limit::LimitKept;
 
 use std::collections::HashMap;
-use std::io;
 
 use homing_core::{JobId, KilledBy};
 use homing_supervisor::DiskError;
@@ -86,11 +85,8 @@ impl JobStore {
 
     /// Whether a supervisor still supervises processes that a finished job left running.
     pub(crate) fn has_live_supervisor(&self, id: JobId) -> Result<bool, DiskError> {
-        match self.home.jobs.open_job(id) {
-            Ok(directory) => Ok(homing_supervisor::JobLock::is_held(&directory)?),
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        let Some(directory) = self.find_job(id)? else { return Ok(false) };
+        homing_supervisor::JobLock::is_held(&directory)
     }
 }
 

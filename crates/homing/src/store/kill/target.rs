@@ -169,7 +169,7 @@ impl JobStore {
 
     /// Asks the supervisor to end the job, and continues it if it is stopped.
     fn ask(&self, id: JobId, target: &mut Target, started: &StartedRecord) -> Result<()> {
-        let relation = self.here()?.relation_to(&started.run_by, is_on_network(&self.home.jobs));
+        let relation = self.here()?.relation_to(&started.run_by, is_on_network(self.home.jobs.handle()));
         if relation != Relation::SamePidNamespace {
             let host = &started.run_by.host_name;
             let elsewhere = format!("it runs on {host} or in another container; kill it there");

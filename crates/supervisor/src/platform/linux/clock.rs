@@ -13,7 +13,7 @@ pub fn wall_millis() -> i64 {
 }
 
 /// Converts a duration for poll(2). Limits it to 68 years.
-pub fn timespec(duration: Duration) -> Timespec {
+pub(super) fn timespec(duration: Duration) -> Timespec {
     let longest = Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 };
     Timespec::try_from(duration)
         .map_or(longest, |time| if time.tv_sec > longest.tv_sec { longest } else { time })

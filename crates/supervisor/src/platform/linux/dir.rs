@@ -250,18 +250,6 @@ impl AsFd for Directory {
     }
 }
 
-/// Lets code for this system use a type that contains a [`Directory`] as a descriptor.
-macro_rules! impl_as_descriptor {
-    ($type:ty, $field:ident) => {
-        impl std::os::fd::AsFd for $type {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.$field.as_fd()
-            }
-        }
-    };
-}
-pub(crate) use impl_as_descriptor;
-
 fn kind(kind: FileType) -> EntryKind {
     match kind {
         FileType::RegularFile => EntryKind::File,
