@@ -15,9 +15,10 @@ use crate::setup::{PROGRAM, is_root};
 /// A user without privileges: the limit on processes and threads does not apply to root.
 const USER: u32 = 65534;
 
-/// A home that belongs to that user.
+/// A home that belongs to that user, and the program at a path that the user can reach.
 struct Setup {
     home: TempHome,
+    program: String,
 }
 
 impl Setup {
@@ -28,7 +29,13 @@ impl Setup {
         }
         let home = TempHome::new();
         chown(home.scratch(), Some(USER), Some(USER)).expect("root may give it away");
-        Some(Setup { home })
+        // The sources may lie in a directory that only root can enter.
+        let program = home.scratch().join("homing");
+        std::fs::hard_link(PROGRAM, &program)
+            .or_else(|_| std::fs::copy(PROGRAM, &program).map(drop))
+            .expect("the program is given to the user");
+        let program = program.to_str().expect("text").to_owned();
+        Some(Setup { home, program })
     }
 
     /// A program that runs as the user.
@@ -47,12 +54,12 @@ impl Setup {
 
     /// The program under test.
     fn homing(&self, arguments: &[&str]) -> Command {
-        self.command(PROGRAM, arguments)
+        self.command(&self.program, arguments)
     }
 
     /// The same, unable to create a thread or a process.
     fn confined(&self, arguments: &[&str]) -> Command {
-        self.command("prlimit", &[&["--nproc=0", PROGRAM], arguments].concat())
+        self.command("prlimit", &[&["--nproc=0", &self.program], arguments].concat())
     }
 
     fn launch(&self, script: &str) -> JobId {
