@@ -116,7 +116,10 @@ fn a_job_whose_directory_is_removed_leaves_no_group() {
     let go = setup.scratch("go");
     let id = grouped.launch(&format!("until [ -e {} ]; do sleep 0.01; done", go.display()));
     wait_until("it has a group", || grouped.members(id) > 0);
-    std::fs::remove_dir_all(setup.home.path().join("jobs").join(id.as_str())).expect("it can be removed");
+    let directory = setup.home.path().join("jobs").join(id.as_str());
+    // The last file that its supervisor creates: a directory with a new file is not empty.
+    wait_until("its output is stored", || directory.join("output.log").exists());
+    std::fs::remove_dir_all(directory).expect("it can be removed");
     std::fs::write(go, "").expect("a file");
 }
 
