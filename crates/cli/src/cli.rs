@@ -178,6 +178,11 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
         .map_err(|error| Unparsed::new(error, &words))
 }
 
+/// Whether the command that these words name launches a job.
+pub(crate) fn launches_a_job(mut words: impl Iterator<Item = OsString>) -> bool {
+    words.nth(1).is_some_and(|word| word == "run")
+}
+
 /// Parses `run` without building the definitions of the other commands, which takes as long as launching a process.
 /// Returns `None` when parsing fails; the full parser then produces the error.
 fn parse_run_only(words: &[OsString]) -> Option<RunArgs> {

@@ -18,6 +18,16 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Supervisors run this program too, and must not parse its arguments.
     homing::supervise_if_asked();
+    if cli::launches_a_job(std::env::args_os()) {
+        // Before anything else uses memory, which the supervisor would keep.
+        homing::prefork_supervisor();
+    }
+    run()
+}
+
+/// Runs the command. Not inlined, because its stack would become memory of each supervisor.
+#[inline(never)]
+fn run() -> ExitCode {
     let (wants_json, result) = match cli::parse(std::env::args_os().collect()) {
         Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),

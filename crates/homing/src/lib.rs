@@ -90,6 +90,7 @@ pub use jobs::wait::Waited;
 pub use ledger::{AttemptRecord, UnsupportedJob, WakeRecord};
 pub use store::home::{HOME_VARIABLE, Home};
 pub use store::kill::Killing;
+pub use store::preforked::prefork_supervisor;
 pub use store::program::SUPERVISOR_VARIABLE;
 pub use store::recover::RecoverOptions;
 pub use store::service_warning::ServiceWarning;

@@ -34,3 +34,4 @@ pub use recover::marked_processes::{end_marked_processes, marked_processes};
 pub use recover::orphans::end_orphans;
 pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
 pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
+pub use supervise::prefork::{PROCESS_NAME, Preforked, SuperviseRequest, prefork};

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use homing_supervisor::platform::access::Access;
+use homing_supervisor::platform::detach::fork;
 use homing_supervisor::platform::dir::{Directory, EntryKind};
 use homing_supervisor::platform::file::{FileIdentity, open_null, read_at, reserve, write_at};
 use homing_supervisor::platform::file_id::FileId;
@@ -393,4 +394,11 @@ fn group_of_a_program_is_signalled_as_a_whole() {
 fn random_bytes_differ() {
     assert_ne!(random::bytes::<16>().unwrap(), random::bytes::<16>().unwrap());
     assert!(limits::descriptors() > 2);
+}
+
+#[test]
+fn a_process_with_several_threads_is_not_forked() {
+    let other =
+        std::thread::spawn(|| fork().expect_err("the thread that runs the tests is there too").kind());
+    assert_eq!(other.join().unwrap(), io::ErrorKind::Unsupported);
 }

@@ -15,6 +15,7 @@ mod namespaces;
 mod output;
 mod planted;
 mod predecessor;
+mod prefork;
 mod removal;
 mod replaced;
 mod retention;

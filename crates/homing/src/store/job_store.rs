@@ -1,7 +1,6 @@
 //! The job directories of an open home, and what this process needs to launch and end jobs. Does not use the ledger.
 
 use std::path::PathBuf;
-use std::process::Child;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use homing_core::{JobId, Timestamp};
@@ -12,6 +11,7 @@ use homing_supervisor::{DETACHED_ARGUMENT, DiskError, RunBy};
 
 use crate::config::LoadedConfig;
 use crate::store::home::Home;
+use crate::store::started::StartedProcess;
 
 /// The jobs of an open home.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct JobStore {
     /// The systemd service that the jobs of this process end with.
     pub(super) service: OnceLock<String>,
     /// Processes that this process started and has to reap.
-    children: Mutex<Vec<Child>>,
+    children: Mutex<Vec<StartedProcess>>,
 }
 
 impl JobStore {
@@ -65,29 +65,36 @@ impl JobStore {
         self.home.jobs.find_directory(id.as_str())
     }
 
+    /// Whether started processes detach from this one.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
+    }
+
     /// The argument that makes a started process detach from this one, if it should.
     pub(crate) fn detached_argument(&self) -> Option<&'static str> {
         self.detached.then_some(DETACHED_ARGUMENT)
     }
 
     /// Keeps a started process, to reap it later.
-    pub(crate) fn keep_child(&self, mut started: Child) {
+    pub(crate) fn keep_child(&self, mut started: StartedProcess) {
         // A detached supervisor has left a process that ended at once.
-        if self.detached && started.wait().is_ok() {
+        if let StartedProcess::Program(child) = &mut started
+            && self.detached
+            && child.wait().is_ok()
+        {
             return;
         }
         self.keep_child_unawaited(started);
     }
 
     /// As [`JobStore::keep_child`], for a process that may have been stopped before it detached: does not wait for it.
-    pub(crate) fn keep_child_unawaited(&self, started: Child) {
+    pub(crate) fn keep_child_unawaited(&self, started: StartedProcess) {
         self.children.lock().unwrap_or_else(PoisonError::into_inner).push(started);
     }
 
     /// Reaps the processes that have ended.
     pub(crate) fn reap_children(&self) {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
-        // An error means that another thread has reaped it.
-        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        children.retain_mut(|child| !child.is_reaped());
     }
 }

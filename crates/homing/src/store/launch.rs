@@ -1,18 +1,14 @@
 //! Launches a job: writes it to disk, starts its supervisor, and syncs everything that must survive a power cut while the
 //! supervisor starts.
 
-use std::io::{self, Read};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
-use homing_supervisor::platform::spawn::set_name;
+use homing_supervisor::platform::pipe::PipeReader;
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
-use homing_supervisor::{JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
+use homing_supervisor::{Start, crash_point};
 
-use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::store::job_store::JobStore;
 use crate::store::keyed::{Keyed, ToStart};
 use crate::store::observe::{JobSnapshot, StartKnowledge, SupervisorLiveness, observe};
@@ -20,7 +16,8 @@ use crate::store::prepare::Prepared;
 use crate::store::program::supervisor_program;
 use crate::store::recover::RecoverOptions;
 use crate::store::spec::JobSpec;
-use crate::{Error, HOME_VARIABLE, Result};
+use crate::store::supervisor_process::{Supervisor, SupervisorPlan};
+use crate::{Error, Result};
 
 /// How long a launch waits for the supervisor to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,13 +49,18 @@ impl JobStore {
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
         let environment = checked_environment(spec)?;
+        let plan = |start| SupervisorPlan { program: &program, environment: &environment, start };
         let job = match &spec.key {
-            None => self.start(&program, self.prepare(spec)?, &environment, true),
+            None => self.start(plan(Start::InTime), self.prepare(spec)?),
             Some(key) => match self.prepare_keyed(spec, key)? {
-                Keyed::Known(job) => return Ok(Launched::Before(job)),
+                Keyed::Known(job) => {
+                    self.dismiss_preforked();
+                    return Ok(Launched::Before(job));
+                }
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
-                    self.start(&program, prepared, &environment, is_new)
+                    let start = if is_new { Start::InTime } else { Start::Late };
+                    self.start(plan(start), prepared)
                 }
             },
         };
@@ -67,24 +69,19 @@ impl JobStore {
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
     /// the job if it is new.
-    fn start(
-        &self,
-        program: &Path,
-        prepared: Prepared,
-        environment: &[(String, String)],
-        is_new: bool,
-    ) -> Result<Job> {
+    fn start(&self, plan: SupervisorPlan<'_>, prepared: Prepared) -> Result<Job> {
         let id = prepared.spec.id;
-        let supervisor = match self.spawn(program, &prepared, environment, is_new) {
+        let supervisor = match self.start_supervisor(plan, &prepared.spec) {
             Ok(supervisor) => supervisor,
             Err(source) => {
-                if is_new {
+                if plan.start == Start::InTime {
                     self.withdraw(&prepared);
                 }
-                return Err(Error::SupervisorNotStarted { program: program.to_owned(), source });
+                return Err(Error::SupervisorNotStarted { program: plan.program.to_owned(), source });
             }
         };
         crash_point("launch/spawned");
+        prepared.record.start_allocation();
         let durable = self.make_durable(&prepared.directory, &prepared.written);
         crash_point("launch/durable");
         let answer = self.await_answer(supervisor);
@@ -122,57 +119,25 @@ impl JobStore {
     }
 
     /// Waits until the supervisor has answered or died.
-    fn await_answer(&self, mut supervisor: Child) -> Answer {
+    fn await_answer(&self, Supervisor { process, answer }: Supervisor) -> Answer {
         let limit = homing_supervisor::injected_millis("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
-        let answer = match supervisor.stdout.take() {
-            Some(pipe) => read_answer(pipe, limit),
-            None => Answer::Never,
-        };
+        let answer = read_answer(&answer, limit);
         if answer == Answer::NotYet {
             // Do not wait for it as `keep_child` may do: it may have been stopped before it detached.
-            self.keep_child_unawaited(supervisor);
+            self.keep_child_unawaited(process);
         } else {
-            self.keep_child(supervisor);
+            self.keep_child(process);
         }
         answer
     }
-
-    fn spawn(
-        &self,
-        program: &Path,
-        prepared: &Prepared,
-        environment: &[(String, String)],
-        is_new: bool,
-    ) -> io::Result<Child> {
-        // Do not use `pre_exec` or similar: without it, this is posix_spawn(3), which does not copy the page tables of a
-        // large host.
-        let mut command = Command::new(program);
-        set_name(&mut command, "homing")
-            .arg(SUPERVISE_ARGUMENT)
-            .arg(prepared.directory.path())
-            .args((!is_new).then_some(LATE_ARGUMENT))
-            .args(self.detached_argument())
-            // Jobs that the job launches belong to the same home, whichever way the caller named the home.
-            .env(HOME_VARIABLE, self.home.root.path())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .env(JOB_VARIABLE, prepared.spec.id.as_str())
-            .env(SESSION_VARIABLE, prepared.spec.session.as_str())
-            .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
-            // When a resumed agent exceeds its timeout, marked processes are ended. Its jobs keep running.
-            .env_remove(WAKE_VARIABLE)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-    }
 }
 
-fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
+fn read_answer(pipe: &PipeReader, limit: Duration) -> Answer {
     // After an error, the read waits instead.
     if let Ok(false) = is_ready_within(pipe.as_wait_source(), limit) {
         return Answer::NotYet;
     }
-    if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
+    if pipe.fill(&mut [0]).is_ok_and(|is_full| is_full) { Answer::Given } else { Answer::Never }
 }
 
 fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {

@@ -12,7 +12,7 @@ pub const SUPERVISOR_VARIABLE: &str = "HOMING_SUPERVISOR";
 const PROGRAM: &str = "homing";
 
 /// The executable of this process. It stays the same program even if the file is replaced.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Set by [`can_supervise`].
 static HOST_CAN_SUPERVISE: AtomicBool = AtomicBool::new(false);

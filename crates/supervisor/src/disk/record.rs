@@ -44,7 +44,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Creates the record of a new job and allocates all its blocks.
+    /// Creates the record of a new job and reserves all its blocks.
     ///
     /// # Errors
     /// If the disk is full or the write fails.
@@ -52,9 +52,13 @@ impl Record {
         let file = directory.create(RECORD)?;
         // Write zeros instead of fallocate(2), so that writing the outcome does not change metadata.
         file::write_at(&file, &[0; RECORD_BYTES], 0).map_err(|e| directory.error("reserve", RECORD, e))?;
-        // Start allocation on disk while the rest of the job is prepared.
-        file::start_writing(&file);
         Ok(Record { file })
+    }
+
+    /// Starts the allocation of its blocks on disk without waiting, so that the next sync of another file includes it, and
+    /// writing the outcome changes no metadata. This is a hint: the space is reserved already.
+    pub fn start_allocation(&self) {
+        file::start_writing(&self.file);
     }
 
     /// Opens the record of a job for writing; `None` if it is missing. Only the holder of the job's lock opens it for

@@ -17,14 +17,13 @@ use crate::disk::slots::Slot;
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
 use crate::names::{RECORD, SPEC};
-use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
+use crate::platform::cgroup::Cgroup;
 use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
-use crate::platform::file::open_null;
-use crate::platform::signals::SignalQueue;
 use crate::platform::{clock, errors, scope};
 use crate::supervise::finish::Supervision;
+use crate::supervise::readiness::Readiness;
 use crate::supervise::run::RunningJob;
-use crate::supervise::start::start_job;
+use crate::supervise::start::{Placement, start_job};
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +49,16 @@ pub fn daemonize() {
 /// # Errors
 /// If there is no such job, or its directory cannot be read.
 pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
-    let groups = detach();
+    detach();
+    supervise_when_ready(directory, start, Readiness::of_this_process())
+}
+
+/// As [`supervise`], in a process that is detached already.
+pub(crate) fn supervise_when_ready(
+    directory: &Path,
+    start: Start,
+    readiness: Readiness,
+) -> Result<(), DiskError> {
     let directory = Directory::open(directory)?;
     let no_record = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_update(&directory)?.ok_or_else(no_record)?;
@@ -64,7 +72,7 @@ pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
         return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
     }
-    run(&supervision, &spec, groups)
+    run(&supervision, &spec, readiness)
 }
 
 /// When a job may start.
@@ -114,19 +122,17 @@ fn has_begun(directory: &Directory, record: &Record) -> Result<bool, DiskError> 
     Ok(content.started != Slot::Empty || content.finished != Slot::Empty)
 }
 
-/// Detaches from the launcher: its session and terminal, its descriptors, its working directory, and its control
-/// group if that belongs to a job. Becomes the subreaper of all descendants. Returns the new control groups of this
-/// process.
+/// Detaches from the launcher: its session and terminal, its descriptors and its working directory. Becomes the
+/// subreaper of all descendants.
 #[allow(unsafe_code, reason = "closes descriptors without owners")]
-fn detach() -> OwnGroups {
+fn detach() {
     // SAFETY: the process does this first; it has not opened anything.
     unsafe { leave_launcher() };
-    leave_foreign_job()
 }
 
 /// Starts the job and supervises it until it has finished.
-fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
-    match start(supervision, spec, groups) {
+fn run(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Result<(), DiskError> {
+    match start(supervision, spec, readiness) {
         Ok(job) => {
             answer_launcher();
             crash_point("supervise/answered");
@@ -141,25 +147,23 @@ fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<
     }
 }
 
-fn start(
-    supervision: &Supervision,
-    spec: &SpecFile,
-    mut groups: OwnGroups,
-) -> Result<RunningJob, StartError> {
+fn start(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Result<RunningJob, StartError> {
+    let Readiness { mut groups, signals, null, supervisor } = readiness;
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
         errno: error.raw_os_error(),
     };
-    let signals = SignalQueue::open().map_err(|error| failed("cannot receive signals", error))?;
+    let signals = signals.map_err(|error| failed("cannot receive signals", error))?;
     // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
     let _ = signals.watch_removals(supervision.directory.handle());
-    let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
+    let null = null.map_err(|error| failed("cannot open /dev/null", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    let placement =
+    let scope =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let planned = Cgroup::planned(spec.id, &groups);
-    let job = start_job(spec, supervision, &null, placement.service(), planned)?;
+    let cgroup = Cgroup::planned(spec.id, &groups);
+    let placement = Placement { supervisor, service: scope.service(), cgroup };
+    let job = start_job(spec, supervision, placement, &null)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(RunningJob::new(job, signals, output, spec))
 }

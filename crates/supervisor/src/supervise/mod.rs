@@ -4,5 +4,7 @@ mod end;
 mod finish;
 pub(crate) mod life;
 mod phase;
+pub(crate) mod prefork;
+mod readiness;
 mod run;
 mod start;

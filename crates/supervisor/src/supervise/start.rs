@@ -7,7 +7,6 @@ use std::io;
 use homing_core::{JobCommand, StartError};
 
 use crate::disk::documents::StartedRecord;
-use crate::disk::run_by::RunBy;
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
 use crate::names::SCRIPT;
@@ -16,6 +15,7 @@ use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
 use crate::platform::pipe::{PipeReader, pipe};
 use crate::platform::{ProcessIdentity, clock, errors};
 use crate::supervise::finish::Supervision;
+use crate::supervise::readiness::SupervisorProcess;
 
 /// A job whose command is running.
 #[derive(Debug)]
@@ -28,18 +28,28 @@ pub(crate) struct StartedJob {
     pub cgroup: Option<CgroupGuard>,
 }
 
-/// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
-/// the job.
+/// Where a job starts.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The process of its supervisor.
+    pub supervisor: SupervisorProcess,
+    /// The systemd service whose end also ends the job.
+    pub service: Option<String>,
+    /// The control group for its tree, which does not exist yet.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// Starts the command of `spec`.
 ///
 /// # Errors
 /// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
 pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
+    placement: Placement,
     null: &File,
-    service: Option<String>,
-    planned: Option<Cgroup>,
 ) -> Result<StartedJob, StartError> {
+    let Placement { supervisor, service, cgroup: planned } = placement;
     let Supervision { directory, record, .. } = supervision;
     let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
     let (output, output_writer) = pipe().map_err(failed("make a pipe for its output"))?;
@@ -55,8 +65,8 @@ pub(crate) fn start_job(
     let main = ProcessIdentity::of(child.pid()).ok_or_else(no_proc)?;
     let mut started = StartedRecord {
         main,
-        supervisor: ProcessIdentity::of_this_process().ok_or_else(no_proc)?,
-        run_by: RunBy::this_process().map_err(failed("find out where it runs"))?,
+        supervisor: supervisor.identity.ok_or_else(no_proc)?,
+        run_by: supervisor.run_by.map_err(failed("find out where it runs"))?,
         started_at_ms,
         output_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),

@@ -15,6 +15,7 @@ use crate::harness::preset_names;
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE, harness_variables};
 use crate::store::home::HOME_VARIABLE;
 use crate::store::program::supervisor_program;
+use crate::store::started::StartedProcess;
 use crate::{Origin, Result};
 
 /// The log of on-demand monitors.
@@ -57,7 +58,7 @@ impl Context {
         }
         let monitor =
             command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
-        self.store.keep_child(monitor);
+        self.store.keep_child(StartedProcess::Program(monitor));
         Ok(true)
     }
 

@@ -16,8 +16,6 @@ pub struct ExecPlan {
     pub(super) candidates: Vec<Candidate>,
     /// The arguments after the program's name.
     pub(super) arguments: Vec<CString>,
-    /// The environment, as `NAME=value`.
-    pub(super) environment: Vec<CString>,
     /// The working directory.
     pub(super) cwd: CString,
 }
@@ -52,15 +50,9 @@ impl ExecPlan {
                 (candidates(&words[0], search_path(&words[0], &path))?, arguments)
             }
         };
-        let environment = std::env::vars_os().map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            name
-        });
         Ok(ExecPlan {
             candidates,
             arguments: c_strings(arguments)?,
-            environment: c_strings(environment)?,
             cwd: c_string(cwd.as_os_str().to_owned())?,
         })
     }

@@ -16,6 +16,11 @@ use super::pipe::PipeWriter;
 
 pub use super::exec_plan::ExecPlan;
 
+unsafe extern "C" {
+    /// The environment of this process (environ(7)).
+    static mut environ: *const *const libc::c_char;
+}
+
 /// The step that failed in the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartStep {
@@ -34,8 +39,7 @@ pub struct GatedChild {
     report: OwnedFd,
 }
 
-/// Forks a child that waits at a gate. It has its own session, default signal handlers, `/dev/null` as standard
-/// input, `output` as standard output and error, and no other descriptors after execve. The kernel kills it when this
+/// Forks a child that waits at a gate. It has its own session, no blocked signals, `/dev/null` as standard input, `output` as standard output and error, and no other descriptors after execve. The kernel kills it when this
 /// process dies.
 ///
 /// # Errors
@@ -43,11 +47,12 @@ pub struct GatedChild {
 pub fn fork_behind_gate(plan: &ExecPlan, null: &File, output: &PipeWriter) -> io::Result<GatedChild> {
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
-    let environment = pointers(&plan.environment);
     let child = Child {
         plan,
         arguments: argument_pointers(&[ptr::null()], &plan.arguments),
-        environment: &environment,
+        // SAFETY: the environment of this process does not change until the child has executed its program, because this
+        // process has one thread.
+        environment: unsafe { environ },
         shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
         null: null.as_raw_fd(),
@@ -116,7 +121,7 @@ struct Child<'a> {
     plan: &'a ExecPlan,
     /// With a placeholder for the program's name.
     arguments: Vec<*const libc::c_char>,
-    environment: &'a [*const libc::c_char],
+    environment: *const *const libc::c_char,
     /// For `sh FILE ARGUMENT...`, with a placeholder for the file.
     shell_arguments: Vec<*const libc::c_char>,
     parent: u32,
@@ -143,18 +148,6 @@ impl Child<'_> {
             if libc::getppid().unsigned_abs() != self.parent {
                 libc::_exit(127);
             }
-            // Use the system call: the C library refuses to change two signals of its own, which its posix_spawn(3)
-            // has set to ignored. A zeroed kernel struct sigaction means SIG_DFL, no flags, no mask.
-            let default = [0u64; 4];
-            for signal in 1..=64 {
-                libc::syscall(
-                    libc::SYS_rt_sigaction,
-                    signal,
-                    default.as_ptr(),
-                    ptr::null_mut::<u64>(),
-                    8usize,
-                );
-            }
             libc::dup2(self.null, 0);
             libc::dup2(self.output, 1);
             libc::dup2(self.output, 2);
@@ -179,13 +172,13 @@ impl Child<'_> {
             for index in 0..self.plan.candidates.len() {
                 let file = self.plan.candidates[index].file.as_ptr();
                 self.arguments[0] = self.plan.candidates[index].name.as_ptr();
-                libc::execve(file, self.arguments.as_ptr(), self.environment.as_ptr());
+                libc::execve(file, self.arguments.as_ptr(), self.environment);
                 match *libc::__errno_location() {
                     // A script without `#!` is run by the shell, as in execvp(3).
                     libc::ENOEXEC => {
                         self.shell_arguments[1] = file;
                         let shell = c"/bin/sh".as_ptr();
-                        libc::execve(shell, self.shell_arguments.as_ptr(), self.environment.as_ptr());
+                        libc::execve(shell, self.shell_arguments.as_ptr(), self.environment);
                         failure = *libc::__errno_location();
                         break;
                     }

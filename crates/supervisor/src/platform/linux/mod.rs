@@ -21,6 +21,7 @@ pub mod lock;
 pub mod notifier;
 pub mod notify;
 mod open_files;
+pub mod own_start;
 pub mod pipe;
 pub mod process;
 mod procfs;

@@ -76,6 +76,21 @@ impl PipeReader {
         Ok(retry_on_intr(|| rustix::io::read(&self.end, &mut *buffer))?)
     }
 
+    /// Fills `buffer`. Returns whether it is full: it is not if all writers are closed before.
+    ///
+    /// # Errors
+    /// As [`PipeReader::read`].
+    pub fn fill(&self, buffer: &mut [u8]) -> io::Result<bool> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..])? {
+                0 => return Ok(false),
+                count => filled += count,
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns whether a read would find bytes, without reading.
     pub fn content(&self) -> PipeContent {
         let mut polled = [PollFd::new(&self.end, PollFlags::IN)];
@@ -159,6 +174,18 @@ impl PipeWriter {
         Ok(retry_on_intr(|| rustix::io::write(&self.end, bytes))?)
     }
 
+    /// Writes all of `bytes`, and waits while the pipe is full.
+    ///
+    /// # Errors
+    /// As [`PipeWriter::write`].
+    pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.write(bytes)?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
     /// Returns the number of its descriptor, for runtimes of other languages that write to it.
     pub fn raw(&self) -> RawFd {
         self.end.as_raw_fd()
@@ -195,6 +222,12 @@ impl From<PipeReader> for Stdio {
 impl From<PipeWriter> for Stdio {
     fn from(writer: PipeWriter) -> Stdio {
         writer.end.into()
+    }
+}
+
+impl From<OwnedFd> for PipeReader {
+    fn from(end: OwnedFd) -> PipeReader {
+        PipeReader { end }
     }
 }
 

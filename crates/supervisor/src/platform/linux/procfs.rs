@@ -207,6 +207,7 @@ pub(super) fn read_at_once(path: &str, expected_bytes: usize) -> io::Result<Vec<
         }
     }
     buffer.truncate(length);
+    buffer.shrink_to_fit();
     Ok(buffer)
 }
 

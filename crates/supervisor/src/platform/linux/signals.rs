@@ -67,7 +67,8 @@ pub struct SignalQueue {
 
 impl SignalQueue {
     /// Blocks every signal of the calling thread and opens the queue. Signals that it does not return, such as
-    /// SIGHUP, SIGINT, SIGPIPE and SIGXFSZ, have no effect any more.
+    /// SIGHUP, SIGINT, SIGPIPE and SIGXFSZ, have no effect any more. No signal is ignored any more, so programs that this
+    /// process executes begin with the default handlers.
     ///
     /// # Errors
     /// If the limit of descriptors is reached.
@@ -78,9 +79,9 @@ impl SignalQueue {
             let mut all: libc::sigset_t = mem::zeroed();
             libc::sigfillset(&mut all);
             libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
-            // An ignored SIGCHLD is inherited, and then the kernel reaps the children and discards their status
-            // (sigaction(2)). Other ignored signals are still queued while they are blocked.
-            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+            // Ignored signals are inherited. If SIGCHLD is ignored, the kernel reaps the children and discards their
+            // status (sigaction(2)).
+            stop_ignoring_signals();
             let mut wanted: libc::sigset_t = mem::zeroed();
             libc::sigemptyset(&mut wanted);
             libc::sigaddset(&mut wanted, libc::SIGCHLD);
@@ -132,6 +133,26 @@ impl SignalQueue {
             _ => KilledBy::Outside,
         };
         Some(Received::KillRequested(by))
+    }
+}
+
+/// Sets each ignored signal to its default.
+fn stop_ignoring_signals() {
+    for signal in 1..=64 {
+        // The first word is the handler. Zeros mean SIG_DFL, no flags, no mask.
+        let mut action = [0u64; 4];
+        // SAFETY: both are live locals with the size of the kernel's struct sigaction on 64-bit systems; the calls only
+        // read the current action, and replace one that runs no code.
+        unsafe {
+            // Use the system call: the C library refuses to show and change two signals of its own, which its
+            // posix_spawn(3) has set to ignored.
+            let call = |new: *const u64, old: *mut u64| {
+                libc::syscall(libc::SYS_rt_sigaction, signal, new, old, 8usize) == 0
+            };
+            if call(std::ptr::null(), action.as_mut_ptr()) && action[0] == libc::SIG_IGN as u64 {
+                call([0u64; 4].as_ptr(), std::ptr::null_mut());
+            }
+        }
     }
 }
 

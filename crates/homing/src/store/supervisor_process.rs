@@ -1,0 +1,124 @@
+//! Starts the supervisor of a job: a program, or the fork that this process has made before.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use homing_supervisor::platform::pipe::{PipeReader, pipe};
+use homing_supervisor::platform::spawn::set_name;
+use homing_supervisor::{
+    JOB_VARIABLE, LATE_ARGUMENT, PROCESS_NAME, SUPERVISE_ARGUMENT, SpecFile, Start, SuperviseRequest,
+};
+
+use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
+use crate::store::home::HOME_VARIABLE;
+use crate::store::job_store::JobStore;
+use crate::store::preforked;
+use crate::store::program::THIS_PROGRAM;
+use crate::store::started::StartedProcess;
+
+/// A supervisor that was started.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) process: StartedProcess,
+    /// The pipe with its answer.
+    pub(crate) answer: PipeReader,
+}
+
+/// How a supervisor is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SupervisorPlan<'a> {
+    /// The program.
+    pub(crate) program: &'a Path,
+    /// What the request adds to the environment.
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) start: Start,
+}
+
+impl JobStore {
+    /// Starts the supervisor of a job that is on disk. If this process has forked one before and `plan` is for the same
+    /// program, that one supervises the job.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(crate) fn start_supervisor(
+        &self,
+        plan: SupervisorPlan<'_>,
+        spec: &SpecFile,
+    ) -> io::Result<Supervisor> {
+        let directory = self.home.jobs.path().join(spec.id.as_str());
+        let variables = self.variables(plan, spec);
+        if plan.program != Path::new(THIS_PROGRAM) || self.is_detached() {
+            self.dismiss_preforked();
+        }
+        if let Some(preforked) = preforked::take() {
+            let request =
+                SuperviseRequest { directory: &directory, start: plan.start, variables: &variables };
+            match preforked.supervise(&request) {
+                Ok((process, answer)) => {
+                    return Ok(Supervisor { process: StartedProcess::Fork(process), answer });
+                }
+                // It has died before it received the request. Start another one.
+                Err(process) => self.keep_child_unawaited(StartedProcess::Fork(process)),
+            }
+        }
+        self.spawn(plan, &directory, &variables)
+    }
+
+    /// Lets the supervisor exit that this process has forked before, if it has no job.
+    pub(crate) fn dismiss_preforked(&self) {
+        if let Some(preforked) = preforked::take() {
+            self.keep_child_unawaited(StartedProcess::Fork(preforked.dismiss()));
+        }
+    }
+
+    /// The changes of the environment for the supervisor and the job, in this order. `None` removes a variable.
+    fn variables<'a>(
+        &'a self,
+        plan: SupervisorPlan<'a>,
+        spec: &'a SpecFile,
+    ) -> Vec<(&'a str, Option<&'a OsStr>)> {
+        let SpecFile { id, session, harness, .. } = spec;
+        // Jobs that the job launches belong to the same home, whichever way the caller named the home.
+        let mut variables = vec![(HOME_VARIABLE, Some(self.home.root.path().as_os_str()))];
+        variables
+            .extend(plan.environment.iter().map(|(name, value)| (name.as_str(), Some(OsStr::new(value)))));
+        variables.extend([
+            (JOB_VARIABLE, Some(OsStr::new(id.as_str()))),
+            (SESSION_VARIABLE, Some(OsStr::new(session.as_str()))),
+            (HARNESS_VARIABLE, Some(OsStr::new(harness.as_deref().unwrap_or_default()))),
+            // When a resumed agent exceeds its timeout, marked processes are ended. Its jobs keep running.
+            (WAKE_VARIABLE, None),
+        ]);
+        variables
+    }
+
+    fn spawn(
+        &self,
+        plan: SupervisorPlan<'_>,
+        directory: &Path,
+        variables: &[(&str, Option<&OsStr>)],
+    ) -> io::Result<Supervisor> {
+        // Do not use `pre_exec` or similar: without it, this is posix_spawn(3), which does not copy the page tables of a
+        // large host.
+        let mut command = Command::new(plan.program);
+        for (name, value) in variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let (answer, answer_writer) = pipe()?;
+        let process = set_name(&mut command, PROCESS_NAME)
+            .arg(SUPERVISE_ARGUMENT)
+            .arg(directory)
+            .args((plan.start == Start::Late).then_some(LATE_ARGUMENT))
+            .args(self.detached_argument())
+            .stdin(Stdio::null())
+            .stdout(answer_writer)
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Supervisor { process: StartedProcess::Program(process), answer })
+    }
+}
