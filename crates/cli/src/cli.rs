@@ -2,6 +2,7 @@
 
 mod help_template;
 mod optional_wait;
+mod plain_run;
 mod unparsed;
 
 pub(crate) use unparsed::Unparsed;
@@ -161,6 +162,9 @@ fn definition() -> clap::Command {
 /// # Errors
 /// When the arguments are invalid, and when they ask for help or the version.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
+    if let Some(run) = plain_run::parse(&words) {
+        return Ok(Command::Run(run));
+    }
     let words = optional_wait::join(words);
     if let Some(run) = parse_run_only(&words) {
         return Ok(Command::Run(run));

@@ -13,7 +13,7 @@ pub(crate) struct Jobs {
 }
 
 /// The session that the command acts for.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Caller {
     /// Session that the command acts for [default: see below]
     #[arg(long, value_name = "SESSION")]

@@ -38,7 +38,7 @@ With --wait: the status of the job (see homing wait --help); 75 if DURATION elap
 and SIGHUP stop the wait, not the job: 128+n.";
 
 /// The job to launch, and whether to wait for it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     caller: Caller,
@@ -116,6 +116,11 @@ enum FollowUps {
 }
 
 impl RunArgs {
+    /// The arguments for a command without options.
+    pub(crate) fn for_command(command: Vec<String>) -> RunArgs {
+        RunArgs { command, ..RunArgs::default() }
+    }
+
     /// The job specification for these arguments.
     ///
     /// # Errors
