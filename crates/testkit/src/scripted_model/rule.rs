@@ -64,4 +64,21 @@ pub struct Asked {
     pub conversation: String,
     /// The names of the available tools.
     pub tools: Vec<String>,
+    /// What the model answered.
+    pub answered: Answered,
+}
+
+/// An answer of the model.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answered {
+    /// Text, which ends the turn.
+    Said(String),
+    /// A call of a tool.
+    Called {
+        /// Its name, as the harness has it.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+    },
 }
