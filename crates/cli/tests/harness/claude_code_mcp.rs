@@ -70,6 +70,7 @@ fn a_model_that_must_search_for_the_tools_finds_and_uses_them() {
         let first = &asked[0];
         let has = |name: &str| first.tools.iter().any(|tool| tool == name);
         assert!(has(TOOL_SEARCH) && !has(TOOL), "{:?}", first.tools);
+        assert!(first.contains("Use run_command for anything that may take longer"), "{first:#?}");
         assert!(asked.iter().any(|asked| asked.conversation.contains(TOOL_SEARCH)), "{asked:#?}");
         end_job_and_await_delivery(&stage, true);
         let what = "The tools of the server are deferred: the model searches for them, launches a job and ends its turn. \

@@ -74,7 +74,9 @@ fn message(stage: &Stage, text: &str) -> String {
         text = format!("{before}{after}");
     }
     let scratch = stage.home.scratch();
-    for (path, shown) in [(stage.home.path(), "/home/you/.local/state/homing"), (scratch, "/home/you")] {
+    for (path, shown) in
+        [(stage.home.path(), "/home/you/.local/state/homing"), (scratch.to_owned(), "/home/you")]
+    {
         text = text.replace(&*path.to_string_lossy(), shown);
         if let Ok(real) = path.canonicalize() {
             text = text.replace(&*real.to_string_lossy(), shown);

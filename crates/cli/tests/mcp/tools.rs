@@ -325,11 +325,12 @@ async fn a_job_without_a_limit_is_to_be_stopped_and_a_cap_of_the_configuration_i
     let reply = client.call("run_command", server.clone()).await;
     let id = reply.id();
     assert_eq!(setup.job(&id).limits.timeout, None);
+    assert!(!reply.text().contains("limit)"), "{}", reply.text());
     assert_eq!(
-        reply.text(),
+        reply.last_line(),
         format!(
-            "Job {id} is running.\nNo time limit: stop it with kill_jobs {{\"job_ids\":[\"{id}\"]}} when it is no \
-             longer needed. Nobody will notify you of its end; wait_for_jobs waits for it.\n"
+            "No time limit: stop it with kill_jobs {{\"job_ids\":[\"{id}\"]}} when it is no \
+             longer needed. Nobody will notify you of its end; wait_for_jobs waits for it."
         )
     );
     setup.configure("[limits]\nmax_timeout = \"2h\"\n");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::rule::{Action, Answered, Asked, JOB_ID, Rule, Who};
+use super::rule::{Action, Answered, Asked, JOB_ID, Rule, Who, Whole};
 
 /// Names of shell tools, in the order of preference.
 const SHELLS: [&str; 7] =
@@ -89,7 +89,14 @@ impl Request {
                 Answered::Called { tool: tool.clone(), arguments: arguments.clone() }
             }
         };
-        Asked { who: self.who, text: self.text, conversation: self.conversation, tools, answered }
+        Asked {
+            who: self.who,
+            text: self.text,
+            conversation: self.conversation,
+            tools,
+            answered,
+            whole: Whole(self.whole),
+        }
     }
 
     /// Returns the answer according to the script.
@@ -127,8 +134,10 @@ impl Request {
         let known: Vec<_> = self.tools.keys().collect();
         let end = format!("__{tool}");
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        let named =
-            self.whole.split(|c| !is_name(c)).find(|word| word.starts_with("mcp__") && word.ends_with(&end));
+        // An escaped line break may stand before a name.
+        let mut words =
+            self.whole.split(|c| !is_name(c)).filter_map(|word| Some(&word[word.find("mcp__")?..]));
+        let named = words.find(|word| word.ends_with(&end));
         match named.filter(|_| self.tools.contains_key(TOOL_SEARCH)) {
             None => Answer::Say(format!("no {tool} among {known:?}")),
             Some(name) => Answer::Call {
