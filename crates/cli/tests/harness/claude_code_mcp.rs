@@ -11,20 +11,19 @@ use crate::mcp_round::{
 };
 use crate::offline::offline;
 use crate::stage::Stage;
-use crate::transcript;
+use crate::transcript::{self, TOOL_SEARCH};
 
 /// The names of the server and of one tool in Claude Code.
 const TOOLS: &str = "mcp__homing";
 const TOOL: &str = "mcp__homing__run_command";
-
-/// The tool of Claude Code that loads the definitions of other tools.
-const TOOL_SEARCH: &str = "ToolSearch";
 
 /// A stage with tool search on, as users of the service of Anthropic have it. By itself, Claude Code turns it off for
 /// another server of models.
 fn stage(rules: Vec<Rule>) -> Option<Stage> {
     let mut stage = set_up(Stage::following(rules, "claude", "Claude Code")?);
     stage.set("ENABLE_TOOL_SEARCH", "true");
+    // With tool search on, Claude Code does not wait for its servers before the first turn.
+    stage.set("MCP_CONNECTION_NONBLOCKING", "false");
     Some(stage)
 }
 

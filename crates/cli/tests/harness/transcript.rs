@@ -15,6 +15,9 @@ const FOLDER: &str = "HOMING_TRANSCRIPTS";
 /// The date of the run, as it stands in the files.
 const DATE: &str = "HOMING_TRANSCRIPTS_DATE";
 
+/// The tool of Claude Code that loads the definitions of other tools.
+pub(crate) const TOOL_SEARCH: &str = "ToolSearch";
+
 /// Longest message that is written in full, in characters. Of a longer one, the end is written.
 const MAX_CHARS: usize = 4_000;
 
@@ -32,14 +35,20 @@ pub(crate) fn write(stage: &Stage, name: &str, called: &str, program: &str, what
          (`<system-reminder>`) are left out.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    for (number, asked) in stage.model.asked().iter().enumerate() {
-        let _ = write!(
-            text,
-            "\n## {}. {}\n\n{}\n",
-            number + 1,
-            from(asked),
-            fenced(&message(stage, &asked.text))
-        );
+    let mut known: Option<&Asked> = None;
+    let all = stage.model.asked();
+    for (number, asked) in all.iter().enumerate() {
+        let searched =
+            |known: &&Asked| matches!(&known.answered, Answered::Called { tool, .. } if tool == TOOL_SEARCH);
+        let (from, message) = match known.replace(asked).filter(searched) {
+            // The model has searched for tools. The message before that is the newest one again.
+            Some(known) => {
+                let found = asked.tools.iter().filter(|tool| !known.tools.contains(tool)).cloned();
+                ("The harness adds the tools that were found", found.collect::<Vec<_>>().join("\n"))
+            }
+            None => (from(asked), message(stage, &asked.text)),
+        };
+        let _ = write!(text, "\n## {}. {from}\n\n{}\n", number + 1, fenced(&message));
         let _ = match &asked.answered {
             Answered::Said(said) => write!(text, "\nThe model answers:\n\n{}\n", fenced(said)),
             Answered::Called { tool, arguments } => {
