@@ -32,10 +32,10 @@ pub(super) struct Excerpt {
     pub(super) is_cut: bool,
     /// Offset of the first line in the text; where reading began if there is none.
     pub(super) first: u64,
-    /// Offset to continue from.
+    /// Offset behind the text.
+    pub(super) last: u64,
+    /// Offset to continue from: `last`, or the beginning of a last line that is not complete.
     pub(super) next: u64,
-    /// Bytes that were not kept, between the lines that were read.
-    pub(super) omitted_bytes: u64,
     /// Whether more output is available now.
     pub(super) more: bool,
     /// Bytes that the job had written when it was read.
@@ -50,16 +50,18 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, request: &ExcerptRequest) -> h
         Some(_) => request.from.max(end.saturating_sub(MAX_BYTES)),
         None => request.from,
     };
+    let from = from.min(end);
     let mut lines = Lines::new(homing, job.id, from)?;
     let is_finished = job.outcome().is_some();
     let mut page = Page { is_finished, request, lines: VecDeque::new(), chars: 0, is_cut: false };
-    let mut excerpt = Excerpt { first: from, next: from, total_bytes: lines.end(), ..Excerpt::default() };
+    let mut excerpt =
+        Excerpt { first: from, last: from, next: from, total_bytes: lines.end(), ..Excerpt::default() };
     while let Some(line) = lines.next()? {
-        excerpt.omitted_bytes += line.omitted_before;
         if !page.push(&line) {
             excerpt.more = true;
             break;
         }
+        excerpt.last = line.end;
         // An incomplete line is returned again, with its rest, by the next read.
         excerpt.next = if line.is_complete || page.is_finished { line.end } else { line.start };
         if request.tail_lines.is_none() && excerpt.next.saturating_sub(from) >= MAX_BYTES {

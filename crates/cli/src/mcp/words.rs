@@ -140,6 +140,8 @@ pub(super) fn list_line(job: &Job) -> String {
 pub(super) fn stopped_line(before: &Job, after: &Job) -> String {
     let id = after.id;
     let ended = ending(after).unwrap_or_else(|| "it has not finished".to_owned());
+    // Short: one answer is about up to 20 jobs.
+    let ended = one_line(&ended, MAX_TITLE_CHARS * 2);
     let killed_by = match after.outcome() {
         Some(Outcome::Killed { by }) if before.outcome().is_none() => by,
         _ => return format!("Job {id} had already finished: {ended}. Nothing was stopped.\n"),

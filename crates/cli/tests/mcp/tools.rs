@@ -157,6 +157,13 @@ async fn an_incomplete_line_is_returned_again_when_it_is_complete() {
     let first = client.call("read_output", json!({"job_id": id})).await;
     assert_eq!((first.output().as_str(), &first.job()["next_byte"]), ("one\nPassword\n", &json!(4)));
     assert!(first.text().contains("\nnext: 4\nNobody will notify you."), "{}", first.text());
+    assert!(first.text().contains(", bytes 0 to 12 of 12: "), "{}", first.text());
+    let beyond = client.call("read_output", json!({"job_id": id, "from_byte": u64::MAX})).await;
+    assert!(
+        beyond.text().contains("\nNo output since byte ") && beyond.job()["next_byte"] == 12,
+        "{}",
+        beyond.text()
+    );
     std::fs::write(&gate, "").expect("the gate opens");
     setup.wait_for_end(&id);
     let second = client.call("read_output", json!({"job_id": id, "from_byte": 4})).await;

@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_largest_timeout_limits_every_timeout() {
         let limits = load("[limits]\nmax_timeout = \"8h\"\n").unwrap().limits;
-        let hours = |hours| Some(Duration::from_secs(hours * 3_600));
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
         let clamped = [None, hours(9), hours(8), hours(1)].map(|timeout| limits.clamp(timeout));
         assert_eq!(clamped, [hours(8), hours(8), hours(8), hours(1)]);
         let without = Limits::default();

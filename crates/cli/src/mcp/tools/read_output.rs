@@ -81,9 +81,9 @@ fn answer(
     let is_new = !read.text.is_empty();
     let mut text = first_line;
     if is_new {
-        let (first, next, total) = (grouped(read.first), grouped(read.next), grouped(read.total_bytes));
+        let (first, last, total) = (grouped(read.first), grouped(read.last), grouped(read.total_bytes));
         let matching = if request.filter.is_some() { "matching lines of " } else { "" };
-        text += &frame_untrusted(&read.text, &format!("{matching}bytes {first} to {next} of {total}"))?;
+        text += &frame_untrusted(&read.text, &format!("{matching}bytes {first} to {last} of {total}"))?;
     } else {
         text += &match (&request.filter, request.from) {
             (Some(_), _) => "No line matches.\n".to_owned(),
