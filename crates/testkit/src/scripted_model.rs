@@ -6,7 +6,7 @@ mod http;
 mod request;
 mod rule;
 
-pub use rule::{Action, Asked, JOB_ID, Rule, Who};
+pub use rule::{Action, Answered, Asked, JOB_ID, Rule, Who};
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -85,7 +85,7 @@ fn respond(api: Api, body: Value, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> 
     let request = Request::new(&body);
     let answer = request.decide(rules);
     if request.has_tools() {
-        lock(asked).push(request.into_asked());
+        lock(asked).push(request.into_asked(&answer));
     }
     let model = body["model"].as_str().unwrap_or("scripted");
     match stream {

@@ -182,3 +182,21 @@ fn a_shell_is_run_by_its_own_name() {
     symlink("/bin/sh", folder.join("bash")).unwrap();
     assert_eq!(run(first_argument), "bash\n");
 }
+
+#[test]
+fn no_job_exceeds_the_largest_timeout_of_the_configuration() {
+    let setup = Setup::new();
+    setup.configure("[limits]\nmax_timeout = \"2h\"\n");
+    for (options, millis) in [
+        (&[][..], 3_600_000),
+        (&["--timeout", "none"], 7_200_000),
+        (&["--timeout", "9h"], 7_200_000),
+        (&["--timeout", "1m"], 60_000),
+    ] {
+        assert_eq!(setup.job(&setup.finished_with(options, "true"))["timeout_ms"], millis, "{options:?}");
+    }
+    // The same request, although its job has another timeout.
+    let keyed = ["--timeout", "none", "--key", "k"];
+    let first = setup.finished_with(&keyed, "true");
+    assert_eq!(setup.finished_with(&keyed, "true"), first);
+}

@@ -4,6 +4,7 @@ use crate::gemini::{set_up, turn};
 use crate::mcp_round::{MUST_WAIT, assert_read_and_not_delivered_again, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
 use crate::stage::Stage;
+use crate::transcript;
 
 #[test]
 fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
@@ -16,5 +17,7 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
         assert!(asked.iter().any(|asked| asked.text.contains(MUST_WAIT)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_delivered_again(&stage);
+        let what = "The harness sends no session id to MCP servers, so the answer tells the model to wait, and the model does.";
+        transcript::write(&stage, "gemini", "Gemini CLI", "gemini", what);
     });
 }

@@ -13,3 +13,4 @@ mod offline;
 mod opencode;
 mod opencode_mcp;
 mod stage;
+mod transcript;

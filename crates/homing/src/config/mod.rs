@@ -38,6 +38,8 @@ pub const CONFIG_VARIABLE: &str = "HOMING_CONFIG";
 pub struct Config {
     /// Defaults of jobs.
     pub defaults: Defaults,
+    /// Limits that no job exceeds.
+    pub limits: Limits,
     /// How long jobs and follow-ups are kept.
     pub retention: Retention,
     /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. Short for a sink and a
@@ -86,6 +88,25 @@ impl Defaults {
             grace: self.grace,
             head_bytes: self.output_head_bytes,
             tail_bytes: self.output_tail_bytes,
+        }
+    }
+}
+
+/// `[limits]`: what a job may use at most, whatever its launcher asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// `max_timeout = "8h"`: the longest timeout of a job, more than zero. Without it, any timeout is allowed, and none.
+    #[serde(deserialize_with = "some_duration")]
+    pub max_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// The timeout that a job gets which is launched with this timeout; `None` for no timeout.
+    pub fn clamp(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match (timeout, self.max_timeout) {
+            (Some(timeout), Some(max)) => Some(timeout.min(max)),
+            (timeout, max) => timeout.or(max),
         }
     }
 }
@@ -149,6 +170,9 @@ impl Config {
             }
         }
         self.defaults.limits().check_output()?;
+        if self.limits.max_timeout.is_some_and(|max| max.is_zero()) {
+            return Err("limits.max_timeout is zero: no job could run".to_owned());
+        }
         self.monitor.check()?;
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
@@ -201,6 +225,10 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     parse_duration(&text).map_err(|error| de::Error::custom(format!("{error}; {}", error.hint())))
 }
 
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
 fn duration_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text == "none" {
@@ -239,6 +267,19 @@ mod tests {
     fn a_bad_duration_is_an_error_that_says_how_to_write_one() {
         let error = load("[retention]\nfinished = \"7\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("7d"), "{error}");
+    }
+
+    #[test]
+    fn a_largest_timeout_limits_every_timeout() {
+        let limits = load("[limits]\nmax_timeout = \"8h\"\n").unwrap().limits;
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
+        let clamped = [None, hours(9), hours(8), hours(1)].map(|timeout| limits.clamp(timeout));
+        assert_eq!(clamped, [hours(8), hours(8), hours(8), hours(1)]);
+        let without = Limits::default();
+        assert_eq!([None, hours(900)].map(|timeout| without.clamp(timeout)), [None, hours(900)]);
+        let error = load("[limits]\nmax_timeout = \"0s\"\n").unwrap_err().to_string();
+        assert!(error.contains("max_timeout is zero"), "{error}");
+        assert!(load("[limits]\nmax_timeout = \"none\"\n").is_err());
     }
 
     #[test]

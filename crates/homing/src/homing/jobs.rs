@@ -6,8 +6,8 @@ use std::time::Duration;
 
 #[cfg(feature = "async")]
 use futures_util::stream::Stream;
-use homing_core::text::RESULT_LIMIT_CHARS;
-use homing_core::{Job, JobId, JobIdPrefix, KilledBy};
+use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS};
+use homing_core::{Job, JobId, JobIdPrefix, KilledBy, Timestamp};
 use homing_supervisor::output::OutputChunk;
 
 use super::Homing;
@@ -265,6 +265,24 @@ impl Homing {
     /// As [`Homing::output`].
     pub fn follow(&self, id: JobId, from: u64) -> Result<OutputFollower> {
         OutputFollower::new(Arc::clone(&self.context), id, from)
+    }
+
+    /// When a job last wrote output, by the wall clock; `None` if it has no output.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn last_output_at(&self, id: JobId) -> Result<Option<Timestamp>> {
+        self.context.last_output_at(id)
+    }
+
+    /// The beginning and the end of a job's output, for callers that write their own text about the job
+    /// ([`core::text::shown_output`](crate::core::text::shown_output)). At most 64,000 bytes each. Empty if the job's
+    /// directory is gone.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn output_excerpt(&self, id: JobId) -> Result<OutputExcerpt> {
+        self.context.excerpt(id)
     }
 
     /// What the agent reads about a job: how it ended, its command, and its output within 16,000 characters.

@@ -63,6 +63,7 @@ impl JobStore {
             }
             Timeout::After(limit) => Some(limit),
         };
+        let timeout = self.loaded.config.limits.clamp(timeout);
         if request.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest(
                 "a name must not exceed 1,000 bytes or contain NUL".to_owned(),

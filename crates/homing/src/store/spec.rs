@@ -178,7 +178,8 @@ impl JobSpec {
         self
     }
 
-    /// Sets the timeout: a [`Duration`] or a [`Timeout`].
+    /// Sets the timeout: a [`Duration`] or a [`Timeout`]. The job gets a shorter one if the configuration allows no more
+    /// ([`Limits`](crate::Limits)).
     #[must_use]
     pub fn timeout(self, timeout: impl Into<Timeout>) -> JobSpec {
         JobSpec { timeout: timeout.into(), ..self }

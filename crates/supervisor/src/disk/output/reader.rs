@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::time::SystemTime;
 
 use super::ring::RingHeader;
 use crate::disk::directory::Directory;
@@ -97,6 +98,23 @@ impl OutputReader {
         let ring = self.ring()?;
         let head = self.head_length()?;
         Ok(head + ring.map_or(0, |ring| ring.committed - ring.readable_from().max(head).min(ring.committed)))
+    }
+
+    /// Returns when output was last written, by the wall clock. `None` if there is no output.
+    ///
+    /// # Errors
+    /// If the files cannot be read.
+    pub fn last_write(&mut self) -> Result<Option<SystemTime>, DiskError> {
+        if self.end()? == 0 {
+            return Ok(None);
+        }
+        let mut last = None;
+        for (name, file) in [(OUTPUT_HEAD, &self.head), (OUTPUT_TAIL, &self.tail)] {
+            let Some(file) = file else { continue };
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            last = last.max(Some(modified.map_err(|e| self.failed(name, e))?));
+        }
+        Ok(last)
     }
 
     /// Reads at most `limit` bytes from the first kept offset at or after `from`. An empty chunk means that there is
@@ -272,6 +290,19 @@ mod tests {
             if finished && from < total {
                 prop_assert_eq!(last, total);
             }
+        }
+    }
+
+    #[test]
+    fn last_write_is_the_time_of_the_newest_output() {
+        let mut both = both(10, 5_000);
+        assert_eq!(both.reader.last_write().unwrap(), None);
+        let mut last = SystemTime::UNIX_EPOCH;
+        for size in [5, 5_000] {
+            both.write(&vec![b'x'; size]);
+            let now = both.reader.last_write().unwrap().unwrap();
+            assert!(now >= last && now <= SystemTime::now(), "{now:?}");
+            last = now;
         }
     }
 
