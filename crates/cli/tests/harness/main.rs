@@ -3,6 +3,7 @@
 
 mod claude_code;
 mod claude_code_mcp;
+mod claude_code_setup;
 mod claude_terminal;
 mod codex;
 mod codex_mcp;
