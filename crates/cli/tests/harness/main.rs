@@ -13,4 +13,5 @@ mod mcp_round;
 mod offline;
 mod opencode;
 mod opencode_mcp;
+mod printed_rules;
 mod stage;
