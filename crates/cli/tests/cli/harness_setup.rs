@@ -118,8 +118,11 @@ fn the_overview_follows_the_setup() {
     assert_eq!((&found["user"]["state"], &found["user"]["missing"]), (&json!("partly"), &json!(["route"])));
     assert!(user.set_up(&[]).contains("missing: route"));
     // A route for every harness is enough.
-    std::fs::write(&config, "[sinks.mine]\nwebhook = \"http://127.0.0.1:9/\"\n\n[[routes]]\nsink = \"mine\"\n")
-        .expect("a file");
+    std::fs::write(
+        &config,
+        "[sinks.mine]\nwebhook = \"http://127.0.0.1:9/\"\n\n[[routes]]\nsink = \"mine\"\n",
+    )
+    .expect("a file");
     assert_eq!(user.state("claude-code"), "yes");
     std::fs::write(&config, "agents = [\"claude-code\"]\n").expect("a file");
 
