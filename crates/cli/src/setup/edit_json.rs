@@ -26,7 +26,12 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
                         entry.remove();
                         entries.append(key, value.clone());
                     }
-                    // The user has changed it: keep it.
+                    Some((Some(there), _)) if is_owned(&there, value) => {
+                        if let Some(entry) = entries.object_value(key) {
+                            complete(&entry, value);
+                        }
+                    }
+                    // It starts something else: keep it.
                     Some(_) => {}
                 }
             }
@@ -112,6 +117,28 @@ fn commands_in(list: &CstArray) -> Vec<String> {
     });
     let command = |hook: CstNode| Some(hook.to_serde_value()?.get("command")?.as_str()?.to_owned());
     hooks.filter_map(command).collect()
+}
+
+/// Adds the keys that an entry of homing lacks, for example because an earlier version wrote it, and corrects what it
+/// starts. Keeps values that the user has changed.
+fn complete(entry: &CstObject, expected: &CstInputValue) {
+    let CstInputValue::Object(expected) = expected else { return };
+    for (key, value) in expected {
+        match entry.get(key) {
+            None => drop(entry.append(key, value.clone())),
+            Some(property) => {
+                if STARTS.contains(&key.as_str()) && property.to_serde_value() != Some(plain(value)) {
+                    property.set_value(value.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The value of a key in an object at the top level. `None` if the text has no such value or is not JSON.
+pub(super) fn value_at(text: &str, object: &str, key: &str) -> Option<Value> {
+    let (_, root) = parse(text).ok()?;
+    root.object_value(object)?.get(key)?.to_serde_value()
 }
 
 fn parse(text: &str) -> Result<(CstRootNode, CstObject), EditError> {

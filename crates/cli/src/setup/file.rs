@@ -11,7 +11,9 @@ use homing_supervisor::platform::file::{create_private, make_private_directories
 #[cfg(feature = "mcp")]
 use super::config_paths::ConfigPaths;
 use super::content::Content;
+use super::edit_json::value_at;
 use super::ownership::same_but_program;
+use super::parts::PartState;
 use super::plan::FilePlan;
 use crate::exit::Failure;
 
@@ -105,6 +107,21 @@ pub(crate) fn carry_out(plan: &FilePlan, action: Action) -> Result<FileResult, F
 pub(crate) fn has_owned_parts(plan: &FilePlan) -> Result<bool, Failure> {
     let Some(text) = read(&plan.path)? else { return Ok(false) };
     Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
+}
+
+/// The parts of a file with their states.
+///
+/// # Errors
+/// When the file cannot be read or parsed.
+pub(crate) fn part_states(plan: &FilePlan) -> Result<Vec<(String, PartState)>, Failure> {
+    let text = read(&plan.path)?;
+    plan.content.states(text.as_deref()).map_err(|why| edit_error(plan, &why.0))
+}
+
+/// Whether a key in an object at the top level of a JSON file is `true`. False for a file that cannot be read or parsed.
+pub(crate) fn is_enabled(path: &Path, object: &str, key: &str) -> bool {
+    let text = read(path).ok().flatten();
+    text.and_then(|text| value_at(&text, object, key)) == Some(serde_json::Value::Bool(true))
 }
 
 /// Whether one of the files of these patterns contains a text.

@@ -1,5 +1,5 @@
-//! Configures agent harnesses for homing: edits and restores their files. `homing::harness` describes what each harness
-//! needs.
+//! Configures agent harnesses for homing: edits and restores their files, and finds out which harnesses are set up.
+//! `homing::harness` describes what each harness needs.
 
 mod config_paths;
 mod content;
@@ -10,6 +10,8 @@ mod file;
 mod ownership;
 mod parts;
 mod plan;
+mod route;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -18,4 +20,6 @@ pub(crate) use config_paths::ConfigPaths;
 pub(crate) use file::any_contains;
 pub(crate) use file::{Action, Done, FileResult, carry_out, has_owned_parts};
 pub(crate) use ownership::Program;
-pub(crate) use plan::{FilePlan, Harness, Scope, route_plan};
+pub(crate) use plan::{FilePlan, Harness, Scope};
+pub(crate) use route::route_plan;
+pub(crate) use status::{HarnessStatus, ScopeStatus, SetupState, has_plugin};

@@ -32,6 +32,17 @@ pub(crate) struct YamlPart {
     pub(crate) lines: Vec<String>,
 }
 
+/// The state of one part in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartState {
+    /// It is missing.
+    Absent,
+    /// Homing wrote it, and would change it now: another version wrote it, or the program was moved.
+    Older,
+    /// It is as homing writes it, or the user has replaced it.
+    Present,
+}
+
 /// Why a text cannot be edited. Then nothing is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EditError(pub(crate) String);

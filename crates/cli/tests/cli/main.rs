@@ -5,6 +5,7 @@ mod bad_input;
 mod documents;
 mod examples;
 mod follow_ups;
+mod harness_setup;
 mod harnesses;
 mod help;
 mod hook;

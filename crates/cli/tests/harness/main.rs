@@ -3,6 +3,7 @@
 
 mod claude_code;
 mod claude_code_mcp;
+mod claude_code_setup;
 mod claude_terminal;
 mod codex;
 mod codex_mcp;
@@ -12,5 +13,6 @@ mod mcp_round;
 mod offline;
 mod opencode;
 mod opencode_mcp;
+mod printed_rules;
 mod stage;
 mod transcript;

@@ -4,7 +4,7 @@
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable};
+use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange, TomlItem, TomlTable};
 
 /// The MCP server. Codex passes on few variables by itself.
 const SERVER: TomlTable = TomlTable {
@@ -23,6 +23,8 @@ const SERVER: TomlTable = TomlTable {
                 "CODEX_HOME",
             ]),
         ),
+        // A tool of homing waits for an hour at most. Codex abandons a call after a minute or two by default.
+        ("tool_timeout_sec", TomlItem::Number(3660)),
     ],
 };
 
@@ -50,6 +52,8 @@ pub(super) static PROFILE: Profile = Profile {
     }),
     idle: IdleNotification::Never,
     setup: Ok(Setup {
+        programs: &["codex"],
+        directory: "${CODEX_HOME:-~/.codex}",
         changes: &[
             SetupChange {
                 user: &["${CODEX_HOME:-~/.codex}/config.toml"],
@@ -62,6 +66,19 @@ pub(super) static PROFILE: Profile = Profile {
                 edit: Edit::Json(&[hook("Stop"), hook("UserPromptSubmit")]),
             },
         ],
+        plugin: None,
+        permission: Ok(Permission {
+            user: &["${CODEX_HOME:-~/.codex}/config.toml"],
+            project: &[".codex/config.toml"],
+            place: "the table [mcp_servers.homing]",
+            rule: r#"default_tools_approval_mode = "approve""#,
+            without: "Codex asks you before a tool of homing is called. codex exec, and a turn that homing resumes, \
+                      cannot ask, so the call fails.",
+        }),
+        instructions: InstructionFiles {
+            user: Some("${CODEX_HOME:-~/.codex}/AGENTS.md"),
+            project: "AGENTS.md",
+        },
         notes: &["Trust the hooks: type /hooks in Codex. It runs a hook only after that."],
         project_notes: &["Trust the project in Codex. It reads the files of a project only after that."],
     }),

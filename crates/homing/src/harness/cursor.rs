@@ -6,7 +6,7 @@ use serde_json::json;
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 const fn hook(event: &'static str) -> JsonEdit {
     let hook = r#"{"command": "{shell_program} hook cursor", "timeout": 30}"#;
@@ -37,6 +37,8 @@ pub(super) static PROFILE: Profile = Profile {
     }),
     idle: IdleNotification::Always,
     setup: Ok(Setup {
+        programs: &["cursor-agent", "cursor"],
+        directory: "~/.cursor",
         changes: &[
             SetupChange {
                 user: &["~/.cursor/mcp.json"],
@@ -57,6 +59,16 @@ pub(super) static PROFILE: Profile = Profile {
                 ]),
             },
         ],
+        plugin: None,
+        permission: Ok(Permission {
+            user: &["~/.cursor/cli-config.json"],
+            project: &[".cursor/cli.json"],
+            place: "",
+            rule: r#"{"permissions": {"allow": ["Mcp(homing:*)"]}}"#,
+            without: "The Cursor CLI asks you before a tool of homing is called. A turn that homing resumes cannot \
+                      ask. The editor has its own list, in its settings.",
+        }),
+        instructions: InstructionFiles { user: None, project: "AGENTS.md" },
         notes: &[],
         project_notes: &[],
     }),

@@ -3,7 +3,7 @@
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 /// Timeouts are in milliseconds.
 const fn hook(event: &'static str) -> JsonEdit {
@@ -28,6 +28,8 @@ pub(super) static PROFILE: Profile = Profile {
     }),
     idle: IdleNotification::Always,
     setup: Ok(Setup {
+        programs: &["gemini"],
+        directory: "${GEMINI_CLI_HOME:-~}/.gemini",
         changes: &[SetupChange {
             user: &["${GEMINI_CLI_HOME:-~}/.gemini/settings.json"],
             project: &[".gemini/settings.json"],
@@ -42,6 +44,19 @@ pub(super) static PROFILE: Profile = Profile {
                 hook("AfterAgent"),
             ]),
         }],
+        plugin: None,
+        permission: Ok(Permission {
+            user: &["${GEMINI_CLI_HOME:-~}/.gemini/settings.json"],
+            project: &[".gemini/settings.json"],
+            place: "the entry \"homing\" of \"mcpServers\"",
+            rule: r#""trust": true"#,
+            without: "Gemini CLI asks you before a tool of homing is called. gemini -p, and a turn that homing resumes, \
+                      cannot ask, so the call is denied.",
+        }),
+        instructions: InstructionFiles {
+            user: Some("${GEMINI_CLI_HOME:-~}/.gemini/GEMINI.md"),
+            project: "GEMINI.md",
+        },
         notes: &[],
         project_notes: &[],
     }),

@@ -31,7 +31,10 @@ pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, Terminal, Waiting};
 pub use hook_input::HookInput;
 pub use paths::Paths;
 pub use profile::{IdleNotification, McpSession, Profile, SessionSource, ShellSession};
-pub use setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable, YamlEntry};
+pub use setup::{
+    Edit, EnabledPlugin, INSTRUCTIONS, InstructionFiles, JsonEdit, Permission, Setup, SetupChange, TomlItem,
+    TomlTable, YamlEntry,
+};
 
 pub(crate) use active_session::process_of;
 pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};

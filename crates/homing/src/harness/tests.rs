@@ -50,6 +50,18 @@ fn every_profile_is_complete() {
                     Edit::Json(_) | Edit::Toml(_) | Edit::Yaml(_) => None,
                 });
                 whole.for_each(|(text, mark)| assert!(text.contains(mark), "{name}: {mark}"));
+                // It resumes sessions with the program by which it is found.
+                if let Transport::Run(run) = &profile.preset().transport {
+                    assert_eq!(run.argv[0], setup.programs[0], "{name}");
+                }
+                assert!(setup.directory.starts_with(['~', '$']), "{name}");
+                match &setup.permission {
+                    Ok(permission) => {
+                        assert!(permission.rule.contains("homing") || permission.place.contains("homing"));
+                        is_reason(permission.without);
+                    }
+                    Err(reason) => is_reason(reason),
+                }
             }
             Err(reason) => is_reason(reason),
         }

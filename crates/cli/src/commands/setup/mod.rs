@@ -1,24 +1,30 @@
-//! `homing setup`: configures an agent harness for homing, or previews the changes.
+//! `homing setup`: lists the agent harnesses of this machine, configures one for homing, or previews the changes.
+
+mod diff;
+mod next_steps;
+mod overview;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use homing::{CONFIG_VARIABLE, Config, user_config_path};
 use serde::Serialize;
-use similar::TextDiff;
 
+use self::diff::diff;
+use self::next_steps::NextSteps;
+use self::overview::print_overview;
 use crate::exit::Failure;
 use crate::render::print_json;
 use crate::setup::{
     Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_owned_parts,
-    route_plan,
+    has_plugin, route_plan,
 };
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  homing setup                                    lists the agents that are installed and set up
   homing setup claude-code                        shows the changes, file by file
   homing setup claude-code --write                makes the changes; keeps backups of existing files
   homing setup claude-code --undo                 removes what setup added
@@ -32,17 +38,17 @@ Capabilities of each harness: https://github.com/homing-jobs/homing/blob/main/do
 /// Which harness to configure, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetupArgs {
-    /// Agent harness
+    /// Agent harness; without it, list the harnesses that are installed and set up
     #[arg(value_parser = harness_parser())]
-    harness: Harness,
+    harness: Option<Harness>,
     /// Make the changes; without this, only show them
-    #[arg(long, conflicts_with = "undo")]
+    #[arg(long, conflicts_with = "undo", requires = "harness")]
     write: bool,
     /// Remove what setup added, except parts that were changed since
-    #[arg(long)]
+    #[arg(long, requires = "harness")]
     undo: bool,
     /// Configure the user or the current project
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, requires = "harness")]
     scope: Scope,
     /// Print a document with every file and its changes
     #[arg(long)]
@@ -75,6 +81,8 @@ struct SetupDocument<'a> {
     written: bool,
     files: Vec<FileDocument<'a>>,
     notes: &'a [String],
+    /// What the user can do after the changes. `null` after an undo.
+    next_steps: Option<&'a NextSteps>,
 }
 
 #[derive(Serialize)]
@@ -83,27 +91,41 @@ struct FileDocument<'a> {
     /// `nothing`, `made`, `changed`, `restored` or `removed`.
     change: &'static str,
     backup: Option<&'a Path>,
+    /// Texts of the user are replaced by `…`.
     diff: String,
 }
 
-/// Configures a harness, previews the changes, or undoes them.
+/// Lists the harnesses, or configures one, previews the changes, or undoes them.
 pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
-    let (harness, scope, action) = (args.harness, args.scope, args.action());
     let paths = ConfigPaths::from_environment()
         .ok_or_else(|| refused("cannot determine the home directory", None))?;
     let program = Program::this()?;
-    let Some(mut plan) = harness.plan(scope, &paths, &program) else {
+    match args.harness {
+        Some(harness) => set_up(harness, args, &paths, &program)?,
+        None => print_overview(&paths, &program, args.json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Configures a harness, previews the changes, or undoes them.
+fn set_up(harness: Harness, args: &SetupArgs, paths: &ConfigPaths, program: &Program) -> Result<(), Failure> {
+    let (scope, action) = (args.scope, args.action());
+    let Some(mut plan) = harness.plan(scope, paths, program) else {
         let message = format!("homing cannot configure {} for a single project", harness.name);
         return Err(refused(&message, Some("omit --scope")));
     };
-    if action == Action::Undo && is_set_up(harness, scope.other(), &paths, &program)? {
+    let with_plugin = has_plugin(harness, paths);
+    if action == Action::Undo && is_set_up(harness, scope.other(), paths, program)? {
         let other = scope.other().name();
         plan.notes = vec![format!("keeping the route: {} is also set up with --scope {other}", harness.name)];
     } else {
         if action == Action::Undo {
             plan.notes.clear();
+        } else if with_plugin {
+            plan.notes.push(beside_plugin(&plan.files, harness)?);
+            plan.files.clear();
         }
-        plan.files.extend(route(harness, action)?);
+        plan.files.extend(route_plan(harness, action)?);
     }
     if action == Action::Write {
         // Check all files before changing one, so that an error leaves every file unchanged.
@@ -119,17 +141,37 @@ pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
             plan.notes.extend(left.map(note));
         }
     }
+    let next_steps = (action != Action::Undo).then(|| NextSteps::after(harness, scope, with_plugin, paths));
+    let diffs: Vec<String> = plan.files.iter().zip(&files).map(|(file, result)| diff(file, result)).collect();
     if args.json {
-        print_document(args, &files, &plan.notes)?;
-    } else {
-        print(action, &files, &plan.notes)?;
-        if action == Action::Show && files.iter().any(|file| file.done != Done::Nothing) {
+        let next_steps = next_steps.as_ref();
+        return print_document(harness, args, &files, &diffs, &plan.notes, next_steps);
+    }
+    print(action, &files, &diffs, &plan.notes)?;
+    match (action, next_steps) {
+        (Action::Show, _) if files.iter().any(|file| file.done != Done::Nothing) => {
             let project = if scope == Scope::Project { " --scope project" } else { "" };
             let again = format!("to make these changes, run homing setup {}{project} --write", harness.name);
             writeln!(io::stdout(), "{again}")?;
         }
+        (Action::Write, Some(next_steps)) => next_steps.print()?,
+        (Action::Show | Action::Write | Action::Undo, _) => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// The note for a harness in which the plugin of homing is enabled.
+fn beside_plugin(files: &[FilePlan], harness: Harness) -> Result<String, Failure> {
+    for file in files {
+        if has_owned_parts(file)? {
+            let name = harness.name;
+            return Ok(format!(
+                "the plugin of homing is enabled, and setup has configured {name} too, so each hook runs twice: \
+                 run homing setup {name} --undo, then homing setup {name} --write"
+            ));
+        }
+    }
+    Ok("the plugin of homing contains the MCP server and the hooks; setup adds only the route".to_owned())
 }
 
 /// Whether the harness is set up in that scope.
@@ -148,29 +190,13 @@ fn is_set_up(
     Ok(false)
 }
 
-/// The route by which the monitor delivers results to sessions of the harness; none if the user has defined one.
-fn route(harness: Harness, action: Action) -> Result<Option<FilePlan>, Failure> {
-    let named = std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let Some(path) = named.or_else(user_config_path) else { return Ok(None) };
-    if action != Action::Undo && path.exists() {
-        let config = Config::load_from(&path)?;
-        let is_for_all = |route: &homing::RouteConfig| {
-            route.session.is_none() && route.harness.as_deref().is_none_or(|name| name == harness.name)
-        };
-        if config.routes.iter().any(is_for_all) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(route_plan(harness, path)))
-}
-
-fn print(action: Action, files: &[FileResult], notes: &[String]) -> Result<(), Failure> {
+fn print(action: Action, files: &[FileResult], diffs: &[String], notes: &[String]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    for file in files {
+    for (file, diff) in files.iter().zip(diffs) {
         let path = file.path.display();
         match (action, file.done) {
             (Action::Show, Done::Nothing) => writeln!(out, "# {path} needs no change")?,
-            (Action::Show, _) => writeln!(out, "{}", diff(file))?,
+            (Action::Show, _) => writeln!(out, "{diff}")?,
             (Action::Write | Action::Undo, Done::Nothing) => writeln!(out, "{path} needed no change")?,
             (Action::Write | Action::Undo, done) => {
                 write!(out, "{} {path}", done.as_str())?;
@@ -189,33 +215,33 @@ fn print(action: Action, files: &[FileResult], notes: &[String]) -> Result<(), F
     Ok(out.flush()?)
 }
 
-fn print_document(args: &SetupArgs, files: &[FileResult], notes: &[String]) -> Result<(), Failure> {
+fn print_document(
+    harness: Harness,
+    args: &SetupArgs,
+    files: &[FileResult],
+    diffs: &[String],
+    notes: &[String],
+    next_steps: Option<&NextSteps>,
+) -> Result<(), Failure> {
     let action = args.action();
     let files: Vec<FileDocument<'_>> = files
         .iter()
-        .map(|file| FileDocument {
+        .zip(diffs)
+        .map(|(file, diff)| FileDocument {
             path: &file.path,
             change: file.done.as_str(),
             backup: file.backup.as_deref().filter(|_| action == Action::Write),
-            diff: diff(file),
+            diff: diff.clone(),
         })
         .collect();
     print_json(&SetupDocument {
-        harness: args.harness.name,
+        harness: harness.name,
         scope: args.scope.name(),
         written: action != Action::Show && files.iter().any(|file| file.change != Done::Nothing.as_str()),
         files,
         notes,
+        next_steps,
     })
-}
-
-/// The changes in a file as a unified diff.
-fn diff(file: &FileResult) -> String {
-    let (before, after) = (file.before.as_deref(), file.after.as_deref());
-    let path = file.path.display().to_string();
-    let name = |text: Option<&str>| if text.is_some() { path.clone() } else { "/dev/null".to_owned() };
-    let difference = TextDiff::from_lines(before.unwrap_or_default(), after.unwrap_or_default());
-    difference.unified_diff().header(&name(before), &name(after)).missing_newline_hint(false).to_string()
 }
 
 fn refused(message: &str, hint: Option<&str>) -> Failure {
