@@ -60,6 +60,7 @@ pub use config::{
 };
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
+pub use delivery::listen::{ListenOptions, Listened};
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use delivery::prospects::{NotNotified, Prospect};
 pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};

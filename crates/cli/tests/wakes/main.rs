@@ -6,6 +6,7 @@ mod bounds;
 mod claimed;
 mod crash;
 mod limits;
+mod listen;
 mod monitors;
 mod on_demand;
 mod processes;

@@ -62,6 +62,11 @@ impl Ledger {
         Ok(transaction)
     }
 
+    /// Waits until the process that is writing now has committed. The file changes before its commit can be read.
+    pub(crate) fn wait_for_writer(&mut self) -> rusqlite::Result<()> {
+        self.begin().map(drop)
+    }
+
     /// A value that describes the ledger itself.
     fn meta(&self, name: &str) -> rusqlite::Result<Option<String>> {
         let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
