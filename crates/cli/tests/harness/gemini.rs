@@ -6,7 +6,7 @@ use std::process::Output;
 use crate::offline::offline;
 use crate::stage::{FINISHES_AT_GATE, FINISHES_DURING_THE_TURN, PRINTED, Stage};
 
-const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
+pub(crate) const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
 
 fn stage(command: &str) -> Option<Stage> {
     let command = format!("export HOMING_SESSION={SESSION} HOMING_HARNESS=gemini; {command}");

@@ -3,13 +3,17 @@
 
 mod claude_code;
 mod claude_code_mcp;
+mod claude_listen;
 mod claude_terminal;
 mod codex;
 mod codex_mcp;
 mod gemini;
+mod gemini_listen;
 mod gemini_mcp;
+mod listening;
 mod mcp_round;
 mod offline;
 mod opencode;
 mod opencode_mcp;
 mod stage;
+mod terminal;
