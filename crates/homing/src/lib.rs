@@ -55,8 +55,8 @@ mod store;
 pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
-    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, NtfyConfig, PresetConfig,
+    Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
 };
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;

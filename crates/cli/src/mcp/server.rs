@@ -15,7 +15,7 @@ use super::answer::respond;
 use super::blocking::blocking;
 use super::home_handle::HomeHandle;
 use super::request::Request;
-use super::sessions::SessionRule;
+use super::sessions::{SessionRule, move_session};
 use super::{tasks, tools};
 
 /// Instructions for the model about all tools.
@@ -93,7 +93,7 @@ impl ServerHandler for Server {
     async fn call_tool(
         &self,
         call: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::find(&call.name) else {
             let known: Vec<&str> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
@@ -101,7 +101,8 @@ impl ServerHandler for Server {
             let message = format!("there is no tool {name:?}; there are {}", known.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let arguments = call.arguments.unwrap_or_default();
+        let mut arguments = call.arguments.unwrap_or_default();
+        move_session(&mut arguments, &mut context.meta);
         let request = if tool.launches() {
             self.request(context).await.map(Some)
         } else {

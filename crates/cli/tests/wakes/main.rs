@@ -2,6 +2,7 @@
 //! scenario with a sink that follows a script; the crash tests kill real monitors at named points. Built with
 //! the feature `failpoints`.
 
+mod alert;
 mod bounds;
 mod claimed;
 mod crash;

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod connection;
+mod dead_wakes;
 mod files;
 mod follow_ups;
 mod history;
@@ -23,6 +24,7 @@ mod version;
 mod wake_record;
 mod wakes;
 
+pub(crate) use dead_wakes::DeadWake;
 pub(crate) use hold::{Hold, RouteKey};
 pub(crate) use job_rows::Launch;
 pub use job_rows::UnsupportedJob;
