@@ -16,8 +16,8 @@ use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
 use crate::commands::mcp;
 use crate::commands::run::{self, RunArgs};
 use crate::commands::{
-    completions, doctor, follow_ups, hook, kill, list, man, monitor, output, prune, recover, result, setup,
-    show, wait,
+    completions, doctor, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover, result,
+    setup, show, wait,
 };
 use crate::exit::Failure;
 
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Wait for jobs to finish and exit with the status of the job
     #[command(after_help = wait::EXAMPLES)]
     Wait(wait::WaitArgs),
+    /// Wait for results of the session, print them and exit
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(listen::ListenArgs),
     /// Print the result of a job as the agent receives it
     #[command(after_help = result::EXAMPLES)]
     Result(result::ResultArgs),
@@ -108,6 +111,7 @@ impl Command {
             Command::Show(args) => args.json,
             Command::Output(args) => args.json,
             Command::Wait(args) => args.json,
+            Command::Listen(args) => args.json,
             Command::Result(args) => args.json,
             Command::Kill(args) => args.json,
             Command::FollowUps(args) => args.json,
@@ -131,6 +135,7 @@ impl Command {
             Command::Show(args) => show::show(&args),
             Command::Output(args) => output::output(&args),
             Command::Wait(args) => wait::wait(&args),
+            Command::Listen(args) => listen::listen(&args),
             Command::Result(args) => result::result(&args),
             Command::Kill(args) => kill::kill(&args),
             Command::FollowUps(args) => follow_ups::follow_ups(&args),

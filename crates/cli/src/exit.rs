@@ -12,6 +12,10 @@ const USAGE: u8 = 2;
 const NO_SUCH_JOB: u8 = 3;
 /// The id prefix matches several jobs.
 const AMBIGUOUS_JOB: u8 = 4;
+/// No job of the session runs and no result is undelivered: "no input" (EX_NOINPUT of sysexits.h).
+pub(crate) const NOTHING_DUE: u8 = 66;
+/// The caller of a waiting command is gone: as after SIGHUP.
+pub(crate) const CALLER_GONE: u8 = 129;
 /// The job has not finished: "try again later" (EX_TEMPFAIL of sysexits.h).
 pub(crate) const NOT_FINISHED: u8 = 75;
 

@@ -55,11 +55,13 @@ mod store;
 pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, Limits, MonitorConfig, PresetConfig,
-    Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, Limits, MonitorConfig, NtfyConfig,
+    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
+    user_config_path,
 };
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
+pub use delivery::listen::{ListenOptions, Listened};
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use delivery::prospects::{NotNotified, Prospect};
 pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};

@@ -32,6 +32,7 @@ Run and inspect:
 
 Results:
   wait         Wait for jobs to finish and exit with the status of the job
+  listen       Wait for results of the session, print them and exit
   result       Print the result of a job as the agent receives it
   follow-ups   List jobs whose results are not acknowledged yet
   ack          Acknowledge results, so that they are not delivered again

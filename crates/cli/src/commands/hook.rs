@@ -63,6 +63,12 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if event_kind == HookEvent::Start {
         return send_session_hint(profile, protocol, &input);
     }
+    if event_kind == HookEvent::Tool {
+        let message = HookMessage { text: "", wake: None, session: input.session.as_str() };
+        let answer = protocol.answer(&input.event, event_kind, &message);
+        writeln!(io::stdout(), "{answer}").map_err(|error| error.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // The turn of the agent does not end before this hook returns, so wait only briefly.
     let options = OpenOptions::new().busy_timeout(LEDGER_TIMEOUT);
     // Without a home there are no jobs; do not create one.

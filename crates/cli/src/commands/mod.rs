@@ -9,6 +9,7 @@ pub(crate) mod follow_ups;
 pub(crate) mod hook;
 pub(crate) mod kill;
 pub(crate) mod list;
+pub(crate) mod listen;
 pub(crate) mod man;
 #[cfg(feature = "mcp")]
 pub(crate) mod mcp;

@@ -15,7 +15,7 @@ use super::answer::respond;
 use super::blocking::blocking;
 use super::home_handle::HomeHandle;
 use super::request::Request;
-use super::sessions::SessionRule;
+use super::sessions::{SessionRule, move_session};
 use super::tasks;
 use super::tools::{self, Offer};
 
@@ -97,9 +97,11 @@ impl ServerHandler for Server {
     async fn call_tool(
         &self,
         call: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some((tool, arguments)) = tools::find(&call.name, call.arguments.unwrap_or_default()) else {
+        let mut arguments = call.arguments.unwrap_or_default();
+        move_session(&mut arguments, &mut context.meta);
+        let Some((tool, arguments)) = tools::find(&call.name, arguments) else {
             let known: Vec<&str> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
             let name = one_line(&call.name, 100);
             let message = format!("there is no tool {name:?}; there are {}", known.join(", "));

@@ -61,7 +61,7 @@ fn time_of_day(at: &str) -> String {
 fn status_style(event: &MonitorEvent) -> StatusStyle {
     match event {
         MonitorEvent::Sending { .. } => StatusStyle::Active,
-        MonitorEvent::Answered { delivery, .. } => match delivery {
+        MonitorEvent::Answered { delivery, .. } | MonitorEvent::Alerted { delivery, .. } => match delivery {
             Delivery::Delivered | Delivery::HandedOff => StatusStyle::Good,
             Delivery::Busy { .. } => StatusStyle::Odd,
             Delivery::Gone { .. } | Delivery::Failed { .. } => StatusStyle::Bad,

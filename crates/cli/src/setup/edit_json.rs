@@ -35,11 +35,11 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
                     Some(_) => {}
                 }
             }
-            JsonPart::Hook { event, in_group, hook } => {
+            JsonPart::Hook { event, in_group, matcher, hook } => {
                 let hooks =
                     object.object_value_or_create("hooks").ok_or_else(|| wrong("hooks", "an object"))?;
                 let list = hooks.array_value_or_create(event).ok_or_else(|| wrong(event, "a list"))?;
-                add_hook(&list, *in_group, hook);
+                add_hook(&list, *in_group, *matcher, hook);
             }
         }
     }
@@ -163,7 +163,7 @@ fn wrong(key: &str, wanted: &str) -> EditError {
     EditError(format!("\"{key}\" is not {wanted}"))
 }
 
-fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
+fn add_hook(list: &CstArray, in_group: bool, matcher: Option<&str>, hook: &CstInputValue) {
     match find_hook(list, hook) {
         Some(found) if found.to_serde_value() == Some(plain(hook)) => {}
         Some(found) => {
@@ -173,8 +173,12 @@ fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
         }
         None if in_group => {
             // A new group beside the existing ones for the same event.
-            let group = CstInputValue::Array(vec![hook.clone()]);
-            list.append(CstInputValue::Object(vec![("hooks".to_owned(), group)]));
+            let hooks = CstInputValue::Array(vec![hook.clone()]);
+            let matcher =
+                matcher.map(|matcher| ("matcher".to_owned(), CstInputValue::String(matcher.to_owned())));
+            list.append(CstInputValue::Object(
+                matcher.into_iter().chain([("hooks".to_owned(), hooks)]).collect(),
+            ));
         }
         None => drop(list.append(hook.clone())),
     }
@@ -185,13 +189,19 @@ fn remove_hook(list: &CstArray, hook: &CstInputValue) -> bool {
     let Some(found) = find_hook(list, hook) else { return false };
     let group = list.elements().into_iter().find(|group| {
         hooks_of(group).is_some_and(|hooks| hooks.elements().len() == 1 && find_among(&hooks, hook).is_some())
-            && group.as_object().is_some_and(|group| group.properties().len() == 1)
+            && group.as_object().is_some_and(|group| is_only_hooks(&group))
     });
     match group {
         Some(group) => group.remove(),
         None => found.remove(),
     }
     true
+}
+
+/// Whether a group has nothing but hooks and a matcher.
+fn is_only_hooks(group: &CstObject) -> bool {
+    let others = usize::from(group.get("matcher").is_some()) + 1;
+    group.properties().len() == others
 }
 
 /// The hook with the same command in the list or in one of its groups.

@@ -10,8 +10,8 @@ pub(crate) enum JsonPart {
     Default { key: &'static str, value: CstInputValue },
     /// An entry of an object.
     Entry { object: &'static str, key: &'static str, value: CstInputValue },
-    /// A hook for an event. `in_group`: hooks are in groups with a matcher.
-    Hook { event: &'static str, in_group: bool, hook: CstInputValue },
+    /// A hook for an event. `in_group`: hooks are in groups with a matcher, which is `matcher` for this one.
+    Hook { event: &'static str, in_group: bool, matcher: Option<&'static str>, hook: CstInputValue },
 }
 
 /// A part of a TOML file.

@@ -119,8 +119,8 @@ fn json_part(edit: JsonEdit, program: &Program) -> JsonPart {
         JsonEdit::Entry { object, key, value } => {
             JsonPart::Entry { object, key, value: json_value(value, program) }
         }
-        JsonEdit::Hook { event, in_group, hook } => {
-            JsonPart::Hook { event, in_group, hook: json_value(hook, program) }
+        JsonEdit::Hook { event, in_group, matcher, hook } => {
+            JsonPart::Hook { event, in_group, matcher, hook: json_value(hook, program) }
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "run",
     "list",
     "show",
     "output",
     "wait",
+    "listen",
     "result",
     "kill",
     "follow-ups",

@@ -1,4 +1,4 @@
-//! opencode with the tools of `homing mcp`. It sends no session id, so the answer tells the model to wait.
+//! opencode with the tools of `homing mcp`. Without a plugin it sends no session id, so the answer tells the model to wait.
 
 use crate::mcp_round::{MUST_WAIT, assert_read_and_not_delivered_again, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
@@ -13,6 +13,9 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
         stage.set("npm_config_fetch_retries", "0");
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
         stage.set_up("opencode");
+        // Without the plugin that adds the session to the calls.
+        let plugin = stage.home.scratch().join(".config/opencode/plugins/homing.js");
+        std::fs::remove_file(plugin).expect("a plugin");
         let turn = turn_that_waits(&stage, || {
             stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs")
         });

@@ -13,7 +13,9 @@ pub(crate) use loaded::LoadedConfig;
 pub use monitor::MonitorConfig;
 pub use routes::RouteConfig;
 pub(crate) use sinks::DEFAULT_SINK_CONCURRENCY;
-pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
+pub use sinks::{
+    Acknowledge, CommandConfig, NtfyConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig,
+};
 pub(crate) use template::fill_template;
 
 use std::collections::BTreeMap;
@@ -174,6 +176,7 @@ impl Config {
             return Err("limits.max_timeout is zero: no job could run".to_owned());
         }
         self.monitor.check()?;
+        self.check_alert()?;
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
                 return Err(format!(
@@ -183,6 +186,24 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Checks that dead wakes alert a person.
+    fn check_alert(&self) -> Result<(), String> {
+        let Some(name) = &self.monitor.alert else { return Ok(()) };
+        match self.sinks.get(name).map(|sink| &sink.kind) {
+            Some(SinkKind::Preset(_)) => Err(format!(
+                "monitor.alert names {name:?}, which resumes an agent; name a sink that reaches a person: ntfy, desktop, \
+                 webhook or command"
+            )),
+            Some(SinkKind::Command(_) | SinkKind::Webhook(_) | SinkKind::Ntfy(_) | SinkKind::Desktop) => {
+                Ok(())
+            }
+            None => Err(format!(
+                "monitor.alert names the sink {name:?}, but [sinks.{name}] is not defined; define it, for example with \
+                 ntfy = \"https://ntfy.sh/TOPIC\""
+            )),
+        }
     }
 
     /// The sink of that name: a configured sink or a preset. A preset that `agents` does not list has no route, but
@@ -289,8 +310,16 @@ mod tests {
             ("[monitor]\nconcurrency = 0", "concurrency"),
             ("[[routes]]\nsink = \"app\"", "app"),
             ("agents = [\"claude\"]", "claude-code"),
+            ("[monitor]\nalert = \"phone\"", "[sinks.phone] is not defined"),
+            ("[monitor]\nalert = \"codex\"", "[sinks.codex] is not defined"),
+            ("[monitor]\nalert = \"a\"\n[sinks.a]\npreset = \"codex\"", "reaches a person"),
+            ("[sinks.app]\nntfy = \"https://ntfy.sh/\"", "topic"),
+            (
+                "[sinks.app]\nntfy = \"https://ntfy.sh/t\"\nsecret_file = \"s\"",
+                "only valid in a webhook sink",
+            ),
             ("[sinks.app]\ncommand = []", "program"),
-            ("[sinks.app]\ninput = \"text\"", "command, webhook, preset, desktop"),
+            ("[sinks.app]\ninput = \"text\"", "command, webhook, ntfy, preset, desktop"),
             ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "all but one"),
             ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "only valid in a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),

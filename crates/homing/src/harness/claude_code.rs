@@ -28,7 +28,7 @@ const WAITING: &str = r#"{
 }"#;
 
 const fn hook(event: &'static str, hook: &'static str) -> JsonEdit {
-    JsonEdit::Hook { event, in_group: true, hook }
+    JsonEdit::Hook { event, in_group: true, matcher: None, hook }
 }
 
 pub(super) static PROFILE: Profile = Profile {

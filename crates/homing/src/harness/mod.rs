@@ -27,7 +27,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
-pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, Terminal, Waiting};
+pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, SESSION_ARGUMENT, Terminal, Waiting};
 pub use hook_input::HookInput;
 pub use paths::Paths;
 pub use profile::{IdleNotification, McpSession, Profile, SessionSource, ShellSession};
@@ -36,7 +36,7 @@ pub use setup::{
     TomlTable, YamlEntry,
 };
 
-pub(crate) use active_session::process_of;
+pub(crate) use active_session::reason_not_to_resume;
 pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 pub(crate) use preset::{Directory, PostTransport, RunTransport, Transport};
 pub(crate) use registry::{

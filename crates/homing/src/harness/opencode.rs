@@ -4,14 +4,18 @@
 
 use serde_json::json;
 
-use super::hook::{HookEvent, HookProtocol, Proof, Waiting};
+use super::hook::{HookEvent, HookProtocol, Proof, SESSION_ARGUMENT, Waiting};
 use super::hook_input::InputKeys;
-use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
+use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionSource, ShellSession};
 use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 pub(super) static PROFILE: Profile = Profile {
     name: "opencode",
-    session: SessionSource { variable: None, shell: ShellSession::Plugin, mcp: None },
+    session: SessionSource {
+        variable: None,
+        shell: ShellSession::Plugin,
+        mcp: Some(McpSession { key: SESSION_ARGUMENT, client: Some("opencode") }),
+    },
     variables: &["AGENT", "OPENCODE", "OPENCODE_PID"],
     hooks: Ok(HookProtocol {
         input: InputKeys { wake: Some("wake"), ..InputKeys::COMMON },

@@ -121,6 +121,8 @@ pub(crate) struct ActiveSession {
     pub(crate) pid: String,
     /// The key of the process's start time, in clock ticks since boot.
     pub(crate) start_ticks: String,
+    /// The key of what the session is doing, in the words of the harness.
+    pub(crate) status: Option<String>,
 }
 
 impl Preset {

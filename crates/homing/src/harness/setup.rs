@@ -138,6 +138,8 @@ pub enum JsonEdit {
         event: &'static str,
         /// Whether hooks are in groups with a matcher.
         in_group: bool,
+        /// The matcher of its group.
+        matcher: Option<&'static str>,
         /// The hook.
         hook: &'static str,
     },

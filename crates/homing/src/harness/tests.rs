@@ -131,6 +131,7 @@ fn every_harness_gets_output_in_its_own_format() {
     gemini SessionStart: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"SessionStart"}}
     gemini BeforeAgent: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"BeforeAgent"}}
     gemini AfterAgent: {"decision":"deny","reason":"TEXT"}
+    gemini BeforeTool: {"hookSpecificOutput":{"hookEventName":"BeforeTool","tool_input":{"homing_session":"S"}}}
     goose Stop: {"decision":"block","reason":"TEXT"}
     opencode session.idle: {"text":"TEXT","wake":"w_1"}
     opencode homing.shown: {"text":"TEXT","wake":"w_1"}

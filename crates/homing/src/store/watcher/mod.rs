@@ -113,6 +113,12 @@ impl Watcher {
         self.watched().is_incomplete |= added.is_err();
     }
 
+    /// Also ends a wait when a file of the home itself is written, such as the ledger. Reports no job then.
+    pub(crate) fn add_ledger(&self, home: &Home) {
+        let added = self.changes().and_then(|changes| changes.watch(home.root.path(), ChangeKinds::WRITTEN));
+        self.watched().is_incomplete |= added.is_err();
+    }
+
     fn changes(&self) -> io::Result<&ChangeWatcher> {
         let sources = self.sources.as_ref().ok_or_else(errors::too_many_open_files)?;
         Ok(&sources.changes)

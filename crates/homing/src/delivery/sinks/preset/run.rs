@@ -12,7 +12,7 @@ use super::harness_output::HarnessOutput;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
     Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir, ShellSession,
-    harness_settings, not_its_session, process_of,
+    harness_settings, not_its_session, reason_not_to_resume,
 };
 use crate::process::exit::{Exit, SinkExit};
 use crate::process::runner::Program;
@@ -99,8 +99,9 @@ impl Sink for RunSink {
         }
         let preset = self.profile.preset();
         let files = preset.active_session.as_ref();
-        if let Some(pid) = files.and_then(|files| process_of(files, session, &self.paths)) {
-            let reason = format!("the session is open in {name}, process {pid}");
+        if let Some(reason) =
+            files.and_then(|files| reason_not_to_resume(files, (name, session), &self.paths))
+        {
             return Delivery::Busy { retry_after: None, reason };
         }
         let session_dir = preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));

@@ -226,7 +226,7 @@ fn a_live_session_is_busy_and_a_stale_file_is_ignored() {
         json!({"pid": pid, "sessionId": session, "procStart": start.to_string(), "kind": "interactive"})
             .to_string()
     };
-    harness.write(".claude/sessions/1.json", "{");
+    harness.write(".claude/sessions/4194305.json", "{");
     harness.write(".claude/sessions/2.json", &file(SESSION, me.pid, me.start_ticks));
     let reason = format!("the session is open in claude-code, process {}", me.pid);
     assert_eq!(harness.answer(), Delivery::Busy { retry_after: None, reason });
