@@ -2,8 +2,9 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "run",
+    "rerun",
     "list",
     "show",
     "output",
@@ -16,6 +17,7 @@ const COMMANDS: [&str; 19] = [
     "drop",
     "monitor",
     "mcp",
+    "remove",
     "prune",
     "recover",
     "doctor",
