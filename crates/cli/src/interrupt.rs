@@ -9,6 +9,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
+/// The most jobs that a message names.
+const MAX_NAMED: usize = 10;
+
 /// Base of the exit status of a process ended by a signal, as shells report it: 128 + signal number.
 const SIGNAL_STATUS: i32 = 128;
 
@@ -21,9 +24,13 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
             format!("run homing output --follow {id} to see its output, or homing kill {id} to stop it"),
         ),
         ids => {
-            let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
+            let names: Vec<&str> = ids.iter().take(MAX_NAMED).map(JobId::as_str).collect();
+            let more = match ids.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             (
-                format!("jobs {} keep running", names.join(", ")),
+                format!("jobs {}{more} keep running", names.join(", ")),
                 "run homing list to see them, or homing kill JOB to stop one".to_owned(),
             )
         }

@@ -71,7 +71,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     };
     if args.watch {
         refuse_watch_without_terminal()?;
-        return watch_list(&open()?, &options);
+        return watch_list(&open()?, options);
     }
     let homing = open_existing()?;
     let listing =

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use homing::{Homing, Job, JobId, JobState, JobWatch, ListOptions, Listing};
+use homing::{Homing, Job, JobState, ListOptions, Listing};
 use homing_supervisor::platform::notifier::Notifier;
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within, wait};
 
@@ -72,10 +72,10 @@ impl Drop for LeaveOnDrop {
 }
 
 /// Shows the list until a signal ends this process.
-pub(super) fn watch_list(homing: &Homing, options: &ListOptions) -> Result<ExitCode, Failure> {
+pub(super) fn watch_list(homing: &Homing, options: ListOptions) -> Result<ExitCode, Failure> {
     let screen = Arc::new(Screen::default());
-    let resized = Arc::new(Notifier::new()?);
-    let watch = homing.watch_list()?;
+    let resized = Arc::new(Notifier::new().map_err(cannot_watch)?);
+    let mut watch = homing.watch_list(options)?;
     let (of_signals, notifier) = (Arc::clone(&screen), Arc::clone(&resized));
     on_screen_signals(move |event| {
         // After SIGHUP the terminal is gone, so ignore write errors.
@@ -88,44 +88,16 @@ pub(super) fn watch_list(homing: &Homing, options: &ListOptions) -> Result<ExitC
     });
     let _leave = LeaveOnDrop(Arc::clone(&screen));
     screen.show(true)?;
-    let mut watched = Vec::new();
-    let mut listing = list(homing, options, &watch, &mut watched)?;
+    let mut listing = watch.list()?;
     loop {
         screen.draw(&frame(&listing))?;
         let is_running = listing.jobs.iter().any(|job| matches!(job.state, JobState::Running(_)));
         let pause = if is_running { RUNNING_PAUSE } else { IDLE_PAUSE };
         let sources = [watch.readable(), resized.as_wait_source()];
-        wait(&sources, Some(pause))?;
+        wait(&sources, Some(pause)).map_err(cannot_watch)?;
         resized.clear();
-        if is_ready_within(watch.readable(), Duration::ZERO)? {
-            listing = list(homing, options, &watch, &mut watched)?;
-        }
-    }
-}
-
-/// Lists the jobs, and watches those that have not finished.
-fn list(
-    homing: &Homing,
-    options: &ListOptions,
-    watch: &JobWatch,
-    watched: &mut Vec<JobId>,
-) -> Result<Listing, Failure> {
-    loop {
-        // Before listing: later changes are reported again.
-        watch.changed();
-        let listing = homing.listing(options)?;
-        let unfinished: Vec<JobId> =
-            listing.jobs.iter().filter(|job| job.outcome().is_none()).map(|job| job.id).collect();
-        watched.iter().filter(|id| !unfinished.contains(id)).for_each(|id| watch.remove(*id));
-        let mut is_new = false;
-        for id in unfinished.iter().filter(|id| !watched.contains(id)) {
-            watch.add(*id)?;
-            is_new = true;
-        }
-        *watched = unfinished;
-        // A job may have changed before it was watched.
-        if !is_new {
-            return Ok(listing);
+        if is_ready_within(watch.readable(), Duration::ZERO).map_err(cannot_watch)? {
+            listing = watch.list()?;
         }
     }
 }
@@ -151,6 +123,15 @@ fn frame(listing: &Listing) -> String {
         }
     }
     frame + CLEAR_BELOW
+}
+
+/// A limit of the system is reached.
+fn cannot_watch(error: io::Error) -> Failure {
+    Failure::Refused {
+        code: "cannot_watch",
+        message: format!("cannot watch for changes: {error}"),
+        hint: Some("use homing list without --watch, or homing wait to wait for jobs".to_owned()),
+    }
 }
 
 fn write_now(text: &str) -> io::Result<()> {

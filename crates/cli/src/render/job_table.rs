@@ -15,9 +15,9 @@ const COLUMNS: [Column; 7] = [
     Column { name: "ID", rank: 0 },
     Column { name: "STATE", rank: 1 },
     Column { name: "AGE", rank: 2 },
-    Column { name: "DURATION", rank: 4 },
+    Column { name: "DURATION", rank: 5 },
     Column { name: "FOLLOW-UP", rank: 3 },
-    Column { name: "SESSION", rank: 5 },
+    Column { name: "SESSION", rank: 4 },
     Column { name: "COMMAND", rank: 0 },
 ];
 

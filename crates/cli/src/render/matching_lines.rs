@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use homing::OutputChunk;
-use homing::core::text::TextStream;
+use homing::core::text::{TextStream, grouped};
 use regex_lite::Regex;
 
+use super::messages::note;
 use super::output::OutputSink;
 use crate::exit::Failure;
 
@@ -59,7 +60,12 @@ impl OutputSink for MatchingLinesSink {
         if !self.line.is_empty() {
             self.end_line(&mut shown);
         }
-        write_now(&shown)
+        write_now(&shown)?;
+        if self.stream.omitted_bytes() > 0 {
+            let omitted = grouped(self.stream.omitted_bytes());
+            note(&format!("{omitted} bytes were not kept, so they were not searched"));
+        }
+        Ok(())
     }
 }
 

@@ -291,3 +291,38 @@ fn a_list_is_watched_only_on_a_terminal() {
     assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""));
     assert!(answer.stderr.contains("standard output is not one\nhint: use homing list --json"), "{answer:?}");
 }
+
+#[test]
+fn a_watched_list_shows_a_change_that_is_committed_slowly() {
+    const SLOWLY: [&str; 8] = [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        "inject=fsync,fdatasync:delay_exit=400000",
+    ];
+    let works = std::process::Command::new(SLOWLY[0]).args(&SLOWLY[1..]).arg("true").output();
+    if !works.is_ok_and(|tried| tried.status.success()) {
+        return testkit::skip("strace(1) does not work here, and without it the window is too short to hit");
+    }
+    let setup = Setup::new();
+    let id = setup.finished("exit 3");
+    let watching = OnTerminal::start(setup.command(&["list", "--watch"]), 80, 10);
+    watching.wait_for("the follow-up is shown", |picture| picture.contains("pending"));
+    // The ledger's file is written well before the commit is visible.
+    let ack = setup.command(&["ack", &id]);
+    let mut slow = std::process::Command::new(SLOWLY[0]);
+    slow.args(&SLOWLY[1..]).arg(ack.get_program()).args(ack.get_args());
+    slow.envs(ack.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(setup.home.scratch());
+    let acknowledged = crate::setup::answer(slow);
+    assert_eq!(acknowledged.status, Some(0), "{acknowledged:?}");
+    watching.wait_for("the acknowledgement is shown", |picture| {
+        picture.contains("exit 3") && !picture.contains("pending")
+    });
+    watching.send(Signal::INT);
+    assert_eq!(watching.end().0, Some(130));
+}

@@ -63,6 +63,11 @@ fn the_last_lines_begin_behind_output_that_was_not_kept() {
     assert!(kept.ends_with("\n99999\n100000\n") && !kept.contains("omitted"), "{kept}");
     assert!((4000..=4096).contains(&kept.len()), "{}", kept.len());
     assert_eq!(setup.run(&["output", &id, "--tail", "3"]).stdout, "99998\n99999\n100000\n");
+    // Head, gap and tail are within one piece.
+    let short = setup.finished_with(&["--output-head", "8", "--output-tail", "4k"], "seq 1 3000");
+    assert_eq!(setup.run(&["output", &short, "--tail", "3"]).stdout, "2998\n2999\n3000\n");
+    let kept = setup.run(&["output", &short, "--tail", "2000"]).stdout;
+    assert!(kept.ends_with("\n3000\n") && !kept.contains("omitted") && kept.len() > 4000, "{kept}");
 }
 
 #[test]
@@ -74,6 +79,10 @@ fn matching_lines_are_printed() {
     assert_eq!(grep(&["7$", "--tail", "5"]), "27\nerror: 7\n", "among the last lines");
     assert_eq!(grep(&["7$", "--follow"]), "7\n17\n27\nerror: 7\n", "all of them");
     assert_eq!(grep(&["^no such line$"]), "");
+    let gap = setup.finished_with(&["--output-head", "8", "--output-tail", "4k"], "seq 1 3000");
+    let answer = setup.run(&["output", &gap, "--grep", "^3000$"]);
+    assert_eq!(answer.stdout, "3000\n");
+    assert!(answer.stderr.ends_with(" bytes were not kept, so they were not searched\n"), "{answer:?}");
     for conflict in ["--raw", "--json"] {
         assert_eq!(setup.run(&["output", &id, "--grep", "7", conflict]).status, Some(2));
     }

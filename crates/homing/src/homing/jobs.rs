@@ -14,6 +14,7 @@ use super::Homing;
 use crate::Result;
 #[cfg(feature = "async")]
 use crate::asynchronous;
+use crate::index::list_watch::ListWatch;
 use crate::index::query::{ListOptions, Listing};
 use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
@@ -313,13 +314,12 @@ impl Homing {
         self.context.store.watch()
     }
 
-    /// Creates a watch without jobs for a list of jobs. It also becomes readable after a launch and after a change of the
-    /// ledger, such as an acknowledgement: then list the jobs again.
+    /// Watches a list of jobs, for a front end that shows it.
     ///
     /// # Errors
-    /// As [`Homing::watch`]; also when the user has no watch left.
-    pub fn watch_list(&self) -> io::Result<JobWatch> {
-        self.context.store.watch_list()
+    /// As [`Homing::watch`].
+    pub fn watch_list(&self, options: ListOptions) -> Result<ListWatch> {
+        ListWatch::new(Arc::clone(&self.context), options)
     }
 
     /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.

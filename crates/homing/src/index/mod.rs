@@ -5,6 +5,7 @@ pub(crate) mod acknowledge;
 pub(crate) mod find;
 pub(crate) mod import;
 pub(crate) mod ingest;
+pub(crate) mod list_watch;
 pub(crate) mod prune;
 pub(crate) mod query;
 pub(crate) mod recover;

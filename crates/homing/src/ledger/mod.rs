@@ -62,6 +62,12 @@ impl Ledger {
         Ok(transaction)
     }
 
+    /// Waits until no process writes to the ledger. Reads after this call see the commits of all writers before it.
+    pub(crate) fn wait_for_writer(&mut self) -> rusqlite::Result<()> {
+        // The write lock is held until a commit is visible. Nothing is written here.
+        self.begin()?.rollback()
+    }
+
     /// A value that describes the ledger itself.
     fn meta(&self, name: &str) -> rusqlite::Result<Option<String>> {
         let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
