@@ -10,14 +10,15 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
 #[cfg(feature = "mcp")]
 use crate::commands::mcp;
 use crate::commands::run::{self, RunArgs};
 use crate::commands::{
-    completions, doctor, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover, result,
-    setup, show, wait,
+    completions, doctor, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover, remove,
+    rerun, result, setup, show, wait,
 };
 use crate::exit::Failure;
 
@@ -39,14 +40,17 @@ pub(crate) enum Command {
     /// Run a command in the background and print the job id
     #[command(after_help = run::EXAMPLES)]
     Run(RunArgs),
+    /// Launch the command of an earlier job again
+    #[command(after_help = rerun::EXAMPLES)]
+    Rerun(rerun::RerunArgs),
     /// List jobs, newest first
-    #[command(after_help = list::EXAMPLES)]
+    #[command(visible_aliases = ["ls", "ps"], after_help = list::EXAMPLES)]
     List(list::ListArgs),
     /// Show the details of one job
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
     /// Print or follow the output of a job
-    #[command(after_help = output::EXAMPLES)]
+    #[command(visible_alias = "logs", after_help = output::EXAMPLES)]
     Output(output::OutputArgs),
     /// Wait for jobs to finish and exit with the status of the job
     #[command(after_help = wait::EXAMPLES)]
@@ -79,6 +83,9 @@ pub(crate) enum Command {
     #[cfg(feature = "mcp")]
     #[command(after_help = mcp::EXAMPLES)]
     Mcp(mcp::McpArgs),
+    /// Delete single jobs that have finished and are acknowledged
+    #[command(visible_alias = "rm", after_help = remove::EXAMPLES)]
+    Remove(remove::RemoveArgs),
     /// Remove old jobs whose results are acknowledged
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::PruneArgs),
@@ -107,6 +114,8 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
+            Command::Rerun(args) => args.json,
+            Command::Remove(args) => args.json,
             Command::List(args) => args.json,
             Command::Show(args) => args.json,
             Command::Output(args) => args.json,
@@ -131,6 +140,8 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Command::Run(args) => run::run(args),
+            Command::Rerun(args) => rerun::rerun(args),
+            Command::Remove(args) => remove::remove(&args),
             Command::List(args) => list::list(&args),
             Command::Show(args) => show::show(&args),
             Command::Output(args) => output::output(&args),
@@ -150,7 +161,7 @@ impl Command {
             Command::Doctor(args) => doctor::doctor(&args),
             Command::Setup(args) => setup::setup(&args),
             Command::Hook(args) => Ok(hook::hook(&args)),
-            Command::Completions(args) => completions::completions(&args, definition()),
+            Command::Completions(args) => completions::completions(&args),
             Command::Man(args) => man::man(&args, definition()),
         }
     }
@@ -159,6 +170,14 @@ impl Command {
 /// The definition of the command line, which help, completions and manual pages are generated from.
 fn definition() -> clap::Command {
     Cli::command()
+}
+
+/// Answers a shell that completes a command line, and ends this process. Does nothing if
+/// [`COMPLETE_VARIABLE`](completions::COMPLETE_VARIABLE) is not set, which costs one look at the environment.
+pub(crate) fn complete_if_asked() {
+    if std::env::var_os(completions::COMPLETE_VARIABLE).is_some() {
+        CompleteEnv::with_factory(definition).var(completions::COMPLETE_VARIABLE).complete();
+    }
 }
 
 /// Parses the arguments of the process, the program name first.

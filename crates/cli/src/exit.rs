@@ -77,7 +77,7 @@ impl Failure {
 
 fn status_of(error: &Error) -> u8 {
     match error {
-        Error::NoSuchJob(_) => NO_SUCH_JOB,
+        Error::NoSuchJob(_) | Error::NoSuchJobInSession { .. } => NO_SUCH_JOB,
         Error::AmbiguousJob { .. } => AMBIGUOUS_JOB,
         Error::InvalidId(_)
         | Error::InvalidCommand(_)

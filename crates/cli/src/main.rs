@@ -2,9 +2,11 @@
 
 mod cli;
 mod commands;
+mod complete;
 mod exit;
 mod hooks;
 mod interrupt;
+mod local_time;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod open;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Supervisors run this program too, and must not parse its arguments.
     homing::supervise_if_asked();
+    cli::complete_if_asked();
     let (wants_json, result) = match cli::parse(std::env::args_os().collect()) {
         Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),

@@ -152,6 +152,7 @@ impl Directories {
             name: None,
             command: JobCommand::script("cargo test --workspace --all-features").expect("a command"),
             cwd: "/".into(),
+            env_names: Vec::new(),
             created_at_ms: started_at_ms,
             created_uptime_us: number,
             boot_id: self.place.boot_id.clone(),

@@ -68,20 +68,21 @@ pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 pub use delivery::sinks::{Sink, read_secret_file};
 
 pub use entry::supervise_if_asked;
-pub use error::{ConfigRefusal, Error, LedgerError, Result};
+pub use error::{ConfigRefusal, Error, LedgerError, NotRemovable, Result};
 pub use framing::frame_untrusted;
 pub use harness::origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use hint::Hint;
 pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
-    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobState, KilledBy,
-    LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
+    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef,
+    JobState, KilledBy, LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
 pub use homing_supervisor::{DiskError, JOB_VARIABLE};
 pub use index::import::FinishedJob;
+pub use index::list_watch::ListWatch;
 pub use index::prune::{PruneOptions, PruneReport};
 pub use index::query::{FollowUpOptions, ListOptions, Listing};
 pub use index::recover::RecoverReport;

@@ -19,7 +19,7 @@ use crate::interrupt::explain_interrupt;
 use crate::open::open;
 use crate::render::output::TextSink;
 use crate::render::{leftover_text, note, note_with_hint, print_error, print_json, say};
-use crate::values::{Caller, assignment, size, timeout};
+use crate::values::{Caller, assignment, new_name, size, timeout};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
@@ -42,8 +42,8 @@ and SIGHUP stop the wait, not the job: 128+n.";
 pub(crate) struct RunArgs {
     #[command(flatten)]
     caller: Caller,
-    /// Name of the job, for display
-    #[arg(long, value_name = "TEXT")]
+    /// Name of the job, by which other commands of the session find it
+    #[arg(long, value_name = "NAME", value_parser = new_name)]
     name: Option<String>,
     /// Launch at most one job with this key; if a job has the key already, return that job
     #[arg(long, value_name = "KEY")]
@@ -169,7 +169,16 @@ const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let (wait, as_json) = (args.wait, args.json);
     let spec = args.into_spec()?;
-    let homing = open()?;
+    launch(&open()?, spec, wait, as_json)
+}
+
+/// Launches a job and announces it, or waits for it.
+pub(super) fn launch(
+    homing: &Homing,
+    spec: JobSpec,
+    wait: Option<Option<Duration>>,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
     let job = homing.launch(spec)?;
     if let Some(warning) = homing.take_service_warning() {
         note_with_hint(&warning.to_string(), &warning.hint());
@@ -187,9 +196,9 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         note_no_monitor(&job, problem);
     }
     match wait {
-        None => announce(&homing, &job, as_json),
-        Some(at_most) if as_json => wait_for_document(&homing, job.id, at_most),
-        Some(at_most) => stream_until_finished(&homing, &job, at_most),
+        None => announce(homing, &job, as_json),
+        Some(at_most) if as_json => wait_for_document(homing, job.id, at_most),
+        Some(at_most) => stream_until_finished(homing, &job, at_most),
     }
 }
 

@@ -9,16 +9,22 @@ use crate::setup::{Setup, answer};
 /// A usage error: the arguments, the exit status, the error code, and a part of the message.
 type UsageError = (&'static [&'static str], i32, &'static str, &'static str);
 
-const USAGE_ERRORS: [UsageError; 20] = [
+const USAGE_ERRORS: [UsageError; 26] = [
     (&["show", "0123"], 3, "no_such_job", "no job 0123"),
     (&["wait", "000000000000"], 3, "no_such_job", "no job 000000000000"),
     (&["output", "0123"], 3, "no_such_job", "no job 0123"),
     (&["kill", "0123"], 3, "no_such_job", "no job 0123"),
     (&["result", "0123"], 3, "no_such_job", "no job 0123"),
     (&["ack", "0123"], 3, "no_such_job", "no job 0123"),
-    (&["show", "xyz"], 2, "invalid_id", "\"xyz\" is not a job id"),
-    (&["show", ""], 2, "invalid_id", "is not a job id"),
-    (&["wait", "../../etc"], 2, "invalid_id", "is not a job id"),
+    (&["show", "xyz"], 3, "no_such_job", "session default has no job named xyz"),
+    (&["show", "last"], 3, "no_such_job", "session default has no jobs"),
+    (&["show", "123"], 2, "invalid_id", "\"123\" is too short for a job id"),
+    (&["show", "0123456789abc"], 2, "invalid_id", "\"0123456789abc\" is not a job id"),
+    (&["show", ""], 2, "invalid_id", "is neither a job id nor the name of a job"),
+    (&["wait", "../../etc"], 2, "invalid_id", "is neither a job id nor the name of a job"),
+    (&["run", "--name", "dead", "true"], 2, "invalid_id", "\"dead\" cannot be the name of a job"),
+    (&["list", "--since", "soon"], 2, "usage", "use an age such as 2h"),
+    (&["output", "0123", "--grep", "("], 2, "usage", "invalid value '('"),
     (&["list", "--session", ""], 2, "invalid_id", "is not a session id"),
     (&["run"], 2, "usage", "were not provided: <COMMAND>..."),
     (&["run", ""], 2, "invalid_command", "the command is empty"),
@@ -51,23 +57,6 @@ fn usage_errors_have_distinct_codes_and_one_format() {
         assert!(error["message"].as_str().unwrap().contains(words), "{arguments:?}: {error}");
     }
     assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n", "nothing was launched");
-}
-
-#[test]
-fn an_ambiguous_prefix_lists_the_matching_jobs() {
-    let setup = Setup::new();
-    // Two of seventeen ids share their first hexadecimal digit.
-    let ids: Vec<String> = (0..17).map(|_| setup.finished("true")).collect();
-    let digit = |id: &String| id.chars().next().unwrap();
-    let prefix =
-        ids.iter().map(digit).find(|first| ids.iter().filter(|id| digit(id) == *first).count() > 1).unwrap();
-    let meant = ids.iter().filter(|id| digit(id) == prefix).collect::<Vec<_>>();
-    let answer = setup.run(&["show", &prefix.to_string()]);
-    assert_eq!((answer.status, answer.stdout.as_str()), (Some(4), ""));
-    assert!(meant.iter().all(|id| answer.stderr.contains(id.as_str())), "{answer:?}");
-    assert!(answer.stderr.ends_with("hint: use a longer prefix of the id\n"), "{answer:?}");
-    let answer = setup.run(&["show", &prefix.to_string(), "--json"]);
-    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
 }
 
 #[test]

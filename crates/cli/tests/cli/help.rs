@@ -2,8 +2,9 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "run",
+    "rerun",
     "list",
     "show",
     "output",
@@ -17,6 +18,7 @@ const COMMANDS: [&str; 20] = [
     "drop",
     "monitor",
     "mcp",
+    "remove",
     "prune",
     "recover",
     "doctor",

@@ -1,7 +1,9 @@
 //! End-to-end tests of the command line. Each test runs the program with its own home.
 
+mod all_jobs;
 mod autostart;
 mod bad_input;
+mod completion;
 mod documents;
 mod examples;
 mod follow_ups;
@@ -14,10 +16,14 @@ mod launch;
 mod list;
 mod maintenance;
 mod monitor;
+mod names;
 mod output;
 mod readme;
+mod remove;
+mod rerun;
 mod service;
 mod setup;
 mod stand_in;
 mod statuses;
+mod terminal;
 mod wakes;

@@ -227,6 +227,7 @@ pub(super) mod tests {
             name: None,
             command: JobCommand::script("cargo test").unwrap(),
             cwd: "/src".into(),
+            env_names: Vec::new(),
             created_at: Timestamp::from_unix_millis(900),
             limits: Default::default(),
             leftovers: Default::default(),

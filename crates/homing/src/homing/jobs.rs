@@ -7,13 +7,14 @@ use std::time::Duration;
 #[cfg(feature = "async")]
 use futures_util::stream::Stream;
 use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS};
-use homing_core::{Job, JobId, JobIdPrefix, KilledBy, Timestamp};
+use homing_core::{Job, JobId, JobIdPrefix, JobRef, KilledBy, SessionId, Timestamp};
 use homing_supervisor::output::OutputChunk;
 
 use super::Homing;
 use crate::Result;
 #[cfg(feature = "async")]
 use crate::asynchronous;
+use crate::index::list_watch::ListWatch;
 use crate::index::query::{ListOptions, Listing};
 use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
@@ -98,12 +99,34 @@ impl Homing {
         self.context.resolve(prefix)
     }
 
-    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
+    /// Finds the job that a reference means to a session: by its id or a unique prefix of it, whichever session it belongs
+    /// to, else the newest job of this session that has the name, or the newest job of this session.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let chat: homing::SessionId = "chat-1".parse()?;
+    /// let job = homing.launch(homing::JobSpec::script("true")?.session(chat.clone()).name("nightly"))?;
+    /// assert_eq!(homing.find(&"nightly".parse()?, &chat)?, job.id);
+    /// assert_eq!(homing.find(&"last".parse()?, &chat)?, job.id);
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Homing::resolve`], for the first prefix that does not match exactly one job.
-    pub fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
-        self.context.resolve_all(prefixes)
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), [`Error::NoSuchJobInSession`](crate::Error::NoSuchJobInSession) and
+    /// [`Error::AmbiguousJob`](crate::Error::AmbiguousJob).
+    pub fn find(&self, reference: &JobRef, session: &SessionId) -> Result<JobId> {
+        self.context.find(reference, session)
+    }
+
+    /// As [`Homing::find`], for several references with at most one sync. Returns each job once, in their order.
+    ///
+    /// # Errors
+    /// As [`Homing::find`], for the first reference that does not mean exactly one job.
+    pub fn find_all(&self, references: &[JobRef], session: &SessionId) -> Result<Vec<JobId>> {
+        self.context.find_all(references, session)
     }
 
     /// Waits until jobs have finished, or until `timeout` expires. Acknowledges nothing: a caller that reads the results
@@ -307,6 +330,14 @@ impl Homing {
     /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
     pub fn watch(&self) -> io::Result<JobWatch> {
         self.context.store.watch()
+    }
+
+    /// Watches a list of jobs, for a front end that shows it.
+    ///
+    /// # Errors
+    /// As [`Homing::watch`].
+    pub fn watch_list(&self, options: ListOptions) -> Result<ListWatch> {
+        ListWatch::new(Arc::clone(&self.context), options)
     }
 
     /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.

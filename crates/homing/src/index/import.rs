@@ -129,6 +129,7 @@ impl Context {
             name: None,
             command: job.command.clone(),
             cwd: job.cwd.clone(),
+            env_names: Vec::new(),
             created_at_ms: started_at_ms,
             // Defines the order of imported jobs.
             created_uptime_us: u64::try_from(started_at_ms).unwrap_or(0).saturating_mul(1000),

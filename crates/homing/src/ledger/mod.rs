@@ -64,9 +64,10 @@ impl Ledger {
         Ok(transaction)
     }
 
-    /// Waits until the process that is writing now has committed. The file changes before its commit can be read.
+    /// Waits until no process writes to the ledger. Reads after this call see the commits of all writers before it.
     pub(crate) fn wait_for_writer(&mut self) -> rusqlite::Result<()> {
-        self.begin().map(drop)
+        // The write lock is held until a commit is visible. Nothing is written here.
+        self.begin()?.rollback()
     }
 
     /// A value that describes the ledger itself.

@@ -82,6 +82,9 @@ impl JobStore {
             ..defaults
         };
         limits.check_output().map_err(Error::InvalidRequest)?;
+        let mut env_names: Vec<String> = request.environment.into_iter().map(|(name, _)| name).collect();
+        env_names.sort_unstable();
+        env_names.dedup();
         let failed = |error| DiskError::new("read", "/proc", error);
         let launched_from = RunBy::this_machine().map_err(failed)?;
         Ok(SpecFile {
@@ -92,6 +95,7 @@ impl JobStore {
             name: request.name,
             command,
             cwd,
+            env_names,
             created_at_ms: clock::wall_millis(),
             created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),
             boot_id: launched_from.boot_id.clone(),

@@ -159,7 +159,8 @@ impl JobSpec {
         JobSpec { sink: Some(name.into()), ..self }
     }
 
-    /// Sets a display name. An empty name is ignored.
+    /// Sets a name, or a description. An empty one is ignored. Any text is accepted, but only a
+    /// [`JobName`](homing_core::JobName) refers to the job in [`Homing::find`](crate::Homing::find).
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> JobSpec {
         JobSpec { name: Some(name.into()).filter(|name| !name.trim().is_empty()), ..self }
@@ -171,7 +172,7 @@ impl JobSpec {
         JobSpec { current_dir: Some(directory.into()), ..self }
     }
 
-    /// Sets an environment variable, in addition to the inherited ones. It is never written to disk.
+    /// Sets an environment variable, in addition to the inherited ones. Its name is stored with the job, its value never.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> JobSpec {
         self.environment.push((name.into(), value.into()));

@@ -53,6 +53,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             State::Finished => StateName::Finished,
         }),
         limit: Some(limit),
+        ..ListOptions::default()
     };
     let homing = request.homing.clone();
     let listing = blocking(move || homing.listing(&options)).await?;
