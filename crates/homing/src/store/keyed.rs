@@ -235,7 +235,7 @@ fn differences(launched: &SpecFile, request: &JobSpec) -> Result<Vec<&'static st
         Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
     };
     let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
-        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
+        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == request.tail_bytes(bytes));
     let compared = [
         // Another pair may have the same hash.
         (launched.session == request.session, "session"),
