@@ -108,8 +108,7 @@ pub(crate) fn has_owned_parts(plan: &FilePlan) -> Result<bool, Failure> {
 }
 
 /// Whether one of the files of these patterns contains a text.
-#[cfg(feature = "mcp")]
-pub(crate) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
+pub(super) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
     let has_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(text);
     patterns.iter().any(|pattern| read_bounded(&paths.path(pattern)).is_ok_and(has_text))
 }

@@ -12,10 +12,10 @@ mod parts;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod waiting_hook;
 
 pub(crate) use config_paths::ConfigPaths;
-#[cfg(feature = "mcp")]
-pub(crate) use file::any_contains;
 pub(crate) use file::{Action, Done, FileResult, carry_out, has_owned_parts};
 pub(crate) use ownership::Program;
 pub(crate) use plan::{FilePlan, Harness, Scope, route_plan};
+pub(crate) use waiting_hook::has_waiting_hook;

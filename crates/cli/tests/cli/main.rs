@@ -5,6 +5,7 @@ mod bad_input;
 mod documents;
 mod examples;
 mod follow_ups;
+mod foreground;
 mod harnesses;
 mod help;
 mod hook;

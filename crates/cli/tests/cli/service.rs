@@ -45,6 +45,30 @@ fn install_writes_a_unit_and_prints_the_start_commands() {
 }
 
 #[test]
+fn the_service_gets_the_directories_of_harnesses_and_the_certificates() {
+    let setup = Setup::new();
+    let mut command = setup.command(&["monitor", "install", "--command", "./wake"]);
+    command.env_remove("XDG_STATE_HOME").envs([
+        ("CLAUDE_CONFIG_DIR", "/home/u/claude \"50%\" $x"),
+        ("CODEX_HOME", "codex home"),
+        ("SSL_CERT_FILE", "/etc/ca.pem"),
+        ("SSL_CERT_DIR", ""),
+    ]);
+    let installed = answer(command);
+    assert_eq!(installed.status, Some(0), "{installed:?}");
+    let unit = std::fs::read_to_string(unit_path(&setup)).unwrap();
+    let here = setup.home.scratch().canonicalize().unwrap();
+    for line in [
+        r#"Environment="CLAUDE_CONFIG_DIR=/home/u/claude \"50%%\" $x""#.to_owned(),
+        format!(r#"Environment="CODEX_HOME={}/codex home""#, here.display()),
+        r#"Environment="SSL_CERT_FILE=/etc/ca.pem""#.to_owned(),
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}: {unit}");
+    }
+    assert!(!unit.contains("SSL_CERT_DIR") && !unit.contains("XDG_STATE_HOME"), "{unit}");
+}
+
+#[test]
 fn systemd_accepts_the_unit() {
     let setup = Setup::new();
     install(&setup, &["--command", "sh", "-c", "test \"$1\" = 100% \\ ; true", "--", "{session}"]);
