@@ -27,6 +27,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing run 'make && make test'                  one word: a shell script
   homing run --timeout 2h -- cargo bench --quiet  several words: exact arguments, no shell
+  homing run --wait 'tar cz src' > src.tgz        in the foreground: exact output, input and status
   homing run --wait 30s './deploy'                waits up to 30 seconds, then leaves it running
   homing run --follow-up failure --name nightly ./nightly.sh
   homing run --key deploy-17 ./deploy             safe to repeat: returns the same job
@@ -34,9 +35,12 @@ Examples:
 The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". \
 If a sink is configured for it and no monitor is active, homing starts one in the background.
 
-Standard output contains only the job id. Exit status: 0 launched; 1 the command could not be started. \
-With --wait: the status of the job (see homing wait --help); 75 if DURATION elapses first. SIGINT, SIGTERM \
-and SIGHUP stop the wait, not the job: 128+n.";
+Options stand before the command. Standard output contains only the job id. Exit status: 0 launched; 1 the \
+command could not be started. With --wait: the status of the job (see homing wait --help); 75 if DURATION \
+elapses first; 74 if the job succeeded but a part of its output is missing; 141 if the reader of the output \
+ends. SIGINT, SIGTERM and SIGHUP stop the wait, not the job: 128+n.
+
+With --wait, standard input is passed to the job if it is a file or a pipe and no agent harness is detected.";
 
 /// The job to launch, and whether to wait for it.
 #[derive(Debug, clap::Args)]
@@ -86,7 +90,7 @@ pub(crate) struct RunArgs {
     /// background; "--wait 30s" is the same as "--wait=30s"
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     wait: Option<Option<Duration>>,
-    /// With --wait: write the standard error of the job to standard error, which gives up the order of the two streams
+    /// Write the job's standard error to standard error; gives up the order of the two streams; needs --wait
     #[arg(long, requires = "wait", conflicts_with = "json")]
     split_stderr: bool,
     /// Pass standard input to the job also without --wait, and inside an agent harness
@@ -240,7 +244,7 @@ fn warn_of_silent_supervisor(id: JobId) {
 /// scripts.
 fn announce(homing: &Homing, job: &Job, origin: &Origin, as_json: bool) -> Result<ExitCode, Failure> {
     let printed = if as_json {
-        print_document(homing, job, origin)
+        print_document(homing, job, origin, job.never_ran())
     } else {
         writeln!(io::stdout(), "{}", job.id).map_err(Failure::from)
     };
@@ -266,9 +270,9 @@ fn announce(homing: &Homing, job: &Job, origin: &Origin, as_json: bool) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the job as JSON. Says whether the session will be notified of its result, unless it has finished.
-fn print_document(homing: &Homing, job: &Job, origin: &Origin) -> Result<(), Failure> {
-    let prospect = if job.outcome().is_none() { prospect(homing, job, origin) } else { None };
+/// Prints the job as JSON. Says whether the session will be notified of its result, unless the caller has it.
+fn print_document(homing: &Homing, job: &Job, origin: &Origin, has_result: bool) -> Result<(), Failure> {
+    let prospect = if has_result { None } else { prospect(homing, job, origin) };
     match prospect.map(Notification::from) {
         Some(notification) => print_json(&JobWithNotification { job, notification }),
         None => print_json(job),
@@ -299,7 +303,7 @@ fn wait_for_document(
 ) -> Result<ExitCode, Failure> {
     let waited = homing.wait(&[id], WaitFor::All, at_most)?;
     for job in &waited.jobs {
-        print_document(homing, job, origin)?;
+        print_document(homing, job, origin, job.outcome().is_some())?;
     }
     Ok(waited.jobs.first().map_or(ExitCode::from(NOT_FINISHED), |job| finish_wait(homing, job)))
 }

@@ -121,8 +121,11 @@ fn a_reader_that_ends_does_not_hold_up_the_job() {
 #[test]
 fn a_wait_that_runs_out_lets_the_job_go_on() {
     let setup = Setup::new();
-    let (status, stdout, stderr) = run(&setup, &["--wait=1ms"], "sleep 0.1; seq 1 1000000");
-    assert_eq!((status, stdout.len()), (Some(75), 0), "{stderr}");
+    let script = "until [ -e go ]; do sleep 0.01; done; seq 1 1000000";
+    let mut command = setup.command(&["run", "--wait=1s", script]);
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(75), 0), "{output:?}");
+    setup.file("go", "");
     let id = job(&setup)["id"].as_str().unwrap().to_owned();
     setup.wait_for_end(&id);
     assert_eq!(total_bytes(&setup), 6_888_896);
@@ -315,24 +318,15 @@ fn standard_input_is_passed_if_it_is_a_file_or_a_pipe() {
 #[test]
 fn a_writer_notices_that_the_job_has_closed_its_input() {
     let setup = Setup::new();
-    let script = "exec homing run --wait 'read line; exec <&-; echo $line; until [ -e closed ]; do sleep 0.01; done' \
-        < <(yes; echo > closed)";
-    let mut command = Command::new("bash");
-    command.args(["-c", script]);
-    let inner = setup.command::<&str>(&[]);
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let folder = Path::new(inner.get_program()).parent().unwrap().to_owned();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
-    command.env("PATH", std::env::join_paths(folders).unwrap());
-    command.current_dir(setup.home.scratch()).stdin(Stdio::null());
-    let answer = answer(command);
-    assert_eq!((answer.status, answer.stdout.as_str()), (Some(0), "y\n"), "{answer:?}");
+    let script = "read line; exec <&-; echo $line; until [ -e noticed ]; do sleep 0.01; done";
+    let mut command = setup.command(&["run", "--wait", script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Neither the launcher nor the supervisor keeps the pipe open.
+    while input.write_all(b"y\n").is_ok() {}
+    setup.file("noticed", "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"y\n".to_vec()));
 }
 
 #[test]

@@ -15,7 +15,10 @@ fn unit_path(setup: &Setup) -> PathBuf {
 /// Installs with a fixed `PATH`.
 fn install(setup: &Setup, arguments: &[&str]) -> Answer {
     let mut command = setup.command(&[&["monitor", "install"], arguments].concat());
-    command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
+    command.env("PATH", "/usr/bin:/bin");
+    for name in ["XDG_STATE_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        command.env_remove(name);
+    }
     answer(command)
 }
 
