@@ -1,6 +1,7 @@
 //! The top-level parser: reads the words of a command line into a [`Command`], and runs it.
 
 mod help_template;
+mod misplaced;
 mod optional_wait;
 mod unparsed;
 
@@ -187,7 +188,10 @@ pub(crate) fn complete_if_asked() {
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
     let words = optional_wait::join(words);
     if let Some(run) = parse_run_only(&words) {
-        return Ok(Command::Run(run));
+        return match misplaced::find(&words, run.command_words()) {
+            Some(failure) => Err(Unparsed::rejected(failure, &words)),
+            None => Ok(Command::Run(run)),
+        };
     }
     // Harnesses call hooks at the end of every turn, so the full definition is not built for them.
     if is_command(&words, "hook")

@@ -180,6 +180,7 @@ impl Directories {
             run_by: self.place.clone(),
             started_at_ms,
             output_pipe: 0,
+            error_pipe: None,
             cgroup: None,
             decided: None,
             service: None,

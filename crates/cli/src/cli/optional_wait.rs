@@ -48,7 +48,8 @@ pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
-fn is_value(text: &str) -> bool {
+/// Whether a word after `--wait` is its value.
+pub(super) fn is_value(text: &str) -> bool {
     parse_duration(text).is_ok() || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -61,7 +62,7 @@ fn short_option(run: &clap::Command, word: &str) -> Option<bool> {
 }
 
 /// Whether the next word is the value of this option.
-fn takes_value(run: &clap::Command, option: &str) -> bool {
+pub(super) fn takes_value(run: &clap::Command, option: &str) -> bool {
     run.get_arguments()
         .find(|argument| argument.get_long() == Some(option))
         .is_some_and(|argument| argument.get_action().takes_values() && !argument.is_require_equals_set())

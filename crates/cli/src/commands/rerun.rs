@@ -49,7 +49,7 @@ pub(crate) fn rerun(args: RerunArgs) -> Result<ExitCode, Failure> {
     let job = homing.get(homing.find(&args.job.job, &origin.session)?)?;
     refuse_missing(&job, &args.env)?;
     let mut spec = JobSpec::new(job.command)
-        .origin(origin)
+        .origin(origin.clone())
         .current_dir(args.cwd.unwrap_or(job.cwd))
         .timeout(job.limits.timeout.map_or(Timeout::None, Timeout::After))
         .grace(job.limits.grace)
@@ -66,7 +66,7 @@ pub(crate) fn rerun(args: RerunArgs) -> Result<ExitCode, Failure> {
     for (name, value) in args.env {
         spec = spec.env(name, value);
     }
-    launch(&homing, spec, None, args.json)
+    launch(&homing, spec, &origin, args.json)
 }
 
 /// Refuses a launch that would lack variables of the earlier job.

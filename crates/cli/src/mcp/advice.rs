@@ -1,9 +1,8 @@
 //! What the model should do while jobs run. It must neither poll nor wait for a notification that never comes.
 
-use homing::harness::{IdleNotification, Profile};
 use homing::{Homing, Job, Origin, Prospect};
 
-use crate::setup::{ConfigPaths, any_contains};
+use crate::setup::has_waiting_hook;
 
 /// Whether a session is notified of the results of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub(super) enum Wake {
 pub(super) fn wake(homing: &Homing, jobs: &[Job], reader: &Origin) -> Wake {
     let mut wake = Wake::Always;
     for job in jobs {
-        match homing.prospect(job, reader, || is_hook_installed(reader)) {
+        match homing.prospect(job, reader, || has_waiting_hook(reader)) {
             Ok(Prospect::Notified { .. }) => {}
             Ok(Prospect::NotifiedOnceClosed { .. }) => wake = Wake::OnceClosed,
             // If this is unknown, waiting is the safe advice.
@@ -27,17 +26,6 @@ pub(super) fn wake(homing: &Homing, jobs: &[Job], reader: &Origin) -> Wake {
         }
     }
     wake
-}
-
-/// Whether the hook that notifies an open, idle session of the reader's harness is configured.
-fn is_hook_installed(reader: &Origin) -> bool {
-    let profile = reader.harness.as_deref().and_then(Profile::named);
-    match profile.map(|profile| profile.idle) {
-        Some(IdleNotification::WaitingHook { command, files, .. }) => {
-            ConfigPaths::from_environment().is_some_and(|paths| any_contains(&paths, files, command))
-        }
-        Some(IdleNotification::Always | IdleNotification::Never) | None => false,
-    }
 }
 
 /// When the advice is given.

@@ -3,16 +3,19 @@
 mod checks;
 mod detail;
 mod follow_up_table;
+pub(crate) mod foreground;
 mod format;
 mod job_table;
 mod json;
 pub(crate) mod matching_lines;
 mod messages;
 mod monitor_log;
+pub(crate) mod notification;
 pub(crate) mod output;
 pub(crate) mod output_json;
 mod style;
 mod table;
+mod terminal;
 mod wakes;
 
 pub(crate) use checks::print_checks;

@@ -125,8 +125,7 @@ pub(crate) fn is_enabled(path: &Path, object: &str, key: &str) -> bool {
 }
 
 /// Whether one of the files of these patterns contains a text.
-#[cfg(feature = "mcp")]
-pub(crate) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
+pub(super) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
     let has_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(text);
     patterns.iter().any(|pattern| read_bounded(&paths.path(pattern)).is_ok_and(has_text))
 }

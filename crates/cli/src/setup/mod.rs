@@ -14,12 +14,12 @@ mod route;
 mod status;
 #[cfg(test)]
 mod tests;
+mod waiting_hook;
 
 pub(crate) use config_paths::ConfigPaths;
-#[cfg(feature = "mcp")]
-pub(crate) use file::any_contains;
 pub(crate) use file::{Action, Done, FileResult, carry_out, has_owned_parts};
 pub(crate) use ownership::Program;
 pub(crate) use plan::{FilePlan, Harness, Scope};
 pub(crate) use route::route_plan;
 pub(crate) use status::{HarnessStatus, ScopeStatus, SetupState, has_plugin};
+pub(crate) use waiting_hook::has_waiting_hook;

@@ -9,7 +9,7 @@ use crate::setup::{Setup, answer};
 /// A usage error: the arguments, the exit status, the error code, and a part of the message.
 type UsageError = (&'static [&'static str], i32, &'static str, &'static str);
 
-const USAGE_ERRORS: [UsageError; 26] = [
+const USAGE_ERRORS: [UsageError; 29] = [
     (&["show", "0123"], 3, "no_such_job", "no job 0123"),
     (&["wait", "000000000000"], 3, "no_such_job", "no job 000000000000"),
     (&["output", "0123"], 3, "no_such_job", "no job 0123"),
@@ -35,6 +35,9 @@ const USAGE_ERRORS: [UsageError; 26] = [
     (&["run", "--env", "NAME", "true"], 2, "usage", "use NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
+    (&["list", "--sesion", "a"], 2, "usage", "unexpected argument '--sesion'"),
+    (&["run", "--wait", "--wait", "true"], 2, "usage", "'--wait[=<DURATION>]' cannot be used multiple times"),
+    (&["run", "true", "--timeout", "5m"], 2, "misplaced_option", "--timeout stands after the command"),
     (&["launch", "true"], 2, "usage", "unrecognized subcommand 'launch'"),
 ];
 
@@ -55,6 +58,30 @@ fn usage_errors_have_distinct_codes_and_one_format() {
         let error = &answer.json()["error"];
         assert_eq!(error["code"], code, "{arguments:?}: {error}");
         assert!(error["message"].as_str().unwrap().contains(words), "{arguments:?}: {error}");
+    }
+    assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n", "nothing was launched");
+}
+
+#[test]
+fn usage_errors_suggest_what_the_user_means() {
+    let setup = Setup::new();
+    for (arguments, hint) in [
+        (&["status"][..], "use homing list"),
+        (&["stop", "3f9c"], "use homing kill"),
+        (&["lits"], "similar: 'list'"),
+        (&["list", "--sesion", "a"], "similar: '--session'"),
+        (&["list", "--state", "runing"], "similar: 'running'"),
+        (&["show"], "run homing show --help for usage"),
+        (&["frobnicate"], "run homing --help to list the commands"),
+        (
+            &["run", "make -j2", "--timeout", "5m"],
+            "run homing run --timeout 5m 'make -j2'; or, if --timeout is for the command, run homing run -- 'make -j2' \
+             --timeout 5m",
+        ),
+    ] {
+        let answer = setup.run(arguments);
+        assert_eq!(answer.status, Some(2), "{answer:?}");
+        assert!(answer.stderr.ends_with(&format!("\nhint: {hint}\n")), "{arguments:?}: {answer:?}");
     }
     assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n", "nothing was launched");
 }

@@ -7,6 +7,7 @@ mod completion;
 mod documents;
 mod examples;
 mod follow_ups;
+mod foreground;
 mod harness_setup;
 mod harnesses;
 mod help;

@@ -182,7 +182,7 @@ fn a_closed_pipe_neither_ends_the_job_nor_acknowledges_it() {
     let mut staying = Running::start(setup.command(&["run", "--wait", script]));
     staying.read_until("line\n");
     staying.close_stdout();
-    assert_eq!(staying.end().status, Some(0));
+    assert_eq!(staying.end().status, Some(141));
     let job = setup.run(&["list", "--json"]).json()[0].clone();
     assert_eq!(job["state"], "running");
     setup.file("go", "");

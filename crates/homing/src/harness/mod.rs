@@ -22,6 +22,7 @@ mod paths;
 mod preset;
 mod profile;
 mod registry;
+mod sandbox;
 mod session_dir;
 mod setup;
 #[cfg(test)]
@@ -29,8 +30,11 @@ mod tests;
 
 pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, SESSION_ARGUMENT, Terminal, Waiting};
 pub use hook_input::HookInput;
+pub use origin::is_active;
 pub use paths::Paths;
 pub use profile::{IdleNotification, McpSession, Profile, SessionSource, ShellSession};
+pub use registry::directory_variables;
+pub use sandbox::ending_sandbox;
 pub use setup::{
     Edit, EnabledPlugin, INSTRUCTIONS, InstructionFiles, JsonEdit, Permission, Setup, SetupChange, TomlItem,
     TomlTable, YamlEntry,

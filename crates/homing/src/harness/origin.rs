@@ -2,7 +2,7 @@
 
 use homing_core::SessionId;
 
-use super::registry::session_variables;
+use super::registry::{harness_variables, session_variables};
 use crate::Result;
 
 /// Names the session. Jobs pass it on to their processes.
@@ -51,6 +51,13 @@ impl Origin {
 /// If `HOMING_SESSION` is not a valid session id.
 pub fn session_from_environment() -> Result<SessionId> {
     Ok(Origin::from_environment(None)?.session)
+}
+
+/// Whether an agent harness has started this process, directly or through a job: a variable says so that harnesses set for
+/// their commands.
+pub fn is_active() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set(HARNESS_VARIABLE) || harness_variables().any(is_set)
 }
 
 fn origin_from(

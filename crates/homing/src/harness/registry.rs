@@ -1,5 +1,7 @@
 //! The known harnesses.
 
+use std::collections::BTreeSet;
+
 use homing_core::Delivery;
 use homing_core::text::WakeFormat;
 
@@ -69,6 +71,13 @@ pub(crate) fn session_variables() -> impl Iterator<Item = (&'static str, &'stati
 /// The variables that harnesses set for their commands. The monitor and the programs of sinks do not inherit them.
 pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
     Profile::all().flat_map(|profile| profile.session.variable.iter().chain(profile.variables).copied())
+}
+
+/// The variables that determine where harnesses keep their files, sorted.
+pub fn directory_variables() -> BTreeSet<&'static str> {
+    let setups = Profile::all().filter_map(|profile| profile.setup.as_ref().ok());
+    let patterns = setups.flat_map(|setup| setup.changes).flat_map(|change| change.user);
+    patterns.filter_map(|pattern| Some(pattern.strip_prefix("${")?.split_once(":-")?.0)).collect()
 }
 
 /// The variables that a resumed turn must not inherit either.

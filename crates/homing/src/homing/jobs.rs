@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS};
 use homing_core::{Job, JobId, JobIdPrefix, JobRef, KilledBy, SessionId, Timestamp};
+use homing_supervisor::Streams;
 use homing_supervisor::output::OutputChunk;
 
 use super::Homing;
@@ -38,6 +39,35 @@ impl Homing {
     /// job exists. [`Error::KeyTaken`](crate::Error::KeyTaken) if the key belongs to a job that was launched with a different request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.context.launch(&spec)
+    }
+
+    /// As [`Homing::launch`], and follows the output from its beginning. The follower is attached to the job: while it
+    /// exists, the job waits before it overwrites output that the follower has not returned yet. Asking for the next piece
+    /// confirms the one before. When the follower is dropped, the job continues without waiting. A job with a
+    /// [key](JobSpec::key) that was launched before is followed without being attached.
+    ///
+    /// At least 512 KiB are kept from the end of the output, as room for the follower. [`OutputFollower::stream`] names the
+    /// stream of each piece if the streams are kept apart.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let spec = homing::JobSpec::script("echo one; echo two >&2")?;
+    /// let (_job, mut output) = homing.launch_attached(spec, homing::Streams::Split)?;
+    /// while let Some(piece) = output.next().transpose()? {
+    ///     println!("{:?}: {:?}", output.stream(), piece.bytes);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::launch`], and when the output cannot be read.
+    pub fn launch_attached(&self, spec: JobSpec, streams: Streams) -> Result<(Job, OutputFollower)> {
+        let spec = JobSpec { attached: Some(streams), ..spec };
+        let (job, attachment) = self.context.launch_and_attach(&spec)?;
+        let follower = OutputFollower::attached(Arc::clone(&self.context), job.id, attachment)?;
+        Ok((job, follower))
     }
 
     /// As [`Homing::launch`], and returns a handle to the job.

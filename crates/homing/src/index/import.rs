@@ -163,6 +163,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
         },
         started_at_ms: job.started_at.as_unix_millis(),
         output_pipe: 0,
+        error_pipe: None,
         cgroup: None,
         decided: None,
         service: None,

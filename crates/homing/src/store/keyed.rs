@@ -238,7 +238,7 @@ fn differences(launched: &SpecFile, request: &JobSpec, limits: &Limits) -> Resul
         Timeout::After(limit) => has_limit(Some(limit)),
     };
     let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
-        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
+        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == request.tail_bytes(bytes));
     let compared = [
         // Another pair may have the same hash.
         (launched.session == request.session, "session"),

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
+use homing_supervisor::platform::pipe::{PipeReader, PipeWriter, pipe};
 use homing_supervisor::platform::spawn::set_name;
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
-use homing_supervisor::{JOB_VARIABLE, LATE_ARGUMENT, SUPERVISE_ARGUMENT, crash_point};
+use homing_supervisor::{
+    ATTACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, SPLIT_ARGUMENT, SUPERVISE_ARGUMENT, Streams, crash_point,
+};
 
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::store::job_store::JobStore;
@@ -36,11 +39,21 @@ enum Answer {
     NotYet,
 }
 
+/// The pipes between the launcher of a job, which follows the output, and the supervisor. While they are open, the job
+/// waits if the launcher does not keep up.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// Reports of how far the launcher has read.
+    pub(crate) progress: PipeWriter,
+    /// The streams of the bytes, if they are kept apart.
+    pub(crate) segments: Option<PipeReader>,
+}
+
 /// A job that was launched.
 #[derive(Debug)]
 pub(crate) enum Launched {
     /// By this call.
-    Now(Box<Job>),
+    Now(Box<Job>, Option<Attachment>),
     /// By an earlier call with the same key. If it has finished, the ledger knows its follow-up.
     Before(Box<Job>),
 }
@@ -53,16 +66,17 @@ impl JobStore {
         let program = supervisor_program(self.supervisor.as_deref())?;
         let environment = checked_environment(spec)?;
         let job = match &spec.key {
-            None => self.start(&program, self.prepare(spec)?, &environment, true),
+            None => self.start(&program, self.prepare(spec)?, spec, &environment, true),
             Some(key) => match self.prepare_keyed(spec, key)? {
                 Keyed::Known(job) => return Ok(Launched::Before(job)),
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
-                    self.start(&program, prepared, &environment, is_new)
+                    self.start(&program, prepared, spec, &environment, is_new)
                 }
             },
         };
-        Ok(Launched::Now(Box::new(job?)))
+        let (job, attachment) = job?;
+        Ok(Launched::Now(Box::new(job), attachment))
     }
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
@@ -71,12 +85,13 @@ impl JobStore {
         &self,
         program: &Path,
         prepared: Prepared,
+        request: &JobSpec,
         environment: &[(String, String)],
         is_new: bool,
-    ) -> Result<Job> {
+    ) -> Result<(Job, Option<Attachment>)> {
         let id = prepared.spec.id;
-        let supervisor = match self.spawn(program, &prepared, environment, is_new) {
-            Ok(supervisor) => supervisor,
+        let (supervisor, progress) = match self.spawn(program, &prepared, request, environment, is_new) {
+            Ok(spawned) => spawned,
             Err(source) => {
                 if is_new {
                     self.withdraw(&prepared);
@@ -87,7 +102,7 @@ impl JobStore {
         crash_point("launch/spawned");
         let durable = self.make_durable(&prepared.directory, &prepared.written);
         crash_point("launch/durable");
-        let answer = self.await_answer(supervisor);
+        let (answer, pipe) = self.await_answer(supervisor);
         let seen = self.observe_after_answer(prepared, answer)?;
         self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
@@ -95,7 +110,8 @@ impl JobStore {
             let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
-        Ok(seen.into_job())
+        let segments = pipe.filter(|_| request.attached == Some(Streams::Split)).map(PipeReader::from);
+        Ok((seen.into_job(), progress.map(|progress| Attachment { progress, segments })))
     }
 
     /// Returns the state of the job after the supervisor has answered or died.
@@ -122,28 +138,32 @@ impl JobStore {
     }
 
     /// Waits until the supervisor has answered or died.
-    fn await_answer(&self, mut supervisor: Child) -> Answer {
+    /// Returns the pipe of the answer too.
+    fn await_answer(&self, mut supervisor: Child) -> (Answer, Option<ChildStdout>) {
         let limit = homing_supervisor::injected_millis("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
-        let answer = match supervisor.stdout.take() {
-            Some(pipe) => read_answer(pipe, limit),
-            None => Answer::Never,
-        };
+        let mut pipe = supervisor.stdout.take();
+        let answer = pipe.as_mut().map_or(Answer::Never, |pipe| read_answer(pipe, limit));
         if answer == Answer::NotYet {
             // Do not wait for it as `keep_child` may do: it may have been stopped before it detached.
             self.keep_child_unawaited(supervisor);
         } else {
             self.keep_child(supervisor);
         }
-        answer
+        (answer, pipe)
     }
 
+    /// Starts the supervisor. Returns the pipe for reports of progress too, if the launcher follows the output.
     fn spawn(
         &self,
         program: &Path,
         prepared: &Prepared,
+        request: &JobSpec,
         environment: &[(String, String)],
         is_new: bool,
-    ) -> io::Result<Child> {
+    ) -> io::Result<(Child, Option<PipeWriter>)> {
+        let progress = request.attached.map(|_| pipe()).transpose()?;
+        let (reports, progress) =
+            progress.map_or((None, None), |(reader, writer)| (Some(reader), Some(writer)));
         // Do not use `pre_exec` or similar: without it, this is posix_spawn(3), which does not copy the page tables of a
         // large host.
         let mut command = Command::new(program);
@@ -151,6 +171,10 @@ impl JobStore {
             .arg(SUPERVISE_ARGUMENT)
             .arg(prepared.directory.path())
             .args((!is_new).then_some(LATE_ARGUMENT))
+            .args(request.attached.map(|streams| match streams {
+                Streams::Merged => ATTACHED_ARGUMENT,
+                Streams::Split => SPLIT_ARGUMENT,
+            }))
             .args(self.detached_argument())
             // Jobs that the job launches belong to the same home, whichever way the caller named the home.
             .env(HOME_VARIABLE, self.home.root.path())
@@ -160,14 +184,15 @@ impl JobStore {
             .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
             // When a resumed agent exceeds its timeout, marked processes are ended. Its jobs keep running.
             .env_remove(WAKE_VARIABLE)
-            .stdin(Stdio::null())
+            .stdin(if request.inherits_stdin { Stdio::inherit() } else { Stdio::null() })
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(reports.map_or_else(Stdio::null, Stdio::from))
             .spawn()
+            .map(|supervisor| (supervisor, progress))
     }
 }
 
-fn read_answer(mut pipe: ChildStdout, limit: Duration) -> Answer {
+fn read_answer(pipe: &mut ChildStdout, limit: Duration) -> Answer {
     // After an error, the read waits instead.
     if let Ok(false) = is_ready_within(pipe.as_wait_source(), limit) {
         return Answer::NotYet;

@@ -53,6 +53,7 @@ impl JobStore {
                 "a script takes no arguments; use a program instead".to_owned(),
             ));
         }
+        let tail_bytes = request.tail_bytes(request.output_tail_bytes.unwrap_or(defaults.tail_bytes));
         let command = request.command.checked()?;
         let cwd = existing_directory(request.current_dir.as_deref())?;
         let timeout = match request.timeout {
@@ -103,7 +104,7 @@ impl JobStore {
             timeout_ms: timeout.map(as_millis),
             grace_ms: as_millis(request.grace.unwrap_or(defaults.grace)),
             head_bytes: limits.head_bytes,
-            tail_bytes: limits.tail_bytes,
+            tail_bytes,
             leftovers: request.leftovers,
             follow_up: request.follow_up,
             harness: request.harness,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId};
+use homing_supervisor::Streams;
+use homing_supervisor::output::MIN_ATTACHED_RING_BYTES;
 
 use crate::Result;
 
@@ -38,6 +40,9 @@ pub struct JobSpec {
     pub(crate) follow_up: FollowUpPolicy,
     pub(crate) harness: Option<String>,
     pub(crate) sink: Option<String>,
+    pub(crate) inherits_stdin: bool,
+    /// How the streams reach the launcher that follows the output: see [`Homing::launch_attached`](crate::Homing).
+    pub(crate) attached: Option<Streams>,
 }
 
 /// The timeout of a job.
@@ -77,6 +82,8 @@ impl JobSpec {
             follow_up: FollowUpPolicy::default(),
             harness: None,
             sink: None,
+            inherits_stdin: false,
+            attached: None,
         }
     }
 
@@ -179,6 +186,15 @@ impl JobSpec {
         self
     }
 
+    /// Lets the job read the standard input of this process. Without this, its standard input is empty. The job gets the
+    /// descriptor itself, so whatever it reads is gone for this process, and it can read on after this process has ended.
+    ///
+    /// The input is not a part of the request: it is not written to disk, and not compared under a [key](JobSpec::key).
+    #[must_use]
+    pub fn inherit_stdin(self) -> JobSpec {
+        JobSpec { inherits_stdin: true, ..self }
+    }
+
     /// Sets the timeout: a [`Duration`] or a [`Timeout`]. The job gets a shorter one if the configuration allows no more
     /// ([`Limits`](crate::Limits)).
     #[must_use]
@@ -204,6 +220,11 @@ impl JobSpec {
     #[must_use]
     pub fn output_tail_bytes(self, bytes: u64) -> JobSpec {
         JobSpec { output_tail_bytes: Some(bytes), ..self }
+    }
+
+    /// The bytes to keep from the end of the output, if the request says `bytes`.
+    pub(crate) fn tail_bytes(&self, bytes: u64) -> u64 {
+        if self.attached.is_some() { bytes.max(MIN_ATTACHED_RING_BYTES) } else { bytes }
     }
 
     /// Sets what happens to processes that survive the main process.

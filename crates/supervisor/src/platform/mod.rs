@@ -6,7 +6,7 @@
 //! | `dir`, `file`, `file_id`, `file_system`, `access`, `lock` | open below a directory without following links; identity, rights, durability, locks |
 //! | `pipe`, `wait`, `notifier`, `notify` | one wait for pipes, processes, other threads, timers and changes of files |
 //! | `process`, `children`, `signals`, `spawn` | identify, find, signal and reap processes |
-//! | `fork`, `detach` | start a job behind a gate; detach a supervisor from its launcher |
+//! | `fork`, `detach`, `stdin` | start a job behind a gate; detach a supervisor from its launcher; pass standard input |
 //! | `cgroup`, `scope` | groups of processes that the system ends as a whole |
 //! | `host`, `user`, `limits`, `features`, `clock`, `random` | properties of the machine and of this process |
 //! | `errors` | kinds of errors that callers distinguish |

@@ -22,6 +22,7 @@ use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launche
 use crate::platform::file::open_null;
 use crate::platform::signals::SignalQueue;
 use crate::platform::{clock, errors, scope};
+use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::run::RunningJob;
 use crate::supervise::start::start_job;
@@ -45,11 +46,13 @@ pub fn daemonize() {
 
 /// Runs a supervisor for the job in `directory`, and returns when the job has finished.
 ///
-/// Call it only in a process that was started for this, before anything else is opened or started in it.
+/// Call it only in a process that was started for this, before anything else is opened or started in it. The job gets the
+/// standard input of this process. With `attached`, the launcher reads the output while the job runs: standard error is
+/// the pipe for its reports.
 ///
 /// # Errors
 /// If there is no such job, or its directory cannot be read.
-pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
+pub fn supervise(directory: &Path, start: Start, attached: Option<Streams>) -> Result<(), DiskError> {
     let groups = detach();
     let directory = Directory::open(directory)?;
     let no_record = || directory.error("open", RECORD, errors::not_found());
@@ -64,7 +67,7 @@ pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
         return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
     }
-    run(&supervision, &spec, groups)
+    run(&supervision, &spec, groups, attached)
 }
 
 /// When a job may start.
@@ -125,8 +128,13 @@ fn detach() -> OwnGroups {
 }
 
 /// Starts the job and supervises it until it has finished.
-fn run(supervision: &Supervision, spec: &SpecFile, groups: OwnGroups) -> Result<(), DiskError> {
-    match start(supervision, spec, groups) {
+fn run(
+    supervision: &Supervision,
+    spec: &SpecFile,
+    groups: OwnGroups,
+    attached: Option<Streams>,
+) -> Result<(), DiskError> {
+    match start(supervision, spec, groups, attached) {
         Ok(job) => {
             answer_launcher();
             crash_point("supervise/answered");
@@ -145,6 +153,7 @@ fn start(
     supervision: &Supervision,
     spec: &SpecFile,
     mut groups: OwnGroups,
+    attached: Option<Streams>,
 ) -> Result<RunningJob, StartError> {
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
@@ -154,14 +163,17 @@ fn start(
     // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
     let _ = signals.watch_removals(supervision.directory.handle());
     let null = open_null().map_err(|error| failed("cannot open /dev/null", error))?;
+    let reader = attached.map(AttachedReader::take).transpose();
+    let reader = reader.map_err(|error| failed("cannot take the pipes of its reader", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
     let placement =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
     let planned = Cgroup::planned(spec.id, &groups);
-    let job = start_job(spec, supervision, &null, placement.service(), planned)?;
+    let streams = attached.unwrap_or(Streams::Merged);
+    let job = start_job(spec, supervision, &null, placement.service(), planned, streams)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
-    Ok(RunningJob::new(job, signals, output, spec))
+    Ok(RunningJob::new(job, signals, output, reader, spec))
 }
 
 /// Tells the launcher that the record is written, and closes its pipe.

@@ -13,8 +13,9 @@ use crate::failpoints::crash_point;
 use crate::names::SCRIPT;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
-use crate::platform::pipe::{PipeReader, pipe};
-use crate::platform::{ProcessIdentity, clock, errors};
+use crate::platform::pipe::{PipeReader, PipeWriter, pipe};
+use crate::platform::{ProcessIdentity, clock, errors, stdin};
+use crate::supervise::attached::{Stream, Streams};
 use crate::supervise::finish::Supervision;
 
 /// A job whose command is running.
@@ -22,14 +23,14 @@ use crate::supervise::finish::Supervision;
 pub(crate) struct StartedJob {
     /// The started slot of its record.
     pub record: StartedRecord,
-    /// Its output pipe, non-blocking.
-    pub output: PipeReader,
+    /// Its output pipes, non-blocking: one, or one for each stream.
+    pub pipes: Vec<(Stream, PipeReader)>,
     /// The control group of its tree, if there is one.
     pub cgroup: Option<CgroupGuard>,
 }
 
 /// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
-/// the job.
+/// the job. The job gets the standard input of this process, which `null` then replaces.
 ///
 /// # Errors
 /// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
@@ -39,15 +40,23 @@ pub(crate) fn start_job(
     null: &File,
     service: Option<String>,
     planned: Option<Cgroup>,
+    streams: Streams,
 ) -> Result<StartedJob, StartError> {
     let Supervision { directory, record, .. } = supervision;
     let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
-    let (output, output_writer) = pipe().map_err(failed("make a pipe for its output"))?;
-    output.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
-    let output_pipe = output.id().map_err(failed("inspect the pipe for its output"))?;
+    let (output, output_writer) = output_pipe()?;
+    let (error, error_writer) = match streams {
+        Streams::Merged => (None, None),
+        Streams::Split => output_pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
+    };
+    let id = |pipe: &PipeReader| pipe.id().map_err(failed("inspect the pipe for its output"));
+    let (output_pipe, error_pipe) = (id(&output)?, error.as_ref().map(id).transpose()?);
 
-    let child = fork_behind_gate(&plan, null, &output_writer).map_err(failed("make a process for it"))?;
-    drop(output_writer);
+    let child = fork_behind_gate(&plan, &output_writer, error_writer.as_ref().unwrap_or(&output_writer))
+        .map_err(failed("make a process for it"))?;
+    drop((output_writer, error_writer));
+    // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
+    let _ = stdin::replace(null);
     crash_point("supervise/forked");
 
     let started_at_ms = clock::wall_millis();
@@ -59,6 +68,7 @@ pub(crate) fn start_job(
         run_by: RunBy::this_process().map_err(failed("find out where it runs"))?,
         started_at_ms,
         output_pipe,
+        error_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
         decided: None,
         service,
@@ -74,9 +84,20 @@ pub(crate) fn start_job(
     crash_point("supervise/grouped");
 
     match child.open() {
-        Ok(()) => Ok(StartedJob { record: started, output, cgroup }),
+        Ok(()) => {
+            let error = error.map(|pipe| (Stream::Error, pipe));
+            let pipes = [(Stream::Output, output)].into_iter().chain(error).collect();
+            Ok(StartedJob { record: started, pipes, cgroup })
+        }
         Err((step, error)) => Err(describe(spec, step, &error)),
     }
+}
+
+/// Creates a pipe for the output of the job. Only its reading end does not wait.
+fn output_pipe() -> Result<(PipeReader, PipeWriter), StartError> {
+    let (reader, writer) = pipe().map_err(failed("make a pipe for its output"))?;
+    reader.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
+    Ok((reader, writer))
 }
 
 fn describe(spec: &SpecFile, step: StartStep, error: &io::Error) -> StartError {

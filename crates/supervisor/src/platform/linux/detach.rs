@@ -3,7 +3,14 @@
 
 use std::io;
 
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::stdio;
+
 use super::file::open_null;
+use super::pipe::{PipeReader, PipeWriter};
+
+/// The first descriptor after standard input, output and error.
+const FIRST_FREE: i32 = 3;
 
 /// Daemonizes: continues in a child and exits in the parent, so that init adopts the child. If the fork fails, exits
 /// too: a job could not be started either.
@@ -42,7 +49,28 @@ pub unsafe fn leave_launcher() {
 /// # Errors
 /// If the null device cannot be opened.
 pub fn answer_on_stdout(answer: &[u8]) -> io::Result<()> {
-    let _ = rustix::io::write(rustix::stdio::stdout(), answer);
-    rustix::stdio::dup2_stdout(open_null()?)?;
+    let _ = rustix::io::write(stdio::stdout(), answer);
+    stdio::dup2_stdout(open_null()?)?;
     Ok(())
+}
+
+/// Takes the pipe that the launcher passed as standard error, to be read without waiting. The null device replaces it.
+///
+/// # Errors
+/// If this process has no descriptor left, or the null device cannot be opened.
+pub fn take_stderr_pipe() -> io::Result<PipeReader> {
+    let pipe = PipeReader::from(fcntl_dupfd_cloexec(stdio::stderr(), FIRST_FREE)?);
+    stdio::dup2_stderr(open_null()?)?;
+    pipe.set_nonblocking()?;
+    Ok(pipe)
+}
+
+/// Copies the pipe that the launcher passed as standard output, to be written without waiting.
+///
+/// # Errors
+/// If this process has no descriptor left.
+pub fn copy_stdout_pipe() -> io::Result<PipeWriter> {
+    let pipe = PipeWriter::from(fcntl_dupfd_cloexec(stdio::stdout(), FIRST_FREE)?);
+    pipe.set_nonblocking()?;
+    Ok(pipe)
 }
