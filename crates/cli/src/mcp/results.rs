@@ -7,11 +7,14 @@ use homing::{Homing, Job, frame_untrusted};
 use super::excerpt::{ExcerptRequest, excerpt};
 use super::words::{self, RunningLine};
 
-/// Most lines of output of a job that has not finished.
-const RECENT_LINES: usize = 20;
-
-/// Most characters of output of a job that has not finished.
-pub(super) const RECENT_CHARS: usize = 2_000;
+/// How much output of a job that has not finished is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Recent {
+    /// Most lines.
+    pub(super) lines: usize,
+    /// Most characters.
+    pub(super) chars: usize,
+}
 
 /// Bytes at the end of the output that are searched for these lines.
 const RECENT_BYTES: u64 = 32 << 10;
@@ -66,12 +69,12 @@ pub(super) struct Unfinished {
     pub(super) next_byte: u64,
 }
 
-/// The state of a job that has not finished, with at most `room` characters of its output.
+/// The state of a job that has not finished, with the end of its output.
 pub(super) fn unfinished_text(
     homing: &Homing,
     job: &Job,
     line: RunningLine,
-    room: usize,
+    recent: Recent,
 ) -> homing::Result<Unfinished> {
     let end = homing.output_end(job.id)?;
     let text = words::running_line(job, RunningLine { last_output: last_output(homing, job), ..line });
@@ -80,18 +83,18 @@ pub(super) fn unfinished_text(
     }
     let request = ExcerptRequest {
         from: end.saturating_sub(RECENT_BYTES),
-        tail_lines: Some(RECENT_LINES),
+        tail_lines: Some(recent.lines),
         filter: None,
-        max_chars: room.min(RECENT_CHARS),
+        max_chars: recent.chars,
     };
-    let recent = excerpt(homing, job, &request)?;
-    let is_cut = request.from > 0 || recent.is_cut;
+    let read = excerpt(homing, job, &request)?;
+    let is_cut = request.from > 0 || read.is_cut;
     let about = match is_cut {
-        true => format!("last {} lines of {} bytes", recent.lines, grouped(recent.total_bytes)),
+        true => format!("last {} lines of {} bytes", read.lines, grouped(read.total_bytes)),
         false => String::new(),
     };
-    let framed = frame_untrusted(&recent.text, &about)?;
-    Ok(Unfinished { text: text + &framed, next_byte: recent.next })
+    let framed = frame_untrusted(&read.text, &about)?;
+    Ok(Unfinished { text: text + &framed, next_byte: read.next })
 }
 
 /// When a job last wrote output. Unknown if that cannot be read: the line about the job is shorter then.

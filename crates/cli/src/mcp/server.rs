@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use homing::core::text::one_line;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorData, GetTaskParams, GetTaskResult,
-    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
-    UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, GetTaskParams, GetTaskResult, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -123,6 +123,24 @@ impl ServerHandler for Server {
             Err(error) => Err(error.into()),
         };
         respond(answer, &ignored)
+    }
+
+    /// A request that rmcp cannot parse arrives here, also if its method is known.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => {
+                ErrorData::invalid_params("name must be a string, and arguments an object of arguments", None)
+            }
+            method => ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                format!("there is no method {}", one_line(method, 100)),
+                None,
+            ),
+        })
     }
 
     async fn get_task(

@@ -58,6 +58,7 @@ async fn errors_state_what_is_wrong_and_what_to_do() {
         ("wait_for_jobs", json!({}), ["missing field `job_ids`", "input schema"]),
         ("kill_jobs", json!({"job_ids": vec!["0"; 21]}), ["job_ids has 21 ids", "at most 20"]),
         ("read_output", json!({"job_ids": ["0", "1"]}), ["reads one job", "one job_id"]),
+        ("read_output", json!({}), ["reads one job", "one job_id"]),
         ("wait_for_jobs", json!({"job_ids": ["0"], "mode": "both"}), ["mode is \"both\"", "any: true"]),
         ("list_jobs", json!({"limit": 1000}), ["limit is 1000", "1 to 50"]),
         ("list_jobs", json!({"all_sessions": true}), ["only the jobs of your session", "--all-sessions"]),

@@ -262,7 +262,7 @@ async fn a_repeated_call_with_a_key_runs_the_command_once() {
         let first = client.call("run_command", arguments.clone()).await;
         let again = client.call("run_command", arguments.clone()).await;
         assert_eq!((again.id(), &again.job()["state"]), (first.id(), &json!("running")));
-        assert_eq!(setup.job(&first.id()).key.as_ref().map(|key| key.as_str()), Some("k"));
+        assert_eq!(setup.job(&first.id()).key.as_ref().map(homing::JobKey::as_str), Some("k"));
 
         let other = client.call("run_command", json!({"command": "true"})).await;
         assert!(

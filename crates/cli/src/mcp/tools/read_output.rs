@@ -24,6 +24,7 @@ const RESERVED_CHARS: usize = 1_800;
 /// The job and the part of its output.
 #[derive(Deserialize)]
 pub(super) struct Arguments {
+    #[serde(default)]
     job_ids: Vec<String>,
     from_byte: Option<u64>,
     tail_lines: Option<usize>,

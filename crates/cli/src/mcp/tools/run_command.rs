@@ -15,7 +15,7 @@ use super::super::blocking::blocking;
 use super::super::facts::{Facts, JobFacts};
 use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
-use super::super::results::{RECENT_CHARS, finished_text, unfinished_text};
+use super::super::results::{Recent, finished_text, unfinished_text};
 use super::super::tasks;
 use super::super::waiting::wait;
 use super::super::words::{RunningLine, running_line};
@@ -25,6 +25,9 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
 /// Longest time that a call waits for its job. A longer wait ends after this time, and the job keeps running.
 const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// The output so far of a job that keeps running.
+const RECENT: Recent = Recent { lines: 20, chars: 2_000 };
 
 /// Longest timeout: 30 days.
 const MAX_KILL_AFTER_MS: u64 = 30 * 86_400_000;
@@ -214,7 +217,7 @@ async fn background(job: Job, notes: &Notes, request: &Request) -> Answer {
     blocking(move || {
         let jobs = std::slice::from_ref(&job);
         let line = RunningLine { is_capped: notes.is_capped, ..RunningLine::default() };
-        let (mut text, next_byte) = match unfinished_text(&homing, &job, line, RECENT_CHARS) {
+        let (mut text, next_byte) = match unfinished_text(&homing, &job, line, RECENT) {
             Ok(unfinished) => (unfinished.text, unfinished.next_byte),
             // The model needs the id, even if the output cannot be read.
             Err(_) => (running_line(&job, line), 0),

@@ -12,12 +12,15 @@ use super::super::arguments::check_job_ids;
 use super::super::blocking::blocking;
 use super::super::facts::{Facts, JobFacts};
 use super::super::request::Request;
-use super::super::results::{LEAST_CHARS, RECENT_CHARS, finished_text, unfinished_text};
+use super::super::results::{LEAST_CHARS, Recent, finished_text, unfinished_text};
 use super::super::waiting::{MAX_WAIT, wait};
 use super::super::words::{RunningLine, finished_line, running_line};
 
 /// Default time to wait: most clients abandon a call after a minute.
 const DEFAULT_WAIT: Duration = Duration::from_secs(50);
+
+/// The output so far of a job that keeps running. Little, because a model that waits again has seen most of it.
+const RECENT: Recent = Recent { lines: 5, chars: 1_000 };
 
 /// Reserved for the last line: advice with 20 ids.
 const RESERVED_CHARS: usize = 600;
@@ -63,11 +66,11 @@ fn answer(homing: &Homing, waited: &Waited, moment: Moment, reader: &Origin) -> 
     let mut next_bytes = Vec::new();
     for job in &running {
         let line = RunningLine { is_titled: true, ..RunningLine::default() };
-        let share = states_share.saturating_sub(LEAST_CHARS * 2).min(RECENT_CHARS);
+        let share = states_share.saturating_sub(LEAST_CHARS * 2).min(RECENT.chars);
         let state = if share < LEAST_CHARS {
             (running_line(job, line), 0)
         } else {
-            let unfinished = unfinished_text(homing, job, line, share)?;
+            let unfinished = unfinished_text(homing, job, line, Recent { chars: share, ..RECENT })?;
             (unfinished.text, unfinished.next_byte)
         };
         room = room.saturating_sub(state.0.chars().count());
