@@ -271,6 +271,8 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let temporary = beside(&target, &format!(".homing-{}", std::process::id()));
+    // A killed run of setup with the same process id may have left one.
+    let _ = fs::remove_file(&temporary);
     let replaced = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &target));
     if replaced.is_err() {
         // A leftover temporary file does no harm.
