@@ -222,6 +222,41 @@ fn files_that_cannot_be_parsed_are_not_changed() {
 }
 
 #[test]
+fn setups_at_the_same_time_do_not_lose_changes_of_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("new/config.toml");
+    let all: Vec<Harness> = Harness::all().collect();
+    for _ in 0..20 {
+        std::thread::scope(|scope| {
+            for harness in &all {
+                let plan = plan::route_in(*harness, config.clone());
+                scope.spawn(move || carry_out(&plan, Action::Write).unwrap());
+            }
+        });
+        let text = fs::read_to_string(&config).unwrap();
+        for harness in &all {
+            assert!(text.contains(harness.name), "{text}");
+        }
+        fs::remove_file(&config).unwrap();
+    }
+}
+
+#[test]
+fn yaml_with_many_aliases_is_refused() {
+    let stage = Stage::new(harness("goose"), Scope::User).unwrap();
+    let file = &stage.plan.files[0];
+    let mut text = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..30 {
+        let aliases = format!("*a{}, ", level - 1).repeat(9);
+        text += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    write(&file.path, &text);
+    let failure = carry_out(file, Action::Show).unwrap_err();
+    let crate::exit::Failure::Refused { message, .. } = failure else { panic!() };
+    assert!(message.contains("more than 32 aliases"), "{message}");
+}
+
+#[test]
 fn links_are_followed_and_modes_are_kept() {
     let stage = Stage::new(harness("claude-code"), Scope::User).unwrap();
     let path = &stage.plan.files[1].path;

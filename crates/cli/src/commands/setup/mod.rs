@@ -3,22 +3,20 @@
 mod diff;
 mod next_steps;
 mod overview;
+mod report;
 
-use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde::Serialize;
 
 use self::diff::diff;
 use self::next_steps::NextSteps;
 use self::overview::print_overview;
+use self::report::{FileReport, Report};
 use crate::exit::Failure;
-use crate::render::print_json;
 use crate::setup::{
-    Action, ConfigPaths, Done, FilePlan, FileResult, Harness, Program, Scope, carry_out, has_owned_parts,
-    has_plugin, route_plan,
+    Action, ConfigPaths, FilePlan, Harness, Program, Scope, carry_out, has_owned_parts, has_plugin,
+    route_plan,
 };
 
 /// The end of the help text.
@@ -72,29 +70,6 @@ impl SetupArgs {
     }
 }
 
-/// The setup as JSON.
-#[derive(Serialize)]
-struct SetupDocument<'a> {
-    harness: &'static str,
-    scope: &'static str,
-    /// Whether a file was written.
-    written: bool,
-    files: Vec<FileDocument<'a>>,
-    notes: &'a [String],
-    /// What the user can do after the changes. `null` after an undo.
-    next_steps: Option<&'a NextSteps>,
-}
-
-#[derive(Serialize)]
-struct FileDocument<'a> {
-    path: &'a Path,
-    /// `nothing`, `made`, `changed`, `restored` or `removed`.
-    change: &'static str,
-    backup: Option<&'a Path>,
-    /// Texts of the user are replaced by `…`.
-    diff: String,
-}
-
 /// Lists the harnesses, or configures one, previews the changes, or undoes them.
 pub(crate) fn setup(args: &SetupArgs) -> Result<ExitCode, Failure> {
     let paths = ConfigPaths::from_environment()
@@ -142,22 +117,10 @@ fn set_up(harness: Harness, args: &SetupArgs, paths: &ConfigPaths, program: &Pro
         }
     }
     let next_steps = (action != Action::Undo).then(|| NextSteps::after(harness, scope, with_plugin, paths));
-    let diffs: Vec<String> = plan.files.iter().zip(&files).map(|(file, result)| diff(file, result)).collect();
-    if args.json {
-        let next_steps = next_steps.as_ref();
-        return print_document(harness, args, &files, &diffs, &plan.notes, next_steps);
-    }
-    print(action, &files, &diffs, &plan.notes)?;
-    match (action, next_steps) {
-        (Action::Show, _) if files.iter().any(|file| file.done != Done::Nothing) => {
-            let project = if scope == Scope::Project { " --scope project" } else { "" };
-            let again = format!("to make these changes, run homing setup {}{project} --write", harness.name);
-            writeln!(io::stdout(), "{again}")?;
-        }
-        (Action::Write, Some(next_steps)) => next_steps.print()?,
-        (Action::Show | Action::Write | Action::Undo, _) => {}
-    }
-    Ok(())
+    let file = |(file, result)| FileReport { diff: diff(file, &result), result };
+    let files = plan.files.iter().zip(files).map(file).collect();
+    let report = Report { harness, scope, action, files, notes: plan.notes, next_steps };
+    if args.json { report.print_json() } else { report.print() }
 }
 
 /// The note for a harness in which the plugin of homing is enabled.
@@ -188,60 +151,6 @@ fn is_set_up(
         }
     }
     Ok(false)
-}
-
-fn print(action: Action, files: &[FileResult], diffs: &[String], notes: &[String]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    for (file, diff) in files.iter().zip(diffs) {
-        let path = file.path.display();
-        match (action, file.done) {
-            (Action::Show, Done::Nothing) => writeln!(out, "# {path} needs no change")?,
-            (Action::Show, _) => writeln!(out, "{diff}")?,
-            (Action::Write | Action::Undo, Done::Nothing) => writeln!(out, "{path} needed no change")?,
-            (Action::Write | Action::Undo, done) => {
-                write!(out, "{} {path}", done.as_str())?;
-                match &file.backup {
-                    Some(backup) if done == Done::Changed => {
-                        writeln!(out, " (backup: {})", backup.display())?;
-                    }
-                    Some(_) | None => writeln!(out)?,
-                }
-            }
-        }
-    }
-    for note in notes {
-        writeln!(out, "note: {note}")?;
-    }
-    Ok(out.flush()?)
-}
-
-fn print_document(
-    harness: Harness,
-    args: &SetupArgs,
-    files: &[FileResult],
-    diffs: &[String],
-    notes: &[String],
-    next_steps: Option<&NextSteps>,
-) -> Result<(), Failure> {
-    let action = args.action();
-    let files: Vec<FileDocument<'_>> = files
-        .iter()
-        .zip(diffs)
-        .map(|(file, diff)| FileDocument {
-            path: &file.path,
-            change: file.done.as_str(),
-            backup: file.backup.as_deref().filter(|_| action == Action::Write),
-            diff: diff.clone(),
-        })
-        .collect();
-    print_json(&SetupDocument {
-        harness: harness.name,
-        scope: args.scope.name(),
-        written: action != Action::Show && files.iter().any(|file| file.change != Done::Nothing.as_str()),
-        files,
-        notes,
-        next_steps,
-    })
 }
 
 fn refused(message: &str, hint: Option<&str>) -> Failure {

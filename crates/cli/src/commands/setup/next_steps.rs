@@ -1,6 +1,6 @@
 //! What the user does after the changes: restart, ask, allow the tools, tell the model.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use homing::harness::INSTRUCTIONS;
@@ -74,13 +74,17 @@ impl NextSteps {
     }
 
     /// Prints the steps for people.
-    pub(super) fn print(&self) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+    pub(super) fn print(&self, out: &mut impl Write) -> Result<(), Failure> {
         writeln!(out, "\nAsk your agent: {}", self.ask)?;
         if let Some(PermissionStep { file, place, rule, without }) = &self.permission {
-            let place = if place.is_empty() { String::new() } else { format!("{place} in ") };
+            // A rule at the top level belongs to an object that may exist already.
+            let how = if place.is_empty() {
+                "merge this into".to_owned()
+            } else {
+                format!("add this to {place} in")
+            };
             writeln!(out, "\nPermission. {without}")?;
-            writeln!(out, "To allow the tools of homing, add this to {place}{}:\n", file.display())?;
+            writeln!(out, "To allow the tools of homing, {how} {}:\n", file.display())?;
             writeln!(out, "    {rule}\n")?;
             writeln!(
                 out,
@@ -100,6 +104,6 @@ impl NextSteps {
         for line in text.lines() {
             writeln!(out, "{}", format!("    {line}").trim_end())?;
         }
-        Ok(out.flush()?)
+        Ok(())
     }
 }
