@@ -100,7 +100,7 @@ fn invalid_input_is_refused_with_a_reason() {
 
 #[test]
 fn every_harness_gets_output_in_its_own_format() {
-    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S" };
+    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S", tool_input: None };
     let mut answers = String::new();
     for name in preset_names() {
         let Ok(hooks) = &Profile::named(name).unwrap().hooks else { continue };
