@@ -63,6 +63,7 @@ fn variables_that_a_shell_inherits_come_after_those_that_it_sets() {
         "CLAUDE_CODE_SESSION_ID",
         "CODEX_THREAD_ID",
         "AGENT_SESSION_ID",
+        "COPILOT_AGENT_SESSION_ID",
         "LETTA_CONVERSATION_ID",
         "GEMINI_SESSION_ID",
     ];
