@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homing::core::{format_duration, parse_duration};
-use homing::{Homing, JobId, ListenOptions, Listened, Wake};
+use homing::{Homing, JOB_VARIABLE, JobId, ListenOptions, Listened, Origin, Wake};
 use homing_supervisor::platform::ProcessIdentity;
 use homing_supervisor::platform::notifier::Notifier;
 use homing_supervisor::platform::process::{ProcessHandle, callers};
@@ -53,6 +53,7 @@ pub(crate) fn listen(args: &ListenArgs) -> Result<ExitCode, Failure> {
     let Some(homing) = open_existing()? else {
         return nothing(args, &[]);
     };
+    refuse_inside_job(&homing, &listener)?;
     let caller_gone = watch_caller()?;
     let options = ListenOptions { timeout: args.timeout, stop: Some(caller_gone.as_wait_source()) };
     match homing.listen(&listener, options)? {
@@ -71,6 +72,22 @@ pub(crate) fn listen(args: &ListenArgs) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::from(CALLER_GONE)),
     }
+}
+
+/// Refuses to run as a job of the session that it listens for: it would wait for its own end, which wakes nobody.
+fn refuse_inside_job(homing: &Homing, listener: &Origin) -> Result<(), Failure> {
+    let job = std::env::var(JOB_VARIABLE).ok().and_then(|id| id.parse::<JobId>().ok());
+    let job = job.and_then(|id| homing.get(id).ok());
+    if job.is_some_and(|job| job.session == listener.session && job.outcome().is_none()) {
+        return Err(Failure::Usage {
+            code: "listen_inside_job",
+            message: "homing listen runs as a job of the session that it listens for".to_owned(),
+            hint: Some(
+                "start it as a background command of the agent harness, without homing run".to_owned(),
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// Prints results and the commands that follow. An agent reads this text.

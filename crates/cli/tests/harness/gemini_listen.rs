@@ -2,7 +2,7 @@
 //! with two settings.
 
 use serde_json::json;
-use testkit::Action;
+use testkit::{Action, wait_until};
 
 use crate::gemini::{SESSION, set_up, turn};
 use crate::listening::{await_listener, end_job_and_await_acknowledgement, launches_and_listens};
@@ -41,6 +41,12 @@ fn the_end_of_the_listener_wakes_an_open_gemini() {
             stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
         });
         await_listener(&stage);
+        // An end in the middle of a turn can be lost.
+        wait_until("the turn ends", || {
+            let screen = terminal.screen();
+            let said = screen.rfind("LISTENING");
+            said.is_some_and(|said| screen.rfind("Ready (").is_some_and(|ready| ready > said))
+        });
         end_job_and_await_acknowledgement(&stage);
     });
 }

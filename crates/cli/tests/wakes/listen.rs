@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use homing::{FollowUpState, JobId};
+use homing::{FollowUpState, JobId, JobSpec};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wait_until;
 
@@ -415,4 +415,25 @@ fn json_is_one_document_for_each_wake() {
         .read_to_string(&mut all)
         .expect("text");
     assert_eq!(all, "json-1\n");
+}
+
+#[test]
+fn it_refuses_to_be_a_job_of_its_own_session() {
+    let setup = Setup::new();
+    let config = setup.home.scratch().join("config.toml");
+    fs::write(&config, "").expect("a configuration");
+    let launch = |session: &str| {
+        let script = format!("{PROGRAM} listen --session chat 2>&1; echo status $?");
+        let spec = JobSpec::script(script).expect("a script").session(session.parse().expect("a session"));
+        let spec = spec.env("HOMING_HOME", setup.home.path().to_string_lossy());
+        let spec = spec.env("HOMING_CONFIG", config.to_string_lossy());
+        let job = setup.homing.launch(spec).expect("it is launched").id;
+        setup.wait_for_end(&[job]);
+        setup.homing.result_text(job).expect("a result")
+    };
+    let text = launch("chat");
+    assert!(text.contains("without homing run") && text.contains("status 2"), "{text}");
+    // A job of another session may listen.
+    let text = launch("another");
+    assert!(text.contains("status 0") && text.contains("without homing run"), "{text}");
 }

@@ -65,8 +65,8 @@ pub(crate) fn reason_not_to_resume(
 
 fn look_at(path: &Path, files: &ActiveSession, session: &str) -> Seen {
     let entry = read(path).unwrap_or_default();
-    let (named, pid) =
-        (at(&entry, &files.session).and_then(Value::as_str), at(&entry, &files.pid).and_then(number));
+    let named = files.session.as_ref().map_or(Some(session), |key| at(&entry, key)?.as_str());
+    let pid = files.pid.as_ref().map_or(Some(&entry), |key| at(&entry, key)).and_then(number);
     let (Some(named), Some(pid)) = (named, pid.and_then(|pid| u32::try_from(pid).ok())) else {
         // The file is named after its process. It may also be incomplete, because it is being written.
         let pid = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
@@ -79,7 +79,7 @@ fn look_at(path: &Path, files: &ActiveSession, session: &str) -> Seen {
     if named != session {
         return Seen::Nothing;
     }
-    let identity = match at(&entry, &files.start_ticks).and_then(number) {
+    let identity = match files.start_ticks.as_ref().and_then(|key| at(&entry, key)).and_then(number) {
         Some(start_ticks) => Some(ProcessIdentity { pid, start_ticks }),
         None => ProcessIdentity::of(pid).filter(|process| is_older(*process, path)),
     };
@@ -138,9 +138,9 @@ mod tests {
         let key = |name: &str| name.to_owned();
         let files = ActiveSession {
             files: key("~/sessions/*.json"),
-            session: key("sessionId"),
-            pid: key("pid"),
-            start_ticks: key("procStart"),
+            session: Some(key("sessionId")),
+            pid: Some(key("pid")),
+            start_ticks: Some(key("procStart")),
             status: Some(key("status")),
         };
         reason_not_to_resume(&files, ("claude-code", "s-1"), &paths)

@@ -89,6 +89,8 @@ pub struct HookMessage<'a> {
     pub wake: Option<&'a str>,
     /// The session.
     pub session: &'a str,
+    /// The arguments of the call, for [`HookEvent::Tool`].
+    pub tool_input: Option<&'a Value>,
 }
 
 impl HookProtocol {
@@ -123,7 +125,10 @@ pub(super) fn block_or_add(
     match event_kind {
         HookEvent::Stop => json!({"decision": block, "reason": text}),
         HookEvent::Tool => {
-            let arguments = json!({SESSION_ARGUMENT: message.session});
+            // Gemini CLI replaces the arguments, although its documentation says that it merges them.
+            let mut arguments =
+                message.tool_input.filter(|input| input.is_object()).cloned().unwrap_or(json!({}));
+            arguments[SESSION_ARGUMENT] = message.session.into();
             json!({"hookSpecificOutput": {"hookEventName": event, "tool_input": arguments}})
         }
         HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Seen => {

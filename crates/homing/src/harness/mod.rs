@@ -5,6 +5,7 @@
 // The harnesses. The table in `registry` lists them too.
 mod claude_code;
 mod codex;
+mod copilot;
 mod cursor;
 mod gemini;
 mod goose;

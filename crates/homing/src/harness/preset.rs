@@ -113,14 +113,14 @@ pub(crate) enum Directory {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActiveSession {
-    /// The files, each a JSON object.
+    /// The files, each a JSON value.
     pub(crate) files: String,
-    /// The key of the session.
-    pub(crate) session: String,
-    /// The key of the process id.
-    pub(crate) pid: String,
-    /// The key of the process's start time, in clock ticks since boot.
-    pub(crate) start_ticks: String,
+    /// The key of the session. Without it, the path names the session.
+    pub(crate) session: Option<String>,
+    /// The key of the process id. Without it, the file contains only that id.
+    pub(crate) pid: Option<String>,
+    /// The key of the process's start time, in clock ticks since boot. Without it, the process is older than the file.
+    pub(crate) start_ticks: Option<String>,
     /// The key of what the session is doing, in the words of the harness.
     pub(crate) status: Option<String>,
 }

@@ -10,13 +10,14 @@ use super::paths::Paths;
 use super::profile::{Profile, ShellSession};
 
 /// Every profile, one line each, in the order in which `homing setup --help` lists them.
-static PROFILES: [&Profile; 8] = [
+static PROFILES: [&Profile; 9] = [
     &super::claude_code::PROFILE,
     &super::codex::PROFILE,
     &super::gemini::PROFILE,
     &super::opencode::PROFILE,
     &super::goose::PROFILE,
     &super::cursor::PROFILE,
+    &super::copilot::PROFILE,
     &super::letta::PROFILE,
     &super::openhands::PROFILE,
 ];

@@ -75,6 +75,7 @@ fn variables_that_a_shell_inherits_come_after_those_that_it_sets() {
         "CLAUDE_CODE_SESSION_ID",
         "CODEX_THREAD_ID",
         "AGENT_SESSION_ID",
+        "COPILOT_AGENT_SESSION_ID",
         "LETTA_CONVERSATION_ID",
         "GEMINI_SESSION_ID",
     ];
@@ -112,7 +113,7 @@ fn invalid_input_is_refused_with_a_reason() {
 
 #[test]
 fn every_harness_gets_output_in_its_own_format() {
-    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S" };
+    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S", tool_input: None };
     let mut answers = String::new();
     for name in preset_names() {
         let Ok(hooks) = &Profile::named(name).unwrap().hooks else { continue };
