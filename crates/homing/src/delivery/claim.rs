@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::delivery::monitor::WakeStyle;
 use crate::delivery::only_waiter::OnlyWaiter;
 use crate::delivery::routes::{Addressee, sink_of};
-use crate::harness::{WAKE_VARIABLE, open_in, preset_format};
+use crate::harness::{WAKE_VARIABLE, has_queued, open_in, preset_format};
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 use crate::store::watcher::Watcher;
 
@@ -142,6 +142,12 @@ impl Context {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(process::descends_from)
     }
 
+    /// Whether the monitor has put a wake into the queue of the harness, which shows it to the agent.
+    fn is_queued(&self, claimant: &Claimant, wake: WakeId) -> Result<bool> {
+        let found = self.with_ledger(|ledger| ledger.wake_to_send(wake))?;
+        Ok(found.is_some_and(|(wake, _)| has_queued(&claimant.harness, claimant.session.as_str(), &wake)))
+    }
+
     fn running_jobs(&self, claimant: &Claimant) -> Result<Vec<JobId>> {
         self.with_ledger(|ledger| ledger.unfinished_of(&claimant.session))
     }
@@ -159,7 +165,8 @@ impl Context {
         if let Some(wake) = still_needed().find(|wake| wake.progress.state == WakeState::InFlight) {
             // This process may run in the turn that the wake started.
             let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|own| own == wake.id.to_string());
-            return Ok(if is_this_turn { ClaimAttempt::Nothing } else { ClaimAttempt::Elsewhere });
+            let comes_here = is_this_turn || self.is_queued(claimant, wake.id)?;
+            return Ok(if comes_here { ClaimAttempt::Nothing } else { ClaimAttempt::Elsewhere });
         }
         let expired = |state, is_due| state == WakeState::HandedOff && is_due;
         let waiting = still_needed().find(|wake| {
@@ -170,6 +177,9 @@ impl Context {
             Some(wake) => {
                 let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
                 let Some((found, _)) = found else { return Ok(ClaimAttempt::Nothing) };
+                if has_queued(&claimant.harness, claimant.session.as_str(), &found) {
+                    return Ok(ClaimAttempt::Nothing);
+                }
                 let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
                 let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
                 (found, expiry.into_iter().chain([claimed(wake.id)]).collect())

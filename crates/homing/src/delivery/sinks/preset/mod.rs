@@ -2,6 +2,9 @@
 
 mod harness_output;
 mod post;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use super::{Sink, SinkContext};
 use crate::config::PresetConfig;
-use crate::harness::{Paths, Profile, Transport, unknown_preset};
+use crate::harness::{Paths, Profile, Transport, arguments_of, unknown_preset};
 use crate::{Error, Result};
 
 use post::PostSink;
@@ -43,6 +46,7 @@ pub(super) fn build(
             timeout,
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
+            arguments_of,
         })),
         Transport::Post(post) => Ok(Box::new(PostSink::new(profile, post, config, timeout)?)),
     }
