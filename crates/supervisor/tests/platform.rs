@@ -59,7 +59,7 @@ fn holder_of_a_lock_is_found_without_disturbing_it() {
     let (folder, _directory) = folder();
     let path = folder.path().join("lock");
     assert_eq!(lock::holder(&path).expect("a missing file is not locked"), None);
-    let file = std::fs::File::create(&path).expect("a file");
+    let file = fs::File::create(&path).expect("a file");
     assert_eq!(lock::holder(&path).expect("locks are listed"), None);
     lock::exclusive(&file).expect("it is locked");
     assert_eq!(lock::holder(&path).expect("locks are listed"), ProcessIdentity::of_this_process());
