@@ -267,12 +267,18 @@ fn an_interrupted_turn_is_retried() {
         wait_until("the turn with the result runs", || {
             stage.model.asked().iter().any(|asked| asked.text.contains(PRINTED))
         });
-        open.terminal.press("\x1b");
         wait_until("the turn is aborted", || {
+            // Escape does nothing before the terminal shows the turn.
+            open.terminal.press("\x1b");
+            std::thread::sleep(Duration::from_millis(500));
             lines(&stage).iter().any(|line| line["payload"]["type"] == "turn_aborted")
         });
         stage.model.release();
-        stage.wait_until_delivered();
+        // Codex holds its queue until the user writes again.
+        wait_until("the message is queued again", || count_queued(&stage) == 1);
+        open.say("HELLO", "HELLO");
+        wait_until("the result is acknowledged", || stage.job()["follow_up"]["state"] == "acknowledged");
+        open.wait_until_said("WOKEN");
         drop(monitor);
     });
 }
@@ -298,6 +304,24 @@ fn a_thread_that_exec_holds_is_resumed_afterwards() {
         assert!(exec.wait().expect("our child").success());
         let _monitor = Monitor::start(&stage);
         stage.wait_until_delivered();
+        assert_woken(&stage);
+    });
+}
+
+#[test]
+fn a_hook_does_not_deliver_what_waits_in_the_queue() {
+    offline("codex_terminal::a_hook_does_not_deliver_what_waits_in_the_queue", || {
+        let Some(stage) = stage("") else { return };
+        stage.set_up("codex");
+        let open = Open::launching(&stage, &["--dangerously-bypass-hook-trust"]);
+        open.say("BUSY please", "BUSY");
+        open.finish_job();
+        let _monitor = Monitor::start(&stage);
+        wait_until("the message is queued", || count_queued(&stage) == 1);
+        stage.write("end", "");
+        open.wait_until_said("WOKEN");
+        wait_until("the result is acknowledged", || stage.job()["follow_up"]["state"] == "acknowledged");
+        // The turn has ended, and the hook at its end too.
         assert_woken(&stage);
     });
 }

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod claimed;
+mod codex;
 mod crash;
 mod limits;
 mod monitors;
