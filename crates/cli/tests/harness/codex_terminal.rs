@@ -1,12 +1,14 @@
-//! Codex, open in a terminal, with simulated typing.
+//! Codex, open in a terminal, with simulated typing, or in a client of its server.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Action, Rule, Who, wait_until};
 
 use crate::codex::config;
@@ -324,4 +326,86 @@ fn a_hook_does_not_deliver_what_waits_in_the_queue() {
         // The turn has ended, and the hook at its end too.
         assert_woken(&stage);
     });
+}
+
+#[test]
+fn a_thread_that_an_editor_has_open_is_notified() {
+    offline("codex_terminal::a_thread_that_an_editor_has_open_is_notified", || {
+        let Some(stage) = stage("") else { return };
+        let editor = Editor::start(&stage);
+        let thread = editor.ask("thread/start", &json!({"cwd": stage.project()}))["thread"]["id"].clone();
+        let input = json!([{"type": "text", "text": "LAUNCH please"}]);
+        editor.ask("turn/start", &json!({"threadId": thread, "input": input}));
+        editor.wait_for_turns(1);
+        assert_eq!(lines(&stage)[0]["payload"]["originator"], "codex_vscode");
+        stage.write("gate", "");
+        assert_eq!(stage.finished_job()["session"], thread);
+        stage.wake();
+        assert_woken(&stage);
+        // The editor shows the turn.
+        editor.wait_for_turns(2);
+    });
+}
+
+/// A client of the server of Codex that gives the name of its VS Code extension.
+struct Editor<'a> {
+    stage: &'a Stage,
+    server: RefCell<Child>,
+    lines: RefCell<Lines<BufReader<ChildStdout>>>,
+    completed: Cell<usize>,
+}
+
+impl Editor<'_> {
+    fn start(stage: &Stage) -> Editor<'_> {
+        let mut command = stage.command("codex");
+        command.arg("app-server").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = command.spawn().expect("it runs");
+        let lines = BufReader::new(server.stdout.take().expect("a pipe")).lines();
+        let (server, lines) = (RefCell::new(server), RefCell::new(lines));
+        let editor = Editor { stage, server, lines, completed: Cell::new(0) };
+        let client = json!({"name": "codex_vscode", "title": "Codex", "version": "1"});
+        editor.ask("initialize", &json!({"clientInfo": client}));
+        editor.send(&json!({"method": "initialized"}));
+        editor
+    }
+
+    fn send(&self, message: &Value) {
+        let mut server = self.server.borrow_mut();
+        writeln!(server.stdin.as_mut().expect("a pipe"), "{message}").expect("it reads");
+    }
+
+    /// Sends a request and returns its result.
+    fn ask(&self, method: &str, params: &Value) -> Value {
+        self.send(&json!({"id": method, "method": method, "params": params}));
+        loop {
+            let message = self.next();
+            if message["id"] == method {
+                assert!(message["error"].is_null(), "{message}");
+                return message["result"].clone();
+            }
+        }
+    }
+
+    fn next(&self) -> Value {
+        let line = self.lines.borrow_mut().next().expect("it runs").expect("text");
+        let message: Value = serde_json::from_str(&line).expect("JSON");
+        if message["method"] == "turn/completed" {
+            self.completed.set(self.completed.get() + 1);
+        }
+        message
+    }
+
+    /// Waits until the server has reported that many completed turns.
+    fn wait_for_turns(&self, count: usize) {
+        while self.completed.get() < count {
+            self.next();
+        }
+    }
+}
+
+impl Drop for Editor<'_> {
+    fn drop(&mut self) {
+        kill(self.stage, |_| true);
+        let _ = self.server.borrow_mut().wait();
+    }
 }
