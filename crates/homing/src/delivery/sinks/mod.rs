@@ -73,7 +73,7 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
     let sink: Box<dyn Sink> = match &config.kind {
         SinkKind::Command(command) => Box::new(command::CommandSink::new(command, config.timeout, context)),
         SinkKind::Webhook(webhook) => Box::new(webhook::WebhookSink::new(webhook, config.timeout)?),
-        SinkKind::Preset(preset) => preset::build(preset, config.timeout, context)?,
+        SinkKind::Preset(preset) => preset::build(preset, config.timeout, config.acknowledge, context)?,
         SinkKind::Desktop => Box::new(desktop::DesktopSink::new(config.timeout)),
     };
     Ok(Arc::new(ConfiguredSink {

@@ -115,7 +115,7 @@ impl<'a> QueuedMessage<'a> {
         }
     }
 
-    /// Forgets turns that have ended without an answer: the message is queued again.
+    /// Forgets the turns so far: the message is queued again.
     pub(crate) fn expect_again(&mut self) {
         if let Some(Ok(rollout)) = &mut self.rollout {
             rollout.expect_again();
@@ -137,6 +137,8 @@ fn databases(queue: &QueueTransport, session: &str, paths: &Paths) -> Vec<PathBu
         let pattern = format!("{}/queue_*.sqlite", folder.trim_end_matches('/'));
         found.extend(paths.find(&pattern, session));
     }
+    // Opening something else, such as a FIFO, could block.
+    found.retain(|path| path.is_file());
     found.sort();
     found.dedup();
     found

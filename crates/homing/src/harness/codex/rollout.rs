@@ -101,7 +101,7 @@ impl Rollout {
         self.search.knows_turns && self.search.knows_messages
     }
 
-    /// Forgets turns that have ended without an answer: the message is sent again.
+    /// Forgets the turns so far: the message is sent again.
     pub(super) fn expect_again(&mut self) {
         self.search.found = Found::Nothing;
     }

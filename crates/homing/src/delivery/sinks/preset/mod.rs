@@ -12,7 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use super::{Sink, SinkContext};
-use crate::config::PresetConfig;
+use crate::config::{Acknowledge, PresetConfig};
 use crate::harness::{Paths, Profile, Transport, arguments_of, unknown_preset};
 use crate::{Error, Result};
 
@@ -26,6 +26,7 @@ use run::RunSink;
 pub(super) fn build(
     config: &PresetConfig,
     timeout: Duration,
+    acknowledge: Acknowledge,
     context: &SinkContext<'_>,
 ) -> Result<Box<dyn Sink>> {
     let name = config.preset.as_str();
@@ -47,6 +48,7 @@ pub(super) fn build(
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
             arguments_of,
+            acknowledge,
         })),
         Transport::Post(post) => Ok(Box::new(PostSink::new(profile, post, config, timeout)?)),
     }

@@ -12,6 +12,7 @@ use homing_supervisor::platform::notify::{ChangeKinds, ChangeWatcher};
 use homing_supervisor::platform::wait::{AsWaitSource, wait};
 
 use super::run::RunSink;
+use crate::config::Acknowledge;
 use crate::harness::{Holder, MessageState, QueueTransport, QueuedMessage};
 use crate::process::exit::{Exit, SinkExit};
 
@@ -44,7 +45,14 @@ impl RunSink {
         };
         // The lock before the message: a process that ends has written all that it will write.
         let holder = message.holder(self.arguments_of);
-        match (message.observe(), holder) {
+        let state = match message.observe() {
+            // The agent had it and did not acknowledge it in time.
+            Ok(MessageState::Received) if self.acknowledge == Acknowledge::Explicit => {
+                Ok(MessageState::Absent)
+            }
+            state => state,
+        };
+        match (state, holder) {
             (Ok(MessageState::Received), _) => Some(Delivery::Delivered),
             (Ok(MessageState::Waiting), Holder::Nobody) => Some(self.waits_unopened(session)),
             (

@@ -11,7 +11,9 @@ use homing_supervisor::platform::lock;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::run::RunSink;
 use super::tests::{Harness, SESSION, failed};
+use crate::config::Acknowledge;
 use crate::delivery::sinks::Sink;
 use crate::harness::ArgumentsOf;
 use crate::process::testing::{EndsAtDrop, wake};
@@ -42,6 +44,7 @@ struct Thread {
     /// The locked file, while the thread is open.
     lock: Cell<Option<File>>,
     arguments_of: ArgumentsOf,
+    acknowledge: Acknowledge,
 }
 
 fn terminal(_: u32) -> Vec<OsString> {
@@ -79,6 +82,7 @@ impl Thread {
             wake,
             lock: Cell::new(None),
             arguments_of: terminal,
+            acknowledge: Acknowledge::OnSuccess,
         };
         thread.append("session_meta", json!({"id": SESSION, "source": "vscode", "cwd": "/"}));
         thread.turn("user", "hello");
@@ -152,9 +156,12 @@ impl Thread {
 
     fn deliver(&self, timeout: Duration) -> Delivery {
         let _end = EndsAtDrop(self.wake.id);
-        let mut sink = self.harness.sink(timeout);
-        sink.arguments_of = self.arguments_of;
-        sink.deliver(&self.wake)
+        self.sink(timeout).deliver(&self.wake)
+    }
+
+    fn sink(&self, timeout: Duration) -> RunSink {
+        let (arguments_of, acknowledge) = (self.arguments_of, self.acknowledge);
+        RunSink { arguments_of, acknowledge, ..self.harness.sink(timeout) }
     }
 
     /// One attempt that queues the message. `handle` gets the text, before the program exits; `then` plays on.
@@ -165,9 +172,7 @@ impl Thread {
         then: impl FnOnce(&str),
     ) -> Delivery {
         std::thread::scope(|scope| {
-            let mut sink = self.harness.sink(timeout);
-            sink.arguments_of = self.arguments_of;
-            let wake = &self.wake;
+            let (sink, wake) = (self.sink(timeout), &self.wake);
             let _end = EndsAtDrop(wake.id);
             let delivery = scope.spawn(move || sink.deliver(wake));
             let text = self.next_queued(|| delivery.is_finished());
@@ -327,6 +332,19 @@ fn a_message_that_codex_loses_is_sent_again() {
     let thread = Thread::open();
     let delivery = thread.attempt_queued(LONG, |_| {}, |_| {});
     assert_eq!(delivery, failed("codex has queued the message and lost it"));
+}
+
+#[test]
+fn a_message_that_is_not_acknowledged_in_time_is_sent_again() {
+    let thread = Thread { acknowledge: Acknowledge::Explicit, ..Thread::open() };
+    for _ in 0..2 {
+        let answer = |text: &str| {
+            thread.turn("queue", text);
+            thread.answer();
+        };
+        assert_eq!(thread.attempt_queued(LONG, answer, |_| {}), Delivery::Delivered);
+    }
+    assert_eq!(thread.calls(), ["queue", "queue"]);
 }
 
 #[test]

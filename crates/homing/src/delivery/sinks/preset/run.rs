@@ -9,6 +9,7 @@ use homing_core::{Delivery, Wake};
 use serde::Deserialize;
 
 use super::harness_output::HarnessOutput;
+use crate::config::Acknowledge;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
     ArgumentsOf, Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir,
@@ -32,6 +33,8 @@ pub(super) struct RunSink {
     pub(super) paths: Paths,
     /// Returns the arguments of the process that has a session open.
     pub(super) arguments_of: ArgumentsOf,
+    /// What acknowledges a wake.
+    pub(super) acknowledge: Acknowledge,
 }
 
 impl RunSink {

@@ -71,6 +71,7 @@ impl Harness {
             home: "/nowhere/home".into(),
             paths,
             arguments_of,
+            acknowledge: Acknowledge::OnSuccess,
         }
     }
 
@@ -117,7 +118,15 @@ fn every_preset_is_valid() {
             url: None,
             key_file: None,
         };
-        assert!(build(&config, Duration::from_secs(1), &SinkContext { home: Path::new("/h") }).is_ok());
+        assert!(
+            build(
+                &config,
+                Duration::from_secs(1),
+                Acknowledge::OnSuccess,
+                &SinkContext { home: Path::new("/h") }
+            )
+            .is_ok()
+        );
     }
     assert!(preset_names().is_sorted());
 }
