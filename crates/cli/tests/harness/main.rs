@@ -8,6 +8,7 @@ mod claude_listen;
 mod claude_terminal;
 mod codex;
 mod codex_mcp;
+mod codex_terminal;
 mod copilot;
 mod gemini;
 mod gemini_listen;

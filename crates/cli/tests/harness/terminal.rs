@@ -17,6 +17,9 @@ const MAX_SCREEN: usize = 1 << 20;
 /// How much of it a failed test prints, in characters.
 const MAX_SHOWN: usize = 4_000;
 
+/// Questions of programs to the terminal, and its answers: the position of the cursor, and its kind.
+const ANSWERS: [(&str, &str); 2] = [("\x1b[6n", "\x1b[1;1R"), ("\x1b[c", "\x1b[?62;c")];
+
 /// A program in a terminal. Killed when dropped.
 pub(crate) struct Terminal {
     pub(crate) child: Child,
@@ -41,27 +44,21 @@ impl Terminal {
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
         drop(command);
         let keyboard = File::from(terminal);
-        let mut output = keyboard.try_clone().expect("a copy");
+        let output = keyboard.try_clone().expect("a copy");
         let screen: Arc<Mutex<Vec<u8>>> = Arc::default();
         let kept = Arc::clone(&screen);
-        // Drain the screen, or the program would block. Ends when the last process closes its side.
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count) = output.read(&mut buffer)
-                && count > 0
-            {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.extend_from_slice(&buffer[..count]);
-                let excess = kept.len().saturating_sub(MAX_SCREEN);
-                kept.drain(..excess);
-            }
-        });
+        std::thread::spawn(move || drain(output, &kept));
         Terminal { child, keyboard, screen }
     }
 
     /// Everything that the program has written to the terminal, for messages of failed tests.
     pub(crate) fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&self, keys: &str) {
+        (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
     }
 
     /// Types until the text has arrived: keys are lost until the program reads them. The last character of `text` is
@@ -74,7 +71,7 @@ impl Terminal {
             if typed_at.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) && !arrived() {
                 // Ctrl-U clears the line of an earlier attempt.
                 for keys in ["\x15", line, enter] {
-                    (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
+                    self.press(keys);
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 typed_at = Some(Instant::now());
@@ -93,5 +90,23 @@ impl Drop for Terminal {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Drains the screen, or the program would block, and answers its questions. Ends when the last process closes its
+/// side.
+fn drain(mut output: File, screen: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = output.read(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        for (question, answer) in ANSWERS {
+            for _ in text.matches(question) {
+                let _ = output.write_all(answer.as_bytes());
+            }
+        }
+        let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.extend_from_slice(&buffer[..count]);
+        let excess = screen.len().saturating_sub(MAX_SCREEN);
+        screen.drain(..excess);
     }
 }

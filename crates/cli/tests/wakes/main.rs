@@ -5,6 +5,7 @@
 mod alert;
 mod bounds;
 mod claimed;
+mod codex;
 mod crash;
 mod limits;
 mod listen;

@@ -17,7 +17,7 @@ use crate::delivery::monitor::WakeStyle;
 use crate::delivery::only_waiter::OnlyWaiter;
 use crate::delivery::routes::{Addressee, sink_of};
 use crate::delivery::session_jobs::SessionJobs;
-use crate::harness::{WAKE_VARIABLE, open_in, preset_format};
+use crate::harness::{WAKE_VARIABLE, has_queued, open_in, preset_format};
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
 
 /// How long a claimed wake may stay unconfirmed before it is delivered again.
@@ -127,6 +127,12 @@ impl Context {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(process::descends_from)
     }
 
+    /// Whether the monitor has put a wake into the queue of the harness, which shows it to the agent.
+    fn is_queued(&self, claimant: &Claimant, wake: WakeId) -> Result<bool> {
+        let found = self.with_ledger(|ledger| ledger.wake_to_send(wake))?;
+        Ok(found.is_some_and(|(wake, _)| has_queued(&claimant.harness, claimant.session.as_str(), &wake)))
+    }
+
     pub(super) fn session_state(&self, session: &SessionId) -> Result<SessionState> {
         let since = self.now().saturating_sub(BUDGET_WINDOW);
         self.with_ledger(|ledger| ledger.state(session, since))
@@ -138,7 +144,9 @@ impl Context {
         let still_needed = || state.open.iter().filter(|wake| !wake.is_superseded);
         let now = self.now();
         if let Some(wake) = still_needed().find(|wake| wake.progress.state == WakeState::InFlight) {
-            match (is_of_this_turn(wake.id), terms.prints) {
+            // This process may run in the turn that the wake started.
+            let comes_here = is_of_this_turn(wake.id) || self.is_queued(claimant, wake.id)?;
+            match (comes_here, terms.prints) {
                 (false, _) => return Ok(ClaimAttempt::Elsewhere),
                 (true, false) => return Ok(ClaimAttempt::Nothing),
                 // The agent is reading that wake. It gets other results beside it.
@@ -156,6 +164,9 @@ impl Context {
                 let Some((found, _)) = found.filter(|(wake, _)| terms.fits(wake)) else {
                     return Ok(ClaimAttempt::Nothing);
                 };
+                if has_queued(&claimant.harness, claimant.session.as_str(), &found) {
+                    return Ok(ClaimAttempt::Nothing);
+                }
                 let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
                 let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
                 (found, expiry.into_iter().chain([terms.claim(wake.id)]).collect())

@@ -1,5 +1,14 @@
 //! Codex. Checked with 0.169. Its hooks follow Claude Code. Codex reads the output of an asynchronous hook only with
-//! the next message of the user, so no hook waits. It locks an open thread, so the monitor cannot resume it.
+//! the next message of the user, so no hook waits. It locks an open thread, so the monitor cannot resume it. The monitor
+//! puts a message into the queue of the thread instead, see [`message`].
+
+mod database;
+mod holder;
+mod message;
+mod rollout;
+
+pub(crate) use holder::{ArgumentsOf, Holder, arguments_of};
+pub(crate) use message::{MessageState, QueuedMessage};
 
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 use super::hook_input::InputKeys;
@@ -50,7 +59,7 @@ pub(super) static PROFILE: Profile = Profile {
         proof: Proof::Transcript { queue_entry: None },
         render: |event, event_kind, message| block_or_add(event, event_kind, message, "block"),
     }),
-    idle: IdleNotification::Never,
+    idle: IdleNotification::Always,
     setup: Ok(Setup {
         programs: &["codex"],
         directory: "${CODEX_HOME:-~/.codex}",

@@ -42,10 +42,11 @@ pub use setup::{
 };
 
 pub(crate) use active_session::reason_not_to_resume;
+pub(crate) use codex::{ArgumentsOf, Holder, MessageState, QueuedMessage, arguments_of};
 pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
-pub(crate) use preset::{Directory, PostTransport, RunTransport, Transport};
+pub(crate) use preset::{Directory, PostTransport, QueueTransport, RunTransport, Transport};
 pub(crate) use registry::{
-    harness_settings, harness_variables, not_its_session, open_in, preset_format, preset_names,
+    harness_settings, harness_variables, has_queued, not_its_session, open_in, preset_format, preset_names,
     unknown_preset,
 };
 pub(crate) use session_dir::SessionDir;

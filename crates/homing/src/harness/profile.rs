@@ -64,7 +64,8 @@ pub struct McpSession {
 /// How an idle agent of an open session is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleNotification {
-    /// By a plugin that waits, or by the monitor, which resumes the session although it is open.
+    /// By a plugin that waits, or by the monitor, which resumes the session although it is open or puts a message into
+    /// the queue of the harness.
     Always,
     /// Not at all. The monitor notifies the session after it is closed.
     Never,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use homing_core::Delivery;
 use homing_core::text::WakeFormat;
+use homing_core::{Delivery, Wake};
 
 use super::active_session::process_of;
+use super::codex::{MessageState, QueuedMessage};
 use super::paths::Paths;
 use super::profile::{Profile, ShellSession};
 
@@ -55,6 +56,20 @@ pub(crate) fn unknown_preset(name: &str) -> String {
 pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
     let files = Profile::named(harness)?.preset().active_session.as_ref()?;
     process_of(files, session, &Paths::from_environment())
+}
+
+/// Whether a wake has been put into the queue of its harness: it waits there, or the agent has it.
+pub(crate) fn has_queued(harness: &str, session: &str, wake: &Wake) -> bool {
+    let Some(queue) = Profile::named(harness).and_then(|profile| profile.preset().queue.as_ref()) else {
+        return false;
+    };
+    let paths = Paths::from_environment();
+    let message = QueuedMessage::find(queue, session, wake.id.to_string(), &wake.content.text, &paths);
+    match message.and_then(|mut message| message.observe()) {
+        Ok(MessageState::Waiting | MessageState::Running | MessageState::Received) => true,
+        // homing does not queue what it cannot find again.
+        Ok(MessageState::Absent | MessageState::Ended(_)) | Err(_) => false,
+    }
 }
 
 /// The variables in which harnesses name the session, and the names of these harnesses, in order of precedence. The

@@ -81,7 +81,7 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
         SinkKind::Command(command) => Box::new(command::CommandSink::new(command, config.timeout, context)),
         SinkKind::Webhook(webhook) => Box::new(webhook::WebhookSink::new(webhook, config.timeout)?),
         SinkKind::Ntfy(ntfy) => Box::new(ntfy::NtfySink::new(ntfy, config.timeout)?),
-        SinkKind::Preset(preset) => preset::build(preset, config.timeout, context)?,
+        SinkKind::Preset(preset) => preset::build(preset, config.timeout, config.acknowledge, context)?,
         SinkKind::Desktop => Box::new(desktop::DesktopSink::new(config.timeout)),
     };
     Ok(Arc::new(ConfiguredSink {
