@@ -292,7 +292,11 @@ mod tests {
             item(json!({"type": "custom_tool_call", "name": "apply_patch"})),
             complete("t1"),
         ] {
-            assert_eq!(found(&[&begun[..], &[answer.clone()]].concat()), Found::Received, "{answer}");
+            assert_eq!(
+                found(&[&begun[..], std::slice::from_ref(&answer)].concat()),
+                Found::Received,
+                "{answer}"
+            );
             // It stays so.
             let lines = [&begun[..], &[answer, aborted("t1"), started("t2", "user")]].concat();
             assert_eq!(found(&lines), Found::Received);
