@@ -109,7 +109,7 @@ fn frame(listing: &Listing) -> String {
     let at = now();
     let count = |accepts: fn(&Job) -> bool| listing.jobs.iter().filter(|job| accepts(job)).count();
     let running = count(|job| job.outcome().is_none());
-    let shown = listing.jobs.len().min(height.saturating_sub(OTHER_LINES).max(1));
+    let shown = listing.jobs.len().min(height.saturating_sub(OTHER_LINES));
     let mut title =
         format!("{}  {running} running, {} finished", time_of_day(at), listing.jobs.len() - running);
     let hidden = listing.jobs.len() - shown;
