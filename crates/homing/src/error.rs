@@ -118,7 +118,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
         /// What the user can do.
-        hint: String,
+        hint: Hint,
     },
     /// The home was renamed, removed or replaced after this process opened it.
     #[error("home {} was moved or replaced after this process opened it", path.display())]
@@ -300,8 +300,8 @@ impl Error {
             Error::NoSuchSink { known, .. } if known.is_empty() => Hint::ConfigureSink,
             Error::NoSuchSink { known, .. } => Hint::UseSink(known.clone()),
             Error::KeyTaken { job, .. } => Hint::UseOtherKey(*job),
-            Error::HomeRefused { hint, .. }
-            | Error::ConfigRefused(ConfigRefusal { hint, .. })
+            Error::HomeRefused { hint, .. } => hint.clone(),
+            Error::ConfigRefused(ConfigRefusal { hint, .. })
             | Error::SecretRefused { hint: Some(hint), .. } => Hint::Text(hint.clone()),
             Error::HomeReplaced { .. } => Hint::ReopenHome,
             Error::NoHome => Hint::SetHome,

@@ -102,9 +102,9 @@ fn a_launch_from_the_sandbox_is_refused_and_points_to_the_tools() {
         let Some(mut stage) = Stage::launching(commands, "codex", "Codex") else { return };
         stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
         stage.write("codex/config.toml", &config(&stage.model.url()));
-        let mut turn = stage.command("codex");
-        turn.args(["exec", "--json", "--skip-git-repo-check", "LAUNCH please"]);
-        let turn = turn.output().expect("it runs");
+        let mut command = stage.command("codex");
+        command.args(["exec", "--json", "--skip-git-repo-check", "LAUNCH please"]);
+        let turn = command.output().expect("it runs");
         let asked = stage.model.asked();
         let seen = &asked.last().expect("it was asked").conversation;
         for text in [
