@@ -32,7 +32,8 @@ const SERVER: TomlTable = TomlTable {
                 "CODEX_HOME",
             ]),
         ),
-        // A tool of homing waits for an hour at most. Codex abandons a call after a minute or two by default.
+        // A tool of homing waits for an hour at most. Without this, Codex abandons a call after 300 s (seen with 0.169 and
+        // 0.171).
         ("tool_timeout_sec", TomlItem::Number(3660)),
     ],
 };

@@ -70,7 +70,10 @@ pub(super) static PROFILE: Profile = Profile {
             user: Some("${GEMINI_CLI_HOME:-~}/.gemini/GEMINI.md"),
             project: "GEMINI.md",
         },
-        notes: &[],
+        notes: &[
+            "Gemini CLI notifies an idle session with your next message. To be notified at once, see homing listen in \
+             https://github.com/homing-jobs/homing/blob/main/docs/harnesses/gemini.md.",
+        ],
         project_notes: &[],
     }),
     preset: PresetFile::new(include_str!("gemini.toml")),
