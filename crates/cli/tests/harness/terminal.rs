@@ -1,4 +1,4 @@
-//! A program in a terminal, with simulated typing.
+//! A harness that is open in a terminal, with simulated typing.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,10 +11,11 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use testkit::wait_until;
 
-/// How much of the output is kept, in bytes.
-const MAX_SCREEN: usize = 1 << 20;
+/// Questions of programs to the terminal, and its answers: the position of the cursor, and its kind.
+const ANSWERS: [(&str, &str); 2] = [("\x1b[6n", "\x1b[1;1R"), ("\x1b[c", "\x1b[?62;c")];
 
-/// How much of it a failed test prints, in characters.
+/// How much of the output is kept, in bytes, and how much of it a failed test prints, in characters.
+const MAX_SCREEN: usize = 1 << 20;
 const MAX_SHOWN: usize = 4_000;
 
 /// A program in a terminal. Killed when dropped.
@@ -25,8 +26,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program in a new terminal.
-    pub(crate) fn start(mut command: Command) -> Terminal {
+    /// Runs a command in a new terminal.
+    pub(crate) fn run(mut command: Command) -> Terminal {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("the test owns the terminal");
@@ -41,32 +42,25 @@ impl Terminal {
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it runs");
         drop(command);
         let keyboard = File::from(terminal);
-        let mut output = keyboard.try_clone().expect("a copy");
+        let output = keyboard.try_clone().expect("a copy");
         let screen: Arc<Mutex<Vec<u8>>> = Arc::default();
         let kept = Arc::clone(&screen);
-        // Drain the screen, or the program would block. Ends when the last process closes its side.
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count) = output.read(&mut buffer)
-                && count > 0
-            {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.extend_from_slice(&buffer[..count]);
-                let excess = kept.len().saturating_sub(MAX_SCREEN);
-                kept.drain(..excess);
-            }
-        });
+        std::thread::spawn(move || drain(output, &kept));
         Terminal { child, keyboard, screen }
     }
 
-    /// Everything that the program has written to the terminal, for messages of failed tests.
+    /// Everything that the program has written to the terminal.
     pub(crate) fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// Types until the text has arrived: keys are lost until the program reads them. The last character of `text` is
-    /// the key that sends it.
-    #[track_caller]
+    /// Presses keys.
+    pub(crate) fn press(&self, keys: &str) {
+        (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
+    }
+
+    /// Types until the text has arrived: keys are lost until the program reads them. The last character is pressed
+    /// separately.
     pub(crate) fn type_in(&self, text: &str, arrived: impl Fn() -> bool) {
         let (line, enter) = text.split_at(text.len() - 1);
         let mut typed_at = None::<Instant>;
@@ -74,7 +68,7 @@ impl Terminal {
             if typed_at.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) && !arrived() {
                 // Ctrl-U clears the line of an earlier attempt.
                 for keys in ["\x15", line, enter] {
-                    (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
+                    self.press(keys);
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 typed_at = Some(Instant::now());
@@ -93,5 +87,24 @@ impl Drop for Terminal {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Drains the screen, or the program would block, and answers its questions. Ends when the last process closes its
+/// side.
+fn drain(mut screen: File, kept: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = screen.read(&mut buffer) {
+        let mut all = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(&buffer[..count]);
+        let excess = all.len().saturating_sub(MAX_SCREEN);
+        all.drain(..excess);
+        drop(all);
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        for (question, answer) in ANSWERS {
+            for _ in text.matches(question) {
+                let _ = screen.write_all(answer.as_bytes());
+            }
+        }
     }
 }
