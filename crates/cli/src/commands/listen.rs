@@ -24,7 +24,7 @@ Examples:
   homing listen --timeout 10m
   homing listen --json          prints the document homing.wake/1, one per line
 
-Prints all results of the session that are due, at most 16,000 characters, and exits. The session is \
+Prints all results of the session that are due, at most 16,000 characters of them, and exits. The session is \
 --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". Needs no monitor. A \
 printed result is not acknowledged: run homing ack as the text says, or homing delivers it again after 15 \
 minutes.
@@ -32,6 +32,9 @@ minutes.
 Exit status: 0 if it printed results; 66 if no job of the session runs and no result is undelivered; 75 if \
 --timeout elapses first; 129 if the program that started it has ended, or has closed its output, or has \
 opened another session.";
+
+/// How many unacknowledged jobs are named.
+const MAX_IDS: usize = 10;
 
 /// How to listen.
 #[derive(Debug, clap::Args)]
@@ -127,9 +130,11 @@ fn nothing(args: &ListenArgs, unacknowledged: &[JobId]) -> Result<ExitCode, Fail
             again after you launch another job.\n"
                 .to_owned();
         if !unacknowledged.is_empty() {
-            let ids: Vec<&str> = unacknowledged.iter().map(JobId::as_str).collect();
+            let ids: Vec<&str> = unacknowledged.iter().take(MAX_IDS).map(JobId::as_str).collect();
+            let more = unacknowledged.len() - ids.len();
+            let more = if more > 0 { format!(" and {more} more (homing follow-ups)") } else { String::new() };
             text.push_str(&format!(
-                "Delivered earlier and not acknowledged: {0}. Acknowledge: homing ack {0}. Read again: homing result ID\n",
+                "Delivered earlier and not acknowledged: {}{more}. Acknowledge: homing ack ID. Read again: homing result ID\n",
                 ids.join(" ")
             ));
         }

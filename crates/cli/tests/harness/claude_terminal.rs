@@ -1,4 +1,4 @@
-//! Claude Code, open in a terminal.
+//! Claude Code, open in a terminal, with simulated typing.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,9 +32,10 @@ impl Open {
     pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let mut command = stage.command("claude");
         command.args(MODEL).args(arguments);
+        let terminal = Terminal::run(command);
         let folder = stage.variable("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         let folder = folder.unwrap_or_else(|| stage.home.scratch().join(".claude"));
-        Open { terminal: Terminal::start(command), folder }
+        Open { terminal, folder }
     }
 
     /// The open session and the process id, when Claude Code has written them.

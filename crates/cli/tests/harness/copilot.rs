@@ -60,10 +60,13 @@ fn an_open_copilot_is_not_resumed_until_it_is_closed() {
         let Some(stage) = stage() else { return };
         let (_, session) = turn(&stage, "LAUNCH please");
         let job = stage.finished_job();
-        let open = Terminal::start(copilot(&stage, &[&format!("--resume={session}")]));
+        // Otherwise it asks whether it may read the folder.
+        let project = stage.project();
+        let trusted = json!({"trustedFolders": [project], "trusted_folders": [project]});
+        stage.write(".copilot/config.json", &trusted.to_string());
+        let open = Terminal::run(copilot(&stage, &[&format!("--resume={session}")]));
         let folder = stage.home.scratch().join(".copilot/session-state").join(&session);
-        // It asks whether it may read the folder.
-        open.type_in("\r", || {
+        wait_until("it has the session open", || {
             let names = std::fs::read_dir(&folder).into_iter().flatten().flatten();
             let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
             names.any(|name| name.starts_with("inuse.") && name.ends_with(".lock"))
