@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn segments_wait_in_memory_while_the_pipe_is_full_and_none_is_lost() {
         let (mut supervisor, _reports, segments) = attached();
-        let stream = |end: u64| if end % 2 == 0 { Stream::Output } else { Stream::Error };
+        let stream = |end: u64| if end.is_multiple_of(2) { Stream::Output } else { Stream::Error };
         let mut announced = 0;
         while !supervisor.has_pending() {
             announced += 1;

@@ -25,7 +25,7 @@ use crate::platform::{clock, errors, scope};
 use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::run::RunningJob;
-use crate::supervise::start::start_job;
+use crate::supervise::start::{Placement, start_job};
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -166,12 +166,11 @@ fn start(
     let reader = attached.map(AttachedReader::take).transpose();
     let reader = reader.map_err(|error| failed("cannot take the pipes of its reader", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    let placement =
+    let scope =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let planned = Cgroup::planned(spec.id, &groups);
-    let streams = attached.unwrap_or(Streams::Merged);
-    let job = start_job(spec, supervision, &null, placement.service(), planned, streams)?;
+    let placement = Placement { service: scope.service(), cgroup: Cgroup::planned(spec.id, &groups) };
+    let job = start_job(spec, supervision, placement, attached.unwrap_or(Streams::Merged), &null)?;
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(RunningJob::new(job, signals, output, reader, spec))
 }

@@ -29,19 +29,27 @@ pub(crate) struct StartedJob {
     pub cgroup: Option<CgroupGuard>,
 }
 
-/// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
-/// the job. The job gets the standard input of this process, which `null` then replaces.
+/// Where a job starts.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The systemd service whose end also ends the job.
+    pub service: Option<String>,
+    /// The control group for its tree, which does not exist yet.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// Starts the command of `spec`. It gets the standard input of this process, which `null` then replaces.
 ///
 /// # Errors
 /// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
 pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
-    null: &File,
-    service: Option<String>,
-    planned: Option<Cgroup>,
+    placement: Placement,
     streams: Streams,
+    null: &File,
 ) -> Result<StartedJob, StartError> {
+    let Placement { service, cgroup: planned } = placement;
     let Supervision { directory, record, .. } = supervision;
     let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
     let (output, output_writer) = output_pipe()?;
