@@ -47,6 +47,8 @@ pub(crate) struct Attachment {
     pub(crate) progress: PipeWriter,
     /// The streams of the bytes, if they are kept apart.
     pub(crate) segments: Option<PipeReader>,
+    /// Whether the answer of the supervisor is still due. It comes before the first segment.
+    pub(crate) is_answer_due: bool,
 }
 
 /// A job that was launched.
@@ -111,7 +113,9 @@ impl JobStore {
             return Err(error.into());
         }
         let segments = pipe.filter(|_| request.attached == Some(Streams::Split)).map(PipeReader::from);
-        Ok((seen.into_job(), progress.map(|progress| Attachment { progress, segments })))
+        let is_answer_due = answer == Answer::NotYet;
+        let attachment = progress.map(|progress| Attachment { progress, segments, is_answer_due });
+        Ok((seen.into_job(), attachment))
     }
 
     /// Returns the state of the job after the supervisor has answered or died.
