@@ -80,7 +80,7 @@ pub use homing_core::{
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
-pub use homing_supervisor::{DiskError, JOB_VARIABLE, Stream, Streams};
+pub use homing_supervisor::{DiskError, JOB_VARIABLE, OutputStream, Streams};
 pub use index::import::FinishedJob;
 pub use index::list_watch::ListWatch;
 pub use index::prune::{PruneOptions, PruneReport};

@@ -36,5 +36,5 @@ pub use names::{
 pub use recover::marked_processes::{end_marked_processes, marked_processes};
 pub use recover::orphans::end_orphans;
 pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
-pub use supervise::attached::{Segment, Stream, Streams, report_progress};
+pub use supervise::attached::{OutputStream, Segment, Streams, report_progress};
 pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};

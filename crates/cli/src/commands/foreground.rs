@@ -3,6 +3,8 @@
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use homing::core::text::grouped;
@@ -55,12 +57,16 @@ pub(super) fn stream_until_finished(
     }
     let deadline = at_most.and_then(|at_most| Instant::now().checked_add(at_most));
     let mut foreground = Foreground::new();
-    let streamed = stream(&mut output, deadline, &mut foreground);
+    let is_writing = Arc::new(AtomicBool::new(false));
+    if let Some(deadline) = deadline {
+        leave_if_blocked(id, deadline, Arc::clone(&is_writing));
+    }
+    let streamed = stream(&mut output, deadline, &mut foreground, &is_writing);
     // The job does not wait for this process any more.
     drop(output);
     match streamed {
         Ok(Streamed::TimedOut) => {
-            say(&format!("stopped waiting; job {id} keeps running (run homing wait {id} to wait again)"));
+            say_stopped(id);
             Ok(ExitCode::from(NOT_FINISHED))
         }
         Ok(Streamed::Finished) => {
@@ -92,6 +98,26 @@ pub(super) fn stream_until_finished(
     }
 }
 
+fn say_stopped(id: JobId) {
+    say(&format!("stopped waiting; job {id} keeps running (run homing wait {id} to wait again)"));
+}
+
+/// How long after the deadline this process is considered blocked.
+const BLOCKED: Duration = Duration::from_millis(500);
+
+/// Ends this process if it is still writing to a blocked reader after the deadline. Without this, the reader would decide
+/// how long this process waits, and the job would wait too. If no thread can be started, that happens.
+fn leave_if_blocked(id: JobId, deadline: Instant, is_writing: Arc<AtomicBool>) {
+    let leave = move || {
+        std::thread::sleep(deadline.saturating_duration_since(Instant::now()).saturating_add(BLOCKED));
+        if is_writing.load(Ordering::Relaxed) {
+            say_stopped(id);
+            std::process::exit(i32::from(NOT_FINISHED));
+        }
+    };
+    let _ = std::thread::Builder::new().name("homing-deadline".to_owned()).spawn(leave);
+}
+
 /// Why streaming ended.
 enum Streamed {
     Finished,
@@ -102,11 +128,16 @@ fn stream(
     output: &mut OutputFollower,
     deadline: Option<Instant>,
     foreground: &mut Foreground,
+    is_writing: &AtomicBool,
 ) -> Result<Streamed, Failure> {
     let streamed = loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match output.next_within(left)? {
-            Followed::Output(chunk) => foreground.write(output.stream(), &chunk)?,
+            Followed::Output(chunk) => {
+                is_writing.store(true, Ordering::Relaxed);
+                foreground.write(output.stream(), &chunk)?;
+                is_writing.store(false, Ordering::Relaxed);
+            }
             Followed::Finished => break Streamed::Finished,
             Followed::NothingYet => break Streamed::TimedOut,
         }

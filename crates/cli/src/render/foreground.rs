@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use homing::core::text::grouped;
-use homing::{OutputChunk, Stream};
+use homing::{OutputChunk, OutputStream};
 
 use super::messages::note;
 use super::terminal::TerminalFilter;
@@ -33,12 +33,12 @@ impl Foreground {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn write(&mut self, stream: Stream, chunk: &OutputChunk) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, stream: OutputStream, chunk: &OutputChunk) -> Result<(), Failure> {
         self.expect_offset(chunk.offset);
         self.next = chunk.end();
         match stream {
-            Stream::Output => write_to(&mut io::stdout().lock(), self.output.as_mut(), &chunk.bytes),
-            Stream::Error => write_to(&mut io::stderr().lock(), self.error.as_mut(), &chunk.bytes),
+            OutputStream::Output => write_to(&mut io::stdout().lock(), self.output.as_mut(), &chunk.bytes),
+            OutputStream::Error => write_to(&mut io::stderr().lock(), self.error.as_mut(), &chunk.bytes),
         }
     }
 

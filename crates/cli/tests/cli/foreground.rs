@@ -132,6 +132,22 @@ fn a_wait_that_runs_out_lets_the_job_go_on() {
 }
 
 #[test]
+fn a_blocked_reader_does_not_extend_the_wait() {
+    let setup = Setup::new();
+    let (path, _) = archive(&setup, LARGE);
+    let mut command = setup.command(&["run", "--wait=1s", &format!("cat {}", path.display())]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let unread = child.stdout.take().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(75));
+    let id = job(&setup)["id"].as_str().unwrap().to_owned();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(stderr.contains(&format!("stopped waiting; job {id} keeps running")), "{stderr}");
+    setup.wait_for_end(&id);
+    drop(unread);
+}
+
+#[test]
 fn both_streams_arrive_in_the_order_written() {
     let setup = Setup::new();
     let script = "for i in $(seq 300); do echo out $i; echo err $i >&2; done";

@@ -9,8 +9,8 @@ use homing_supervisor::platform::wait::WaitSource;
 
 use crate::Result;
 use crate::context::Context;
-use crate::ledger::Ledger;
 use crate::index::query::{ListOptions, Listing};
+use crate::ledger::Ledger;
 use crate::store::watch::JobWatch;
 
 /// A list of jobs that is kept up to date. [`ListWatch::readable`] becomes readable when a job was launched or has changed,

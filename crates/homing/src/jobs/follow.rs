@@ -9,7 +9,7 @@ use homing_core::JobId;
 use homing_supervisor::output::{OutputChunk, OutputReader};
 use homing_supervisor::platform::pipe::PipeReader;
 use homing_supervisor::platform::wait::{AsWaitSource, WaitEnd, WaitSource, wait};
-use homing_supervisor::{Segment, Stream, report_progress};
+use homing_supervisor::{ANSWER, OutputStream, Segment, report_progress};
 
 use crate::Result;
 use crate::context::Context;
@@ -83,7 +83,7 @@ impl OutputFollower {
             has_failed: false,
             attachment: None,
             reported: from,
-            segment: Segment { end: from, stream: Stream::Output },
+            segment: Segment { end: from, stream: OutputStream::Output },
         })
     }
 
@@ -96,9 +96,9 @@ impl OutputFollower {
         Ok(OutputFollower { attachment, ..OutputFollower::new(context, id, 0)? })
     }
 
-    /// The stream of the bytes that were returned last. [`Stream::Output`] unless the job was launched with
+    /// The stream of the bytes that were returned last. [`OutputStream::Output`] unless the job was launched with
     /// [`Streams::Split`](crate::Streams::Split) by this process.
-    pub fn stream(&self) -> Stream {
+    pub fn stream(&self) -> OutputStream {
         self.segment.stream
     }
 
@@ -130,12 +130,16 @@ impl OutputFollower {
                 Ok(WaitEnd::Interrupted) => continue,
                 Ok(WaitEnd::Ready) | Err(_) => {}
             }
+            if self.attachment.as_ref().is_some_and(|attachment| attachment.is_answer_due) {
+                self.take_answer();
+                continue;
+            }
             match Segment::read(segments) {
                 Ok(Some(segment)) => self.segment = segment,
                 // The supervisor has finished, or was killed. Nothing is known about the streams of further bytes.
                 Ok(None) | Err(_) => {
                     self.attachment = None;
-                    self.segment.stream = Stream::Output;
+                    self.segment.stream = OutputStream::Output;
                 }
             }
         }
@@ -165,6 +169,17 @@ impl OutputFollower {
 
     fn segments(&self) -> Option<&PipeReader> {
         self.attachment.as_ref()?.segments.as_ref()
+    }
+
+    /// Reads the late answer of the supervisor, which comes before the first segment.
+    fn take_answer(&mut self) {
+        let mut answer = [0; ANSWER.len()];
+        let pipe = self.segments();
+        let is_answered = pipe.is_some_and(|pipe| pipe.read(&mut answer).is_ok_and(|count| count > 0));
+        match &mut self.attachment {
+            Some(attachment) if is_answered => attachment.is_answer_due = false,
+            _ => self.attachment = None,
+        }
     }
 
     /// Reads the next bytes of the current segment.

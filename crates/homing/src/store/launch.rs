@@ -47,6 +47,8 @@ pub(crate) struct Attachment {
     pub(crate) progress: PipeWriter,
     /// The streams of the bytes, if they are kept apart.
     pub(crate) segments: Option<PipeReader>,
+    /// Whether the answer of the supervisor is still due. It comes before the first segment.
+    pub(crate) is_answer_due: bool,
 }
 
 /// A job that was launched.
@@ -58,6 +60,19 @@ pub(crate) enum Launched {
     Before(Box<Job>),
 }
 
+/// How a supervisor is started.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    /// The program that it runs.
+    program: &'a Path,
+    /// The request of the caller.
+    request: &'a JobSpec,
+    /// Additional variables of the job.
+    environment: &'a [(String, String)],
+    /// Whether this launch has created the job. Otherwise it continues the launch of another process.
+    is_new: bool,
+}
+
 impl JobStore {
     /// Launches a job and returns as soon as its command runs. From then on its result is delivered, even after crashes.
     pub(crate) fn launch(&self, spec: &JobSpec) -> Result<Launched> {
@@ -65,13 +80,14 @@ impl JobStore {
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
         let environment = checked_environment(spec)?;
+        let start = Start { program: &program, request: spec, environment: &environment, is_new: true };
         let job = match &spec.key {
-            None => self.start(&program, self.prepare(spec)?, spec, &environment, true),
+            None => self.start(self.prepare(spec)?, &start),
             Some(key) => match self.prepare_keyed(spec, key)? {
                 Keyed::Known(job) => return Ok(Launched::Before(job)),
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
-                    self.start(&program, prepared, spec, &environment, is_new)
+                    self.start(prepared, &Start { is_new, ..start })
                 }
             },
         };
@@ -81,22 +97,15 @@ impl JobStore {
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
     /// the job if it is new.
-    fn start(
-        &self,
-        program: &Path,
-        prepared: Prepared,
-        request: &JobSpec,
-        environment: &[(String, String)],
-        is_new: bool,
-    ) -> Result<(Job, Option<Attachment>)> {
+    fn start(&self, prepared: Prepared, start: &Start<'_>) -> Result<(Job, Option<Attachment>)> {
         let id = prepared.spec.id;
-        let (supervisor, progress) = match self.spawn(program, &prepared, request, environment, is_new) {
+        let (supervisor, progress) = match self.spawn(&prepared, start) {
             Ok(spawned) => spawned,
             Err(source) => {
-                if is_new {
+                if start.is_new {
                     self.withdraw(&prepared);
                 }
-                return Err(Error::SupervisorNotStarted { program: program.to_owned(), source });
+                return Err(Error::SupervisorNotStarted { program: start.program.to_owned(), source });
             }
         };
         crash_point("launch/spawned");
@@ -110,8 +119,10 @@ impl JobStore {
             let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
-        let segments = pipe.filter(|_| request.attached == Some(Streams::Split)).map(PipeReader::from);
-        Ok((seen.into_job(), progress.map(|progress| Attachment { progress, segments })))
+        let segments = pipe.filter(|_| start.request.attached == Some(Streams::Split)).map(PipeReader::from);
+        let is_answer_due = answer == Answer::NotYet;
+        let attachment = progress.map(|progress| Attachment { progress, segments, is_answer_due });
+        Ok((seen.into_job(), attachment))
     }
 
     /// Returns the state of the job after the supervisor has answered or died.
@@ -153,14 +164,8 @@ impl JobStore {
     }
 
     /// Starts the supervisor. Returns the pipe for reports of progress too, if the launcher follows the output.
-    fn spawn(
-        &self,
-        program: &Path,
-        prepared: &Prepared,
-        request: &JobSpec,
-        environment: &[(String, String)],
-        is_new: bool,
-    ) -> io::Result<(Child, Option<PipeWriter>)> {
+    fn spawn(&self, prepared: &Prepared, start: &Start<'_>) -> io::Result<(Child, Option<PipeWriter>)> {
+        let Start { program, request, environment, is_new } = *start;
         let progress = request.attached.map(|_| pipe()).transpose()?;
         let (reports, progress) =
             progress.map_or((None, None), |(reader, writer)| (Some(reader), Some(writer)));

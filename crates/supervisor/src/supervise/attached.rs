@@ -30,7 +30,7 @@ pub enum Streams {
 
 /// A stream of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output, or both streams if they are not kept apart.
     Output,
     /// Standard error.
@@ -43,17 +43,20 @@ pub struct Segment {
     /// The offset after the last byte.
     pub end: u64,
     /// The stream.
-    pub stream: Stream,
+    pub stream: OutputStream,
 }
 
 impl Segment {
     fn to_bytes(self) -> [u8; WORD] {
-        (self.end << 1 | u64::from(self.stream == Stream::Error)).to_le_bytes()
+        (self.end << 1 | u64::from(self.stream == OutputStream::Error)).to_le_bytes()
     }
 
     fn from_bytes(bytes: [u8; WORD]) -> Segment {
         let word = u64::from_le_bytes(bytes);
-        Segment { end: word >> 1, stream: if word & 1 == 0 { Stream::Output } else { Stream::Error } }
+        Segment {
+            end: word >> 1,
+            stream: if word & 1 == 0 { OutputStream::Output } else { OutputStream::Error },
+        }
     }
 
     /// Reads the next segment; `None` if the supervisor writes no more.
@@ -127,7 +130,7 @@ impl AttachedReader {
     }
 
     /// Tells the reader which stream the bytes up to `end` came from.
-    pub(super) fn announce(&mut self, stream: Stream, end: u64) {
+    pub(super) fn announce(&mut self, stream: OutputStream, end: u64) {
         if let Some(segments) = &mut self.segments {
             match segments.pending.back_mut() {
                 Some(last) if last.stream == stream => last.end = end,
@@ -188,7 +191,8 @@ mod tests {
     #[test]
     fn segments_wait_in_memory_while_the_pipe_is_full_and_none_is_lost() {
         let (mut supervisor, _reports, segments) = attached();
-        let stream = |end: u64| if end.is_multiple_of(2) { Stream::Output } else { Stream::Error };
+        let stream =
+            |end: u64| if end.is_multiple_of(2) { OutputStream::Output } else { OutputStream::Error };
         let mut announced = 0;
         while !supervisor.has_pending() {
             announced += 1;
@@ -212,7 +216,7 @@ mod tests {
     fn a_reader_that_ends_with_pending_segments_is_noticed() {
         let (mut supervisor, _reports, segments) = attached();
         drop(segments);
-        supervisor.announce(Stream::Error, 10);
+        supervisor.announce(OutputStream::Error, 10);
         assert_eq!(supervisor.update(), None);
     }
 }

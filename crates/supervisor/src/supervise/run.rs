@@ -15,7 +15,7 @@ use crate::platform::clock;
 use crate::platform::pipe::PipeReader;
 use crate::platform::signals::{Received, SignalQueue};
 use crate::platform::wait::{AsWaitSource, wait};
-use crate::supervise::attached::{AttachedReader, Stream};
+use crate::supervise::attached::{AttachedReader, OutputStream};
 use crate::supervise::end::{JobTree, leftovers};
 use crate::supervise::finish::Supervision;
 use crate::supervise::phase::{Ending, Limits, Phase, Step};
@@ -52,7 +52,7 @@ pub(crate) struct RunningJob {
     tree: JobTree,
     signals: SignalQueue,
     /// The pipes that the job may still write to.
-    pipes: Vec<(Stream, PipeReader)>,
+    pipes: Vec<(OutputStream, PipeReader)>,
     output: OutputWriter,
     reader: Option<AttachedReader>,
     /// Whether the job has written bytes that wait for the attached reader.
@@ -364,7 +364,7 @@ impl RunningJob {
     }
 
     /// Tells the attached reader which stream the newest bytes came from. Returns whether it has been told.
-    fn announce(&mut self, stream: Stream) -> bool {
+    fn announce(&mut self, stream: OutputStream) -> bool {
         self.reader.as_mut().is_none_or(|reader| {
             reader.announce(stream, self.output.total_bytes());
             !reader.has_pending()

@@ -15,7 +15,7 @@ use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
 use crate::platform::pipe::{PipeReader, PipeWriter, pipe};
 use crate::platform::{ProcessIdentity, clock, errors, stdin};
-use crate::supervise::attached::{Stream, Streams};
+use crate::supervise::attached::{OutputStream, Streams};
 use crate::supervise::finish::Supervision;
 
 /// A job whose command is running.
@@ -24,7 +24,7 @@ pub(crate) struct StartedJob {
     /// The started slot of its record.
     pub record: StartedRecord,
     /// Its output pipes, non-blocking: one, or one for each stream.
-    pub pipes: Vec<(Stream, PipeReader)>,
+    pub pipes: Vec<(OutputStream, PipeReader)>,
     /// The control group of its tree, if there is one.
     pub cgroup: Option<CgroupGuard>,
 }
@@ -93,8 +93,8 @@ pub(crate) fn start_job(
 
     match child.open() {
         Ok(()) => {
-            let error = error.map(|pipe| (Stream::Error, pipe));
-            let pipes = [(Stream::Output, output)].into_iter().chain(error).collect();
+            let error = error.map(|pipe| (OutputStream::Error, pipe));
+            let pipes = [(OutputStream::Output, output)].into_iter().chain(error).collect();
             Ok(StartedJob { record: started, pipes, cgroup })
         }
         Err((step, error)) => Err(describe(spec, step, &error)),
