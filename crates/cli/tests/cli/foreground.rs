@@ -27,14 +27,15 @@ fn archive(setup: &Setup, bytes: usize) -> (PathBuf, Vec<u8>) {
     }
     content.truncate(bytes);
     let path = setup.home.scratch().join("archive");
-    std::fs::write(&path, &content).unwrap();
+    std::fs::write(&path, &content).expect("it works");
     (path, content)
 }
 
 /// Runs `homing run` with these options and a script, and returns its status and its two streams as bytes.
 fn run(setup: &Setup, options: &[&str], script: &str) -> (Option<i32>, Vec<u8>, String) {
-    let output = setup.command(&[&["run", "--wait"], options, &[script]].concat()).output().unwrap();
-    (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    let output =
+        setup.command(&[&["run", "--wait"], options, &[script]].concat()).output().expect("it works");
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).expect("it works"))
 }
 
 /// The only job.
@@ -251,19 +252,26 @@ fn split_stderr_needs_a_stream() {
 
 /// A pseudo-terminal: the side of the program, and the side of the terminal.
 fn terminal() -> (File, File) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let program = OpenOptions::new().read(true).write(true).open(Path::new(name.to_str().unwrap())).unwrap();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("it works");
+    grantpt(&terminal).expect("it works");
+    unlockpt(&terminal).expect("it works");
+    let name = ptsname(&terminal, Vec::new()).expect("it works");
+    let program = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(Path::new(name.to_str().expect("it works")))
+        .expect("it works");
     (program, terminal.into())
 }
 
 /// What a terminal shows of a command. Line ends are LF again.
 fn shown(mut command: Command, input: Stdio) -> (Option<i32>, String) {
     let (program, mut terminal) = terminal();
-    command.stdin(input).stdout(program.try_clone().unwrap()).stderr(program.try_clone().unwrap());
-    let mut child = command.spawn().unwrap();
+    command
+        .stdin(input)
+        .stdout(program.try_clone().expect("it works"))
+        .stderr(program.try_clone().expect("it works"));
+    let mut child = command.spawn().expect("it works");
     // The terminal ends when no program has it open.
     drop((command, program));
     let mut bytes = Vec::new();
@@ -271,7 +279,7 @@ fn shown(mut command: Command, input: Stdio) -> (Option<i32>, String) {
     while let Ok(count @ 1..) = terminal.read(&mut piece) {
         bytes.extend_from_slice(&piece[..count]);
     }
-    let status = child.wait().unwrap().code();
+    let status = child.wait().expect("it works").code();
     (status, String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
 }
 

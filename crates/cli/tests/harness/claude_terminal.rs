@@ -32,7 +32,7 @@ impl Open {
     pub(crate) fn with(stage: &Stage, arguments: &[&str]) -> Open {
         let mut command = stage.command("claude");
         command.args(MODEL).args(arguments);
-        let terminal = Terminal::run(command);
+        let terminal = Terminal::start(command);
         let folder = stage.variable("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         let folder = folder.unwrap_or_else(|| stage.home.scratch().join(".claude"));
         Open { terminal, folder }

@@ -64,7 +64,7 @@ fn an_open_copilot_is_not_resumed_until_it_is_closed() {
         let project = stage.project();
         let trusted = json!({"trustedFolders": [project], "trusted_folders": [project]});
         stage.write(".copilot/config.json", &trusted.to_string());
-        let open = Terminal::run(copilot(&stage, &[&format!("--resume={session}")]));
+        let open = Terminal::start(copilot(&stage, &[&format!("--resume={session}")]));
         let folder = stage.home.scratch().join(".copilot/session-state").join(&session);
         wait_until("it has the session open", || {
             let names = std::fs::read_dir(&folder).into_iter().flatten().flatten();

@@ -36,7 +36,7 @@ fn the_end_of_the_listener_wakes_an_open_gemini() {
         let Some(stage) = stage() else { return };
         let mut command = stage.command("gemini");
         command.args(["--yolo", "--session-id", SESSION]);
-        let terminal = Terminal::run(command);
+        let terminal = Terminal::start(command);
         terminal.type_in("LAUNCH please\r", || {
             stage.model.asked().iter().any(|asked| asked.text.contains("LAUNCH"))
         });
