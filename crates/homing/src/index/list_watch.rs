@@ -10,6 +10,7 @@ use homing_supervisor::platform::wait::WaitSource;
 use crate::Result;
 use crate::context::Context;
 use crate::index::query::{ListOptions, Listing};
+use crate::ledger::Ledger;
 use crate::store::watch::JobWatch;
 
 /// A list of jobs that is kept up to date. [`ListWatch::readable`] becomes readable when a job was launched or has changed,
@@ -54,7 +55,7 @@ impl ListWatch {
             self.watch.changed();
             // SQLite writes a commit before it is visible, so its writer may not be done. If this fails, the listing
             // finds out why.
-            let _ = self.context.with_ledger(|ledger| ledger.wait_for_writer());
+            let _ = self.context.with_ledger(Ledger::wait_for_writer);
             let listing = self.context.listing(&self.options)?;
             let unfinished: Vec<JobId> =
                 listing.jobs.iter().filter(|job| job.outcome().is_none()).map(|job| job.id).collect();
