@@ -315,13 +315,21 @@ fn a_hook_does_not_deliver_what_waits_in_the_queue() {
     offline("codex_terminal::a_hook_does_not_deliver_what_waits_in_the_queue", || {
         let Some(stage) = stage("") else { return };
         stage.set_up("codex");
+        // After this time, the monitor reports that the thread is busy, and a hook might claim the result.
+        let sink = "[sinks.codex]\npreset = \"codex\"\ntimeout = \"5s\"\n";
+        stage.write("config.toml", &format!("agents = [\"codex\"]\nmonitor.autostart = false\n{sink}"));
         let open = Open::launching(&stage, &["--dangerously-bypass-hook-trust"]);
         open.say("BUSY please", "BUSY");
         open.finish_job();
-        let _monitor = Monitor::start(&stage);
-        wait_until("the message is queued", || count_queued(&stage) == 1);
+        let monitor = Monitor::start(&stage);
+        wait_until("the monitor waits for the end of the turn", || {
+            let error = stage.job()["follow_up"]["last_error"].clone();
+            error.as_str().is_some_and(|error| error.contains("waits in the queue"))
+        });
+        drop(monitor);
         stage.write("end", "");
         open.wait_until_said("WOKEN");
+        let _monitor = Monitor::start(&stage);
         wait_until("the result is acknowledged", || stage.job()["follow_up"]["state"] == "acknowledged");
         // The turn has ended, and the hook at its end too.
         assert_woken(&stage);

@@ -9,14 +9,19 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use homing_core::text::flatten;
 use homing_supervisor::platform::file::open_regular;
 use serde_json::Value;
 
 /// How much of the end of a rollout is searched at first, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Longest line, in bytes.
-const MAX_LINE: usize = 64 << 20;
+/// Longest line that is read, in bytes. Longer lines, such as messages with images, are skipped: a message of homing and
+/// the marks of a turn are shorter.
+const MAX_LINE: usize = 1 << 20;
+
+/// Longest reason, in characters.
+const REASON_CHARS: usize = 300;
 
 /// What became of the message, according to the rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(super) struct Rollout {
     file: File,
     /// The beginning of a line that is not complete yet.
     line: Vec<u8>,
+    /// Whether that line is too long.
+    skips: bool,
     search: Search,
 }
 
@@ -65,7 +72,7 @@ impl Rollout {
         let skipped = length.saturating_sub(MAX_BYTES);
         // The rest of the line there is not JSON, and is ignored.
         file.seek(SeekFrom::Start(skipped)).map_err(unreadable)?;
-        Ok(Rollout { path: path.to_owned(), file, line: Vec::new(), search: Search::new(text) })
+        Ok(Rollout { path: path.to_owned(), file, line: Vec::new(), skips: false, search: Search::new(text) })
     }
 
     /// Reads what Codex has written since the last call.
@@ -75,16 +82,17 @@ impl Rollout {
     pub(super) fn read(&mut self) -> Result<Found, String> {
         let mut lines = BufReader::with_capacity(1 << 16, &mut self.file);
         loop {
-            let before = self.line.len();
-            let limit = (MAX_LINE - before) as u64 + 1;
+            let limit = (MAX_LINE - self.line.len()) as u64;
             let mut rest = (&mut lines).take(limit);
             let count =
                 rest.read_until(b'\n', &mut self.line).map_err(|error| cannot_read(&self.path, &error))?;
-            if self.line.ends_with(b"\n") {
+            let is_complete = self.line.ends_with(b"\n");
+            if is_complete && !self.skips {
                 self.search.line(&self.line);
+            }
+            if is_complete || self.line.len() >= MAX_LINE {
+                self.skips = !is_complete;
                 self.line.clear();
-            } else if self.line.len() > MAX_LINE {
-                return Err(unknown(&self.path, "a line is too long"));
             } else if count == 0 {
                 return Ok(self.search.found.clone());
             }
@@ -164,11 +172,12 @@ impl Search {
             (Some("event_msg"), Some("task_complete")) => self.ended(payload, |payload| {
                 let error = &payload["error"];
                 let message = error["message"].as_str().or_else(|| error.as_str());
-                (!error.is_null()).then(|| format!("the turn failed: {}", message.unwrap_or("unknown error")))
+                (!error.is_null())
+                    .then(|| format!("the turn failed: {}", words(message.unwrap_or("unknown error"))))
             }),
             (Some("event_msg"), Some("turn_aborted")) => self.ended(payload, |payload| {
                 let reason = payload["reason"].as_str().unwrap_or("unknown reason");
-                Some(format!("the turn was aborted ({reason})"))
+                Some(format!("the turn was aborted ({})", words(reason)))
             }),
             (Some("response_item"), Some("message")) if payload["role"] == "user" => self.message(payload),
             (Some("response_item"), Some(kind)) if is_of_model(kind, payload) => self.answered(),
@@ -225,6 +234,11 @@ impl Search {
             self.found = failure(payload).map_or(Found::Received, Found::Ended);
         }
     }
+}
+
+/// A text of Codex or of the server of the model, in one short line.
+fn words(text: &str) -> String {
+    flatten(text).chars().take(REASON_CHARS).collect()
 }
 
 /// Whether an item is from the model: a message, its reasoning, or a call of a tool.
@@ -376,6 +390,28 @@ mod tests {
         assert!(matches!(rollout.read(), Ok(Found::Ended(_))));
         rollout.expect_again();
         assert_eq!(rollout.read(), Ok(Found::Nothing));
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollout.jsonl");
+        let meta = line("session_meta", json!({"id": "s", "source": "cli"}));
+        for length in [MAX_LINE - 100, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE + 7] {
+            let long = "\"user\"".repeat(length / 6) + &"x".repeat(length % 6) + "\n";
+            let lines = [&meta, &long, &started("t1", "queue"), &long, &user(TEXT), &long, &assistant()];
+            std::fs::write(&path, lines.map(String::as_str).concat()).unwrap();
+            assert_eq!(Rollout::open(&path, "s", TEXT).unwrap().read(), Ok(Found::Received), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let error = json!({"message": format!("no\u{1b}[31m\nquota {}", "x".repeat(5_000))});
+        let failed = line("event_msg", json!({"type": "task_complete", "turn_id": "t1", "error": error}));
+        let Found::Ended(reason) = found(&[started("t1", "queue"), user(TEXT), failed]) else { panic!() };
+        assert!(reason.starts_with("the turn failed: no") && reason.contains("quota"), "{reason}");
+        assert!(reason.chars().count() < 350 && !reason.contains(['\n', '\u{1b}']), "{reason}");
     }
 
     #[test]
