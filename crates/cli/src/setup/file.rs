@@ -10,7 +10,6 @@ use homing_supervisor::platform::access;
 use homing_supervisor::platform::file::{create_private, make_private_directories, open_regular};
 use homing_supervisor::platform::lock::exclusive_within;
 
-#[cfg(feature = "mcp")]
 use super::config_paths::ConfigPaths;
 use super::content::Content;
 use super::edit_json::value_at;
