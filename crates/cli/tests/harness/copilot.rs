@@ -66,6 +66,8 @@ fn an_open_copilot_is_not_resumed_until_it_is_closed() {
         stage.write(".copilot/config.json", &trusted.to_string());
         let open = Terminal::start(copilot(&stage, &[&format!("--resume={session}")]));
         let folder = stage.home.scratch().join(".copilot/session-state").join(&session);
+        // It locks the session when the user writes.
+        open.type_in("hello\r", || stage.model.asked().iter().any(|asked| asked.text.ends_with("hello")));
         wait_until("it has the session open", || {
             let names = std::fs::read_dir(&folder).into_iter().flatten().flatten();
             let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -76,7 +78,10 @@ fn an_open_copilot_is_not_resumed_until_it_is_closed() {
         assert_eq!(follow_up["state"], "pending", "{follow_up:#}");
         let reason = follow_up["last_error"].as_str().expect("a reason");
         assert!(reason.contains("the session is open in copilot, process "), "{reason}");
-        drop(open);
+        // It runs in a child of its own, which a killed parent leaves behind.
+        let resumed = format!("--resume={session}");
+        let is_open = || stage.home.processes().iter().any(|process| process.command_line.contains(&resumed));
+        open.type_in("/exit\r", || !is_open());
         let retry = stage.homing(&["retry", job["id"].as_str().expect("an id")]);
         assert!(retry.status.success(), "{retry:?}");
         wait_until("no process has it open", || {

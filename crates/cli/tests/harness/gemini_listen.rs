@@ -16,8 +16,9 @@ fn stage() -> Option<Stage> {
     let rules = launches_and_listens(
         ("run_shell_command", listen),
         "moved to background",
-        "greetings-",
-        Action::Say("unexpected".to_owned()),
+        // The message has the output, or only the file that it was saved to.
+        "Background command completed",
+        Action::Shell("cat ~/.gemini/tmp/background-processes/*.log".to_owned()),
     );
     let mut stage = set_up(Stage::following(rules, "gemini", "Gemini CLI")?);
     stage.set("HOMING_SESSION", SESSION);
@@ -48,6 +49,9 @@ fn the_end_of_the_listener_wakes_an_open_gemini() {
             said.is_some_and(|said| screen.rfind("Ready (").is_some_and(|ready| ready > said))
         });
         end_job_and_await_acknowledgement(&stage);
+        // It runs in a child of its own, which a killed parent leaves behind.
+        let is_open = || stage.home.processes().iter().any(|process| process.command_line.contains("--yolo"));
+        terminal.type_in("/quit\r", || !is_open());
     });
 }
 
