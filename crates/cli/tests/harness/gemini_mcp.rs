@@ -23,7 +23,8 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
         assert!(asked.iter().any(|asked| asked.text.contains(MUST_WAIT)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_delivered_again(&stage);
-        let what = "The harness sends no session id to MCP servers, so the answer tells the model to wait, and the model does.";
+        let what = "Without a hook or plugin of homing, the harness sends no session id to MCP servers. The \
+                    answer tells the model to wait, and the model does.";
         transcript::write(&stage, "gemini", "Gemini CLI", "gemini", what);
     });
 }

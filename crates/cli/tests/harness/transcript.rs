@@ -29,7 +29,7 @@ pub(crate) fn write(stage: &Stage, name: &str, called: &str, program: &str, what
     let version = version.lines().next().unwrap_or_default().trim();
     let date = std::env::var(DATE).unwrap_or_else(|_| "an unknown day".to_owned());
     let mut text = format!(
-        "# {called}: {name}\n\n{what}\n\nRun on {date} with {called} (`{program} --version`: {version}) and homing {} by \
+        "# A round over MCP with {called}\n\n{what}\n\nRun on {date} with {called} (`{program} --version`: {version}) and homing {} by \
          `scripts/transcripts`. The harness, the server and the job are real. The model is a script, so its answers are \
          short. Paths of the test are replaced; parts of messages that the harness adds by itself \
          (`<system-reminder>`) are left out.\n",
