@@ -66,14 +66,14 @@ impl JobStore {
         self.reap_children();
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
-        let environment = checked_environment(spec)?;
+        check_environment(spec)?;
         let job = match &spec.key {
-            None => self.start(&program, self.prepare(spec)?, spec, &environment, true),
+            None => self.start(&program, self.prepare(spec)?, spec, true),
             Some(key) => match self.prepare_keyed(spec, key)? {
                 Keyed::Known(job) => return Ok(Launched::Before(job)),
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
-                    self.start(&program, prepared, spec, &environment, is_new)
+                    self.start(&program, prepared, spec, is_new)
                 }
             },
         };
@@ -88,11 +88,10 @@ impl JobStore {
         program: &Path,
         prepared: Prepared,
         request: &JobSpec,
-        environment: &[(String, String)],
         is_new: bool,
     ) -> Result<(Job, Option<Attachment>)> {
         let id = prepared.spec.id;
-        let (supervisor, progress) = match self.spawn(program, &prepared, request, environment, is_new) {
+        let (supervisor, progress) = match self.spawn(program, &prepared, request, is_new) {
             Ok(spawned) => spawned,
             Err(source) => {
                 if is_new {
@@ -162,7 +161,6 @@ impl JobStore {
         program: &Path,
         prepared: &Prepared,
         request: &JobSpec,
-        environment: &[(String, String)],
         is_new: bool,
     ) -> io::Result<(Child, Option<PipeWriter>)> {
         let progress = request.attached.map(|_| pipe()).transpose()?;
@@ -182,7 +180,7 @@ impl JobStore {
             .args(self.detached_argument())
             // Jobs that the job launches belong to the same home, whichever way the caller named the home.
             .env(HOME_VARIABLE, self.home.root.path())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(request.environment.iter().map(|(name, value)| (name, value)))
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
             .env(SESSION_VARIABLE, prepared.spec.session.as_str())
             .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
@@ -204,7 +202,7 @@ fn read_answer(pipe: &mut ChildStdout, limit: Duration) -> Answer {
     if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
 }
 
-fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
+fn check_environment(spec: &JobSpec) -> Result<()> {
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(Error::InvalidRequest(format!(
@@ -212,5 +210,5 @@ fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
             )));
         }
     }
-    Ok(spec.environment.clone())
+    Ok(())
 }

@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn segments_wait_in_memory_while_the_pipe_is_full_and_none_is_lost() {
         let (mut supervisor, _reports, segments) = attached();
-        let stream = |end: u64| if end % 2 == 0 { OutputStream::Output } else { OutputStream::Error };
+        let stream =
+            |end: u64| if end.is_multiple_of(2) { OutputStream::Output } else { OutputStream::Error };
         let mut announced = 0;
         while !supervisor.has_pending() {
             announced += 1;

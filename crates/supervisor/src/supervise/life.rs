@@ -21,7 +21,7 @@ use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
 use crate::platform::file::open_null;
 use crate::platform::signals::SignalQueue;
-use crate::platform::{clock, errors, scope};
+use crate::platform::{clock, errors, scope, stdin};
 use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::run::RunningJob;
@@ -171,7 +171,9 @@ fn start(
     crash_point("supervise/placed");
     let planned = Cgroup::planned(spec.id, &groups);
     let streams = attached.unwrap_or(Streams::Merged);
-    let job = start_job(spec, supervision, &null, placement.service(), planned, streams)?;
+    let job = start_job(spec, supervision, placement.service(), planned, streams)?;
+    // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
+    let _ = stdin::replace(&null);
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(RunningJob::new(job, signals, output, reader, spec))
 }
