@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use homing_supervisor::platform::access;
 use homing_supervisor::platform::file::{create_private, make_private_directories, open_regular};
 
-#[cfg(feature = "mcp")]
 use super::config_paths::ConfigPaths;
 use super::content::Content;
 use super::ownership::same_but_program;
