@@ -1,8 +1,8 @@
 //! `homing run --wait` is a faithful foreground: output, order, standard input and exit status are those of the command.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -27,15 +27,15 @@ fn archive(setup: &Setup, bytes: usize) -> (PathBuf, Vec<u8>) {
     }
     content.truncate(bytes);
     let path = setup.home.scratch().join("archive");
-    std::fs::write(&path, &content).expect("it works");
+    std::fs::write(&path, &content).expect("the file is written");
     (path, content)
 }
 
 /// Runs `homing run` with these options and a script, and returns its status and its two streams as bytes.
 fn run(setup: &Setup, options: &[&str], script: &str) -> (Option<i32>, Vec<u8>, String) {
-    let output =
-        setup.command(&[&["run", "--wait"], options, &[script]].concat()).output().expect("it works");
-    (output.status.code(), output.stdout, String::from_utf8(output.stderr).expect("it works"))
+    let mut command = setup.command(&[&["run", "--wait"], options, &[script]].concat());
+    let output = command.output().expect("the program runs");
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).expect("text"))
 }
 
 /// The only job.
@@ -252,34 +252,30 @@ fn split_stderr_needs_a_stream() {
 
 /// A pseudo-terminal: the side of the program, and the side of the terminal.
 fn terminal() -> (File, File) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("it works");
-    grantpt(&terminal).expect("it works");
-    unlockpt(&terminal).expect("it works");
-    let name = ptsname(&terminal, Vec::new()).expect("it works");
-    let program = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(Path::new(name.to_str().expect("it works")))
-        .expect("it works");
+    let terminal =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+    grantpt(&terminal).expect("the test owns the terminal");
+    unlockpt(&terminal).expect("the test owns the terminal");
+    let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("text");
+    let program = File::options().read(true).write(true).open(name).expect("the other side");
     (program, terminal.into())
 }
 
 /// What a terminal shows of a command. Line ends are LF again.
 fn shown(mut command: Command, input: Stdio) -> (Option<i32>, String) {
     let (program, mut terminal) = terminal();
-    command
-        .stdin(input)
-        .stdout(program.try_clone().expect("it works"))
-        .stderr(program.try_clone().expect("it works"));
-    let mut child = command.spawn().expect("it works");
+    let copy = || program.try_clone().expect("a copy");
+    command.stdin(input).stdout(copy()).stderr(copy());
+    let mut child = command.spawn().expect("the program runs");
     // The terminal ends when no program has it open.
-    drop((command, program));
+    drop(command);
+    drop(program);
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     while let Ok(count @ 1..) = terminal.read(&mut piece) {
         bytes.extend_from_slice(&piece[..count]);
     }
-    let status = child.wait().expect("it works").code();
+    let status = child.wait().expect("it ends").code();
     (status, String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
 }
 

@@ -60,34 +60,20 @@ pub(crate) enum Launched {
     Before(Box<Job>),
 }
 
-/// How a supervisor is started.
-#[derive(Clone, Copy)]
-struct Start<'a> {
-    /// The program that it runs.
-    program: &'a Path,
-    /// The request of the caller.
-    request: &'a JobSpec,
-    /// Additional variables of the job.
-    environment: &'a [(String, String)],
-    /// Whether this launch has created the job. Otherwise it continues the launch of another process.
-    is_new: bool,
-}
-
 impl JobStore {
     /// Launches a job and returns as soon as its command runs. From then on its result is delivered, even after crashes.
     pub(crate) fn launch(&self, spec: &JobSpec) -> Result<Launched> {
         self.reap_children();
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
-        let environment = checked_environment(spec)?;
-        let start = Start { program: &program, request: spec, environment: &environment, is_new: true };
+        check_environment(spec)?;
         let job = match &spec.key {
-            None => self.start(self.prepare(spec)?, &start),
+            None => self.start(&program, self.prepare(spec)?, spec, true),
             Some(key) => match self.prepare_keyed(spec, key)? {
                 Keyed::Known(job) => return Ok(Launched::Before(job)),
                 Keyed::ToStart(to_start) => {
                     let ToStart { prepared, is_new, _launcher } = *to_start;
-                    self.start(prepared, &Start { is_new, ..start })
+                    self.start(&program, prepared, spec, is_new)
                 }
             },
         };
@@ -97,15 +83,21 @@ impl JobStore {
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
     /// the job if it is new.
-    fn start(&self, prepared: Prepared, start: &Start<'_>) -> Result<(Job, Option<Attachment>)> {
+    fn start(
+        &self,
+        program: &Path,
+        prepared: Prepared,
+        request: &JobSpec,
+        is_new: bool,
+    ) -> Result<(Job, Option<Attachment>)> {
         let id = prepared.spec.id;
-        let (supervisor, progress) = match self.spawn(&prepared, start) {
+        let (supervisor, progress) = match self.spawn(program, &prepared, request, is_new) {
             Ok(spawned) => spawned,
             Err(source) => {
-                if start.is_new {
+                if is_new {
                     self.withdraw(&prepared);
                 }
-                return Err(Error::SupervisorNotStarted { program: start.program.to_owned(), source });
+                return Err(Error::SupervisorNotStarted { program: program.to_owned(), source });
             }
         };
         crash_point("launch/spawned");
@@ -119,7 +111,7 @@ impl JobStore {
             let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
-        let segments = pipe.filter(|_| start.request.attached == Some(Streams::Split)).map(PipeReader::from);
+        let segments = pipe.filter(|_| request.attached == Some(Streams::Split)).map(PipeReader::from);
         let is_answer_due = answer == Answer::NotYet;
         let attachment = progress.map(|progress| Attachment { progress, segments, is_answer_due });
         Ok((seen.into_job(), attachment))
@@ -164,8 +156,13 @@ impl JobStore {
     }
 
     /// Starts the supervisor. Returns the pipe for reports of progress too, if the launcher follows the output.
-    fn spawn(&self, prepared: &Prepared, start: &Start<'_>) -> io::Result<(Child, Option<PipeWriter>)> {
-        let Start { program, request, environment, is_new } = *start;
+    fn spawn(
+        &self,
+        program: &Path,
+        prepared: &Prepared,
+        request: &JobSpec,
+        is_new: bool,
+    ) -> io::Result<(Child, Option<PipeWriter>)> {
         let progress = request.attached.map(|_| pipe()).transpose()?;
         let (reports, progress) =
             progress.map_or((None, None), |(reader, writer)| (Some(reader), Some(writer)));
@@ -183,7 +180,7 @@ impl JobStore {
             .args(self.detached_argument())
             // Jobs that the job launches belong to the same home, whichever way the caller named the home.
             .env(HOME_VARIABLE, self.home.root.path())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(request.environment.iter().map(|(name, value)| (name, value)))
             .env(JOB_VARIABLE, prepared.spec.id.as_str())
             .env(SESSION_VARIABLE, prepared.spec.session.as_str())
             .env(HARNESS_VARIABLE, prepared.spec.harness.as_deref().unwrap_or_default())
@@ -205,7 +202,7 @@ fn read_answer(pipe: &mut ChildStdout, limit: Duration) -> Answer {
     if pipe.read_exact(&mut [0]).is_ok() { Answer::Given } else { Answer::Never }
 }
 
-fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
+fn check_environment(spec: &JobSpec) -> Result<()> {
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(Error::InvalidRequest(format!(
@@ -213,5 +210,5 @@ fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
             )));
         }
     }
-    Ok(spec.environment.clone())
+    Ok(())
 }

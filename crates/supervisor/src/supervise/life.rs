@@ -21,11 +21,11 @@ use crate::platform::cgroup::{Cgroup, OwnGroups, leave_foreign_job};
 use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
 use crate::platform::file::open_null;
 use crate::platform::signals::SignalQueue;
-use crate::platform::{clock, errors, scope};
+use crate::platform::{clock, errors, scope, stdin};
 use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::run::RunningJob;
-use crate::supervise::start::{Placement, start_job};
+use crate::supervise::start::start_job;
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -166,11 +166,14 @@ fn start(
     let reader = attached.map(AttachedReader::take).transpose();
     let reader = reader.map_err(|error| failed("cannot take the pipes of its reader", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    let scope =
+    let placement =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let placement = Placement { service: scope.service(), cgroup: Cgroup::planned(spec.id, &groups) };
-    let job = start_job(spec, supervision, placement, attached.unwrap_or(Streams::Merged), &null)?;
+    let planned = Cgroup::planned(spec.id, &groups);
+    let streams = attached.unwrap_or(Streams::Merged);
+    let job = start_job(spec, supervision, placement.service(), planned, streams)?;
+    // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
+    let _ = stdin::replace(&null);
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
     Ok(RunningJob::new(job, signals, output, reader, spec))
 }

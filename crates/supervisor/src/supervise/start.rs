@@ -1,7 +1,6 @@
 //! Starts a job: forks a process that waits at a gate, records it, and then lets it execute the command. A command never
 //! runs before its process is recorded.
 
-use std::fs::File;
 use std::io;
 
 use homing_core::{JobCommand, StartError};
@@ -14,7 +13,7 @@ use crate::names::SCRIPT;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
 use crate::platform::pipe::{PipeReader, PipeWriter, pipe};
-use crate::platform::{ProcessIdentity, clock, errors, stdin};
+use crate::platform::{ProcessIdentity, clock, errors};
 use crate::supervise::attached::{OutputStream, Streams};
 use crate::supervise::finish::Supervision;
 
@@ -29,27 +28,18 @@ pub(crate) struct StartedJob {
     pub cgroup: Option<CgroupGuard>,
 }
 
-/// Where a job starts.
-#[derive(Debug)]
-pub(crate) struct Placement {
-    /// The systemd service whose end also ends the job.
-    pub service: Option<String>,
-    /// The control group for its tree, which does not exist yet.
-    pub cgroup: Option<Cgroup>,
-}
-
-/// Starts the command of `spec`. It gets the standard input of this process, which `null` then replaces.
+/// Starts the command of `spec` in the control group `planned`. `service` is the systemd service whose end also ends
+/// the job. The job gets the standard input of this process.
 ///
 /// # Errors
 /// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
 pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
-    placement: Placement,
+    service: Option<String>,
+    planned: Option<Cgroup>,
     streams: Streams,
-    null: &File,
 ) -> Result<StartedJob, StartError> {
-    let Placement { service, cgroup: planned } = placement;
     let Supervision { directory, record, .. } = supervision;
     let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
     let (output, output_writer) = output_pipe()?;
@@ -63,8 +53,6 @@ pub(crate) fn start_job(
     let child = fork_behind_gate(&plan, &output_writer, error_writer.as_ref().unwrap_or(&output_writer))
         .map_err(failed("make a process for it"))?;
     drop((output_writer, error_writer));
-    // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
-    let _ = stdin::replace(null);
     crash_point("supervise/forked");
 
     let started_at_ms = clock::wall_millis();
