@@ -83,7 +83,8 @@ impl Drop for Terminal {
         if std::thread::panicking() {
             let screen = self.screen();
             let end: String = screen.chars().rev().take(MAX_SHOWN).collect();
-            eprintln!("the end of the screen: {}", end.chars().rev().collect::<String>());
+            let end: String = end.chars().rev().collect();
+            let _ = writeln!(std::io::stderr(), "the end of the screen: {end}");
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::delivery::claim::{ClaimAttempt, Claimant, Terms, is_of_this_turn};
 use crate::delivery::session_jobs::SessionJobs;
 use crate::harness::origin::Origin;
-use crate::ledger::SessionState;
+use crate::ledger::{Ledger, SessionState};
 
 /// Stands for the harness and the sink of a session that has none.
 const NO_HARNESS: &str = "homing listen";
@@ -71,7 +71,7 @@ impl Context {
         loop {
             jobs.update()?;
             if watches_ledger {
-                self.with_ledger(|ledger| ledger.wait_for_writer())?;
+                self.with_ledger(Ledger::wait_for_writer)?;
             }
             // A harness may have opened another session, which must not get these results.
             if is_ready(options.stop) || (was_open_here && !self.is_open_here(&claimant)) {
