@@ -161,7 +161,8 @@ fn suggestion(error: &clap::Error) -> Option<String> {
         .into_iter()
         .map(|kind| values(error, kind))
         .find(|similar| !similar.is_empty())
-        .map(|similar| format!("similar: {}", quoted(&similar)))
+        // clap puts the most similar one last.
+        .map(|similar| format!("similar: {}", quoted(&similar.into_iter().rev().collect::<Vec<_>>())))
 }
 
 fn help_hint(verb: Option<&str>) -> String {

@@ -68,7 +68,7 @@ fn usage_errors_suggest_what_the_user_means() {
     for (arguments, hint) in [
         (&["status"][..], "use homing list"),
         (&["stop", "3f9c"], "use homing kill"),
-        (&["lits"], "similar: 'list'"),
+        (&["lits"], "similar: 'list', 'listen'"),
         (&["list", "--sesion", "a"], "similar: '--session'"),
         (&["list", "--state", "runing"], "similar: 'running'"),
         (&["show"], "run homing show --help for usage"),
