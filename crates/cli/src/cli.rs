@@ -1,6 +1,7 @@
 //! The top-level parser: reads the words of a command line into a [`Command`], and runs it.
 
 mod help_template;
+mod misplaced;
 mod optional_wait;
 mod plain_run;
 mod unparsed;
@@ -11,14 +12,15 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
 #[cfg(feature = "mcp")]
 use crate::commands::mcp;
 use crate::commands::run::{self, RunArgs};
 use crate::commands::{
-    completions, doctor, follow_ups, hook, kill, list, man, monitor, output, prune, recover, result, setup,
-    show, wait,
+    completions, doctor, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover, remove,
+    rerun, result, setup, show, wait,
 };
 use crate::exit::Failure;
 
@@ -40,18 +42,24 @@ pub(crate) enum Command {
     /// Run a command in the background and print the job id
     #[command(after_help = run::EXAMPLES)]
     Run(RunArgs),
+    /// Launch the command of an earlier job again
+    #[command(after_help = rerun::EXAMPLES)]
+    Rerun(rerun::RerunArgs),
     /// List jobs, newest first
-    #[command(after_help = list::EXAMPLES)]
+    #[command(visible_aliases = ["ls", "ps"], after_help = list::EXAMPLES)]
     List(list::ListArgs),
     /// Show the details of one job
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
     /// Print or follow the output of a job
-    #[command(after_help = output::EXAMPLES)]
+    #[command(visible_alias = "logs", after_help = output::EXAMPLES)]
     Output(output::OutputArgs),
     /// Wait for jobs to finish and exit with the status of the job
     #[command(after_help = wait::EXAMPLES)]
     Wait(wait::WaitArgs),
+    /// Wait for results of the session, print them and exit
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(listen::ListenArgs),
     /// Print the result of a job as the agent receives it
     #[command(after_help = result::EXAMPLES)]
     Result(result::ResultArgs),
@@ -77,6 +85,9 @@ pub(crate) enum Command {
     #[cfg(feature = "mcp")]
     #[command(after_help = mcp::EXAMPLES)]
     Mcp(mcp::McpArgs),
+    /// Delete single jobs that have finished and are acknowledged
+    #[command(visible_alias = "rm", after_help = remove::EXAMPLES)]
+    Remove(remove::RemoveArgs),
     /// Remove old jobs whose results are acknowledged
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::PruneArgs),
@@ -105,10 +116,13 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
+            Command::Rerun(args) => args.json,
+            Command::Remove(args) => args.json,
             Command::List(args) => args.json,
             Command::Show(args) => args.json,
             Command::Output(args) => args.json,
             Command::Wait(args) => args.json,
+            Command::Listen(args) => args.json,
             Command::Result(args) => args.json,
             Command::Kill(args) => args.json,
             Command::FollowUps(args) => args.json,
@@ -128,10 +142,13 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Command::Run(args) => run::run(args),
+            Command::Rerun(args) => rerun::rerun(args),
+            Command::Remove(args) => remove::remove(&args),
             Command::List(args) => list::list(&args),
             Command::Show(args) => show::show(&args),
             Command::Output(args) => output::output(&args),
             Command::Wait(args) => wait::wait(&args),
+            Command::Listen(args) => listen::listen(&args),
             Command::Result(args) => result::result(&args),
             Command::Kill(args) => kill::kill(&args),
             Command::FollowUps(args) => follow_ups::follow_ups(&args),
@@ -146,7 +163,7 @@ impl Command {
             Command::Doctor(args) => doctor::doctor(&args),
             Command::Setup(args) => setup::setup(&args),
             Command::Hook(args) => Ok(hook::hook(&args)),
-            Command::Completions(args) => completions::completions(&args, definition()),
+            Command::Completions(args) => completions::completions(&args),
             Command::Man(args) => man::man(&args, definition()),
         }
     }
@@ -155,6 +172,14 @@ impl Command {
 /// The definition of the command line, which help, completions and manual pages are generated from.
 fn definition() -> clap::Command {
     Cli::command()
+}
+
+/// Answers a shell that completes a command line, and ends this process. Does nothing if
+/// [`COMPLETE_VARIABLE`](completions::COMPLETE_VARIABLE) is not set, which costs one look at the environment.
+pub(crate) fn complete_if_asked() {
+    if std::env::var_os(completions::COMPLETE_VARIABLE).is_some() {
+        CompleteEnv::with_factory(definition).var(completions::COMPLETE_VARIABLE).complete();
+    }
 }
 
 /// Parses the arguments of the process, the program name first.
@@ -167,7 +192,10 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
     }
     let words = optional_wait::join(words);
     if let Some(run) = parse_run_only(&words) {
-        return Ok(Command::Run(run));
+        return match misplaced::find(&words, run.command_words()) {
+            Some(failure) => Err(Unparsed::rejected(failure, &words)),
+            None => Ok(Command::Run(run)),
+        };
     }
     // Harnesses call hooks at the end of every turn, so the full definition is not built for them.
     if is_command(&words, "hook")
@@ -184,7 +212,7 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Unparsed> {
 
 /// Whether the command that these words name launches a job.
 pub(crate) fn launches_a_job(mut words: impl Iterator<Item = OsString>) -> bool {
-    words.nth(1).is_some_and(|word| word == "run")
+    words.nth(1).is_some_and(|word| word == "run" || word == "rerun")
 }
 
 /// Parses `run` without building the definitions of the other commands, which takes as long as launching a process.

@@ -12,8 +12,17 @@ const USAGE: u8 = 2;
 const NO_SUCH_JOB: u8 = 3;
 /// The id prefix matches several jobs.
 const AMBIGUOUS_JOB: u8 = 4;
+/// No job of the session runs and no result is undelivered: "no input" (EX_NOINPUT of sysexits.h).
+pub(crate) const NOTHING_DUE: u8 = 66;
+/// The caller of a waiting command is gone: as after SIGHUP.
+pub(crate) const CALLER_GONE: u8 = 129;
+/// The job succeeded, but a part of its output is missing: "input or output error" (EX_IOERR of sysexits.h).
+pub(crate) const INCOMPLETE: u8 = 74;
 /// The job has not finished: "try again later" (EX_TEMPFAIL of sysexits.h).
 pub(crate) const NOT_FINISHED: u8 = 75;
+
+/// The reader of the output is gone, as for a program that SIGPIPE ends: 128 + 13.
+pub(crate) const READER_GONE: u8 = 141;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -73,7 +82,7 @@ impl Failure {
 
 fn status_of(error: &Error) -> u8 {
     match error {
-        Error::NoSuchJob(_) => NO_SUCH_JOB,
+        Error::NoSuchJob(_) | Error::NoSuchJobInSession { .. } => NO_SUCH_JOB,
         Error::AmbiguousJob { .. } => AMBIGUOUS_JOB,
         Error::InvalidId(_)
         | Error::InvalidCommand(_)

@@ -5,8 +5,12 @@ use std::io::{IsTerminal, Write};
 
 use homing::{JobId, MonitorHandle};
 use homing_supervisor::platform::signals::{is_ignored, while_blocked};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+/// The most jobs that a message names.
+const MAX_NAMED: usize = 10;
 
 /// Base of the exit status of a process ended by a signal, as shells report it: 128 + signal number.
 const SIGNAL_STATUS: i32 = 128;
@@ -20,9 +24,13 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
             format!("run homing output --follow {id} to see its output, or homing kill {id} to stop it"),
         ),
         ids => {
-            let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
+            let names: Vec<&str> = ids.iter().take(MAX_NAMED).map(JobId::as_str).collect();
+            let more = match ids.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             (
-                format!("jobs {} keep running", names.join(", ")),
+                format!("jobs {}{more} keep running", names.join(", ")),
                 "run homing list to see them, or homing kill JOB to stop one".to_owned(),
             )
         }
@@ -36,6 +44,38 @@ pub(crate) fn explain_interrupt(jobs: &[JobId]) {
         let _ = writeln!(stderr, "{line_end}homing: stopped waiting; {what}");
         let _ = writeln!(stderr, "hint: {hint}");
         std::process::exit(SIGNAL_STATUS + signal);
+    });
+}
+
+/// What a command that draws on the terminal does about a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScreenEvent {
+    /// The terminal has another size.
+    Resized,
+    /// This process ends or is stopped: give the terminal back.
+    Left,
+    /// This process continues: draw again.
+    Entered,
+}
+
+/// Calls `act` for signals that concern the terminal, in another thread. Ctrl-C, SIGTERM and SIGHUP then end this
+/// process, and Ctrl-Z stops it until it is continued. A signal that the caller ignores stays ignored.
+pub(crate) fn on_screen_signals(mut act: impl FnMut(ScreenEvent) + Send + 'static) {
+    let mut signals = vec![SIGHUP, SIGINT, SIGTERM, SIGTSTP];
+    signals.retain(|signal| !is_ignored(*signal));
+    signals.push(SIGWINCH);
+    on_signals(&signals, move |signal| match signal {
+        SIGWINCH => act(ScreenEvent::Resized),
+        SIGTSTP => {
+            act(ScreenEvent::Left);
+            // Returns when this process is continued. It cannot fail for this signal.
+            let _ = emulate_default_handler(SIGTSTP);
+            act(ScreenEvent::Entered);
+        }
+        signal => {
+            act(ScreenEvent::Left);
+            std::process::exit(SIGNAL_STATUS + signal);
+        }
     });
 }
 

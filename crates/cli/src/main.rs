@@ -2,9 +2,11 @@
 
 mod cli;
 mod commands;
+mod complete;
 mod exit;
 mod hooks;
 mod interrupt;
+mod local_time;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod open;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
 /// Runs the command. Not inlined, because its stack would become memory of each supervisor.
 #[inline(never)]
 fn run() -> ExitCode {
+    cli::complete_if_asked();
     let (wants_json, result) = match cli::parse(std::env::args_os().collect()) {
         Ok(command) => (command.wants_json(), command.run()),
         Err(unparsed) => (unparsed.wants_json(), unparsed.answer()),

@@ -1,7 +1,7 @@
 //! Opens the home. Commands that need existing jobs do not create one: a home that does not exist has no jobs. Warns
 //! once about a configuration that homing refuses to use.
 
-use homing::{Error, Homing, JobIdPrefix, OpenOptions};
+use homing::{Error, Homing, JobRef, OpenOptions, SessionId};
 
 use crate::render::note_with_hint;
 
@@ -21,13 +21,17 @@ pub(crate) fn open_existing() -> homing::Result<Option<Homing>> {
     Ok(OpenOptions::new().open_existing()?.inspect(warn_of_refused_config))
 }
 
-/// Opens the home for a command that refers to jobs.
+/// Opens the home for a command of a session that refers to a job.
 ///
 /// # Errors
-/// [`Error::NoSuchJob`] for the first job if the home does not exist; otherwise as [`open_existing`].
-pub(crate) fn open_for(jobs: &[JobIdPrefix]) -> homing::Result<Homing> {
-    let first = jobs.first().map(|job| job.as_str().to_owned()).unwrap_or_default();
-    open_existing()?.ok_or(Error::NoSuchJob(first))
+/// That the job does not exist if the home does not; otherwise as [`open_existing`].
+pub(crate) fn open_for(reference: &JobRef, session: &SessionId) -> homing::Result<Homing> {
+    open_existing()?.ok_or_else(|| match reference {
+        JobRef::Id(prefix) => Error::NoSuchJob(prefix.as_str().to_owned()),
+        JobRef::Last | JobRef::Name(_) => {
+            Error::NoSuchJobInSession { reference: reference.clone(), session: session.clone() }
+        }
+    })
 }
 
 /// Warns on standard error if defaults replace the configuration of the user.

@@ -1,23 +1,72 @@
 //! Arguments that several commands share, and parsers of their values.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use homing::core::JobName;
 use homing::core::{DurationError, parse_duration};
-use homing::{FollowUpState, JobIdPrefix, Origin, SessionId, StateName, Timeout};
+use homing::{FollowUpState, JobRef, Origin, SessionId, StateName, Timeout};
+
+use crate::complete;
+
+/// The job that a command applies to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneJob {
+    /// Job id, a unique prefix of it, the name of a job of the session, or "last"
+    #[arg(value_name = "JOB", add = complete::jobs())]
+    pub(crate) job: JobRef,
+}
 
 /// The jobs that a command applies to.
 #[derive(Debug, clap::Args)]
+#[group(id = "selection", required = true, multiple = false)]
 pub(crate) struct Jobs {
-    /// Job ids, or unique prefixes of them
-    #[arg(required = true, value_name = "JOB")]
-    pub(crate) jobs: Vec<JobIdPrefix>,
+    /// Job ids, unique prefixes of them, names of jobs of the session, or "last"
+    #[arg(value_name = "JOB", add = complete::jobs())]
+    pub(crate) jobs: Vec<JobRef>,
+    /// All jobs of the session to which this applies, see below
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// The jobs of several sessions that a command applies to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JobsOfSessions {
+    #[command(flatten)]
+    pub(crate) jobs: Jobs,
+    /// All jobs of all sessions to which this applies, see below
+    #[arg(long, group = "selection")]
+    pub(crate) all_sessions: bool,
 }
 
 /// The session that the command acts for.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Caller {
-    /// Session that the command acts for [default: see below]
-    #[arg(long, value_name = "SESSION")]
+    /// Session that the command acts for [default: that of the environment, else "default"]
+    #[arg(short, long, value_name = "SESSION", add = complete::sessions())]
     session: Option<SessionId>,
+}
+
+/// The session whose jobs are listed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListedSessions {
+    /// List the jobs of this session [default: that of the environment, else all sessions]
+    #[arg(short, long, value_name = "SESSION", add = complete::sessions())]
+    session: Option<SessionId>,
+    /// List the jobs of all sessions
+    #[arg(long, conflicts_with = "session")]
+    all_sessions: bool,
+}
+
+impl ListedSessions {
+    /// The session; `None` for all.
+    ///
+    /// # Errors
+    /// When the environment contains an invalid session id.
+    pub(crate) fn session(&self) -> homing::Result<Option<SessionId>> {
+        if self.all_sessions {
+            return Ok(None);
+        }
+        Ok(Origin::named(self.session.clone())?.map(|origin| origin.session))
+    }
 }
 
 impl Caller {
@@ -64,6 +113,14 @@ pub(crate) fn timeout(text: &str) -> Result<Timeout, DurationError> {
     match text {
         "none" => Ok(Timeout::None),
         _ => parse_duration(text).map(Timeout::After),
+    }
+}
+
+/// Parses the name that a new job gets. A blank one is no name.
+pub(crate) fn new_name(text: &str) -> Result<String, homing::core::IdError> {
+    match text.trim() {
+        "" => Ok(String::new()),
+        _ => text.parse::<JobName>().map(|name| name.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ids: jobs, prefixes of job ids, sessions, and job keys.
+//! Ids: jobs, prefixes of job ids, sessions, and job keys. `name.rs` has the names of jobs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +43,7 @@ impl FromStr for JobId {
 
     fn from_str(text: &str) -> Result<JobId, IdError> {
         let prefix: JobIdPrefix = text.parse()?;
-        prefix.as_full_id().ok_or_else(|| IdError::NotAJobId(text.to_owned()))
+        prefix.as_full_id().ok_or_else(|| IdError::NotAJobId(shown(text)))
     }
 }
 
@@ -73,11 +73,14 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// A job id or a prefix of one, as people type it: 1 to 12 hexadecimal digits.
+/// A job id or a prefix of one, as people type it: 4 to 12 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobIdPrefix(String);
 
 impl JobIdPrefix {
+    /// Minimum length of a prefix in characters. A shorter one would match another job too easily.
+    pub const MIN_LENGTH: usize = 4;
+
     /// Returns the digits in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -93,12 +96,24 @@ impl FromStr for JobIdPrefix {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<JobIdPrefix, IdError> {
-        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if text.is_empty() || text.len() > JobId::LENGTH || !is_hex {
-            return Err(IdError::NotAJobId(text.to_owned()));
+        if text.len() > JobId::LENGTH || !is_hex(text) {
+            return Err(IdError::NotAJobId(shown(text)));
+        }
+        if text.len() < JobIdPrefix::MIN_LENGTH {
+            return Err(IdError::ShortPrefix(text.to_owned()));
         }
         Ok(JobIdPrefix(text.to_ascii_lowercase()))
     }
+}
+
+/// Whether a text consists of hexadecimal digits only, as a job id does.
+pub(crate) fn is_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The beginning of an invalid text, for an error message.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 impl From<JobId> for JobIdPrefix {
@@ -133,7 +148,7 @@ impl FromStr for SessionId {
 
     fn from_str(text: &str) -> Result<SessionId, IdError> {
         if text.is_empty() || text.len() > SessionId::MAX_BYTES || text.chars().any(char::is_control) {
-            return Err(IdError::NotASessionId(text.chars().take(40).collect()));
+            return Err(IdError::NotASessionId(shown(text)));
         }
         Ok(SessionId(text.to_owned()))
     }
@@ -180,7 +195,7 @@ impl FromStr for JobKey {
 
     fn from_str(text: &str) -> Result<JobKey, IdError> {
         if text.is_empty() || text.len() > JobKey::MAX_BYTES || text.chars().any(char::is_control) {
-            return Err(IdError::NotAJobKey(text.chars().take(40).collect()));
+            return Err(IdError::NotAJobKey(shown(text)));
         }
         Ok(JobKey(text.to_owned()))
     }
@@ -209,9 +224,23 @@ impl fmt::Display for JobKey {
 /// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not 1 to 12 hexadecimal digits.
-    #[error("{0:?} is not a job id (up to 12 hexadecimal digits)")]
+    /// Not 4 to 12 hexadecimal digits.
+    #[error("{0:?} is not a job id (12 hexadecimal digits)")]
     NotAJobId(String),
+    /// Hexadecimal digits, but fewer than [`JobIdPrefix::MIN_LENGTH`].
+    #[error("{0:?} is too short for a job id: use at least 4 characters")]
+    ShortPrefix(String),
+    /// Neither a job id nor the name of a job.
+    #[error("{0:?} is neither a job id nor the name of a job")]
+    NotAJobRef(String),
+    /// Not a name by which a job can be found.
+    #[error("{name:?} cannot be the name of a job: {reason}")]
+    NotAJobName {
+        /// The beginning of the text.
+        name: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a session id (1 to 256 bytes, no control characters)")]
     NotASessionId(String),
@@ -239,6 +268,8 @@ mod tests {
         for text in ["", "3f9c0a1b2c4", "3f9c0a1b2c4d0", "3f9c0a1b2c4g", "../../etc/pas"] {
             assert!(text.parse::<JobId>().is_err(), "{text:?}");
         }
+        assert_eq!("3f9".parse::<JobIdPrefix>(), Err(IdError::ShortPrefix("3f9".to_owned())));
+        assert_eq!("3F9C".parse::<JobIdPrefix>().unwrap().as_str(), "3f9c");
         for text in ["", "a\nb", "\u{1b}[31m", &"x".repeat(257)] {
             assert!(text.parse::<SessionId>().is_err(), "{text:?}");
             assert!(text.parse::<JobKey>().is_err(), "{text:?}");

@@ -19,12 +19,14 @@ pub struct Job {
     pub session: SessionId,
     /// The key it was launched under, if any.
     pub key: Option<JobKey>,
-    /// The name that a person gave it.
+    /// Its name, or the description that a caller gave it. Any text: only a [`JobName`](crate::JobName) refers to a job.
     pub name: Option<String>,
     /// The command.
     pub command: JobCommand,
     /// The working directory.
     pub cwd: PathBuf,
+    /// The names of the variables that it got in addition to the inherited environment. Their values are not stored.
+    pub env_names: Vec<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// Its limits.

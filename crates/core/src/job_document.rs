@@ -25,7 +25,7 @@ impl Serialize for Job {
             JobCommand::Script(_) => None,
             JobCommand::Argv(words) => Some(words),
         };
-        let mut job = serializer.serialize_struct("Job", 31)?;
+        let mut job = serializer.serialize_struct("Job", 32)?;
         job.serialize_field("schema", SCHEMA)?;
         job.serialize_field("id", &self.id)?;
         job.serialize_field("session", &self.session)?;
@@ -34,6 +34,11 @@ impl Serialize for Job {
         job.serialize_field("command", &self.command.to_string())?;
         job.serialize_field("argv", &argv)?;
         job.serialize_field("cwd", &self.cwd)?;
+        if self.env_names.is_empty() {
+            job.skip_field("env_names")?;
+        } else {
+            job.serialize_field("env_names", &self.env_names)?;
+        }
         job.serialize_field("state", self.state.name().as_str())?;
         job.serialize_field("outcome", &self.outcome())?;
         job.serialize_field("succeeded", &self.outcome().map(Outcome::succeeded))?;
@@ -85,6 +90,8 @@ struct Document {
     command: String,
     argv: Option<Vec<String>>,
     cwd: PathBuf,
+    #[serde(default)]
+    env_names: Vec<String>,
     state: String,
     outcome: Option<Outcome>,
     pid: Option<u32>,
@@ -153,6 +160,7 @@ impl Document {
             name: self.name,
             command: self.argv.map_or(JobCommand::Script(self.command), JobCommand::Argv),
             cwd: self.cwd,
+            env_names: self.env_names,
             created_at: self.created_at,
             limits,
             leftovers: self.leftovers_policy,
@@ -271,7 +279,8 @@ mod tests {
 
     fn jobs() -> impl Strategy<Value = Job> {
         use FollowUpPolicy::{Always, Failure, Never};
-        let names = (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>());
+        let env_names = prop::collection::vec("[A-Z]{1,4}", 0..3);
+        let names = (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>(), env_names);
         let policies = (
             prop::sample::select(vec![LeftoverPolicy::Kill, LeftoverPolicy::Keep]),
             prop::sample::select(vec![Always, Failure, Never]),
@@ -286,6 +295,7 @@ mod tests {
                 name: names.0,
                 command,
                 cwd: "/srv/a b".into(),
+                env_names: names.3,
                 created_at,
                 limits,
                 leftovers: policies.0,

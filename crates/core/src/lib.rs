@@ -6,6 +6,7 @@ mod follow_up;
 mod id;
 mod job;
 mod job_document;
+mod name;
 mod one_line;
 mod outcome;
 mod signal;
@@ -18,6 +19,7 @@ pub use command::{CommandError, JobCommand};
 pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
 pub use id::{IdError, JobId, JobIdPrefix, JobKey, SessionId};
 pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};
+pub use name::{JobName, JobRef};
 pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, Recovery, StartError};
 pub use signal::Signal;
 pub use spec::{

@@ -8,7 +8,8 @@ use homing_core::Timestamp;
 use homing_supervisor::platform::cgroup::leave_foreign_job;
 use homing_supervisor::platform::{clock, scope, spawn};
 use homing_supervisor::{
-    DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT, Start, daemonize,
+    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SPLIT_ARGUMENT,
+    SUPERVISE_ARGUMENT, Start, Streams, daemonize,
 };
 
 use crate::Result;
@@ -47,9 +48,16 @@ pub fn supervise_if_asked() {
         return;
     }
     let supervised = arguments.next().map(|directory| {
-        let is_late = arguments.next().as_deref() == Some(OsStr::new(LATE_ARGUMENT));
-        let start = if is_late { Start::Late } else { Start::InTime };
-        homing_supervisor::supervise(Path::new(&directory), start)
+        let (mut start, mut attached) = (Start::InTime, None);
+        for argument in arguments {
+            match argument.to_str() {
+                Some(LATE_ARGUMENT) => start = Start::Late,
+                Some(ATTACHED_ARGUMENT) => attached = Some(Streams::Merged),
+                Some(SPLIT_ARGUMENT) => attached = Some(Streams::Split),
+                _ => {}
+            }
+        }
+        homing_supervisor::supervise(Path::new(&directory), start, attached)
     });
     // A supervisor reports by its record and its exit status.
     std::process::exit(if matches!(supervised, Some(Ok(()))) { 0 } else { 1 });

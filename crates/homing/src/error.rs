@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{CommandError, IdError, JobId, StateName, TransitionError};
+use homing_core::{
+    CommandError, FollowUpState, IdError, JobId, JobRef, SessionId, StateName, TransitionError,
+};
 use homing_supervisor::DiskError;
 
 use crate::hint::Hint;
@@ -38,6 +40,18 @@ pub struct ConfigRefusal {
     pub hint: String,
 }
 
+/// Why a job is not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotRemovable {
+    /// It has not finished.
+    Unfinished(StateName),
+    /// Its result is not acknowledged.
+    Unacknowledged(FollowUpState),
+    /// It left processes that still run, or that recovery has not looked for yet.
+    ProcessesLeft,
+}
+
 /// Every error of this library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +59,14 @@ pub enum Error {
     /// No job has an id with this prefix.
     #[error("no job {0}")]
     NoSuchJob(String),
+    /// The session has no such job.
+    #[error("{}", not_in_session(reference, session))]
+    NoSuchJobInSession {
+        /// A name, or the newest job.
+        reference: JobRef,
+        /// The session whose jobs were searched.
+        session: SessionId,
+    },
     /// Several jobs have ids with this prefix.
     #[error("{prefix} is ambiguous: it matches {} jobs: {}", candidates.len(), list(candidates))]
     AmbiguousJob {
@@ -96,7 +118,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
         /// What the user can do.
-        hint: String,
+        hint: Hint,
     },
     /// The home was renamed, removed or replaced after this process opened it.
     #[error("home {} was moved or replaced after this process opened it", path.display())]
@@ -187,6 +209,14 @@ pub enum Error {
         /// Why the transition is invalid.
         source: TransitionError,
     },
+    /// The job is not deleted.
+    #[error("cannot delete job {job}: {}", reason_text(*reason))]
+    NotRemovable {
+        /// The job.
+        job: JobId,
+        /// What it still needs.
+        reason: NotRemovable,
+    },
     /// The job did not reach the expected state in time.
     #[error("job {job} is still {} after {waited:?}", state.as_str())]
     NotFinishedInTime {
@@ -222,7 +252,7 @@ impl Error {
     /// A name for programs, stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
-            Error::NoSuchJob(_) => "no_such_job",
+            Error::NoSuchJob(_) | Error::NoSuchJobInSession { .. } => "no_such_job",
             Error::AmbiguousJob { .. } => "ambiguous_job",
             Error::InvalidId(_) => "invalid_id",
             Error::InvalidCommand(_) => "invalid_command",
@@ -244,6 +274,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported",
             Error::Ledger { .. } => "ledger",
             Error::FollowUpConflict { .. } => "follow_up_conflict",
+            Error::NotRemovable { .. } => "not_removable",
             Error::NotFinishedInTime { .. } => "not_finished_in_time",
             Error::JobUnreadable { .. } => "job_unreadable",
             Error::CannotSignal { .. } => "cannot_signal",
@@ -254,15 +285,23 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         Some(match self {
             Error::NoSuchJob(_) => Hint::ListJobs,
+            Error::NoSuchJobInSession { .. } => Hint::NameSession,
+            Error::NotRemovable { job, reason } => match reason {
+                NotRemovable::Unfinished(_) | NotRemovable::ProcessesLeft => Hint::KillFirst(*job),
+                NotRemovable::Unacknowledged(_) => Hint::AcknowledgeFirst(*job),
+            },
             Error::AmbiguousJob { .. } => Hint::UseLongerPrefix,
-            Error::InvalidId(IdError::NotAJobId(_)) => Hint::UseJobId,
+            Error::InvalidId(IdError::NotAJobId(_) | IdError::ShortPrefix(_) | IdError::NotAJobRef(_)) => {
+                Hint::UseJobId
+            }
+            Error::InvalidId(IdError::NotAJobName { .. }) => Hint::UseName,
             Error::InvalidCommand(CommandError::Empty) => Hint::GiveScript,
             Error::InvalidDirectory { .. } => Hint::GiveExistingDirectory,
             Error::NoSuchSink { known, .. } if known.is_empty() => Hint::ConfigureSink,
             Error::NoSuchSink { known, .. } => Hint::UseSink(known.clone()),
             Error::KeyTaken { job, .. } => Hint::UseOtherKey(*job),
-            Error::HomeRefused { hint, .. }
-            | Error::ConfigRefused(ConfigRefusal { hint, .. })
+            Error::HomeRefused { hint, .. } => hint.clone(),
+            Error::ConfigRefused(ConfigRefusal { hint, .. })
             | Error::SecretRefused { hint: Some(hint), .. } => Hint::Text(hint.clone()),
             Error::HomeReplaced { .. } => Hint::ReopenHome,
             Error::NoHome => Hint::SetHome,
@@ -294,6 +333,23 @@ impl Error {
             | Error::NotFinishedInTime { .. }
             | Error::CannotSignal { .. } => return None,
         })
+    }
+}
+
+fn not_in_session(reference: &JobRef, session: &SessionId) -> String {
+    match reference {
+        JobRef::Last => format!("session {session} has no jobs"),
+        JobRef::Id(_) | JobRef::Name(_) => format!("session {session} has no job named {reference}"),
+    }
+}
+
+fn reason_text(reason: NotRemovable) -> String {
+    match reason {
+        NotRemovable::Unfinished(state) => format!("it is {}", state.as_str()),
+        NotRemovable::Unacknowledged(state) => {
+            format!("its result is not acknowledged (follow-up {state})")
+        }
+        NotRemovable::ProcessesLeft => "processes that it left may still run".to_owned(),
     }
 }
 

@@ -11,6 +11,14 @@ use homing_core::JobId;
 pub enum Hint {
     /// List the jobs.
     ListJobs,
+    /// Name the session that the job belongs to, or the job by its id.
+    NameSession,
+    /// Kill this job first.
+    KillFirst(JobId),
+    /// Read or acknowledge the result of this job first.
+    AcknowledgeFirst(JobId),
+    /// Give a name by which the job can be found.
+    UseName,
     /// Give a longer prefix of the id.
     UseLongerPrefix,
     /// Give a job id or a prefix of one.
@@ -50,10 +58,20 @@ pub enum Hint {
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Hint::ListJobs => "run `homing list` to see all jobs",
+            Hint::ListJobs => {
+                "run `homing list --all-sessions` to see all jobs; old jobs are deleted (retention.finished)"
+            }
+            Hint::NameSession => {
+                "add --session SESSION, or use the id; run `homing list --all-sessions` to see the jobs of every session"
+            }
+            Hint::KillFirst(job) => return write!(f, "run `homing kill {job}` first"),
+            Hint::AcknowledgeFirst(job) => {
+                return write!(f, "run `homing result {job}` to read it, or `homing ack {job}`, then try again");
+            }
+            Hint::UseName => "use a name such as nightly, build-2 or deploy.prod",
             Hint::UseLongerPrefix => "use a longer prefix of the id",
             Hint::UseJobId => {
-                "use a 12-character job id or a prefix of one; run `homing list` to see all jobs"
+                "use a job id, a prefix of at least 4 characters, a name, or last; run `homing list` to see the jobs"
             }
             Hint::GiveScript => "pass a script, for example: homing run 'sleep 5; echo done'",
             Hint::GiveExistingDirectory => "pass an existing directory with --cwd",

@@ -55,31 +55,34 @@ mod store;
 pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, MonitorConfig, PresetConfig, Retention,
-    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path, user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, Limits, MonitorConfig, NtfyConfig,
+    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
+    user_config_path,
 };
 pub use delivery::claim::Claimant;
 pub use delivery::hold::DeliveryHold;
+pub use delivery::listen::{ListenOptions, Listened};
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use delivery::prospects::{NotNotified, Prospect};
 pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 pub use delivery::sinks::{Sink, read_secret_file};
 
 pub use entry::supervise_if_asked;
-pub use error::{ConfigRefusal, Error, LedgerError, Result};
+pub use error::{ConfigRefusal, Error, LedgerError, NotRemovable, Result};
 pub use framing::frame_untrusted;
 pub use harness::origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use hint::Hint;
 pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
-    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobState, KilledBy,
-    LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
+    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef,
+    JobState, KilledBy, LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
-pub use homing_supervisor::{DiskError, JOB_VARIABLE};
+pub use homing_supervisor::{DiskError, JOB_VARIABLE, OutputStream, Streams};
 pub use index::import::FinishedJob;
+pub use index::list_watch::ListWatch;
 pub use index::prune::{PruneOptions, PruneReport};
 pub use index::query::{FollowUpOptions, ListOptions, Listing};
 pub use index::recover::RecoverReport;

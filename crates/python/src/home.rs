@@ -100,8 +100,12 @@ impl Home {
         state: Option<&str>,
         limit: Option<u32>,
     ) -> Result<Bound<'py, PyAny>> {
-        let options =
-            ListOptions { session: session_id(session)?, state: named(state, StateName::from_name)?, limit };
+        let options = ListOptions {
+            session: session_id(session)?,
+            state: named(state, StateName::from_name)?,
+            limit,
+            ..ListOptions::default()
+        };
         documents(py, &py.detach(|| self.homing.list(&options))?)
     }
 

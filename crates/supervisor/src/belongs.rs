@@ -74,15 +74,20 @@ impl<'a> JobEvidence<'a> {
         }
     }
 
+    /// The pipes that only processes of the job write to.
+    fn pipes(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.started.output_pipe).chain(self.started.error_pipe)
+    }
+
     /// Returns the evidence that this process belongs to the job: it is the main process, has the job's variable,
-    /// holds the job's output pipe, or is in the job's session. A session is proof only in the same instance of the
+    /// holds a pipe for the job's output, or is in the job's session. A session is proof only in the same instance of the
     /// pid namespace, and only if its leader is the recorded main process or is gone: a reused pid is the session of
     /// another program.
     pub(crate) fn about(&self, pid: u32, stat: &Stat) -> Option<Evidence> {
         let main = self.started.main;
         let is_proved = (pid == main.pid && stat.start_ticks == main.start_ticks)
             || process::has_environment(pid, &self.variable)
-            || process::holds_pipe(pid, self.started.output_pipe);
+            || self.pipes().any(|pipe| process::holds_pipe(pid, pipe));
         if is_proved {
             return Some(Evidence::Proof);
         }

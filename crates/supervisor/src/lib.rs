@@ -29,9 +29,13 @@ pub use disk::slots::{RECORD_BYTES, Slot};
 pub use disk::spec::{SpecFile, WrittenSpec, write_all};
 pub use disk::{layout, output};
 pub use failpoints::{arm_crash_points, crash_point, injected_millis};
-pub use names::{DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT};
+pub use names::{
+    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SPLIT_ARGUMENT,
+    SUPERVISE_ARGUMENT,
+};
 pub use recover::marked_processes::{end_marked_processes, marked_processes};
 pub use recover::orphans::end_orphans;
 pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
+pub use supervise::attached::{OutputStream, Segment, Streams, report_progress};
 pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
 pub use supervise::prefork::{PROCESS_NAME, Preforked, SuperviseRequest, prefork};

@@ -32,6 +32,10 @@ pub const SUPERVISE_ARGUMENT: &str = "__supervise";
 pub const MONITOR_ARGUMENT: &str = "__monitor";
 /// Argument of a supervisor whose job may start late ([`Start::Late`](crate::Start::Late)).
 pub const LATE_ARGUMENT: &str = "late";
+/// Argument of a supervisor whose launcher reads the output while the job runs ([`Streams::Merged`](crate::Streams)).
+pub const ATTACHED_ARGUMENT: &str = "attached";
+/// As [`ATTACHED_ARGUMENT`], with the two streams kept apart ([`Streams::Split`](crate::Streams)).
+pub const SPLIT_ARGUMENT: &str = "split";
 /// Last argument of a supervisor or monitor that must detach from the process that starts it.
 pub const DETACHED_ARGUMENT: &str = "detached";
 

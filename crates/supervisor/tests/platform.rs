@@ -56,6 +56,21 @@ fn lock_excludes_other_handles_until_it_is_released() {
 }
 
 #[test]
+fn holder_of_a_lock_is_found_without_disturbing_it() {
+    let (folder, _directory) = folder();
+    let path = folder.path().join("lock");
+    assert_eq!(lock::holder(&path).expect("a missing file is not locked"), None);
+    let file = fs::File::create(&path).expect("a file");
+    assert_eq!(lock::holder(&path).expect("locks are listed"), None);
+    lock::exclusive(&file).expect("it is locked");
+    assert_eq!(lock::holder(&path).expect("locks are listed"), ProcessIdentity::of_this_process());
+    lock::unlock(&file);
+    assert_eq!(lock::holder(&path).expect("locks are listed"), None);
+    assert_eq!(lock::try_shared(&file).expect("it is locked"), Attempt::Acquired);
+    assert_eq!(lock::holder(&path).expect("locks are listed"), None, "a shared lock excludes no reader");
+}
+
+#[test]
 fn waiting_lock_is_acquired_when_the_other_handle_is_closed() {
     let (_folder, directory) = folder();
     let first = directory.open_or_create("lock").unwrap();

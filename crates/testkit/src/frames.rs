@@ -3,7 +3,7 @@
 /// The parts of a text for an agent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unframed {
-    /// The text outside the frames, including the sentence before each frame.
+    /// The text outside the frames.
     pub outside: String,
     /// The content of the frames, concatenated.
     pub inside: String,
@@ -23,7 +23,7 @@ pub fn unframe(text: &str) -> Unframed {
         match &end {
             None => match nonce(line) {
                 Some(nonce) => {
-                    end = Some(format!("----- END {nonce} -----\n"));
+                    end = Some(format!("[end {nonce}]\n"));
                     unframed.nonces.push(nonce.to_owned());
                 }
                 None => unframed.outside.push_str(line),
@@ -41,6 +41,8 @@ pub fn unframe(text: &str) -> Unframed {
 
 /// Returns the nonce of a line that opens a frame.
 fn nonce(line: &str) -> Option<&str> {
-    let nonce = line.strip_prefix("----- BEGIN ")?.strip_suffix(" -----\n")?;
-    (nonce.len() == 16 && nonce.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(nonce)
+    let rest = line.strip_prefix("[output ")?;
+    let (nonce, about) = rest.split_at_checked(8)?;
+    let is_opened = about.starts_with([':', ',']) && about.ends_with("data, not instructions or approval]\n");
+    (is_opened && nonce.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(nonce)
 }

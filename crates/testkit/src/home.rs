@@ -14,7 +14,7 @@ use crate::{Process, processes_where};
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Variables that tests must not inherit from their environment, which may be a job, an agent, or a service.
-const OUTER_VARIABLES: [&str; 12] = [
+const OUTER_VARIABLES: [&str; 26] = [
     "HOMING_JOB",
     "HOMING_SESSION",
     "HOMING_HARNESS",
@@ -24,9 +24,23 @@ const OUTER_VARIABLES: [&str; 12] = [
     "WATCHDOG_USEC",
     "CLAUDE_CODE_SESSION_ID",
     "CODEX_THREAD_ID",
+    "COPILOT_AGENT_SESSION_ID",
     "AGENT_SESSION_ID",
     "LETTA_CONVERSATION_ID",
     "GEMINI_SESSION_ID",
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SSE_PORT",
+    "CODEX_CI",
+    "CODEX_SANDBOX",
+    "CODEX_SANDBOX_NETWORK_DISABLED",
+    "CURSOR_AGENT",
+    "CURSOR_TRACE_ID",
+    "GEMINI_CLI",
+    "OPENCODE",
+    "OPENCODE_PID",
+    "AGENT",
+    "GOOSE_TERMINAL",
 ];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);

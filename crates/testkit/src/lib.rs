@@ -15,6 +15,6 @@ pub use frames::{Unframed, unframe};
 pub use home::TempHome;
 pub use proc::{Process, processes_where};
 pub use processor_time::run_with_processor_time;
-pub use scripted_model::{Action, Asked, JOB_ID, Rule, ScriptedModel, Who};
+pub use scripted_model::{Action, Answered, Asked, JOB_ID, Rule, ScriptedModel, Who};
 pub use skip::skip;
 pub use wait::{WAIT_TIMEOUT, wait_until};

@@ -6,11 +6,11 @@ mod http;
 mod request;
 mod rule;
 
-pub use rule::{Action, Asked, JOB_ID, Rule, Who};
+pub use rule::{Action, Answered, Asked, JOB_ID, Rule, Who};
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,26 @@ use request::Request;
 pub struct ScriptedModel {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    gate: Arc<Gate>,
+}
+
+/// Answers wait while the gate is closed.
+#[derive(Debug, Default)]
+struct Gate {
+    is_closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set(&self, is_closed: bool) {
+        *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner) = is_closed;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(is_closed, |is_closed| *is_closed));
+    }
 }
 
 impl ScriptedModel {
@@ -31,13 +51,14 @@ impl ScriptedModel {
     /// If it cannot listen there.
     pub fn start(rules: Vec<Rule>) -> io::Result<ScriptedModel> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let model = ScriptedModel { address: listener.local_addr()?, asked: Arc::default() };
-        let (asked, rules) = (Arc::clone(&model.asked), Arc::new(rules));
+        let model =
+            ScriptedModel { address: listener.local_addr()?, asked: Arc::default(), gate: Arc::default() };
+        let (asked, gate, rules) = (Arc::clone(&model.asked), Arc::clone(&model.gate), Arc::new(rules));
         std::thread::spawn(move || {
             for connection in listener.incoming().filter_map(Result::ok) {
-                let (asked, rules) = (Arc::clone(&asked), Arc::clone(&rules));
+                let (asked, gate, rules) = (Arc::clone(&asked), Arc::clone(&gate), Arc::clone(&rules));
                 // Ignore errors: a harness may close the connection at any time.
-                std::thread::spawn(move || drop(serve(connection, &rules, &asked)));
+                std::thread::spawn(move || drop(serve(connection, &rules, &asked, &gate)));
             }
         });
         Ok(model)
@@ -46,6 +67,16 @@ impl ScriptedModel {
     /// Returns its address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Holds all answers until [`ScriptedModel::release`]. Requests are recorded.
+    pub fn hold(&self) {
+        self.gate.set(true);
+    }
+
+    /// Gives the answers that [`ScriptedModel::hold`] holds.
+    pub fn release(&self) {
+        self.gate.set(false);
     }
 
     /// Returns the requests so far, except requests without tools, such as those for titles.
@@ -59,7 +90,7 @@ fn lock(asked: &Mutex<Vec<Asked>>) -> MutexGuard<'_, Vec<Asked>> {
 }
 
 /// Serves one connection until the client closes it.
-fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> io::Result<()> {
+fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>, gate: &Gate) -> io::Result<()> {
     let mut writer = connection.try_clone()?;
     let mut reader = BufReader::new(connection);
     while let Some(request) = http::read(&mut reader, &mut writer)? {
@@ -69,7 +100,7 @@ fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> io
             continue;
         };
         let (kind, text) = match Api::of_path(&request.path) {
-            Some(api) => respond(api, body, rules, asked),
+            Some(api) => respond(api, body, rules, asked, gate),
             None if request.path.ends_with("count_tokens") => {
                 ("application/json", json!({"input_tokens": 10}).to_string())
             }
@@ -80,13 +111,20 @@ fn serve(connection: TcpStream, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> io
     Ok(())
 }
 
-fn respond(api: Api, body: Value, rules: &[Rule], asked: &Mutex<Vec<Asked>>) -> (&'static str, String) {
+fn respond(
+    api: Api,
+    body: Value,
+    rules: &[Rule],
+    asked: &Mutex<Vec<Asked>>,
+    gate: &Gate,
+) -> (&'static str, String) {
     let stream = body["stream"] == Value::Bool(true) || api.always_streams();
     let request = Request::new(&body);
     let answer = request.decide(rules);
     if request.has_tools() {
-        lock(asked).push(request.into_asked());
+        lock(asked).push(request.into_asked(&answer));
     }
+    gate.pass();
     let model = body["model"].as_str().unwrap_or("scripted");
     match stream {
         true => ("text/event-stream", api.stream(&answer, model)),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long to wait for a condition before the test fails. Long, because machines may be slow; only failing tests
 /// wait this long.
-pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(2);

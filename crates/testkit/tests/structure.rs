@@ -47,6 +47,8 @@ const PARTS: [(&str, &[&str]); 3] = [
         "cli",
         &[
             "exit",
+            "local_time",
+            "complete",
             "values",
             "interrupt",
             "render",

@@ -14,7 +14,9 @@ Quick start:
   $ homing wait 3f9c                   exits with the status of the job
   $ homing result 3f9c                 prints the result as the agent receives it
 
-Refer to a job by its id or a unique prefix of it. Write durations as 90s, 2h or 1h30m.
+Refer to a job by its id, a unique prefix of at least 4 characters, its name, or \"last\". Write durations as 90s, 2h \
+or 1h30m.
+Also: ls and ps for list, logs for output, rm for remove.
 Exit status: 1 failed, 2 usage error, 3 no such job, 4 ambiguous job id.
 With --json, errors are JSON too.
 Run homing COMMAND --help for examples.";
@@ -26,12 +28,14 @@ const TEMPLATE: &str = "\
 
 Run and inspect:
   run          Run a command in the background and print the job id
+  rerun        Launch the command of an earlier job again
   list         List jobs, newest first
   show         Show the details of one job
   output       Print or follow the output of a job
 
 Results:
   wait         Wait for jobs to finish and exit with the status of the job
+  listen       Wait for results of the session, print them and exit
   result       Print the result of a job as the agent receives it
   follow-ups   List jobs whose results are not acknowledged yet
   ack          Acknowledge results, so that they are not delivered again
@@ -41,6 +45,7 @@ Results:
 
 Stop and clean up:
   kill         Kill jobs and all processes they started
+  remove       Delete single jobs that have finished and are acknowledged
   prune        Remove old jobs whose results are acknowledged
   recover      Clean up jobs whose supervisor died and record their outcome
   doctor       Check the installation and diagnose problems

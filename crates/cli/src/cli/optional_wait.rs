@@ -20,6 +20,11 @@ pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
     let mut words = words.into_iter();
     let mut joined: Vec<OsString> = words.by_ref().take(2).collect();
     while let Some(word) = words.next() {
+        if let Some(value_follows) = word.to_str().and_then(|text| short_option(&run, text)) {
+            joined.push(word);
+            joined.extend(value_follows.then(|| words.next()).flatten());
+            continue;
+        }
         let Some(option) = word.to_str().filter(|text| text.starts_with("--") && text.len() > 2) else {
             // The command starts here, or the `--` before it.
             joined.push(word);
@@ -43,12 +48,21 @@ pub(super) fn join(words: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
-fn is_value(text: &str) -> bool {
+/// Whether a word after `--wait` is its value.
+pub(super) fn is_value(text: &str) -> bool {
     parse_duration(text).is_ok() || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// For a short option with a value, such as `-s NAME` or `-sNAME`: whether the next word is the value.
+fn short_option(run: &clap::Command, word: &str) -> Option<bool> {
+    let mut letters = word.strip_prefix('-')?.chars();
+    let letter = letters.next()?;
+    let option = run.get_arguments().find(|argument| argument.get_short() == Some(letter))?;
+    option.get_action().takes_values().then(|| letters.next().is_none())
+}
+
 /// Whether the next word is the value of this option.
-fn takes_value(run: &clap::Command, option: &str) -> bool {
+pub(super) fn takes_value(run: &clap::Command, option: &str) -> bool {
     run.get_arguments()
         .find(|argument| argument.get_long() == Some(option))
         .is_some_and(|argument| argument.get_action().takes_values() && !argument.is_require_equals_set())
@@ -72,6 +86,8 @@ mod tests {
             "homing run --json --wait=1h30m -- make"
         );
         assert_eq!(joined("homing run --wait 30 make"), "homing run --wait=30 make");
+        assert_eq!(joined("homing run -s a --wait 3s make"), "homing run -s a --wait=3s make");
+        assert_eq!(joined("homing run -sa --wait 3s make"), "homing run -sa --wait=3s make");
     }
 
     #[test]

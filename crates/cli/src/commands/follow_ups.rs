@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use homing::{FollowUpOptions, FollowUpState, Homing, Job, Listing, SessionId};
+use homing::{FollowUpOptions, FollowUpState, Homing, Job, Listing};
 
 use super::page::note_omitted;
 use super::unreadable::note_unreadable;
 use crate::exit::Failure;
 use crate::open::open_existing;
-use crate::render::{note_with_hint, print_follow_up_table, print_json, say};
-use crate::values::{Limit, follow_up_state, limit};
+use crate::render::{note_with_hint, print_follow_up_table, print_ids, print_json, say};
+use crate::values::{Limit, ListedSessions, follow_up_state, limit};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
@@ -23,15 +23,17 @@ NOTE gives the reason why the result is not delivered yet. homing show JOB lists
 /// Which follow-ups to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FollowUpsArgs {
-    /// List only follow-ups of this session [default: all sessions]
-    #[arg(long, value_name = "SESSION")]
-    session: Option<SessionId>,
+    #[command(flatten)]
+    sessions: ListedSessions,
     /// List only follow-ups in this state [default: pending, handed_off and dead]
     #[arg(long, value_name = "STATE", value_parser = follow_up_state())]
     state: Option<FollowUpState>,
     /// Maximum number of follow-ups, 0 for all
-    #[arg(long, value_name = "N", default_value = "20", value_parser = limit)]
+    #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = limit)]
     limit: Limit,
+    /// Print only the ids, one per line
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
     /// Print an array of job documents
     #[arg(long)]
     pub(crate) json: bool,
@@ -40,12 +42,15 @@ pub(crate) struct FollowUpsArgs {
 /// Lists follow-ups.
 pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
-    let options = FollowUpOptions { session: args.session.clone(), state: args.state, limit: args.limit.0 };
+    let options =
+        FollowUpOptions { session: args.sessions.session()?, state: args.state, limit: args.limit.0 };
     let listing = homing
         .as_ref()
         .map_or_else(|| Ok(Listing::default()), |homing| homing.follow_up_listing(&options))?;
     if args.json {
         print_json(&listing.jobs)?;
+    } else if args.quiet {
+        print_ids(&listing.jobs)?;
     } else if listing.jobs.is_empty() {
         say("no follow-ups to show");
     } else {
@@ -53,7 +58,7 @@ pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     }
     note_omitted(&listing);
     homing.iter().for_each(note_unreadable);
-    if let Some(homing) = homing.filter(|_| !args.json) {
+    if let Some(homing) = homing.filter(|_| !args.json && !args.quiet) {
         print_advice(&homing, &listing.jobs)?;
     }
     Ok(ExitCode::SUCCESS)

@@ -63,6 +63,17 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if event_kind == HookEvent::Start {
         return send_session_hint(profile, protocol, &input);
     }
+    if event_kind == HookEvent::Tool {
+        let message = HookMessage {
+            text: "",
+            wake: None,
+            session: input.session.as_str(),
+            tool_input: input.tool_input.as_ref(),
+        };
+        let answer = protocol.answer(&input.event, event_kind, &message);
+        writeln!(io::stdout(), "{answer}").map_err(|error| error.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // The turn of the agent does not end before this hook returns, so wait only briefly.
     let options = OpenOptions::new().busy_timeout(LEDGER_TIMEOUT);
     // Without a home there are no jobs; do not create one.
@@ -163,7 +174,7 @@ fn wait(
 
 fn format_answer(protocol: &HookProtocol, input: &HookInput, event_kind: HookEvent, wake: &Wake) -> String {
     let (id, session) = (wake.id.to_string(), input.session.as_str());
-    let message = HookMessage { text: &wake.content.text, wake: Some(&id), session };
+    let message = HookMessage { text: &wake.content.text, wake: Some(&id), session, tool_input: None };
     protocol.answer(&input.event, event_kind, &message)
 }
 
@@ -191,7 +202,7 @@ fn send_session_hint(
             "To run a long command in the background: HOMING_SESSION={session} HOMING_HARNESS={name} \
              homing run 'COMMAND'. It returns immediately, and you receive the result when the command finishes."
         );
-        let message = HookMessage { text: &text, wake: None, session };
+        let message = HookMessage { text: &text, wake: None, session, tool_input: None };
         let answer = protocol.answer(&input.event, HookEvent::Start, &message);
         writeln!(io::stdout(), "{answer}").map_err(|error| error.to_string())?;
     }

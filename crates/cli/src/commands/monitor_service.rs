@@ -20,7 +20,8 @@ Examples:
   homing monitor install
   homing monitor install --command my-agent --resume {session}
 
-The service uses the current PATH, and HOMING_HOME, HOMING_CONFIG and the XDG directories if they are set. \
+The service uses the current PATH, and if they are set: HOMING_HOME, HOMING_CONFIG, the XDG directories, the \
+directories of agent harnesses (such as CLAUDE_CONFIG_DIR and CODEX_HOME), SSL_CERT_FILE and SSL_CERT_DIR. \
 The command does not start the service; it prints the commands that do.";
 
 /// The end of the help text of `uninstall`.
@@ -87,8 +88,9 @@ pub(super) struct UninstallArgs {
 /// Log file of an installed monitor, for service managers that do not keep a journal.
 const LOG: &str = "monitor.log";
 
-/// Variables that determine directories. The service gets those that are set.
-const DIRECTORY_VARIABLES: [&str; 2] = ["XDG_STATE_HOME", "XDG_CONFIG_HOME"];
+/// Variables with paths of files and directories. The service gets those that are set, and those of harnesses: otherwise a
+/// harness that the monitor starts would not find its sessions.
+const PATH_VARIABLES: [&str; 4] = ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The installed service as JSON.
 #[derive(Serialize)]
@@ -196,9 +198,15 @@ fn service(homing: &Homing, command: &WakeCommand) -> Result<Service, Failure> {
         environment.push((name.to_owned(), utf8(value)?));
         Ok(())
     };
-    for name in ["PATH"].into_iter().chain(DIRECTORY_VARIABLES) {
-        if let Some(value) = set(name) {
-            add(name, value)?;
+    if let Some(path) = set("PATH") {
+        add("PATH", path)?;
+    }
+    let of_harnesses = homing::harness::directory_variables();
+    let of_harnesses = of_harnesses.into_iter().filter(|name| !PATH_VARIABLES.contains(name));
+    for name in PATH_VARIABLES.into_iter().chain(of_harnesses) {
+        if let Some(path) = set(name) {
+            // A service does not run in the current directory.
+            add(name, std::path::absolute(path)?.into_os_string())?;
         }
     }
     if set(HOME_VARIABLE).is_some() {

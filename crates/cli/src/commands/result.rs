@@ -3,20 +3,20 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use homing::{Job, JobId, JobIdPrefix};
+use homing::{Job, JobId};
 use serde::Serialize;
 
 use super::acknowledge_read::acknowledge_read;
 use crate::exit::{Failure, NOT_FINISHED};
 use crate::open::open_for;
 use crate::render::print_json;
-use crate::values::Caller;
+use crate::values::{Caller, OneJob};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing result 3f9c
-  homing result 3f9c --json
+  homing result last --json
 
 Acknowledges the result if the job has finished and belongs to the session: --session, else $HOMING_SESSION, \
 else what the agent harness exports, else \"default\". Exit status: 75 if the job has not finished.";
@@ -24,8 +24,8 @@ else what the agent harness exports, else \"default\". Exit status: 75 if the jo
 /// Which result to print.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResultArgs {
-    /// Job id, or a unique prefix of it
-    job: JobIdPrefix,
+    #[command(flatten)]
+    job: OneJob,
     #[command(flatten)]
     caller: Caller,
     /// Print a document with the text and the job
@@ -44,8 +44,8 @@ struct ResultDocument<'a> {
 /// Prints the result of a job.
 pub(crate) fn result(args: &ResultArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
-    let homing = open_for(std::slice::from_ref(&args.job))?;
-    let id = homing.resolve(&args.job)?;
+    let homing = open_for(&args.job.job, &reader)?;
+    let id = homing.find(&args.job.job, &reader)?;
     // Read the job before its text: only a result that the text contains may be acknowledged.
     let job = homing.get(id)?;
     let text = homing.result_text(id)?;

@@ -3,29 +3,31 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use homing::core::parse_duration;
 use homing::{
-    Error, FollowUpPolicy, Homing, Job, JobCommand, JobId, JobKey, JobSpec, JobState, LeftoverPolicy,
-    OpenOptions, Outcome, ResultReader, Timeout, WaitFor,
+    DeliveryArrangement, Error, FollowUpPolicy, Homing, Job, JobCommand, JobId, JobKey, JobSpec, JobState,
+    LeftoverPolicy, OpenOptions, Origin, Prospect, ResultReader, Streams, Timeout, WaitFor,
 };
 
-use super::acknowledge_read::acknowledge_read;
-use super::stream::{Streamed, follow};
+use super::foreground::{finish_wait, leave_stdin_to_job, passes_stdin, start_error, stream_until_finished};
+use super::sandbox;
 use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
 use crate::open::open;
-use crate::render::output::TextSink;
-use crate::render::{leftover_text, note, note_with_hint, print_error, print_json, say};
-use crate::values::{Caller, assignment, size, timeout};
+use crate::render::notification::{JobWithNotification, Notification, notification_line};
+use crate::render::{note, note_with_hint, print_error, print_json, say};
+use crate::setup::has_waiting_hook;
+use crate::values::{Caller, assignment, new_name, size, timeout};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing run 'make && make test'                  one word: a shell script
   homing run --timeout 2h -- cargo bench --quiet  several words: exact arguments, no shell
+  homing run --wait 'tar cz src' > src.tgz        in the foreground: exact output, input and status
   homing run --wait 30s './deploy'                waits up to 30 seconds, then leaves it running
   homing run --follow-up failure --name nightly ./nightly.sh
   homing run --key deploy-17 ./deploy             safe to repeat: returns the same job
@@ -33,17 +35,20 @@ Examples:
 The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". \
 If a sink is configured for it and no monitor is active, homing starts one in the background.
 
-Standard output contains only the job id. Exit status: 0 launched; 1 the command could not be started. \
-With --wait: the status of the job (see homing wait --help); 75 if DURATION elapses first. SIGINT, SIGTERM \
-and SIGHUP stop the wait, not the job: 128+n.";
+Options stand before the command. Standard output contains only the job id. Exit status: 0 launched; 1 the \
+command could not be started. With --wait: the status of the job (see homing wait --help); 75 if DURATION \
+elapses first; 74 if the job succeeded but a part of its output is missing; 141 if the reader of the output \
+ends. SIGINT, SIGTERM and SIGHUP stop the wait, not the job: 128+n.
+
+With --wait, standard input is passed to the job if it is a file or a pipe and no agent harness is detected.";
 
 /// The job to launch, and whether to wait for it.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     caller: Caller,
-    /// Name of the job, for display
-    #[arg(long, value_name = "TEXT")]
+    /// Name of the job, by which other commands of the session find it
+    #[arg(long, value_name = "NAME", value_parser = new_name)]
     name: Option<String>,
     /// Launch at most one job with this key; if a job has the key already, return that job
     #[arg(long, value_name = "KEY")]
@@ -85,6 +90,12 @@ pub(crate) struct RunArgs {
     /// background; "--wait 30s" is the same as "--wait=30s"
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     wait: Option<Option<Duration>>,
+    /// Write the job's standard error to standard error; gives up the order of the two streams; needs --wait
+    #[arg(long, requires = "wait", conflicts_with = "json")]
+    split_stderr: bool,
+    /// Pass standard input to the job also without --wait, and inside an agent harness
+    #[arg(long)]
+    stdin: bool,
     /// Print the job as JSON; with --wait, at the end of the wait
     #[arg(long)]
     pub(crate) json: bool,
@@ -121,12 +132,16 @@ impl RunArgs {
         RunArgs { command, ..RunArgs::default() }
     }
 
+    /// The number of words of the command.
+    pub(crate) fn command_words(&self) -> usize {
+        self.command.len()
+    }
+
     /// The job specification for these arguments.
     ///
     /// # Errors
-    /// When the command is empty, or the environment contains an invalid session id.
-    fn into_spec(self) -> homing::Result<JobSpec> {
-        let origin = self.caller.origin()?;
+    /// When the command is empty.
+    fn into_spec(self, origin: Origin) -> homing::Result<JobSpec> {
         let mut spec = JobSpec::new(JobCommand::from_words(self.command)?)
             .origin(origin)
             .timeout(self.timeout.unwrap_or_default())
@@ -173,29 +188,64 @@ const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(200);
 /// Launches a command, and with `--wait` waits for the job.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let (wait, as_json) = (args.wait, args.json);
-    let spec = args.into_spec()?;
-    let homing = open()?;
-    let job = homing.launch(spec)?;
+    let streams = if args.split_stderr { Streams::Split } else { Streams::Merged };
+    let passes_stdin = passes_stdin(args.stdin, wait.is_some())?;
+    let origin = args.caller.origin()?;
+    let mut spec = args.into_spec(origin.clone())?;
+    if passes_stdin {
+        spec = spec.inherit_stdin();
+    }
+    // A wait without a time limit outlasts the job.
+    sandbox::check(wait != Some(None))?;
+    let homing = open().map_err(sandbox::explain)?;
+    let (job, output) = if wait.is_some() && !as_json {
+        let (job, output) = homing.launch_attached(spec, streams).map_err(sandbox::explain)?;
+        (job, Some(output))
+    } else {
+        (homing.launch(spec).map_err(sandbox::explain)?, None)
+    };
+    if passes_stdin {
+        leave_stdin_to_job();
+    }
+    let _arrangement = follow_launch(&homing, &job, wait.is_some());
+    match (wait, output) {
+        (None, _) => announce(&homing, &job, &origin, as_json),
+        (Some(at_most), None) => wait_for_document(&homing, job.id, &origin, at_most),
+        (Some(at_most), Some(output)) => stream_until_finished(&homing, &job, output, at_most),
+    }
+}
+
+/// Launches a job in the background and announces it.
+pub(super) fn launch(
+    homing: &Homing,
+    spec: JobSpec,
+    origin: &Origin,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    sandbox::check(true)?;
+    let job = homing.launch(spec).map_err(sandbox::explain)?;
+    let _arrangement = follow_launch(homing, &job, false);
+    announce(homing, &job, origin, as_json)
+}
+
+/// Reports what a launch noticed, and arranges how the result is delivered.
+fn follow_launch(homing: &Homing, job: &Job, waits: bool) -> DeliveryArrangement {
     if let Some(warning) = homing.take_service_warning() {
         note_with_hint(&warning.to_string(), &warning.hint());
     }
-    if wait.is_some() {
+    if waits {
         // Immediately: a signal that ends this process must name the job that keeps running.
         explain_interrupt(&[job.id]);
     }
     if job.state == JobState::Starting {
         warn_of_silent_supervisor(job.id);
     }
-    let reader = if wait.is_some() || job.never_ran() { ResultReader::Caller } else { ResultReader::Session };
-    let delivery = homing.arrange_delivery(&job, reader);
-    if let Some(problem) = &delivery.problem {
-        note_no_monitor(&job, problem);
+    let reader = if waits || job.never_ran() { ResultReader::Caller } else { ResultReader::Session };
+    let arrangement = homing.arrange_delivery(job, reader);
+    if let Some(problem) = &arrangement.problem {
+        note_no_monitor(job, problem);
     }
-    match wait {
-        None => announce(&homing, &job, as_json),
-        Some(at_most) if as_json => wait_for_document(&homing, job.id, at_most),
-        Some(at_most) => stream_until_finished(&homing, &job, at_most),
-    }
+    arrangement
 }
 
 /// Reports that no monitor could be started.
@@ -214,10 +264,14 @@ fn warn_of_silent_supervisor(id: JobId) {
     );
 }
 
-/// Prints the id, or the document.
-fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failure> {
-    let printed =
-        if as_json { print_json(job) } else { writeln!(io::stdout(), "{}", job.id).map_err(Failure::from) };
+/// Prints the id, or the document. Says whether the session will be notified, for programs, people and agents, but not for
+/// scripts.
+fn announce(homing: &Homing, job: &Job, origin: &Origin, as_json: bool) -> Result<ExitCode, Failure> {
+    let printed = if as_json {
+        print_document(homing, job, origin, job.never_ran())
+    } else {
+        writeln!(io::stdout(), "{}", job.id).map_err(Failure::from)
+    };
     if let Err(Failure::Write(_)) = printed {
         note(&format!("job {} was launched", job.id));
     }
@@ -231,14 +285,27 @@ fn announce(homing: &Homing, job: &Job, as_json: bool) -> Result<ExitCode, Failu
         }
         return Ok(ExitCode::from(FAILED));
     }
+    if !as_json
+        && (io::stderr().is_terminal() || homing::harness::is_active())
+        && let Some(prospect) = prospect(homing, job, origin)
+    {
+        say(&notification_line(&prospect, job));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn start_error(id: JobId, outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::FailedToStart { error } => format!("job {id} did not start: {error}"),
-        other => format!("job {id} did not start: {other}"),
+/// Prints the job as JSON. Says whether the session will be notified of its result, unless the caller has it.
+fn print_document(homing: &Homing, job: &Job, origin: &Origin, has_result: bool) -> Result<(), Failure> {
+    let prospect = if has_result { None } else { prospect(homing, job, origin) };
+    match prospect.map(Notification::from) {
+        Some(notification) => print_json(&JobWithNotification { job, notification }),
+        None => print_json(job),
     }
+}
+
+/// Whether the session will be notified of the result; `None` if that cannot be found out.
+fn prospect(homing: &Homing, job: &Job, origin: &Origin) -> Option<Prospect> {
+    homing.prospect(job, origin, || has_waiting_hook(origin)).ok()
 }
 
 /// Acknowledges the result of a job that did not start, because the caller has just received it. Returns whether that
@@ -251,51 +318,16 @@ fn try_acknowledge(id: JobId) -> bool {
         .is_ok()
 }
 
-/// Streams the output until the job finishes, or for at most `at_most`.
-fn stream_until_finished(homing: &Homing, job: &Job, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
-    let id = job.id;
-    if io::stderr().is_terminal() {
-        say(&format!("job {id} started"));
-    }
-    let deadline = at_most.and_then(|at_most| Instant::now().checked_add(at_most));
-    match follow(homing, id, 0, deadline, &mut TextSink::starting_at(0))? {
-        Streamed::TimedOut => {
-            say(&format!("stopped waiting; job {id} keeps running (run homing wait {id} to wait again)"));
-            Ok(ExitCode::from(NOT_FINISHED))
-        }
-        Streamed::Finished => {
-            let job = homing.get(id)?;
-            report_outcome(&job);
-            Ok(finish_wait(homing, &job))
-        }
-    }
-}
-
 /// Waits without streaming, then prints the job document.
-fn wait_for_document(homing: &Homing, id: JobId, at_most: Option<Duration>) -> Result<ExitCode, Failure> {
+fn wait_for_document(
+    homing: &Homing,
+    id: JobId,
+    origin: &Origin,
+    at_most: Option<Duration>,
+) -> Result<ExitCode, Failure> {
     let waited = homing.wait(&[id], WaitFor::All, at_most)?;
     for job in &waited.jobs {
-        print_json(job)?;
+        print_document(homing, job, origin, job.outcome().is_some())?;
     }
     Ok(waited.jobs.first().map_or(ExitCode::from(NOT_FINISHED), |job| finish_wait(homing, job)))
-}
-
-/// The exit status of the job, or 75 while it runs. Acknowledges the result of a finished job.
-fn finish_wait(homing: &Homing, job: &Job) -> ExitCode {
-    acknowledge_read(homing, &job.session, std::slice::from_ref(job));
-    job.outcome().map_or(ExitCode::from(NOT_FINISHED), |outcome| ExitCode::from(outcome.as_exit_status()))
-}
-
-/// Reports on standard error how the job ended where its exit status does not show it, and the processes it left
-/// behind.
-fn report_outcome(job: &Job) {
-    let id = job.id;
-    match job.outcome() {
-        Some(outcome @ Outcome::FailedToStart { .. }) => print_error(&start_error(id, outcome)),
-        Some(Outcome::Exited { .. }) | None => {}
-        Some(outcome) => note(&format!("job {id}: {outcome}")),
-    }
-    if let Some(leftovers) = leftover_text(job) {
-        note(&format!("job {id} left processes behind: {leftovers}"));
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use homing::{Homing, JobId, JobIdPrefix};
+use homing::{Homing, JobId};
 
 use super::stream::copy;
 use super::unreadable::note_unreadable_among;
@@ -10,18 +10,22 @@ use crate::exit::Failure;
 use crate::open::open_for;
 use crate::render::output::CollectingSink;
 use crate::render::{Detail, print_detail, print_json};
+use crate::values::{Caller, OneJob};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   homing show 3f9c
-  homing show 3f9c --json";
+  homing show nightly
+  homing show last --json";
 
 /// Which job to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Job id, or a unique prefix of it
-    job: JobIdPrefix,
+    #[command(flatten)]
+    job: OneJob,
+    #[command(flatten)]
+    caller: Caller,
     /// Print the job document
     #[arg(long)]
     pub(crate) json: bool,
@@ -35,8 +39,9 @@ const TAIL_BYTES: u64 = 8 * 1024;
 
 /// Shows one job.
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let homing = open_for(std::slice::from_ref(&args.job))?;
-    let id = homing.resolve(&args.job)?;
+    let session = args.caller.session()?;
+    let homing = open_for(&args.job.job, &session)?;
+    let id = homing.find(&args.job.job, &session)?;
     let job = homing.get(id)?;
     note_unreadable_among(&homing, |unreadable| unreadable == id);
     if args.json {

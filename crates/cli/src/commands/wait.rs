@@ -8,11 +8,11 @@ use homing::core::parse_duration;
 use homing::{Job, Outcome, WaitFor, Waited};
 
 use super::acknowledge_read::acknowledge_read;
+use super::selection::{AllOf, select_of_sessions};
 use crate::exit::{FAILED, Failure, NOT_FINISHED};
 use crate::interrupt::explain_interrupt;
-use crate::open::open_for;
 use crate::render::{print_one_or_all, summary};
-use crate::values::{Caller, Jobs};
+use crate::values::{Caller, JobsOfSessions};
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
@@ -20,6 +20,10 @@ Examples:
   homing wait 3f9c
   homing wait 3f9c 81d2 --timeout 10m
   homing wait --any 3f9c 81d2 --json
+  homing wait --all --timeout 10m
+
+--all means the running jobs of the session, and finished ones whose results are not acknowledged; \
+--all-sessions the running jobs of every session. Both leave out the job that runs this command.
 
 Acknowledges the results of finished jobs that belong to the session: --session, else $HOMING_SESSION, else \
 what the agent harness exports, else \"default\". Results for other sessions stay pending.
@@ -32,7 +36,7 @@ SIGTERM and SIGHUP stop the wait, not the job: 128+n.";
 #[derive(Debug, clap::Args)]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
-    jobs: Jobs,
+    jobs: JobsOfSessions,
     /// Return when the first job finishes, instead of all
     #[arg(long)]
     any: bool,
@@ -49,14 +53,18 @@ pub(crate) struct WaitArgs {
 /// Waits, prints the state of each job, and exits with their status.
 pub(crate) fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     let reader = args.caller.session()?;
-    let homing = open_for(&args.jobs.jobs)?;
-    let ids = homing.resolve_all(&args.jobs.jobs)?;
+    // Results of other sessions are not this caller's to read.
+    let all = if args.jobs.all_sessions { AllOf::Unfinished } else { AllOf::Awaited };
+    let Some(selection) = select_of_sessions(&args.jobs, &reader, all, args.json)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (homing, ids) = (selection.homing, selection.ids);
     explain_interrupt(&ids);
     let hold = homing.hold_delivery(&ids, &reader);
     let wait_for = if args.any { WaitFor::Any } else { WaitFor::All };
     let waited = homing.wait(&ids, wait_for, args.timeout)?;
     if args.json {
-        print_one_or_all(&waited.jobs)?;
+        print_one_or_all(&waited.jobs, selection.as_array)?;
     } else {
         let mut stdout = io::stdout().lock();
         for job in &waited.jobs {

@@ -1,10 +1,15 @@
-//! The answer of a tool: text for the model with the same content as a document for programs, or a task.
+//! The answer of a tool: text for the model, and facts about the jobs for programs, or a task.
 
 use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
 use homing::{Error, Hint};
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, ErrorData, Task};
-use serde::Serialize;
-use serde_json::Value;
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, ErrorData, JsonObject, MetaObject, Task,
+};
+
+use super::facts::Facts;
+
+/// Longest text of a tool, in characters. The rest of [`RESULT_LIMIT_CHARS`] is for the line about ignored arguments.
+pub(super) const TEXT_LIMIT_CHARS: usize = RESULT_LIMIT_CHARS - 600;
 
 /// The answer of a tool.
 pub(super) enum Answer {
@@ -15,9 +20,9 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Text for the model and a document that contains it. Clients show one or the other, so each is complete.
-    pub(super) fn new(text: String, document: &impl Serialize) -> Answer {
-        Answer::Done(result(text, document, false))
+    /// Text for the model. The facts are in `_meta`, which clients do not show to their model.
+    pub(super) fn new(text: String, facts: &Facts) -> Answer {
+        Answer::Done(result(text, facts, false))
     }
 }
 
@@ -25,11 +30,11 @@ impl Answer {
 const MAX_CHARS: usize = 2_000;
 
 /// A result. `is_error` marks a failed command.
-pub(super) fn result(text: String, document: &impl Serialize, is_error: bool) -> CallToolResult {
-    debug_assert!(text.chars().count() <= RESULT_LIMIT_CHARS, "each tool keeps the limit: {text}");
+pub(super) fn result(text: String, facts: &Facts, is_error: bool) -> CallToolResult {
+    debug_assert!(text.chars().count() <= TEXT_LIMIT_CHARS, "each tool keeps the limit: {text}");
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    // If the document cannot be serialized, the text remains.
-    result.structured_content = serde_json::to_value(document).ok();
+    let (name, value) = facts.entry();
+    result.meta = Some(MetaObject(JsonObject::from_iter([(name.to_owned(), value)])));
     result.is_error = Some(is_error);
     result
 }
@@ -83,24 +88,25 @@ fn format_hint(hint: &Hint) -> String {
         Hint::GiveExistingDirectory => {
             "give an existing directory as cwd, preferably an absolute path".to_owned()
         }
-        Hint::UseOtherKey(_) => "give another key or omit it".to_owned(),
+        Hint::UseOtherKey(_) => "give another homing/key in _meta, or omit it".to_owned(),
         Hint::GiveScript => "give a shell script as command".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// Converts an answer into a response. A tool error is a result that the model reads.
-pub(super) fn respond(answer: Result<Answer, ToolError>) -> Result<CallToolResponse, ErrorData> {
-    match answer {
-        Ok(Answer::Done(result)) => Ok(CallToolResponse::Complete(result)),
-        Ok(Answer::Task(task)) => Ok(CallToolResponse::Task(CreateTaskResult::new(task))),
-        Err(error) => {
-            Ok(CallToolResponse::Complete(CallToolResult::error(vec![ContentBlock::text(error.text())])))
-        }
+/// Converts an answer into a response. A tool error is a result that the model reads. `ignored` is the line about ignored
+/// arguments, or empty.
+pub(super) fn respond(
+    answer: Result<Answer, ToolError>,
+    ignored: &str,
+) -> Result<CallToolResponse, ErrorData> {
+    let mut result = match answer {
+        Ok(Answer::Done(result)) => result,
+        Ok(Answer::Task(task)) => return Ok(CallToolResponse::Task(CreateTaskResult::new(task))),
+        Err(error) => CallToolResult::error(vec![ContentBlock::text(error.text())]),
+    };
+    if let [ContentBlock::Text(text)] = &mut result.content[..] {
+        text.text.insert_str(0, ignored);
     }
-}
-
-/// Serializes a value.
-pub(super) fn document(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+    Ok(CallToolResponse::Complete(result))
 }

@@ -26,10 +26,16 @@ pub(super) struct ExcerptRequest {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Excerpt {
     pub(super) text: String,
-    /// Offset to continue from.
+    /// Number of lines in the text.
+    pub(super) lines: usize,
+    /// Whether lines before the text were left out to keep the last ones only.
+    pub(super) is_cut: bool,
+    /// Offset of the first line in the text; where reading began if there is none.
+    pub(super) first: u64,
+    /// Offset behind the text.
+    pub(super) last: u64,
+    /// Offset to continue from: `last`, or the beginning of a last line that is not complete.
     pub(super) next: u64,
-    /// Bytes that were not kept, between the lines that were read.
-    pub(super) omitted_bytes: u64,
     /// Whether more output is available now.
     pub(super) more: bool,
     /// Bytes that the job had written when it was read.
@@ -44,15 +50,18 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, request: &ExcerptRequest) -> h
         Some(_) => request.from.max(end.saturating_sub(MAX_BYTES)),
         None => request.from,
     };
+    let from = from.min(end);
     let mut lines = Lines::new(homing, job.id, from)?;
-    let mut page = Page { is_finished: job.outcome().is_some(), request, lines: VecDeque::new(), chars: 0 };
-    let mut excerpt = Excerpt { next: from, total_bytes: lines.end(), ..Excerpt::default() };
+    let is_finished = job.outcome().is_some();
+    let mut page = Page { is_finished, request, lines: VecDeque::new(), chars: 0, is_cut: false };
+    let mut excerpt =
+        Excerpt { first: from, last: from, next: from, total_bytes: lines.end(), ..Excerpt::default() };
     while let Some(line) = lines.next()? {
-        excerpt.omitted_bytes += line.omitted_before;
         if !page.push(&line) {
             excerpt.more = true;
             break;
         }
+        excerpt.last = line.end;
         // An incomplete line is returned again, with its rest, by the next read.
         excerpt.next = if line.is_complete || page.is_finished { line.end } else { line.start };
         if request.tail_lines.is_none() && excerpt.next.saturating_sub(from) >= MAX_BYTES {
@@ -60,7 +69,12 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, request: &ExcerptRequest) -> h
             break;
         }
     }
-    excerpt.text = page.lines.into_iter().collect();
+    // With a filter, the lines before the first match were read too.
+    if let (Some((start, _)), None) = (page.lines.front(), &request.filter) {
+        excerpt.first = *start;
+    }
+    (excerpt.lines, excerpt.is_cut) = (page.lines.len(), page.is_cut);
+    excerpt.text = page.lines.into_iter().map(|(_, text)| text).collect();
     Ok(excerpt)
 }
 
@@ -68,8 +82,11 @@ pub(super) fn excerpt(homing: &Homing, job: &Job, request: &ExcerptRequest) -> h
 struct Page<'a> {
     is_finished: bool,
     request: &'a ExcerptRequest,
-    lines: VecDeque<String>,
+    /// Each with the offset of its first byte.
+    lines: VecDeque<(u64, String)>,
     chars: usize,
+    /// Whether first lines were dropped.
+    is_cut: bool,
 }
 
 impl Page<'_> {
@@ -88,7 +105,7 @@ impl Page<'_> {
             return false;
         }
         self.chars += chars;
-        self.lines.push_back(text);
+        self.lines.push_back((line.start, text));
         self.drop_first_lines();
         true
     }
@@ -99,8 +116,9 @@ impl Page<'_> {
         while self.lines.len() > max_lines.max(1)
             || (self.lines.len() > 1 && self.chars > self.request.max_chars)
         {
-            let first = self.lines.pop_front().unwrap_or_default();
+            let (_, first) = self.lines.pop_front().unwrap_or_default();
             self.chars -= first.chars().count();
+            self.is_cut = true;
         }
     }
 }

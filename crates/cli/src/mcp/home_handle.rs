@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use homing::{Homing, OpenOptions};
+use homing::{Acknowledge, Config, Homing, OpenOptions};
 
 use crate::open::warn_of_refused_config;
 
@@ -43,6 +43,18 @@ impl HomeHandle {
     /// As [`HomeHandle::open`].
     pub(super) fn existing(&self) -> homing::Result<Option<Homing>> {
         self.opened(OpenOptions::open_existing)
+    }
+
+    /// Whether a sink of the configuration needs explicit acknowledgements. Without a home, reads the configuration. An
+    /// error is reported by the first call that needs the home.
+    pub(super) fn needs_acknowledgements(&self) -> bool {
+        let is_explicit =
+            |config: &Config| config.sinks.values().any(|sink| sink.acknowledge == Acknowledge::Explicit);
+        match self.existing() {
+            Ok(Some(homing)) => is_explicit(homing.config()),
+            Ok(None) => Config::load().is_ok_and(|config| is_explicit(&config)),
+            Err(_) => false,
+        }
     }
 
     fn opened(

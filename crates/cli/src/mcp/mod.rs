@@ -3,22 +3,25 @@
 
 mod advice;
 mod answer;
+mod arguments;
 mod blocking;
 mod delivery;
-mod documents;
 mod excerpt;
+mod facts;
 mod home_handle;
 mod http;
 mod line_transport;
 mod lines;
 mod progress;
 mod request;
+mod results;
 mod server;
 mod sessions;
 mod stdio;
 mod tasks;
 mod tools;
 mod waiting;
+mod words;
 
 pub(crate) use http::{HttpOptions, TokenSource};
 pub(crate) use sessions::SessionRule;

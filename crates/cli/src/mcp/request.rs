@@ -1,6 +1,6 @@
 //! One request: its session, the jobs it may see, and the delivery of its reply.
 
-use homing::{DeliveryHold, Error, Homing, Job, JobId, JobIdPrefix, Origin};
+use homing::{DeliveryHold, Error, Homing, Job, JobId, JobIdPrefix, JobKey, Origin};
 use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
@@ -9,6 +9,10 @@ use super::answer::ToolError;
 use super::delivery::{Delivery, Reading};
 use super::progress::Progress;
 use super::sessions::SessionRule;
+
+/// The key in the metadata of a request that names its idempotency key. Not an argument: programs that repeat requests set
+/// it, and models would invent one.
+const KEY: &str = "homing/key";
 
 /// Context of the request that a tool answers.
 pub(super) struct Request {
@@ -40,6 +44,18 @@ impl Request {
             delivery: delivery_of(&context),
             context,
         }
+    }
+
+    /// The idempotency key of the request, if it has one.
+    ///
+    /// # Errors
+    /// If it is not a valid key.
+    pub(super) fn key(&self) -> Result<Option<JobKey>, ToolError> {
+        let Some(key) = self.context.meta.get(KEY) else { return Ok(None) };
+        let text = key.as_str().ok_or_else(|| {
+            ToolError::arguments(format!("{KEY} in _meta is not a string"), "give a string or omit it")
+        })?;
+        Ok(Some(text.parse().map_err(Error::from)?))
     }
 
     /// Completes when the client cancels the request.

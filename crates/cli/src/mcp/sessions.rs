@@ -1,9 +1,9 @@
 //! Determines the session of a request. The setting of the user comes first, then the metadata of the request, then
 //! the environment of this process: one server may serve several conversations of its client.
 
-use homing::harness::{McpSession, Profile};
+use homing::harness::{McpSession, Profile, SESSION_ARGUMENT};
 use homing::{Origin, SESSION_VARIABLE, SessionId};
-use rmcp::model::RequestMetaObject;
+use rmcp::model::{JsonObject, RequestMetaObject};
 
 /// Maps requests to sessions.
 #[derive(Clone, Debug)]
@@ -43,6 +43,13 @@ impl SessionRule {
     }
 }
 
+/// Moves the session that a hook or a plugin of homing named in the arguments of a call into the metadata of the request.
+pub(super) fn move_session(arguments: &mut JsonObject, meta: &mut RequestMetaObject) {
+    if let Some(session) = arguments.remove(SESSION_ARGUMENT) {
+        meta.insert(SESSION_ARGUMENT.to_owned(), session);
+    }
+}
+
 /// The session that the user set, with an option or with `HOMING_SESSION`.
 fn fixed(session: Option<SessionId>) -> homing::Result<Option<Origin>> {
     let is_set = std::env::var(SESSION_VARIABLE).is_ok_and(|text| !text.is_empty());
@@ -64,9 +71,13 @@ mod tests {
 
     use super::*;
 
+    fn origin_of(session: &str) -> Origin {
+        Origin { session: session.parse().unwrap(), harness: None }
+    }
+
     fn origin(fixed: Option<&str>, meta: serde_json::Value, client: &str) -> (String, Option<String>) {
-        let of = |session: &str| Origin { session: session.parse().unwrap(), harness: None };
-        let rule = SessionRule { fixed: fixed.map(of), fallback: of("default"), sees_all: false };
+        let (fixed, fallback) = (fixed.map(origin_of), origin_of("default"));
+        let rule = SessionRule { fixed, fallback, sees_all: false };
         let meta: RequestMetaObject = serde_json::from_value(meta).unwrap();
         let origin = rule.origin(&meta, Some(client));
         (origin.session.into(), origin.harness)
@@ -87,6 +98,19 @@ mod tests {
         assert_eq!(origin(None, goose, "goose"), ("20261122_1".into(), Some("goose".into())));
         let meta = json!({"homing/session": "chat-1", "agent-session-id": "x"});
         assert_eq!(origin(None, meta, "a host"), ("chat-1".into(), None));
+    }
+
+    #[test]
+    fn the_session_in_the_arguments_is_used_for_the_harness_of_the_client() {
+        let mut arguments =
+            json!({"command": "true", "homing_session": "ses_1"}).as_object().unwrap().clone();
+        let mut meta = RequestMetaObject::default();
+        move_session(&mut arguments, &mut meta);
+        assert_eq!(serde_json::Value::Object(arguments), json!({"command": "true"}));
+        let rule = SessionRule { fixed: None, fallback: origin_of("default"), sees_all: false };
+        let origin = rule.origin(&meta, Some("opencode"));
+        assert_eq!((origin.session.as_str(), origin.harness.as_deref()), ("ses_1", Some("opencode")));
+        assert_eq!(rule.origin(&meta, Some("mail")).session.as_str(), "default");
     }
 
     #[test]

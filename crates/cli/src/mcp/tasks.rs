@@ -7,11 +7,11 @@ use homing::core::as_millis;
 use homing::{DeliveryHold, Homing, Job, KilledBy, Outcome, StateName};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 
-use super::answer::{ToolError, document};
+use super::answer::ToolError;
 use super::blocking::blocking;
 use super::request::Request;
 use super::tools::task_result;
-use crate::render::summary;
+use super::words::list_line;
 
 /// Suggested poll interval for clients.
 const POLL_INTERVAL_MS: u64 = 2_000;
@@ -26,7 +26,7 @@ pub(super) fn of(job: &Job) -> Task {
     let updated = updated.or(job.state.started().map(|started| started.started_at)).unwrap_or(job.created_at);
     Task::new(job.id.as_str(), status(job), job.created_at.to_string(), updated.to_string())
         .with_poll_interval_ms(POLL_INTERVAL_MS)
-        .with_status_message(summary(job))
+        .with_status_message(list_line(job).trim_end())
 }
 
 /// Holds delivery of the result until the client has had time to poll again.
@@ -72,7 +72,7 @@ fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
     let payload = match task.status {
         TaskStatus::Cancelled => TaskPayload::Cancelled,
         TaskStatus::Completed => {
-            let result = document(&task_result(homing, job.clone())?);
+            let result = serde_json::to_value(task_result(homing, job)?).unwrap_or_default();
             TaskPayload::Completed { result: result.as_object().cloned().unwrap_or_default() }
         }
         _ => TaskPayload::Working,

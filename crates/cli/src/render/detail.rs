@@ -7,10 +7,11 @@ use homing::core::text::{flatten, grouped, is_line_break};
 use homing::core::{Recovery, Timestamp, format_duration};
 use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
 
-use super::format::{ago, ahead, aligned, leftover_text, now, one_line, progress};
+use super::format::{ago, ahead, aligned, bytes, leftover_text, one_line, progress};
 use super::style::{StatusStyle, TITLE};
 use super::wakes::print_wakes;
 use crate::exit::Failure;
+use crate::local_time::{date_and_time, now};
 
 /// The details to show.
 pub(crate) struct Detail<'a> {
@@ -46,7 +47,7 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
 }
 
 fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
-    let at = |time: Timestamp| format!("{time} ({})", ago(time, now));
+    let at = |time: Timestamp| format!("{} ({})", date_and_time(time), ago(time, now));
     let mut fields = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
     if let Some(name) = &job.name {
         fields.push(("Name", one_line(name)));
@@ -59,6 +60,9 @@ fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static 
         fields.push(("Sink", one_line(sink)));
     }
     fields.push(("Directory", flatten(&job.cwd.to_string_lossy())));
+    if !job.env_names.is_empty() {
+        fields.push(("Variables", one_line(&job.env_names.join(", "))));
+    }
     fields.push(("Launched", at(job.created_at)));
     if let Some(started) = job.state.started() {
         fields.push(("Started", format!("{}, pid {}", at(started.started_at), started.pid)));
@@ -70,8 +74,8 @@ fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static 
     if let Some(cpu) = job.state.finished().and_then(|finished| finished.cpu) {
         fields.push(("CPU time", format_duration(cpu)));
     }
-    if let Some(bytes) = job.state.finished().and_then(|finished| finished.peak_memory_bytes) {
-        fields.push(("Peak memory", format!("{} KiB", grouped(bytes.div_ceil(1024)))));
+    if let Some(peak) = job.state.finished().and_then(|finished| finished.peak_memory_bytes) {
+        fields.push(("Peak memory", bytes(peak)));
     }
     fields.push(("Output", output(job)));
     if let Some(leftovers) = leftover_text(job) {
@@ -109,7 +113,7 @@ fn limit(job: &Job, now: Timestamp) -> String {
         None => "none".to_owned(),
     };
     if let Some(ends_by) = job.ends_by() {
-        text += &format!(", ends by {ends_by} ({})", ahead(ends_by, now));
+        text += &format!(", ends by {} ({})", date_and_time(ends_by), ahead(ends_by, now));
     }
     text += &format!(", grace {}", format_duration(job.limits.grace));
     text + match job.leftovers {
@@ -119,13 +123,17 @@ fn limit(job: &Job, now: Timestamp) -> String {
 }
 
 fn output(job: &Job) -> String {
-    let mut text = format!("{} bytes", grouped(job.output.total_bytes));
-    for (bytes, fate) in [
+    let total = job.output.total_bytes;
+    let mut text = bytes(total);
+    if total >= 1024 {
+        text += &format!(" ({} bytes)", grouped(total));
+    }
+    for (count, fate) in [
         (job.output.omitted_bytes, "overwritten by newer output"),
         (job.output.dropped_bytes, "lost to a full disk"),
     ] {
-        if bytes > 0 {
-            text += &format!(", {} {fate}", grouped(bytes));
+        if count > 0 {
+            text += &format!(", {} {fate}", bytes(count));
         }
     }
     text

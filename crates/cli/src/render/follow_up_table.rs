@@ -2,15 +2,27 @@
 
 use homing::Job;
 
-use super::format::{ago, ahead, now, one_line, state, title};
+use super::format::{ago, ahead, one_line, short_session, state, title};
 use super::style::StatusStyle;
-use super::table::{Cell, Notes, print_table_with_notes};
+use super::table::{Cell, Column, Notes, Table};
 use crate::exit::Failure;
+use crate::local_time::now;
+
+const COLUMNS: [Column; 8] = [
+    Column { name: "ID", rank: 0 },
+    Column { name: "FOLLOW-UP", rank: 1 },
+    Column { name: "ATTEMPTS", rank: 5 },
+    Column { name: "NEXT", rank: 3 },
+    Column { name: "SESSION", rank: 6 },
+    Column { name: "STATE", rank: 2 },
+    Column { name: "ENDED", rank: 4 },
+    Column { name: "COMMAND", rank: 0 },
+];
 
 /// Prints one follow-up per line, with the reason why the result is not delivered yet.
 pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
     let now = now();
-    let rows: Vec<_> = jobs
+    let rows = jobs
         .iter()
         .map(|job| {
             let follow_up = &job.follow_up;
@@ -21,7 +33,7 @@ pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
                 Cell::styled(follow_up.state.as_str(), StatusStyle::of_follow_up(follow_up.state)),
                 Cell::new(follow_up.attempts.to_string()),
                 Cell::new(next.unwrap_or_default()),
-                Cell::new(job.session.as_str()),
+                Cell::new(short_session(&job.session)).completely(job.session.as_str()),
                 Cell::styled(state(job), StatusStyle::of_job(job)),
                 Cell::new(ended.unwrap_or_default()),
                 Cell::new(title(job)),
@@ -30,6 +42,5 @@ pub(crate) fn print_follow_up_table(jobs: &[Job]) -> Result<(), Failure> {
         .collect();
     let reason = |job: &Job| job.follow_up.last_error.as_deref().map(one_line).unwrap_or_default();
     let notes = Notes { name: "NOTE", notes: jobs.iter().map(reason).collect() };
-    let header = ["ID", "FOLLOW-UP", "ATTEMPTS", "NEXT", "SESSION", "STATE", "ENDED", "COMMAND"];
-    print_table_with_notes(header, &rows, Some(&notes))
+    Table { columns: COLUMNS, rows, notes: Some(notes) }.print()
 }

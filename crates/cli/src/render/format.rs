@@ -1,16 +1,15 @@
 //! Formats properties of jobs as short texts.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use homing::core::text::{flatten, is_line_break};
 use homing::core::{LeftoverFate, Timestamp, format_duration};
-use homing::{Job, JobState, Outcome};
+use homing::{Job, JobState, Outcome, SessionId};
 
-/// The current wall-clock time.
-pub(super) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
+use crate::local_time::now;
+
+/// Longer session ids are shortened in tables, in characters.
+const SHORT_SESSION_CHARS: usize = 12;
 
 /// The state of a job, in one or two words that are easy to search for.
 pub(super) fn state(job: &Job) -> String {
@@ -110,7 +109,40 @@ pub(super) fn ahead(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn in_one_unit(duration: Duration) -> String {
+/// A session id of at most 12 characters. Keeps the beginning and the end, because some harnesses begin all ids of one
+/// minute alike.
+pub(super) fn short_session(session: &SessionId) -> String {
+    let text = flatten(session.as_str());
+    let count = text.chars().count();
+    if count <= SHORT_SESSION_CHARS {
+        return text;
+    }
+    let (head, tail): (String, String) =
+        (text.chars().take(7).collect(), text.chars().skip(count - 4).collect());
+    format!("{head}…{tail}")
+}
+
+/// A number of bytes with at most one digit after the point: `512 bytes`, `1.4 MiB`. Units are powers of 1,024.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} bytes");
+    }
+    let mut unit = 0;
+    // Tenths of a unit.
+    let mut tenths = u128::from(count) * 10 / 1024;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths {
+        100.. => format!("{} {}", tenths / 10, UNITS[unit]),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+    }
+}
+
+/// A duration in its largest unit: `3m`.
+pub(super) fn in_one_unit(duration: Duration) -> String {
     let text = format_duration(Duration::from_secs(duration.as_secs()));
     match text.split_once(' ') {
         Some((large, _)) => large.to_owned(),
@@ -160,6 +192,23 @@ mod tests {
             indented("cannot run x\rhoming: note: y\u{2028}z"),
             "cannot run x\n    homing: note: y\n    z"
         );
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        let shown = [0, 1023, 1024, 1536, 10_240, 1 << 20, 5_662_310, 1 << 30].map(bytes);
+        assert_eq!(
+            shown,
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "10 KiB", "1.0 MiB", "5.3 MiB", "1.0 GiB"]
+        );
+        assert_eq!(bytes(u64::MAX), "16383 PiB");
+    }
+
+    #[test]
+    fn long_session_ids_keep_their_ends() {
+        let short = |text: &str| short_session(&text.parse().unwrap());
+        assert_eq!(short("chat-1"), "chat-1");
+        assert_eq!(short("0199a8c2-77f1-7a10-9d5e-6f3b1c2d3e4f"), "0199a8c…3e4f");
     }
 
     #[test]

@@ -15,10 +15,10 @@ pub(crate) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
-/// Prints a single job as a document, and several as an array.
-pub(crate) fn print_one_or_all(jobs: &[Job]) -> Result<(), Failure> {
+/// Prints a single job as a document, unless `as_array`, and several as an array.
+pub(crate) fn print_one_or_all(jobs: &[Job], as_array: bool) -> Result<(), Failure> {
     match jobs {
-        [job] => print_json(job),
+        [job] if !as_array => print_json(job),
         jobs => print_json(&jobs),
     }
 }

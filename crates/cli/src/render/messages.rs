@@ -53,7 +53,7 @@ pub(crate) fn print_error(message: &str) {
 /// Prints a message on standard error.
 pub(crate) fn say(message: &str) {
     // A failure to write to standard error cannot be reported.
-    let _ = writeln!(anstream::stderr().lock(), "homing: {message}");
+    let _ = writeln!(anstream::stderr().lock(), "homing: {}", indented(message));
 }
 
 /// Prints a note on standard error.

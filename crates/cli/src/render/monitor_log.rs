@@ -6,10 +6,10 @@ use homing::core::Timestamp;
 use homing::{Delivery, MonitorEvent};
 use serde::Serialize;
 
-use super::format::now;
 use super::print_json;
 use super::style::StatusStyle;
 use crate::exit::Failure;
+use crate::local_time::{now, time_of_day};
 
 /// Prints events.
 #[derive(Debug)]
@@ -44,24 +44,18 @@ impl MonitorLog {
         if self.as_json {
             return print_json(&EventDocument { at, event });
         }
-        let at = at.to_string();
-        let at = if self.short_times { time_of_day(&at) } else { at };
+        // A log file keeps complete times in UTC.
+        let at = if self.short_times { time_of_day(at) } else { at.to_string() };
         let style = status_style(event).style();
         let _ = writeln!(anstream::stderr().lock(), "{at} {style}{event}{style:#}");
         Ok(())
     }
 }
 
-/// `11:00:00Z` for `2026-11-22T11:00:00.123Z`, to keep lines on a terminal short.
-fn time_of_day(at: &str) -> String {
-    let time = at.split_once('T').map_or(at, |(_, time)| time);
-    format!("{}Z", time.split_once('.').map_or(time, |(seconds, _)| seconds))
-}
-
 fn status_style(event: &MonitorEvent) -> StatusStyle {
     match event {
         MonitorEvent::Sending { .. } => StatusStyle::Active,
-        MonitorEvent::Answered { delivery, .. } => match delivery {
+        MonitorEvent::Answered { delivery, .. } | MonitorEvent::Alerted { delivery, .. } => match delivery {
             Delivery::Delivered | Delivery::HandedOff => StatusStyle::Good,
             Delivery::Busy { .. } => StatusStyle::Odd,
             Delivery::Gone { .. } | Delivery::Failed { .. } => StatusStyle::Bad,
@@ -69,15 +63,5 @@ fn status_style(event: &MonitorEvent) -> StatusStyle {
         MonitorEvent::Held { .. } => StatusStyle::Odd,
         MonitorEvent::Warning { .. } => StatusStyle::Bad,
         _ => StatusStyle::Plain,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_shows_only_the_time_of_day() {
-        assert_eq!(time_of_day("2026-11-22T11:00:07.123Z"), "11:00:07Z");
     }
 }

@@ -1,29 +1,38 @@
-//! Tables: aligned, colored and truncated to the width of a terminal; tab-separated elsewhere.
+//! Tables: on a terminal they fit its width, and give up columns before they cut the last one short; elsewhere they are
+//! tab-separated and complete.
 
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::Ansi256Color;
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Row, Width};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::style::StatusStyle;
+use super::style::{StatusStyle, TITLE};
 use crate::exit::Failure;
 
-/// Columns up to this width are never truncated on a terminal. Wider columns get at most twice this width, and the
-/// last column gets the rest. In characters.
-const SHORT_COLUMN: u16 = 14;
+/// The width of a terminal that does not report one, in columns.
+const UNKNOWN_WIDTH: usize = 80;
 
-/// Width of a terminal that reports a width of 0, in characters.
-const UNKNOWN_WIDTH: u16 = 80;
+/// The last column gets at least this width, or the width of its content. In columns of the terminal.
+const MIN_LAST_WIDTH: usize = 24;
+
+/// Wider cells are cut, except in the last column. In columns of the terminal.
+const MAX_WIDTH: usize = 20;
+
+/// Blanks between two columns.
+const GAP: usize = 2;
 
 /// Prefix of a note below a row.
 const NOTE_MARK: &str = "  └ ";
+
+/// Replaces the end of a cut text.
+const CUT_MARK: char = '…';
 
 /// One field of a table.
 #[derive(Debug)]
 pub(super) struct Cell {
     text: String,
+    /// What programs get instead, if it differs.
+    complete: Option<String>,
     status_style: StatusStyle,
 }
 
@@ -33,170 +42,276 @@ impl Cell {
     }
 
     pub(super) fn styled(text: impl Into<String>, status_style: StatusStyle) -> Cell {
-        Cell { text: text.into(), status_style }
+        Cell { text: text.into(), complete: None, status_style }
     }
+
+    /// The same field with another text for programs.
+    pub(super) fn completely(self, complete: impl Into<String>) -> Cell {
+        Cell { complete: Some(complete.into()), ..self }
+    }
+
+    fn for_programs(&self) -> &str {
+        self.complete.as_deref().unwrap_or(&self.text)
+    }
+}
+
+/// The name of a column, and how long a terminal keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    /// 0 keeps the column. The columns with the highest numbers are left out first where the terminal is too narrow.
+    /// A column that may be left out is also left out if all its cells are blank.
+    pub(super) rank: u8,
 }
 
 /// Notes about rows: a last column for programs, and a line below the row on a terminal, where a column would be too
 /// narrow.
 #[derive(Debug)]
-pub(super) struct Notes<'a> {
+pub(super) struct Notes {
     /// Name of the column.
-    pub(super) name: &'a str,
+    pub(super) name: &'static str,
     /// One note per row, possibly empty.
     pub(super) notes: Vec<String>,
 }
 
-/// Prints a table on standard output.
-pub(super) fn print_table<const N: usize>(header: [&str; N], rows: &[[Cell; N]]) -> Result<(), Failure> {
-    print_table_with_notes(header, rows, None)
+/// A table. The last column is the one that gets the remaining width; its rank is not used.
+#[derive(Debug)]
+pub(super) struct Table<const N: usize> {
+    pub(super) columns: [Column; N],
+    pub(super) rows: Vec<[Cell; N]>,
+    pub(super) notes: Option<Notes>,
 }
 
-/// Prints a table with notes on standard output.
-pub(super) fn print_table_with_notes<const N: usize>(
-    header: [&str; N],
-    rows: &[[Cell; N]],
-    notes: Option<&Notes<'_>>,
-) -> Result<(), Failure> {
-    let stdout = io::stdout();
-    let text = if stdout.is_terminal() {
-        let width = comfy_table::Table::new().width().filter(|width| *width > 0).or(Some(UNKNOWN_WIDTH));
-        let colored = AutoStream::choice(&stdout) != ColorChoice::Never;
-        let table = for_terminal(header, rows, width, colored);
-        notes.map_or(table.clone(), |notes| with_note_lines(&table, notes, width))
-    } else {
-        for_programs(header, rows, notes)
-    };
-    let mut stdout = stdout.lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
+/// The columns of the terminal of standard output.
+pub(super) fn terminal_width() -> usize {
+    let size = terminal_size::terminal_size_of(io::stdout());
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0).unwrap_or(UNKNOWN_WIDTH)
 }
 
-fn for_programs<const N: usize>(header: [&str; N], rows: &[[Cell; N]], notes: Option<&Notes<'_>>) -> String {
-    let mut lines = vec![header.join("\t")];
-    lines.extend(rows.iter().map(|row| row.each_ref().map(|cell| cell.text.as_str()).join("\t")));
-    if let Some(notes) = notes {
-        let names = std::iter::once(notes.name).chain(notes.notes.iter().map(String::as_str));
-        lines.iter_mut().zip(names).for_each(|(line, note)| *line += &format!("\t{note}"));
+/// Whether standard output shows colors.
+pub(super) fn shows_colors() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+impl<const N: usize> Table<N> {
+    /// Prints the table on standard output.
+    pub(super) fn print(&self) -> Result<(), Failure> {
+        let stdout = io::stdout();
+        let text = match stdout.is_terminal() {
+            true => self.for_terminal(terminal_width(), shows_colors()),
+            false => self.for_programs(),
+        };
+        let mut stdout = stdout.lock();
+        stdout.write_all(text.as_bytes())?;
+        Ok(stdout.flush()?)
     }
-    lines.join("\n") + "\n"
-}
 
-/// Inserts the notes into a table that has one header line and one line per row.
-fn with_note_lines(table: &str, notes: &Notes<'_>, width: Option<u16>) -> String {
-    let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(NOTE_MARK.chars().count()));
-    let mut text = String::new();
-    for (number, line) in table.lines().enumerate() {
-        text += &format!("{line}\n");
-        let note = number.checked_sub(1).and_then(|row| notes.notes.get(row)).filter(|note| !note.is_empty());
-        if let Some(note) = note {
-            let mut shown: String = note.chars().take(room).collect();
-            if shown.len() < note.len() {
-                shown.pop();
-                shown.push('…');
+    fn for_programs(&self) -> String {
+        let mut lines = vec![self.columns.map(|column| column.name).join("\t")];
+        lines.extend(self.rows.iter().map(|row| row.each_ref().map(Cell::for_programs).join("\t")));
+        if let Some(notes) = &self.notes {
+            let names = std::iter::once(notes.name).chain(notes.notes.iter().map(String::as_str));
+            lines.iter_mut().zip(names).for_each(|(line, note)| *line += &format!("\t{note}"));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// The table in lines of at most `width` columns, or as narrow as possible.
+    pub(super) fn for_terminal(&self, width: usize, colored: bool) -> String {
+        let widths = self.fitting_widths(width);
+        let names = self.columns.map(|column| Cell::new(column.name));
+        let mut text = line(&names, &widths, colored, true);
+        for (number, row) in self.rows.iter().enumerate() {
+            text += &line(row, &widths, colored, false);
+            let note = self.notes.as_ref().and_then(|notes| notes.notes.get(number));
+            if let Some(note) = note.filter(|note| !note.is_empty()) {
+                let room = width.saturating_sub(NOTE_MARK.width()).max(MIN_LAST_WIDTH);
+                text += &format!("{NOTE_MARK}{}\n", cut(note, room));
             }
-            text += &format!("{NOTE_MARK}{shown}\n");
+        }
+        text
+    }
+
+    /// The width of each column; `None` for those that are left out.
+    fn fitting_widths(&self, width: usize) -> [Option<usize>; N] {
+        let content = std::array::from_fn(|index| {
+            let cells = self.rows.iter().map(|row| row[index].text.width());
+            let widest = cells.max().unwrap_or(0);
+            let is_blank = widest == 0 && self.columns[index].rank > 0;
+            (!is_blank).then(|| widest.max(self.columns[index].name.width()))
+        });
+        let mut widths: [Option<usize>; N] = content;
+        widths[..N - 1].iter_mut().flatten().for_each(|width| *width = (*width).min(MAX_WIDTH));
+        let last = content[N - 1].unwrap_or(0);
+        loop {
+            let used: usize = widths[..N - 1].iter().flatten().map(|width| width + GAP).sum();
+            let room = width.saturating_sub(used);
+            let droppable =
+                (0..N - 1).filter(|index| widths[*index].is_some() && self.columns[*index].rank > 0);
+            match droppable.max_by_key(|index| self.columns[*index].rank) {
+                Some(index) if room < last.min(MIN_LAST_WIDTH) => widths[index] = None,
+                Some(_) | None => {
+                    widths[N - 1] = Some(last.min(room.max(MIN_LAST_WIDTH)));
+                    return widths;
+                }
+            }
         }
     }
-    text
 }
 
-fn for_terminal<const N: usize>(
-    header: [&str; N],
-    rows: &[[Cell; N]],
-    width: Option<u16>,
+/// One line of a table, without blanks at its end.
+fn line<const N: usize>(
+    row: &[Cell; N],
+    widths: &[Option<usize>; N],
     colored: bool,
+    is_header: bool,
 ) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(width) = width {
-        table.set_width(width);
+    let mut text = String::new();
+    let mut blanks = 0;
+    for (cell, width) in row.iter().zip(widths) {
+        let Some(width) = *width else { continue };
+        let shown = cut(&cell.text, width);
+        if !shown.is_empty() {
+            text.extend(std::iter::repeat_n(' ', blanks));
+            blanks = 0;
+            let style = if is_header { TITLE } else { cell.status_style.style() };
+            text += &if colored { format!("{style}{shown}{style:#}") } else { shown.clone() };
+        }
+        blanks += width - shown.width() + GAP;
     }
-    if colored {
-        table.enforce_styling()
-    } else {
-        table.force_no_tty()
-    };
-    let mut names = Row::from(header.map(|name| comfy_table::Cell::new(name).add_attribute(Attribute::Bold)));
-    names.max_height(1);
-    table.set_header(names);
-    for row in rows {
-        let mut cells = Row::from(row.each_ref().map(comfy_cell));
-        cells.max_height(1);
-        table.add_row(cells);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    let widths = table.column_max_content_widths();
-    for (column, width) in table.column_iter_mut().zip(widths).take(N - 1) {
-        column.set_constraint(if width <= SHORT_COLUMN {
-            ColumnConstraint::ContentWidth
-        } else {
-            ColumnConstraint::UpperBoundary(Width::Fixed(2 * SHORT_COLUMN))
-        });
-    }
-    table.trim_fmt() + "\n"
+    text + "\n"
 }
 
-fn comfy_cell(cell: &Cell) -> comfy_table::Cell {
-    let text = comfy_table::Cell::new(&cell.text);
-    match cell.status_style.color() {
-        Some(color) => text.fg(Color::AnsiValue(Ansi256Color::from_ansi(color).index())),
-        None => text,
+/// A text of at most `width` columns. Ends with `…` if it is cut.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
     }
+    let mut shown = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        shown.push(c);
+    }
+    shown.truncate(shown.trim_end().len());
+    if width > 0 {
+        shown.push(CUT_MARK);
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEADER: [&str; 3] = ["ID", "STATE", "COMMAND"];
+    const COMMAND: &str = "cargo test --workspace --all-features --no-fail-fast";
 
-    fn rows() -> [[Cell; 3]; 2] {
-        let command = "cargo test --workspace --all-features --no-fail-fast";
-        [
-            [Cell::new("3f9c0a1b2c4d"), Cell::styled("exit 0", StatusStyle::Good), Cell::new(command)],
-            [Cell::new("81d20a1b2c4d"), Cell::styled("timed out", StatusStyle::Odd), Cell::new("true")],
-        ]
+    fn column(name: &'static str, rank: u8) -> Column {
+        Column { name, rank }
+    }
+
+    fn table() -> Table<4> {
+        Table {
+            columns: [column("ID", 0), column("STATE", 1), column("SESSION", 2), column("COMMAND", 0)],
+            rows: vec![
+                [
+                    Cell::new("3f9c0a1b2c4d"),
+                    Cell::styled("exit 0", StatusStyle::Good),
+                    Cell::new("0199…a2c4").completely("0199a8c2-a2c4"),
+                    Cell::new(COMMAND),
+                ],
+                [
+                    Cell::new("81d20a1b2c4d"),
+                    Cell::styled("timed out", StatusStyle::Odd),
+                    Cell::new("default"),
+                    Cell::new("true"),
+                ],
+            ],
+            notes: None,
+        }
+    }
+
+    fn widest_line(text: &str) -> usize {
+        text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0)
     }
 
     #[test]
-    fn a_terminal_table_fits_and_keeps_ids_whole() {
+    fn columns_are_left_out_before_the_command_is_shorter_than_24() {
+        let expected = "\
+ID            STATE      SESSION    COMMAND
+3f9c0a1b2c4d  exit 0     0199…a2c4  cargo test --workspace…
+81d20a1b2c4d  timed out  default    true
+";
+        assert_eq!(table().for_terminal(60, false), expected);
         let expected = "\
 ID            STATE      COMMAND
-3f9c0a1b2c4d  exit 0     cargo test…
+3f9c0a1b2c4d  exit 0     cargo test --workspace --all-feat…
 81d20a1b2c4d  timed out  true
 ";
-        assert_eq!(for_terminal(HEADER, &rows(), Some(42), false), expected);
-        let narrow = for_terminal(HEADER, &rows(), Some(10), false);
-        assert!(narrow.contains("3f9c0a1b2c4d") && narrow.lines().count() == 3, "{narrow}");
+        assert_eq!(table().for_terminal(59, false), expected);
+        let expected = "\
+ID            COMMAND
+3f9c0a1b2c4d  cargo test --workspace…
+81d20a1b2c4d  true
+";
+        assert_eq!(table().for_terminal(38, false), expected);
+        assert_eq!(table().for_terminal(20, false), expected, "a narrower terminal breaks the lines");
+        for width in 38..120 {
+            assert!(widest_line(&table().for_terminal(width, false)) <= width, "{width}");
+        }
+    }
+
+    #[test]
+    fn short_commands_leave_room_for_other_columns() {
+        let mut table = table();
+        table.rows.remove(0);
+        assert_eq!(widest_line(&table.for_terminal(41, false)), 41);
+        assert!(table.for_terminal(41, false).contains("SESSION"));
+    }
+
+    #[test]
+    fn blank_columns_are_left_out() {
+        let mut table = table();
+        table.rows.iter_mut().for_each(|row| row[2] = Cell::new("").completely("default"));
+        assert!(!table.for_terminal(200, false).contains("SESSION"));
+        assert!(table.for_programs().contains("SESSION") && table.for_programs().contains("\tdefault\t"));
+    }
+
+    #[test]
+    fn width_is_counted_in_columns_of_the_terminal() {
+        assert_eq!(cut("編譯編譯編譯", 7), "編譯編…");
+        assert_eq!(cut("編譯", 4), "編譯");
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}…");
+        assert_eq!((cut("abc", 1), cut("abc", 0)), ("…".to_owned(), String::new()));
+        let mut table = table();
+        table.rows[0][3] = Cell::new("編".repeat(100));
+        table.rows[1][2] = Cell::new("בנייה");
+        for width in 38..120 {
+            assert!(widest_line(&table.for_terminal(width, false)) <= width, "{width}");
+        }
     }
 
     #[test]
     fn notes_are_a_column_for_programs_and_lines_on_a_terminal() {
-        let notes =
-            Notes { name: "NOTE", notes: vec![String::new(), "exit status 3: it would not".to_owned()] };
-        let expected = "\
-ID\tSTATE\tCOMMAND\tNOTE
-3f9c0a1b2c4d\texit 0\tcargo test --workspace --all-features --no-fail-fast\t
-81d20a1b2c4d\ttimed out\ttrue\texit status 3: it would not
-";
-        assert_eq!(for_programs(HEADER, &rows(), Some(&notes)), expected);
-        let expected = "\
-ID            STATE
-3f9c0a1b2c4d  exit 0
-81d20a1b2c4d  timed out
-  └ exit status 3: it would…
-";
-        let table = "ID            STATE\n3f9c0a1b2c4d  exit 0\n81d20a1b2c4d  timed out\n";
-        assert_eq!(with_note_lines(table, &notes, Some(28)), expected);
+        let notes = vec![String::new(), "exit status 3: it would not, and so on".to_owned()];
+        let table = Table { notes: Some(Notes { name: "NOTE", notes }), ..table() };
+        let expected = format!(
+            "ID\tSTATE\tSESSION\tCOMMAND\tNOTE\n\
+             3f9c0a1b2c4d\texit 0\t0199a8c2-a2c4\t{COMMAND}\t\n\
+             81d20a1b2c4d\ttimed out\tdefault\ttrue\texit status 3: it would not, and so on\n"
+        );
+        assert_eq!(table.for_programs(), expected);
+        let text = table.for_terminal(38, false);
+        assert!(text.ends_with("true\n  └ exit status 3: it would not, and…\n"), "{text}");
     }
 
     #[test]
     fn colors_appear_only_on_request() {
-        assert!(for_terminal(HEADER, &rows(), Some(80), true).contains("\x1b["));
-        assert!(!for_terminal(HEADER, &rows(), Some(80), false).contains('\x1b'));
-        assert!(!for_programs(HEADER, &rows(), None).contains('\x1b'));
+        assert!(table().for_terminal(80, true).contains("\x1b["));
+        assert!(!table().for_terminal(80, false).contains('\x1b'));
+        assert!(!table().for_programs().contains('\x1b'));
     }
 }

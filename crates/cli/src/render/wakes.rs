@@ -7,6 +7,7 @@ use homing::{AttemptRecord, WakeRecord, WakeState};
 
 use super::format::{ago, ahead, one_line};
 use super::style::{StatusStyle, TITLE};
+use crate::local_time::date_and_time;
 
 /// Maximum number of attempts to show per wake; the last ones are shown.
 const MAX_ATTEMPTS: usize = 12;
@@ -38,10 +39,10 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
     Ok(())
 }
 
-/// `1  2026-11-22T11:00:00.123Z (3m ago)  failed after 12ms: exit status 3`
+/// `1  2026-11-22 12:00:00 +01:00 (3m ago)  failed after 12ms: exit status 3`
 fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
     let AttemptRecord { number, started_at, ended_at, result, error, .. } = attempt;
-    let mut line = format!("{number}  {started_at} ({})  ", ago(*started_at, now));
+    let mut line = format!("{number}  {} ({})  ", date_and_time(*started_at), ago(*started_at, now));
     line += result.as_deref().unwrap_or("running");
     if let Some(ended_at) = ended_at {
         line += &format!(" after {}", format_duration(ended_at.saturating_since(*started_at)));

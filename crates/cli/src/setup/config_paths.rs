@@ -30,12 +30,12 @@ impl ConfigPaths {
     }
 
     /// The path of a pattern, as in [`homing::harness::SetupChange`].
-    pub(super) fn path(&self, pattern: &str) -> PathBuf {
+    pub(crate) fn path(&self, pattern: &str) -> PathBuf {
         self.user.resolve(pattern).unwrap_or_else(|| self.project.join(pattern))
     }
 
     /// The first of these files that exists, or else the last one; `None` without patterns.
-    pub(super) fn first_existing(&self, patterns: &[&str]) -> Option<PathBuf> {
+    pub(crate) fn first_existing(&self, patterns: &[&str]) -> Option<PathBuf> {
         let paths = || patterns.iter().map(|pattern| self.path(pattern));
         paths().find(|path| path.is_file()).or_else(|| paths().next_back())
     }

@@ -26,15 +26,20 @@ pub(super) fn add(text: &str, parts: &[JsonPart]) -> Result<String, EditError> {
                         entry.remove();
                         entries.append(key, value.clone());
                     }
-                    // The user has changed it: keep it.
+                    Some((Some(there), _)) if is_owned(&there, value) => {
+                        if let Some(entry) = entries.object_value(key) {
+                            complete(&entry, value);
+                        }
+                    }
+                    // It starts something else: keep it.
                     Some(_) => {}
                 }
             }
-            JsonPart::Hook { event, in_group, hook } => {
+            JsonPart::Hook { event, in_group, matcher, hook } => {
                 let hooks =
                     object.object_value_or_create("hooks").ok_or_else(|| wrong("hooks", "an object"))?;
                 let list = hooks.array_value_or_create(event).ok_or_else(|| wrong(event, "a list"))?;
-                add_hook(&list, *in_group, hook);
+                add_hook(&list, *in_group, *matcher, hook);
             }
         }
     }
@@ -114,6 +119,28 @@ fn commands_in(list: &CstArray) -> Vec<String> {
     hooks.filter_map(command).collect()
 }
 
+/// Adds the keys that an entry of homing lacks, for example because an earlier version wrote it, and corrects what it
+/// starts. Keeps values that the user has changed.
+fn complete(entry: &CstObject, expected: &CstInputValue) {
+    let CstInputValue::Object(expected) = expected else { return };
+    for (key, value) in expected {
+        match entry.get(key) {
+            None => drop(entry.append(key, value.clone())),
+            Some(property) => {
+                if STARTS.contains(&key.as_str()) && property.to_serde_value() != Some(plain(value)) {
+                    property.set_value(value.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The value of a key in an object at the top level. `None` if the text has no such value or is not JSON.
+pub(super) fn value_at(text: &str, object: &str, key: &str) -> Option<Value> {
+    let (_, root) = parse(text).ok()?;
+    root.object_value(object)?.get(key)?.to_serde_value()
+}
+
 fn parse(text: &str) -> Result<(CstRootNode, CstObject), EditError> {
     // Accept and keep comments and trailing commas, even if the harness itself refuses them.
     let options = ParseOptions {
@@ -136,7 +163,7 @@ fn wrong(key: &str, wanted: &str) -> EditError {
     EditError(format!("\"{key}\" is not {wanted}"))
 }
 
-fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
+fn add_hook(list: &CstArray, in_group: bool, matcher: Option<&str>, hook: &CstInputValue) {
     match find_hook(list, hook) {
         Some(found) if found.to_serde_value() == Some(plain(hook)) => {}
         Some(found) => {
@@ -146,8 +173,12 @@ fn add_hook(list: &CstArray, in_group: bool, hook: &CstInputValue) {
         }
         None if in_group => {
             // A new group beside the existing ones for the same event.
-            let group = CstInputValue::Array(vec![hook.clone()]);
-            list.append(CstInputValue::Object(vec![("hooks".to_owned(), group)]));
+            let hooks = CstInputValue::Array(vec![hook.clone()]);
+            let matcher =
+                matcher.map(|matcher| ("matcher".to_owned(), CstInputValue::String(matcher.to_owned())));
+            list.append(CstInputValue::Object(
+                matcher.into_iter().chain([("hooks".to_owned(), hooks)]).collect(),
+            ));
         }
         None => drop(list.append(hook.clone())),
     }
@@ -158,13 +189,19 @@ fn remove_hook(list: &CstArray, hook: &CstInputValue) -> bool {
     let Some(found) = find_hook(list, hook) else { return false };
     let group = list.elements().into_iter().find(|group| {
         hooks_of(group).is_some_and(|hooks| hooks.elements().len() == 1 && find_among(&hooks, hook).is_some())
-            && group.as_object().is_some_and(|group| group.properties().len() == 1)
+            && group.as_object().is_some_and(|group| is_only_hooks(&group))
     });
     match group {
         Some(group) => group.remove(),
         None => found.remove(),
     }
     true
+}
+
+/// Whether a group has nothing but hooks and a matcher.
+fn is_only_hooks(group: &CstObject) -> bool {
+    let others = usize::from(group.get("matcher").is_some()) + 1;
+    group.properties().len() == others
 }
 
 /// The hook with the same command in the list or in one of its groups.

@@ -22,7 +22,7 @@ pub(super) fn add(text: &str, parts: &[TomlPart]) -> Result<String, EditError> {
                     None => drop(tables.insert(key, new_table(items, text.is_empty()))),
                     Some(there) if is_owned(there, items) => {
                         if let Some(there) = tables.get_mut(key).and_then(Item::as_table_like_mut) {
-                            set_program(there, items);
+                            complete(there, items);
                         }
                     }
                     // The user has changed it: keep it.
@@ -98,8 +98,13 @@ fn changed(text: &str, document: &DocumentMut) -> String {
     }
 }
 
+/// The error names the line. It does not quote it: the file may contain secrets.
 fn parse(text: &str) -> Result<DocumentMut, EditError> {
-    text.parse().map_err(|error: toml_edit::TomlError| EditError(error.to_string().trim_end().to_owned()))
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let start = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+        EditError(format!("{} on line {line}", error.message().trim_end()))
+    })
 }
 
 fn wrong(key: &str, wanted: &str) -> EditError {
@@ -121,13 +126,29 @@ fn is_owned(there: &Item, items: &[(&'static str, Value)]) -> bool {
     items.iter().filter(|(key, _)| STARTS.contains(key)).all(same)
 }
 
-fn set_program(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
+/// Adds the items that a table of homing lacks, for example because an earlier version wrote it, and corrects the program
+/// that it starts. Keeps values that the user has changed; a list gets the texts that it lacks.
+fn complete(there: &mut dyn TableLike, items: &[(&'static str, Value)]) {
     for (key, expected) in items {
-        if STARTS.contains(key)
-            && let Some(there) = there.get_mut(key).and_then(Item::as_value_mut)
-            && there.as_str().is_some_and(|text| Some(text) != expected.as_str())
-        {
-            *there = expected.clone();
+        match there.get_mut(key).and_then(Item::as_value_mut) {
+            None => {
+                if !there.contains_key(key) {
+                    there.insert(key, Item::Value(expected.clone()));
+                }
+            }
+            Some(there) if STARTS.contains(key) => {
+                if there.as_str().is_some_and(|text| Some(text) != expected.as_str()) {
+                    *there = expected.clone();
+                }
+            }
+            Some(Value::Array(there)) => {
+                for expected in expected.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    if !there.iter().any(|there| there.as_str() == Some(expected)) {
+                        there.push(expected);
+                    }
+                }
+            }
+            Some(_) => {}
         }
     }
 }

@@ -1,11 +1,24 @@
 //! Adds an entry to a mapping of a YAML file, and removes it. Edits lines, so that everything else
 //! stays unchanged. Parses the result again and refuses the edit if anything but the entry differs.
 
+use yaml_rust2::parser::{EventReceiver, Parser};
 use yaml_rust2::yaml::Hash;
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::{Event, Yaml, YamlLoader};
 
 use super::ownership::{CHANGED, STARTS, without_path};
 use super::parts::{EditError, YamlPart};
+
+/// Most aliases in a file.
+const MAX_ALIASES: usize = 32;
+
+/// Counts the aliases in a text.
+struct Aliases(usize);
+
+impl EventReceiver for Aliases {
+    fn on_event(&mut self, event: Event) {
+        self.0 += usize::from(matches!(event, Event::Alias(_)));
+    }
+}
 
 /// Adds the entry to the text.
 pub(super) fn add(text: &str, part: &YamlPart) -> Result<String, EditError> {
@@ -89,6 +102,13 @@ fn unsupported_layout(part: &YamlPart) -> EditError {
 }
 
 fn load(text: &str) -> Result<Yaml, EditError> {
+    // Loading repeats the content of each alias: a few nested ones would need all memory.
+    let mut aliases = Aliases(0);
+    let mut parser = Parser::new_from_str(text);
+    parser.load(&mut aliases, true).map_err(|error| EditError(error.to_string()))?;
+    if aliases.0 > MAX_ALIASES {
+        return Err(EditError(format!("it has more than {MAX_ALIASES} aliases")));
+    }
     let mut documents = YamlLoader::load_from_str(text).map_err(|error| EditError(error.to_string()))?;
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), _) => Ok(Yaml::Hash(Hash::new())),

@@ -4,14 +4,17 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use homing_supervisor::platform::access;
 use homing_supervisor::platform::file::{create_private, make_private_directories, open_regular};
+use homing_supervisor::platform::lock::exclusive_within;
 
-#[cfg(feature = "mcp")]
 use super::config_paths::ConfigPaths;
 use super::content::Content;
+use super::edit_json::value_at;
 use super::ownership::same_but_program;
+use super::parts::PartState;
 use super::plan::FilePlan;
 use crate::exit::Failure;
 
@@ -22,7 +25,10 @@ const BACKUP: &str = ".before-homing";
 const MAX_BYTES: u64 = 64 << 20;
 
 /// How often an edit is retried when another program writes the file at the same time.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 20;
+
+/// How long to wait for other runs of setup.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +113,23 @@ pub(crate) fn has_owned_parts(plan: &FilePlan) -> Result<bool, Failure> {
     Ok(plan.content.remove_from(&text).is_ok_and(|rest| rest.as_deref() != Some(&text)))
 }
 
+/// The parts of a file with their states.
+///
+/// # Errors
+/// When the file cannot be read or parsed.
+pub(crate) fn part_states(plan: &FilePlan) -> Result<Vec<(String, PartState)>, Failure> {
+    let text = read(&plan.path)?;
+    plan.content.states(text.as_deref()).map_err(|why| edit_error(plan, &why.0))
+}
+
+/// Whether a key in an object at the top level of a JSON file is `true`. False for a file that cannot be read or parsed.
+pub(crate) fn is_enabled(path: &Path, object: &str, key: &str) -> bool {
+    let text = read(path).ok().flatten();
+    text.and_then(|text| value_at(&text, object, key)) == Some(serde_json::Value::Bool(true))
+}
+
 /// Whether one of the files of these patterns contains a text.
-#[cfg(feature = "mcp")]
-pub(crate) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
+pub(super) fn any_contains(paths: &ConfigPaths, patterns: &[&str], text: &str) -> bool {
     let has_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(text);
     patterns.iter().any(|pattern| read_bounded(&paths.path(pattern)).is_ok_and(has_text))
 }
@@ -160,6 +180,15 @@ fn removed(plan: &FilePlan, before: Option<String>) -> Result<FileResult, Failur
 fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool, Failure> {
     let path = &result.path;
     let failed = |error: io::Error| cannot("write", path, &error);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if result.after.is_some() {
+        make_private_directories(folder).map_err(failed)?;
+    }
+    // Two runs of setup could otherwise replace the same text, and one change would be lost.
+    let _lock = lock(folder);
+    if read(path)? != result.before {
+        return Ok(false);
+    }
     if action == Action::Write
         && let (Some(before), Some(backup)) = (&result.before, &result.backup)
     {
@@ -169,16 +198,8 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
             replace(backup, before, mode_of(path)).map_err(|error| cannot("write", backup, &error))?;
         }
     }
-    if read(path)? != result.before {
-        return Ok(false);
-    }
     match &result.after {
-        Some(after) => {
-            if let Some(folder) = path.parent() {
-                make_private_directories(folder).map_err(failed)?;
-            }
-            replace(path, after, mode_of(path)).map_err(failed)?;
-        }
+        Some(after) => replace(path, after, mode_of(path)).map_err(failed)?,
         None => {
             fs::remove_file(path).map_err(failed)?;
             remove_empty_folders(path);
@@ -191,6 +212,14 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
         let _ = fs::remove_file(backup);
     }
     Ok(true)
+}
+
+/// Locks a folder against other runs of setup. `None` if this is not possible: then only the check before the write
+/// protects changes of others, as it does for changes of other programs.
+fn lock(folder: &Path) -> Option<fs::File> {
+    let folder = fs::File::open(folder).ok()?;
+    exclusive_within(&folder, LOCK_TIMEOUT).ok()?;
+    Some(folder)
 }
 
 /// Removes the folders that are empty without the file, up to the home directory or the current directory.
@@ -240,6 +269,8 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let temporary = beside(&target, &format!(".homing-{}", std::process::id()));
+    // A killed run of setup with the same process id may have left one.
+    let _ = fs::remove_file(&temporary);
     let replaced = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &target));
     if replaced.is_err() {
         // A leftover temporary file does no harm.

@@ -10,8 +10,8 @@ pub(crate) enum JsonPart {
     Default { key: &'static str, value: CstInputValue },
     /// An entry of an object.
     Entry { object: &'static str, key: &'static str, value: CstInputValue },
-    /// A hook for an event. `in_group`: hooks are in groups with a matcher.
-    Hook { event: &'static str, in_group: bool, hook: CstInputValue },
+    /// A hook for an event. `in_group`: hooks are in groups with a matcher, which is `matcher` for this one.
+    Hook { event: &'static str, in_group: bool, matcher: Option<&'static str>, hook: CstInputValue },
 }
 
 /// A part of a TOML file.
@@ -30,6 +30,17 @@ pub(crate) struct YamlPart {
     pub(crate) key: &'static str,
     /// The lines of the entry, without indentation.
     pub(crate) lines: Vec<String>,
+}
+
+/// The state of one part in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartState {
+    /// It is missing.
+    Absent,
+    /// Homing wrote it, and would change it now: another version wrote it, or the program was moved.
+    Older,
+    /// It is as homing writes it, or the user has replaced it.
+    Present,
 }
 
 /// Why a text cannot be edited. Then nothing is written.

@@ -18,7 +18,7 @@ use super::parts::{JsonPart, TomlPart, YamlPart};
 pub(crate) struct Harness {
     /// The name of the harness and of its preset.
     pub(crate) name: &'static str,
-    setup: &'static Setup,
+    pub(crate) setup: &'static Setup,
 }
 
 /// Where the configuration applies.
@@ -94,8 +94,8 @@ impl Scope {
     }
 }
 
-/// The route in the configuration of homing: its preset notifies the sessions of the harness.
-pub(crate) fn route_plan(harness: Harness, config: PathBuf) -> FilePlan {
+/// The route in a configuration of homing: the preset of the harness notifies its sessions.
+pub(super) fn route_in(harness: Harness, config: PathBuf) -> FilePlan {
     let item = TomlPart::Item { key: "agents", item: harness.name };
     FilePlan { path: config, content: Content::Toml(vec![item]) }
 }
@@ -119,8 +119,8 @@ fn json_part(edit: JsonEdit, program: &Program) -> JsonPart {
         JsonEdit::Entry { object, key, value } => {
             JsonPart::Entry { object, key, value: json_value(value, program) }
         }
-        JsonEdit::Hook { event, in_group, hook } => {
-            JsonPart::Hook { event, in_group, hook: json_value(hook, program) }
+        JsonEdit::Hook { event, in_group, matcher, hook } => {
+            JsonPart::Hook { event, in_group, matcher, hook: json_value(hook, program) }
         }
     }
 }
@@ -152,6 +152,7 @@ fn input_value(value: ast::Value<'_>) -> CstInputValue {
 fn toml_part(table: TomlTable, program: &Program) -> TomlPart {
     let value = |item: TomlItem| match item {
         TomlItem::Text(text) => Value::from(program.fill(text)),
+        TomlItem::Number(number) => Value::from(number),
         TomlItem::List(texts) => Value::from(texts.iter().map(|text| program.fill(text)).collect::<Array>()),
     };
     let items = table.items.iter().map(|(key, item)| (*key, value(*item))).collect();

@@ -4,7 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use super::content::Content;
+use super::file::part_states;
+use super::parts::PartState;
 use super::plan::Plan;
 use super::*;
 
@@ -47,7 +51,7 @@ impl Stage {
         write(&folder.path().join("notes.txt"), "");
         let plan = harness.plan(scope, &ConfigPaths::below(folder.path()), &Program::named(program));
         let mut stage = Stage { folder, plan: plan? };
-        stage.plan.files.push(route_plan(harness, stage.folder.path().join("config.toml")));
+        stage.plan.files.push(plan::route_in(harness, stage.folder.path().join("config.toml")));
         Some(stage)
     }
 
@@ -218,6 +222,41 @@ fn files_that_cannot_be_parsed_are_not_changed() {
 }
 
 #[test]
+fn setups_at_the_same_time_do_not_lose_changes_of_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("new/config.toml");
+    let all: Vec<Harness> = Harness::all().collect();
+    for _ in 0..20 {
+        std::thread::scope(|scope| {
+            for harness in &all {
+                let plan = plan::route_in(*harness, config.clone());
+                scope.spawn(move || carry_out(&plan, Action::Write).unwrap());
+            }
+        });
+        let text = fs::read_to_string(&config).unwrap();
+        for harness in &all {
+            assert!(text.contains(harness.name), "{text}");
+        }
+        fs::remove_file(&config).unwrap();
+    }
+}
+
+#[test]
+fn yaml_with_many_aliases_is_refused() {
+    let stage = Stage::new(harness("goose"), Scope::User).unwrap();
+    let file = &stage.plan.files[0];
+    let mut text = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..30 {
+        let aliases = format!("*a{}, ", level - 1).repeat(9);
+        text += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    write(&file.path, &text);
+    let failure = carry_out(file, Action::Show).unwrap_err();
+    let crate::exit::Failure::Refused { message, .. } = failure else { panic!() };
+    assert!(message.contains("more than 32 aliases"), "{message}");
+}
+
+#[test]
 fn links_are_followed_and_modes_are_kept() {
     let stage = Stage::new(harness("claude-code"), Scope::User).unwrap();
     let path = &stage.plan.files[1].path;
@@ -365,6 +404,136 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
     for action in [Action::Show, Action::Write, Action::Undo] {
         assert!(carry_out(servers, action).is_err());
     }
+}
+
+#[test]
+fn entries_of_earlier_versions_are_completed() {
+    let updated = |name: &str, index: usize, old: &str| {
+        let stage = Stage::new(harness(name), Scope::User).unwrap();
+        let file = &stage.plan.files[index];
+        write(&file.path, old);
+        assert_eq!(carry_out(file, Action::Write).unwrap().done, Done::Changed, "{old}");
+        let text = fs::read_to_string(&file.path).unwrap();
+        assert_eq!(carry_out(file, Action::Write).unwrap().done, Done::Nothing, "{text}");
+        text
+    };
+    let servers = |text: &str| serde_json::from_str::<Value>(text).unwrap()["mcpServers"]["homing"].clone();
+    // From `claude mcp add`, or from a version that did not write alwaysLoad.
+    let old = r#"{"mcpServers": {"homing": {"type": "stdio", "command": "/old/homing", "args": ["mcp"], "env": {"A": "b"}}}}"#;
+    let expected = json!({
+        "type": "stdio", "command": "homing", "args": ["mcp"], "env": {"A": "b"}, "alwaysLoad": true
+    });
+    assert_eq!(servers(&updated("claude-code", 0, old)), expected);
+    let kept =
+        r#"{"mcpServers": {"homing": {"command": "/old/homing", "args": ["mcp"], "alwaysLoad": false}}}"#;
+    let text = updated("claude-code", 0, kept);
+    assert_eq!(servers(&text)["alwaysLoad"], false, "the user does not want it: {text}");
+    assert_eq!(servers(&text)["command"], "homing");
+
+    let old = "[mcp_servers.homing]\ncommand = \"/old/homing\" # mine\nargs = [\"mcp\"]\nenv_vars = [\"MINE\", \"HOMING_HOME\"]\n";
+    let text = updated("codex", 0, old);
+    assert!(text.contains("command = \"homing\"") && text.contains("tool_timeout_sec = 3660"), "{text}");
+    assert!(text.contains("\"MINE\"") && text.contains("\"CODEX_HOME\""), "{text}");
+
+    let old = r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "/old/homing hook claude-code", "timeout": 5}]}]}}"#;
+    let text = updated("claude-code", 1, old);
+    assert!(!text.contains("/old/") && !text.contains("\"timeout\": 5\n"), "{text}");
+
+    let text = updated("opencode", 1, "// Written by homing setup opencode, version 0\n");
+    assert!(text.contains("export const Homing"), "{text}");
+}
+
+#[test]
+fn the_parts_of_a_file_have_states() {
+    let states = |file: &FilePlan| -> Vec<PartState> {
+        part_states(file).unwrap().into_iter().map(|(_, state)| state).collect()
+    };
+    let are = |file: &FilePlan, expected: PartState| {
+        let states = states(file);
+        assert!(!states.is_empty(), "{}", file.path.display());
+        assert!(states.iter().all(|state| *state == expected), "{}: {states:?}", file.path.display());
+    };
+    for stage in Stage::of_all() {
+        let files = &stage.plan.files;
+        files.iter().for_each(|file| are(file, PartState::Absent));
+        stage.fill();
+        files.iter().for_each(|file| are(file, PartState::Absent));
+        stage.carry_out(Action::Write);
+        files.iter().for_each(|file| are(file, PartState::Present));
+    }
+    let stage = Stage::new(harness("gemini"), Scope::User).unwrap();
+    let file = &stage.plan.files[0];
+    // From `gemini mcp add`.
+    write(&file.path, r#"{"mcpServers": {"homing": {"command": "/elsewhere/homing", "args": ["mcp"]}}}"#);
+    let named = part_states(file).unwrap();
+    let expected = [("MCP server", PartState::Older), ("hook SessionStart", PartState::Absent)];
+    for (found, (name, state)) in named.iter().zip(expected) {
+        assert_eq!((found.0.as_str(), found.1), (name, state));
+    }
+    // The user starts something else in place of it.
+    write(&file.path, r#"{"mcpServers": {"homing": {"command": "ssh", "args": ["host", "homing", "mcp"]}}}"#);
+    assert_eq!(part_states(file).unwrap()[0].1, PartState::Present);
+    write(&file.path, "{,}");
+    assert!(part_states(file).is_err());
+    let stage = Stage::new(harness("opencode"), Scope::User).unwrap();
+    let plugin = &stage.plan.files[1];
+    write(&plugin.path, "export const Homing = 1\n");
+    assert!(part_states(plugin).is_err(), "homing did not write it");
+    write(&plugin.path, "// Written by homing setup opencode, version 0\n");
+    assert_eq!(states(plugin), [PartState::Older]);
+}
+
+#[test]
+fn the_errors_of_files_do_not_quote_them() {
+    let stage = Stage::new(harness("codex"), Scope::User).unwrap();
+    let file = &stage.plan.files[0];
+    write(&file.path, "# mine\n\napi_key = sk-secret\n");
+    let failure = carry_out(file, Action::Show).unwrap_err();
+    let crate::exit::Failure::Refused { message, .. } = failure else { panic!() };
+    assert!(message.contains("on line 3") && !message.contains("secret"), "{message}");
+    for stage in Stage::of_all() {
+        for file in &stage.plan.files {
+            for text in ["{\"key\": sk-secret", "key: [sk-secret", "key = sk-secret", "sk-secret"] {
+                write(&file.path, text);
+                let Err(failure) = carry_out(file, Action::Show) else { continue };
+                let crate::exit::Failure::Refused { message, .. } = failure else { panic!() };
+                assert!(!message.contains("secret"), "{message}");
+            }
+        }
+    }
+}
+
+/// The directory of the plugin for Claude Code.
+fn plugin() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/claude-code")
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_plugin_contains_what_setup_writes() {
+    let stage = Stage::new(harness("claude-code"), Scope::User).unwrap();
+    stage.carry_out(Action::Write);
+    let written = |index: usize| read_json(&stage.plan.files[index].path);
+    assert_eq!(read_json(&plugin().join(".mcp.json")), written(0));
+    assert_eq!(read_json(&plugin().join("hooks/hooks.json")), written(1));
+}
+
+#[test]
+fn the_plugin_describes_this_version() {
+    let manifest = read_json(&plugin().join(".claude-plugin/plugin.json"));
+    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    let marketplace = read_json(&plugin().join("../../.claude-plugin/marketplace.json"));
+    let listed = &marketplace["plugins"][0];
+    let enabled = format!("{}@{}", manifest["name"].as_str().unwrap(), marketplace["name"].as_str().unwrap());
+    assert_eq!(harness("claude-code").setup.plugin.unwrap().key, enabled);
+    assert_eq!(listed["name"], manifest["name"]);
+    let source = plugin().join("../..").join(listed["source"].as_str().unwrap());
+    assert_eq!(source.canonicalize().unwrap(), plugin().canonicalize().unwrap());
+    let skill = fs::read_to_string(plugin().join("skills/homing/SKILL.md")).unwrap();
+    assert!(skill.contains(homing::harness::INSTRUCTIONS), "{skill}");
 }
 
 #[test]

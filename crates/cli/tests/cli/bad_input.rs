@@ -9,16 +9,22 @@ use crate::setup::{Setup, answer};
 /// A usage error: the arguments, the exit status, the error code, and a part of the message.
 type UsageError = (&'static [&'static str], i32, &'static str, &'static str);
 
-const USAGE_ERRORS: [UsageError; 20] = [
+const USAGE_ERRORS: [UsageError; 29] = [
     (&["show", "0123"], 3, "no_such_job", "no job 0123"),
     (&["wait", "000000000000"], 3, "no_such_job", "no job 000000000000"),
     (&["output", "0123"], 3, "no_such_job", "no job 0123"),
     (&["kill", "0123"], 3, "no_such_job", "no job 0123"),
     (&["result", "0123"], 3, "no_such_job", "no job 0123"),
     (&["ack", "0123"], 3, "no_such_job", "no job 0123"),
-    (&["show", "xyz"], 2, "invalid_id", "\"xyz\" is not a job id"),
-    (&["show", ""], 2, "invalid_id", "is not a job id"),
-    (&["wait", "../../etc"], 2, "invalid_id", "is not a job id"),
+    (&["show", "xyz"], 3, "no_such_job", "session default has no job named xyz"),
+    (&["show", "last"], 3, "no_such_job", "session default has no jobs"),
+    (&["show", "123"], 2, "invalid_id", "\"123\" is too short for a job id"),
+    (&["show", "0123456789abc"], 2, "invalid_id", "\"0123456789abc\" is not a job id"),
+    (&["show", ""], 2, "invalid_id", "is neither a job id nor the name of a job"),
+    (&["wait", "../../etc"], 2, "invalid_id", "is neither a job id nor the name of a job"),
+    (&["run", "--name", "dead", "true"], 2, "invalid_id", "\"dead\" cannot be the name of a job"),
+    (&["list", "--since", "soon"], 2, "usage", "use an age such as 2h"),
+    (&["output", "0123", "--grep", "("], 2, "usage", "invalid value '('"),
     (&["list", "--session", ""], 2, "invalid_id", "is not a session id"),
     (&["run"], 2, "usage", "were not provided: <COMMAND>..."),
     (&["run", ""], 2, "invalid_command", "the command is empty"),
@@ -29,6 +35,9 @@ const USAGE_ERRORS: [UsageError; 20] = [
     (&["run", "--env", "NAME", "true"], 2, "usage", "use NAME=VALUE"),
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
+    (&["list", "--sesion", "a"], 2, "usage", "unexpected argument '--sesion'"),
+    (&["run", "--wait", "--wait", "true"], 2, "usage", "'--wait[=<DURATION>]' cannot be used multiple times"),
+    (&["run", "true", "--timeout", "5m"], 2, "misplaced_option", "--timeout stands after the command"),
     (&["launch", "true"], 2, "usage", "unrecognized subcommand 'launch'"),
 ];
 
@@ -54,20 +63,27 @@ fn usage_errors_have_distinct_codes_and_one_format() {
 }
 
 #[test]
-fn an_ambiguous_prefix_lists_the_matching_jobs() {
+fn usage_errors_suggest_what_the_user_means() {
     let setup = Setup::new();
-    // Two of seventeen ids share their first hexadecimal digit.
-    let ids: Vec<String> = (0..17).map(|_| setup.finished("true")).collect();
-    let digit = |id: &String| id.chars().next().unwrap();
-    let prefix =
-        ids.iter().map(digit).find(|first| ids.iter().filter(|id| digit(id) == *first).count() > 1).unwrap();
-    let meant = ids.iter().filter(|id| digit(id) == prefix).collect::<Vec<_>>();
-    let answer = setup.run(&["show", &prefix.to_string()]);
-    assert_eq!((answer.status, answer.stdout.as_str()), (Some(4), ""));
-    assert!(meant.iter().all(|id| answer.stderr.contains(id.as_str())), "{answer:?}");
-    assert!(answer.stderr.ends_with("hint: use a longer prefix of the id\n"), "{answer:?}");
-    let answer = setup.run(&["show", &prefix.to_string(), "--json"]);
-    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (Some(4), Some("ambiguous_job")));
+    for (arguments, hint) in [
+        (&["status"][..], "use homing list"),
+        (&["stop", "3f9c"], "use homing kill"),
+        (&["lits"], "similar: 'list', 'listen'"),
+        (&["list", "--sesion", "a"], "similar: '--session'"),
+        (&["list", "--state", "runing"], "similar: 'running'"),
+        (&["show"], "run homing show --help for usage"),
+        (&["frobnicate"], "run homing --help to list the commands"),
+        (
+            &["run", "make -j2", "--timeout", "5m"],
+            "run homing run --timeout 5m 'make -j2'; or, if --timeout is for the command, run homing run -- 'make -j2' \
+             --timeout 5m",
+        ),
+    ] {
+        let answer = setup.run(arguments);
+        assert_eq!(answer.status, Some(2), "{answer:?}");
+        assert!(answer.stderr.ends_with(&format!("\nhint: {hint}\n")), "{arguments:?}: {answer:?}");
+    }
+    assert_eq!(setup.run(&["list", "--json"]).stdout, "[]\n", "nothing was launched");
 }
 
 #[test]

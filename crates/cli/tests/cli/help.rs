@@ -2,12 +2,14 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 22] = [
     "run",
+    "rerun",
     "list",
     "show",
     "output",
     "wait",
+    "listen",
     "result",
     "kill",
     "follow-ups",
@@ -16,6 +18,7 @@ const COMMANDS: [&str; 19] = [
     "drop",
     "monitor",
     "mcp",
+    "remove",
     "prune",
     "recover",
     "doctor",

@@ -4,6 +4,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rustix::process::Signal;
+use serde_json::json;
+use testkit::wait_until;
 
 use crate::setup::{Setup, answer, send};
 
@@ -16,6 +18,63 @@ fn one_word_is_a_script_and_several_are_exact_arguments() {
         "a  $((1 + 1)) -- -x\n"
     );
     assert_eq!(setup.run(&["run", "--wait", "--", "printf", "%s", "--json"]).stdout, "--json");
+}
+
+#[test]
+fn options_after_a_separator_or_with_it_belong_to_the_command() {
+    let setup = Setup::new();
+    assert_eq!(setup.run(&["run", "--wait", "--", "echo", "--timeout", "5m"]).stdout, "--timeout 5m\n");
+    assert_eq!(setup.run(&["run", "--wait", "echo", "-x", "--", "--json"]).stdout, "-x -- --json\n");
+}
+
+#[test]
+fn a_launch_says_whether_the_session_will_be_notified() {
+    let setup = Setup::new();
+    let launched = |config: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+        setup.configure(config);
+        let mut command = setup.command(&[&["run"], arguments, &["true"]].concat());
+        let answer = {
+            command.envs(variables.iter().copied());
+            answer(command)
+        };
+        assert_eq!(answer.status, Some(0), "{answer:?}");
+        answer
+    };
+    let goose = [("AGENT_SESSION_ID", "g-1")];
+    let agents = "agents = [\"goose\"]\nmonitor.autostart = false\n";
+    // A script gets the id alone.
+    assert_eq!(launched("", &[], &[]).stderr, "");
+    let id = |answer: &crate::setup::Answer| answer.stdout.trim_end().to_owned();
+    let no_route = launched("", &[], &goose);
+    assert_eq!(
+        no_route.stderr,
+        format!(
+            "homing: session g-1 will not be notified: no route leads from it to a sink; run homing wait {} to get the \
+             result; homing setup goose configures notifications\n",
+            id(&no_route)
+        )
+    );
+    let no_monitor = launched(agents, &[], &goose).stderr;
+    assert!(
+        no_monitor.contains("will not be notified: no monitor is running; run homing wait"),
+        "{no_monitor}"
+    );
+    let with_json = |config: &str, arguments: &[&str]| {
+        let arguments = [&["--json"], arguments].concat();
+        let answer = launched(config, &arguments, &goose);
+        assert_eq!(answer.stderr, "");
+        answer.json()["notification"].clone()
+    };
+    let sink = "monitor.autostart = true\n[sinks.app]\ncommand = [\"true\"]\n[[routes]]\nsink = \"app\"\n";
+    let expected = json!({"will_be_notified": false, "sink": null, "reason": "no_follow_up"});
+    assert_eq!(with_json(sink, &["--follow-up", "never"]), expected);
+    let expected = json!({"will_be_notified": true, "sink": "app", "reason": null});
+    assert_eq!(with_json(sink, &[]), expected);
+    let line = launched(sink, &[], &goose).stderr;
+    assert_eq!(line, "homing: session g-1 will be notified of the result (sink app)\n");
+    wait_until("all jobs have finished", || {
+        setup.run(&["list", "--state", "running", "--json"]).stdout == "[]\n"
+    });
 }
 
 #[test]
@@ -81,7 +140,8 @@ fn leftovers_are_kept_on_request() {
 fn run_wait_exits_with_the_status_of_the_job_and_acknowledges_it() {
     let setup = Setup::new();
     let answer = setup.run(&["run", "--wait", "printf '\\033[1mbold\\033[0m\\nlast'; exit 7"]);
-    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(7), "bold\nlast", ""));
+    let exact = "\x1b[1mbold\x1b[0m\nlast";
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (Some(7), exact, ""));
     let jobs = setup.run(&["list", "--json"]).json();
     assert_eq!(jobs[0]["follow_up"]["state"], "acknowledged");
 }
@@ -181,4 +241,22 @@ fn a_shell_is_run_by_its_own_name() {
     }
     symlink("/bin/sh", folder.join("bash")).unwrap();
     assert_eq!(run(first_argument), "bash\n");
+}
+
+#[test]
+fn no_job_exceeds_the_largest_timeout_of_the_configuration() {
+    let setup = Setup::new();
+    setup.configure("[limits]\nmax_timeout = \"2h\"\n");
+    for (options, millis) in [
+        (&[][..], 3_600_000),
+        (&["--timeout", "none"], 7_200_000),
+        (&["--timeout", "9h"], 7_200_000),
+        (&["--timeout", "1m"], 60_000),
+    ] {
+        assert_eq!(setup.job(&setup.finished_with(options, "true"))["timeout_ms"], millis, "{options:?}");
+    }
+    // The same request, although its job has another timeout.
+    let keyed = ["--timeout", "none", "--key", "k"];
+    let first = setup.finished_with(&keyed, "true");
+    assert_eq!(setup.finished_with(&keyed, "true"), first);
 }

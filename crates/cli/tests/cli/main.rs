@@ -1,10 +1,14 @@
 //! End-to-end tests of the command line. Each test runs the program with its own home.
 
+mod all_jobs;
 mod autostart;
 mod bad_input;
+mod completion;
 mod documents;
 mod examples;
 mod follow_ups;
+mod foreground;
+mod harness_setup;
 mod harnesses;
 mod help;
 mod hook;
@@ -13,10 +17,14 @@ mod launch;
 mod list;
 mod maintenance;
 mod monitor;
+mod names;
 mod output;
 mod readme;
+mod remove;
+mod rerun;
 mod service;
 mod setup;
 mod stand_in;
 mod statuses;
+mod terminal;
 mod wakes;

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use testkit::wait_until;
 
 use crate::setup::{Running, Setup};
 
@@ -20,13 +21,90 @@ fn output_is_read_from_any_offset() {
     let setup = Setup::new();
     let id = setup.finished("printf 'one two'");
     assert_eq!(setup.run(&["output", &id, "--from", "4"]).stdout, "two");
-    assert_eq!(setup.run(&["output", &id, "--tail", "3"]).stdout, "two");
-    assert_eq!(setup.run(&["output", &id, "--tail", "300"]).stdout, "one two");
+    assert_eq!(setup.run(&["output", &id, "--tail-bytes", "3"]).stdout, "two");
+    assert_eq!(setup.run(&["output", &id, "--tail-bytes", "300"]).stdout, "one two");
     assert_eq!(setup.run(&["output", &id, "--from", "300"]).stdout, "");
     assert_eq!(
         setup.run(&["output", &id, "--from", "4", "--json"]).json(),
         json!({"id": id, "from": 4, "next": 7, "total_bytes": 7, "omitted_bytes": 0, "text": "two"})
     );
+}
+
+#[test]
+fn the_last_lines_are_printed() {
+    let setup = Setup::new();
+    let id = setup.finished("seq 1 100000");
+    let tail = |id: &str, lines: &str| setup.run(&["output", id, "--tail", lines]).stdout;
+    assert_eq!(tail(&id, "2"), "99999\n100000\n");
+    assert_eq!(setup.run(&["logs", "-n", "1", &id]).stdout, "100000\n");
+    assert_eq!(tail(&id, "0"), "");
+    // More than one piece is read backwards.
+    assert!(tail(&id, "50000").starts_with("50001\n50002\n"));
+    assert!(tail(&id, "99999").starts_with("2\n3\n") && tail(&id, "100000").starts_with("1\n2\n"));
+    assert_eq!(tail(&id, "18446744073709551615").lines().count(), 100_000);
+    assert_eq!(setup.run(&["output", &id, "--tail", "2", "--raw"]).stdout, "99999\n100000\n");
+    assert_eq!(
+        setup.run(&["output", &id, "--tail", "1", "--json"]).json(),
+        json!({"id": id, "from": 588_888, "next": 588_895, "total_bytes": 588_895, "omitted_bytes": 0, "text": "100000\n"})
+    );
+
+    let incomplete = setup.finished("printf 'a\\n\\nb'");
+    assert_eq!(tail(&incomplete, "1"), "b");
+    assert_eq!(tail(&incomplete, "2"), "\nb");
+    assert_eq!(tail(&incomplete, "3"), "a\n\nb");
+    assert_eq!(tail(&setup.finished("true"), "3"), "");
+}
+
+#[test]
+fn the_last_lines_begin_behind_output_that_was_not_kept() {
+    let setup = Setup::new();
+    let id = setup.finished_with(&["--output-head", "8", "--output-tail", "4k"], "seq 1 100000");
+    let kept = setup.run(&["output", &id, "--tail", "5000"]).stdout;
+    assert!(kept.ends_with("\n99999\n100000\n") && !kept.contains("omitted"), "{kept}");
+    assert!((4000..=4096).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(setup.run(&["output", &id, "--tail", "3"]).stdout, "99998\n99999\n100000\n");
+    // Head, gap and tail are within one piece.
+    let short = setup.finished_with(&["--output-head", "8", "--output-tail", "4k"], "seq 1 3000");
+    assert_eq!(setup.run(&["output", &short, "--tail", "3"]).stdout, "2998\n2999\n3000\n");
+    let kept = setup.run(&["output", &short, "--tail", "2000"]).stdout;
+    assert!(kept.ends_with("\n3000\n") && !kept.contains("omitted") && kept.len() > 4000, "{kept}");
+}
+
+#[test]
+fn matching_lines_are_printed() {
+    let setup = Setup::new();
+    let id = setup.finished("seq 1 30; printf '\\033[31merror\\033[0m: 7'");
+    let grep = |arguments: &[&str]| setup.run(&[&["output", &id, "--grep"], arguments].concat()).stdout;
+    assert_eq!(grep(&["7$"]), "7\n17\n27\nerror: 7\n");
+    assert_eq!(grep(&["7$", "--tail", "5"]), "27\nerror: 7\n", "among the last lines");
+    assert_eq!(grep(&["7$", "--follow"]), "7\n17\n27\nerror: 7\n", "all of them");
+    assert_eq!(grep(&["^no such line$"]), "");
+    let gap = setup.finished_with(&["--output-head", "8", "--output-tail", "4k"], "seq 1 3000");
+    let answer = setup.run(&["output", &gap, "--grep", "^3000$"]);
+    assert_eq!(answer.stdout, "3000\n");
+    assert!(answer.stderr.ends_with(" bytes were not kept, so they were not searched\n"), "{answer:?}");
+    for conflict in ["--raw", "--json"] {
+        assert_eq!(setup.run(&["output", &id, "--grep", "7", conflict]).status, Some(2));
+    }
+}
+
+#[test]
+fn following_begins_with_the_last_ten_lines() {
+    let setup = Setup::new();
+    let id = setup.launch("seq 1 30; while [ ! -e go ]; do sleep 0.01; done; echo last");
+    wait_until("the lines are written", || setup.run(&["output", &id]).stdout.ends_with("30\n"));
+    let mut following = Running::start(setup.command(&["logs", "-f", &id]));
+    following.read_until("21\n22\n23\n24\n25\n26\n27\n28\n29\n30\n");
+    let mut exact = Running::start(setup.command(&["output", "-f", "--raw", &id]));
+    exact.read_until("\n30\n");
+    setup.file("go", "");
+    assert_eq!(following.end().stdout, "last\n");
+    assert_eq!(exact.end().stdout, "last\n");
+    assert!(setup.run(&["output", "-f", &id]).stdout.starts_with("22\n"), "text");
+    for complete in [&["--raw"][..], &["--from", "0"], &["--tail", "31"], &["--json"]] {
+        let shown = setup.run(&[&["output", "-f", &id], complete].concat()).stdout;
+        assert!(shown.starts_with("1\n") || shown.contains("\"text\":\"1\\n"), "{complete:?}: {shown}");
+    }
 }
 
 #[test]
@@ -104,7 +182,7 @@ fn a_closed_pipe_neither_ends_the_job_nor_acknowledges_it() {
     let mut staying = Running::start(setup.command(&["run", "--wait", script]));
     staying.read_until("line\n");
     staying.close_stdout();
-    assert_eq!(staying.end().status, Some(0));
+    assert_eq!(staying.end().status, Some(141));
     let job = setup.run(&["list", "--json"]).json()[0].clone();
     assert_eq!(job["state"], "running");
     setup.file("go", "");

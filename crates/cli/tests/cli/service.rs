@@ -15,7 +15,10 @@ fn unit_path(setup: &Setup) -> PathBuf {
 /// Installs with a fixed `PATH`.
 fn install(setup: &Setup, arguments: &[&str]) -> Answer {
     let mut command = setup.command(&[&["monitor", "install"], arguments].concat());
-    command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
+    command.env("PATH", "/usr/bin:/bin");
+    for name in ["XDG_STATE_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        command.env_remove(name);
+    }
     answer(command)
 }
 
@@ -42,6 +45,30 @@ fn install_writes_a_unit_and_prints_the_start_commands() {
     let files: Vec<_> = path.parent().unwrap().read_dir().unwrap().collect();
     assert_eq!(files.len(), 1, "no temporary file remains: {files:?}");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn the_service_gets_the_directories_of_harnesses_and_the_certificates() {
+    let setup = Setup::new();
+    let mut command = setup.command(&["monitor", "install", "--command", "./wake"]);
+    command.env_remove("XDG_STATE_HOME").envs([
+        ("CLAUDE_CONFIG_DIR", "/home/u/claude \"50%\" $x"),
+        ("CODEX_HOME", "codex home"),
+        ("SSL_CERT_FILE", "/etc/ca.pem"),
+        ("SSL_CERT_DIR", ""),
+    ]);
+    let installed = answer(command);
+    assert_eq!(installed.status, Some(0), "{installed:?}");
+    let unit = std::fs::read_to_string(unit_path(&setup)).unwrap();
+    let here = setup.home.scratch().canonicalize().unwrap();
+    for line in [
+        r#"Environment="CLAUDE_CONFIG_DIR=/home/u/claude \"50%%\" $x""#.to_owned(),
+        format!(r#"Environment="CODEX_HOME={}/codex home""#, here.display()),
+        r#"Environment="SSL_CERT_FILE=/etc/ca.pem""#.to_owned(),
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}: {unit}");
+    }
+    assert!(!unit.contains("SSL_CERT_DIR") && !unit.contains("XDG_STATE_HOME"), "{unit}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Launches with a key: repeated, concurrent, and interrupted at every step. The command always runs once.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -296,6 +297,32 @@ fn a_launch_whose_supervisor_is_stopped_returns_the_job_as_starting() {
         kill_process(Pid::from_raw(pid).expect("a pid"), Signal::CONT).expect("it is stopped");
         assert_eq!((outcome(&setup.end_of(id)), runs(&file)), (&EXITED, 1));
     }
+}
+
+#[test]
+fn streams_stay_apart_if_the_supervisor_answers_late() {
+    let setup = Setup::new();
+    let supervisor = setup.scratch("supervisor");
+    let slow = format!(
+        "#!/bin/sh\nuntil [ -e {0} ]; do sleep 0.01; done\nexec {PROGRAM} \"$@\"\n",
+        setup.scratch("go").display()
+    );
+    fs::write(&supervisor, slow).expect("a file");
+    fs::set_permissions(&supervisor, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let mut run = setup.program();
+    run.args(["run", "--wait", "--split-stderr", "echo out; echo err >&2"]);
+    run.env("HOMING_SUPERVISOR", &supervisor).env("FAILPOINTS", "answer_timeout=return(300)");
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+    let mut errors = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut stderr = String::new();
+    while !stderr.contains("is starting: its supervisor has not answered") {
+        assert_ne!(errors.read_line(&mut stderr).expect("text"), 0, "{stderr}");
+    }
+    fs::write(setup.scratch("go"), "").expect("a file");
+    errors.read_to_string(&mut stderr).expect("text");
+    let output = run.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"out\n".to_vec()), "{stderr}");
+    assert!(stderr.ends_with("\nerr\n"), "{stderr}");
 }
 
 #[test]

@@ -149,6 +149,22 @@ fn a_prune_that_dies_between_files_and_rows_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_removal_that_dies_between_files_and_rows_is_finished_by_the_next() {
+    let setup = Setup::new();
+    let id = setup.run("exit 1").id;
+    setup.homing.acknowledge(&[id]).expect("it has finished");
+    let mut remove = setup.program();
+    remove.args(["remove", id.as_str()]).env("FAILPOINTS", "remove/files_removed=return");
+    assert!(!remove.output().expect("it runs").status.success(), "it must crash");
+    assert_eq!(names_in(&setup.home.path().join("jobs")), [""; 0]);
+    let job = setup.homing.get(id).expect("its row is kept");
+    assert_eq!(job.follow_up.state, FollowUpState::Acknowledged, "it is not delivered again");
+    let removed = setup.homing.remove(&[id]).expect("it can be removed");
+    assert_eq!(removed.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+    assert!(listed(&setup.homing).is_empty());
+}
+
+#[test]
 fn many_jobs_are_pruned_in_batches_and_doctor_lists_pending_follow_ups_by_session() {
     let setup = Setup::new();
     let id = setup.run("exit 1").id;

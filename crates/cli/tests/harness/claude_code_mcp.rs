@@ -1,5 +1,6 @@
 //! Claude Code with the tools of `homing mcp` as the only way to launch jobs.
 
+use serde_json::{Value, json};
 use testkit::{Rule, wait_until};
 
 use crate::claude_code::{already_set_up, set_up, turn, with_model};
@@ -10,13 +11,32 @@ use crate::mcp_round::{
 };
 use crate::offline::offline;
 use crate::stage::Stage;
+use crate::transcript::{self, TOOL_SEARCH};
 
 /// The names of the server and of one tool in Claude Code.
 const TOOLS: &str = "mcp__homing";
 const TOOL: &str = "mcp__homing__run_command";
 
+/// A stage with tool search on, as users of the service of Anthropic have it. By itself, Claude Code turns it off for
+/// another server of models.
 fn stage(rules: Vec<Rule>) -> Option<Stage> {
-    Some(set_up(Stage::following(rules, "claude", "Claude Code")?))
+    let mut stage = set_up(Stage::following(rules, "claude", "Claude Code")?);
+    stage.set("ENABLE_TOOL_SEARCH", "true");
+    // With tool search on, Claude Code does not wait for its servers before the first turn.
+    stage.set("MCP_CONNECTION_NONBLOCKING", "false");
+    Some(stage)
+}
+
+/// Makes Claude Code defer the tools of the server: removes what asks to load them always, which not every version and
+/// not every user respects.
+fn defer_tools(stage: &Stage) {
+    let file = stage.home.scratch().join("claude/.claude.json");
+    let mut settings: Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).expect("settings")).expect("JSON");
+    let command = r#"homing mcp | sed -u 's|,"_meta":{"anthropic/alwaysLoad":true}||g'"#;
+    settings["mcpServers"]["homing"]["command"] = "sh".into();
+    settings["mcpServers"]["homing"]["args"] = json!(["-c", command]);
+    std::fs::write(&file, settings.to_string()).expect("the file is written");
 }
 
 #[test]
@@ -28,7 +48,33 @@ fn claude_code_is_woken_with_the_result_of_a_job_launched_over_mcp() {
         assert_eq!(answer["result"], "LAUNCHED", "{turn:?} {:#?}", stage.model.asked());
         let job = stage.job();
         assert_eq!(job["session"], answer["session_id"], "{job:#}");
+        // The tools ask to be loaded always, so the model sees them without a search.
+        let first = &stage.model.asked()[0];
+        assert!(first.tools.iter().any(|name| name == TOOL), "{first:#?}");
         end_job_and_await_delivery(&stage, true);
+        let what = "The model launches a job over MCP and ends its turn. The monitor resumes the session with the result.";
+        transcript::write(&stage, "claude-code", "Claude Code", "claude", what);
+    });
+}
+
+#[test]
+fn a_model_that_must_search_for_the_tools_finds_and_uses_them() {
+    offline("claude_code_mcp::a_model_that_must_search_for_the_tools_finds_and_uses_them", || {
+        let Some(stage) = stage(launches_and_ends_its_turn()) else { return };
+        defer_tools(&stage);
+        let turn = turn(&stage, TOOLS, &["--", "LAUNCH please"]);
+        let asked = stage.model.asked();
+        assert_eq!(Stage::document(&turn)["result"], "LAUNCHED", "{turn:?} {asked:#?}");
+        // Until it searches, the model sees the names of the tools and the instructions of the server.
+        let first = &asked[0];
+        let has = |name: &str| first.tools.iter().any(|tool| tool == name);
+        assert!(has(TOOL_SEARCH) && !has(TOOL), "{:?}", first.tools);
+        assert!(first.contains("Use run_command for anything that may take longer"), "{first:#?}");
+        assert!(asked.iter().any(|asked| asked.conversation.contains(TOOL_SEARCH)), "{asked:#?}");
+        end_job_and_await_delivery(&stage, true);
+        let what = "The tools of the server are deferred: the model searches for them, launches a job and ends its turn. \
+                    The monitor resumes the session with the result.";
+        transcript::write(&stage, "claude-code-tool-search", "Claude Code", "claude", what);
     });
 }
 
@@ -80,7 +126,7 @@ fn an_open_session_with_the_server_alone_is_resumed_after_it_is_closed() {
         stage.write("config.toml", "");
         let added = stage.command("claude").args(["mcp", "add", "homing", "--", "homing", "mcp"]).output();
         assert!(added.as_ref().is_ok_and(|added| added.status.success()), "{added:?}");
-        let mut open = open_and_launch(&stage, "at the latest after this session is closed");
+        let mut open = open_and_launch(&stage, "You will be notified only after this session is closed");
         stage.write("gate", "");
         let job = stage.finished_job();
         wait_until("the monitor has found it open", || {

@@ -94,6 +94,32 @@ fn a_result_between_two_turns_is_delivered_with_the_next_message() {
     });
 }
 
+#[test]
+fn a_launch_from_the_sandbox_is_refused_and_points_to_the_tools() {
+    offline("codex::a_launch_from_the_sandbox_is_refused_and_points_to_the_tools", || {
+        // The sandbox ends both jobs with the tool call. A job that is waited for would do, but the home is read-only.
+        let commands = "homing run true; homing run --wait true";
+        let Some(mut stage) = Stage::launching(commands, "codex", "Codex") else { return };
+        stage.set("CODEX_HOME", stage.home.scratch().join("codex"));
+        stage.write("codex/config.toml", &config(&stage.model.url()));
+        let mut command = stage.command("codex");
+        command.args(["exec", "--json", "--skip-git-repo-check", "LAUNCH please"]);
+        let turn = command.output().expect("it runs");
+        let asked = stage.model.asked();
+        let seen = &asked.last().expect("it was asked").conversation;
+        for text in [
+            "this shell runs in a sandbox of codex that ends every process when the tool call ends",
+            "Read-only file system",
+            "if a sandbox of the agent harness protects it, call the MCP tool run_command, which runs outside the sandbox \
+             (homing setup codex --write adds it)",
+        ] {
+            assert!(seen.contains(text), "{text}: {seen} {turn:?}");
+        }
+        assert!(!seen.contains("HOMING_HOME"), "not another home: {seen}");
+        assert_eq!(stage.homing(&["list", "--json"]).stdout, b"[]\n");
+    });
+}
+
 /// The configuration for the scripted model.
 pub(crate) fn config(url: &str) -> String {
     format!(

@@ -12,6 +12,7 @@ use crate::mcp_round::{
 };
 use crate::offline::offline;
 use crate::stage::Stage;
+use crate::transcript;
 
 fn stage(rules: Vec<Rule>) -> Option<Stage> {
     let mut stage = Stage::following(rules, "codex", "Codex")?;
@@ -51,6 +52,9 @@ fn codex_is_resumed_with_the_result_of_a_job_that_survives_its_sandbox() {
         assert_eq!(job["session"], thread, "{job:#}");
         assert_eq!(job["state"], "running", "neither the sandbox nor Codex has stopped it: {job:#}");
         end_job_and_await_delivery(&stage, false);
+        let what = "The model launches a job over MCP in the sandbox of Codex and ends its turn. The monitor resumes the \
+                    thread with the result.";
+        transcript::write(&stage, "codex", "Codex", "codex", what);
     });
 }
 

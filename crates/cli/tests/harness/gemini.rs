@@ -3,10 +3,11 @@
 
 use std::process::Output;
 
+use crate::mcp_round::launches_and_ends_its_turn;
 use crate::offline::offline;
 use crate::stage::{FINISHES_AT_GATE, FINISHES_DURING_THE_TURN, PRINTED, Stage};
 
-const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
+pub(crate) const SESSION: &str = "3b8b1c6e-0f0e-4b53-9f2c-8f3b1c6e0f0e";
 
 fn stage(command: &str) -> Option<Stage> {
     let command = format!("export HOMING_SESSION={SESSION} HOMING_HARNESS=gemini; {command}");
@@ -57,6 +58,25 @@ fn a_result_between_two_turns_is_delivered_with_the_next_message() {
         let asked = stage.model.asked();
         let last = asked.last().expect("it was asked");
         assert!(last.conversation.contains(PRINTED) && last.conversation.contains("how far"), "{last:#?}");
+    });
+}
+
+#[test]
+fn a_job_launched_over_mcp_belongs_to_the_session_that_the_hook_names() {
+    offline("gemini::a_job_launched_over_mcp_belongs_to_the_session_that_the_hook_names", || {
+        let Some(stage) = Stage::following(launches_and_ends_its_turn(), "gemini", "Gemini CLI") else {
+            return;
+        };
+        let stage = set_up(stage);
+        let turn = turn(&stage, &["--session-id", SESSION, "-p", "LAUNCH please"]);
+        assert_eq!(Stage::document(&turn)["response"], "LAUNCHED", "{turn:?} {:#?}", stage.model.asked());
+        let job = stage.job();
+        assert_eq!((&job["session"], &job["harness"]), (&SESSION.into(), &"gemini".into()), "{job:#}");
+        stage.write("gate", "");
+        stage.finished_job();
+        // Its monitor has only the environment that Gemini CLI gives to servers, so it is not needed here.
+        let acknowledged = stage.homing(&["ack", job["id"].as_str().expect("an id")]);
+        assert!(acknowledged.status.success(), "{acknowledged:?}");
     });
 }
 

@@ -28,11 +28,11 @@ pub(crate) fn launches_and_ends_its_turn() -> Vec<Rule> {
 
 /// A model that launches a job and waits for its result.
 pub(crate) fn launches_and_waits() -> Vec<Rule> {
-    let wait = json!({"job_ids": [JOB_ID], "timeout_ms": 50_000});
+    let wait = json!({"job_ids": [JOB_ID], "wait_ms": 50_000});
     vec![
         Rule::new(Who::User, PRINTED, Action::Say("WOKEN".to_owned())),
         Rule::new(Who::User, "LAUNCH", launch()),
-        Rule::new(Who::Tool, "is running in the background", call("wait_for_jobs", wait)),
+        Rule::new(Who::Tool, " is running", call("wait_for_jobs", wait)),
         Rule::new(Who::Tool, PRINTED, Action::Say("READ".to_owned())),
     ]
 }

@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 use testkit::wait_until;
 
+use crate::mcp_round::launches_and_ends_its_turn;
 use crate::offline::offline;
 use crate::stage::{FINISHES_AT_GATE, Stage};
 
@@ -73,6 +74,26 @@ fn an_opencode_that_exits_after_its_turn_is_resumed_in_the_session_of_its_plugin
             stage.assert_woken(false, "LAUNCH please");
         },
     );
+}
+
+#[test]
+fn a_job_launched_over_mcp_belongs_to_the_session_that_the_plugin_names() {
+    offline("opencode::a_job_launched_over_mcp_belongs_to_the_session_that_the_plugin_names", || {
+        let Some(mut stage) = Stage::following(launches_and_ends_its_turn(), "opencode", "opencode") else {
+            return;
+        };
+        stage.set("npm_config_fetch_retries", "0");
+        stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
+        stage.set_up("opencode");
+        let turn = stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs");
+        assert!(turn.status.success(), "{turn:?}");
+        let job = stage.job();
+        assert!(job["session"].as_str().is_some_and(|session| session.starts_with("ses_")), "{job:#}");
+        assert_eq!(job["harness"], "opencode", "{job:#} {:#?}", stage.model.asked());
+        stage.write("gate", "");
+        stage.finished_job();
+        stage.wait_until_delivered();
+    });
 }
 
 /// A running opencode server.

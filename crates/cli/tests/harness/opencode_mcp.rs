@@ -1,9 +1,10 @@
-//! opencode with the tools of `homing mcp`. It sends no session id, so the answer tells the model to wait.
+//! opencode with the tools of `homing mcp`. Without a plugin it sends no session id, so the answer tells the model to wait.
 
 use crate::mcp_round::{MUST_WAIT, assert_read_and_not_delivered_again, launches_and_waits, turn_that_waits};
 use crate::offline::offline;
 use crate::opencode::config;
 use crate::stage::Stage;
+use crate::transcript;
 
 #[test]
 fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
@@ -12,6 +13,9 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
         stage.set("npm_config_fetch_retries", "0");
         stage.write(".config/opencode/opencode.json", &config(&stage.model.url()).to_string());
         stage.set_up("opencode");
+        // Without the plugin that adds the session to the calls.
+        let plugin = stage.home.scratch().join(".config/opencode/plugins/homing.js");
+        std::fs::remove_file(plugin).expect("a plugin");
         let turn = turn_that_waits(&stage, || {
             stage.command("opencode").args(["run", "LAUNCH please"]).output().expect("it runs")
         });
@@ -21,5 +25,8 @@ fn the_answer_tells_the_model_to_wait_and_the_model_reads_the_result() {
         assert!(asked.iter().any(|asked| asked.text.contains(MUST_WAIT)), "{asked:#?}");
         assert_eq!(stage.job()["session"], "default", "{:#}", stage.job());
         assert_read_and_not_delivered_again(&stage);
+        let what = "Without a hook or plugin of homing, the harness sends no session id to MCP servers. The \
+                    answer tells the model to wait, and the model does.";
+        transcript::write(&stage, "opencode", "opencode", "opencode", what);
     });
 }

@@ -79,6 +79,17 @@ fn invalid_lines_are_answered_with_an_error() {
         assert_eq!(answer["id"], 1, "{answer}");
         server.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
     }
+    for (method, params, code, words) in [
+        ("tools/call", json!({"name": "run_command", "arguments": "true"}), -32602, "arguments an object"),
+        ("tools/call", json!({"name": "run_command", "arguments": ["true"]}), -32602, "arguments an object"),
+        ("tools/call", json!({"arguments": {}}), -32602, "name must be a string"),
+        ("tools/kill", json!({}), -32601, "no method tools/kill"),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 2, "method": method, "params": params}).to_string();
+        let answer = server.ask(line.as_bytes());
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains(words)), "{answer}");
+    }
     // A notification is never answered, and neither is a blank line.
     server.write(b"\n\r\n{\"method\":\"window/logMessage\"}\n");
     let answer = server.ask(br#"{"jsonrpc":"2.0","id":"last","method":"tools/list"}"#);

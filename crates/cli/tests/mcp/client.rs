@@ -160,6 +160,11 @@ impl Client {
         assert!(!reply.is_error(), "{}", reply.text());
         reply.id()
     }
+
+    /// The result or the state of a job, without waiting.
+    pub(crate) fn result(&self, id: &str) -> impl Future<Output = Reply> {
+        self.call("wait_for_jobs", serde_json::json!({"job_ids": [id], "wait_ms": 0}))
+    }
 }
 
 impl Traits {
@@ -199,21 +204,38 @@ impl Reply {
         self.0.is_error == Some(true)
     }
 
-    /// The structured content.
+    /// The facts about the one job.
     #[track_caller]
-    pub(crate) fn document(&self) -> &Value {
-        self.0.structured_content.as_ref().unwrap_or_else(|| panic!("no document: {}", self.text()))
+    pub(crate) fn job(&self) -> &Value {
+        self.meta("homing/job")
     }
 
-    /// The output in the document, without its frame.
+    /// The facts about several jobs.
+    #[track_caller]
+    pub(crate) fn jobs(&self) -> &[Value] {
+        self.meta("homing/jobs").as_array().expect("a list")
+    }
+
+    #[track_caller]
+    fn meta(&self, name: &str) -> &Value {
+        let meta = self.0.meta.as_ref().and_then(|meta| meta.get(name));
+        meta.unwrap_or_else(|| panic!("no {name}: {}", self.text()))
+    }
+
+    /// The output in the text, without its frame.
     #[track_caller]
     pub(crate) fn output(&self) -> String {
-        testkit::unframe(self.document()["text"].as_str().expect("text")).inside
+        testkit::unframe(self.text()).inside
+    }
+
+    /// The last line.
+    pub(crate) fn last_line(&self) -> &str {
+        self.text().lines().last().unwrap_or_default()
     }
 
     /// The id of the one job.
     #[track_caller]
     pub(crate) fn id(&self) -> String {
-        self.document()["job"]["id"].as_str().expect("an id").to_owned()
+        self.job()["id"].as_str().expect("an id").to_owned()
     }
 }

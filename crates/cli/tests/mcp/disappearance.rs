@@ -84,8 +84,8 @@ async fn a_server_that_is_killed_during_a_wait_loses_nothing() {
     assert_eq!(setup.follow_up(&id), "pending");
 
     let next = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
-    let reply = next.call("get_result", json!({"job_id": id})).await;
-    assert_eq!(reply.document()["job"]["succeeded"], true);
+    let reply = next.result(&id).await;
+    assert_eq!(reply.jobs()[0]["succeeded"], true);
     setup.wait_for_follow_up(&id, "acknowledged");
 }
 

@@ -41,7 +41,7 @@ async fn cancelling_a_request_stops_the_wait_and_not_the_job() {
             () = progress => {}
         }
         let list = client.call("list_jobs", json!({})).await;
-        let job = &list.document()["jobs"][0];
+        let job = &list.jobs()[0];
         assert_eq!(job["state"], "running", "{connection:?}");
         let id = job["id"].as_str().expect("an id").to_owned();
         std::fs::write(&gate, "").expect("the gate opens");

@@ -21,7 +21,7 @@ async fn twenty_calls_at_once_are_all_answered() {
                 let command = format!("echo number {number}; exit {number}");
                 let reply = client.call("run_command", json!({"command": command})).await;
                 assert!(reply.text().contains(&format!("\nnumber {number}\n")), "{}", reply.text());
-                assert_eq!(reply.document()["job"]["outcome"]["exit_code"], number);
+                assert_eq!(reply.job()["exit_code"], number);
                 reply.id()
             })
         });
@@ -45,8 +45,8 @@ async fn calls_are_answered_while_many_others_wait() {
             .map(|_| {
                 let (client, id) = (Arc::clone(&client), id.clone());
                 tokio::spawn(async move {
-                    let arguments = json!({"job_ids": [id], "timeout_ms": 600_000});
-                    client.call("wait_for_jobs", arguments).await.document()["satisfied"].clone()
+                    let arguments = json!({"job_ids": [id], "wait_ms": 600_000});
+                    client.call("wait_for_jobs", arguments).await.jobs()[0]["succeeded"].clone()
                 })
             })
             .collect();

@@ -20,8 +20,8 @@ async fn two_sessions_of_one_server_cannot_see_each_other() {
         assert_eq!(setup.job(&id).session.as_str(), "chat-1");
 
         let list = other.call("list_jobs", json!({})).await;
-        assert_eq!(list.document()["jobs"], json!([]));
-        let nowhere = other.call("get_result", json!({"job_id": "0123456789ab"})).await.text().to_owned();
+        assert!(list.jobs().is_empty());
+        let nowhere = other.result("0123456789ab").await.text().to_owned();
         for (tool, arguments) in [
             ("get_result", json!({"job_id": id})),
             ("read_output", json!({"job_id": id})),
@@ -49,12 +49,12 @@ async fn a_server_for_all_sessions_does_not_acknowledge_jobs_of_other_sessions()
     let other = Client::over_http(&server, Revision::With2026, session("chat-2")).await;
     let id = one.run_in_background("echo seen").await;
     let own = other.call("list_jobs", json!({})).await;
-    assert_eq!(own.document()["jobs"], json!([]), "unless it asks for all");
+    assert!(own.jobs().is_empty(), "unless it asks for all");
     let all = other.call("list_jobs", json!({"all_sessions": true})).await;
-    assert_eq!(all.document()["jobs"][0]["id"], json!(id));
+    assert_eq!(all.jobs()[0]["id"], json!(id));
     let reply = other.call("wait_for_jobs", json!({"job_ids": [id]})).await;
     assert!(reply.text().contains("seen"), "{}", reply.text());
-    let reply = other.call("get_result", json!({"job_id": id})).await;
+    let reply = other.result(&id).await;
     assert!(!reply.is_error());
     assert_eq!(setup.follow_up(&id), "pending", "its own session has not read it");
 }
@@ -94,5 +94,5 @@ async fn a_prefix_of_an_id_finds_the_job_of_the_session() {
     let client = Client::connect(&setup, CONNECTIONS[1], Traits::default()).await;
     let id = client.run_in_background("true").await;
     let reply = client.call("wait_for_jobs", json!({"job_ids": [&id[..6], id]})).await;
-    assert_eq!(reply.document()["jobs"].as_array().map(Vec::len), Some(1), "named twice, shown once");
+    assert_eq!(reply.jobs().len(), 1, "named twice, shown once");
 }

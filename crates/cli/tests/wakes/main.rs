@@ -2,10 +2,13 @@
 //! scenario with a sink that follows a script; the crash tests kill real monitors at named points. Built with
 //! the feature `failpoints`.
 
+mod alert;
 mod bounds;
 mod claimed;
+mod codex;
 mod crash;
 mod limits;
+mod listen;
 mod monitors;
 mod on_demand;
 mod processes;

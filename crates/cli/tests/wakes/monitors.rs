@@ -1,5 +1,6 @@
 //! Real monitors: the program under test, in separate processes that tests can kill.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -48,19 +49,26 @@ pub(crate) struct MonitorProcess {
 impl MonitorProcess {
     /// Starts a monitor that runs until it is stopped. `failpoints` are its crash points.
     pub(crate) fn start(home: &TempHome, failpoints: &str) -> MonitorProcess {
-        MonitorProcess::start_with(home, &[], failpoints)
+        MonitorProcess::start_with(home, &[], failpoints, &[])
     }
 
     /// Starts a monitor that delivers what is due, and exits.
     pub(crate) fn start_once(home: &TempHome, failpoints: &str) -> MonitorProcess {
-        MonitorProcess::start_with(home, &["--once"], failpoints)
+        MonitorProcess::start_with(home, &["--once"], failpoints, &[])
     }
 
-    fn start_with(home: &TempHome, arguments: &[&str], failpoints: &str) -> MonitorProcess {
+    /// Starts a monitor with these arguments and environment variables.
+    pub(crate) fn start_with(
+        home: &TempHome,
+        arguments: &[&str],
+        failpoints: &str,
+        environment: &[(&str, &OsStr)],
+    ) -> MonitorProcess {
         let log = home.scratch().join("monitor.log");
         let to_log = File::options().append(true).create(true).open(&log).expect("a log");
         let mut command = program(home);
         command.arg("monitor").args(arguments).env("FAILPOINTS", failpoints);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(to_log);
         MonitorProcess { child: command.spawn().expect("the monitor starts"), log }
     }

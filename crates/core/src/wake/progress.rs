@@ -40,6 +40,12 @@ pub enum WakeEvent {
         /// How long it may stay unconfirmed.
         acknowledge_within: Duration,
     },
+    /// A process claims it from the queue and prints it, for an agent that started this process. It is handed off until
+    /// the agent acknowledges it.
+    Printed {
+        /// How long it may stay unacknowledged.
+        acknowledge_within: Duration,
+    },
     /// It was handed off, and receipt by the agent is confirmed.
     Confirmed,
     /// The monitor that sent it to a sink ended before it recorded an answer.
@@ -151,7 +157,10 @@ impl WakeProgress {
                 self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
             }
             // One step, so that it cannot be sent to a sink in between.
-            (State::Scheduled, Event::Claimed { acknowledge_within }) => self.answered(
+            (
+                State::Scheduled,
+                Event::Claimed { acknowledge_within } | Event::Printed { acknowledge_within },
+            ) => self.answered(
                 &Delivery::HandedOff,
                 *acknowledge_within,
                 &Circumstances { policy, now, jitter },
@@ -191,6 +200,7 @@ impl WakeProgress {
                 State::InFlight,
                 Event::Started
                 | Event::Claimed { .. }
+                | Event::Printed { .. }
                 | Event::Confirmed
                 | Event::NotAcknowledged
                 | Event::Superseded
@@ -201,6 +211,7 @@ impl WakeProgress {
                 Event::Started
                 | Event::Answered { .. }
                 | Event::Claimed { .. }
+                | Event::Printed { .. }
                 | Event::AnswerLost
                 | Event::RetriedNow { from_the_start: false },
             ) => unchanged,

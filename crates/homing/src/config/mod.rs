@@ -13,7 +13,9 @@ pub(crate) use loaded::LoadedConfig;
 pub use monitor::MonitorConfig;
 pub use routes::RouteConfig;
 pub(crate) use sinks::DEFAULT_SINK_CONCURRENCY;
-pub use sinks::{Acknowledge, CommandConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig};
+pub use sinks::{
+    Acknowledge, CommandConfig, NtfyConfig, PresetConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig,
+};
 pub(crate) use template::fill_template;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub const CONFIG_VARIABLE: &str = "HOMING_CONFIG";
 pub struct Config {
     /// Defaults of jobs.
     pub defaults: Defaults,
+    /// Limits that no job exceeds.
+    pub limits: Limits,
     /// How long jobs and follow-ups are kept.
     pub retention: Retention,
     /// `agents = ["claude-code"]`: harnesses whose sessions are woken through their presets. Short for a sink and a
@@ -86,6 +90,25 @@ impl Defaults {
             grace: self.grace,
             head_bytes: self.output_head_bytes,
             tail_bytes: self.output_tail_bytes,
+        }
+    }
+}
+
+/// `[limits]`: what a job may use at most, whatever its launcher asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// `max_timeout = "8h"`: the longest timeout of a job, more than zero. Without it, any timeout is allowed, and none.
+    #[serde(deserialize_with = "some_duration")]
+    pub max_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// The timeout that a job gets which is launched with this timeout; `None` for no timeout.
+    pub fn clamp(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match (timeout, self.max_timeout) {
+            (Some(timeout), Some(max)) => Some(timeout.min(max)),
+            (timeout, max) => timeout.or(max),
         }
     }
 }
@@ -149,7 +172,11 @@ impl Config {
             }
         }
         self.defaults.limits().check_output()?;
+        if self.limits.max_timeout.is_some_and(|max| max.is_zero()) {
+            return Err("limits.max_timeout is zero: no job could run".to_owned());
+        }
         self.monitor.check()?;
+        self.check_alert()?;
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
                 return Err(format!(
@@ -159,6 +186,24 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Checks that dead wakes alert a person.
+    fn check_alert(&self) -> Result<(), String> {
+        let Some(name) = &self.monitor.alert else { return Ok(()) };
+        match self.sinks.get(name).map(|sink| &sink.kind) {
+            Some(SinkKind::Preset(_)) => Err(format!(
+                "monitor.alert names {name:?}, which resumes an agent; name a sink that reaches a person: ntfy, desktop, \
+                 webhook or command"
+            )),
+            Some(SinkKind::Command(_) | SinkKind::Webhook(_) | SinkKind::Ntfy(_) | SinkKind::Desktop) => {
+                Ok(())
+            }
+            None => Err(format!(
+                "monitor.alert names the sink {name:?}, but [sinks.{name}] is not defined; define it, for example with \
+                 ntfy = \"https://ntfy.sh/TOPIC\""
+            )),
+        }
     }
 
     /// The sink of that name: a configured sink or a preset. A preset that `agents` does not list has no route, but
@@ -199,6 +244,10 @@ pub fn user_config_path() -> Option<PathBuf> {
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map_err(|error| de::Error::custom(format!("{error}; {}", error.hint())))
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
 }
 
 fn duration_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -242,14 +291,35 @@ mod tests {
     }
 
     #[test]
+    fn a_largest_timeout_limits_every_timeout() {
+        let limits = load("[limits]\nmax_timeout = \"8h\"\n").unwrap().limits;
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
+        let clamped = [None, hours(9), hours(8), hours(1)].map(|timeout| limits.clamp(timeout));
+        assert_eq!(clamped, [hours(8), hours(8), hours(8), hours(1)]);
+        let without = Limits::default();
+        assert_eq!([None, hours(900)].map(|timeout| without.clamp(timeout)), [None, hours(900)]);
+        let error = load("[limits]\nmax_timeout = \"0s\"\n").unwrap_err().to_string();
+        assert!(error.contains("max_timeout is zero"), "{error}");
+        assert!(load("[limits]\nmax_timeout = \"none\"\n").is_err());
+    }
+
+    #[test]
     fn settings_that_prevent_all_wakes_are_refused() {
         for (setting, named) in [
             ("[monitor]\nwakes_per_hour = 0", "wakes_per_hour"),
             ("[monitor]\nconcurrency = 0", "concurrency"),
             ("[[routes]]\nsink = \"app\"", "app"),
             ("agents = [\"claude\"]", "claude-code"),
+            ("[monitor]\nalert = \"phone\"", "[sinks.phone] is not defined"),
+            ("[monitor]\nalert = \"codex\"", "[sinks.codex] is not defined"),
+            ("[monitor]\nalert = \"a\"\n[sinks.a]\npreset = \"codex\"", "reaches a person"),
+            ("[sinks.app]\nntfy = \"https://ntfy.sh/\"", "topic"),
+            (
+                "[sinks.app]\nntfy = \"https://ntfy.sh/t\"\nsecret_file = \"s\"",
+                "only valid in a webhook sink",
+            ),
             ("[sinks.app]\ncommand = []", "program"),
-            ("[sinks.app]\ninput = \"text\"", "command, webhook, preset, desktop"),
+            ("[sinks.app]\ninput = \"text\"", "command, webhook, ntfy, preset, desktop"),
             ("[sinks.app]\ncommand = [\"a\"]\nwebhook = \"http://127.0.0.1\"", "all but one"),
             ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "only valid in a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),

@@ -30,6 +30,8 @@ pub struct MonitorConfig {
     /// `busy_retry = "2s"`: the first delay after a session was busy. It doubles up to 32 times this value.
     #[serde(deserialize_with = "duration")]
     pub busy_retry: Duration,
+    /// `alert = "phone"`: the sink that tells a person when a wake is dead. It cannot be the preset of a harness.
+    pub alert: Option<String>,
 }
 
 impl Default for MonitorConfig {
@@ -42,6 +44,7 @@ impl Default for MonitorConfig {
             batch_window: Duration::from_secs(1),
             retries: policy.delays,
             busy_retry: policy.busy,
+            alert: None,
         }
     }
 }

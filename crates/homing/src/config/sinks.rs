@@ -36,6 +36,8 @@ pub enum SinkKind {
     Command(CommandConfig),
     /// `webhook = "http://127.0.0.1:7000/wake"`
     Webhook(WebhookConfig),
+    /// `ntfy = "https://ntfy.sh/TOPIC"`: a notification on a person's phone.
+    Ntfy(NtfyConfig),
     /// `preset = "claude-code"`
     Preset(PresetConfig),
     /// `desktop = true`: a notification on the user's desktop.
@@ -73,6 +75,15 @@ pub struct WebhookConfig {
     /// `secret_file = "hook.secret"`: the file with the signing secret, `whsec_` and base64; several lines for
     /// several secrets while keys rotate. Relative to the configuration file.
     pub secret_file: Option<PathBuf>,
+}
+
+/// A topic of an ntfy server (<https://ntfy.sh>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NtfyConfig {
+    /// The URL of the topic.
+    pub url: String,
+    /// `token_file = "ntfy.token"`: the file with the access token. Relative to the configuration file.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A harness that homing knows.
@@ -135,6 +146,7 @@ impl SinkConfig {
         let path = match &mut self.kind {
             SinkKind::Command(command) => &mut command.directory,
             SinkKind::Webhook(webhook) => &mut webhook.secret_file,
+            SinkKind::Ntfy(ntfy) => &mut ntfy.token_file,
             SinkKind::Preset(preset) => &mut preset.key_file,
             SinkKind::Desktop => return,
         };
@@ -150,11 +162,13 @@ impl SinkConfig {
 struct RawSink {
     command: Option<Vec<String>>,
     webhook: Option<String>,
+    ntfy: Option<String>,
     preset: Option<String>,
     desktop: Option<bool>,
     input: Option<SinkInput>,
     directory: Option<PathBuf>,
     secret_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
     program: Option<String>,
     arguments: Option<Vec<String>>,
     url: Option<String>,
@@ -191,6 +205,10 @@ impl TryFrom<RawSink> for SinkConfig {
         } else if let Some(url) = raw.webhook {
             check_url(&url).map_err(|reason| format!("webhook: {reason}"))?;
             (SinkKind::Webhook(WebhookConfig { url, secret_file: raw.secret_file }), WEBHOOK_TIMEOUT)
+        } else if let Some(url) = raw.ntfy {
+            check_url(&url).map_err(|reason| format!("ntfy: {reason}"))?;
+            check_topic(&url)?;
+            (SinkKind::Ntfy(NtfyConfig { url, token_file: raw.token_file }), WEBHOOK_TIMEOUT)
         } else if let Some(preset) = raw.preset {
             format = preset_format(&preset).ok_or_else(|| unknown_preset(&preset))?;
             let arguments = raw.arguments.unwrap_or_default();
@@ -217,19 +235,23 @@ impl RawSink {
         let kinds = [
             ("command", self.command.is_some()),
             ("webhook", self.webhook.is_some()),
+            ("ntfy", self.ntfy.is_some()),
             ("preset", self.preset.is_some()),
             ("desktop", self.desktop == Some(true)),
         ];
         let set: Vec<&str> = kinds.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
         let kind = match set[..] {
             [kind] => kind,
-            [] => return Err("a sink needs one of: command, webhook, preset, desktop = true".to_owned()),
+            [] => {
+                return Err("a sink needs one of: command, webhook, ntfy, preset, desktop = true".to_owned());
+            }
             _ => return Err(format!("a sink has one kind; remove all but one of {}", set.join(", "))),
         };
         for (key, set, belongs_to) in [
             ("input", self.input.is_some(), "command"),
             ("directory", self.directory.is_some(), "command"),
             ("secret_file", self.secret_file.is_some(), "webhook"),
+            ("token_file", self.token_file.is_some(), "ntfy"),
             ("program", self.program.is_some(), "preset"),
             ("arguments", self.arguments.is_some(), "preset"),
             ("url", self.url.is_some(), "preset"),
@@ -241,6 +263,19 @@ impl RawSink {
         }
         Ok(())
     }
+}
+
+/// Checks that the URL of an ntfy server ends with a topic: letters, digits, `_` and `-`, at most 64 (its documentation).
+///
+/// # Errors
+/// If it does not.
+fn check_topic(url: &str) -> Result<(), String> {
+    let topic = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    let topic = topic.rsplit('/').next().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let is_topic = (1..=64).contains(&topic.len()) && topic.chars().all(is_plain);
+    let error = || "ntfy: the URL must end with a topic, such as https://ntfy.sh/my-secret-topic".to_owned();
+    is_topic.then_some(()).ok_or_else(error)
 }
 
 /// Checks that this build can show desktop notifications.

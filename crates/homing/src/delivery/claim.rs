@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use homing_core::{BUDGET_WINDOW, JobId, SessionId, Wake, WakeEvent, WakeId, WakeState, budget_frees_at};
+use homing_core::text::WakeFormat;
+use homing_core::{
+    BUDGET_WINDOW, JobId, SessionId, Timestamp, Wake, WakeEvent, WakeId, WakeState, budget_frees_at,
+};
 use homing_supervisor::layout::notify_change;
 use homing_supervisor::platform::process;
 
@@ -13,9 +16,9 @@ use crate::context::Context;
 use crate::delivery::monitor::WakeStyle;
 use crate::delivery::only_waiter::OnlyWaiter;
 use crate::delivery::routes::{Addressee, sink_of};
-use crate::harness::{WAKE_VARIABLE, open_in, preset_format};
+use crate::delivery::session_jobs::SessionJobs;
+use crate::harness::{WAKE_VARIABLE, has_queued, open_in, preset_format};
 use crate::ledger::{ChangeContext, NewWake, SessionState, Undelivered, WakeChange, oldest_of};
-use crate::store::watcher::Watcher;
 
 /// How long a claimed wake may stay unconfirmed before it is delivered again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(900);
@@ -44,7 +47,7 @@ impl Context {
         self.sync()?;
         let give_up_at = Instant::now() + SINK_TIMEOUT;
         loop {
-            match self.try_claim(claimant)? {
+            match self.try_claim(claimant, HOOK)? {
                 ClaimAttempt::Claimed(wake) => return Ok(Some(*wake)),
                 ClaimAttempt::Nothing => return Ok(None),
                 ClaimAttempt::Elsewhere if Instant::now() >= give_up_at => return Ok(None),
@@ -91,45 +94,27 @@ impl Context {
         let Some(_only) = OnlyWaiter::try_acquire(&self.store.home.root, harness, session)? else {
             return Ok(None);
         };
-        let mut reserved = self.reserve(&[], &claimant.session);
-        let watcher = Watcher::new(&self.store.home, &[]);
-        watcher.add_inbox(&self.store.home);
+        let mut jobs = SessionJobs::of(self, &claimant.session);
         let mut pause = PAUSES.0;
         loop {
-            // Clear earlier notifications before reading: the read below covers them.
-            watcher.changed();
-            self.sync()?;
-            let running = self.running_jobs(claimant)?;
-            // The monitor leaves jobs that finish meanwhile to this call.
-            let new: Vec<JobId> = running.iter().filter(|job| !reserved.holds(**job)).copied().collect();
-            reserved.add(self.reserve(&new, &claimant.session));
-            running
-                .iter()
-                .filter(|job| !watcher.watches(**job))
-                .for_each(|job| watcher.add_if_possible(*job));
-            // Find jobs that finished before they were watched.
-            self.sync()?;
+            jobs.update()?;
             if !may_claim() {
                 return Ok(None);
             }
-            if let ClaimAttempt::Claimed(wake) = self.try_claim(claimant)? {
+            if let ClaimAttempt::Claimed(wake) = self.try_claim(claimant, HOOK)? {
                 return Ok(Some(*wake));
             }
-            let is_due = self.state(claimant)?.has_undelivered();
-            let still_running = self.running_jobs(claimant)?;
-            for finished in running.iter().filter(|job| !still_running.contains(job)) {
-                watcher.remove(*finished);
-            }
-            match (still_running == running, is_due) {
+            let is_due = self.session_state(&claimant.session)?.has_undelivered();
+            match (jobs.refresh()?, is_due) {
                 (false, _) => {}
-                (true, false) if running.is_empty() => return Ok(None),
+                (true, false) if jobs.running() == 0 => return Ok(None),
                 (true, false) => {
-                    watcher.wait(None);
+                    jobs.wait(None, None);
                     pause = PAUSES.0;
                 }
                 // A sink delivers it, or the session reads the result itself.
                 (true, true) => {
-                    watcher.wait(Some(pause));
+                    jobs.wait(None, Some(pause));
                     pause = (pause * 2).min(PAUSES.1);
                 }
             }
@@ -142,24 +127,31 @@ impl Context {
         open_in(&claimant.harness, claimant.session.as_str()).is_some_and(process::descends_from)
     }
 
-    fn running_jobs(&self, claimant: &Claimant) -> Result<Vec<JobId>> {
-        self.with_ledger(|ledger| ledger.unfinished_of(&claimant.session))
+    /// Whether the monitor has put a wake into the queue of the harness, which shows it to the agent.
+    fn is_queued(&self, claimant: &Claimant, wake: WakeId) -> Result<bool> {
+        let found = self.with_ledger(|ledger| ledger.wake_to_send(wake))?;
+        Ok(found.is_some_and(|(wake, _)| has_queued(&claimant.harness, claimant.session.as_str(), &wake)))
     }
 
-    fn state(&self, claimant: &Claimant) -> Result<SessionState> {
+    pub(super) fn session_state(&self, session: &SessionId) -> Result<SessionState> {
         let since = self.now().saturating_sub(BUDGET_WINDOW);
-        self.with_ledger(|ledger| ledger.state(&claimant.session, since))
+        self.with_ledger(|ledger| ledger.state(session, since))
     }
 
     /// Claims the oldest wake that is not in flight. If there is none, creates one from undelivered follow-ups.
-    fn try_claim(&self, claimant: &Claimant) -> Result<ClaimAttempt> {
-        let state = self.state(claimant)?;
+    pub(super) fn try_claim(&self, claimant: &Claimant, terms: Terms) -> Result<ClaimAttempt> {
+        let state = self.session_state(&claimant.session)?;
         let still_needed = || state.open.iter().filter(|wake| !wake.is_superseded);
         let now = self.now();
         if let Some(wake) = still_needed().find(|wake| wake.progress.state == WakeState::InFlight) {
             // This process may run in the turn that the wake started.
-            let is_this_turn = std::env::var(WAKE_VARIABLE).is_ok_and(|own| own == wake.id.to_string());
-            return Ok(if is_this_turn { ClaimAttempt::Nothing } else { ClaimAttempt::Elsewhere });
+            let comes_here = is_of_this_turn(wake.id) || self.is_queued(claimant, wake.id)?;
+            match (comes_here, terms.prints) {
+                (false, _) => return Ok(ClaimAttempt::Elsewhere),
+                (true, false) => return Ok(ClaimAttempt::Nothing),
+                // The agent is reading that wake. It gets other results beside it.
+                (true, true) => {}
+            }
         }
         let expired = |state, is_due| state == WakeState::HandedOff && is_due;
         let waiting = still_needed().find(|wake| {
@@ -169,17 +161,23 @@ impl Context {
         let (wake, changes) = match waiting {
             Some(wake) => {
                 let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
-                let Some((found, _)) = found else { return Ok(ClaimAttempt::Nothing) };
+                let Some((found, _)) = found.filter(|(wake, _)| terms.fits(wake)) else {
+                    return Ok(ClaimAttempt::Nothing);
+                };
+                if has_queued(&claimant.harness, claimant.session.as_str(), &found) {
+                    return Ok(ClaimAttempt::Nothing);
+                }
                 let expiry = WakeChange::Moved(wake.id, WakeEvent::NotAcknowledged);
                 let expiry = (wake.progress.state == WakeState::HandedOff).then_some(expiry);
-                (found, expiry.into_iter().chain([claimed(wake.id)]).collect())
+                (found, expiry.into_iter().chain([terms.claim(wake.id)]).collect())
             }
             None => {
-                let Some(new) = self.write_undelivered(claimant, &state)? else {
+                let new = self.write_undelivered(claimant, &state, terms)?;
+                let Some(new) = new.filter(|new| terms.fits(&new.wake)) else {
                     return Ok(ClaimAttempt::Nothing);
                 };
                 let (wake, id) = (new.wake.clone(), new.wake.id);
-                (wake, vec![WakeChange::Queued(Box::new(new)), claimed(id)])
+                (wake, vec![WakeChange::Queued(Box::new(new)), terms.claim(id)])
             }
         };
         // In one transaction. If another process was faster, nothing changes: a wake that was not created is not
@@ -194,16 +192,28 @@ impl Context {
     }
 
     /// Creates a wake from undelivered follow-ups. Returns `None` if there are none, or if they must wait.
-    fn write_undelivered(&self, claimant: &Claimant, state: &SessionState) -> Result<Option<NewWake>> {
-        let is_over_budget =
-            || budget_frees_at(&state.made_at, self.config().monitor.wakes_per_hour, self.now()).is_some();
-        if state.undelivered.is_empty() || is_over_budget() {
+    fn write_undelivered(
+        &self,
+        claimant: &Claimant,
+        state: &SessionState,
+        terms: Terms,
+    ) -> Result<Option<NewWake>> {
+        if state.undelivered.is_empty() || self.budget_frees_at(state).is_some() {
             return Ok(None);
         }
         let mut jobs = oldest_of(&state.undelivered);
         jobs.retain(|job| !self.is_being_read(*job));
-        let (sink, style) = self.sink_of(claimant, &state.undelivered);
+        let (sink, mut style) = self.sink_of(claimant, &state.undelivered);
+        if terms.prints {
+            // The agent reads it as the output of a command.
+            style.format = WakeFormat::Plain;
+        }
         self.write_wake(&claimant.session, &sink, style, &jobs)
+    }
+
+    /// When the session may get its next wake; `None` if now.
+    pub(super) fn budget_frees_at(&self, state: &SessionState) -> Option<Timestamp> {
+        budget_frees_at(&state.made_at, self.config().monitor.wakes_per_hour, self.now())
     }
 
     /// The sink that delivers the wake again if it is never confirmed, and the style of the wake.
@@ -234,21 +244,51 @@ impl Context {
     }
 }
 
+/// What a caller does with the wake that it claims, and how long it may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Whether a process prints it, so that only the agent acknowledges it. Otherwise a hook confirms it.
+    pub(super) prints: bool,
+    /// The longest text that the caller accepts, in characters. A longer one stays due.
+    pub(super) room: usize,
+}
+
+/// The terms of a hook.
+const HOOK: Terms = Terms { prints: false, room: usize::MAX };
+
+impl Terms {
+    fn fits(self, wake: &Wake) -> bool {
+        wake.content.text.chars().count() <= self.room
+    }
+
+    fn claim(self, wake: WakeId) -> WakeChange {
+        let acknowledge_within = CONFIRM_WITHIN;
+        WakeChange::Moved(
+            wake,
+            match self.prints {
+                true => WakeEvent::Printed { acknowledge_within },
+                false => WakeEvent::Claimed { acknowledge_within },
+            },
+        )
+    }
+}
+
 /// The result of an attempt to claim a wake.
-enum ClaimAttempt {
+pub(super) enum ClaimAttempt {
     Claimed(Box<Wake>),
     Nothing,
     /// A sink or another hook has the wake.
     Elsewhere,
 }
 
-fn claimed(wake: WakeId) -> WakeChange {
-    WakeChange::Moved(wake, WakeEvent::Claimed { acknowledge_within: CONFIRM_WITHIN })
+/// Whether this process runs in the turn that this wake started.
+pub(super) fn is_of_this_turn(wake: WakeId) -> bool {
+    std::env::var(WAKE_VARIABLE).is_ok_and(|own| own == wake.to_string())
 }
 
 impl SessionState {
     /// Whether anything is undelivered and not claimed.
-    fn has_undelivered(&self) -> bool {
+    pub(super) fn has_undelivered(&self) -> bool {
         let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);
         !self.undelivered.is_empty()
             || self.open.iter().any(|wake| !wake.is_superseded && waits(wake.progress.state))

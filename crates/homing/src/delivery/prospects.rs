@@ -1,5 +1,7 @@
 //! Whether a session will be notified of the result of a job, and how. Front ends only word the answer.
 
+use std::fmt;
+
 use homing_core::{FollowUpPolicy, Job, SessionId};
 
 use crate::Result;
@@ -46,6 +48,33 @@ pub enum NotNotified {
     NoSinkForAgent,
     /// No monitor is active, and none starts on demand.
     NoMonitor,
+}
+
+impl NotNotified {
+    /// A name for programs, stable across versions.
+    pub fn code(self) -> &'static str {
+        match self {
+            NotNotified::OtherSession => "other_session",
+            NotNotified::NoFollowUp => "no_follow_up",
+            NotNotified::ConfigRefused => "config_refused",
+            NotNotified::NoRoute => "no_route",
+            NotNotified::NoSinkForAgent => "no_sink_for_agent",
+            NotNotified::NoMonitor => "no_monitor",
+        }
+    }
+}
+
+impl fmt::Display for NotNotified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotNotified::OtherSession => "the job belongs to another session",
+            NotNotified::NoFollowUp => "the job has no follow-up",
+            NotNotified::ConfigRefused => "the configuration is not used",
+            NotNotified::NoRoute => "no route leads from it to a sink",
+            NotNotified::NoSinkForAgent => "its sink notifies only a person",
+            NotNotified::NoMonitor => "no monitor is running",
+        })
+    }
 }
 
 impl Context {

@@ -25,9 +25,9 @@ pub(crate) fn has_route(config: &Config, addressee: Addressee<'_>) -> bool {
     sink_of(config, addressee).is_some()
 }
 
-/// Whether a sink reaches the agent itself, not only a person at the desktop.
+/// Whether a sink reaches the agent itself, not only a person.
 pub(crate) fn reaches_agent(config: &Config, sink: &str) -> bool {
-    config.sink(sink).is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop))
+    config.sink(sink).is_some_and(|sink| !matches!(sink.kind, SinkKind::Desktop | SinkKind::Ntfy(_)))
 }
 
 /// The sink of the first matching route.

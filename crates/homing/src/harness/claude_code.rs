@@ -5,12 +5,15 @@
 use super::hook::{HookEvent, HookProtocol, Proof, Terminal, Waiting, block_or_add};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+use super::setup::{Edit, EnabledPlugin, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 /// The variable that states how Claude Code was started.
 const TERMINAL: Terminal = Terminal { variable: "CLAUDE_CODE_ENTRYPOINT", value: "cli" };
 
-const SERVER: &str = r#"{"type": "stdio", "command": "{program}", "args": ["mcp"], "env": {}}"#;
+/// The MCP server. With `alwaysLoad` (2.1.121 and later), the model sees the tools from the first turn. Otherwise it has
+/// to find them by a search.
+const SERVER: &str =
+    r#"{"type": "stdio", "command": "{program}", "args": ["mcp"], "env": {}, "alwaysLoad": true}"#;
 
 const QUICK: &str = r#"{"type": "command", "command": "{shell_program} hook claude-code", "timeout": 30}"#;
 
@@ -25,7 +28,7 @@ const WAITING: &str = r#"{
 }"#;
 
 const fn hook(event: &'static str, hook: &'static str) -> JsonEdit {
-    JsonEdit::Hook { event, in_group: true, hook }
+    JsonEdit::Hook { event, in_group: true, matcher: None, hook }
 }
 
 pub(super) static PROFILE: Profile = Profile {
@@ -62,9 +65,13 @@ pub(super) static PROFILE: Profile = Profile {
             "${CLAUDE_CONFIG_DIR:-~/.claude}/settings.json",
             ".claude/settings.json",
             ".claude/settings.local.json",
+            // Claude Code sets the variable for the server of a plugin.
+            "${CLAUDE_PLUGIN_ROOT:-~/.claude}/hooks/hooks.json",
         ],
     },
     setup: Ok(Setup {
+        programs: &["claude"],
+        directory: "${CLAUDE_CONFIG_DIR:-~/.claude}",
         changes: &[
             SetupChange {
                 user: &["${CLAUDE_CONFIG_DIR:-~}/.claude.json"],
@@ -82,6 +89,24 @@ pub(super) static PROFILE: Profile = Profile {
                 ]),
             },
         ],
+        plugin: Some(EnabledPlugin {
+            file: "${CLAUDE_CONFIG_DIR:-~/.claude}/settings.json",
+            object: "enabledPlugins",
+            key: "homing@homing",
+            rule: r#"{"permissions": {"allow": ["mcp__plugin_homing_homing"]}}"#,
+        }),
+        permission: Ok(Permission {
+            user: &["${CLAUDE_CONFIG_DIR:-~/.claude}/settings.json"],
+            project: &[".claude/settings.local.json"],
+            place: "",
+            rule: r#"{"permissions": {"allow": ["mcp__homing"]}}"#,
+            without: "Claude Code asks you before a tool of homing is called. A turn that homing resumes cannot \
+                      ask, so the call is denied.",
+        }),
+        instructions: InstructionFiles {
+            user: Some("${CLAUDE_CONFIG_DIR:-~/.claude}/CLAUDE.md"),
+            project: "CLAUDE.md",
+        },
         notes: &["Restart agent sessions that are already open."],
         project_notes: &[],
     }),

@@ -1,10 +1,19 @@
 //! Codex. Checked with 0.169. Its hooks follow Claude Code. Codex reads the output of an asynchronous hook only with
-//! the next message of the user, so no hook waits. It locks an open thread, so the monitor cannot resume it.
+//! the next message of the user, so no hook waits. It locks an open thread, so the monitor cannot resume it. The monitor
+//! puts a message into the queue of the thread instead, see [`message`].
+
+mod database;
+mod holder;
+mod message;
+mod rollout;
+
+pub(crate) use holder::{ArgumentsOf, Holder, arguments_of};
+pub(crate) use message::{MessageState, QueuedMessage};
 
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable};
+use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange, TomlItem, TomlTable};
 
 /// The MCP server. Codex passes on few variables by itself.
 const SERVER: TomlTable = TomlTable {
@@ -23,12 +32,15 @@ const SERVER: TomlTable = TomlTable {
                 "CODEX_HOME",
             ]),
         ),
+        // A tool of homing waits for an hour at most. Without this, Codex abandons a call after 300 s (seen with 0.169 and
+        // 0.171).
+        ("tool_timeout_sec", TomlItem::Number(3660)),
     ],
 };
 
 const fn hook(event: &'static str) -> JsonEdit {
     let hook = r#"{"type": "command", "command": "{shell_program} hook codex", "timeout": 30}"#;
-    JsonEdit::Hook { event, in_group: true, hook }
+    JsonEdit::Hook { event, in_group: true, matcher: None, hook }
 }
 
 pub(super) static PROFILE: Profile = Profile {
@@ -48,8 +60,10 @@ pub(super) static PROFILE: Profile = Profile {
         proof: Proof::Transcript { queue_entry: None },
         render: |event, event_kind, message| block_or_add(event, event_kind, message, "block"),
     }),
-    idle: IdleNotification::Never,
+    idle: IdleNotification::Always,
     setup: Ok(Setup {
+        programs: &["codex"],
+        directory: "${CODEX_HOME:-~/.codex}",
         changes: &[
             SetupChange {
                 user: &["${CODEX_HOME:-~/.codex}/config.toml"],
@@ -62,6 +76,19 @@ pub(super) static PROFILE: Profile = Profile {
                 edit: Edit::Json(&[hook("Stop"), hook("UserPromptSubmit")]),
             },
         ],
+        plugin: None,
+        permission: Ok(Permission {
+            user: &["${CODEX_HOME:-~/.codex}/config.toml"],
+            project: &[".codex/config.toml"],
+            place: "the table [mcp_servers.homing]",
+            rule: r#"default_tools_approval_mode = "approve""#,
+            without: "Codex asks you before a tool of homing is called. codex exec, and a turn that homing resumes, \
+                      cannot ask, so the call fails.",
+        }),
+        instructions: InstructionFiles {
+            user: Some("${CODEX_HOME:-~/.codex}/AGENTS.md"),
+            project: "AGENTS.md",
+        },
         notes: &["Trust the hooks: type /hooks in Codex. It runs a hook only after that."],
         project_notes: &["Trust the project in Codex. It reads the files of a project only after that."],
     }),

@@ -4,7 +4,7 @@
 use super::hook::{HookEvent, HookProtocol, Proof, Waiting, block_or_add};
 use super::hook_input::InputKeys;
 use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, Setup, SetupChange, YamlEntry};
+use super::setup::{Edit, InstructionFiles, Setup, SetupChange, YamlEntry};
 
 const SERVER: YamlEntry = YamlEntry {
     mapping: "extensions",
@@ -62,6 +62,8 @@ pub(super) static PROFILE: Profile = Profile {
     }),
     idle: IdleNotification::Always,
     setup: Ok(Setup {
+        programs: &["goose"],
+        directory: "${XDG_CONFIG_HOME:-~/.config}/goose",
         changes: &[
             SetupChange {
                 user: &["${XDG_CONFIG_HOME:-~/.config}/goose/config.yaml"],
@@ -79,6 +81,15 @@ pub(super) static PROFILE: Profile = Profile {
                 edit: Edit::Whole { text: HOOKS, mark: " hook goose" },
             },
         ],
+        plugin: None,
+        permission: Err(
+            "goose calls tools without a question by default. If you chose another mode, allow the tools of homing \
+             with goose configure (goose settings, tool permission).",
+        ),
+        instructions: InstructionFiles {
+            user: Some("${XDG_CONFIG_HOME:-~/.config}/goose/.goosehints"),
+            project: ".goosehints",
+        },
         notes: &[],
         project_notes: &[],
     }),

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use super::hook_input::{HookInput, InputKeys};
 use crate::Result;
 
+/// The argument of a tool by which a hook or a plugin names the session, for harnesses whose requests over MCP do not. No
+/// schema offers it to models.
+pub const SESSION_ARGUMENT: &str = "homing_session";
+
 /// The hook protocol of one harness.
 #[derive(Clone, Copy, Debug)]
 pub struct HookProtocol {
@@ -31,6 +35,8 @@ pub enum HookEvent {
     Prompt,
     /// The agent has ended its turn.
     Stop,
+    /// The agent calls a tool of homing. The hook adds the session to the arguments.
+    Tool,
     /// The plugin of homing reports that the agent has received a message.
     Seen,
 }
@@ -83,6 +89,8 @@ pub struct HookMessage<'a> {
     pub wake: Option<&'a str>,
     /// The session.
     pub session: &'a str,
+    /// The arguments of the call, for [`HookEvent::Tool`].
+    pub tool_input: Option<&'a Value>,
 }
 
 impl HookProtocol {
@@ -116,6 +124,13 @@ pub(super) fn block_or_add(
     let text = message.text;
     match event_kind {
         HookEvent::Stop => json!({"decision": block, "reason": text}),
+        HookEvent::Tool => {
+            // Gemini CLI replaces the arguments, although its documentation says that it merges them.
+            let mut arguments =
+                message.tool_input.filter(|input| input.is_object()).cloned().unwrap_or(json!({}));
+            arguments[SESSION_ARGUMENT] = message.session.into();
+            json!({"hookSpecificOutput": {"hookEventName": event, "tool_input": arguments}})
+        }
         HookEvent::Start | HookEvent::Open | HookEvent::Prompt | HookEvent::Seen => {
             json!({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}})
         }

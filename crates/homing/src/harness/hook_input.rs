@@ -23,6 +23,8 @@ pub struct HookInput {
     pub was_aborted: bool,
     /// The wake that the plugin of homing confirms.
     pub wake: Option<String>,
+    /// The arguments of the call, before a tool.
+    pub tool_input: Option<Value>,
 }
 
 /// The keys of the input of a hook.
@@ -71,6 +73,7 @@ impl InputKeys {
             stop_hook_active: *stop_hook_active == true || stop_hook_active.as_u64() > Some(0),
             was_aborted: self.status.and_then(text).is_some_and(|status| status != "completed"),
             wake: self.wake.and_then(text).map(str::to_owned),
+            tool_input: input.get("tool_input").cloned(),
         })
     }
 }

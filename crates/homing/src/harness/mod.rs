@@ -5,6 +5,7 @@
 // The harnesses. The table in `registry` lists them too.
 mod claude_code;
 mod codex;
+mod copilot;
 mod cursor;
 mod gemini;
 mod goose;
@@ -22,22 +23,30 @@ mod paths;
 mod preset;
 mod profile;
 mod registry;
+mod sandbox;
 mod session_dir;
 mod setup;
 #[cfg(test)]
 mod tests;
 
-pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, Terminal, Waiting};
+pub use hook::{HookEvent, HookMessage, HookProtocol, Proof, SESSION_ARGUMENT, Terminal, Waiting};
 pub use hook_input::HookInput;
+pub use origin::is_active;
 pub use paths::Paths;
 pub use profile::{IdleNotification, McpSession, Profile, SessionSource, ShellSession};
-pub use setup::{Edit, JsonEdit, Setup, SetupChange, TomlItem, TomlTable, YamlEntry};
+pub use registry::directory_variables;
+pub use sandbox::ending_sandbox;
+pub use setup::{
+    Edit, EnabledPlugin, INSTRUCTIONS, InstructionFiles, JsonEdit, Permission, Setup, SetupChange, TomlItem,
+    TomlTable, YamlEntry,
+};
 
-pub(crate) use active_session::process_of;
+pub(crate) use active_session::reason_not_to_resume;
+pub(crate) use codex::{ArgumentsOf, Holder, MessageState, QueuedMessage, arguments_of};
 pub(crate) use origin::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
-pub(crate) use preset::{Directory, PostTransport, RunTransport, Transport};
+pub(crate) use preset::{Directory, PostTransport, QueueTransport, RunTransport, Transport};
 pub(crate) use registry::{
-    harness_settings, harness_variables, not_its_session, open_in, preset_format, preset_names,
+    harness_settings, harness_variables, has_queued, not_its_session, open_in, preset_format, preset_names,
     unknown_preset,
 };
 pub(crate) use session_dir::SessionDir;

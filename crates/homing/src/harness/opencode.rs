@@ -4,14 +4,18 @@
 
 use serde_json::json;
 
-use super::hook::{HookEvent, HookProtocol, Proof, Waiting};
+use super::hook::{HookEvent, HookProtocol, Proof, SESSION_ARGUMENT, Waiting};
 use super::hook_input::InputKeys;
-use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, ShellSession};
-use super::setup::{Edit, JsonEdit, Setup, SetupChange};
+use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionSource, ShellSession};
+use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 pub(super) static PROFILE: Profile = Profile {
     name: "opencode",
-    session: SessionSource { variable: None, shell: ShellSession::Plugin, mcp: None },
+    session: SessionSource {
+        variable: None,
+        shell: ShellSession::Plugin,
+        mcp: Some(McpSession { key: SESSION_ARGUMENT, client: Some("opencode") }),
+    },
     variables: &["AGENT", "OPENCODE", "OPENCODE_PID"],
     hooks: Ok(HookProtocol {
         input: InputKeys { wake: Some("wake"), ..InputKeys::COMMON },
@@ -22,6 +26,8 @@ pub(super) static PROFILE: Profile = Profile {
     }),
     idle: IdleNotification::Always,
     setup: Ok(Setup {
+        programs: &["opencode"],
+        directory: "${XDG_CONFIG_HOME:-~/.config}/opencode",
         changes: &[
             SetupChange {
                 user: &[
@@ -44,6 +50,21 @@ pub(super) static PROFILE: Profile = Profile {
                 },
             },
         ],
+        plugin: None,
+        permission: Ok(Permission {
+            user: &[
+                "${XDG_CONFIG_HOME:-~/.config}/opencode/opencode.jsonc",
+                "${XDG_CONFIG_HOME:-~/.config}/opencode/opencode.json",
+            ],
+            project: &["opencode.jsonc", "opencode.json"],
+            place: "",
+            rule: r#"{"permission": {"homing_*": "allow"}}"#,
+            without: "opencode asks only if your configuration says \"ask\" for all tools.",
+        }),
+        instructions: InstructionFiles {
+            user: Some("${XDG_CONFIG_HOME:-~/.config}/opencode/AGENTS.md"),
+            project: "AGENTS.md",
+        },
         notes: &["Restart opencode if it is open."],
         project_notes: &[],
     }),

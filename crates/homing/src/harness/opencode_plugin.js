@@ -1,5 +1,5 @@
 // Written by homing setup opencode; homing setup opencode --undo removes it.
-// Exports the session id to the shell, and writes the results of background jobs into their session.
+// Exports the session id to the shell and to the tools of homing, and writes the results of background jobs into their session.
 
 import { spawn } from "node:child_process"
 
@@ -65,6 +65,11 @@ export const Homing = async ({ client }) => {
       if (!input.sessionID) return
       output.env.HOMING_SESSION = await root(input.sessionID)
       output.env.HOMING_HARNESS = "opencode"
+    },
+    // opencode does not tell MCP servers which session calls a tool.
+    "tool.execute.before": async (input, output) => {
+      if (!input.sessionID || !input.tool.startsWith("homing_") || !output.args) return
+      output.args.homing_session = await root(input.sessionID)
     },
     event: async ({ event }) => {
       if (!isPersistent || event.type !== "session.idle") return

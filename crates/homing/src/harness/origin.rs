@@ -2,7 +2,7 @@
 
 use homing_core::SessionId;
 
-use super::registry::session_variables;
+use super::registry::{harness_variables, session_variables};
 use crate::Result;
 
 /// Names the session. Jobs pass it on to their processes.
@@ -29,7 +29,19 @@ impl Origin {
     /// # Errors
     /// If `HOMING_SESSION` is not a valid session id.
     pub fn from_environment(session: Option<SessionId>) -> Result<Origin> {
+        Ok(Origin::named(session)?.unwrap_or_else(Origin::of_default_session))
+    }
+
+    /// As [`Origin::from_environment`], but `None` if neither the argument nor the environment names a session.
+    ///
+    /// # Errors
+    /// As [`Origin::from_environment`].
+    pub fn named(session: Option<SessionId>) -> Result<Option<Origin>> {
         origin_from(session, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+    }
+
+    fn of_default_session() -> Origin {
+        Origin { session: SessionId::default_session(), harness: None }
     }
 }
 
@@ -41,7 +53,17 @@ pub fn session_from_environment() -> Result<SessionId> {
     Ok(Origin::from_environment(None)?.session)
 }
 
-fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<String>) -> Result<Origin> {
+/// Whether an agent harness has started this process, directly or through a job: a variable says so that harnesses set for
+/// their commands.
+pub fn is_active() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set(HARNESS_VARIABLE) || harness_variables().any(is_set)
+}
+
+fn origin_from(
+    session: Option<SessionId>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Origin>> {
     let mut harnesses = session_variables().filter_map(|(name, harness)| {
         let session: SessionId = variable(name)?.parse().ok()?;
         Some((session, harness.to_owned()))
@@ -49,18 +71,15 @@ fn origin_from(session: Option<SessionId>, variable: impl Fn(&str) -> Option<Str
     let own = variable(SESSION_VARIABLE).map(|text| text.parse()).transpose()?;
     let named = own.clone().filter(|own| session.as_ref().is_none_or(|session| session == own));
     if let (Some(session), Some(harness)) = (named, variable(HARNESS_VARIABLE)) {
-        return Ok(Origin { session, harness: Some(harness) });
+        return Ok(Some(Origin { session, harness: Some(harness) }));
     }
     Ok(match session.or(own) {
         // The host's session id is not the harness's, so only routes by session apply.
         Some(session) => {
             let harness = harnesses.find(|(theirs, _)| *theirs == session).map(|(_, harness)| harness);
-            Origin { session, harness }
+            Some(Origin { session, harness })
         }
-        None => match harnesses.next() {
-            Some((session, harness)) => Origin { session, harness: Some(harness) },
-            None => Origin { session: SessionId::default_session(), harness: None },
-        },
+        None => harnesses.next().map(|(session, harness)| Origin { session, harness: Some(harness) }),
     })
 }
 
@@ -72,7 +91,8 @@ mod tests {
         let find =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let find = |name: &str| find(name).filter(|text| !text.is_empty());
-        let origin = origin_from(session.map(|text| text.parse().unwrap()), find).ok()?;
+        let named = origin_from(session.map(|text| text.parse().unwrap()), find).ok()?;
+        let origin = named.unwrap_or_else(Origin::of_default_session);
         Some((origin.session.into(), origin.harness))
     }
 
@@ -98,6 +118,13 @@ mod tests {
         assert_eq!(origin(Some("ses_1"), &inside), some("ses_1", Some("opencode")));
         assert_eq!(origin(Some("other"), &inside), some("other", None));
         assert_eq!(origin(Some("c"), &[("CODEX_THREAD_ID", "c")]), some("c", Some("codex")));
+    }
+
+    #[test]
+    fn the_default_session_is_not_named() {
+        assert_eq!(origin_from(None, |_| None).unwrap(), None);
+        let named = origin_from(None, |name| (name == SESSION_VARIABLE).then(|| "default".to_owned()));
+        assert_eq!(named.unwrap(), Some(Origin::of_default_session()));
     }
 
     #[test]

@@ -23,8 +23,29 @@ pub(crate) struct Preset {
     pub(crate) directory: Option<Directory>,
     /// How to find the process that has a session open.
     pub(crate) active_session: Option<ActiveSession>,
+    /// A line before the text, if the harness shows the text as a message of the user.
+    pub(crate) preface: Option<String>,
     /// How to wake a session.
     pub(crate) transport: Transport,
+    /// How to notify a session that a process of the harness has open.
+    pub(crate) queue: Option<QueueTransport>,
+}
+
+/// The queue of a harness for messages to open sessions. A program puts a message there and exits; the process that has
+/// the session open starts a turn with it later.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueueTransport {
+    /// `{session}` is the session, `{text}` the text for the agent.
+    pub(crate) argv: Vec<String>,
+    /// The file that the process that has the session open has locked.
+    pub(crate) lock: String,
+    /// The transcript.
+    pub(crate) rollout: String,
+    /// The databases of queued messages.
+    pub(crate) databases: Vec<String>,
+    /// The configuration of the harness, which may name another directory of the databases.
+    pub(crate) config: String,
 }
 
 /// How to wake a session.
@@ -113,17 +134,27 @@ pub(crate) enum Directory {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActiveSession {
-    /// The files, each a JSON object.
+    /// The files, each a JSON value.
     pub(crate) files: String,
-    /// The key of the session.
-    pub(crate) session: String,
-    /// The key of the process id.
-    pub(crate) pid: String,
-    /// The key of the process's start time, in clock ticks since boot.
-    pub(crate) start_ticks: String,
+    /// The key of the session. Without it, the path names the session.
+    pub(crate) session: Option<String>,
+    /// The key of the process id. Without it, the file contains only that id.
+    pub(crate) pid: Option<String>,
+    /// The key of the process's start time, in clock ticks since boot. Without it, the process is older than the file.
+    pub(crate) start_ticks: Option<String>,
+    /// The key of what the session is doing, in the words of the harness.
+    pub(crate) status: Option<String>,
 }
 
 impl Preset {
+    /// The text for the agent.
+    pub(crate) fn text(&self, text: &str) -> String {
+        match &self.preface {
+            Some(preface) => format!("{preface}\n\n{text}"),
+            None => text.to_owned(),
+        }
+    }
+
     /// Whether a session id can belong to this harness.
     pub(crate) fn knows_id(&self, session: &str) -> bool {
         match self.id.as_deref() {

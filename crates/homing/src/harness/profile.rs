@@ -54,7 +54,7 @@ pub enum ShellSession {
 /// How requests over MCP name the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct McpSession {
-    /// The key in the metadata of a request.
+    /// The key in the metadata of a request. [`SESSION_ARGUMENT`](super::SESSION_ARGUMENT) is an argument of the call.
     pub key: &'static str,
     /// A part of the name of the only client from which the key is accepted, if other clients use the key for
     /// something else.
@@ -64,7 +64,8 @@ pub struct McpSession {
 /// How an idle agent of an open session is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleNotification {
-    /// By a plugin that waits, or by the monitor, which resumes the session although it is open.
+    /// By a plugin that waits, or by the monitor, which resumes the session although it is open or puts a message into
+    /// the queue of the harness.
     Always,
     /// Not at all. The monitor notifies the session after it is closed.
     Never,

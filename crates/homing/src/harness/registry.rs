@@ -1,20 +1,24 @@
 //! The known harnesses.
 
-use homing_core::Delivery;
+use std::collections::BTreeSet;
+
 use homing_core::text::WakeFormat;
+use homing_core::{Delivery, Wake};
 
 use super::active_session::process_of;
+use super::codex::{MessageState, QueuedMessage};
 use super::paths::Paths;
 use super::profile::{Profile, ShellSession};
 
 /// Every profile, one line each, in the order in which `homing setup --help` lists them.
-static PROFILES: [&Profile; 8] = [
+static PROFILES: [&Profile; 9] = [
     &super::claude_code::PROFILE,
     &super::codex::PROFILE,
     &super::gemini::PROFILE,
     &super::opencode::PROFILE,
     &super::goose::PROFILE,
     &super::cursor::PROFILE,
+    &super::copilot::PROFILE,
     &super::letta::PROFILE,
     &super::openhands::PROFILE,
 ];
@@ -54,6 +58,20 @@ pub(crate) fn open_in(harness: &str, session: &str) -> Option<u32> {
     process_of(files, session, &Paths::from_environment())
 }
 
+/// Whether a wake has been put into the queue of its harness: it waits there, or the agent has it.
+pub(crate) fn has_queued(harness: &str, session: &str, wake: &Wake) -> bool {
+    let Some(queue) = Profile::named(harness).and_then(|profile| profile.preset().queue.as_ref()) else {
+        return false;
+    };
+    let paths = Paths::from_environment();
+    let message = QueuedMessage::find(queue, session, wake.id.to_string(), &wake.content.text, &paths);
+    match message.and_then(|mut message| message.observe()) {
+        Ok(MessageState::Waiting | MessageState::Running | MessageState::Received) => true,
+        // homing does not queue what it cannot find again.
+        Ok(MessageState::Absent | MessageState::Ended(_)) | Err(_) => false,
+    }
+}
+
 /// The variables in which harnesses name the session, and the names of these harnesses, in order of precedence. The
 /// variables of harnesses that do not export them to their shell come last: in a shell they come from an outer
 /// program.
@@ -69,6 +87,13 @@ pub(crate) fn session_variables() -> impl Iterator<Item = (&'static str, &'stati
 /// The variables that harnesses set for their commands. The monitor and the programs of sinks do not inherit them.
 pub(crate) fn harness_variables() -> impl Iterator<Item = &'static str> {
     Profile::all().flat_map(|profile| profile.session.variable.iter().chain(profile.variables).copied())
+}
+
+/// The variables that determine where harnesses keep their files, sorted.
+pub fn directory_variables() -> BTreeSet<&'static str> {
+    let setups = Profile::all().filter_map(|profile| profile.setup.as_ref().ok());
+    let patterns = setups.flat_map(|setup| setup.changes).flat_map(|change| change.user);
+    patterns.filter_map(|pattern| Some(pattern.strip_prefix("${")?.split_once(":-")?.0)).collect()
 }
 
 /// The variables that a resumed turn must not inherit either.

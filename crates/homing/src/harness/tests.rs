@@ -50,6 +50,18 @@ fn every_profile_is_complete() {
                     Edit::Json(_) | Edit::Toml(_) | Edit::Yaml(_) => None,
                 });
                 whole.for_each(|(text, mark)| assert!(text.contains(mark), "{name}: {mark}"));
+                // It resumes sessions with the program by which it is found.
+                if let Transport::Run(run) = &profile.preset().transport {
+                    assert_eq!(run.argv[0], setup.programs[0], "{name}");
+                }
+                assert!(setup.directory.starts_with(['~', '$']), "{name}");
+                match &setup.permission {
+                    Ok(permission) => {
+                        assert!(permission.rule.contains("homing") || permission.place.contains("homing"));
+                        is_reason(permission.without);
+                    }
+                    Err(reason) => is_reason(reason),
+                }
             }
             Err(reason) => is_reason(reason),
         }
@@ -63,6 +75,7 @@ fn variables_that_a_shell_inherits_come_after_those_that_it_sets() {
         "CLAUDE_CODE_SESSION_ID",
         "CODEX_THREAD_ID",
         "AGENT_SESSION_ID",
+        "COPILOT_AGENT_SESSION_ID",
         "LETTA_CONVERSATION_ID",
         "GEMINI_SESSION_ID",
     ];
@@ -100,7 +113,7 @@ fn invalid_input_is_refused_with_a_reason() {
 
 #[test]
 fn every_harness_gets_output_in_its_own_format() {
-    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S" };
+    let message = HookMessage { text: "TEXT", wake: Some("w_1"), session: "S", tool_input: None };
     let mut answers = String::new();
     for name in preset_names() {
         let Ok(hooks) = &Profile::named(name).unwrap().hooks else { continue };
@@ -119,6 +132,7 @@ fn every_harness_gets_output_in_its_own_format() {
     gemini SessionStart: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"SessionStart"}}
     gemini BeforeAgent: {"hookSpecificOutput":{"additionalContext":"TEXT","hookEventName":"BeforeAgent"}}
     gemini AfterAgent: {"decision":"deny","reason":"TEXT"}
+    gemini BeforeTool: {"hookSpecificOutput":{"hookEventName":"BeforeTool","tool_input":{"homing_session":"S"}}}
     goose Stop: {"decision":"block","reason":"TEXT"}
     opencode session.idle: {"text":"TEXT","wake":"w_1"}
     opencode homing.shown: {"text":"TEXT","wake":"w_1"}

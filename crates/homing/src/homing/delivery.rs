@@ -12,6 +12,7 @@ use crate::asynchronous::wakes::WakeStream;
 use crate::check::Check;
 use crate::delivery::claim::Claimant;
 use crate::delivery::hold::DeliveryHold;
+use crate::delivery::listen::{ListenOptions, Listened};
 use crate::delivery::monitor::{Monitor, MonitorOptions};
 use crate::delivery::prospects::Prospect;
 use crate::delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
@@ -134,6 +135,33 @@ impl Homing {
     /// As [`Homing::claim_wake`].
     pub fn wait_to_claim(&self, claimant: &Claimant, may_claim: impl Fn() -> bool) -> Result<Option<Wake>> {
         self.context.wait_to_claim(claimant, may_claim)
+    }
+
+    /// Waits for results of a session, for a process that the agent started itself as a background command of its harness.
+    /// Returns when results are due, all of them together; when no job of the session runs and no result is undelivered;
+    /// and as `options` say. Sleeps while nothing happens. Needs no monitor.
+    ///
+    /// The results are handed off. No sink, hook or other listener delivers them within 15 minutes. Print them with the
+    /// command that [acknowledges](Homing::acknowledge) them; unlike [claimed](Homing::claim_wake) wakes, no hook confirms
+    /// them. If they are not acknowledged, they are delivered again. If the caller dies before it returns, they stay due.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("echo hello")?.session("chat-1".parse()?))?;
+    /// let listener = homing::Origin { session: job.session.clone(), harness: None };
+    /// match homing.listen(&listener, homing::ListenOptions::default())? {
+    ///     homing::Listened::Results { wakes, .. } => assert!(wakes[0].content.text.contains("hello")),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::claim_wake`].
+    pub fn listen(&self, listener: &Origin, options: ListenOptions<'_>) -> Result<Listened> {
+        self.context.listen(listener, options)
     }
 
     /// Whether an ancestor of this process has the session open, according to its harness. The harness may have

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 #[cfg(feature = "async")]
 use futures_util::stream::Stream;
-use homing_core::text::RESULT_LIMIT_CHARS;
-use homing_core::{Job, JobId, JobIdPrefix, KilledBy};
+use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS};
+use homing_core::{Job, JobId, JobIdPrefix, JobRef, KilledBy, SessionId, Timestamp};
+use homing_supervisor::Streams;
 use homing_supervisor::output::OutputChunk;
 
 use super::Homing;
 use crate::Result;
 #[cfg(feature = "async")]
 use crate::asynchronous;
+use crate::index::list_watch::ListWatch;
 use crate::index::query::{ListOptions, Listing};
 use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
@@ -37,6 +39,35 @@ impl Homing {
     /// job exists. [`Error::KeyTaken`](crate::Error::KeyTaken) if the key belongs to a job that was launched with a different request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.context.launch(&spec)
+    }
+
+    /// As [`Homing::launch`], and follows the output from its beginning. The follower is attached to the job: while it
+    /// exists, the job waits before it overwrites output that the follower has not returned yet. Asking for the next piece
+    /// confirms the one before. When the follower is dropped, the job continues without waiting. A job with a
+    /// [key](JobSpec::key) that was launched before is followed without being attached.
+    ///
+    /// At least 512 KiB are kept from the end of the output, as room for the follower. [`OutputFollower::stream`] names the
+    /// stream of each piece if the streams are kept apart.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let spec = homing::JobSpec::script("echo one; echo two >&2")?;
+    /// let (_job, mut output) = homing.launch_attached(spec, homing::Streams::Split)?;
+    /// while let Some(piece) = output.next().transpose()? {
+    ///     println!("{:?}: {:?}", output.stream(), piece.bytes);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::launch`], and when the output cannot be read.
+    pub fn launch_attached(&self, spec: JobSpec, streams: Streams) -> Result<(Job, OutputFollower)> {
+        let spec = JobSpec { attached: Some(streams), ..spec };
+        let (job, attachment) = self.context.launch_and_attach(&spec)?;
+        let follower = OutputFollower::attached(Arc::clone(&self.context), job.id, attachment)?;
+        Ok((job, follower))
     }
 
     /// As [`Homing::launch`], and returns a handle to the job.
@@ -98,12 +129,34 @@ impl Homing {
         self.context.resolve(prefix)
     }
 
-    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
+    /// Finds the job that a reference means to a session: by its id or a unique prefix of it, whichever session it belongs
+    /// to, else the newest job of this session that has the name, or the newest job of this session.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let chat: homing::SessionId = "chat-1".parse()?;
+    /// let job = homing.launch(homing::JobSpec::script("true")?.session(chat.clone()).name("nightly"))?;
+    /// assert_eq!(homing.find(&"nightly".parse()?, &chat)?, job.id);
+    /// assert_eq!(homing.find(&"last".parse()?, &chat)?, job.id);
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Homing::resolve`], for the first prefix that does not match exactly one job.
-    pub fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
-        self.context.resolve_all(prefixes)
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), [`Error::NoSuchJobInSession`](crate::Error::NoSuchJobInSession) and
+    /// [`Error::AmbiguousJob`](crate::Error::AmbiguousJob).
+    pub fn find(&self, reference: &JobRef, session: &SessionId) -> Result<JobId> {
+        self.context.find(reference, session)
+    }
+
+    /// As [`Homing::find`], for several references with at most one sync. Returns each job once, in their order.
+    ///
+    /// # Errors
+    /// As [`Homing::find`], for the first reference that does not mean exactly one job.
+    pub fn find_all(&self, references: &[JobRef], session: &SessionId) -> Result<Vec<JobId>> {
+        self.context.find_all(references, session)
     }
 
     /// Waits until jobs have finished, or until `timeout` expires. Acknowledges nothing: a caller that reads the results
@@ -267,6 +320,24 @@ impl Homing {
         OutputFollower::new(Arc::clone(&self.context), id, from)
     }
 
+    /// When a job last wrote output, by the wall clock; `None` if it has no output.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn last_output_at(&self, id: JobId) -> Result<Option<Timestamp>> {
+        self.context.last_output_at(id)
+    }
+
+    /// The beginning and the end of a job's output, for callers that write their own text about the job
+    /// ([`core::text::shown_output`](crate::core::text::shown_output)). At most 64,000 bytes each. Empty if the job's
+    /// directory is gone.
+    ///
+    /// # Errors
+    /// As [`Homing::output`].
+    pub fn output_excerpt(&self, id: JobId) -> Result<OutputExcerpt> {
+        self.context.excerpt(id)
+    }
+
     /// What the agent reads about a job: how it ended, its command, and its output within 16,000 characters.
     ///
     /// # Errors
@@ -289,6 +360,14 @@ impl Homing {
     /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`, inotify(7)).
     pub fn watch(&self) -> io::Result<JobWatch> {
         self.context.store.watch()
+    }
+
+    /// Watches a list of jobs, for a front end that shows it.
+    ///
+    /// # Errors
+    /// As [`Homing::watch`].
+    pub fn watch_list(&self, options: ListOptions) -> Result<ListWatch> {
+        ListWatch::new(Arc::clone(&self.context), options)
     }
 
     /// Returns the warning about jobs that this process launched, once per home. Front ends show it to the user.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use homing_core::JobId;
+use homing_core::{Job, JobId};
 
 use super::Homing;
 use crate::Result;
@@ -38,6 +38,16 @@ impl Homing {
     /// an operation that does, such as [`Homing::list`] or [`Homing::get`].
     pub fn unreadable_jobs(&self) -> Vec<UnreadableJob> {
         self.context.unreadable_jobs()
+    }
+
+    /// Deletes jobs that have finished and whose results are acknowledged or need no delivery, with their output. Returns
+    /// the deleted jobs. Never ends a job.
+    ///
+    /// # Errors
+    /// [`Error::NotRemovable`](crate::Error::NotRemovable) if one of them still runs, has an open follow-up or left
+    /// processes; then none is deleted. When files cannot be deleted, those jobs that were deleted before stay deleted.
+    pub fn remove(&self, ids: &[JobId]) -> Result<Vec<Job>> {
+        self.context.remove(ids)
     }
 
     /// Deletes every job that ended longer than `older_than` ago and whose result needs no delivery. Never deletes a job

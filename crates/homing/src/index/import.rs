@@ -129,6 +129,7 @@ impl Context {
             name: None,
             command: job.command.clone(),
             cwd: job.cwd.clone(),
+            env_names: Vec::new(),
             created_at_ms: started_at_ms,
             // Defines the order of imported jobs.
             created_uptime_us: u64::try_from(started_at_ms).unwrap_or(0).saturating_mul(1000),
@@ -162,6 +163,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
         },
         started_at_ms: job.started_at.as_unix_millis(),
         output_pipe: 0,
+        error_pipe: None,
         cgroup: None,
         decided: None,
         service: None,

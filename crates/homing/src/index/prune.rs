@@ -167,7 +167,7 @@ impl Context {
 
     /// Deletes the directory of a finished job, the spec first: without a spec it is not a job. Deletes nothing if the
     /// directory contains a foreign entry that is not a file. Keeps a newer job that was launched under the same key.
-    fn remove_finished_job(&self, job: &Prunable) -> Result<(), DiskError> {
+    pub(crate) fn remove_finished_job(&self, job: &Prunable) -> Result<(), DiskError> {
         let (jobs, name) = (&self.store.home.jobs, job.id.as_str());
         let Some(directory) = jobs.find_directory(name)? else { return Ok(()) };
         if SpecFile::read(&directory)?.is_some_and(|spec| Launch::of(&spec) != job.launch) {

@@ -1,16 +1,11 @@
 //! Queries: the jobs of the ledger, brought up to date first.
 
-use std::collections::HashSet;
-
-use homing_core::{FollowUpState, Job, JobId, JobIdPrefix, SessionId, StateName};
+use homing_core::{FollowUpState, Job, JobId, SessionId, StateName, Timestamp};
 
 use crate::context::Context;
 use crate::index::report::SyncReport;
 use crate::ledger::{JobFilter, UnsupportedJob};
 use crate::{Error, Result};
-
-/// The most candidates in the error for an ambiguous prefix.
-const MAX_CANDIDATES: u32 = 10;
 
 /// Which jobs [`Homing::list`](crate::Homing::list) returns. The default is all jobs.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +14,12 @@ pub struct ListOptions {
     pub session: Option<SessionId>,
     /// Only those in this state.
     pub state: Option<StateName>,
+    /// Only finished jobs that did not succeed.
+    pub failed: bool,
+    /// Only those that were launched at this time of the wall clock or later.
+    pub since: Option<Timestamp>,
+    /// Only those with exactly this name. Any text: it need not be a [`JobName`](homing_core::JobName).
+    pub name: Option<String>,
     /// The maximum number of jobs; the newest ones are returned.
     pub limit: Option<u32>,
 }
@@ -47,49 +48,6 @@ pub struct FollowUpOptions {
 }
 
 impl Context {
-    /// Finds the only job whose id has this prefix.
-    pub(crate) fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
-        if let Some(id) = prefix.as_full_id() {
-            return self.resolve_full(id);
-        }
-        self.sync()?;
-        self.resolve_known(prefix)
-    }
-
-    /// Finds the jobs of these prefixes with at most one sync. Returns each job once, in the order of the prefixes.
-    pub(crate) fn resolve_all(&self, prefixes: &[JobIdPrefix]) -> Result<Vec<JobId>> {
-        if prefixes.iter().any(|prefix| prefix.as_full_id().is_none()) {
-            self.sync()?;
-        }
-        let mut seen = HashSet::with_capacity(prefixes.len());
-        let mut ids = Vec::with_capacity(prefixes.len());
-        for prefix in prefixes {
-            let id = match prefix.as_full_id() {
-                Some(id) => self.resolve_full(id)?,
-                None => self.resolve_known(prefix)?,
-            };
-            if seen.insert(id) {
-                ids.push(id);
-            }
-        }
-        Ok(ids)
-    }
-
-    fn resolve_full(&self, id: JobId) -> Result<JobId> {
-        if self.exists(id)? { Ok(id) } else { Err(Error::NoSuchJob(id.to_string())) }
-    }
-
-    /// Finds the only job with this prefix among those that were known at the last sync.
-    fn resolve_known(&self, prefix: &JobIdPrefix) -> Result<JobId> {
-        let mut candidates =
-            self.with_ledger(|ledger| ledger.ids_beginning_with(prefix.as_str(), MAX_CANDIDATES))?;
-        match candidates.len() {
-            0 => Err(Error::NoSuchJob(prefix.as_str().to_owned())),
-            1 => Ok(candidates.remove(0)),
-            _ => Err(Error::AmbiguousJob { prefix: prefix.as_str().to_owned(), candidates }),
-        }
-    }
-
     pub(crate) fn exists(&self, id: JobId) -> Result<bool> {
         if self.store.home.jobs.contains(id.as_str()) {
             return Ok(true);
@@ -137,6 +95,9 @@ impl Context {
         self.jobs(JobFilter {
             session: options.session,
             state: options.state,
+            failed: options.failed,
+            since_ms: options.since.map(Timestamp::as_unix_millis),
+            name: options.name,
             limit: options.limit,
             ..JobFilter::default()
         })

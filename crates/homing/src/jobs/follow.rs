@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use homing_core::JobId;
 use homing_supervisor::output::{OutputChunk, OutputReader};
-use homing_supervisor::platform::wait::WaitSource;
+use homing_supervisor::platform::pipe::PipeReader;
+use homing_supervisor::platform::wait::{AsWaitSource, WaitEnd, WaitSource, wait};
+use homing_supervisor::{ANSWER, OutputStream, Segment, report_progress};
 
 use crate::Result;
 use crate::context::Context;
+use crate::store::launch::Attachment;
 use crate::store::watcher::Watcher;
 
 /// The output of a job while it is written.
@@ -41,6 +44,12 @@ pub struct OutputFollower {
     unread: VecDeque<u8>,
     /// Whether the iterator has returned an error. It ends then.
     has_failed: bool,
+    /// The pipes to the supervisor, if this follower is attached to the job.
+    attachment: Option<Attachment>,
+    /// The end of the last report of progress.
+    reported: u64,
+    /// The segment that contains `from`, or ends there.
+    segment: Segment,
 }
 
 /// The result of following an output.
@@ -72,7 +81,25 @@ impl OutputFollower {
             is_finished: false,
             unread: VecDeque::new(),
             has_failed: false,
+            attachment: None,
+            reported: from,
+            segment: Segment { end: from, stream: OutputStream::Output },
         })
+    }
+
+    /// Follows a job that this process has just started, from the beginning of its output.
+    pub(crate) fn attached(
+        context: Arc<Context>,
+        id: JobId,
+        attachment: Option<Attachment>,
+    ) -> Result<OutputFollower> {
+        Ok(OutputFollower { attachment, ..OutputFollower::new(context, id, 0)? })
+    }
+
+    /// The stream of the bytes that were returned last. [`OutputStream::Output`] unless the job was launched with
+    /// [`Streams::Split`](crate::Streams::Split) by this process.
+    pub fn stream(&self) -> OutputStream {
+        self.segment.stream
     }
 
     /// Waits for the next piece of output, at most for `timeout`. `None` waits without a time limit.
@@ -85,6 +112,37 @@ impl OutputFollower {
             return Ok(Followed::Output(OutputChunk { offset: self.from - bytes.len() as u64, bytes }));
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.report_progress();
+        while let Some(segments) = self.segments() {
+            if self.from < self.segment.end {
+                let chunk = self.read_segment()?;
+                if !chunk.bytes.is_empty() {
+                    self.from = chunk.end();
+                    return Ok(Followed::Output(chunk));
+                }
+                // These bytes were dropped.
+                self.from = self.segment.end;
+                continue;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match wait(&[segments.as_wait_source()], left) {
+                Ok(WaitEnd::TimedOut) => return Ok(Followed::NothingYet),
+                Ok(WaitEnd::Interrupted) => continue,
+                Ok(WaitEnd::Ready) | Err(_) => {}
+            }
+            if self.attachment.as_ref().is_some_and(|attachment| attachment.is_answer_due) {
+                self.take_answer();
+                continue;
+            }
+            match Segment::read(segments) {
+                Ok(Some(segment)) => self.segment = segment,
+                // The supervisor has finished, or was killed. Nothing is known about the streams of further bytes.
+                Ok(None) | Err(_) => {
+                    self.attachment = None;
+                    self.segment.stream = OutputStream::Output;
+                }
+            }
+        }
         loop {
             // Call this before observing: the changes reported so far are then covered.
             self.watcher.changed();
@@ -109,11 +167,47 @@ impl OutputFollower {
         }
     }
 
+    fn segments(&self) -> Option<&PipeReader> {
+        self.attachment.as_ref()?.segments.as_ref()
+    }
+
+    /// Reads the late answer of the supervisor, which comes before the first segment.
+    fn take_answer(&mut self) {
+        let mut answer = [0; ANSWER.len()];
+        let pipe = self.segments();
+        let is_answered = pipe.is_some_and(|pipe| pipe.read(&mut answer).is_ok_and(|count| count > 0));
+        match &mut self.attachment {
+            Some(attachment) if is_answered => attachment.is_answer_due = false,
+            _ => self.attachment = None,
+        }
+    }
+
+    /// Reads the next bytes of the current segment.
+    fn read_segment(&mut self) -> Result<OutputChunk> {
+        let Some(reader) = &mut self.reader else { return Ok(OutputChunk::default()) };
+        let left = usize::try_from(self.segment.end - self.from).unwrap_or(usize::MAX);
+        let mut chunk = reader.read(self.from, left.min(Self::PIECE))?;
+        // The beginning of the segment may have been dropped.
+        let inside = usize::try_from(self.segment.end.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
+        chunk.bytes.truncate(inside);
+        Ok(chunk)
+    }
+
+    /// Reports that all bytes that were returned are used, because the caller asks for more.
+    fn report_progress(&mut self) {
+        if let Some(attachment) = &self.attachment
+            && self.reported < self.from
+        {
+            report_progress(&attachment.progress, self.from);
+            self.reported = self.from;
+        }
+    }
+
     /// Becomes readable when more output may be available. An event loop then calls [`OutputFollower::next_within`] with a
     /// timeout of zero until it returns [`Followed::NothingYet`]. `None` if the system has no watch left: then call it
     /// periodically.
     pub fn readable(&self) -> Option<WaitSource<'_>> {
-        self.watcher.readable()
+        self.segments().map(AsWaitSource::as_wait_source).or_else(|| self.watcher.readable())
     }
 }
 

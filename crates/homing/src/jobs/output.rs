@@ -1,7 +1,9 @@
 //! A job's output from any offset, and the text that an agent reads.
 
-use homing_core::JobId;
+use std::time::UNIX_EPOCH;
+
 use homing_core::text::{OutputExcerpt, RESULT_LIMIT_CHARS, result_text};
+use homing_core::{JobId, Timestamp};
 use homing_supervisor::output::{OutputChunk, OutputReader};
 
 use crate::Result;
@@ -21,6 +23,13 @@ impl Context {
     /// Returns the offset behind the last byte of output.
     pub(crate) fn output_end(&self, id: JobId) -> Result<u64> {
         Ok(self.open_output(id)?.map_or(Ok(0), |mut reader| reader.end())?)
+    }
+
+    /// When a job last wrote output; `None` if it has no output.
+    pub(crate) fn last_output_at(&self, id: JobId) -> Result<Option<Timestamp>> {
+        let last = self.open_output(id)?.map_or(Ok(None), |mut reader| reader.last_write())?;
+        let since_epoch = last.and_then(|last| last.duration_since(UNIX_EPOCH).ok());
+        Ok(since_epoch.map(|since| Timestamp::from_unix_millis(0).saturating_add(since)))
     }
 
     /// What the agent reads about a job, within `limit_chars` characters.

@@ -3,7 +3,7 @@
 use homing_core::{Timestamp, WakeEvent};
 use rusqlite::{Connection, params};
 
-use super::rows::CLAIMED;
+use super::rows::{CLAIMED, PRINTED};
 
 /// Records the time and result of an attempt.
 pub(super) fn record_attempt(
@@ -19,6 +19,10 @@ pub(super) fn record_attempt(
         WakeEvent::Claimed { .. } => {
             start_attempt(connection, wake, number, now)?;
             CLAIMED
+        }
+        WakeEvent::Printed { .. } => {
+            start_attempt(connection, wake, number, now)?;
+            PRINTED
         }
         WakeEvent::AnswerLost => "answer_lost",
         // The attempt has already been answered.

@@ -12,6 +12,12 @@ use super::rows::{UNFINISHED, parsed, state_name};
 pub(crate) struct JobFilter {
     pub(crate) session: Option<SessionId>,
     pub(crate) state: Option<StateName>,
+    /// Only finished jobs that did not succeed.
+    pub(crate) failed: bool,
+    /// Only jobs that were launched at this time or later, in milliseconds since the epoch.
+    pub(crate) since_ms: Option<i64>,
+    /// Only jobs with this name.
+    pub(crate) name: Option<String>,
     /// The maximum number of jobs; `None` for all.
     pub(crate) limit: Option<u32>,
     pub(crate) follow_up: Option<FollowUpState>,
@@ -73,22 +79,46 @@ impl Ledger {
         query.query_map(params![prefix, end, limit], |row| parsed(row, 0))?.collect()
     }
 
+    /// The newest job of a session; with a name, the newest one that has it.
+    pub(crate) fn newest_of(
+        &self,
+        session: &SessionId,
+        name: Option<&str>,
+    ) -> rusqlite::Result<Option<JobId>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id FROM jobs WHERE session = ?1 AND (?2 IS NULL OR spec ->> '$.name' = ?2)
+             ORDER BY seq DESC LIMIT 1",
+        )?;
+        query.query_row(params![session.as_str(), name], |row| parsed(row, 0)).optional()
+    }
+
     /// The newest jobs that match, newest first.
     pub(crate) fn jobs(&self, filter: &JobFilter) -> rusqlite::Result<Vec<JobRow>> {
         let mut conditions = vec!["1".to_owned()];
         let mut values: Vec<Box<dyn rusqlite::ToSql>> = Vec::new();
-        let mut condition = |text: &str, value: String| {
-            values.push(Box::new(value));
-            conditions.push(format!("{text} = ?{}", values.len()));
+        let mut condition = |text: &str, value: Box<dyn rusqlite::ToSql>| {
+            values.push(value);
+            conditions.push(format!("{text} ?{}", values.len()));
         };
         if let Some(session) = &filter.session {
-            condition("jobs.session", session.as_str().to_owned());
+            condition("jobs.session =", Box::new(session.as_str().to_owned()));
         }
         if let Some(state) = filter.follow_up {
-            condition("follow_ups.state", state.as_str().to_owned());
+            condition("follow_ups.state =", Box::new(state.as_str().to_owned()));
         }
         if let Some(state) = filter.state {
-            condition("jobs.state", state.as_str().to_owned());
+            condition("jobs.state =", Box::new(state.as_str().to_owned()));
+        }
+        if let Some(since_ms) = filter.since_ms {
+            condition("jobs.spec ->> '$.created_at_ms' >=", Box::new(since_ms));
+        }
+        if let Some(name) = &filter.name {
+            condition("jobs.spec ->> '$.name' =", Box::new(name.clone()));
+        }
+        if filter.failed {
+            conditions.push("jobs.state = 'finished'".to_owned());
+            // Only an exit has an exit code.
+            conditions.push("coalesce(jobs.finished ->> '$.outcome.exit_code', 1) <> 0".to_owned());
         }
         // The conditions repeat the text of the partial indexes. Otherwise SQLite does not use them.
         if matches!(filter.state, Some(StateName::Starting | StateName::Running)) {

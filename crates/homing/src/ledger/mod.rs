@@ -3,6 +3,7 @@
 
 mod attempts;
 mod connection;
+mod dead_wakes;
 mod files;
 mod follow_ups;
 mod history;
@@ -23,6 +24,7 @@ mod version;
 mod wake_record;
 mod wakes;
 
+pub(crate) use dead_wakes::DeadWake;
 pub(crate) use hold::{Hold, RouteKey};
 pub(crate) use job_rows::Launch;
 pub use job_rows::UnsupportedJob;
@@ -60,6 +62,12 @@ impl Ledger {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         version::check_version(&transaction)?;
         Ok(transaction)
+    }
+
+    /// Waits until no process writes to the ledger. Reads after this call see the commits of all writers before it.
+    pub(crate) fn wait_for_writer(&mut self) -> rusqlite::Result<()> {
+        // The write lock is held until a commit is visible. Nothing is written here.
+        self.begin()?.rollback()
     }
 
     /// A value that describes the ledger itself.

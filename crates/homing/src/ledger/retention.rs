@@ -2,7 +2,7 @@
 
 use homing_core::{FollowUpEvent, JobId, SessionId};
 use homing_supervisor::SpecFile;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::job_rows::Launch;
 use super::rows::parsed;
@@ -32,6 +32,15 @@ impl Prunable {
     pub(crate) fn place(&self) -> (i64, i64) {
         (self.ended_at, self.seq)
     }
+}
+
+fn read_prunable(row: &Row<'_>) -> rusqlite::Result<Prunable> {
+    Ok(Prunable {
+        seq: row.get(0)?,
+        ended_at: row.get(1)?,
+        id: parsed(row, 2)?,
+        launch: Launch::read(row, 3)?,
+    })
 }
 
 impl Ledger {
@@ -96,15 +105,25 @@ impl Ledger {
              ORDER BY jobs.ended_at, jobs.seq LIMIT ?4",
         )?;
         query
-            .query_map(params![before_ms, after.0, after.1, limit, SpecFile::schema()], |row| {
-                Ok(Prunable {
-                    seq: row.get(0)?,
-                    ended_at: row.get(1)?,
-                    id: parsed(row, 2)?,
-                    launch: Launch::read(row, 3)?,
-                })
-            })?
+            .query_map(params![before_ms, after.0, after.1, limit, SpecFile::schema()], read_prunable)?
             .collect()
+    }
+
+    /// Those of these jobs that have finished and need no delivery.
+    pub(crate) fn removable(&self, ids: &[JobId]) -> rusqlite::Result<Vec<Prunable>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT jobs.seq, jobs.ended_at, jobs.id, json_extract(jobs.spec, '$.created_uptime_us'),
+                 json_extract(jobs.spec, '$.boot_id')
+             FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
+             WHERE jobs.id = ?1 AND jobs.state = 'finished' AND jobs.spec ->> '$.schema' = ?2
+               AND follow_ups.state IN ('acknowledged', 'suppressed')",
+        )?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found
+                .extend(query.query_row(params![id.as_str(), SpecFile::schema()], read_prunable).optional()?);
+        }
+        Ok(found)
     }
 
     /// Deletes the rows of jobs whose directories are gone.

@@ -8,6 +8,8 @@ use rusqlite::types::Type;
 pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
 /// The result of an attempt in which a hook of the session claimed the wake.
 pub(super) const CLAIMED: &str = "claimed";
+/// The result of an attempt in which a process of the session printed the wake.
+pub(super) const PRINTED: &str = "printed";
 
 /// The columns of [`progress`].
 pub(super) const PROGRESS: &str =

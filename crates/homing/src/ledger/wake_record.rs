@@ -40,7 +40,8 @@ pub struct AttemptRecord {
     pub started_at: Timestamp,
     /// When the sink answered.
     pub ended_at: Option<Timestamp>,
-    /// Its result: `delivered`, `handed_off`, `claimed` (shown by a hook of the session), `busy`, `gone`, `failed`
+    /// Its result: `delivered`, `handed_off`, `claimed` (shown by a hook of the session), `printed`
+    /// (by `homing listen`), `busy`, `gone`, `failed`
     /// or `answer_lost`.
     pub result: Option<String>,
     /// Why it failed.

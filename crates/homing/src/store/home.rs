@@ -11,7 +11,7 @@ use homing_supervisor::platform::file::make_private_directory;
 use homing_supervisor::platform::file_id::FileId;
 use homing_supervisor::platform::{errors, user};
 
-use crate::{Error, Result};
+use crate::{Error, Hint, Result};
 
 /// The environment variable with the path of the home.
 pub const HOME_VARIABLE: &str = "HOMING_HOME";
@@ -119,7 +119,7 @@ impl Home {
 fn check_path(path: &Path) -> Result<()> {
     if !path.is_absolute() {
         let reason = "the path is relative".to_owned();
-        let hint = format!("set {HOME_VARIABLE} to an absolute path");
+        let hint = Hint::Text(format!("set {HOME_VARIABLE} to an absolute path"));
         return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
     }
     let length = resolved_length(path);
@@ -127,7 +127,7 @@ fn check_path(path: &Path) -> Result<()> {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
             reason: format!("its resolved path has {length} bytes; SQLite supports at most {MAX_PATH_BYTES}"),
-            hint: format!("set {HOME_VARIABLE} to a shorter path"),
+            hint: Hint::Text(format!("set {HOME_VARIABLE} to a shorter path")),
         });
     }
     Ok(())
@@ -172,14 +172,14 @@ fn check_private(directory: &Directory) -> Result<()> {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
             reason: format!("it belongs to user {owner}, but this process runs as user {user}"),
-            hint: format!("set {HOME_VARIABLE} to a directory that you own"),
+            hint: Hint::SetHome,
         });
     }
     if access.group_can_write() || access.others_can_write() {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
             reason: format!("others can write to it (mode {:04o})", access.mode),
-            hint: format!("chmod 700 {}", path.display()),
+            hint: Hint::Text(format!("chmod 700 {}", path.display())),
         });
     }
     Ok(())
@@ -187,22 +187,25 @@ fn check_private(directory: &Directory) -> Result<()> {
 
 fn refused(path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
-        io::ErrorKind::NotADirectory => format!("set {HOME_VARIABLE} to a directory"),
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        _ => format!("set {HOME_VARIABLE} to a directory that you can write to"),
+        io::ErrorKind::NotADirectory => Hint::Text(format!("set {HOME_VARIABLE} to a directory")),
+        io::ErrorKind::StorageFull => Hint::Text("the disk is full".to_owned()),
+        _ => Hint::UseWritableHome,
     };
     Error::HomeRefused { path: path.to_owned(), reason: error.to_string(), hint }
 }
 
 fn refused_part(error: DiskError) -> Error {
     let hint = if errors::is_link_or_not_directory(&error.source) {
-        format!("it is a link or not a directory; inspect it, then remove {}", error.path.display())
+        Hint::Text(format!(
+            "it is a link or not a directory; inspect it, then remove {}",
+            error.path.display()
+        ))
     } else if errors::is_access_denied(&error.source) {
-        "check its owner and mode".to_owned()
+        Hint::Text("check its owner and mode".to_owned())
     } else if errors::is_descriptor_shortage(&error.source) {
-        "this process or the system has too many open files".to_owned()
+        Hint::Text("this process or the system has too many open files".to_owned())
     } else {
-        format!("set {HOME_VARIABLE} to a directory that you can write to")
+        Hint::UseWritableHome
     };
     Error::HomeRefused { path: error.path, reason: error.source.to_string(), hint }
 }

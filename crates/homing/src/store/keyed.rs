@@ -11,6 +11,7 @@ use homing_supervisor::platform::dir;
 use homing_supervisor::platform::lock::{Attempt, try_exclusive, unlock};
 use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec, crash_point};
 
+use crate::config::Limits;
 use crate::store::job_store::JobStore;
 use crate::store::observe::observe;
 use crate::store::prepare::{Prepared, absolute_directory, fill, random_id, remove_files};
@@ -109,7 +110,7 @@ impl JobStore {
             remove_files(&directory, &self.home.jobs, id.as_str());
             return Ok(None);
         };
-        let differences = differences(&spec, request)?;
+        let differences = differences(&spec, request, &self.loaded.config.limits)?;
         if !differences.is_empty() {
             return Err(Error::KeyTaken { key: key.to_string(), job: id, differences });
         }
@@ -228,14 +229,16 @@ fn clear_abandoned(stage: &Directory) -> Result<(), DiskError> {
 /// Returns the parts of a request that differ from the job under its key. Does not compare settings that the request
 /// leaves to the configuration, so a changed configuration is not a different request. Does not compare environment
 /// variables, because they are not written to disk.
-fn differences(launched: &SpecFile, request: &JobSpec) -> Result<Vec<&'static str>> {
+fn differences(launched: &SpecFile, request: &JobSpec, limits: &Limits) -> Result<Vec<&'static str>> {
+    let has_limit =
+        |limit| [limit, limits.clamp(limit)].map(|limit| limit.map(as_millis)).contains(&launched.timeout_ms);
     let same_limit = match request.timeout {
         Timeout::Configured => true,
-        Timeout::None => launched.timeout_ms.is_none(),
-        Timeout::After(limit) => launched.timeout_ms == Some(as_millis(limit)),
+        Timeout::None => has_limit(None),
+        Timeout::After(limit) => has_limit(Some(limit)),
     };
     let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
-        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == bytes);
+        && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == request.tail_bytes(bytes));
     let compared = [
         // Another pair may have the same hash.
         (launched.session == request.session, "session"),

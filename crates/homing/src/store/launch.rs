@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use homing_core::{Job, KilledBy};
 use homing_supervisor::layout::RECORD;
-use homing_supervisor::platform::pipe::PipeReader;
+use homing_supervisor::platform::pipe::{PipeReader, PipeWriter};
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
-use homing_supervisor::{Start, crash_point};
+use homing_supervisor::{Start, Streams, crash_point};
 
 use crate::store::job_store::JobStore;
 use crate::store::keyed::{Keyed, ToStart};
@@ -16,6 +16,7 @@ use crate::store::prepare::Prepared;
 use crate::store::program::supervisor_program;
 use crate::store::recover::RecoverOptions;
 use crate::store::spec::JobSpec;
+use crate::store::started::StartedProcess;
 use crate::store::supervisor_process::{Supervisor, SupervisorPlan};
 use crate::{Error, Result};
 
@@ -33,11 +34,23 @@ enum Answer {
     NotYet,
 }
 
+/// The pipes between the launcher of a job, which follows the output, and the supervisor. While they are open, the job
+/// waits if the launcher does not keep up.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// Reports of how far the launcher has read.
+    pub(crate) progress: PipeWriter,
+    /// The streams of the bytes, if they are kept apart.
+    pub(crate) segments: Option<PipeReader>,
+    /// Whether the answer of the supervisor is still due. It comes before the first segment.
+    pub(crate) is_answer_due: bool,
+}
+
 /// A job that was launched.
 #[derive(Debug)]
 pub(crate) enum Launched {
     /// By this call.
-    Now(Box<Job>),
+    Now(Box<Job>, Option<Attachment>),
     /// By an earlier call with the same key. If it has finished, the ledger knows its follow-up.
     Before(Box<Job>),
 }
@@ -48,8 +61,8 @@ impl JobStore {
         self.reap_children();
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
-        let environment = checked_environment(spec)?;
-        let plan = |start| SupervisorPlan { program: &program, environment: &environment, start };
+        check_environment(spec)?;
+        let plan = |start| SupervisorPlan { program: &program, request: spec, start };
         let job = match &spec.key {
             None => self.start(plan(Start::InTime), self.prepare(spec)?),
             Some(key) => match self.prepare_keyed(spec, key)? {
@@ -64,12 +77,13 @@ impl JobStore {
                 }
             },
         };
-        Ok(Launched::Now(Box::new(job?)))
+        let (job, attachment) = job?;
+        Ok(Launched::Now(Box::new(job), attachment))
     }
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes
     /// the job if it is new.
-    fn start(&self, plan: SupervisorPlan<'_>, prepared: Prepared) -> Result<Job> {
+    fn start(&self, plan: SupervisorPlan<'_>, prepared: Prepared) -> Result<(Job, Option<Attachment>)> {
         let id = prepared.spec.id;
         let supervisor = match self.start_supervisor(plan, &prepared.spec) {
             Ok(supervisor) => supervisor,
@@ -84,7 +98,8 @@ impl JobStore {
         prepared.record.start_allocation();
         let durable = self.make_durable(&prepared.directory, &prepared.written);
         crash_point("launch/durable");
-        let answer = self.await_answer(supervisor);
+        let Supervisor { process, answer: pipe, progress } = supervisor;
+        let answer = self.await_answer(process, &pipe);
         let seen = self.observe_after_answer(prepared, answer)?;
         self.note_service(seen.started.as_ref());
         if let Err(error) = durable {
@@ -92,7 +107,10 @@ impl JobStore {
             let _ = self.request_kill(id, KilledBy::Operator, |_| Ok(true));
             return Err(error.into());
         }
-        Ok(seen.into_job())
+        let segments = (plan.request.attached == Some(Streams::Split)).then_some(pipe);
+        let is_answer_due = answer == Answer::NotYet;
+        let attachment = progress.map(|progress| Attachment { progress, segments, is_answer_due });
+        Ok((seen.into_job(), attachment))
     }
 
     /// Returns the state of the job after the supervisor has answered or died.
@@ -119,9 +137,9 @@ impl JobStore {
     }
 
     /// Waits until the supervisor has answered or died.
-    fn await_answer(&self, Supervisor { process, answer }: Supervisor) -> Answer {
+    fn await_answer(&self, process: StartedProcess, answer: &PipeReader) -> Answer {
         let limit = homing_supervisor::injected_millis("answer_timeout").unwrap_or(ANSWER_TIMEOUT);
-        let answer = read_answer(&answer, limit);
+        let answer = read_answer(answer, limit);
         if answer == Answer::NotYet {
             // Do not wait for it as `keep_child` may do: it may have been stopped before it detached.
             self.keep_child_unawaited(process);
@@ -140,7 +158,7 @@ fn read_answer(pipe: &PipeReader, limit: Duration) -> Answer {
     if pipe.fill(&mut [0]).is_ok_and(|is_full| is_full) { Answer::Given } else { Answer::Never }
 }
 
-fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
+fn check_environment(spec: &JobSpec) -> Result<()> {
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(Error::InvalidRequest(format!(
@@ -148,5 +166,5 @@ fn checked_environment(spec: &JobSpec) -> Result<Vec<(String, String)>> {
             )));
         }
     }
-    Ok(spec.environment.clone())
+    Ok(())
 }

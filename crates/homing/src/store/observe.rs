@@ -95,6 +95,7 @@ impl JobSnapshot {
             name: self.spec.name,
             command: self.spec.command,
             cwd: self.spec.cwd,
+            env_names: self.spec.env_names,
             created_at: Timestamp::from_unix_millis(self.spec.created_at_ms),
             leftovers: self.spec.leftovers,
             follow_up_policy: self.spec.follow_up,

@@ -53,6 +53,7 @@ impl JobStore {
                 "a script takes no arguments; use a program instead".to_owned(),
             ));
         }
+        let tail_bytes = request.tail_bytes(request.output_tail_bytes.unwrap_or(defaults.tail_bytes));
         let command = request.command.checked()?;
         let cwd = existing_directory(request.current_dir.as_deref())?;
         let timeout = match request.timeout {
@@ -63,6 +64,7 @@ impl JobStore {
             }
             Timeout::After(limit) => Some(limit),
         };
+        let timeout = self.loaded.config.limits.clamp(timeout);
         if request.name.as_ref().is_some_and(|name| name.len() > 1000 || name.contains('\0')) {
             return Err(Error::InvalidRequest(
                 "a name must not exceed 1,000 bytes or contain NUL".to_owned(),
@@ -81,6 +83,9 @@ impl JobStore {
             ..defaults
         };
         limits.check_output().map_err(Error::InvalidRequest)?;
+        let mut env_names: Vec<String> = request.environment.into_iter().map(|(name, _)| name).collect();
+        env_names.sort_unstable();
+        env_names.dedup();
         let failed = |error| DiskError::new("read", "/proc", error);
         let launched_from = RunBy::this_machine().map_err(failed)?;
         Ok(SpecFile {
@@ -91,6 +96,7 @@ impl JobStore {
             name: request.name,
             command,
             cwd,
+            env_names,
             created_at_ms: clock::wall_millis(),
             created_uptime_us: u64::try_from(clock::uptime().as_micros()).unwrap_or(u64::MAX),
             boot_id: launched_from.boot_id.clone(),
@@ -98,7 +104,7 @@ impl JobStore {
             timeout_ms: timeout.map(as_millis),
             grace_ms: as_millis(request.grace.unwrap_or(defaults.grace)),
             head_bytes: limits.head_bytes,
-            tail_bytes: limits.tail_bytes,
+            tail_bytes,
             leftovers: request.leftovers,
             follow_up: request.follow_up,
             harness: request.harness,

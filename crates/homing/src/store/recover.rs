@@ -156,6 +156,7 @@ fn searchable(content: &RecordContent, here: &RunBy) -> StartedRecord {
             run_by: here.clone(),
             started_at_ms: 0,
             output_pipe: 0,
+            error_pipe: None,
             cgroup: None,
             service: None,
             decided: None,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId};
+use homing_supervisor::Streams;
+use homing_supervisor::output::MIN_ATTACHED_RING_BYTES;
 
 use crate::Result;
 
@@ -38,6 +40,9 @@ pub struct JobSpec {
     pub(crate) follow_up: FollowUpPolicy,
     pub(crate) harness: Option<String>,
     pub(crate) sink: Option<String>,
+    pub(crate) inherits_stdin: bool,
+    /// How the streams reach the launcher that follows the output: see [`Homing::launch_attached`](crate::Homing).
+    pub(crate) attached: Option<Streams>,
 }
 
 /// The timeout of a job.
@@ -77,6 +82,8 @@ impl JobSpec {
             follow_up: FollowUpPolicy::default(),
             harness: None,
             sink: None,
+            inherits_stdin: false,
+            attached: None,
         }
     }
 
@@ -159,7 +166,8 @@ impl JobSpec {
         JobSpec { sink: Some(name.into()), ..self }
     }
 
-    /// Sets a display name. An empty name is ignored.
+    /// Sets a name, or a description. An empty one is ignored. Any text is accepted, but only a
+    /// [`JobName`](homing_core::JobName) refers to the job in [`Homing::find`](crate::Homing::find).
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> JobSpec {
         JobSpec { name: Some(name.into()).filter(|name| !name.trim().is_empty()), ..self }
@@ -171,14 +179,24 @@ impl JobSpec {
         JobSpec { current_dir: Some(directory.into()), ..self }
     }
 
-    /// Sets an environment variable, in addition to the inherited ones. It is never written to disk.
+    /// Sets an environment variable, in addition to the inherited ones. Its name is stored with the job, its value never.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> JobSpec {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the timeout: a [`Duration`] or a [`Timeout`].
+    /// Lets the job read the standard input of this process. Without this, its standard input is empty. The job gets the
+    /// descriptor itself, so whatever it reads is gone for this process, and it can read on after this process has ended.
+    ///
+    /// The input is not a part of the request: it is not written to disk, and not compared under a [key](JobSpec::key).
+    #[must_use]
+    pub fn inherit_stdin(self) -> JobSpec {
+        JobSpec { inherits_stdin: true, ..self }
+    }
+
+    /// Sets the timeout: a [`Duration`] or a [`Timeout`]. The job gets a shorter one if the configuration allows no more
+    /// ([`Limits`](crate::Limits)).
     #[must_use]
     pub fn timeout(self, timeout: impl Into<Timeout>) -> JobSpec {
         JobSpec { timeout: timeout.into(), ..self }
@@ -202,6 +220,11 @@ impl JobSpec {
     #[must_use]
     pub fn output_tail_bytes(self, bytes: u64) -> JobSpec {
         JobSpec { output_tail_bytes: Some(bytes), ..self }
+    }
+
+    /// The bytes to keep from the end of the output, if the request says `bytes`.
+    pub(crate) fn tail_bytes(&self, bytes: u64) -> u64 {
+        if self.attached.is_some() { bytes.max(MIN_ATTACHED_RING_BYTES) } else { bytes }
     }
 
     /// Sets what happens to processes that survive the main process.

@@ -5,10 +5,11 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use homing_supervisor::platform::pipe::{PipeReader, pipe};
+use homing_supervisor::platform::pipe::{PipeReader, PipeWriter, pipe};
 use homing_supervisor::platform::spawn::set_name;
 use homing_supervisor::{
-    JOB_VARIABLE, LATE_ARGUMENT, PROCESS_NAME, SUPERVISE_ARGUMENT, SpecFile, Start, SuperviseRequest,
+    ATTACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, PROCESS_NAME, SPLIT_ARGUMENT, SUPERVISE_ARGUMENT,
+    SpecFile, Start, Streams, SuperviseRequest,
 };
 
 use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
@@ -16,14 +17,17 @@ use crate::store::home::HOME_VARIABLE;
 use crate::store::job_store::JobStore;
 use crate::store::preforked;
 use crate::store::program::THIS_PROGRAM;
+use crate::store::spec::JobSpec;
 use crate::store::started::StartedProcess;
 
 /// A supervisor that was started.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     pub(crate) process: StartedProcess,
-    /// The pipe with its answer.
+    /// The pipe with its answer. An attached launcher then reads there which stream the bytes came from.
     pub(crate) answer: PipeReader,
+    /// The pipe for reports of how far an attached launcher has read.
+    pub(crate) progress: Option<PipeWriter>,
 }
 
 /// How a supervisor is started.
@@ -31,8 +35,8 @@ pub(crate) struct Supervisor {
 pub(crate) struct SupervisorPlan<'a> {
     /// The program.
     pub(crate) program: &'a Path,
-    /// What the request adds to the environment.
-    pub(crate) environment: &'a [(String, String)],
+    /// The request of the caller.
+    pub(crate) request: &'a JobSpec,
     pub(crate) start: Start,
 }
 
@@ -49,7 +53,8 @@ impl JobStore {
     ) -> io::Result<Supervisor> {
         let directory = self.home.jobs.path().join(spec.id.as_str());
         let variables = self.variables(plan, spec);
-        if plan.program != Path::new(THIS_PROGRAM) || self.is_detached() {
+        let needs_descriptors = plan.request.attached.is_some() || plan.request.inherits_stdin;
+        if plan.program != Path::new(THIS_PROGRAM) || self.is_detached() || needs_descriptors {
             self.dismiss_preforked();
         }
         if let Some(preforked) = preforked::take() {
@@ -57,7 +62,7 @@ impl JobStore {
                 SuperviseRequest { directory: &directory, start: plan.start, variables: &variables };
             match preforked.supervise(&request) {
                 Ok((process, answer)) => {
-                    return Ok(Supervisor { process: StartedProcess::Fork(process), answer });
+                    return Ok(Supervisor { process: StartedProcess::Fork(process), answer, progress: None });
                 }
                 // It has died before it received the request. Start another one.
                 Err(process) => self.keep_child_unawaited(StartedProcess::Fork(process)),
@@ -82,8 +87,9 @@ impl JobStore {
         let SpecFile { id, session, harness, .. } = spec;
         // Jobs that the job launches belong to the same home, whichever way the caller named the home.
         let mut variables = vec![(HOME_VARIABLE, Some(self.home.root.path().as_os_str()))];
-        variables
-            .extend(plan.environment.iter().map(|(name, value)| (name.as_str(), Some(OsStr::new(value)))));
+        variables.extend(
+            plan.request.environment.iter().map(|(name, value)| (name.as_str(), Some(OsStr::new(value)))),
+        );
         variables.extend([
             (JOB_VARIABLE, Some(OsStr::new(id.as_str()))),
             (SESSION_VARIABLE, Some(OsStr::new(session.as_str()))),
@@ -110,15 +116,23 @@ impl JobStore {
             };
         }
         let (answer, answer_writer) = pipe()?;
+        let (reports, progress) = match plan.request.attached {
+            Some(_) => pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
+            None => (None, None),
+        };
         let process = set_name(&mut command, PROCESS_NAME)
             .arg(SUPERVISE_ARGUMENT)
             .arg(directory)
             .args((plan.start == Start::Late).then_some(LATE_ARGUMENT))
+            .args(plan.request.attached.map(|streams| match streams {
+                Streams::Merged => ATTACHED_ARGUMENT,
+                Streams::Split => SPLIT_ARGUMENT,
+            }))
             .args(self.detached_argument())
-            .stdin(Stdio::null())
+            .stdin(if plan.request.inherits_stdin { Stdio::inherit() } else { Stdio::null() })
             .stdout(answer_writer)
-            .stderr(Stdio::null())
+            .stderr(reports.map_or_else(Stdio::null, Stdio::from))
             .spawn()?;
-        Ok(Supervisor { process: StartedProcess::Program(process), answer })
+        Ok(Supervisor { process: StartedProcess::Program(process), answer, progress })
     }
 }

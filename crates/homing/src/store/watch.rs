@@ -35,6 +35,13 @@ impl JobStore {
     pub(crate) fn watch(&self) -> io::Result<JobWatch> {
         Ok(JobWatch { watcher: Watcher::try_new(&self.home)? })
     }
+
+    /// Creates a watch that is also readable after a launch and after a change of the ledger.
+    pub(crate) fn watch_list(&self) -> io::Result<JobWatch> {
+        let watch = self.watch()?;
+        watch.watcher.add_list(&self.home)?;
+        Ok(watch)
+    }
 }
 
 impl JobWatch {

@@ -132,6 +132,8 @@ class Job:
     argv: tuple[str, ...] | None
     """The program and its exact arguments; `None` for a script."""
     cwd: str
+    env_names: tuple[str, ...]
+    """The names of the variables that its launch set. Their values are not stored."""
     state: State
     outcome: Outcome | None
     pid: int | None
@@ -226,6 +228,7 @@ def job_from(document: dict[str, Any], homing: Operations) -> Job:
         command=document["command"],
         argv=None if argv is None else tuple(argv),
         cwd=document["cwd"],
+        env_names=tuple(document.get("env_names", ())),
         state=document["state"],
         outcome=None if outcome is None else Outcome(**outcome),
         pid=document["pid"],

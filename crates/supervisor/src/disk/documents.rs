@@ -28,6 +28,9 @@ pub struct StartedRecord {
     pub started_at_ms: i64,
     /// Inode of the output pipe. A process that has it open belongs to the job.
     pub output_pipe: u64,
+    /// Inode of the pipe for standard error, if the two streams are kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_pipe: Option<u64>,
     /// The control group of the process tree, if there is one.
     pub cgroup: Option<String>,
     /// The outcome, decided before the tree is ended: `timed_out` or `killed`. It is the outcome even if the

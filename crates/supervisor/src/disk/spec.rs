@@ -29,12 +29,15 @@ pub struct SpecFile {
     /// The key it was launched under. The id is a hash of session and key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<JobKey>,
-    /// The name that a person gave it.
+    /// Its name, or the description that a caller gave it. Any text.
     pub name: Option<String>,
     /// The command.
     pub command: JobCommand,
     /// The working directory.
     pub cwd: PathBuf,
+    /// The names of the variables that the launch set. Their values are never written to disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_names: Vec<String>,
     /// When it was created: wall clock, milliseconds since the epoch.
     pub created_at_ms: i64,
     /// The same time on the boot-time clock, which never jumps, in microseconds.

@@ -19,7 +19,8 @@ use crate::failpoints::crash_point;
 use crate::names::{RECORD, SPEC};
 use crate::platform::cgroup::Cgroup;
 use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
-use crate::platform::{clock, errors, scope};
+use crate::platform::{clock, errors, scope, stdin};
+use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::readiness::Readiness;
 use crate::supervise::run::RunningJob;
@@ -44,19 +45,22 @@ pub fn daemonize() {
 
 /// Runs a supervisor for the job in `directory`, and returns when the job has finished.
 ///
-/// Call it only in a process that was started for this, before anything else is opened or started in it.
+/// Call it only in a process that was started for this, before anything else is opened or started in it. The job gets the
+/// standard input of this process. With `attached`, the launcher reads the output while the job runs: standard error is
+/// the pipe for its reports.
 ///
 /// # Errors
 /// If there is no such job, or its directory cannot be read.
-pub fn supervise(directory: &Path, start: Start) -> Result<(), DiskError> {
+pub fn supervise(directory: &Path, start: Start, attached: Option<Streams>) -> Result<(), DiskError> {
     detach();
-    supervise_when_ready(directory, start, Readiness::of_this_process())
+    supervise_when_ready(directory, start, attached, Readiness::of_this_process())
 }
 
 /// As [`supervise`], in a process that is detached already.
 pub(crate) fn supervise_when_ready(
     directory: &Path,
     start: Start,
+    attached: Option<Streams>,
     readiness: Readiness,
 ) -> Result<(), DiskError> {
     let directory = Directory::open(directory)?;
@@ -72,7 +76,7 @@ pub(crate) fn supervise_when_ready(
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
         return supervision.finish(&FinishedRecord::bare(outcome, clock::wall_millis()));
     }
-    run(&supervision, &spec, readiness)
+    run(&supervision, &spec, attached, readiness)
 }
 
 /// When a job may start.
@@ -131,8 +135,13 @@ fn detach() {
 }
 
 /// Starts the job and supervises it until it has finished.
-fn run(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Result<(), DiskError> {
-    match start(supervision, spec, readiness) {
+fn run(
+    supervision: &Supervision,
+    spec: &SpecFile,
+    attached: Option<Streams>,
+    readiness: Readiness,
+) -> Result<(), DiskError> {
+    match start(supervision, spec, attached, readiness) {
         Ok(job) => {
             answer_launcher();
             crash_point("supervise/answered");
@@ -147,7 +156,12 @@ fn run(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Resu
     }
 }
 
-fn start(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Result<RunningJob, StartError> {
+fn start(
+    supervision: &Supervision,
+    spec: &SpecFile,
+    attached: Option<Streams>,
+    readiness: Readiness,
+) -> Result<RunningJob, StartError> {
     let Readiness { mut groups, signals, null, supervisor } = readiness;
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
@@ -157,15 +171,19 @@ fn start(supervision: &Supervision, spec: &SpecFile, readiness: Readiness) -> Re
     // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
     let _ = signals.watch_removals(supervision.directory.handle());
     let null = null.map_err(|error| failed("cannot open /dev/null", error))?;
+    let reader = attached.map(AttachedReader::take).transpose();
+    let reader = reader.map_err(|error| failed("cannot take the pipes of its reader", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
     let scope =
         scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
     let cgroup = Cgroup::planned(spec.id, &groups);
     let placement = Placement { supervisor, service: scope.service(), cgroup };
-    let job = start_job(spec, supervision, placement, &null)?;
+    let job = start_job(spec, supervision, placement, attached.unwrap_or(Streams::Merged))?;
+    // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
+    let _ = stdin::replace(&null);
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
-    Ok(RunningJob::new(job, signals, output, spec))
+    Ok(RunningJob::new(job, signals, output, reader, spec))
 }
 
 /// Tells the launcher that the record is written, and closes its pipe.

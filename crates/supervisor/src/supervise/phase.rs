@@ -81,6 +81,15 @@ impl Phase {
         Phase::Draining { until: now + DRAIN }
     }
 
+    /// The phase while the attached reader has to read before more output can be stored: the other processes may end by
+    /// themselves only after that.
+    pub(super) fn while_blocked(self, now: Duration) -> Phase {
+        match self {
+            Phase::Draining { .. } => Phase::draining(now),
+            Phase::Running | Phase::Ending { .. } | Phase::EndingLeftovers { .. } | Phase::Keeping => self,
+        }
+    }
+
     /// The phase after SIGTERM was sent to the leftovers.
     pub(super) fn ending_leftovers(now: Duration, limits: &Limits) -> Phase {
         Phase::EndingLeftovers { kill_at: now + limits.grace.min(LEFTOVER_GRACE) }
@@ -227,6 +236,16 @@ mod tests {
             Phase::ending(KILLED, NOW, &forever),
             Phase::Ending { why: KILLED, kill_at: Duration::MAX }
         );
+    }
+
+    #[test]
+    fn leftovers_that_wait_for_the_reader_get_more_time_but_no_other_phase_changes() {
+        let blocked = phases(NOW).map(|phase| phase.while_blocked(LATER));
+        let expected = phases(NOW).map(|phase| match phase {
+            Phase::Draining { .. } => Phase::Draining { until: LATER + DRAIN },
+            other => other,
+        });
+        assert_eq!(blocked, expected);
     }
 
     #[test]

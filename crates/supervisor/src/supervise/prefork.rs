@@ -157,7 +157,7 @@ fn wait_and_supervise(request: PipeReader, answer: PipeWriter) -> bool {
     drop(arguments);
     let Received { directory, start, changes } = received;
     drop(changes);
-    supervise_when_ready(&directory, start, readiness).is_ok()
+    supervise_when_ready(&directory, start, None, readiness).is_ok()
 }
 
 #[cfg(test)]

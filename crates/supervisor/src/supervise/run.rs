@@ -15,6 +15,7 @@ use crate::platform::clock;
 use crate::platform::pipe::PipeReader;
 use crate::platform::signals::{Received, SignalQueue};
 use crate::platform::wait::{AsWaitSource, wait};
+use crate::supervise::attached::{AttachedReader, OutputStream};
 use crate::supervise::end::{JobTree, leftovers};
 use crate::supervise::finish::Supervision;
 use crate::supervise::phase::{Ending, Limits, Phase, Step};
@@ -25,6 +26,9 @@ const MAX_LAST_PIECES: usize = 4096;
 
 /// A job that writes this much in one iteration is flooding.
 const FLOOD_BYTES: u64 = 256 << 10;
+
+/// The most things that a supervisor waits for: signals, two pipes of the job, and two of the attached reader.
+const MAX_SOURCES: usize = 5;
 
 /// Pause in which a flooding job fills its pipe. Without it, job and supervisor contend for the lock of the pipe.
 const FLOOD_PAUSE: Duration = Duration::from_micros(100);
@@ -47,8 +51,12 @@ pub(crate) struct RunningJob {
     limits: Limits,
     tree: JobTree,
     signals: SignalQueue,
-    pipe: Option<PipeReader>,
+    /// The pipes that the job may still write to.
+    pipes: Vec<(OutputStream, PipeReader)>,
     output: OutputWriter,
+    reader: Option<AttachedReader>,
+    /// Whether the job has written bytes that wait for the attached reader.
+    is_blocked: bool,
     phase: Phase,
     ended: Option<EndedRecord>,
     usage: Usage,
@@ -61,6 +69,7 @@ impl RunningJob {
         job: StartedJob,
         signals: SignalQueue,
         output: OutputWriter,
+        reader: Option<AttachedReader>,
         spec: &SpecFile,
     ) -> RunningJob {
         let limits = spec.limits();
@@ -75,8 +84,10 @@ impl RunningJob {
             },
             tree: JobTree::new(job.cgroup),
             signals,
-            pipe: Some(job.output),
+            pipes: job.pipes,
             output,
+            reader,
+            is_blocked: false,
             phase: Phase::Running,
             ended: None,
             usage: Usage::default(),
@@ -103,8 +114,10 @@ impl RunningJob {
         crash_point("supervise/output_stored");
         let recorded = supervision.finish(&finished);
         if self.phase == Phase::Keeping {
+            self.reader = None;
             self.serve_kept(supervision);
         }
+        self.serve_reader();
         self.tree.release();
         recorded
     }
@@ -122,6 +135,9 @@ impl RunningJob {
             }
         }
         let now = clock::monotonic();
+        if self.is_blocked {
+            self.phase = self.phase.while_blocked(now);
+        }
         self.carry_out(self.phase.step(self.ended.is_some(), now, &self.limits), now, supervision)
     }
 
@@ -171,11 +187,28 @@ impl RunningJob {
                     Received::DirectoryChanged => {}
                 }
             }
-            if (child_ended && self.reap_tree()) || self.pipe.is_none() {
+            if (child_ended && self.reap_tree()) || self.pipes.is_empty() {
                 self.store_last_output(supervision);
                 return self.output.finish();
             }
             self.wait();
+        }
+    }
+
+    /// Writes the segments that the attached reader has not received, after the end of the job is recorded. Returns when
+    /// it has them or has ended, or on a request to end the job.
+    fn serve_reader(&mut self) {
+        // No deadline applies any more, and no output.
+        self.phase = Phase::Keeping;
+        self.pipes.clear();
+        while let Some(reader) = &mut self.reader {
+            let is_requested = std::iter::from_fn(|| self.signals.next())
+                .any(|signal| matches!(signal, Received::KillRequested(_)));
+            if is_requested || reader.update().is_none() || !reader.has_pending() {
+                self.reader = None;
+            } else {
+                self.wait();
+            }
         }
     }
 
@@ -280,26 +313,62 @@ impl RunningJob {
 
     /// Stores available output, up to a bound.
     fn store_output(&mut self, supervision: &Supervision) {
+        self.listen_to_reader();
         let before = self.output.total_bytes();
-        self.store_pieces(PIECES_AT_ONCE, supervision);
+        self.store_pieces(PIECES_AT_ONCE, supervision, true);
         self.is_flooded = self.output.total_bytes() - before >= FLOOD_BYTES;
     }
 
     /// Stores the remaining output of a finished job: at most the content of a full pipe in the smallest pieces. The
     /// bound matters if a process outside the job has the pipe open and continues to write.
     fn store_last_output(&mut self, supervision: &Supervision) {
-        self.store_pieces(MAX_LAST_PIECES, supervision);
+        // The ring has room for it, also if the attached reader is slow.
+        self.output.protect_from(None);
+        self.is_blocked = false;
+        self.store_pieces(MAX_LAST_PIECES, supervision, false);
     }
 
-    fn store_pieces(&mut self, count: usize, supervision: &Supervision) {
+    /// Learns how far the attached reader has read, and whether it has ended.
+    fn listen_to_reader(&mut self) {
+        let read_to = self.reader.as_mut().and_then(AttachedReader::update);
+        if read_to.is_none() {
+            self.reader = None;
+        }
+        self.output.protect_from(read_to);
+        self.is_blocked = self.reader.as_ref().is_some_and(AttachedReader::has_pending);
+    }
+
+    /// Stores up to `count` pieces of each pipe, in turns. With `waits`, stops when the attached reader is behind.
+    fn store_pieces(&mut self, count: usize, supervision: &Supervision, waits: bool) {
         for _ in 0..count {
-            let Some(pipe) = &self.pipe else { return };
-            match self.output.drain(pipe, &supervision.directory) {
-                Drained::Data => {}
-                Drained::Empty => return,
-                Drained::Closed => self.pipe = None,
+            let mut has_stored = false;
+            let mut index = 0;
+            while let Some((stream, pipe)) = self.pipes.get(index).filter(|_| !self.is_blocked) {
+                match self.output.drain(pipe, &supervision.directory) {
+                    Drained::Data => {
+                        has_stored = true;
+                        let stream = *stream;
+                        let is_announced = self.announce(stream);
+                        self.is_blocked = waits && !is_announced;
+                        index += 1;
+                    }
+                    Drained::Empty => index += 1,
+                    Drained::Full => self.is_blocked = true,
+                    Drained::Closed => drop(self.pipes.remove(index)),
+                }
+            }
+            if !has_stored {
+                return;
             }
         }
+    }
+
+    /// Tells the attached reader which stream the newest bytes came from. Returns whether it has been told.
+    fn announce(&mut self, stream: OutputStream) -> bool {
+        self.reader.as_mut().is_none_or(|reader| {
+            reader.announce(stream, self.output.total_bytes());
+            !reader.has_pending()
+        })
     }
 
     /// Waits for output, a signal, or the next deadline.
@@ -309,11 +378,16 @@ impl RunningJob {
         if self.is_flooded {
             std::thread::sleep(FLOOD_PAUSE);
         }
-        let signals = self.signals.as_wait_source();
+        let pipes = if self.is_blocked { &[] } else { &self.pipes[..] };
+        let pipes = pipes.iter().map(|(_, pipe)| pipe.as_wait_source());
+        let reader = self.reader.iter().flat_map(AttachedReader::wait_sources);
+        let mut sources = [self.signals.as_wait_source(); MAX_SOURCES];
+        let mut count = 1;
+        for (place, source) in sources[1..].iter_mut().zip(pipes.chain(reader)) {
+            *place = source;
+            count += 1;
+        }
         // The caller handles everything afterwards, even if this was interrupted.
-        let _ = match &self.pipe {
-            Some(pipe) => wait(&[signals, pipe.as_wait_source()], timeout),
-            None => wait(&[signals], timeout),
-        };
+        let _ = wait(&sources[..count], timeout);
     }
 }

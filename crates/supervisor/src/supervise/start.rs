@@ -1,7 +1,6 @@
 //! Starts a job: forks a process that waits at a gate, records it, and then lets it execute the command. A command never
 //! runs before its process is recorded.
 
-use std::fs::File;
 use std::io;
 
 use homing_core::{JobCommand, StartError};
@@ -12,8 +11,9 @@ use crate::failpoints::crash_point;
 use crate::names::SCRIPT;
 use crate::platform::cgroup::{Cgroup, CgroupGuard};
 use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
-use crate::platform::pipe::{PipeReader, pipe};
+use crate::platform::pipe::{PipeReader, PipeWriter, pipe};
 use crate::platform::{ProcessIdentity, clock, errors};
+use crate::supervise::attached::{OutputStream, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::readiness::SupervisorProcess;
 
@@ -22,8 +22,8 @@ use crate::supervise::readiness::SupervisorProcess;
 pub(crate) struct StartedJob {
     /// The started slot of its record.
     pub record: StartedRecord,
-    /// Its output pipe, non-blocking.
-    pub output: PipeReader,
+    /// Its output pipes, non-blocking: one, or one for each stream.
+    pub pipes: Vec<(OutputStream, PipeReader)>,
     /// The control group of its tree, if there is one.
     pub cgroup: Option<CgroupGuard>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Placement {
     pub cgroup: Option<Cgroup>,
 }
 
-/// Starts the command of `spec`.
+/// Starts the command of `spec`. It gets the standard input of this process.
 ///
 /// # Errors
 /// If it cannot be started. Then the command did not run, and no process is left except perhaps a zombie.
@@ -47,17 +47,22 @@ pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
     placement: Placement,
-    null: &File,
+    streams: Streams,
 ) -> Result<StartedJob, StartError> {
     let Placement { supervisor, service, cgroup: planned } = placement;
     let Supervision { directory, record, .. } = supervision;
     let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
-    let (output, output_writer) = pipe().map_err(failed("make a pipe for its output"))?;
-    output.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
-    let output_pipe = output.id().map_err(failed("inspect the pipe for its output"))?;
+    let (output, output_writer) = output_pipe()?;
+    let (error, error_writer) = match streams {
+        Streams::Merged => (None, None),
+        Streams::Split => output_pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
+    };
+    let id = |pipe: &PipeReader| pipe.id().map_err(failed("inspect the pipe for its output"));
+    let (output_pipe, error_pipe) = (id(&output)?, error.as_ref().map(id).transpose()?);
 
-    let child = fork_behind_gate(&plan, null, &output_writer).map_err(failed("make a process for it"))?;
-    drop(output_writer);
+    let child = fork_behind_gate(&plan, &output_writer, error_writer.as_ref().unwrap_or(&output_writer))
+        .map_err(failed("make a process for it"))?;
+    drop((output_writer, error_writer));
     crash_point("supervise/forked");
 
     let started_at_ms = clock::wall_millis();
@@ -69,6 +74,7 @@ pub(crate) fn start_job(
         run_by: supervisor.run_by.map_err(failed("find out where it runs"))?,
         started_at_ms,
         output_pipe,
+        error_pipe,
         cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
         decided: None,
         service,
@@ -84,9 +90,20 @@ pub(crate) fn start_job(
     crash_point("supervise/grouped");
 
     match child.open() {
-        Ok(()) => Ok(StartedJob { record: started, output, cgroup }),
+        Ok(()) => {
+            let error = error.map(|pipe| (OutputStream::Error, pipe));
+            let pipes = [(OutputStream::Output, output)].into_iter().chain(error).collect();
+            Ok(StartedJob { record: started, pipes, cgroup })
+        }
         Err((step, error)) => Err(describe(spec, step, &error)),
     }
+}
+
+/// Creates a pipe for the output of the job. Only its reading end does not wait.
+fn output_pipe() -> Result<(PipeReader, PipeWriter), StartError> {
+    let (reader, writer) = pipe().map_err(failed("make a pipe for its output"))?;
+    reader.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
+    Ok((reader, writer))
 }
 
 fn describe(spec: &SpecFile, step: StartStep, error: &io::Error) -> StartError {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::rule::{Action, Asked, JOB_ID, Rule, Who};
+use super::rule::{Action, Answered, Asked, JOB_ID, Rule, Who, Whole};
 
 /// Names of shell tools, in the order of preference.
 const SHELLS: [&str; 7] =
@@ -19,7 +19,12 @@ pub(super) struct Request {
     tools: Map<String, Value>,
     /// The namespaces of tools that have one.
     namespaces: HashMap<String, Value>,
+    /// The whole request, as JSON: it names the tools that the model must search for.
+    whole: String,
 }
+
+/// The tool of Claude Code that loads the definitions of other tools.
+const TOOL_SEARCH: &str = "ToolSearch";
 
 /// The answer of the model.
 pub(super) enum Answer {
@@ -40,7 +45,9 @@ impl Request {
             (Value::Null, _) => Vec::new(),
             (input, _) => vec![json!({"role": "user", "content": input})],
         };
-        let newest = messages.iter().rev().find_map(sender_and_text);
+        // A model goes on with what it was about to do when a search for tools has answered.
+        let newest =
+            messages.iter().rev().filter(|message| !is_search_result(message)).find_map(sender_and_text);
         let (who, text) = newest.map_or((None, String::new()), |(who, text)| (Some(who), text));
         let groups = body["tools"].as_array().into_iter().flatten();
         let mut namespaces = HashMap::new();
@@ -55,7 +62,11 @@ impl Request {
                 (None, None) => vec![tool],
             })
             .collect();
-        let tools = all.into_iter().filter_map(|tool| {
+        let conversation = Value::Array(messages).to_string();
+        let is_loaded = |tool: &&&Value| {
+            tool["defer_loading"] != true || conversation.contains(&format!("\"tool_name\":{}", tool["name"]))
+        };
+        let tools = all.iter().filter(is_loaded).filter_map(|tool| {
             let function = tool.get("function").unwrap_or(tool);
             let schemas = ["input_schema", "parameters", "parametersJsonSchema"];
             let schema = schemas.iter().find_map(|key| function.get(*key));
@@ -63,16 +74,29 @@ impl Request {
             Some((function["name"].as_str()?.to_owned(), properties.unwrap_or_default()))
         });
         let tools = tools.collect();
-        Request { who, text, conversation: Value::Array(messages).to_string(), tools, namespaces }
+        Request { who, text, conversation, tools, namespaces, whole: body.to_string() }
     }
 
     pub(super) fn has_tools(&self) -> bool {
         !self.tools.is_empty()
     }
 
-    pub(super) fn into_asked(self) -> Asked {
+    pub(super) fn into_asked(self, answer: &Answer) -> Asked {
         let tools = self.tools.into_iter().map(|(name, _)| name).collect();
-        Asked { who: self.who, text: self.text, conversation: self.conversation, tools }
+        let answered = match answer {
+            Answer::Say(text) => Answered::Said(text.clone()),
+            Answer::Call { tool, arguments, .. } => {
+                Answered::Called { tool: tool.clone(), arguments: arguments.clone() }
+            }
+        };
+        Asked {
+            who: self.who,
+            text: self.text,
+            conversation: self.conversation,
+            tools,
+            answered,
+            whole: Whole(self.whole),
+        }
     }
 
     /// Returns the answer according to the script.
@@ -96,13 +120,31 @@ impl Request {
             name.strip_suffix(tool).is_some_and(|before| !before.ends_with(char::is_alphanumeric))
         };
         let Some(name) = self.tools.keys().find(is_meant) else {
-            let known: Vec<_> = self.tools.keys().collect();
-            return Answer::Say(format!("no {tool} among {known:?}"));
+            return self.search(tool);
         };
         Answer::Call {
             tool: name.clone(),
             namespace: self.namespaces.get(name).cloned().unwrap_or_default(),
             arguments: self.filled_in(arguments),
+        }
+    }
+
+    /// Searches for a tool that is only named, as Claude Code does with tools of MCP servers.
+    fn search(&self, tool: &str) -> Answer {
+        let known: Vec<_> = self.tools.keys().collect();
+        let end = format!("__{tool}");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        // An escaped line break may stand before a name.
+        let mut words =
+            self.whole.split(|c| !is_name(c)).filter_map(|word| Some(&word[word.find("mcp__")?..]));
+        let named = words.find(|word| word.ends_with(&end));
+        match named.filter(|_| self.tools.contains_key(TOOL_SEARCH)) {
+            None => Answer::Say(format!("no {tool} among {known:?}")),
+            Some(name) => Answer::Call {
+                tool: TOOL_SEARCH.to_owned(),
+                namespace: Value::Null,
+                arguments: json!({"query": format!("select:{name}"), "max_results": 1}),
+            },
         }
     }
 
@@ -136,6 +178,14 @@ impl Request {
         };
         Answer::Call { tool: tool.clone(), namespace: Value::Null, arguments }
     }
+}
+
+/// Whether a message contains the definitions of tools that the model has searched for.
+fn is_search_result(message: &Value) -> bool {
+    let parts = message["content"].as_array().into_iter().flatten();
+    let mut results = parts.filter(|part| part["type"] == "tool_result");
+    let is_reference = |part: &Value| part["type"] == "tool_reference";
+    results.any(|result| result["content"].as_array().is_some_and(|parts| parts.iter().any(is_reference)))
 }
 
 /// Returns sender and text of a message; `None` for messages of the model.

@@ -1,5 +1,7 @@
 //! The rules of a script, and a request to the model.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,4 +66,40 @@ pub struct Asked {
     pub conversation: String,
     /// The names of the available tools.
     pub tools: Vec<String>,
+    /// What the model answered.
+    pub answered: Answered,
+    #[serde(skip)]
+    pub(super) whole: Whole,
+}
+
+/// A whole request as JSON. Too long to be shown.
+#[derive(Clone)]
+pub(super) struct Whole(pub(super) String);
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Asked {
+    /// Whether the request contains this text anywhere, also in the instructions of the system.
+    pub fn contains(&self, text: &str) -> bool {
+        self.whole.0.contains(text)
+    }
+}
+
+/// An answer of the model.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answered {
+    /// Text, which ends the turn.
+    Said(String),
+    /// A call of a tool.
+    Called {
+        /// Its name, as the harness has it.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+    },
 }

@@ -1,67 +1,37 @@
 //! `list_jobs`: lists the jobs of the session, newest first.
 
-use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
+use homing::core::text::one_line;
 use homing::{Job, ListOptions, StateName};
-use rmcp::model::Tool;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::super::answer::{Answer, ToolError};
+use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
 use super::super::blocking::blocking;
-use super::super::documents::{JobDocument, documents};
+use super::super::facts::Facts;
 use super::super::request::Request;
-use super::{define, read_only};
-use crate::render::summary;
+use super::super::words::list_line;
 
-/// Few, because some clients show their model the whole document.
+/// Few, because the model reads every line.
 const DEFAULT_LIMIT: u32 = 10;
 const MAX_LIMIT: u32 = 50;
 
-/// Reserved for the lines below the jobs, in characters.
+/// Reserved for the line below the jobs, in characters.
 const RESERVED_CHARS: usize = 200;
 
-/// The jobs.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Which jobs.
+#[derive(Deserialize)]
 pub(super) struct Arguments {
-    /// Only jobs in this state.
-    #[serde(default)]
     state: Option<State>,
-    /// At most this many of the newest jobs. Default: 10.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = MAX_LIMIT))]
     limit: Option<u32>,
-    /// Jobs of all sessions; only if the server was started with --all-sessions. Default: false.
     #[serde(default)]
     all_sessions: bool,
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[schemars(inline)]
 enum State {
     Starting,
     Running,
     Finished,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Document {
-    /// Text for the model: one line for each job.
-    text: String,
-    /// Whether there are more jobs than listed.
-    more: bool,
-    /// The jobs, newest first.
-    jobs: Vec<JobDocument>,
-}
-
-pub(super) fn tool() -> Tool {
-    define::<Arguments, Document>(
-        "list_jobs",
-        "List jobs",
-        "List the jobs of this session, newest first, one line each. Do not use it to wait: use wait_for_jobs.",
-        read_only(),
-    )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
@@ -71,7 +41,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             "omit all_sessions; the user can start the server with homing mcp --all-sessions",
         ));
     }
-    let limit = arguments.limit();
+    let limit = arguments.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(ToolError::arguments(format!("limit is {limit}"), format!("give 1 to {MAX_LIMIT}")));
     }
@@ -83,34 +53,35 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
             State::Finished => StateName::Finished,
         }),
         limit: Some(limit),
+        ..ListOptions::default()
     };
     let homing = request.homing.clone();
     let listing = blocking(move || homing.listing(&options)).await?;
-    Ok(answer(listing.jobs, listing.has_more))
-}
-
-impl Arguments {
-    fn limit(&self) -> u32 {
-        self.limit.unwrap_or(DEFAULT_LIMIT)
-    }
+    Ok(answer(&listing.jobs, listing.has_more))
 }
 
 /// The answer for these jobs. `more` says that there are further jobs.
-pub(super) fn answer(jobs: Vec<Job>, more: bool) -> Answer {
-    let room = (RESULT_LIMIT_CHARS - RESERVED_CHARS) / jobs.len().max(1);
+pub(super) fn answer(jobs: &[Job], more: bool) -> Answer {
+    let room = (TEXT_LIMIT_CHARS - RESERVED_CHARS) / jobs.len().max(1);
     let mut text: String = jobs.iter().map(|job| line(job, room)).collect();
-    if jobs.is_empty() && !more {
-        text.push_str("no jobs to show (run_command launches one)\n");
-    }
-    if more {
-        text.push_str(&format!("… only the newest {} are listed\n", jobs.len()));
-    }
-    Answer::new(text.clone(), &Document { text, more, jobs: documents(jobs) })
+    text += &last_line(jobs, more);
+    Answer::new(text, &Facts::without_output(jobs))
 }
 
 /// One line for a job, of at most `room` characters.
 fn line(job: &Job, room: usize) -> String {
-    let unread = if job.is_unread() { "  (result not read yet: get_result)" } else { "" };
-    let room = room.saturating_sub(unread.len() + "\n".len());
-    format!("{}{unread}\n", one_line(&summary(job), room))
+    one_line(&list_line(job), room.saturating_sub("\n".len())) + "\n"
+}
+
+/// The number of jobs, and what to do about unread results.
+fn last_line(jobs: &[Job], more: bool) -> String {
+    let (count, unread) = (jobs.len(), jobs.iter().filter(|job| job.is_unread()).count());
+    let older = if more { "; older ones are not listed" } else { "" };
+    match (count, unread) {
+        (0, _) => "No jobs to list. run_command launches one.\n".to_owned(),
+        (_, 0) => format!("Jobs listed: {count}{older}.\n"),
+        (_, _) => {
+            format!("Jobs listed: {count}{older}. wait_for_jobs returns the {unread} results not read.\n")
+        }
+    }
 }

@@ -1,13 +1,11 @@
-//! The tools, one per file: parse arguments, call the library, return an answer. Names and parameters are those that
-//! models know from other harnesses. Every time has its unit in its name.
+//! The tools, one per file: parse arguments, call the library, return an answer. Their names, parameters and descriptions
+//! for models stand in `tools.json`. Every time has its unit in its name.
 
 mod acknowledge_jobs;
-mod get_result;
 mod kill_jobs;
 mod list_jobs;
 mod read_output;
 mod run_command;
-mod schema;
 mod wait_for_jobs;
 
 pub(super) use run_command::task_result;
@@ -15,56 +13,57 @@ pub(super) use run_command::task_result;
 use std::sync::{Arc, OnceLock};
 
 use homing::{Error, JobIdPrefix};
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde_json::Value as JsonValue;
+use rmcp::model::{JsonObject, Tool};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::answer::{Answer, ToolError};
+use super::arguments::Arguments;
 use super::request::Request;
 
 /// A tool.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     RunCommand,
-    ReadOutput,
     WaitForJobs,
-    GetResult,
+    ReadOutput,
     ListJobs,
     KillJobs,
     AcknowledgeJobs,
 }
 
+/// A tool of earlier versions, which models still call: it waits for no time.
+const GET_RESULT: &str = "get_result";
+
+/// The argument of `list_jobs` that needs a server for all sessions.
+const ALL_SESSIONS: &str = "all_sessions";
+
+/// Which tools and arguments a server offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// Whether requests see the jobs of all sessions.
+    pub(super) all_sessions: bool,
+    /// Whether some sink needs explicit acknowledgements.
+    pub(super) acknowledgements: bool,
+}
+
 impl Kind {
-    const ALL: [Kind; 7] = [
+    /// In the order of `tools.json`.
+    const ALL: [Kind; 6] = [
         Kind::RunCommand,
-        Kind::ReadOutput,
         Kind::WaitForJobs,
-        Kind::GetResult,
+        Kind::ReadOutput,
         Kind::ListJobs,
         Kind::KillJobs,
         Kind::AcknowledgeJobs,
     ];
 
-    fn tool(self) -> Tool {
-        match self {
-            Kind::RunCommand => run_command::tool(),
-            Kind::ReadOutput => read_output::tool(),
-            Kind::WaitForJobs => wait_for_jobs::tool(),
-            Kind::GetResult => get_result::tool(),
-            Kind::ListJobs => list_jobs::tool(),
-            Kind::KillJobs => kill_jobs::tool(),
-            Kind::AcknowledgeJobs => acknowledge_jobs::tool(),
-        }
-    }
-
     /// Whether the tool launches jobs and therefore needs a home.
     pub(super) fn launches(self) -> bool {
         match self {
             Kind::RunCommand => true,
-            Kind::ReadOutput
-            | Kind::WaitForJobs
-            | Kind::GetResult
+            Kind::WaitForJobs
+            | Kind::ReadOutput
             | Kind::ListJobs
             | Kind::KillJobs
             | Kind::AcknowledgeJobs => false,
@@ -72,91 +71,79 @@ impl Kind {
     }
 
     /// Answers a call when the home does not exist.
-    pub(super) fn call_without_home(self, arguments: JsonObject) -> Result<Answer, ToolError> {
-        if matches!(self, Kind::ListJobs) {
-            return parse(arguments).map(|_: list_jobs::Arguments| list_jobs::answer(Vec::new(), false));
+    pub(super) fn call_without_home(self, arguments: Arguments) -> Result<Answer, ToolError> {
+        if self == Kind::ListJobs {
+            return arguments.parse().map(|_: list_jobs::Arguments| list_jobs::answer(&[], false));
         }
-        let named = arguments.get("job_id").or_else(|| arguments.get("job_ids")?.get(0));
-        let named: String = match named.and_then(JsonValue::as_str) {
-            Some(named) => named.trim().to_owned(),
-            None => return Err(ToolError::arguments("no job id is given", "run_command launches jobs")),
+        let JobIds { job_ids } = arguments.parse()?;
+        let Some(named) = job_ids.first() else {
+            return Err(ToolError::arguments("job_ids is empty", "run_command launches jobs"));
         };
-        let prefix: JobIdPrefix = named.parse().map_err(Error::from)?;
+        let prefix: JobIdPrefix = named.trim().parse().map_err(Error::from)?;
         Err(Error::NoSuchJob(prefix.as_str().to_owned()).into())
     }
 
     /// Runs the tool.
-    pub(super) async fn call(self, arguments: JsonObject, request: &Request) -> Result<Answer, ToolError> {
+    pub(super) async fn call(self, arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
         match self {
-            Kind::RunCommand => run_command::call(parse(arguments)?, request).await,
-            Kind::ReadOutput => read_output::call(parse(arguments)?, request).await,
-            Kind::WaitForJobs => wait_for_jobs::call(parse(arguments)?, request).await,
-            Kind::GetResult => get_result::call(parse(arguments)?, request).await,
-            Kind::ListJobs => list_jobs::call(parse(arguments)?, request).await,
-            Kind::KillJobs => kill_jobs::call(parse(arguments)?, request).await,
-            Kind::AcknowledgeJobs => acknowledge_jobs::call(parse(arguments)?, request).await,
+            Kind::RunCommand => run_command::call(arguments.parse()?, request).await,
+            Kind::WaitForJobs => wait_for_jobs::call(arguments.parse()?, request).await,
+            Kind::ReadOutput => read_output::call(arguments.parse()?, request).await,
+            Kind::ListJobs => list_jobs::call(arguments.parse()?, request).await,
+            Kind::KillJobs => kill_jobs::call(arguments.parse()?, request).await,
+            Kind::AcknowledgeJobs => acknowledge_jobs::call(arguments.parse()?, request).await,
         }
+    }
+
+    fn tool(self) -> &'static Tool {
+        let position = Kind::ALL.iter().position(|kind| *kind == self);
+        &all()[position.expect("ALL contains every kind")]
     }
 }
 
-/// All tools, as clients see them.
+/// The jobs that a call names.
+#[derive(Deserialize)]
+struct JobIds {
+    job_ids: Vec<String>,
+}
+
+/// All tools, also those that are not always listed.
 pub(super) fn all() -> &'static [Tool] {
     static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
-    TOOLS.get_or_init(|| Kind::ALL.map(Kind::tool).into())
-}
-
-/// The tool with this name.
-pub(super) fn find(name: &str) -> Option<Kind> {
-    all().iter().position(|tool| tool.name == name).map(|position| Kind::ALL[position])
-}
-
-/// Defines a tool with its input and output schemas.
-fn define<Input: JsonSchema + 'static, Output: JsonSchema + 'static>(
-    name: &'static str,
-    title: &'static str,
-    description: &'static str,
-    annotations: ToolAnnotations,
-) -> Tool {
-    let mut tool = Tool::new(name, description, JsonObject::new())
-        .with_title(title)
-        .with_input_schema::<Input>()
-        .with_output_schema::<Output>()
-        .with_annotations(annotations);
-    tool.input_schema = Arc::new(schema::plain(&tool.input_schema));
-    tool.output_schema = tool.output_schema.map(|schema| Arc::new(schema::without_widths(&schema)));
-    tool
-}
-
-/// Annotations of a tool that changes nothing.
-fn read_only() -> ToolAnnotations {
-    ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false)
-}
-
-/// Annotations of a tool that only acknowledges results.
-fn acknowledges() -> ToolAnnotations {
-    ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(false)
-}
-
-fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
-    serde_path_to_error::deserialize(serde_json::Value::Object(arguments)).map_err(|error| {
-        let place = error.path().to_string();
-        let message = match place.as_str() {
-            "." => format!("invalid arguments: {}", error.inner()),
-            place => format!("invalid argument {place}: {}", error.inner()),
-        };
-        ToolError::arguments(message, "see the input schema of this tool; times are whole milliseconds")
+    TOOLS.get_or_init(|| {
+        serde_json::from_str(include_str!("../tools.json")).expect("the file in the source lists tools")
     })
 }
 
-/// Checks the number of ids in an argument.
-fn check_job_ids(job_ids: Vec<String>) -> Result<Vec<String>, ToolError> {
-    const MAX_JOBS: usize = 20;
-    match job_ids.len() {
-        1..=MAX_JOBS => Ok(job_ids),
-        0 => Err(ToolError::arguments("job_ids is empty", "call list_jobs to see the jobs of this session")),
-        count => Err(ToolError::arguments(
-            format!("job_ids has {count} ids"),
-            format!("pass at most {MAX_JOBS} in one call"),
-        )),
+/// The tools that a server lists.
+pub(super) fn listed(offer: Offer) -> Vec<Tool> {
+    let is_offered = |kind: &Kind| offer.acknowledgements || *kind != Kind::AcknowledgeJobs;
+    Kind::ALL.into_iter().filter(is_offered).map(|kind| shown(kind.tool().clone(), offer)).collect()
+}
+
+/// A tool with the arguments that a server offers.
+fn shown(mut tool: Tool, offer: Offer) -> Tool {
+    let has_all_sessions = |schema: &JsonObject| schema["properties"].get(ALL_SESSIONS).is_some();
+    if !offer.all_sessions && has_all_sessions(&tool.input_schema) {
+        let schema = Arc::make_mut(&mut tool.input_schema);
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            properties.remove(ALL_SESSIONS);
+        }
     }
+    tool
+}
+
+/// The tool with this name, and its arguments under their own names; `None` if there is no such tool.
+///
+/// # Errors
+/// If the arguments cannot name jobs.
+pub(super) fn find(name: &str, arguments: JsonObject) -> Option<(Kind, Result<Arguments, ToolError>)> {
+    let is_result = name == GET_RESULT;
+    let name = if is_result { "wait_for_jobs" } else { name };
+    let kind = Kind::ALL.into_iter().find(|kind| kind.tool().name == name)?;
+    let mut arguments = Arguments::new(kind.tool(), arguments);
+    if let (true, Ok(arguments)) = (is_result, &mut arguments) {
+        arguments.set("wait_ms", 0.into());
+    }
+    Some((kind, arguments))
 }

@@ -1,76 +1,35 @@
 //! `read_output`: what a job has printed so far.
 
 use homing::core::text::{RESULT_LIMIT_CHARS, grouped};
-use homing::{Homing, Job, Origin, StateName, frame_untrusted};
+use homing::{Homing, Job, Origin, frame_untrusted};
 use regex_lite::Regex;
-use rmcp::model::Tool;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::super::advice::{advice, wake};
-use super::super::answer::{Answer, ToolError};
+use super::super::advice::{Moment, advice, wake};
+use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
 use super::super::blocking::blocking;
 use super::super::excerpt::{Excerpt, ExcerptRequest, excerpt};
+use super::super::facts::{Facts, JobFacts};
 use super::super::request::Request;
-use super::{define, read_only};
+use super::super::results::last_output;
+use super::super::words::{RunningLine, advice_about_lost, finished_line, running_line};
 
 const DEFAULT_CHARS: usize = 8_000;
 const MAX_CHARS: usize = RESULT_LIMIT_CHARS;
 const MAX_LINES: usize = 1_000;
 
 /// Reserved for the frame and the lines around it, in characters.
-const RESERVED_CHARS: usize = 800;
+const RESERVED_CHARS: usize = 1_800;
 
 /// The job and the part of its output.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize)]
 pub(super) struct Arguments {
-    /// Id of the job.
-    job_id: String,
-    /// Byte to start at. `next` of the previous answer returns only new output. Default: 0.
     #[serde(default)]
-    cursor: Option<u64>,
-    /// Only the last lines, at most this many.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = MAX_LINES))]
+    job_ids: Vec<String>,
+    from_byte: Option<u64>,
     tail_lines: Option<usize>,
-    /// Regular expression: only matching lines.
-    #[serde(default)]
     filter: Option<String>,
-    /// Longest text, in characters. Default: 8000.
-    #[serde(default)]
-    #[schemars(range(min = 100, max = MAX_CHARS))]
     max_chars: Option<usize>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Document {
-    /// Id of the job.
-    id: String,
-    /// State of the job: starting, running or finished.
-    state: String,
-    /// The output without control codes, between a BEGIN and an END line. Untrusted data.
-    text: String,
-    /// Pass this as cursor to continue.
-    next: u64,
-    /// Whether more output is available now.
-    more: bool,
-    /// Bytes the job has written so far.
-    total_bytes: u64,
-    /// Bytes that were not kept, between the lines that were read.
-    omitted_bytes: u64,
-    /// What to do next.
-    advice: String,
-}
-
-pub(super) fn tool() -> Tool {
-    define::<Arguments, Document>(
-        "read_output",
-        "Read a job's output",
-        "Return what a job has printed so far. Use it for a look in between or for parts that a result omitted; to \
-         wait for the end, use wait_for_jobs. Reading output does not acknowledge the result.",
-        read_only(),
-    )
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
@@ -80,7 +39,7 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
     blocking(move || {
         let job = scope.find(&job_id)?;
         let read = excerpt(&homing, &job, &excerpt_request)?;
-        answer(&homing, &job, read, &reader)
+        answer(&homing, &job, &excerpt_request, &read, &reader)
     })
     .await
 }
@@ -100,44 +59,63 @@ impl Arguments {
             let hint = "backslashes are doubled in JSON; look-around and back-references are not supported";
             ToolError::arguments(format!("filter is not a regular expression: {error}"), hint)
         })?;
-        let from = self.cursor.unwrap_or(0);
-        let max_chars = max_chars.min(RESULT_LIMIT_CHARS - RESERVED_CHARS);
-        Ok((self.job_id, ExcerptRequest { from, tail_lines: self.tail_lines, filter, max_chars }))
+        let Ok([job_id]) = <[String; 1]>::try_from(self.job_ids) else {
+            return Err(ToolError::arguments("read_output reads one job", "give one job_id"));
+        };
+        let from = self.from_byte.unwrap_or(0);
+        let max_chars = max_chars.min(TEXT_LIMIT_CHARS - RESERVED_CHARS);
+        Ok((job_id, ExcerptRequest { from, tail_lines: self.tail_lines, filter, max_chars }))
     }
 }
 
-fn answer(homing: &Homing, job: &Job, read: Excerpt, reader: &Origin) -> Result<Answer, ToolError> {
-    let advice = next_step(homing, job, &read, reader);
-    let (id, state) = (job.id, job.state.name().as_str());
-    let mut text = format!("Job {id} is {state}. It has written {} bytes.\n", grouped(read.total_bytes));
-    // Frame it in the document too: some clients show their model only the document.
-    let framed = if read.text.is_empty() { String::new() } else { frame_untrusted(&read.text)? };
-    text += if framed.is_empty() { "No output to show.\n" } else { &framed };
-    text += &format!("{advice}\n");
-    let document = Document {
-        id: id.to_string(),
-        state: state.to_owned(),
-        text: framed,
-        next: read.next,
-        more: read.more,
-        total_bytes: read.total_bytes,
-        omitted_bytes: read.omitted_bytes,
-        advice,
-    };
-    Ok(Answer::new(text, &document))
-}
-
-fn next_step(homing: &Homing, job: &Job, read: &Excerpt, reader: &Origin) -> String {
+fn answer(
+    homing: &Homing,
+    job: &Job,
+    request: &ExcerptRequest,
+    read: &Excerpt,
+    reader: &Origin,
+) -> Result<Answer, ToolError> {
     let id = job.id;
-    if read.more {
-        return format!("More output: call read_output with cursor {}.", read.next);
+    let first_line = finished_line(job, false).unwrap_or_else(|| {
+        running_line(job, RunningLine { last_output: last_output(homing, job), ..RunningLine::default() })
+    });
+    let is_new = !read.text.is_empty();
+    let mut text = first_line;
+    if is_new {
+        let (first, last, total) = (grouped(read.first), grouped(read.last), grouped(read.total_bytes));
+        let matching = if request.filter.is_some() { "matching lines of " } else { "" };
+        text += &frame_untrusted(&read.text, &format!("{matching}bytes {first} to {last} of {total}"))?;
+    } else {
+        text += &match (&request.filter, request.from) {
+            (Some(_), _) => "No line matches.\n".to_owned(),
+            (None, 0) => "No output.\n".to_owned(),
+            (None, from) => format!("No output since byte {from}.\n"),
+        };
     }
-    match job.state.name() {
-        StateName::Finished => format!("End of the output. To see how job {id} ended, call get_result."),
-        StateName::Starting | StateName::Running => {
+    text += &match (job.outcome(), read.more) {
+        (_, true) => format!("More: read_output {{\"job_id\":\"{id}\",\"from_byte\":{}}}\n", read.next),
+        (Some(_), false) => format!("End of the output. {}\n", after_end(job)),
+        (None, false) => {
             let jobs = std::slice::from_ref(job);
-            let advice = advice(wake(homing, jobs, reader), jobs);
-            format!("{advice} New output starts at cursor {}.", read.next)
+            let advice = advice(wake(homing, jobs, reader), Moment::Running, jobs);
+            let again = if is_new {
+                format!("next: {}\n", read.next)
+            } else {
+                "Do not read again to wait. ".to_owned()
+            };
+            again + &advice
         }
+    };
+    Ok(Answer::new(text, &Facts::Job(JobFacts::new(job, read.next))))
+}
+
+/// What to do when the output of a finished job was read to its end.
+fn after_end(job: &Job) -> String {
+    match advice_about_lost(job).trim_end() {
+        "" if job.is_unread() => {
+            format!("The result counts as read after wait_for_jobs {{\"job_ids\":[\"{}\"]}}.", job.id)
+        }
+        "" => "Nothing follows.".to_owned(),
+        advice => advice.to_owned(),
     }
 }

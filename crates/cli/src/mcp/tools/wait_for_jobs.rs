@@ -2,82 +2,41 @@
 
 use std::time::Duration;
 
-use homing::core::text::{RESULT_LIMIT_CHARS, one_line};
+use homing::core::text::one_line;
 use homing::{Homing, Job, JobId, Origin, WaitFor, Waited};
-use rmcp::model::Tool;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::super::advice::{advice, wake};
-use super::super::answer::{Answer, ToolError};
+use super::super::advice::{Moment, advice, wake};
+use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
+use super::super::arguments::check_job_ids;
 use super::super::blocking::blocking;
-use super::super::documents::{JobDocument, documents};
+use super::super::facts::{Facts, JobFacts};
 use super::super::request::Request;
+use super::super::results::{LEAST_CHARS, Recent, finished_text, unfinished_text};
 use super::super::waiting::{MAX_WAIT, wait};
-use super::{acknowledges, check_job_ids, define};
-use crate::render::summary;
+use super::super::words::{RunningLine, finished_line, running_line};
 
 /// Default time to wait: most clients abandon a call after a minute.
-const DEFAULT_WAIT_MS: u64 = 50_000;
+const DEFAULT_WAIT: Duration = Duration::from_secs(50);
 
-const MAX_WAIT_MS: u64 = MAX_WAIT.as_secs() * 1000;
+/// The output so far of a job that keeps running. Little, because a model that waits again has seen most of it.
+const RECENT: Recent = Recent { lines: 5, chars: 1_000 };
+
+/// Reserved for the last line: advice with 20 ids.
+const RESERVED_CHARS: usize = 600;
 
 /// Which jobs, and how long.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize)]
 pub(super) struct Arguments {
-    /// Ids of the jobs, at most 20.
-    #[schemars(length(min = 1, max = 20))]
     job_ids: Vec<String>,
-    /// "all": return when all jobs have finished. "any": when the first has. Default: all.
     #[serde(default)]
-    mode: Mode,
-    /// Longest time to wait, in ms; the jobs continue after it. Default: 50000.
-    #[serde(default)]
-    #[schemars(range(max = MAX_WAIT_MS))]
-    timeout_ms: Option<u64>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum Mode {
-    #[default]
-    All,
-    Any,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Document {
-    /// Text for the model: how the jobs ended, and their output, which is untrusted data.
-    text: String,
-    /// Whether the jobs finished before the timeout.
-    satisfied: bool,
-    /// The jobs, in the order asked for.
-    jobs: Vec<JobDocument>,
-}
-
-pub(super) fn tool() -> Tool {
-    define::<Arguments, Document>(
-        "wait_for_jobs",
-        "Wait for jobs",
-        "Wait until jobs finish and return how each ended, with its output. timeout_ms 0 returns the results or the \
-         current states at once. A result of this session that is returned here is not delivered again. If you will \
-         be notified and need nothing now, end your turn instead.",
-        acknowledges(),
-    )
+    any: bool,
+    wait_ms: Option<u64>,
 }
 
 pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answer, ToolError> {
-    let at_most = arguments.timeout_ms.unwrap_or(DEFAULT_WAIT_MS);
-    if at_most > MAX_WAIT_MS {
-        let hint = format!("wait at most {MAX_WAIT_MS} milliseconds, then call again");
-        return Err(ToolError::arguments(format!("timeout_ms is {at_most}"), hint));
-    }
-    let wait_for = match arguments.mode {
-        Mode::All => WaitFor::All,
-        Mode::Any => WaitFor::Any,
-    };
+    let at_most = arguments.wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis).min(MAX_WAIT);
+    let wait_for = if arguments.any { WaitFor::Any } else { WaitFor::All };
     let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
     let (homing, session) = (request.homing.clone(), request.origin.session.clone());
     let (ids, hold) = blocking(move || {
@@ -86,38 +45,56 @@ pub(super) async fn call(arguments: Arguments, request: &Request) -> Result<Answ
         Ok::<_, ToolError>((ids, hold))
     })
     .await?;
-    let waited = wait(request, ids, wait_for, Duration::from_millis(at_most)).await?;
+    let waited = wait(request, ids, wait_for, at_most).await?;
     let (homing, reader) = (request.homing.clone(), request.origin.clone());
-    let (waited, text) = blocking(move || text(&homing, &waited, &reader).map(|text| (waited, text))).await?;
+    let moment = if at_most.is_zero() { Moment::Running } else { Moment::Waited };
+    let (waited, answer) =
+        blocking(move || answer(&homing, &waited, moment, &reader).map(|answer| (waited, answer))).await?;
     request.acknowledge_on_delivery(&waited.jobs, hold);
-    let Waited { satisfied, jobs } = waited;
-    Ok(Answer::new(text.clone(), &Document { text, satisfied, jobs: documents(jobs) }))
+    Ok(answer)
 }
 
-/// The results of the finished jobs, then one line for each other job, then advice for these.
-fn text(homing: &Homing, waited: &Waited, reader: &Origin) -> homing::Result<String> {
-    let (finished, running): (Vec<Job>, Vec<Job>) =
-        waited.jobs.iter().cloned().partition(|job| job.outcome().is_some());
-    let not_finished = match running.is_empty() {
-        true => String::new(),
-        false => {
-            let lines: String = running.iter().map(|job| summary(job) + "\n").collect();
-            let heading = if waited.satisfied { "Still running" } else { "Timed out. Still running" };
-            format!("{heading}:\n{lines}{}\n", advice(wake(homing, &running, reader), &running))
-        }
-    };
-    let mut text = String::new();
-    let mut room = RESULT_LIMIT_CHARS - not_finished.chars().count();
-    for (done, job) in finished.iter().enumerate() {
-        // One character for the line break between two jobs.
-        let share = room / (finished.len() - done) - 1;
-        let result = homing.result_text_within(job.id, share)?;
-        let part =
-            if result.chars().count() <= share { result } else { one_line(&summary(job), share - 1) + "\n" };
-        room -= part.chars().count() + 1;
-        text += &part;
-        text.push('\n');
+/// The results of the finished jobs, then the states of the others with their last output, then advice for these.
+fn answer(homing: &Homing, waited: &Waited, moment: Moment, reader: &Origin) -> homing::Result<Answer> {
+    let is_titled = waited.jobs.len() > 1;
+    let finished = |job: &&Job| job.outcome().is_some();
+    let running: Vec<Job> = waited.jobs.iter().filter(|job| !finished(job)).cloned().collect();
+    let mut room = TEXT_LIMIT_CHARS - RESERVED_CHARS;
+    let (mut results, mut states, mut facts) = (String::new(), String::new(), Vec::new());
+    // The states first: their size is limited, and the results share the rest.
+    let states_share = room / 2 / running.len().max(1);
+    let mut next_bytes = Vec::new();
+    for job in &running {
+        let line = RunningLine { is_titled: true, ..RunningLine::default() };
+        let share = states_share.saturating_sub(LEAST_CHARS * 2).min(RECENT.chars);
+        let state = if share < LEAST_CHARS {
+            (running_line(job, line), 0)
+        } else {
+            let unfinished = unfinished_text(homing, job, line, Recent { chars: share, ..RECENT })?;
+            (unfinished.text, unfinished.next_byte)
+        };
+        room = room.saturating_sub(state.0.chars().count());
+        states += &state.0;
+        next_bytes.push((job.id, state.1));
     }
-    text += &not_finished;
-    Ok(text.trim_end_matches('\n').to_owned() + "\n")
+    let count = waited.jobs.len() - running.len();
+    for (done, job) in waited.jobs.iter().filter(finished).enumerate() {
+        let share = room / (count - done);
+        let result = finished_text(homing, job, is_titled, share)?;
+        let part = match result.chars().count() <= share {
+            true => result,
+            false => one_line(&finished_line(job, is_titled).unwrap_or_default(), share - 1) + "\n",
+        };
+        room -= part.chars().count();
+        results += &part;
+    }
+    for job in &waited.jobs {
+        let next = next_bytes.iter().find(|(id, _)| *id == job.id).map(|(_, next)| *next);
+        facts.push(JobFacts::new(job, next.unwrap_or(job.output.total_bytes)));
+    }
+    let last = match running.is_empty() {
+        true => String::new(),
+        false => advice(wake(homing, &running, reader), moment, &running),
+    };
+    Ok(Answer::new(results + &states + &last, &Facts::Jobs(facts)))
 }

@@ -108,6 +108,16 @@ fn scheduled_wake_can_be_claimed_once() {
 }
 
 #[test]
+fn printed_wake_is_handed_off_until_it_is_acknowledged() {
+    let print = WakeEvent::Printed { acknowledge_within: HOUR };
+    let (progress, event) = run(std::slice::from_ref(&print));
+    assert_eq!((progress.state, progress.next_at), (WakeState::HandedOff, Some(at(3_600))));
+    assert_eq!(event, Some(FollowUpEvent::HandedOff));
+    assert_eq!(run(&[print.clone(), print.clone()]).1, None);
+    assert_eq!(run(&[WakeEvent::Started, print]).0.state, WakeState::InFlight);
+}
+
+#[test]
 fn clock_that_was_set_back_delays_nothing() {
     let (progress, _) = run(&[WakeEvent::Started, failed()]);
     assert!(!progress.is_due(at(11)));
@@ -123,6 +133,7 @@ fn any_event() -> impl Strategy<Value = WakeEvent> {
         answered(Delivery::Gone { reason: "x".repeat(2_000) }),
         failed(),
         WakeEvent::Claimed { acknowledge_within: HOUR },
+        WakeEvent::Printed { acknowledge_within: HOUR },
         WakeEvent::Confirmed,
         WakeEvent::AnswerLost,
         WakeEvent::NotAcknowledged,

@@ -1,5 +1,6 @@
 //! The main loop of the active monitor: it ingests changes, updates the ledger, and hands wakes to sinks.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use homing_supervisor::DiskError;
 use homing_supervisor::platform::notify::NO_WATCH_LEFT;
 use homing_supervisor::platform::random;
 
+use super::alerts::Alerts;
 use super::events::MonitorEvent;
 use super::handle::Monitor;
 use super::home_watcher::HomeWatcher;
@@ -76,6 +78,8 @@ pub(super) struct Active<'m> {
     pub(super) answered: Vec<MonitorEvent>,
     /// Sessions that were reported free. An earlier busy answer may arrive later.
     pub(super) freed: HashSet<SessionId>,
+    /// Dead wakes to tell a person about.
+    pub(super) alerts: RefCell<Alerts>,
     /// The deadline of a requested stop.
     pub(super) stop_at: Option<Instant>,
 }
@@ -105,6 +109,7 @@ impl<'m> Active<'m> {
             answers: Vec::new(),
             answered: Vec::new(),
             freed,
+            alerts: RefCell::default(),
             stop_at: None,
         }
     }
@@ -194,13 +199,19 @@ impl<'m> Active<'m> {
             self.queue_session(session);
         }
         self.wake_sessions()?;
+        self.send_alert()?;
         self.prune_some()
     }
 
     pub(super) fn change(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
         let context =
             ChangeContext { policy: &self.settings.policy, now: self.context.now(), jitter: jitter() };
-        self.context.with_ledger(|ledger| ledger.change_wakes(changes, &context))
+        let made = self.context.with_ledger(|ledger| ledger.change_wakes(changes, &context))?;
+        // The changes are made. An error here must not repeat them.
+        if let Err(error) = self.note_dead_wakes(changes, &made) {
+            self.warn(&error.to_string());
+        }
+        Ok(made)
     }
 
     /// Sends the heartbeat, and starts the periodic full scan.

@@ -14,7 +14,7 @@ impl Active<'_> {
     /// Returns [`MonitorEnd::Stopped`] if a stop was requested and no delivery is in flight or the deadline has
     /// passed.
     pub(super) fn requested_end(&self) -> Option<MonitorEnd> {
-        let is_done = self.slots.is_empty() && self.answers.is_empty();
+        let is_done = self.slots.is_empty() && self.answers.is_empty() && !self.alerts.borrow().is_busy();
         let is_finished = |stop_at| is_done || Instant::now() >= stop_at;
         self.stop_at.is_some_and(is_finished).then_some(MonitorEnd::Stopped)
     }
@@ -26,7 +26,7 @@ impl Active<'_> {
         }
         self.queue_waiting();
         let has_work = !self.ready.is_empty() || !self.slots.is_empty() || !self.answers.is_empty();
-        if has_work || self.pruning.is_some() {
+        if has_work || self.alerts.borrow().is_busy() || self.pruning.is_some() {
             return Ok(None);
         }
         match self.monitor.options.until {

@@ -31,6 +31,12 @@ impl Serialize for MonitorEvent {
                 }
                 event.serialize_entry("took_ms", &as_millis(*took))?;
             }
+            MonitorEvent::Alerted { sink, wakes, delivery } => {
+                event.serialize_entry("sink", sink)?;
+                event.serialize_entry("wakes", wakes)?;
+                event.serialize_entry("result", delivery.as_str())?;
+                event.serialize_entry("reason", &delivery.reason())?;
+            }
             MonitorEvent::Held { session, until, reason } => {
                 event.serialize_entry("session", session)?;
                 event.serialize_entry("until", until)?;
@@ -53,6 +59,7 @@ impl MonitorEvent {
             MonitorEvent::Configured => "configured",
             MonitorEvent::Sending { .. } => "sending",
             MonitorEvent::Answered { .. } => "answered",
+            MonitorEvent::Alerted { .. } => "alerted",
             MonitorEvent::Held { .. } => "held",
             MonitorEvent::Warning { .. } => "warning",
             MonitorEvent::Stopping { .. } => "stopping",
@@ -81,6 +88,7 @@ mod tests {
             MonitorEvent::Sending { wake, session: session(), sink: "app".to_owned(), attempt: 1, jobs: 2 },
             MonitorEvent::Answered { wake, session: session(), delivery: Delivery::Delivered, took },
             MonitorEvent::Answered { wake, session: session(), delivery: busy, took },
+            MonitorEvent::Alerted { sink: "phone".to_owned(), wakes: 2, delivery: Delivery::Delivered },
             MonitorEvent::Held {
                 session: session(),
                 until: None,
@@ -97,6 +105,7 @@ mod tests {
         {"event":"sending","wake":"w_00000000000000000000000000","session":"chat-1","sink":"app","attempt":1,"jobs":2}
         {"event":"answered","wake":"w_00000000000000000000000000","session":"chat-1","result":"delivered","reason":null,"took_ms":12}
         {"event":"answered","wake":"w_00000000000000000000000000","session":"chat-1","result":"busy","reason":"a turn runs","retry_after_ms":null,"took_ms":12}
+        {"event":"alerted","sink":"phone","wakes":2,"result":"delivered","reason":null}
         {"event":"held","session":"chat-1","until":null,"reason":"no sink is configured"}
         {"event":"warning","message":"the disk is full"}
         {"event":"stopping","in_flight":1}

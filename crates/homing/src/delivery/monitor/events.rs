@@ -46,6 +46,15 @@ pub enum MonitorEvent {
         /// The duration of the attempt.
         took: Duration,
     },
+    /// A person was told that wakes are dead (`monitor.alert`).
+    Alerted {
+        /// The sink's name.
+        sink: String,
+        /// The number of dead wakes.
+        wakes: usize,
+        /// The answer of the sink. A failed alert is not repeated.
+        delivery: Delivery,
+    },
     /// Delivery of finished jobs to a session is held.
     Held {
         /// The session.
@@ -97,6 +106,18 @@ impl fmt::Display for MonitorEvent {
                     write!(f, ": {}", flatten(reason))?;
                 }
                 write!(f, " ({wake}, {})", format_duration(*took))
+            }
+            MonitorEvent::Alerted { sink, wakes, delivery } => {
+                let wakes =
+                    if *wakes == 1 { "1 dead wake".to_owned() } else { format!("{wakes} dead wakes") };
+                let what = match delivery {
+                    Delivery::Delivered | Delivery::HandedOff => "told a person about",
+                    Delivery::Busy { .. } | Delivery::Gone { .. } | Delivery::Failed { .. } => {
+                        "could not tell a person about"
+                    }
+                };
+                write!(f, "{what} {wakes} through {}", flatten(sink))?;
+                delivery.reason().map_or(Ok(()), |reason| write!(f, ": {}", flatten(reason)))
             }
             MonitorEvent::Held { session, until, reason } => {
                 write!(f, "{session}: delivery held: {}", flatten(reason))?;

@@ -24,6 +24,8 @@ pub(super) enum Message {
     },
     /// The processes of an earlier monitor's attempt have ended.
     AnswerLost { wake: WakeId, session: SessionId },
+    /// An alert about that many dead wakes was answered.
+    Alerted { sink: String, wakes: usize, delivery: Delivery },
     /// The session is free.
     SessionFree(SessionId),
     /// The lock, or the error that ended the wait for it.

@@ -29,6 +29,7 @@ impl Active<'_> {
                     self.on_answer(wake, session, event);
                 }
                 Message::AnswerLost { wake, session } => self.on_answer(wake, session, WakeEvent::AnswerLost),
+                Message::Alerted { sink, wakes, delivery } => self.on_alert_answer(sink, wakes, delivery),
                 Message::SessionFree(session) => drop(self.freed.insert(session)),
                 Message::Stop => {
                     let timeout = self.monitor.options.stop_timeout.unwrap_or(STOP_TIMEOUT);

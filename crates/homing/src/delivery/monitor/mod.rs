@@ -18,6 +18,8 @@
 //! | it is started when it is needed | `on_demand.rs` |
 
 mod active;
+mod alert;
+mod alerts;
 mod check;
 mod decide;
 mod deliver;

@@ -91,7 +91,7 @@ impl Monitor {
                         return Ok(None);
                     }
                     Message::SessionFree(session) => drop(freed.insert(session)),
-                    Message::Answered { .. } | Message::AnswerLost { .. } => {}
+                    Message::Answered { .. } | Message::AnswerLost { .. } | Message::Alerted { .. } => {}
                 }
             }
         }

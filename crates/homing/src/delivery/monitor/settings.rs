@@ -23,6 +23,8 @@ pub(super) struct Settings {
     pub(super) pace: Pace,
     /// How many attempts may run at once.
     pub(super) concurrency: usize,
+    /// The sink that tells a person about dead wakes.
+    pub(super) alert: Option<String>,
 }
 
 impl Settings {
@@ -50,6 +52,7 @@ impl Settings {
             policy: config.monitor.retry_policy(),
             pace: Pace { batch_window, wakes_per_hour: config.monitor.wakes_per_hour },
             concurrency: config.monitor.concurrency.max(1),
+            alert: config.monitor.alert.clone(),
         })
     }
 }

@@ -4,6 +4,7 @@
 mod command;
 mod desktop;
 mod http;
+mod ntfy;
 mod preset;
 mod secret_file;
 mod webhook;
@@ -30,6 +31,12 @@ pub trait Sink: Send + Sync {
     /// The same wake may come again, with the same id and content: after a failed attempt, and after an answer was
     /// lost because the monitor died.
     fn deliver(&self, wake: &Wake) -> Delivery;
+
+    /// Tells a person that results could not be delivered (`monitor.alert`). Tried once. The wake names no job; its text says
+    /// which sessions and jobs are concerned. By default the same as [`Sink::deliver`].
+    fn alert(&self, wake: &Wake) -> Delivery {
+        self.deliver(wake)
+    }
 
     /// The longest time of one attempt. A monitor that takes over waits this long for attempts of the previous one.
     fn timeout(&self) -> Duration {
@@ -73,7 +80,8 @@ pub(crate) fn from_config(config: &SinkConfig, context: &SinkContext<'_>) -> Res
     let sink: Box<dyn Sink> = match &config.kind {
         SinkKind::Command(command) => Box::new(command::CommandSink::new(command, config.timeout, context)),
         SinkKind::Webhook(webhook) => Box::new(webhook::WebhookSink::new(webhook, config.timeout)?),
-        SinkKind::Preset(preset) => preset::build(preset, config.timeout, context)?,
+        SinkKind::Ntfy(ntfy) => Box::new(ntfy::NtfySink::new(ntfy, config.timeout)?),
+        SinkKind::Preset(preset) => preset::build(preset, config.timeout, config.acknowledge, context)?,
         SinkKind::Desktop => Box::new(desktop::DesktopSink::new(config.timeout)),
     };
     Ok(Arc::new(ConfiguredSink {
@@ -102,6 +110,10 @@ impl Sink for ConfiguredSink {
             (Delivery::Delivered, Acknowledge::Explicit) => Delivery::HandedOff,
             (delivery, Acknowledge::Explicit | Acknowledge::OnSuccess) => delivery,
         }
+    }
+
+    fn alert(&self, wake: &Wake) -> Delivery {
+        self.sink.alert(wake)
     }
 
     fn timeout(&self) -> Duration {

@@ -113,6 +113,24 @@ impl Watcher {
         self.watched().is_incomplete |= added.is_err();
     }
 
+    /// Also ends a wait when a file of the home itself is written, such as the ledger. Reports no job then.
+    pub(crate) fn add_ledger(&self, home: &Home) {
+        let added = self.changes().and_then(|changes| changes.watch(home.root.path(), ChangeKinds::WRITTEN));
+        self.watched().is_incomplete |= added.is_err();
+    }
+
+    /// Also watches for new jobs, and for changes of the ledger. Neither is reported as a changed job.
+    ///
+    /// # Errors
+    /// As [`Watcher::add`].
+    pub(crate) fn add_list(&self, home: &Home) -> io::Result<()> {
+        let changes = self.changes()?;
+        changes.watch(home.inbox.path(), ChangeKinds::CLOSED)?;
+        // SQLite writes to files beside the ledger, and creates them when they are missing.
+        changes.watch(home.root.path(), ChangeKinds::WRITTEN | ChangeKinds::CREATED)?;
+        Ok(())
+    }
+
     fn changes(&self) -> io::Result<&ChangeWatcher> {
         let sources = self.sources.as_ref().ok_or_else(errors::too_many_open_files)?;
         Ok(&sources.changes)

@@ -6,4 +6,4 @@ mod ring;
 mod writer;
 
 pub use reader::{OutputChunk, OutputReader};
-pub use writer::{Drained, OutputWriter};
+pub use writer::{Drained, MIN_ATTACHED_RING_BYTES, OutputWriter};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::time::SystemTime;
 
 use super::ring::RingHeader;
 use crate::disk::directory::Directory;
@@ -99,6 +100,23 @@ impl OutputReader {
         Ok(head + ring.map_or(0, |ring| ring.committed - ring.readable_from().max(head).min(ring.committed)))
     }
 
+    /// Returns when output was last written, by the wall clock. `None` if there is no output.
+    ///
+    /// # Errors
+    /// If the files cannot be read.
+    pub fn last_write(&mut self) -> Result<Option<SystemTime>, DiskError> {
+        if self.end()? == 0 {
+            return Ok(None);
+        }
+        let mut last = None;
+        for (name, file) in [(OUTPUT_HEAD, &self.head), (OUTPUT_TAIL, &self.tail)] {
+            let Some(file) = file else { continue };
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            last = last.max(Some(modified.map_err(|e| self.failed(name, e))?));
+        }
+        Ok(last)
+    }
+
     /// Reads at most `limit` bytes from the first kept offset at or after `from`. An empty chunk means that there is
     /// no kept output at or after `from`, at least not yet. The bytes are contiguous: a gap ends the chunk.
     ///
@@ -189,7 +207,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Drained, OutputWriter};
+    use super::super::{Drained, MIN_ATTACHED_RING_BYTES, OutputWriter};
     use super::*;
     use crate::platform::file::open_null;
     use crate::platform::pipe::{PipeReader, PipeWriter, nonblocking_pipe};
@@ -276,6 +294,19 @@ mod tests {
     }
 
     #[test]
+    fn last_write_is_the_time_of_the_newest_output() {
+        let mut both = both(10, 5_000);
+        assert_eq!(both.reader.last_write().unwrap(), None);
+        let mut last = SystemTime::UNIX_EPOCH;
+        for size in [5, 5_000] {
+            both.write(&vec![b'x'; size]);
+            let now = both.reader.last_write().unwrap().unwrap();
+            assert!(now >= last && now <= SystemTime::now(), "{now:?}");
+            last = now;
+        }
+    }
+
+    #[test]
     fn closed_pipe_is_detected_at_any_output_size() {
         for size in [0, 10, 5_000] {
             let mut both = both(100, 1_000);
@@ -287,6 +318,51 @@ mod tests {
             while both.writer.drain(&both.pipe, &both.directory) != Drained::Closed {
                 assert!(Instant::now() < give_up_at, "not detected after {size} bytes");
             }
+        }
+    }
+
+    #[test]
+    fn a_small_ring_can_be_read_while_it_is_written() {
+        let mut both = both(0, 4096);
+        both.write(&[b'x'; 10_000]);
+        let chunk = both.reader.read(0, 1 << 20).unwrap();
+        assert_eq!((chunk.offset, chunk.bytes.len()), (10_000 - 3 * 1024, 3 * 1024));
+    }
+
+    #[test]
+    fn unread_bytes_are_not_overwritten_and_the_rest_of_a_full_pipe_fits() {
+        for (head, tail) in [(0, MIN_ATTACHED_RING_BYTES), (1_000, 8 << 20), (0, 4 << 20), (10, 4096)] {
+            let mut both = both(head, tail);
+            both.writer.protect_from(Some(0));
+            let (mut sent, mut seen) = (0u64, Vec::new());
+            let byte = |offset: u64| (offset % 251) as u8;
+            // The reader reads one piece whenever the pipe is full and the writer waits.
+            while seen.len() < 3 << 20 {
+                let piece: Vec<u8> = (sent..sent + 4096).map(byte).collect();
+                let drained = both.writer.drain(&both.pipe, &both.directory);
+                match (both.input.write(&piece), drained) {
+                    (Ok(written), _) => sent += written as u64,
+                    (Err(_), Drained::Full) => {
+                        let chunk = both.reader.read(seen.len() as u64, 100_000).unwrap();
+                        assert_eq!(chunk.offset, seen.len() as u64, "{head} {tail}");
+                        assert!(!chunk.bytes.is_empty());
+                        seen.extend_from_slice(&chunk.bytes);
+                        both.writer.protect_from(Some(seen.len() as u64));
+                    }
+                    (Err(_), _) => {}
+                }
+            }
+            // The job ends: what is left in the pipe is stored, although the reader is behind.
+            both.writer.protect_from(None);
+            while both.writer.drain(&both.pipe, &both.directory) == Drained::Data {}
+            if tail >= MIN_ATTACHED_RING_BYTES {
+                for chunk in both.read_all(seen.len() as u64) {
+                    assert_eq!(chunk.offset, seen.len() as u64, "{head} {tail}");
+                    seen.extend_from_slice(&chunk.bytes);
+                }
+                assert_eq!(seen.len() as u64, sent);
+            }
+            assert!(seen.iter().enumerate().all(|(offset, found)| *found == byte(offset as u64)));
         }
     }
 

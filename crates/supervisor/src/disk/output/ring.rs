@@ -8,9 +8,15 @@ use crate::platform::file::{read_at, write_at};
 /// File offset of the ring buffer.
 pub(super) const RING_START: u64 = 4096;
 
-/// Maximum size of one write to the ring. The header reserves this much in advance, so one header write after each
-/// piece of data is enough.
+/// Maximum size of one write to a ring of any size, in bytes.
 pub(super) const MAX_PIECE: u64 = 256 << 10;
+
+/// Maximum size of one write to a ring of this capacity, in bytes. The header reserves this much in advance, so one
+/// header write after each piece of data is enough. Readers cannot read what is reserved, so it is a small part of the
+/// ring.
+pub(super) fn piece_of(capacity: u64) -> u64 {
+    MAX_PIECE.min((capacity / 4).max(1))
+}
 
 const MAGIC: u64 = u64::from_le_bytes(*b"HMTAIL01");
 const HEADER_BYTES: usize = 6 * 8;

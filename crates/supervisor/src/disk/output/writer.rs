@@ -4,15 +4,25 @@
 use std::fs::File;
 use std::io;
 
-use super::ring::{MAX_PIECE, RING_START, RingHeader};
+use super::ring::{MAX_PIECE, RING_START, RingHeader, piece_of};
 use crate::disk::directory::Directory;
 use crate::names::{OUTPUT_HEAD, OUTPUT_TAIL};
 use crate::platform::errors::{disk_full, would_block};
 use crate::platform::file::reserve;
-use crate::platform::pipe::{MAX_CAPACITY, PipeContent, PipeReader};
+use crate::platform::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, PipeContent, PipeReader};
 
 /// Minimum size of a ring, in bytes.
 const MIN_RING_BYTES: u64 = 64 << 10;
+
+/// The most pipes that a job writes to: its standard output and its standard error.
+const MAX_PIPES: u64 = 2;
+
+/// Minimum size of a ring that has an attached reader, in bytes: the reader needs room besides the content of the pipes.
+pub const MIN_ATTACHED_RING_BYTES: u64 = 512 << 10;
+
+/// Minimum size of a ring with an attached reader whose pipes are enlarged, in bytes. In a smaller ring, the content of
+/// enlarged pipes would leave the reader no room.
+const MIN_RING_FOR_LARGE_PIPES: u64 = 2 * MAX_PIPES * MAX_CAPACITY as u64;
 
 /// The result of one read from the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +31,8 @@ pub enum Drained {
     Data,
     /// The pipe is empty.
     Empty,
+    /// The next piece would overwrite bytes that the attached reader has not read.
+    Full,
     /// All write ends are closed.
     Closed,
 }
@@ -34,6 +46,10 @@ pub struct OutputWriter {
     tail: Option<Tail>,
     total: u64,
     dropped: u64,
+    /// The first byte that the attached reader has not read; `None` without one.
+    unread_from: Option<u64>,
+    /// The capacity of each pipe, in bytes.
+    pipe_capacity: u64,
 }
 
 /// The file with the first bytes.
@@ -64,7 +80,16 @@ impl OutputWriter {
     /// open for writing; it receives the bytes that cannot be stored.
     pub fn new(null: File, head_bytes: u64, tail_bytes: u64) -> OutputWriter {
         let head = if head_bytes == 0 { Head::Closed } else { Head::NotCreated { limit: head_bytes } };
-        OutputWriter { null, head, tail_bytes, tail: None, total: 0, dropped: 0 }
+        OutputWriter {
+            null,
+            head,
+            tail_bytes,
+            tail: None,
+            total: 0,
+            dropped: 0,
+            unread_from: None,
+            pipe_capacity: DEFAULT_CAPACITY as u64,
+        }
     }
 
     /// Returns the number of bytes read from the pipe so far.
@@ -77,10 +102,24 @@ impl OutputWriter {
         self.dropped
     }
 
+    /// Protects the bytes from this offset on, because an attached reader has not read them: [`OutputWriter::drain`]
+    /// returns [`Drained::Full`] instead of overwriting them. `None` ends the protection. While it lasts, the ring keeps
+    /// room for the content of two full pipes, so that what a job has left there can be stored when it ends.
+    pub fn protect_from(&mut self, unread_from: Option<u64>) {
+        self.unread_from = unread_from;
+    }
+
     /// Reads one piece from the pipe and stores it. The pipe must be non-blocking.
     pub fn drain(&mut self, pipe: &PipeReader, directory: &Directory) -> Drained {
         let stored = match self.store_in_head(pipe, directory) {
             Some(result) => result,
+            None if self.room() == 0 => {
+                return match pipe.content() {
+                    PipeContent::Bytes => Drained::Full,
+                    PipeContent::Nothing => Drained::Empty,
+                    PipeContent::Ended => Drained::Closed,
+                };
+            }
             None => self.store_in_tail(pipe, directory),
         };
         match stored {
@@ -118,6 +157,14 @@ impl OutputWriter {
         Some(stored)
     }
 
+    /// Returns how many bytes the ring can store now.
+    fn room(&self) -> u64 {
+        match (&self.tail, self.unread_from) {
+            (Some(tail), Some(unread_from)) => tail.room(unread_from, MAX_PIPES * self.pipe_capacity),
+            (None, _) | (_, None) => u64::MAX,
+        }
+    }
+
     fn store_in_tail(&mut self, pipe: &PipeReader, directory: &Directory) -> io::Result<u64> {
         if self.tail.is_none() {
             // A job whose output exactly fills the head does not need a ring.
@@ -128,11 +175,15 @@ impl OutputWriter {
             }
             self.tail = Tail::create(directory, self.tail_bytes, self.total);
             // This job writes much: a larger pipe means fewer context switches.
-            let _ = pipe.set_capacity(MAX_CAPACITY);
+            if self.unread_from.is_none() || self.tail_bytes >= MIN_RING_FOR_LARGE_PIPES {
+                self.pipe_capacity = MAX_CAPACITY as u64;
+                let _ = pipe.set_capacity(MAX_CAPACITY);
+            }
         }
+        let room = self.room();
         match &mut self.tail {
             Some(tail) => {
-                let count = tail.store(pipe)?;
+                let count = tail.store(pipe, room)?;
                 if count > 0 && tail.commit(count).is_err() {
                     // Readers do not know of the piece, so it is lost.
                     self.dropped += count;
@@ -195,7 +246,7 @@ impl Tail {
                         origin: offset,
                         valid_from: offset,
                         committed: offset,
-                        reserved: offset + MAX_PIECE.min(capacity),
+                        reserved: offset + piece_of(capacity),
                     };
                     header.write(&file).ok()?;
                     return Some(Tail { file, header });
@@ -208,17 +259,26 @@ impl Tail {
         None
     }
 
-    /// Moves a piece into the ring.
-    fn store(&mut self, pipe: &PipeReader) -> io::Result<u64> {
+    /// Returns how many bytes can be stored such that no byte from `unread_from` on is overwritten, also not by `margin`
+    /// further bytes. In a ring that is too small for the margin, at least one piece.
+    fn room(&self, unread_from: u64, margin: u64) -> u64 {
+        let RingHeader { capacity, valid_from, committed, .. } = self.header;
+        let piece = piece_of(capacity);
+        let usable = capacity.saturating_sub(piece + margin).max(piece);
+        (unread_from.max(valid_from) + usable).saturating_sub(committed)
+    }
+
+    /// Moves a piece into the ring, at most `room` bytes.
+    fn store(&mut self, pipe: &PipeReader, room: u64) -> io::Result<u64> {
         let (position, until_wrap) = self.header.place(self.header.committed);
         let announced = self.header.reserved - self.header.committed;
-        move_bytes(pipe, &self.file, position, until_wrap.min(announced))
+        move_bytes(pipe, &self.file, position, until_wrap.min(announced).min(room))
     }
 
     /// Shows a stored piece to readers.
     fn commit(&mut self, count: u64) -> io::Result<()> {
         self.header.committed += count;
-        self.header.reserved = self.header.committed + MAX_PIECE.min(self.header.capacity);
+        self.header.reserved = self.header.committed + piece_of(self.header.capacity);
         self.header.write(&self.file)
     }
 
@@ -226,7 +286,7 @@ impl Tail {
     fn skip_to(&mut self, offset: u64) {
         self.header.valid_from = offset;
         self.header.committed = offset;
-        self.header.reserved = offset + MAX_PIECE.min(self.header.capacity);
+        self.header.reserved = offset + piece_of(self.header.capacity);
         let _ = self.header.write(&self.file);
     }
 

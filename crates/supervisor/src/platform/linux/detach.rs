@@ -8,8 +8,14 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::stdio;
+
 use super::file::open_null;
 use super::pipe::{PipeReader, PipeWriter};
+
+/// The first descriptor after standard input, output and error.
+const FIRST_FREE: i32 = 3;
 
 /// The descriptor at which a forked process keeps the pipe that its parent writes to.
 const KEPT: u32 = 3;
@@ -102,9 +108,9 @@ pub unsafe fn leave_launcher() {
 /// Only if this process owns no descriptor except these two: all others are closed.
 pub unsafe fn leave_parent(request: PipeReader, answer: PipeWriter) -> io::Result<PipeReader> {
     let null = open_null()?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&answer)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    stdio::dup2_stdin(&null)?;
+    stdio::dup2_stdout(&answer)?;
+    stdio::dup2_stderr(&null)?;
     let request = at_kept(request)?;
     // Their descriptors are closed below.
     std::mem::forget((null, answer));
@@ -156,7 +162,28 @@ fn leave_session_and_directory() {
 /// # Errors
 /// If the null device cannot be opened.
 pub fn answer_on_stdout(answer: &[u8]) -> io::Result<()> {
-    let _ = rustix::io::write(rustix::stdio::stdout(), answer);
-    rustix::stdio::dup2_stdout(open_null()?)?;
+    let _ = rustix::io::write(stdio::stdout(), answer);
+    stdio::dup2_stdout(open_null()?)?;
     Ok(())
+}
+
+/// Takes the pipe that the launcher passed as standard error, to be read without waiting. The null device replaces it.
+///
+/// # Errors
+/// If this process has no descriptor left, or the null device cannot be opened.
+pub fn take_stderr_pipe() -> io::Result<PipeReader> {
+    let pipe = PipeReader::from(fcntl_dupfd_cloexec(stdio::stderr(), FIRST_FREE)?);
+    stdio::dup2_stderr(open_null()?)?;
+    pipe.set_nonblocking()?;
+    Ok(pipe)
+}
+
+/// Copies the pipe that the launcher passed as standard output, to be written without waiting.
+///
+/// # Errors
+/// If this process has no descriptor left.
+pub fn copy_stdout_pipe() -> io::Result<PipeWriter> {
+    let pipe = PipeWriter::from(fcntl_dupfd_cloexec(stdio::stdout(), FIRST_FREE)?);
+    pipe.set_nonblocking()?;
+    Ok(pipe)
 }

@@ -3,7 +3,6 @@
 #![allow(unsafe_code, reason = "fork(2), and what a child may call before execve(2)")]
 
 use std::ffi::CString;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -39,12 +38,13 @@ pub struct GatedChild {
     report: OwnedFd,
 }
 
-/// Forks a child that waits at a gate. It has its own session, no blocked signals, `/dev/null` as standard input, `output` as standard output and error, and no other descriptors after execve. The kernel kills it when this
-/// process dies.
+/// Forks a child that waits at a gate. It has its own session, no blocked signals, the standard input of this process,
+/// `output` as standard output, `error` as standard error, and no other descriptors after execve. The kernel kills it
+/// when this process dies.
 ///
 /// # Errors
 /// If the limit of processes or descriptors is reached.
-pub fn fork_behind_gate(plan: &ExecPlan, null: &File, output: &PipeWriter) -> io::Result<GatedChild> {
+pub fn fork_behind_gate(plan: &ExecPlan, output: &PipeWriter, error: &PipeWriter) -> io::Result<GatedChild> {
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let child = Child {
@@ -55,8 +55,8 @@ pub fn fork_behind_gate(plan: &ExecPlan, null: &File, output: &PipeWriter) -> io
         environment: unsafe { environ },
         shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
-        null: null.as_raw_fd(),
         output: output.raw(),
+        error: error.raw(),
         gate: gate_read.as_raw_fd(),
         gate_writer: gate_write.as_raw_fd(),
         report: report_write.as_raw_fd(),
@@ -125,8 +125,8 @@ struct Child<'a> {
     /// For `sh FILE ARGUMENT...`, with a placeholder for the file.
     shell_arguments: Vec<*const libc::c_char>,
     parent: u32,
-    null: RawFd,
     output: RawFd,
+    error: RawFd,
     gate: RawFd,
     gate_writer: RawFd,
     report: RawFd,
@@ -148,9 +148,8 @@ impl Child<'_> {
             if libc::getppid().unsigned_abs() != self.parent {
                 libc::_exit(127);
             }
-            libc::dup2(self.null, 0);
             libc::dup2(self.output, 1);
-            libc::dup2(self.output, 2);
+            libc::dup2(self.error, 2);
 
             let mut byte = 0u8;
             loop {

@@ -9,10 +9,15 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
+
+use super::ProcessIdentity;
+use super::file::FileIdentity;
+use super::procfs::{holds_lock, read_at_once};
 
 /// First and longest pause between two attempts to lock.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(20));
@@ -84,6 +89,34 @@ pub fn exclusive_within(file: impl AsFd, limit: Duration) -> io::Result<()> {
         }
         pause = (pause * 2).min(PAUSES.1);
     }
+}
+
+/// Returns the process that has locked a file exclusively, without trying to lock it: a try would disturb others that
+/// lock it at this moment. `None` if the file is missing, if it is not locked, or if its holder is not visible, because it
+/// belongs to another user or another pid namespace.
+///
+/// # Errors
+/// If the system does not list its locks (`/proc/locks`, proc_locks(5)), or the file cannot be reached.
+pub fn holder(path: &Path) -> io::Result<Option<ProcessIdentity>> {
+    let file = match FileIdentity::of_path(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        identity => identity?,
+    };
+    let locks = String::from_utf8_lossy(&read_at_once("/proc/locks", 16 << 10)?).into_owned();
+    // Several file systems list another device there than stat(2) reports. So compare the inode only, and confirm with
+    // the open files of the process.
+    let mut holders = locks.lines().filter_map(|line| exclusive_lock(line, file.inode));
+    Ok(holders.find(|pid| holds_lock(*pid, file)).and_then(ProcessIdentity::of))
+}
+
+/// The process of a line such as `3: FLOCK  ADVISORY  WRITE 18737 fe:00:10297495 0 EOF`, if it is about this inode. Lines
+/// of processes that wait for a lock have `->` in the second place.
+fn exclusive_lock(line: &str, inode: u64) -> Option<u32> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let is_exclusive = words.next() == Some("FLOCK") && words.nth(1) == Some("WRITE");
+    let (pid, file) = (words.next()?.parse().ok()?, words.next()?);
+    let locked: u64 = file.rsplit(':').next()?.parse().ok()?;
+    (is_exclusive && locked == inode).then_some(pid)
 }
 
 fn attempt(file: impl AsFd, operation: FlockOperation) -> io::Result<Attempt> {

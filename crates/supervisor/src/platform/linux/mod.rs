@@ -30,6 +30,7 @@ pub mod scope;
 mod service_manager;
 pub mod signals;
 pub mod spawn;
+pub mod stdin;
 pub mod user;
 pub mod wait;
 

@@ -201,6 +201,20 @@ impl PipeWriter {
     }
 }
 
+/// For descriptors of pipes that this process inherited.
+impl From<OwnedFd> for PipeReader {
+    fn from(end: OwnedFd) -> PipeReader {
+        PipeReader { end }
+    }
+}
+
+/// As for [`PipeReader`].
+impl From<OwnedFd> for PipeWriter {
+    fn from(end: OwnedFd) -> PipeWriter {
+        PipeWriter { end }
+    }
+}
+
 impl AsFd for PipeReader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
@@ -222,12 +236,6 @@ impl From<PipeReader> for Stdio {
 impl From<PipeWriter> for Stdio {
     fn from(writer: PipeWriter) -> Stdio {
         writer.end.into()
-    }
-}
-
-impl From<OwnedFd> for PipeReader {
-    fn from(end: OwnedFd) -> PipeReader {
-        PipeReader { end }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{clock, errors};
 pub use super::environment::{arguments, environment_names, has_environment, variable};
 pub use super::open_files::{OpenFile, open_files, shares_namespace};
 pub use super::procfs::{
-    Stat, all_pids, children, descendants, descends_from, holds_lock, holds_pipe, is_own_user, stat,
+    Stat, all_pids, callers, children, descendants, descends_from, holds_lock, holds_pipe, is_own_user, stat,
 };
 
 /// How often to check whether a process whose files are closed has exited, and the pause between two checks.

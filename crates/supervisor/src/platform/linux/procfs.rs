@@ -121,6 +121,22 @@ pub fn descends_from(ancestor: u32) -> bool {
     false
 }
 
+/// Programs that run a command for another program and wait for it, by name.
+const RUNNERS: [&str; 8] = ["ash", "bash", "busybox", "dash", "ksh", "sh", "timeout", "zsh"];
+
+/// Returns the pids of the parent of this process and, if the parent is a shell that runs it for another program, of that
+/// program and the shells between. The parent is first.
+pub fn callers() -> Vec<u32> {
+    let mut callers = Vec::new();
+    let mut current = stat(std::process::id());
+    // Bounded, because processes may end and pids may be reused between two reads.
+    while let Some(pid) = current.map(|stat| stat.parent).filter(|pid| *pid > 0 && callers.len() < 16) {
+        callers.push(pid);
+        current = stat(pid).filter(|stat| RUNNERS.contains(&stat.name.as_str()));
+    }
+    callers
+}
+
 /// Returns all descendants of `root`, without `root`. If `enter` returns false, the process and its descendants are
 /// skipped. Zombies are skipped too, because they have ended.
 pub fn descendants(root: u32, enter: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {

@@ -42,6 +42,14 @@ impl Sink for DesktopSink {
         }
     }
 
+    #[cfg(feature = "desktop")]
+    fn alert(&self, wake: &Wake) -> Delivery {
+        match self.notifier.show(&notice::Notice::of_alert(wake)) {
+            Ok(()) => Delivery::Delivered,
+            Err(error) => Delivery::Failed { error },
+        }
+    }
+
     #[cfg(not(feature = "desktop"))]
     fn deliver(&self, _wake: &Wake) -> Delivery {
         Delivery::Failed { error: NOT_BUILT.to_owned() }

@@ -57,6 +57,15 @@ impl Notice {
     }
 }
 
+impl Notice {
+    /// The notice that results could not be delivered.
+    pub(super) fn of_alert(wake: &Wake) -> Notice {
+        let lines = wake.content.text.lines().filter(|line| !line.is_empty()).map(flatten);
+        let lines: Vec<String> = lines.take(MAX_LINES).collect();
+        Notice { title: "homing: results could not be delivered".to_owned(), body: escape(&lines.join("\n")) }
+    }
+}
+
 impl NoticedJob {
     fn describe(&self) -> String {
         let what = shorten(self.name.as_deref().unwrap_or(&self.command));

@@ -10,6 +10,7 @@ mod tests;
 
 pub(super) use answer::HttpAnswer;
 
+use std::fmt::Display;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
@@ -113,12 +114,12 @@ impl HttpClient {
                     format!("{host} closed the connection without an answer")
                 }
                 // rustls reports its errors with this kind.
-                io::ErrorKind::InvalidData => format!("TLS connection to {host} failed: {error}"),
+                io::ErrorKind::InvalidData => self.describe_tls(error),
                 _ => format!("cannot reach {host}: {error}"),
             },
             ureq::Error::HostNotFound => format!("cannot reach {host}: no such host"),
-            ureq::Error::Rustls(error) => format!("TLS connection to {host} failed: {error}"),
-            ureq::Error::Tls(error) => format!("TLS connection to {host} failed: {error}"),
+            ureq::Error::Rustls(error) => self.describe_tls(error),
+            ureq::Error::Tls(error) => self.describe_tls(error),
             ureq::Error::ConnectProxyFailed(error) => {
                 format!("the proxy did not connect to {host}: {error}")
             }
@@ -126,6 +127,17 @@ impl HttpClient {
             // The enum is non-exhaustive.
             error => format!("no answer from {host}: {error}"),
         }
+    }
+
+    fn describe_tls(&self, error: &dyn Display) -> String {
+        let (host, reason) = (&self.url, error.to_string());
+        // The error types of rustls are not part of the interface of ureq.
+        let hint = if reason.contains("certificate") {
+            "; SSL_CERT_FILE can name a file with the certificates to trust"
+        } else {
+            ""
+        };
+        format!("TLS connection to {host} failed: {reason}{hint}")
     }
 }
 

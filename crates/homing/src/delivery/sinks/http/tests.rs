@@ -36,7 +36,7 @@ fn a_certificate_is_verified_with_the_systems_roots() {
     assert!(output.starts_with("Ok(HttpAnswer { status: 204, "), "{output}");
     let output = post_in(&server.url, &[]);
     assert!(output.starts_with("Err(\"TLS connection to 127.0.0.1:"), "{output}");
-    assert!(output.contains("certificate"), "{output}");
+    assert!(output.contains("certificate") && output.contains("; SSL_CERT_FILE can name "), "{output}");
 }
 
 /// The output of a request in a process with these variables and no others about proxies and certificates.

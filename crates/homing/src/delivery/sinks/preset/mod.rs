@@ -2,6 +2,9 @@
 
 mod harness_output;
 mod post;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -9,8 +12,8 @@ mod tests;
 use std::time::Duration;
 
 use super::{Sink, SinkContext};
-use crate::config::PresetConfig;
-use crate::harness::{Paths, Profile, Transport, unknown_preset};
+use crate::config::{Acknowledge, PresetConfig};
+use crate::harness::{Paths, Profile, Transport, arguments_of, unknown_preset};
 use crate::{Error, Result};
 
 use post::PostSink;
@@ -23,6 +26,7 @@ use run::RunSink;
 pub(super) fn build(
     config: &PresetConfig,
     timeout: Duration,
+    acknowledge: Acknowledge,
     context: &SinkContext<'_>,
 ) -> Result<Box<dyn Sink>> {
     let name = config.preset.as_str();
@@ -43,6 +47,8 @@ pub(super) fn build(
             timeout,
             home: context.home.to_owned(),
             paths: Paths::from_environment(),
+            arguments_of,
+            acknowledge,
         })),
         Transport::Post(post) => Ok(Box::new(PostSink::new(profile, post, config, timeout)?)),
     }

@@ -95,6 +95,7 @@ mod tests {
 
     use super::super::build;
     use super::*;
+    use crate::config::Acknowledge;
     use crate::delivery::sinks::SinkContext;
     use crate::delivery::sinks::http::scripted_server::{Answer, ScriptedServer};
     use crate::process::testing::wake;
@@ -116,7 +117,13 @@ mod tests {
             url: Some(server.url()),
             key_file: Some(key_file),
         };
-        let sink = build(&config, Duration::from_secs(20), &SinkContext { home: Path::new("/h") }).unwrap();
+        let sink = build(
+            &config,
+            Duration::from_secs(20),
+            Acknowledge::OnSuccess,
+            &SinkContext { home: Path::new("/h") },
+        )
+        .unwrap();
         assert!(sink.needs_acknowledgement());
         assert_eq!(sink.deliver(&wake(SESSION, "two\n\"lines\"")), Delivery::HandedOff);
         for expected in ["gone", "busy", "failed"] {
@@ -142,7 +149,13 @@ mod tests {
                 key_file: None,
             };
             change(&mut config);
-            build(&config, Duration::from_secs(1), &SinkContext { home: Path::new("/h") }).is_err()
+            build(
+                &config,
+                Duration::from_secs(1),
+                Acknowledge::OnSuccess,
+                &SinkContext { home: Path::new("/h") },
+            )
+            .is_err()
         };
         assert!(refused("codex", |config| config.url = Some("http://127.0.0.1/".to_owned())));
         assert!(refused("codex", |config| config.key_file = Some("key".into())));

@@ -9,10 +9,11 @@ use homing_core::{Delivery, Wake};
 use serde::Deserialize;
 
 use super::harness_output::HarnessOutput;
+use crate::config::Acknowledge;
 use crate::delivery::sinks::Sink;
 use crate::harness::{
-    Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir, ShellSession,
-    harness_settings, not_its_session, process_of,
+    ArgumentsOf, Directory, HARNESS_VARIABLE, Paths, Profile, RunTransport, SESSION_VARIABLE, SessionDir,
+    ShellSession, harness_settings, not_its_session, reason_not_to_resume,
 };
 use crate::process::exit::{Exit, SinkExit};
 use crate::process::runner::Program;
@@ -30,17 +31,24 @@ pub(super) struct RunSink {
     /// The home for jobs that the woken agent launches.
     pub(super) home: PathBuf,
     pub(super) paths: Paths,
+    /// Returns the arguments of the process that has a session open.
+    pub(super) arguments_of: ArgumentsOf,
+    /// What acknowledges a wake.
+    pub(super) acknowledge: Acknowledge,
 }
 
 impl RunSink {
-    fn program(&self, wake: &Wake, directory: Option<PathBuf>) -> Program {
-        let text = &wake.content.text;
+    /// The program that resumes a session for one turn.
+    fn turn(&self, wake: &Wake, directory: Option<PathBuf>) -> Program {
         let on_stdin = !self.transport.argv.iter().any(|word| word == "{text}");
-        let mut program = Program {
-            directory,
-            input: if on_stdin { text.clone().into_bytes() } else { Vec::new() },
-            ..Program::for_wake(self.argv(wake), wake, &self.home, self.timeout)
-        };
+        let text = || self.profile.preset().text(&wake.content.text).into_bytes();
+        let input = if on_stdin { text() } else { Vec::new() };
+        Program { directory, input, ..self.program(self.argv(wake), wake, self.timeout) }
+    }
+
+    /// A program of the harness.
+    pub(super) fn program(&self, argv: Vec<String>, wake: &Wake, timeout: Duration) -> Program {
+        let mut program = Program::for_wake(argv, wake, &self.home, timeout);
         program.remove.extend(harness_settings().map(str::to_owned));
         program.set.push((HARNESS_VARIABLE.to_owned(), OsString::from(self.profile.name)));
         if self.profile.session.shell == ShellSession::Exported {
@@ -55,7 +63,7 @@ impl RunSink {
         let words = self.transport.argv.iter().enumerate().flat_map(|(index, word)| match word.as_str() {
             _ if index == 0 => vec![self.program.clone().unwrap_or_else(|| word.clone())],
             "{arguments}" => self.arguments.clone(),
-            "{text}" => vec![wake.content.text.clone()],
+            "{text}" => vec![self.profile.preset().text(&wake.content.text)],
             word => vec![word.replace("{session}", wake.session.as_str())],
         });
         words.collect()
@@ -98,9 +106,13 @@ impl Sink for RunSink {
             return delivery;
         }
         let preset = self.profile.preset();
+        if let Some(delivery) = preset.queue.as_ref().and_then(|queue| self.deliver_to_open(queue, wake)) {
+            return delivery;
+        }
         let files = preset.active_session.as_ref();
-        if let Some(pid) = files.and_then(|files| process_of(files, session, &self.paths)) {
-            let reason = format!("the session is open in {name}, process {pid}");
+        if let Some(reason) =
+            files.and_then(|files| reason_not_to_resume(files, (name, session), &self.paths))
+        {
             return Delivery::Busy { retry_after: None, reason };
         }
         let session_dir = preset.directory.as_ref().map(|directory| directory.of(session, &self.paths));
@@ -115,7 +127,7 @@ impl Sink for RunSink {
             Some(SessionDir::Somewhere) => (launched_in(wake), true),
             Some(SessionDir::Unknown) | None => (launched_in(wake), false),
         };
-        match self.program(wake, directory).run() {
+        match self.turn(wake, directory).run() {
             Ok(turn) => self.verdict(&turn, wake, found),
             Err(error) => Delivery::Failed { error: error.to_string() },
         }

@@ -15,16 +15,16 @@ use crate::delivery::routes::preset_route;
 use crate::harness::preset_names;
 use crate::process::testing::{EndsAtDrop, wake};
 
-const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
+pub(super) const SESSION: &str = "8ea33794-a111-41a6-9d20-26cb0c63612b";
 
 /// A home with a harness that is a shell script.
-struct Harness {
+pub(super) struct Harness {
     folder: TempDir,
     name: &'static str,
 }
 
 impl Harness {
-    fn new(name: &'static str, script: &str) -> Harness {
+    pub(super) fn new(name: &'static str, script: &str) -> Harness {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
         // Another process writes it. If this process had it open for writing, children of other tests could inherit
@@ -36,38 +36,43 @@ impl Harness {
         Harness { folder, name }
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub(super) fn path(&self, below: &str) -> PathBuf {
         let path = self.folder.path().join(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
     }
 
-    fn write(&self, below: &str, text: &str) {
+    pub(super) fn write(&self, below: &str, text: &str) {
         fs::write(self.path(below), text).unwrap();
     }
 
-    fn read(&self, below: &str) -> String {
+    pub(super) fn read(&self, below: &str) -> String {
         fs::read_to_string(self.path(below)).unwrap()
     }
 
     fn deliver(&self, wake: &Wake) -> Delivery {
+        let _end = EndsAtDrop(wake.id);
+        self.sink(Duration::from_secs(60)).deliver(wake)
+    }
+
+    pub(super) fn sink(&self, timeout: Duration) -> RunSink {
         let profile = Profile::named(self.name).unwrap();
         let Transport::Run(transport) = &profile.preset().transport else {
             panic!("{} is not a program", self.name)
         };
         let home = self.folder.path().as_os_str().to_owned();
         let paths = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
-        let sink = RunSink {
+        RunSink {
             profile,
             transport,
             program: Some(self.path("program").to_str().unwrap().to_owned()),
             arguments: vec!["--more".to_owned()],
-            timeout: Duration::from_secs(60),
+            timeout,
             home: "/nowhere/home".into(),
             paths,
-        };
-        let _end = EndsAtDrop(wake.id);
-        sink.deliver(wake)
+            arguments_of,
+            acknowledge: Acknowledge::OnSuccess,
+        }
     }
 
     fn answer(&self) -> Delivery {
@@ -75,7 +80,7 @@ impl Harness {
     }
 }
 
-fn failed(error: &str) -> Delivery {
+pub(super) fn failed(error: &str) -> Delivery {
     Delivery::Failed { error: error.to_owned() }
 }
 
@@ -113,7 +118,15 @@ fn every_preset_is_valid() {
             url: None,
             key_file: None,
         };
-        assert!(build(&config, Duration::from_secs(1), &SinkContext { home: Path::new("/h") }).is_ok());
+        assert!(
+            build(
+                &config,
+                Duration::from_secs(1),
+                Acknowledge::OnSuccess,
+                &SinkContext { home: Path::new("/h") }
+            )
+            .is_ok()
+        );
     }
     assert!(preset_names().is_sorted());
 }
@@ -226,7 +239,7 @@ fn a_live_session_is_busy_and_a_stale_file_is_ignored() {
         json!({"pid": pid, "sessionId": session, "procStart": start.to_string(), "kind": "interactive"})
             .to_string()
     };
-    harness.write(".claude/sessions/1.json", "{");
+    harness.write(".claude/sessions/4194305.json", "{");
     harness.write(".claude/sessions/2.json", &file(SESSION, me.pid, me.start_ticks));
     let reason = format!("the session is open in claude-code, process {}", me.pid);
     assert_eq!(harness.answer(), Delivery::Busy { retry_after: None, reason });
