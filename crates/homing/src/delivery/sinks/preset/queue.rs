@@ -19,7 +19,7 @@ use crate::process::exit::{Exit, SinkExit};
 /// Longest time for the program that queues a message. Codex 0.169 takes 0.1 s.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long to watch for the beginning of the turn. Codex looks into its queue at once or every 5 seconds. A turn that
+/// How long to watch for the beginning of the turn. Codex looks into its queue at once or within 10 seconds. A turn that
 /// runs may take far longer: then the answer is busy, which frees the slot of the sink.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 
