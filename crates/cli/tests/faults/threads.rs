@@ -145,7 +145,7 @@ fn an_mcp_server_continues_with_the_threads_it_has() {
     let limit = ["--nproc=0", "--pid", &server.id().to_string()];
     assert!(setup.command("prlimit", &limit).status().unwrap().success());
     let answer = ask(2, "tools/call", json!({"name": "list_jobs", "arguments": {}}));
-    assert!(answer.contains("no jobs to show"), "{answer}");
+    assert!(answer.contains("No jobs to list"), "{answer}");
     let answer = ask(3, "tools/call", json!({"name": "run_command", "arguments": {"command": "true"}}));
     assert!(answer.contains("cannot start supervisor"), "{answer}");
     drop(input);

@@ -34,8 +34,10 @@ fn defer_tools(stage: &Stage) {
     let mut settings: Value =
         serde_json::from_str(&std::fs::read_to_string(&file).expect("settings")).expect("JSON");
     let command = r#"homing mcp | sed -u 's|,"_meta":{"anthropic/alwaysLoad":true}||g'"#;
-    settings["mcpServers"]["homing"]["command"] = "sh".into();
-    settings["mcpServers"]["homing"]["args"] = json!(["-c", command]);
+    let server = settings["mcpServers"]["homing"].as_object_mut().expect("setup has written it");
+    server.remove("alwaysLoad").expect("setup has written it");
+    server["command"] = "sh".into();
+    server["args"] = json!(["-c", command]);
     std::fs::write(&file, settings.to_string()).expect("the file is written");
 }
 
