@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use homing_supervisor::platform::pipe::nonblocking_pipe;
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use testkit::wait_until;
@@ -61,6 +63,27 @@ fn an_archive_is_the_same_behind_a_pipe_and_in_a_file() {
     let status = command.stdout(File::create(&copy).unwrap()).status().unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(std::fs::read(&copy).unwrap() == content, "the file differs");
+}
+
+#[test]
+fn a_pipe_whose_writes_do_not_wait_gets_every_byte() {
+    let setup = Setup::new();
+    let (path, content) = archive(&setup, 8 << 20);
+    let (reader, writer) = nonblocking_pipe().unwrap();
+    let mut command = setup.command(&["run", "--wait", &format!("cat {}", path.display())]);
+    let mut child = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 65_536]);
+    loop {
+        wait(&[reader.as_wait_source()], None).unwrap();
+        match reader.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(_) => {}
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(bytes == content, "{} bytes", bytes.len());
 }
 
 #[test]
