@@ -132,7 +132,7 @@ fn a_reader_that_ends_does_not_hold_up_the_job() {
         let id = job["id"].as_str().unwrap();
         if end == "close" {
             assert!(
-                ended.stderr.contains(&format!("the reader of the output has ended; job {id} goes on")),
+                ended.stderr.contains(&format!("the reader of the output has ended; job {id} keeps running")),
                 "{ended:?}"
             );
         }
@@ -143,7 +143,7 @@ fn a_reader_that_ends_does_not_hold_up_the_job() {
 }
 
 #[test]
-fn a_wait_that_runs_out_lets_the_job_go_on() {
+fn a_wait_that_runs_out_leaves_the_job_running() {
     let setup = Setup::new();
     let script = "until [ -e go ]; do sleep 0.01; done; seq 1 1000000";
     let mut command = setup.command(&["run", "--wait=1s", script]);
@@ -249,7 +249,7 @@ fn missing_bytes_are_an_error_although_the_job_succeeded() {
 }
 
 #[test]
-fn a_write_error_names_the_job_that_goes_on() {
+fn a_write_error_names_the_job_that_keeps_running() {
     let setup = Setup::new();
     let mut command = setup.command(&["run", "--wait", "echo printed"]);
     let output = command.stdout(File::create("/dev/full").unwrap()).stderr(Stdio::piped()).spawn().unwrap();
@@ -257,7 +257,7 @@ fn a_write_error_names_the_job_that_goes_on() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let id = job(&setup)["id"].as_str().unwrap().to_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains(&format!("note: job {id} goes on")), "{stderr}");
+    assert!(stderr.contains(&format!("note: job {id} keeps running")), "{stderr}");
     assert!(stderr.contains("error: cannot write the output: No space left"), "{stderr}");
     setup.wait_for_end(&id);
 }
