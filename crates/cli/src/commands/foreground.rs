@@ -86,11 +86,14 @@ pub(super) fn stream_until_finished(
             let hint = format!("run homing wait {id} to wait for it, or homing kill {id} to stop it");
             match failure {
                 Failure::ReaderGone => {
-                    note_with_hint(&format!("the reader of the output has ended; job {id} goes on"), &hint);
+                    note_with_hint(
+                        &format!("the reader of the output has ended; job {id} keeps running"),
+                        &hint,
+                    );
                     Ok(ExitCode::from(READER_GONE))
                 }
                 failure => {
-                    note_with_hint(&format!("job {id} goes on"), &hint);
+                    note_with_hint(&format!("job {id} keeps running"), &hint);
                     Err(failure)
                 }
             }

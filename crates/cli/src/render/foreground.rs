@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use homing::core::text::grouped;
 use homing::{OutputChunk, OutputStream};
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 
 use super::messages::note;
 use super::terminal::TerminalFilter;
@@ -69,16 +70,29 @@ impl Foreground {
 }
 
 fn write_to(
-    target: &mut impl Write,
+    target: &mut (impl Write + AsWaitSource),
     filter: Option<&mut TerminalFilter>,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
     match filter {
-        Some(filter) => target.write_all(&filter.push(bytes))?,
-        None => target.write_all(bytes)?,
+        Some(filter) => write_now(target, &filter.push(bytes)),
+        None => write_now(target, bytes),
     }
-    Ok(target.flush()?)
+}
+
+/// Writes all bytes. Waits if the target is full, although another program may have made its writes not wait.
+fn write_now(target: &mut (impl Write + AsWaitSource), mut bytes: &[u8]) -> Result<(), Failure> {
+    loop {
+        let written = if bytes.is_empty() { target.flush().map(|()| 0) } else { target.write(bytes) };
+        match written {
+            Ok(_) if bytes.is_empty() => return Ok(()),
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait(&[target.as_wait_source().writable()], None)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use homing_supervisor::platform::pipe::nonblocking_pipe;
+use homing_supervisor::platform::wait::{AsWaitSource, wait};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use testkit::wait_until;
@@ -64,6 +66,27 @@ fn an_archive_is_the_same_behind_a_pipe_and_in_a_file() {
 }
 
 #[test]
+fn a_pipe_whose_writes_do_not_wait_gets_every_byte() {
+    let setup = Setup::new();
+    let (path, content) = archive(&setup, 8 << 20);
+    let (reader, writer) = nonblocking_pipe().unwrap();
+    let mut command = setup.command(&["run", "--wait", &format!("cat {}", path.display())]);
+    let mut child = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 65_536]);
+    loop {
+        wait(&[reader.as_wait_source()], None).unwrap();
+        match reader.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(_) => {}
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(bytes == content, "{} bytes", bytes.len());
+}
+
+#[test]
 fn a_job_waits_for_a_slow_reader_and_no_byte_is_lost() {
     for options in [&[][..], &["--split-stderr"], &["--output-head", "0", "--output-tail", "4k"]] {
         let setup = Setup::new();
@@ -109,7 +132,7 @@ fn a_reader_that_ends_does_not_hold_up_the_job() {
         let id = job["id"].as_str().unwrap();
         if end == "close" {
             assert!(
-                ended.stderr.contains(&format!("the reader of the output has ended; job {id} goes on")),
+                ended.stderr.contains(&format!("the reader of the output has ended; job {id} keeps running")),
                 "{ended:?}"
             );
         }
@@ -120,7 +143,7 @@ fn a_reader_that_ends_does_not_hold_up_the_job() {
 }
 
 #[test]
-fn a_wait_that_runs_out_lets_the_job_go_on() {
+fn a_wait_that_runs_out_leaves_the_job_running() {
     let setup = Setup::new();
     let script = "until [ -e go ]; do sleep 0.01; done; seq 1 1000000";
     let mut command = setup.command(&["run", "--wait=1s", script]);
@@ -226,7 +249,7 @@ fn missing_bytes_are_an_error_although_the_job_succeeded() {
 }
 
 #[test]
-fn a_write_error_names_the_job_that_goes_on() {
+fn a_write_error_names_the_job_that_keeps_running() {
     let setup = Setup::new();
     let mut command = setup.command(&["run", "--wait", "echo printed"]);
     let output = command.stdout(File::create("/dev/full").unwrap()).stderr(Stdio::piped()).spawn().unwrap();
@@ -234,7 +257,7 @@ fn a_write_error_names_the_job_that_goes_on() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let id = job(&setup)["id"].as_str().unwrap().to_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains(&format!("note: job {id} goes on")), "{stderr}");
+    assert!(stderr.contains(&format!("note: job {id} keeps running")), "{stderr}");
     assert!(stderr.contains("error: cannot write the output: No space left"), "{stderr}");
     setup.wait_for_end(&id);
 }

@@ -129,7 +129,7 @@ impl AttachedReader {
         self.segments.as_ref().is_some_and(|segments| !segments.pending.is_empty())
     }
 
-    /// Tells the reader which stream the bytes up to `end` came from.
+    /// Reports to the reader which stream the bytes up to `end` came from.
     pub(super) fn announce(&mut self, stream: OutputStream, end: u64) {
         if let Some(segments) = &mut self.segments {
             match segments.pending.back_mut() {

@@ -363,7 +363,7 @@ impl RunningJob {
         }
     }
 
-    /// Tells the attached reader which stream the newest bytes came from. Returns whether it has been told.
+    /// Reports to the attached reader which stream the newest bytes came from. Returns whether the report is written.
     fn announce(&mut self, stream: OutputStream) -> bool {
         self.reader.as_mut().is_none_or(|reader| {
             reader.announce(stream, self.output.total_bytes());
