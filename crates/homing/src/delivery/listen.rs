@@ -22,6 +22,9 @@ const NO_HARNESS: &str = "homing listen";
 /// most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+/// How often to check, while a wake is in flight, that a monitor is active: nothing reports its death.
+const MONITOR_CHECK: Duration = Duration::from_secs(30);
+
 /// How to listen: see [`Homing::listen`](crate::Homing::listen).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListenOptions<'a> {
@@ -98,9 +101,9 @@ impl Context {
             if is_due && !watches_ledger {
                 jobs.watch_ledger();
                 watches_ledger = true;
-                self.start_monitor_for(&state)?;
                 continue;
             }
+            self.start_monitor_for(&state)?;
             let next = self.next_attempt(&state, &mut pause);
             let left = give_up_at.map(|at| at.saturating_duration_since(Instant::now()));
             jobs.wait(options.stop, next.into_iter().chain(left).min());
@@ -136,7 +139,8 @@ impl Context {
             *pause = (*pause * 2).min(PAUSES.1);
             again
         });
-        deadline.into_iter().chain(budget).map(until).chain(again).min()
+        let check = is_in_flight.then_some(MONITOR_CHECK);
+        deadline.into_iter().chain(budget).map(until).chain(again).chain(check).min()
     }
 
     /// Starts a monitor for a wake that is in flight while no monitor runs: only a monitor can find out what became of it.
