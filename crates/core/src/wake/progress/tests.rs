@@ -111,7 +111,7 @@ fn scheduled_wake_can_be_claimed_once() {
 fn printed_wake_is_handed_off_until_it_is_acknowledged() {
     let print = WakeEvent::Printed { acknowledge_within: HOUR };
     let (progress, event) = run(std::slice::from_ref(&print));
-    assert_eq!((progress.state, progress.next_at), (WakeState::HandedOff, Some(at(3_600))));
+    assert_eq!((progress.state, progress.next_at), (WakeState::HandedOff, Some(at(3_610))));
     assert_eq!(event, Some(FollowUpEvent::HandedOff));
     assert_eq!(run(&[print.clone(), print.clone()]).1, None);
     assert_eq!(run(&[WakeEvent::Started, print]).0.state, WakeState::InFlight);
