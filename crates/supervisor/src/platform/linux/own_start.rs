@@ -76,8 +76,8 @@ impl OwnStart {
         Some(OwnStart { map })
     }
 
-    /// Replaces the arguments of this process in `/proc`, and changes its environment there and for [`std::env`]. The
-    /// arguments that [`std::env`] reads stay.
+    /// Replaces the arguments of this process in `/proc`, and changes its environment there and for [`mod@std::env`]. The
+    /// arguments that [`mod@std::env`] reads stay.
     ///
     /// # Errors
     /// If the kernel was built without `CONFIG_CHECKPOINT_RESTORE`, or a filter of system calls (seccomp(2)) refuses. Then
