@@ -106,7 +106,7 @@ fn print_output(
 ) -> Result<ExitCode, Failure> {
     if follow {
         explain_interrupt(&[id]);
-        stream::follow(homing, id, from, None, &mut sink)?;
+        stream::follow(homing, id, from, &mut sink)?;
     } else {
         stream::copy(homing, id, from, &mut sink)?;
     }

@@ -1,44 +1,24 @@
 //! Copies the output of a job to a renderer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homing::{Followed, Homing, JobId};
 
 use crate::exit::Failure;
 use crate::render::output::OutputSink;
 
-/// Why streaming ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Streamed {
-    /// The job has finished, and all of its output was copied.
-    Finished,
-    /// The deadline has passed.
-    TimedOut,
-}
-
-/// Copies the output as it is written, until the job finishes or the deadline passes.
+/// Copies the output as it is written, until the job finishes.
 pub(super) fn follow(
     homing: &Homing,
     id: JobId,
     from: u64,
-    deadline: Option<Instant>,
     sink: &mut impl OutputSink,
-) -> Result<Streamed, Failure> {
+) -> Result<(), Failure> {
     let mut follower = homing.follow(id, from)?;
-    let streamed = loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match follower.next_within(left)? {
-            Followed::Output(chunk) => sink.write(&chunk)?,
-            Followed::Finished => break Streamed::Finished,
-            Followed::NothingYet => break Streamed::TimedOut,
-        }
-        // A job that writes continuously must not delay the deadline.
-        if left.is_some_and(|left| left.is_zero()) {
-            break Streamed::TimedOut;
-        }
-    };
-    sink.finish()?;
-    Ok(streamed)
+    while let Followed::Output(chunk) = follower.next_within(None)? {
+        sink.write(&chunk)?;
+    }
+    sink.finish()
 }
 
 /// Copies the output written so far.
