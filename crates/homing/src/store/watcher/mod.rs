@@ -109,13 +109,13 @@ impl Watcher {
 
     /// Also watches for new jobs.
     pub(crate) fn add_inbox(&self, home: &Home) {
-        let added = self.changes().and_then(|changes| changes.watch(home.inbox.path(), ChangeKinds::CLOSED));
+        let added = self.watch_inbox(home);
         self.watched().is_incomplete |= added.is_err();
     }
 
     /// Also ends a wait when a file of the home itself is written, such as the ledger. Reports no job then.
     pub(crate) fn add_ledger(&self, home: &Home) {
-        let added = self.changes().and_then(|changes| changes.watch(home.root.path(), ChangeKinds::WRITTEN));
+        let added = self.watch_ledger(home);
         self.watched().is_incomplete |= added.is_err();
     }
 
@@ -124,11 +124,17 @@ impl Watcher {
     /// # Errors
     /// As [`Watcher::add`].
     pub(crate) fn add_list(&self, home: &Home) -> io::Result<()> {
-        let changes = self.changes()?;
-        changes.watch(home.inbox.path(), ChangeKinds::CLOSED)?;
+        self.watch_inbox(home)?;
+        self.watch_ledger(home)
+    }
+
+    fn watch_inbox(&self, home: &Home) -> io::Result<()> {
+        self.changes()?.watch(home.inbox.path(), ChangeKinds::CLOSED).map(drop)
+    }
+
+    fn watch_ledger(&self, home: &Home) -> io::Result<()> {
         // SQLite writes to files beside the ledger, and creates them when they are missing.
-        changes.watch(home.root.path(), ChangeKinds::WRITTEN | ChangeKinds::CREATED)?;
-        Ok(())
+        self.changes()?.watch(home.root.path(), ChangeKinds::WRITTEN | ChangeKinds::CREATED).map(drop)
     }
 
     fn changes(&self) -> io::Result<&ChangeWatcher> {
