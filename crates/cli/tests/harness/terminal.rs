@@ -17,6 +17,14 @@ const MAX_SCREEN: usize = 1 << 20;
 /// How much of it a failed test prints, in characters.
 const MAX_SHOWN: usize = 4_000;
 
+/// Pause after keys. Some programs take a key that follows at once for a part of a pasted text.
+const KEY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a program has to show a line or to send it before the keys are pressed again, and how often the key that
+/// sends it is pressed before the line is typed again.
+const KEYS_AGAIN: Duration = Duration::from_secs(5);
+const ENTERS: usize = 8;
+
 /// Questions of programs to the terminal, and its answers: the position of the cursor, and its kind.
 const ANSWERS: [(&str, &str); 2] = [("\x1b[6n", "\x1b[1;1R"), ("\x1b[c", "\x1b[?62;c")];
 
@@ -61,24 +69,71 @@ impl Terminal {
         (&self.keyboard).write_all(keys.as_bytes()).expect("it takes keys");
     }
 
-    /// Types until the text has arrived: keys are lost until the program reads them. The last character of `text` is
-    /// the key that sends it.
+    /// Types a line and sends it, until it has arrived. The last character of `text` is the key that sends it. Keys are lost
+    /// until the program reads them, so the line is typed again until the program shows it. The key that sends it is then
+    /// pressed again: on an empty line it does nothing. A program that starts may also forget its line, so it is typed again
+    /// at last; a slow program has long to send it before, because a line that is typed twice arrives twice.
     #[track_caller]
     pub(crate) fn type_in(&self, text: &str, arrived: impl Fn() -> bool) {
         let (line, enter) = text.split_at(text.len() - 1);
-        let mut typed_at = None::<Instant>;
         wait_until("what was typed has arrived", || {
-            if typed_at.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) && !arrived() {
-                // Ctrl-U clears the line of an earlier attempt.
-                for keys in ["\x15", line, enter] {
-                    self.press(keys);
-                    std::thread::sleep(Duration::from_millis(200));
-                }
-                typed_at = Some(Instant::now());
+            let shown_before = self.count_shown(line);
+            // Ctrl-U clears the line of an earlier attempt.
+            self.press_key("\x15");
+            self.press_key(line);
+            if !holds_within(KEYS_AGAIN, || arrived() || self.count_shown(line) > shown_before) {
+                return false;
             }
-            arrived()
+            (0..ENTERS).any(|_| {
+                if !arrived() {
+                    self.press_key(enter);
+                }
+                holds_within(KEYS_AGAIN, &arrived)
+            })
         });
     }
+
+    /// Presses keys, and waits until a program takes the next keys for other ones, not for the same pasted text.
+    fn press_key(&self, keys: &str) {
+        self.press(keys);
+        std::thread::sleep(KEY_PAUSE);
+    }
+
+    /// How often the program has shown a line, without regard to blanks: programs skip them with the cursor.
+    fn count_shown(&self, line: &str) -> usize {
+        let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+        without_blanks(&without_control_codes(&self.screen())).matches(&without_blanks(line)).count()
+    }
+}
+
+/// Whether a condition becomes true within a time.
+fn holds_within(limit: Duration, condition: impl Fn() -> bool) -> bool {
+    let give_up_at = Instant::now() + limit;
+    while !condition() {
+        if Instant::now() >= give_up_at {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// Removes the control codes of a terminal: CSI and OSC sequences, and other escape sequences of two characters.
+fn without_control_codes(screen: &str) -> String {
+    let mut text = String::with_capacity(screen.len());
+    let mut rest = screen.chars();
+    while let Some(character) = rest.next() {
+        if character != '\x1b' {
+            text.push(character);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => drop(rest.find(|end| ('@'..='~').contains(end))),
+            Some(']') => drop(rest.find(|end| matches!(end, '\x07' | '\x1b'))),
+            Some(_) | None => {}
+        }
+    }
+    text
 }
 
 impl Drop for Terminal {
