@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use homing_core::Timestamp;
 
-use crate::Result;
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerFile, LedgerProblem, damaged_again};
 use crate::store::job_store::JobStore;
 use crate::store::unreadable::UnreadableJobs;
+use crate::{Error, Result};
 
 /// An open home with its ledger.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Context {
         let first = self.ledger_file().with(&home.root, &mut work);
         match first {
             Ok(done) => return Ok(done),
-            Err(LedgerProblem::Error(error)) => return Err(error),
+            Err(LedgerProblem::Error(error)) => return Err(self.cause_of(error)),
             Err(LedgerProblem::Damaged { kept_as }) => {
                 tracing::warn!(kept_as = %kept_as.display(), "the ledger is damaged; rebuilding it");
                 fill()?;
@@ -58,9 +58,14 @@ impl Context {
             Err(LedgerProblem::Closed(_)) => {}
         }
         self.ledger_file().with(&home.root, &mut work).map_err(|problem| match problem {
-            LedgerProblem::Error(error) | LedgerProblem::Closed(error) => error,
+            LedgerProblem::Error(error) | LedgerProblem::Closed(error) => self.cause_of(error),
             LedgerProblem::Damaged { kept_as } => damaged_again(kept_as),
         })
+    }
+
+    /// Returns the error of a replaced home if the home was replaced since it was checked: it explains the other one.
+    fn cause_of(&self, error: Error) -> Error {
+        self.store.home.check_current().err().unwrap_or(error)
     }
 
     fn ledger_file(&self) -> MutexGuard<'_, LedgerFile> {

@@ -160,3 +160,25 @@ impl Homing {
         self.context.store.loaded.refusal.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::Error;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn an_error_after_the_home_was_renamed_names_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home");
+        let homing = OpenOptions::new().home(&path).open().unwrap();
+        let failing = |_: &mut Ledger| -> rusqlite::Result<()> {
+            fs::rename(&path, folder.path().join("away")).unwrap();
+            Err(rusqlite::Error::InvalidQuery)
+        };
+        let error = homing.context.work_on_ledger(failing, || Ok(())).unwrap_err();
+        assert!(matches!(error, Error::HomeReplaced { .. }), "{error}");
+    }
+}
