@@ -154,6 +154,19 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("a running process");
 }
 
+fn read_until(pipe: &mut impl Read, text: &str) {
+    let (mut output, mut byte) = (Vec::new(), [0]);
+    while !output.ends_with(text.as_bytes()) {
+        assert_eq!(
+            pipe.read(&mut byte).expect("readable output"),
+            1,
+            "the output ended before {text:?}: {:?}",
+            String::from_utf8_lossy(&output)
+        );
+        output.push(byte[0]);
+    }
+}
+
 /// A running program.
 pub(crate) struct Running(Child);
 
@@ -172,16 +185,12 @@ impl Running {
 
     /// Reads standard output until it ends with `text`.
     pub(crate) fn read_until(&mut self, text: &str) {
-        let stdout = self.0.stdout.as_mut().expect("an open pipe");
-        let (mut output, mut byte) = (Vec::new(), [0]);
-        while !output.ends_with(text.as_bytes()) {
-            assert_eq!(
-                stdout.read(&mut byte).expect("readable output"),
-                1,
-                "the output ended before {text:?}"
-            );
-            output.push(byte[0]);
-        }
+        read_until(self.0.stdout.as_mut().expect("an open pipe"), text);
+    }
+
+    /// Reads standard error until it ends with `text`.
+    pub(crate) fn read_error_until(&mut self, text: &str) {
+        read_until(self.0.stderr.as_mut().expect("an open pipe"), text);
     }
 
     /// Closes the read end of standard output.
