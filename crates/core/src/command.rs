@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobCommand {
-    /// Run by `bash`, or by `sh` if `bash` is not installed.
+    /// Run by a [`Shell`](crate::Shell).
     Script(String),
     /// A program and its arguments. A name without a slash is searched in `PATH`.
     Argv(Vec<String>),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     FollowUp, FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, KilledBy, Leftover, LeftoverPolicy,
-    Outcome, Recovery, SessionId, Timestamp,
+    Outcome, Recovery, SessionId, Shell, Timestamp,
 };
 
 /// One job: its specification, its state, and its follow-up.
@@ -23,6 +23,8 @@ pub struct Job {
     pub name: Option<String>,
     /// The command.
     pub command: JobCommand,
+    /// The shell that runs the command, if it is a script.
+    pub shell: Shell,
     /// The working directory.
     pub cwd: PathBuf,
     /// The names of the variables that it got in addition to the inherited environment. Their values are not stored.

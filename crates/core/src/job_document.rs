@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{
     DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, Finished, FollowUp, FollowUpPolicy, Job,
     JobCommand, JobId, JobKey, JobLimits, JobState, Leftover, LeftoverPolicy, Outcome, OutputSize, Recovery,
-    SessionId, Started, StateName, Timestamp, as_millis,
+    SessionId, Shell, Started, StateName, Timestamp, as_millis,
 };
 
 const SCHEMA: &str = "homing.job/1";
@@ -25,7 +25,7 @@ impl Serialize for Job {
             JobCommand::Script(_) => None,
             JobCommand::Argv(words) => Some(words),
         };
-        let mut job = serializer.serialize_struct("Job", 32)?;
+        let mut job = serializer.serialize_struct("Job", 33)?;
         job.serialize_field("schema", SCHEMA)?;
         job.serialize_field("id", &self.id)?;
         job.serialize_field("session", &self.session)?;
@@ -33,6 +33,11 @@ impl Serialize for Job {
         job.serialize_field("name", &self.name)?;
         job.serialize_field("command", &self.command.to_string())?;
         job.serialize_field("argv", &argv)?;
+        if self.shell.is_bash() {
+            job.skip_field("shell")?;
+        } else {
+            job.serialize_field("shell", &self.shell)?;
+        }
         job.serialize_field("cwd", &self.cwd)?;
         if self.env_names.is_empty() {
             job.skip_field("env_names")?;
@@ -89,6 +94,8 @@ struct Document {
     name: Option<String>,
     command: String,
     argv: Option<Vec<String>>,
+    #[serde(default)]
+    shell: Shell,
     cwd: PathBuf,
     #[serde(default)]
     env_names: Vec<String>,
@@ -159,6 +166,7 @@ impl Document {
             key: self.key,
             name: self.name,
             command: self.argv.map_or(JobCommand::Script(self.command), JobCommand::Argv),
+            shell: self.shell,
             cwd: self.cwd,
             env_names: self.env_names,
             created_at: self.created_at,
@@ -294,6 +302,7 @@ mod tests {
                 key: key.map(|key| key.parse().unwrap()),
                 name: names.0,
                 command,
+                shell: Shell::ALL[usize::from(id[0]) % 3],
                 cwd: "/srv/a b".into(),
                 env_names: names.3,
                 created_at,

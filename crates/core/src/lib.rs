@@ -9,6 +9,7 @@ mod job_document;
 mod name;
 mod one_line;
 mod outcome;
+mod shell;
 mod signal;
 mod spec;
 pub mod text;
@@ -21,6 +22,7 @@ pub use id::{IdError, JobId, JobIdPrefix, JobKey, SessionId};
 pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};
 pub use name::{JobName, JobRef};
 pub use outcome::{KilledBy, Leftover, LeftoverFate, LostReason, Outcome, Recovery, StartError};
+pub use shell::{Shell, ShellError};
 pub use signal::Signal;
 pub use spec::{
     DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, FollowUpPolicy, JobLimits,

@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::Signal;
 use crate::one_line::flatten;
 
+/// The largest exit code that people know in decimal.
+const MAX_DECIMAL_CODE: i64 = 0xffff;
+
 /// How a job ended. An unknown end is [`Outcome::Lost`] and never guessed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The main process ended by itself.
     Exited {
-        /// Its exit code, 0 to 255.
-        exit_code: i32,
+        /// Its exit code: 0 to 255, on Windows 0 to 4,294,967,295.
+        exit_code: i64,
     },
     /// A signal that homing did not send ended the main process.
     Signaled {
@@ -58,8 +61,8 @@ impl Outcome {
         matches!(self, Outcome::Exited { exit_code: 0 })
     }
 
-    /// Returns the exit status for this outcome: the exit code itself, 128 + n for a signal, 124 for `timed_out` (as
-    /// timeout(1) does), and 125 for `killed`, `lost` and `failed_to_start`.
+    /// Returns the exit status for this outcome: the exit code itself (255 for a larger one), 128 + n for a signal, 124
+    /// for `timed_out` (as timeout(1) does), and 125 for `killed`, `lost` and `failed_to_start`.
     pub fn as_exit_status(&self) -> u8 {
         match self {
             Outcome::Exited { exit_code } => u8::try_from(*exit_code).unwrap_or(u8::MAX),
@@ -74,6 +77,10 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Codes of Windows such as 0xC0000005 are known in hexadecimal.
+            Outcome::Exited { exit_code } if *exit_code > MAX_DECIMAL_CODE => {
+                write!(f, "exit code {exit_code} (0x{exit_code:08X})")
+            }
             Outcome::Exited { exit_code } => write!(f, "exit code {exit_code}"),
             Outcome::Signaled { signal } => write!(f, "ended by signal {signal}"),
             Outcome::TimedOut => f.write_str("timeout reached"),
@@ -114,7 +121,7 @@ impl<'de> Deserialize<'de> for Outcome {
         #[derive(Deserialize)]
         struct Document {
             kind: String,
-            exit_code: Option<i32>,
+            exit_code: Option<i64>,
             signal_number: Option<Signal>,
             reason: Option<String>,
             error: Option<String>,
@@ -318,6 +325,7 @@ mod tests {
         let mut all = vec![
             Outcome::Exited { exit_code: 0 },
             Outcome::Exited { exit_code: 255 },
+            Outcome::Exited { exit_code: 0xC000_0005 },
             Outcome::Signaled { signal: Signal::from_number(11) },
             Outcome::TimedOut,
             Outcome::FailedToStart {
@@ -340,7 +348,14 @@ mod tests {
     #[test]
     fn outcome_maps_to_a_shell_exit_status() {
         let statuses: Vec<u8> = every_outcome().iter().map(Outcome::as_exit_status).collect();
-        assert_eq!(statuses, [0, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125, 125]);
+        assert_eq!(statuses, [0, 255, 255, 139, 124, 125, 125, 125, 125, 125, 125, 125, 125, 125]);
+    }
+
+    #[test]
+    fn a_large_exit_code_is_also_shown_in_hexadecimal() {
+        let shown = |exit_code| Outcome::Exited { exit_code }.to_string();
+        assert_eq!(shown(3), "exit code 3");
+        assert_eq!(shown(0xC000_0005), "exit code 3221225477 (0xC0000005)");
     }
 
     #[test]

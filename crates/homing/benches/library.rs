@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
-use homing_core::{JobCommand, Outcome};
+use homing_core::{JobCommand, Outcome, Shell};
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::platform::{ProcessIdentity, clock};
 use homing_supervisor::{FinishedRecord, Record, RunBy, SpecFile, StartedRecord};
@@ -151,6 +151,7 @@ impl Directories {
             session: format!("chat-{}", number % 100).parse().expect("a session"),
             name: None,
             command: JobCommand::script("cargo test --workspace --all-features").expect("a command"),
+            shell: Shell::Bash,
             cwd: "/".into(),
             env_names: Vec::new(),
             created_at_ms: started_at_ms,
@@ -181,7 +182,7 @@ impl Directories {
             started_at_ms,
             output_pipe: 0,
             error_pipe: None,
-            cgroup: None,
+            group: None,
             decided: None,
             service: None,
             ended: None,

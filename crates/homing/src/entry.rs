@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use homing_core::Timestamp;
-use homing_supervisor::platform::cgroup::leave_foreign_job;
-use homing_supervisor::platform::{clock, scope, spawn};
+use homing_supervisor::platform::placement::Placement;
+use homing_supervisor::platform::{clock, spawn};
 use homing_supervisor::{
     ATTACHED_ARGUMENT, DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SPLIT_ARGUMENT,
     SUPERVISE_ARGUMENT, Start, Streams, daemonize,
@@ -69,13 +69,9 @@ pub fn supervise_if_asked() {
 /// If the home cannot be used.
 fn run_monitor_on_demand() -> Result<()> {
     spawn::leave_session();
-    let mut groups = leave_foreign_job();
     // The service that started it may stop before the monitor has work.
-    scope::enter_own(
-        &mut groups,
-        &format!("monitor-{}", std::process::id()),
-        "homing monitor, started on demand",
-    );
+    let name = format!("monitor-{}", std::process::id());
+    Placement::of_this_process().enter_own(&name, "homing monitor, started on demand");
     let homing = OpenOptions::new().open()?;
     let options = MonitorOptions::new().until(MonitorUntil::Idle).observe(move |event| {
         if !matches!(event, MonitorEvent::Alive) {

@@ -14,7 +14,7 @@ use crate::errors::Result;
 use crate::home::Home;
 
 /// Exit code of a job that did not exit by itself.
-const NO_EXIT_CODE: i32 = -1;
+const NO_EXIT_CODE: i64 = -1;
 
 /// A script to launch.
 #[derive(FromPyObject)]
@@ -89,7 +89,7 @@ pub(crate) struct Finished {
     ended_at: f64,
     max_runtime_s: Option<f64>,
     /// Exit code as in the document `homing.job/1`, if there is one.
-    exit_code: Option<i32>,
+    exit_code: Option<i64>,
     timed_out: bool,
     killed: bool,
     log_path: Option<PathBuf>,
@@ -168,10 +168,10 @@ fn status(outcome: Option<&Outcome>) -> &'static str {
 }
 
 /// The exit code as a shell reports it; 128 plus the number for a signal.
-fn exit_code(outcome: &Outcome) -> i32 {
+fn exit_code(outcome: &Outcome) -> i64 {
     match outcome {
         Outcome::Exited { exit_code } => *exit_code,
-        Outcome::Signaled { signal } => 128 + signal.number(),
+        Outcome::Signaled { signal } => 128 + i64::from(signal.number()),
         Outcome::TimedOut | Outcome::Killed { .. } | Outcome::FailedToStart { .. } | Outcome::Lost { .. } => {
             NO_EXIT_CODE
         }

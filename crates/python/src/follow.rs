@@ -60,7 +60,7 @@ impl Follower {
 impl Follower {
     /// Readable when there may be more output; `None` if the kernel has no watch left.
     fn fileno(&self) -> Option<i32> {
-        self.readable.as_ref().map(|readable| readable.source().raw())
+        self.readable.as_ref().and_then(|readable| readable.source().descriptor())
     }
 
     /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter

@@ -158,8 +158,9 @@ fn forward(queue: &Queue, event: &MonitorEvent) {
 
 #[pymethods]
 impl WakeFeed {
-    fn fileno(&self) -> i32 {
-        self.queue.notifier.as_wait_source().raw()
+    /// `None` if event loops of this system cannot wait for it.
+    fn fileno(&self) -> Option<i32> {
+        self.queue.notifier.as_wait_source().descriptor()
     }
 
     /// The next message, as its kind and its content: `("wake", Offer)`, `("recorded", (wake id, answer))`,

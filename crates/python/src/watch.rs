@@ -21,8 +21,9 @@ impl Watch {
 
 #[pymethods]
 impl Watch {
-    fn fileno(&self) -> i32 {
-        self.watch.readable().raw()
+    /// `None` if event loops of this system cannot wait for it.
+    fn fileno(&self) -> Option<i32> {
+        self.watch.readable().descriptor()
     }
 
     /// Watches a job. Returns `false` if the kernel has no watch left.

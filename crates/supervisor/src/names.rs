@@ -15,8 +15,6 @@ pub const LEDGER: &str = "ledger.db";
 pub const SPEC: &str = "spec.json";
 /// Temporary name of the spec while it is written.
 pub const SPEC_NEW: &str = "spec.json.new";
-/// The script, if the command is one.
-pub const SCRIPT: &str = "command.sh";
 /// Lock file of a job, locked by its supervisor until it exits.
 pub const LOCK: &str = "lock";
 /// The state of the job: two slots with checksums.

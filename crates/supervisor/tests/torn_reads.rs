@@ -12,7 +12,7 @@ use homing_supervisor::{FinishedRecord, Record};
 const WRITES: usize = 300_000;
 
 /// A record whose size grows with the number of leftovers.
-fn finished(exit_code: i32, leftovers: u32) -> FinishedRecord {
+fn finished(exit_code: i64, leftovers: u32) -> FinishedRecord {
     let leftover = |pid| Leftover { pid, name: format!("left-{pid}"), fate: LeftoverFate::Ended };
     FinishedRecord {
         leftovers: (0..leftovers).map(leftover).collect(),

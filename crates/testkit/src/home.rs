@@ -5,10 +5,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Process, processes_where};
+use crate::{Process, kill, processes_where};
 
 /// How long processes of a test may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
@@ -129,9 +128,7 @@ impl Drop for TempHome {
             survivors = self.processes();
         }
         for process in &survivors {
-            if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
+            kill(process.pid);
         }
         assert!(
             survivors.is_empty() || std::thread::panicking(),

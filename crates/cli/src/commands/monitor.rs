@@ -1,9 +1,13 @@
 //! `homing monitor`: delivers results to their sessions.
 
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use homing::{Config, Homing, MonitorEnd, MonitorHandle, MonitorOptions, MonitorUntil, user_config_path};
+
+use homing_supervisor::platform::background;
 
 use super::monitor_service::ServiceCommand;
 use crate::exit::Failure;
@@ -43,6 +47,9 @@ pub(crate) struct MonitorArgs {
     /// Print every event as a JSON document, one per line, on standard output; without this, log to standard error
     #[arg(long)]
     json: bool,
+    /// Append the log to this file, and leave the console: for service managers without a journal
+    #[arg(long, value_name = "FILE", hide = true)]
+    log_file: Option<PathBuf>,
     #[command(flatten)]
     command: WakeCommand,
 }
@@ -63,6 +70,9 @@ pub(crate) fn monitor(args: &MonitorArgs) -> Result<ExitCode, Failure> {
 }
 
 fn run(args: &MonitorArgs) -> Result<ExitCode, Failure> {
+    if let Some(path) = &args.log_file {
+        log_to_file(path)?;
+    }
     let homing = Homing::open()?;
     let until = if args.once { MonitorUntil::NothingDue } else { MonitorUntil::Stopped };
     let mut options = MonitorOptions::new().until(until);
@@ -111,4 +121,14 @@ fn warn_no_sinks(config: &Config) {
             &format!("add a table [[routes]] with session and sink to {file}"),
         );
     }
+}
+
+/// Appends everything that this process prints from now on to a file.
+fn log_to_file(path: &Path) -> Result<(), Failure> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|file| background::log_to(&file)).map_err(|error| Failure::Refused {
+        code: "log_file",
+        message: format!("cannot write the log {}: {error}", path.display()),
+        hint: None,
+    })
 }

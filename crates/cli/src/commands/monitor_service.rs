@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use homing::{CONFIG_VARIABLE, HOME_VARIABLE, Homing};
+use homing_supervisor::platform::paths::{find_programs, is_one_name};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -35,7 +36,7 @@ Stop the service first, as in the first example; otherwise it keeps running.";
 /// The service commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum ServiceCommand {
-    /// Install the monitor as a user service: a systemd unit, or a launchd agent on macOS
+    /// Install the monitor as a user service: a systemd unit, a launchd agent on macOS, or a scheduled task on Windows
     #[command(after_help = INSTALL_EXAMPLES)]
     Install(InstallArgs),
     /// Remove the service
@@ -131,7 +132,7 @@ fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
         Written::Replaced => "replaced",
     };
     writeln!(stdout, "{verb} {}", path.display())?;
-    writeln!(stdout, "start it: {}", start.join(" && "))?;
+    writeln!(stdout, "start it: {}", manager.in_one_text(&start))?;
     if let Some(hint) = manager.hint() {
         writeln!(stdout, "hint: {hint}")?;
     }
@@ -166,7 +167,11 @@ fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
         Removed::Removed => {
             let mut stdout = io::stdout().lock();
             writeln!(stdout, "removed {}", path.display())?;
-            writeln!(stdout, "stop it if it is still running: {}", manager.stop_commands().join(" && "))?;
+            writeln!(
+                stdout,
+                "stop it if it is still running: {}",
+                manager.in_one_text(&manager.stop_commands())
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -189,7 +194,7 @@ fn service(homing: &Homing, command: &WakeCommand) -> Result<Service, Failure> {
         let (program, rest) = words.split_first().expect("the parser requires at least one word");
         // A service does not run in the current directory, so make the path absolute.
         let program =
-            if program.contains('/') { utf8(std::path::absolute(program)?.into())? } else { program.clone() };
+            if is_one_name(program) { program.clone() } else { utf8(std::path::absolute(program)?.into())? };
         arguments.push(program);
         arguments.extend_from_slice(rest);
     }
@@ -216,7 +221,16 @@ fn service(homing: &Homing, command: &WakeCommand) -> Result<Service, Failure> {
         add(CONFIG_VARIABLE, std::path::absolute(config)?.into_os_string())?;
     }
     let log = utf8(homing.home_path().join(LOG).into_os_string())?;
-    Ok(Service { program: utf8(program.into_os_string())?, arguments, environment, log })
+    let user = account().map(utf8).transpose()?;
+    Ok(Service { program: utf8(program.into_os_string())?, arguments, environment, log, user })
+}
+
+/// The name of the user's account on Windows, which sets these variables.
+fn account() -> Option<OsString> {
+    let (mut account, name) = (set("USERDOMAIN")?, set("USERNAME")?);
+    account.push("\\");
+    account.push(name);
+    Some(account)
 }
 
 fn set(name: &str) -> Option<OsString> {
@@ -226,12 +240,10 @@ fn set(name: &str) -> Option<OsString> {
 /// The path of this program. Prefers a `PATH` entry that resolves to it, because updates replace that entry.
 fn this_program() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("homing"))
-        .find(|candidate| candidate.canonicalize().is_ok_and(|found| found == program));
-    Ok(in_path.unwrap_or(program))
+    let resolved = program.canonicalize()?;
+    let in_path = find_programs("homing").into_iter();
+    let mut same = in_path.filter(|found| found.canonicalize().is_ok_and(|found| found == resolved));
+    Ok(same.next().unwrap_or(program))
 }
 
 /// Service files contain only UTF-8.

@@ -18,7 +18,7 @@ Examples:
   homing rerun nightly --env TOKEN=secret
   homing wait $(homing rerun last)
 
-Launches a new job with the command, directory, name, limits, follow-up policy and sink of the earlier job, and \
+Launches a new job with the command, shell, directory, name, limits, follow-up policy and sink of the earlier job, and \
 prints its id. Uses the environment and the session of this call. The values of --env are never stored, so pass \
 those of the earlier job again. The key of the earlier job is not used again.
 
@@ -49,6 +49,7 @@ pub(crate) fn rerun(args: RerunArgs) -> Result<ExitCode, Failure> {
     let job = homing.get(homing.find(&args.job.job, &origin.session)?)?;
     refuse_missing(&job, &args.env)?;
     let mut spec = JobSpec::new(job.command)
+        .shell(job.shell)
         .origin(origin.clone())
         .current_dir(args.cwd.unwrap_or(job.cwd))
         .timeout(job.limits.timeout.map_or(Timeout::None, Timeout::After))

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use homing::core::parse_duration;
+use homing::core::{Shell, parse_duration};
 use homing::{
     DeliveryArrangement, Error, FollowUpPolicy, Homing, Job, JobCommand, JobId, JobKey, JobSpec, JobState,
     LeftoverPolicy, OpenOptions, Origin, Prospect, ResultReader, Streams, Timeout, WaitFor,
@@ -59,6 +59,9 @@ pub(crate) struct RunArgs {
     /// Set an environment variable in addition to the inherited ones; repeatable, never written to disk
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     env: Vec<(String, String)>,
+    /// Shell that runs a script: bash, cmd or powershell [default: that of the system, or as configured]
+    #[arg(long, value_name = "SHELL")]
+    shell: Option<Shell>,
     /// Timeout, such as 90s or 2h, or none [default: 1h, or as configured]
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     timeout: Option<Timeout>,
@@ -154,6 +157,9 @@ impl RunArgs {
                 FollowUps::Failure => FollowUpPolicy::Failure,
                 FollowUps::Never => FollowUpPolicy::Never,
             });
+        if let Some(shell) = self.shell {
+            spec = spec.shell(shell);
+        }
         if let Some(name) = self.name {
             spec = spec.name(name);
         }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::{Homing, Job, JobState, ListOptions, Listing};
+use homing_supervisor::platform::interrupt::{ScreenEvent, on_screen_event};
 use homing_supervisor::platform::notifier::Notifier;
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within, wait};
 
 use crate::exit::Failure;
-use crate::interrupt::{ScreenEvent, on_screen_signals};
 use crate::local_time::{now, time_of_day};
 use crate::render::job_table_text;
 
@@ -77,9 +77,13 @@ pub(super) fn watch_list(homing: &Homing, options: ListOptions) -> Result<ExitCo
     let resized = Arc::new(Notifier::new().map_err(cannot_watch)?);
     let mut watch = homing.watch_list(options)?;
     let (of_signals, notifier) = (Arc::clone(&screen), Arc::clone(&resized));
-    on_screen_signals(move |event| {
+    on_screen_event(move |event| {
         // After SIGHUP the terminal is gone, so ignore write errors.
         let _ = match event {
+            ScreenEvent::Ended(interrupt) => {
+                let _ = of_signals.show(false);
+                std::process::exit(interrupt.exit_status());
+            }
             ScreenEvent::Resized => Ok(()),
             ScreenEvent::Left => of_signals.show(false),
             ScreenEvent::Entered => of_signals.show(true),

@@ -22,7 +22,7 @@ pub(super) struct JobFacts {
     /// `exited`, `signaled`, `timed_out`, `killed`, `failed_to_start` or `lost`; null if it has not finished.
     outcome: Option<&'static str>,
     /// Null if the job did not end by itself.
-    exit_code: Option<i32>,
+    exit_code: Option<i64>,
     /// Null if it has not finished.
     succeeded: Option<bool>,
     /// The offset at which output begins that the answer does not contain: `from_byte` of `read_output`.

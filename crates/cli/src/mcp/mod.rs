@@ -31,6 +31,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use homing_supervisor::platform::interrupt::Interrupt;
 use tokio::runtime::Runtime;
 
 use crate::exit::Failure;
@@ -83,26 +84,26 @@ fn run(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
         tokio::pin!(serving);
         tokio::select! {
             served = &mut serving => Ended::Served(served),
-            Ok(signal) = terminated => {
+            Ok(interrupt) = terminated => {
                 // Some clients stop a server right after a reply. A result that is not acknowledged by then is
                 // delivered again.
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, delivery::all_acknowledged()).await;
-                Ended::Signaled(signal)
+                Ended::Interrupted(interrupt)
             }
         }
     });
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     match ended {
         Ended::Served(served) => served,
-        Ended::Signaled(signal) => std::process::exit(128 + signal),
+        Ended::Interrupted(interrupt) => std::process::exit(interrupt.exit_status()),
     }
 }
 
 /// Why a server stops.
 enum Ended {
     Served(Result<(), Failure>),
-    /// This signal arrived.
-    Signaled(i32),
+    /// A signal asked it to.
+    Interrupted(Interrupt),
 }
 
 /// Checks that two threads can be created, as [`start_threads`] does.

@@ -49,6 +49,9 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
 fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
     let at = |time: Timestamp| format!("{} ({})", date_and_time(time), ago(time, now));
     let mut fields = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
+    if !job.shell.is_bash() {
+        fields.push(("Shell", job.shell.to_string()));
+    }
     if let Some(name) = &job.name {
         fields.push(("Name", one_line(name)));
     }

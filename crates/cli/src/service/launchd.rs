@@ -71,6 +71,7 @@ mod tests {
             arguments: ["monitor", "--command", "a & <b>"].map(str::to_owned).to_vec(),
             environment: vec![("PATH".to_owned(), "/opt/homebrew/bin:/usr/bin".to_owned())],
             log: "/Users/u/.local/state/homing/monitor.log".to_owned(),
+            user: None,
         };
         insta::assert_snapshot!(agent(&service));
     }

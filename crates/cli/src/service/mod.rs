@@ -5,6 +5,7 @@ mod file;
 mod launchd;
 mod notify;
 mod systemd;
+mod task;
 
 pub(crate) use file::{Removed, Written, remove, write};
 pub(crate) use notify::Supervision;
@@ -12,6 +13,7 @@ pub(crate) use notify::Supervision;
 use std::path::{Path, PathBuf};
 
 use homing::user_config_path;
+use homing_supervisor::platform::{ServiceKind, paths, service_kind};
 
 /// Marks every file that homing wrote and therefore may replace and remove.
 const MARK: &str = "Written by homing monitor install";
@@ -23,10 +25,12 @@ pub(crate) struct Service {
     pub(crate) program: String,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
-    /// Its environment variables.
+    /// Its environment variables. A scheduled task gets those of the user's account in their place.
     pub(crate) environment: Vec<(String, String)>,
     /// Log file, for service managers that do not keep a journal.
     pub(crate) log: String,
+    /// The user that it runs as, for service managers that must be told: `DOMAIN\NAME`.
+    pub(crate) user: Option<String>,
 }
 
 /// The service manager of this system.
@@ -36,12 +40,18 @@ pub(crate) enum Manager {
     Systemd,
     /// launchd, with user agents.
     Launchd,
+    /// The Task Scheduler of Windows.
+    TaskScheduler,
 }
 
 impl Manager {
     /// The service manager of this system.
     pub(crate) fn of_this_system() -> Manager {
-        if std::env::consts::OS == "macos" { Manager::Launchd } else { Manager::Systemd }
+        match service_kind() {
+            ServiceKind::Systemd => Manager::Systemd,
+            ServiceKind::Launchd => Manager::Launchd,
+            ServiceKind::TaskScheduler => Manager::TaskScheduler,
+        }
     }
 
     /// The path of the service file; `None` if the user has no home directory.
@@ -51,7 +61,10 @@ impl Manager {
                 let config = user_config_path()?;
                 Some(config.parent()?.parent()?.join("systemd/user").join(systemd::FILE))
             }
-            Manager::Launchd => Some(std::env::home_dir()?.join("Library/LaunchAgents").join(launchd::FILE)),
+            Manager::Launchd => {
+                Some(paths::home_directory()?.join("Library/LaunchAgents").join(launchd::FILE))
+            }
+            Manager::TaskScheduler => Some(paths::config_directory()?.join(task::FILE)),
         }
     }
 
@@ -60,6 +73,7 @@ impl Manager {
         match self {
             Manager::Systemd => systemd::unit(service),
             Manager::Launchd => launchd::agent(service),
+            Manager::TaskScheduler => task::definition(service),
         }
     }
 
@@ -67,7 +81,7 @@ impl Manager {
     pub(crate) fn enabling_link(self, path: &Path) -> Option<PathBuf> {
         match self {
             Manager::Systemd => Some(path.parent()?.join("default.target.wants").join(systemd::FILE)),
-            Manager::Launchd => None,
+            Manager::Launchd | Manager::TaskScheduler => None,
         }
     }
 
@@ -76,6 +90,7 @@ impl Manager {
         match self {
             Manager::Systemd => systemd::START.map(str::to_owned).to_vec(),
             Manager::Launchd => vec![format!("launchctl bootstrap gui/$(id -u) '{}'", path.display())],
+            Manager::TaskScheduler => task::start_commands(path),
         }
     }
 
@@ -84,6 +99,7 @@ impl Manager {
         match self {
             Manager::Systemd => systemd::DISABLE.to_owned(),
             Manager::Launchd => format!("launchctl bootout gui/$(id -u)/{}", launchd::LABEL),
+            Manager::TaskScheduler => self.in_one_text(&task::stop_commands()),
         }
     }
 
@@ -92,6 +108,7 @@ impl Manager {
         match self {
             Manager::Systemd => systemd::STOP.map(str::to_owned).to_vec(),
             Manager::Launchd => vec![self.disable_command()],
+            Manager::TaskScheduler => task::stop_commands(),
         }
     }
 
@@ -102,6 +119,18 @@ impl Manager {
                 Some("run loginctl enable-linger to keep it running while you are logged out")
             }
             Manager::Launchd => None,
+            Manager::TaskScheduler => Some(
+                "the task gets the variables of your account, not those of this shell; set HOMING_HOME and others with \
+                 setx",
+            ),
+        }
+    }
+
+    /// Commands as one text. Not every shell of Windows has an operator that runs one command after another.
+    pub(crate) fn in_one_text(self, commands: &[String]) -> String {
+        match self {
+            Manager::Systemd | Manager::Launchd => commands.join(" && "),
+            Manager::TaskScheduler => commands.join(", then: "),
         }
     }
 }

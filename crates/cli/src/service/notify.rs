@@ -1,9 +1,9 @@
-//! Notifies the service manager about the monitor: sd_notify(3). Does nothing without a service manager.
+//! Notifies the service manager about the monitor. Does nothing without a service manager.
 
 use std::time::Duration;
 
 use homing::MonitorEvent;
-use sd_notify::NotifyState;
+use homing_supervisor::platform::service_state::{ServiceState, notify, watchdog};
 
 /// The connection to the service manager.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Supervision {
 impl Supervision {
     /// Reads the settings of the service manager from the environment.
     pub(crate) fn from_environment() -> Supervision {
-        Supervision { watchdog: sd_notify::watchdog_enabled() }
+        Supervision { watchdog: watchdog() }
     }
 
     /// The interval of watchdog notifications; `None` without a watchdog.
@@ -27,19 +27,12 @@ impl Supervision {
         match event {
             // A standby monitor is ready too.
             MonitorEvent::Active | MonitorEvent::Standby { .. } => {
-                notify(&[NotifyState::Ready, NotifyState::Status(&event.to_string())]);
+                notify(ServiceState::Ready(&event.to_string()));
             }
-            MonitorEvent::Alive if self.watchdog.is_some() => notify(&[NotifyState::Watchdog]),
+            MonitorEvent::Alive if self.watchdog.is_some() => notify(ServiceState::Alive),
             MonitorEvent::Alive => {}
-            MonitorEvent::Stopping { .. } => {
-                notify(&[NotifyState::Stopping, NotifyState::Status(&event.to_string())]);
-            }
-            event => notify(&[NotifyState::Status(&event.to_string())]),
+            MonitorEvent::Stopping { .. } => notify(ServiceState::Stopping(&event.to_string())),
+            event => notify(ServiceState::Working(&event.to_string())),
         }
     }
-}
-
-/// Sends states. Ignores errors: the monitor keeps running without a service manager.
-fn notify(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
 }

@@ -98,6 +98,7 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
             log: "/home/u/my jobs/monitor.log".to_owned(),
+            user: None,
         };
         insta::assert_snapshot!(unit(&service));
     }

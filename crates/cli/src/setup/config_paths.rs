@@ -5,6 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use homing::harness::Paths;
+#[cfg(test)]
+use homing_supervisor::platform::paths;
 
 /// Finds configuration files.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl ConfigPaths {
     #[cfg(test)]
     pub(super) fn below(folder: &Path) -> ConfigPaths {
         let home = folder.join("home").into_os_string();
-        let user = Paths::new(move |name| (name == "HOME").then(|| home.clone()));
+        let user = Paths::new(move |name| (name == paths::HOME_VARIABLE).then(|| home.clone()));
         ConfigPaths { user, project: folder.join("project") }
     }
 

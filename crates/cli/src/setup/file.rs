@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use homing_supervisor::platform::access;
+use homing_supervisor::platform::access::copy_rights;
 use homing_supervisor::platform::file::{create_private, make_private_directories, open_regular};
 use homing_supervisor::platform::lock::exclusive_within;
+use homing_supervisor::platform::paths;
 
 use super::config_paths::ConfigPaths;
 use super::content::Content;
@@ -195,11 +196,11 @@ fn write(result: &FileResult, content: &Content, action: Action) -> Result<bool,
         // Keep the oldest backup: it is the file before homing.
         let has_owned_parts = content.remove_from(before).is_ok_and(|rest| rest.as_deref() != Some(before));
         if !(has_owned_parts && backup.exists()) {
-            replace(backup, before, mode_of(path)).map_err(|error| cannot("write", backup, &error))?;
+            replace(backup, before, path).map_err(|error| cannot("write", backup, &error))?;
         }
     }
     match &result.after {
-        Some(after) => replace(path, after, mode_of(path)).map_err(failed)?,
+        Some(after) => replace(path, after, path).map_err(failed)?,
         None => {
             fs::remove_file(path).map_err(failed)?;
             remove_empty_folders(path);
@@ -224,7 +225,7 @@ fn lock(folder: &Path) -> Option<fs::File> {
 
 /// Removes the folders that are empty without the file, up to the home directory or the current directory.
 fn remove_empty_folders(path: &Path) {
-    let ends = [std::env::home_dir(), std::env::current_dir().ok()];
+    let ends = [paths::home_directory(), std::env::current_dir().ok()];
     let folders =
         path.ancestors().skip(1).take(4).take_while(|folder| !ends.contains(&Some(folder.to_path_buf())));
     // Stops at the first folder that is not empty.
@@ -253,12 +254,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn mode_of(path: &Path) -> u32 {
-    access::mode_of(path).unwrap_or(0o600)
-}
-
-/// Replaces a file atomically. Follows a symbolic link.
-fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+/// Replaces a file atomically, and gives it the access rights of another file if that exists. Follows a symbolic link.
+fn replace(path: &Path, text: &str, rights: &Path) -> io::Result<()> {
     let target = match path.canonicalize() {
         Ok(target) => target,
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
@@ -271,7 +268,7 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let temporary = beside(&target, &format!(".homing-{}", std::process::id()));
     // A killed run of setup with the same process id may have left one.
     let _ = fs::remove_file(&temporary);
-    let replaced = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &target));
+    let replaced = write_new(&temporary, text, rights).and_then(|()| fs::rename(&temporary, &target));
     if replaced.is_err() {
         // A leftover temporary file does no harm.
         let _ = fs::remove_file(&temporary);
@@ -279,10 +276,14 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     replaced
 }
 
-fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+fn write_new(path: &Path, text: &str, rights: &Path) -> io::Result<()> {
     let mut file = create_private(path)?;
     file.write_all(text.as_bytes())?;
-    access::set_mode(&file, mode)?;
+    match copy_rights(rights, &file) {
+        // A new file stays private.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        copied => copied?,
+    }
     file.sync_all()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use homing_supervisor::platform::access::mode_of;
+use homing_supervisor::platform::paths::find_program;
 
 use super::config_paths::ConfigPaths;
 use super::file::{Action, is_enabled, part_states};
@@ -76,7 +76,7 @@ impl HarnessStatus {
         let has_plugin = has_plugin(harness, paths);
         HarnessStatus {
             harness,
-            program: harness.setup.programs.iter().find_map(|name| find_in_path(name)),
+            program: harness.setup.programs.iter().find_map(|name| find_program(name)),
             directory: directory.is_dir().then_some(directory),
             has_plugin,
             user: ScopeStatus::of(harness, Scope::User, has_plugin, paths, program).unwrap_or_default(),
@@ -162,13 +162,4 @@ impl Default for ScopeStatus {
 pub(crate) fn has_plugin(harness: Harness, paths: &ConfigPaths) -> bool {
     let enabled = harness.setup.plugin;
     enabled.is_some_and(|plugin| is_enabled(&paths.path(plugin.file), plugin.object, plugin.key))
-}
-
-/// The executable file with this name in `PATH`. Skips relative folders.
-fn find_in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file() && mode_of(file).is_ok_and(|mode| mode & 0o111 != 0))
 }

@@ -24,6 +24,7 @@ mod remove;
 mod rerun;
 mod service;
 mod setup;
+mod shells;
 mod stand_in;
 mod statuses;
 mod terminal;

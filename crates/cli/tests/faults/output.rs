@@ -194,7 +194,7 @@ fn a_thousand_jobs_that_end_at_once_have_a_thousand_outcomes() {
     assert_eq!(jobs.len(), 1000);
     for job in &jobs {
         let exit_code = codes[&job.id];
-        assert_eq!(outcome(job), &Outcome::Exited { exit_code });
+        assert_eq!(outcome(job), &Outcome::Exited { exit_code: exit_code.into() });
         assert_eq!(job.follow_up.state, FollowUpState::Pending);
     }
     assert_eq!(setup.homing.follow_ups(&FollowUpOptions::default()).expect("follow-ups"), jobs);

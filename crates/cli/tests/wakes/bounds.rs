@@ -65,7 +65,7 @@ fn a_thousand_jobs_that_end_at_once_are_all_delivered() {
             "delivered once, to its own session"
         );
         let code = i32::try_from(n % 7).expect("small");
-        assert_eq!(setup.job(*id).outcome(), Some(&homing::Outcome::Exited { exit_code: code }));
+        assert_eq!(setup.job(*id).outcome(), Some(&homing::Outcome::Exited { exit_code: code.into() }));
     }
     monitor.stop();
 }

@@ -226,6 +226,7 @@ pub(super) mod tests {
             session: SessionId::default_session(),
             name: None,
             command: JobCommand::script("cargo test").unwrap(),
+            shell: Default::default(),
             cwd: "/src".into(),
             env_names: Vec::new(),
             created_at: Timestamp::from_unix_millis(900),

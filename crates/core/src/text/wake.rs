@@ -278,7 +278,7 @@ mod tests {
     fn failures_come_first_and_get_the_most_room() {
         let long = "x".repeat(70) + "\n";
         let mut jobs: Vec<_> = (0..40)
-            .map(|n| (job(Outcome::Exited { exit_code: i32::from(n == 30) }), whole(&long.repeat(1_000))))
+            .map(|n| (job(Outcome::Exited { exit_code: i64::from(n == 30) }), whole(&long.repeat(1_000))))
             .collect();
         failures_first(&mut jobs);
         assert!(!jobs[0].0.outcome().is_some_and(Outcome::succeeded));
@@ -339,7 +339,7 @@ mod tests {
             count in 1usize..=WAKE_LIMIT_JOBS,
             output in "[<&>a\n-]{0,3000}",
             command in "[<&a ]{1,3000}x",
-            exit_code in 0i32..2,
+            exit_code in 0i64..2,
             envelope in any::<bool>(),
         ) {
             let mut job = job(Outcome::Exited { exit_code });

@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use etcetera::BaseStrategy;
 use homing_core::{
-    DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, JobLimits, parse_duration,
+    DEFAULT_GRACE, DEFAULT_HEAD_BYTES, DEFAULT_TAIL_BYTES, DEFAULT_TIMEOUT, JobLimits, Shell, parse_duration,
 };
+use homing_supervisor::platform::paths;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::harness::{preset_names, unknown_preset};
@@ -69,6 +69,8 @@ pub struct Defaults {
     pub output_head_bytes: u64,
     /// `output_tail_bytes = 4194304`: bytes kept from the end of the output.
     pub output_tail_bytes: u64,
+    /// `shell = "bash"`: the shell that runs scripts: `bash`, `cmd` or `powershell`. Without it, that of the system.
+    pub shell: Option<Shell>,
 }
 
 impl Default for Defaults {
@@ -78,6 +80,7 @@ impl Default for Defaults {
             grace: DEFAULT_GRACE,
             output_head_bytes: DEFAULT_HEAD_BYTES,
             output_tail_bytes: DEFAULT_TAIL_BYTES,
+            shell: None,
         }
     }
 }
@@ -134,7 +137,7 @@ impl Default for Retention {
 
 impl Config {
     /// Reads the user's configuration: `$HOMING_CONFIG`, else `$XDG_CONFIG_HOME/homing/config.toml`, else
-    /// `~/.config/homing/config.toml`. A missing file counts as empty, unless `HOMING_CONFIG` names it.
+    /// `~/.config/homing/config.toml`; on Windows `%HOMING_CONFIG%`, else `%APPDATA%\homing\config.toml`. A missing file counts as empty, unless `HOMING_CONFIG` names it.
     ///
     /// # Errors
     /// If the file cannot be read or is invalid. [`Error::ConfigRefused`] if users other than the owner and root can
@@ -238,7 +241,7 @@ pub fn config_path() -> Option<PathBuf> {
 
 /// The default path of the user's configuration.
 pub fn user_config_path() -> Option<PathBuf> {
-    etcetera::base_strategy::Xdg::new().ok().map(|xdg| xdg.config_dir().join("homing/config.toml"))
+    paths::config_directory().map(|directory| directory.join("config.toml"))
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -276,6 +279,16 @@ mod tests {
         let config = load("[defaults]\ntimeout = \"none\"\n").unwrap();
         let expected = Defaults { timeout: None, ..Defaults::default() };
         assert_eq!(config, Config { defaults: expected, ..Config::default() });
+    }
+
+    #[test]
+    fn the_shell_of_scripts_is_named() {
+        assert_eq!(
+            load("[defaults]\nshell = \"powershell\"\n").unwrap().defaults.shell,
+            Some(Shell::PowerShell)
+        );
+        let error = load("[defaults]\nshell = \"zsh\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("powershell"), "{error}");
     }
 
     #[test]

@@ -278,14 +278,13 @@ fn check_topic(url: &str) -> Result<(), String> {
     is_topic.then_some(()).ok_or_else(error)
 }
 
-/// Checks that this build can show desktop notifications.
+/// Checks that this build can show desktop notifications on this system.
 ///
 /// # Errors
 /// If it cannot.
-#[cfg_attr(feature = "desktop", allow(clippy::unnecessary_wraps))]
 fn check_desktop() -> Result<(), String> {
     #[cfg(feature = "desktop")]
-    return Ok(());
+    return homing_supervisor::platform::desktop::support().map_err(|why| format!("desktop: {why}"));
     #[cfg(not(feature = "desktop"))]
     Err("desktop: this build of homing has no desktop notices".to_owned())
 }

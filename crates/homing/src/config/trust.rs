@@ -5,9 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use homing_core::text::grouped;
-use homing_supervisor::platform::access::{Access, may_have_access_list};
+use homing_supervisor::platform::access::{Access, Exposure, trusted, trusted_link};
 use homing_supervisor::platform::dir::Directory;
-use homing_supervisor::platform::user;
 
 use crate::error::ConfigRefusal;
 use crate::{Error, Result};
@@ -23,9 +22,13 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(super) fn read_trusted(path: &Path) -> Result<String> {
     let invalid = |message: String| Error::InvalidConfig { path: path.to_owned(), message };
     let unreadable = |error: io::Error| invalid(error.to_string());
-    let refused = |checked: &Path, found: Found| {
-        let (reason, hint) = found.describe(checked, checked != path);
-        Error::ConfigRefused(ConfigRefusal { path: path.to_owned(), reason, hint })
+    let accept = |checked: &Path, exposure: Option<Exposure>| match exposure {
+        None => Ok(()),
+        Some(Exposure { reason, hint, .. }) => {
+            let what = if checked == path { String::new() } else { format!("{}: ", checked.display()) };
+            let refusal = ConfigRefusal { path: path.to_owned(), reason: what + &reason, hint };
+            Err(Error::ConfigRefused(refusal))
+        }
     };
     let resolved = std::fs::canonicalize(path).map_err(unreadable)?;
     let (Some(folder_path), Some(name)) = (resolved.parent(), resolved.file_name()) else {
@@ -42,16 +45,13 @@ pub(super) fn read_trusted(path: &Path) -> Result<String> {
     if access.is_null_device {
         return Ok(String::new());
     }
-    check_folder(&folder).map_err(|found| refused(folder_path, found))?;
+    accept(folder_path, trusted(&folder, folder_path).map_err(unreadable)?)?;
     if link_folder != folder_path {
         let folder = Directory::open(&link_folder).map_err(unreadable)?;
-        check_folder(&folder).map_err(|found| refused(&link_folder, found))?;
+        accept(&link_folder, trusted(&folder, &link_folder).map_err(unreadable)?)?;
     }
-    let link = Access::of_link(path).map_err(unreadable)?;
-    check_owner(link).map_err(|found| refused(path, found))?;
-    check_owner(access)
-        .and_then(|()| check_writers(access, || may_have_access_list(&file)))
-        .map_err(|found| refused(&resolved, found))?;
+    accept(path, trusted_link(path).map_err(unreadable)?)?;
+    accept(&resolved, trusted(&file, &resolved).map_err(unreadable)?)?;
     if !access.is_regular {
         return Err(invalid("it is not a regular file".to_owned()));
     }
@@ -61,70 +61,4 @@ pub(super) fn read_trusted(path: &Path) -> Result<String> {
         return Err(invalid(format!("it is longer than {} bytes", grouped(MAX_BYTES))));
     }
     String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8 text".to_owned()))
-}
-
-/// Who else can write to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    /// Another user owns it.
-    Owner(u32),
-    /// A group with other members can write to it.
-    Group { gid: u32, mode: u32 },
-    /// Every user can write to it.
-    Others { mode: u32 },
-    /// An access control list lets other users write to it (acl(5)).
-    AccessList { mode: u32 },
-}
-
-impl Found {
-    /// Why it is not trusted, and what the user can do.
-    fn describe(self, path: &Path, is_named: bool) -> (String, String) {
-        let (user, shown) = (user::effective_id(), path.display());
-        let what = if is_named { format!("{shown}: ") } else { String::new() };
-        let (reason, hint) = match self {
-            Found::Owner(owner) => (
-                format!("it belongs to user {owner}, not to you (user {user}) or root"),
-                format!("check its contents, then run: chown {user} {shown}"),
-            ),
-            Found::Group { gid, mode } => (
-                format!("group {gid} can write to it (mode {mode:04o})"),
-                format!("check its contents, then run: chmod g-w {shown}"),
-            ),
-            Found::Others { mode } => (
-                format!("others can write to it (mode {mode:04o})"),
-                format!("check its contents, then run: chmod go-w {shown}"),
-            ),
-            Found::AccessList { mode } => (
-                format!("its access control list may let others write to it (mode {mode:04o})"),
-                format!("check its contents, then run: setfacl -b {shown}"),
-            ),
-        };
-        (what + &reason, hint)
-    }
-}
-
-fn check_owner(access: Access) -> Result<(), Found> {
-    if access.is_own_or_of_root() { Ok(()) } else { Err(Found::Owner(access.owner)) }
-}
-
-fn check_folder(folder: &Directory) -> Result<(), Found> {
-    let access = Access::of(folder).map_err(|_| Found::Others { mode: 0 })?;
-    check_owner(access)?;
-    // In a sticky folder, users cannot replace files of other users.
-    if access.is_sticky() { Ok(()) } else { check_writers(access, || may_have_access_list(folder)) }
-}
-
-fn check_writers(access: Access, may_have_list: impl FnOnce() -> bool) -> Result<(), Found> {
-    let mode = access.mode;
-    if access.others_can_write() {
-        return Err(Found::Others { mode });
-    }
-    if !access.group_can_write() {
-        return Ok(());
-    }
-    // With an access control list, the group bits apply to every user that it names.
-    if may_have_list() {
-        return Err(Found::AccessList { mode });
-    }
-    if user::is_private_group(access.group) { Ok(()) } else { Err(Found::Group { gid: access.group, mode }) }
 }

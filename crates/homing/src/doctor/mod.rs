@@ -3,7 +3,7 @@
 //! | file | checks |
 //! |---|---|
 //! | `installation` | the configuration, the program of the supervisor |
-//! | `system` | features of the kernel, `/proc`, control groups, the service that this process runs in |
+//! | `system` | features of the system, the place in which this process runs, what homing promises on this system |
 //! | `home` | foreign files, directories without a job, supervisors without a directory |
 //! | `jobs` | the ledger, and every job in it |
 //! | `undelivered` | jobs that are kept because their results are undelivered |
@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::delivery::monitor::monitor_check;
 
 use installation::{check_config, check_supervisor};
-use system::{check_features, check_placement, check_proc};
+use system::{check_features, check_guarantees, check_placement, check_proc};
 
 /// The checks that do not need a home, for a home at `path` that does not exist yet.
 pub(crate) fn checks_without_home(
@@ -47,6 +47,7 @@ fn check_installation(supervisor: Option<&Path>, loaded: &LoadedConfig) -> Vec<C
     checks.extend(check_features());
     checks.extend(check_proc());
     checks.extend(check_placement());
+    checks.extend(check_guarantees());
     checks
 }
 

@@ -39,7 +39,7 @@ const SERVER: TomlTable = TomlTable {
 };
 
 const fn hook(event: &'static str) -> JsonEdit {
-    let hook = r#"{"type": "command", "command": "{shell_program} hook codex", "timeout": 30}"#;
+    let hook = r#"{"type": "command", "command": "{cmd_program} hook codex", "timeout": 30}"#;
     JsonEdit::Hook { event, in_group: true, matcher: None, hook }
 }
 

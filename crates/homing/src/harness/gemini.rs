@@ -6,8 +6,7 @@ use super::profile::{IdleNotification, McpSession, PresetFile, Profile, SessionS
 use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupChange};
 
 /// Timeouts are in milliseconds.
-const HOOK: &str =
-    r#"{"type": "command", "name": "homing", "command": "{shell_program} hook gemini", "timeout": 30000}"#;
+const HOOK: &str = r#"{"type": "command", "name": "homing", "command": "{powershell_program} hook gemini", "timeout": 30000}"#;
 
 const fn hook(event: &'static str) -> JsonEdit {
     JsonEdit::Hook { event, in_group: true, matcher: None, hook: HOOK }

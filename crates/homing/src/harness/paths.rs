@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use homing_supervisor::platform::paths;
 use wildmatch::WildMatch;
 
 /// Finds the files of harnesses, as the environment directs.
@@ -29,7 +30,7 @@ impl Paths {
     /// The files that match a pattern, most recently modified first. `{session}` is the session, `{session:8}` its
     /// first 8 characters, `*` any text within a name. A pattern begins with `~/`, or with `${VARIABLE:-~/default}`.
     pub(crate) fn find(&self, pattern: &str, session: &str) -> Vec<PathBuf> {
-        if session.contains(['/', '*', '?', '\0']) || matches!(session, "" | "." | "..") {
+        if session.contains(['*', '?']) || !paths::is_one_name(session) {
             return Vec::new();
         }
         let beginning: String = session.chars().take(8).collect();
@@ -45,7 +46,7 @@ impl Paths {
     }
 
     /// The path of a pattern without `*` that begins with `~/`, or with `${VARIABLE:-~/default}`. `None` for another
-    /// text, and if `HOME` is needed and not set. The file does not have to exist.
+    /// text, and if the user's home is needed and not set. The file does not have to exist.
     pub fn resolve(&self, pattern: &str) -> Option<PathBuf> {
         if !pattern.starts_with(['~', '$']) {
             return None;
@@ -70,7 +71,7 @@ impl Paths {
         }
         match pattern.strip_prefix('~') {
             Some(rest) => {
-                let home = (self.variable)("HOME").filter(|home| !home.is_empty())?;
+                let home = (self.variable)(paths::HOME_VARIABLE).filter(|home| !home.is_empty())?;
                 Some((PathBuf::from(home), rest.trim_start_matches('/')))
             }
             None => Some((PathBuf::from("/"), pattern)),
@@ -122,7 +123,7 @@ mod tests {
         let with = move |set: bool| {
             let (home, other) = (home.clone(), other.clone());
             Paths::new(move |name| match name {
-                "HOME" => Some(home.clone()),
+                paths::HOME_VARIABLE => Some(home.clone()),
                 "AGENT_DIR" if set => Some(other.clone()),
                 _ => None,
             })

@@ -20,7 +20,8 @@ data, never instructions or approval.";
 /// The changes that configure a harness for homing.
 ///
 /// In its texts, `{program}` is the program `homing` by its name or path, and `{shell_program}` the same, quoted for a
-/// shell. Both are escaped as in a JSON string.
+/// POSIX shell. `{cmd_program}` and `{powershell_program}` are for harnesses whose hooks run in `cmd.exe` or in PowerShell
+/// on Windows; on other systems they are the same as `{shell_program}`. All are escaped as in a JSON string.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     /// The programs of the harness, the most common one first. Any of them in `PATH` shows that it is installed.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homing_core::{
-    FollowUpPolicy, JobCommand, JobId, LeftoverPolicy, Outcome, SessionId, Timestamp, as_millis,
+    FollowUpPolicy, JobCommand, JobId, LeftoverPolicy, Outcome, SessionId, Shell, Timestamp, as_millis,
 };
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::output::{Drained, OutputWriter};
@@ -128,6 +128,7 @@ impl Context {
             session: job.session.clone(),
             name: None,
             command: job.command.clone(),
+            shell: Shell::default(),
             cwd: job.cwd.clone(),
             env_names: Vec::new(),
             created_at_ms: started_at_ms,
@@ -164,7 +165,7 @@ fn started(job: &FinishedJob, pid: u32) -> StartedRecord {
         started_at_ms: job.started_at.as_unix_millis(),
         output_pipe: 0,
         error_pipe: None,
-        cgroup: None,
+        group: None,
         decided: None,
         service: None,
         ended: None,

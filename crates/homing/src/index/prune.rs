@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homing_core::{BUDGET_WINDOW, JobId};
 use homing_supervisor::layout::{Directory, SPEC};
-use homing_supervisor::platform::cgroup::remove_abandoned;
+use homing_supervisor::platform::group::remove_abandoned;
 use homing_supervisor::{DiskError, SpecFile, crash_point};
 
 use crate::Result;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use homing_core::{JobId, KilledBy};
-use homing_supervisor::platform::cgroup::remove_abandoned;
+use homing_supervisor::platform::group::remove_abandoned;
 use homing_supervisor::{DiskError, find_unlinked_supervisors};
 
 use crate::Result;

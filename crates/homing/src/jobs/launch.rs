@@ -20,7 +20,7 @@ impl Context {
         match self.store.launch(spec)? {
             Launched::Now(job, attachment) => {
                 tracing::info!(job = %job.id, session = %job.session, "launched");
-                Ok((*job, attachment))
+                Ok((*job, attachment.map(|attachment| *attachment)))
             }
             Launched::Before(job) if job.state.name() == StateName::Finished => {
                 Ok((self.get(job.id).unwrap_or(*job), None))

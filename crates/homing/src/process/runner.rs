@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use homing_core::{Wake, WakeId};
+use homing_supervisor::platform::paths::{self, program_to_start};
 use homing_supervisor::platform::spawn::own_group;
 use homing_supervisor::{JOB_VARIABLE, crash_point};
 
@@ -98,7 +99,7 @@ impl Program {
         // Without `pre_exec` and the like this is posix_spawn(3), which does not copy the page tables of a large
         // host; in our own static build a plain fork, because the C library's way to change the directory is not
         // linked in.
-        let mut command = Command::new(program);
+        let mut command = Command::new(program_to_start(program));
         own_group(&mut command).args(arguments).current_dir(self.directory()?);
         for name in &self.remove {
             command.env_remove(name);
@@ -110,8 +111,8 @@ impl Program {
     /// Checks the directory first: otherwise the error for a missing directory would name the program.
     fn directory(&self) -> io::Result<PathBuf> {
         let Some(configured) = &self.directory else {
-            let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_dir());
-            return Ok(home.unwrap_or_else(|| PathBuf::from("/")));
+            let home = paths::home_directory().filter(|home| home.is_dir());
+            return Ok(home.unwrap_or_else(|| PathBuf::from(MAIN_SEPARATOR_STR)));
         };
         let in_it = |source| because(&format!("in {}", configured.display()), source);
         match std::fs::metadata(configured).map_err(in_it)?.is_dir() {

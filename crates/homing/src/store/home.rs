@@ -3,13 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
-use homing_supervisor::platform::access::Access;
+use homing_supervisor::platform::access::private_directory;
 use homing_supervisor::platform::file::make_private_directory;
 use homing_supervisor::platform::file_id::FileId;
-use homing_supervisor::platform::{errors, user};
+use homing_supervisor::platform::{errors, paths};
 
 use crate::{Error, Hint, Result};
 
@@ -97,7 +96,7 @@ impl Home {
     }
 
     /// Returns the home that the environment names: `$HOMING_HOME`, else `$XDG_STATE_HOME/homing`, else
-    /// `~/.local/state/homing`.
+    /// `~/.local/state/homing`; on Windows `%HOMING_HOME%`, else `%LOCALAPPDATA%\homing`.
     ///
     /// # Errors
     /// [`Error::NoHome`] if none of these is set.
@@ -105,8 +104,7 @@ impl Home {
         if let Some(path) = std::env::var_os(HOME_VARIABLE).filter(|path| !path.is_empty()) {
             return Ok(PathBuf::from(path));
         }
-        let xdg = etcetera::base_strategy::Xdg::new().map_err(|_| Error::NoHome)?;
-        Ok(xdg.state_dir().ok_or(Error::NoHome)?.join("homing"))
+        paths::state_directory().ok_or(Error::NoHome)
     }
 
     /// The path of the ledger.
@@ -166,23 +164,10 @@ fn open_part(root: &Directory, name: &str) -> Result<Directory> {
 /// Refuses a directory that another user owns or can write to.
 fn check_private(directory: &Directory) -> Result<()> {
     let path = directory.path();
-    let access = Access::of(directory.handle()).map_err(|e| DiskError::new("inspect", path, e))?;
-    if !access.is_own() {
-        let (owner, user) = (access.owner, user::effective_id());
-        return Err(Error::HomeRefused {
-            path: path.to_owned(),
-            reason: format!("it belongs to user {owner}, but this process runs as user {user}"),
-            hint: Hint::SetHome,
-        });
-    }
-    if access.group_can_write() || access.others_can_write() {
-        return Err(Error::HomeRefused {
-            path: path.to_owned(),
-            reason: format!("others can write to it (mode {:04o})", access.mode),
-            hint: Hint::Text(format!("chmod 700 {}", path.display())),
-        });
-    }
-    Ok(())
+    let exposure = private_directory(directory.handle(), path);
+    let Some(exposure) = exposure.map_err(|e| DiskError::new("inspect", path, e))? else { return Ok(()) };
+    let hint = if exposure.is_foreign { Hint::SetHome } else { Hint::Text(exposure.hint) };
+    Err(Error::HomeRefused { path: path.to_owned(), reason: exposure.reason, hint })
 }
 
 fn refused(path: &Path, error: &io::Error) -> Error {

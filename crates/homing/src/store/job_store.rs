@@ -80,7 +80,7 @@ impl JobStore {
         // A detached supervisor has left a process that ended at once.
         if let StartedProcess::Program(child) = &mut started
             && self.detached
-            && child.wait().is_ok()
+            && child.is_gone_after_fork()
         {
             return;
         }

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use homing_core::{Job, JobId, JobKey, SessionId, as_millis};
+use homing_core::{Job, JobCommand, JobId, JobKey, SessionId, as_millis};
 use homing_supervisor::layout::{Directory, RECORD, SPEC, STAGE, notify_change};
 use homing_supervisor::platform::dir;
 use homing_supervisor::platform::lock::{Attempt, try_exclusive, unlock};
@@ -164,17 +164,25 @@ impl JobStore {
         let (name, staged, launcher) = make_staged(&stage, id)?;
         crash_point("launch/directory_made");
         let jobs = &self.home.jobs;
-        let published = fill(&staged, &spec).and_then(|filled| {
+        let published = fill(&staged, &spec).and_then(|files| {
+            // Windows does not rename a directory in which a file is open.
+            drop(files);
             let renamed = stage.handle().rename_directory(&name, jobs.handle(), id.as_str());
-            let is_renamed = renamed.map_err(|e| jobs.error("make", id.as_str(), e))?;
-            Ok(is_renamed.then_some(filled))
+            renamed.map_err(|e| jobs.error("make", id.as_str(), e))
         });
-        let Ok(Some((record, written))) = published else {
+        let Ok(true) = published else {
             remove_files(&staged, &stage, &name);
             return Ok(published.map(|_| None)?);
         };
         crash_point("launch/published");
         let directory = staged.moved_to(jobs, id.as_str());
+        let (record, written) = match reopened(&directory) {
+            Ok(Some(files)) => files,
+            failed => {
+                remove_files(&directory, jobs, id.as_str());
+                return Ok(failed.map(|_| None)?);
+            }
+        };
         let prepared = Prepared { spec, directory, record, written };
         if let Err(error) = notify_change(&self.home.inbox, id) {
             self.withdraw(&prepared);
@@ -191,6 +199,12 @@ impl JobStore {
         }
         Ok(())
     }
+}
+
+/// Opens the files of a published job again; `None` if another process has removed the job.
+fn reopened(directory: &Directory) -> Result<Option<(Record, WrittenSpec)>, DiskError> {
+    let Some(record) = Record::open_to_read(directory)? else { return Ok(None) };
+    Ok(Some((record, WrittenSpec::by_another(directory)?)))
 }
 
 /// Creates a directory on the stage, and locks it. Tries again if another launcher removed the directory as abandoned
@@ -239,11 +253,15 @@ fn differences(launched: &SpecFile, request: &JobSpec, limits: &Limits) -> Resul
     };
     let same_output_limits = request.output_head_bytes.is_none_or(|bytes| launched.head_bytes == bytes)
         && request.output_tail_bytes.is_none_or(|bytes| launched.tail_bytes == request.tail_bytes(bytes));
+    // A program runs in no shell.
+    let same_shell = matches!(request.command, JobCommand::Argv(_))
+        || request.shell.is_none_or(|shell| launched.shell == shell);
     let compared = [
         // Another pair may have the same hash.
         (launched.session == request.session, "session"),
         (launched.key == request.key, "key"),
         (launched.command == request.command, "command"),
+        (same_shell, "shell"),
         (launched.cwd == absolute_directory(request.current_dir.as_deref())?, "directory"),
         (launched.name == request.name, "name"),
         (same_limit, "time limit"),

@@ -50,7 +50,7 @@ pub(crate) struct Attachment {
 #[derive(Debug)]
 pub(crate) enum Launched {
     /// By this call.
-    Now(Box<Job>, Option<Attachment>),
+    Now(Box<Job>, Option<Box<Attachment>>),
     /// By an earlier call with the same key. If it has finished, the ledger knows its follow-up.
     Before(Box<Job>),
 }
@@ -78,7 +78,7 @@ impl JobStore {
             },
         };
         let (job, attachment) = job?;
-        Ok(Launched::Now(Box::new(job), attachment))
+        Ok(Launched::Now(Box::new(job), attachment.map(Box::new)))
     }
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes

@@ -94,6 +94,7 @@ impl JobSnapshot {
             key: self.spec.key,
             name: self.spec.name,
             command: self.spec.command,
+            shell: self.spec.shell,
             cwd: self.spec.cwd,
             env_names: self.spec.env_names,
             created_at: Timestamp::from_unix_millis(self.spec.created_at_ms),

@@ -4,9 +4,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use homing_core::{JobCommand, JobId, JobLimits, as_millis};
-use homing_supervisor::layout::{Directory, LOCK, SCRIPT, SPEC, SPEC_NEW, notify_change};
-use homing_supervisor::platform::{clock, random};
+use homing_core::{JobCommand, JobId, JobLimits, Shell, as_millis};
+use homing_supervisor::layout::{Directory, LOCK, SPEC, SPEC_NEW, notify_change};
+use homing_supervisor::platform::{clock, random, shell};
 use homing_supervisor::{DiskError, JobLock, Record, RunBy, SpecFile, WrittenSpec, crash_point, write_all};
 
 use crate::store::job_store::JobStore;
@@ -55,6 +55,10 @@ impl JobStore {
         }
         let tail_bytes = request.tail_bytes(request.output_tail_bytes.unwrap_or(defaults.tail_bytes));
         let command = request.command.checked()?;
+        let shell = match &command {
+            JobCommand::Script(_) => self.shell_for(request.shell)?,
+            JobCommand::Argv(_) => Shell::default(),
+        };
         let cwd = existing_directory(request.current_dir.as_deref())?;
         let timeout = match request.timeout {
             Timeout::Configured => defaults.timeout,
@@ -95,6 +99,7 @@ impl JobStore {
             key: request.key,
             name: request.name,
             command,
+            shell,
             cwd,
             env_names,
             created_at_ms: clock::wall_millis(),
@@ -110,6 +115,20 @@ impl JobStore {
             harness: request.harness,
             sink: request.sink,
         })
+    }
+
+    /// The shell for a script: the requested one, else that of the configuration, else that of the system. Fails if the
+    /// system does not have a shell that somebody chose.
+    fn shell_for(&self, requested: Option<Shell>) -> Result<Shell> {
+        let Some(chosen) = requested.or(self.loaded.config.defaults.shell) else {
+            return Ok(shell::default());
+        };
+        if chosen != shell::default() {
+            shell::find(chosen).map_err(|error| {
+                Error::InvalidRequest(format!("the shell {chosen} cannot run the script: {error}"))
+            })?;
+        }
+        Ok(chosen)
     }
 
     /// Syncs the spec and the two directories that lead to it, so that the job survives a power cut. Does not sync the
@@ -164,11 +183,9 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
     // Create it here, not in the supervisor, so that the directory does not change while it is synced.
     drop(directory.create(LOCK)?);
     if let JobCommand::Script(text) = &spec.command {
-        let script = directory.create(SCRIPT)?;
-        let end = if text.ends_with('\n') { "" } else { "\n" };
-        write_all(&script, text.as_bytes())
-            .and_then(|()| write_all(&script, end.as_bytes()))
-            .map_err(|e| directory.error("write", SCRIPT, e))?;
+        let name = spec.shell.script_name();
+        let script = directory.create(name)?;
+        write_all(&script, &spec.shell.script_bytes(text)).map_err(|e| directory.error("write", name, e))?;
         crash_point("launch/script_written");
     }
     let written = spec.write(directory)?;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use homing_supervisor::platform::spawn::this_program;
+
 use crate::{Error, Result};
 
 /// The environment variable with the path of the supervisor program.
@@ -10,9 +12,6 @@ pub const SUPERVISOR_VARIABLE: &str = "HOMING_SUPERVISOR";
 
 /// The program to search for if the host cannot supervise jobs itself.
 const PROGRAM: &str = "homing";
-
-/// The executable of this process. It stays the same program even if the file is replaced.
-pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Set by [`can_supervise`].
 static HOST_CAN_SUPERVISE: AtomicBool = AtomicBool::new(false);
@@ -32,7 +31,7 @@ pub(crate) fn supervisor_program(set: Option<&Path>) -> Result<PathBuf> {
         return Ok(PathBuf::from(program));
     }
     if HOST_CAN_SUPERVISE.load(Ordering::Relaxed) {
-        return Ok(PathBuf::from(THIS_PROGRAM));
+        return Ok(this_program());
     }
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(PROGRAM)));
     if let Some(program) = beside.filter(|program| program.is_file()) {

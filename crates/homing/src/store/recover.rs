@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use homing_core::{JobId, LeftoverFate, LostReason, Recovery};
-use homing_supervisor::layout::{Directory, LOCK, RECORD, SCRIPT, notify_change};
+use homing_supervisor::layout::{Directory, LOCK, RECORD, notify_change};
 use homing_supervisor::platform::{ProcessIdentity, errors, is_on_network};
 use homing_supervisor::{
     DiskError, FinishedRecord, JobLock, Record, RecordContent, Relation, RunBy, Slot, SpecFile,
@@ -141,7 +141,7 @@ fn record_end(
             finished.recovery = Some(Recovery::NotSearched);
         }
     }
-    write_end(directory, &finished)?;
+    write_end(directory, spec, &finished)?;
     Ok(Recovered::Done)
 }
 
@@ -157,7 +157,7 @@ fn searchable(content: &RecordContent, here: &RunBy) -> StartedRecord {
             started_at_ms: 0,
             output_pipe: 0,
             error_pipe: None,
-            cgroup: None,
+            group: None,
             service: None,
             decided: None,
             ended: None,
@@ -179,12 +179,12 @@ fn search_later(
             let mut finished = finished.clone();
             finished.leftovers.extend(end_orphans(spec.id, &searchable(content, here)));
             finished.recovery = None;
-            write_end(directory, &finished)?;
+            write_end(directory, spec, &finished)?;
             Ok(Recovered::Done)
         }
         // Its processes ended when the machine rebooted.
         (Some(_), Relation::EarlierBoot) => {
-            write_end(directory, &FinishedRecord { recovery: None, ..finished.clone() })?;
+            write_end(directory, spec, &FinishedRecord { recovery: None, ..finished.clone() })?;
             Ok(Recovered::Done)
         }
         (Some(_), Relation::SameKernel | Relation::OtherHost) => Ok(Recovered::Left(
@@ -194,13 +194,13 @@ fn search_later(
     }
 }
 
-fn write_end(directory: &Directory, finished: &FinishedRecord) -> Result<(), DiskError> {
+fn write_end(directory: &Directory, spec: &SpecFile, finished: &FinishedRecord) -> Result<(), DiskError> {
     let missing = || directory.error("open", RECORD, errors::not_found());
     let record = Record::open_to_update(directory)?.ok_or_else(missing)?;
     record.write_finished(finished).map_err(|e| directory.error("write", RECORD, e))?;
     crash_point("recover/recorded");
     // If this fails, the files use at most one disk block each until the job is deleted.
-    let _ = directory.remove_file(SCRIPT);
+    let _ = directory.remove_file(spec.shell.script_name());
     if finished.leftovers.iter().all(|leftover| leftover.fate != LeftoverFate::Kept) {
         let _ = directory.remove_file(LOCK);
     }

@@ -1,9 +1,10 @@
 //! Warns once per home that jobs launched by this process end with its systemd service, because no service manager
-//! gives them their own scopes. `homing_supervisor::platform::scope` requests the scopes.
+//! gives them their own scopes.
 
 use std::fmt;
 
 use homing_supervisor::StartedRecord;
+use homing_supervisor::platform::placement_checks::service_warning;
 
 use crate::store::job_store::JobStore;
 
@@ -20,20 +21,13 @@ pub struct ServiceWarning {
 impl ServiceWarning {
     /// What the user can do.
     pub fn hint(&self) -> String {
-        format!(
-            "run `loginctl enable-linger` for the user of the service, or set KillMode=process in {}",
-            self.service
-        )
+        service_warning(&self.service).1
     }
 }
 
 impl fmt::Display for ServiceWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "jobs launched from {} end when it stops: no service manager gave them their own scopes",
-            self.service
-        )
+        f.write_str(&service_warning(&self.service).0)
     }
 }
 

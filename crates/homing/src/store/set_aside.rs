@@ -5,10 +5,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use homing_core::JobId;
+use homing_core::{JobId, Shell};
 use homing_supervisor::DiskError;
 use homing_supervisor::layout::{
-    Directory, INBOX, LEDGER, LOCK, OUTPUT_HEAD, OUTPUT_TAIL, RECORD, SCRIPT, SPEC, SPEC_NEW,
+    Directory, INBOX, LEDGER, LOCK, OUTPUT_HEAD, OUTPUT_TAIL, RECORD, SPEC, SPEC_NEW,
 };
 use homing_supervisor::platform::errors::is_link_or_not_directory;
 
@@ -18,7 +18,7 @@ use crate::store::job_store::JobStore;
 const SET_ASIDE: &str = "set-aside";
 
 /// Files of a job.
-const JOB_FILES: [&str; 7] = [SPEC, SPEC_NEW, SCRIPT, LOCK, RECORD, OUTPUT_HEAD, OUTPUT_TAIL];
+const JOB_FILES: [&str; 6] = [SPEC, SPEC_NEW, LOCK, RECORD, OUTPUT_HEAD, OUTPUT_TAIL];
 
 /// Which part of a home is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl JobStore {
             };
             match home.jobs.open_job(id) {
                 Ok(directory) if depth == Depth::Jobs => {
-                    for file in JOB_FILES {
+                    for file in JOB_FILES.into_iter().chain(Shell::ALL.map(Shell::script_name)) {
                         if directory.contains(file) && !directory.is_regular_file(file) {
                             add(Folder::Job(id), &directory, file.to_owned());
                         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId};
+use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId, Shell};
 use homing_supervisor::Streams;
 use homing_supervisor::output::MIN_ATTACHED_RING_BYTES;
 
@@ -27,6 +27,8 @@ pub struct JobSpec {
     pub(crate) command: JobCommand,
     /// Whether arguments were added to a script, which takes none.
     pub(crate) has_misplaced_arguments: bool,
+    /// The shell of a script; `None` for that of the configuration.
+    pub(crate) shell: Option<Shell>,
     pub(crate) session: SessionId,
     pub(crate) key: Option<JobKey>,
     pub(crate) name: Option<String>,
@@ -69,6 +71,7 @@ impl JobSpec {
         JobSpec {
             command,
             has_misplaced_arguments: false,
+            shell: None,
             session: SessionId::default_session(),
             key: None,
             name: None,
@@ -87,7 +90,8 @@ impl JobSpec {
         }
     }
 
-    /// Creates a request that runs a script in `bash`, or in `sh` if `bash` is not installed.
+    /// Creates a request that runs a script in the shell of the configuration. Its default is `bash`, or `sh` if `bash` is
+    /// not installed; on Windows the `bash` of Git for Windows, or `cmd.exe`.
     ///
     /// # Errors
     /// When the script is blank or contains a NUL byte.
@@ -124,6 +128,14 @@ impl JobSpec {
         self
     }
 
+    /// Sets the shell that runs the script, in place of that of the configuration. No effect on a program.
+    ///
+    /// The launch fails if this system does not have the shell.
+    #[must_use]
+    pub fn shell(self, shell: Shell) -> JobSpec {
+        JobSpec { shell: Some(shell), ..self }
+    }
+
     /// Sets the session that the result is delivered to.
     #[must_use]
     pub fn session(self, session: SessionId) -> JobSpec {
@@ -135,7 +147,7 @@ impl JobSpec {
     /// current state of the same job. The key is free again when the job is pruned.
     ///
     /// A later launch must have the same command, directory, name, leftovers and follow-up policy. It must also have the
-    /// same timeout, grace period, output limits and sink if it sets them. Otherwise it fails with
+    /// same shell, timeout, grace period, output limits and sink if it sets them. Otherwise it fails with
     /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because their values are
     /// never written to disk.
     ///

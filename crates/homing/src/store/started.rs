@@ -1,14 +1,13 @@
 //! The processes that this process starts: supervisors and monitors.
 
-use std::process::Child;
-
-use homing_supervisor::platform::detach::ForkedChild;
+use homing_supervisor::platform::prefork::ForkedChild;
+use homing_supervisor::platform::spawn::DetachedChild;
 
 /// A supervisor or monitor that this process has started and has to reap.
 #[derive(Debug)]
 pub(crate) enum StartedProcess {
     /// A program.
-    Program(Child),
+    Program(DetachedChild),
     /// A fork of this process.
     Fork(ForkedChild),
 }
@@ -17,8 +16,7 @@ impl StartedProcess {
     /// Reaps it if it has ended. Returns whether there is nothing left to reap.
     pub(crate) fn is_reaped(&mut self) -> bool {
         match self {
-            // An error means that another thread has reaped it.
-            StartedProcess::Program(child) => !matches!(child.try_wait(), Ok(None)),
+            StartedProcess::Program(child) => child.is_reaped(),
             StartedProcess::Fork(child) => child.is_reaped(),
         }
     }

@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use homing_supervisor::platform::pipe::{PipeReader, PipeWriter, pipe};
-use homing_supervisor::platform::spawn::set_name;
+use homing_supervisor::platform::spawn::{
+    DetachedError, DetachedInput, DetachedProgram, start, this_program,
+};
 use homing_supervisor::{
     ATTACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, PROCESS_NAME, SPLIT_ARGUMENT, SUPERVISE_ARGUMENT,
     SpecFile, Start, Streams, SuperviseRequest,
@@ -16,7 +17,6 @@ use crate::harness::{HARNESS_VARIABLE, SESSION_VARIABLE, WAKE_VARIABLE};
 use crate::store::home::HOME_VARIABLE;
 use crate::store::job_store::JobStore;
 use crate::store::preforked;
-use crate::store::program::THIS_PROGRAM;
 use crate::store::spec::JobSpec;
 use crate::store::started::StartedProcess;
 
@@ -54,7 +54,7 @@ impl JobStore {
         let directory = self.home.jobs.path().join(spec.id.as_str());
         let variables = self.variables(plan, spec);
         let needs_descriptors = plan.request.attached.is_some() || plan.request.inherits_stdin;
-        if plan.program != Path::new(THIS_PROGRAM) || self.is_detached() || needs_descriptors {
+        if plan.program != this_program() || self.is_detached() || needs_descriptors {
             self.dismiss_preforked();
         }
         if let Some(preforked) = preforked::take() {
@@ -106,33 +106,28 @@ impl JobStore {
         directory: &Path,
         variables: &[(&str, Option<&OsStr>)],
     ) -> io::Result<Supervisor> {
-        // Do not use `pre_exec` or similar: without it, this is posix_spawn(3), which does not copy the page tables of a
-        // large host.
-        let mut command = Command::new(plan.program);
-        for (name, value) in variables {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
         let (answer, answer_writer) = pipe()?;
         let (reports, progress) = match plan.request.attached {
             Some(_) => pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
             None => (None, None),
         };
-        let process = set_name(&mut command, PROCESS_NAME)
-            .arg(SUPERVISE_ARGUMENT)
-            .arg(directory)
-            .args((plan.start == Start::Late).then_some(LATE_ARGUMENT))
-            .args(plan.request.attached.map(|streams| match streams {
-                Streams::Merged => ATTACHED_ARGUMENT,
-                Streams::Split => SPLIT_ARGUMENT,
-            }))
-            .args(self.detached_argument())
-            .stdin(if plan.request.inherits_stdin { Stdio::inherit() } else { Stdio::null() })
-            .stdout(answer_writer)
-            .stderr(reports.map_or_else(Stdio::null, Stdio::from))
-            .spawn()?;
+        let mut arguments = vec![OsStr::new(SUPERVISE_ARGUMENT), directory.as_os_str()];
+        let late = (plan.start == Start::Late).then_some(LATE_ARGUMENT);
+        let attached = plan.request.attached.map(|streams| match streams {
+            Streams::Merged => ATTACHED_ARGUMENT,
+            Streams::Split => SPLIT_ARGUMENT,
+        });
+        let optional = [late, attached, self.detached_argument()];
+        arguments.extend(optional.into_iter().flatten().map(OsStr::new));
+        let process = start(DetachedProgram {
+            program: plan.program,
+            name: PROCESS_NAME,
+            arguments: &arguments,
+            variables,
+            stdin: if plan.request.inherits_stdin { DetachedInput::Inherited } else { DetachedInput::Null },
+            stdout: Some(answer_writer),
+            stderr: reports.map_or(DetachedError::Null, DetachedError::Reports),
+        })?;
         Ok(Supervisor { process: StartedProcess::Program(process), answer, progress })
     }
 }

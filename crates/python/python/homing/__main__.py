@@ -13,6 +13,11 @@ def main() -> None:
     program = find_program() or os.environ.get(VARIABLE) or shutil.which("homing")
     if program is None:
         sys.exit("homing: error: cannot find the homing program\nhint: install the package again, as a wheel")
+    if sys.platform == "win32":
+        # Windows has no exec: execv would return to the shell while the program runs.
+        import subprocess
+
+        sys.exit(subprocess.call([program, *sys.argv[1:]]))
     os.execv(program, ["homing", *sys.argv[1:]])
 
 

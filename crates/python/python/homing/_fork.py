@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from . import _homing
 
@@ -21,7 +22,8 @@ def open_home(path: str | None, in_place_of: _homing.Home | None, **options: Any
     if in_place_of is not None:
         _never_closed.append(in_place_of)
     home = _homing.Home(path, **options)
-    if not _homes:
+    # Windows has no fork.
+    if sys.platform != "win32" and not _homes:
         os.register_at_fork(after_in_child=_close_inherited)
     _homes.add(os.path.realpath(path or home.path))
     return home

@@ -18,10 +18,11 @@ def find_program() -> str | None:
 def _candidates() -> list[str]:
     package = os.path.dirname(os.path.abspath(__file__))
     site = os.path.dirname(package)
-    folders = [
-        os.path.join(sys.prefix, "bin"),
+    programs = ("Scripts", "homing.exe") if sys.platform == "win32" else ("bin", "homing")
+    prefixes = [
+        sys.prefix,
         # `pip install --target`, then lib/pythonX.Y/site-packages below any prefix (`--prefix`, `--user`).
-        os.path.join(site, "bin"),
-        os.path.normpath(os.path.join(site, "..", "..", "..", "bin")),
+        site,
+        os.path.normpath(os.path.join(site, "..", "..", "..")),
     ]
-    return [os.path.join(folder, "homing") for folder in folders]
+    return [os.path.join(prefix, *programs) for prefix in prefixes]

@@ -11,14 +11,15 @@ from ._threads import in_thread
 if TYPE_CHECKING:
     from . import _homing
 
-_FALLBACK_PAUSE = 0.1
-"""Seconds between two checks of a job if the kernel has no watch left (inotify(7))."""
+FALLBACK_PAUSE = 0.1
+"""Seconds between two checks of a job if the kernel has no watch left (inotify(7)), or event loops of this system cannot
+wait for it (Windows)."""
 
 
 async def until_readable(descriptor: int | None) -> None:
     """Waits until the descriptor is readable; without a descriptor, for a short time. Only one caller may wait for it."""
     if descriptor is None:
-        return await asyncio.sleep(_FALLBACK_PAUSE)
+        return await asyncio.sleep(FALLBACK_PAUSE)
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, readable.set)
     try:
@@ -48,8 +49,10 @@ class LoopWaits:
         self._home = home
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._watch = home.watch()
-        if self._watch is not None:
-            loop.add_reader(self._watch.fileno(), self._on_readable)
+        if self._watch is not None and (descriptor := self._watch.fileno()) is not None:
+            loop.add_reader(descriptor, self._on_readable)
+        else:
+            self._watch = None
 
     async def until_finished(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
         """Returns when all jobs have finished, with `any` when one has, or after the timeout."""
@@ -76,7 +79,7 @@ class LoopWaits:
                     await changed.wait()
                     changed.clear()
                 else:
-                    await asyncio.sleep(_FALLBACK_PAUSE)
+                    await asyncio.sleep(FALLBACK_PAUSE)
         finally:
             self._waiting[id].discard(changed)
             if not self._waiting[id]:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from ._job import Job, job_from
 from ._seconds import to_millis
 from ._threads import in_thread
+from ._waits import FALLBACK_PAUSE
 from .errors import InvalidRequest, NoSuchJob, Unavailable
 
 if TYPE_CHECKING:
@@ -166,9 +167,20 @@ class Dispatcher:
         if self._loop is None:
             self._feed = self._home.wakes(*self.request)
             self._loop = loop
-            loop.add_reader(self._feed.fileno(), self._on_readable)
+            descriptor = self._feed.fileno()
+            if descriptor is None:
+                loop.call_soon(self._poll)
+            else:
+                loop.add_reader(descriptor, self._on_readable)
         elif self._loop is not loop:
             raise InvalidRequest("the wakes of a home can be consumed in one event loop only")
+
+    def _poll(self) -> None:
+        """Handles messages from time to time, where event loops cannot wait for them."""
+        self._on_readable()
+        if not self._stopped.is_set():
+            assert self._loop is not None
+            self._loop.call_later(FALLBACK_PAUSE, self._poll)
 
     def session_is_free(self, session: str) -> None:
         if self._feed is not None:
@@ -250,7 +262,9 @@ class Dispatcher:
     def _stop(self, error: str | None) -> None:
         assert self._loop is not None and self._feed is not None
         if not self._loop.is_closed():
-            self._loop.remove_reader(self._feed.fileno())
+            descriptor = self._feed.fileno()
+            if descriptor is not None:
+                self._loop.remove_reader(descriptor)
         self._error = error
         self._stopped.set()
         for recorded in self._unrecorded.values():

@@ -31,8 +31,9 @@ pub struct StartedRecord {
     /// Inode of the pipe for standard error, if the two streams are kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_pipe: Option<u64>,
-    /// The control group of the process tree, if there is one.
-    pub cgroup: Option<String>,
+    /// The group of the process tree that the system ends as a whole, if there is one.
+    #[serde(rename = "cgroup")]
+    pub group: Option<String>,
     /// The outcome, decided before the tree is ended: `timed_out` or `killed`. It is the outcome even if the
     /// supervisor dies while it ends the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -167,7 +167,7 @@ mod tests {
             started_at_ms: 1_795_345_200_123,
             output_pipe: u64::MAX,
             error_pipe: Some(u64::MAX),
-            cgroup: Some(format!("/sys/fs/cgroup/{}", "x".repeat(385))),
+            group: Some(format!("/sys/fs/cgroup/{}", "x".repeat(385))),
             decided: Some(Outcome::TimedOut),
             service: Some("s".repeat(64)),
             ended: Some(EndedRecord {

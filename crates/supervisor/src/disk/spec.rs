@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, LeftoverPolicy, SessionId};
+use homing_core::{FollowUpPolicy, JobCommand, JobId, JobKey, JobLimits, LeftoverPolicy, SessionId, Shell};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::directory::Directory;
@@ -33,6 +33,9 @@ pub struct SpecFile {
     pub name: Option<String>,
     /// The command.
     pub command: JobCommand,
+    /// The shell that runs the command, if it is a script. Earlier versions did not write it: they used `bash`.
+    #[serde(default, skip_serializing_if = "Shell::is_bash")]
+    pub shell: Shell,
     /// The working directory.
     pub cwd: PathBuf,
     /// The names of the variables that the launch set. Their values are never written to disk.
@@ -132,13 +135,14 @@ pub struct WrittenSpec {
 }
 
 impl WrittenSpec {
-    /// Opens the spec that another process has written, which may not be durable yet.
+    /// Opens the spec that was written by another process or through another handle, and may not be durable yet. Opens it
+    /// for writing, because Windows syncs only such handles.
     ///
     /// # Errors
     /// If it is missing or cannot be opened.
     pub fn by_another(directory: &Directory) -> Result<WrittenSpec, DiskError> {
         let no_spec = || directory.error("open", SPEC, errors::not_found());
-        Ok(WrittenSpec { file: directory.open_to_read(SPEC)?.ok_or_else(no_spec)? })
+        Ok(WrittenSpec { file: directory.open_to_update(SPEC)?.ok_or_else(no_spec)? })
     }
 
     /// Makes its content durable (fsync(2)).

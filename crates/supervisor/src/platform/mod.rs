@@ -5,19 +5,39 @@
 //! |---|---|
 //! | `dir`, `file`, `file_id`, `file_system`, `access`, `lock` | open below a directory without following links; identity, rights, durability, locks |
 //! | `pipe`, `wait`, `notifier`, `notify` | one wait for pipes, processes, other threads, timers and changes of files |
-//! | `process`, `children`, `signals`, `spawn` | identify, find, signal and reap processes |
-//! | `fork`, `detach`, `own_start`, `stdin` | start a job behind a gate; fork a supervisor and detach it from its launcher; replace its arguments; pass standard input |
-//! | `cgroup`, `scope` | groups of processes that the system ends as a whole |
+//! | `process`, `spawn`, `signals` | identify, find, start and signal processes |
+//! | `tree`, `group`, `events` | start a job behind a gate, and end all its processes; groups that the system ends as a whole; what its supervisor is notified of |
+//! | `detach`, `prefork`, `placement`, `stdin` | detach a supervisor from its launcher and from what would end it; fork one before there is a job; pass standard input |
 //! | `host`, `user`, `limits`, `features`, `clock`, `random` | properties of the machine and of this process |
+//! | `paths`, `shell` | directories of this user, programs, shells |
+//! | `interrupt`, `async_wait` | requests to end a program in the foreground; a wait in tokio |
+//! | `background`, `service_state`, `desktop` | a program with a log of its own; notifications to the service manager and to the user |
+//! | `placement_checks`, `guarantees` | what `doctor` reports about this system |
 //! | `errors` | kinds of errors that callers distinguish |
 //!
 //! Uses nothing above it.
 
+mod guarantee;
+mod service_kind;
+
+pub use guarantee::{Guarantee, Holds};
+pub use service_kind::ServiceKind;
+
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "macos")]
+pub use macos::*;
+#[cfg(windows)]
+pub use windows::*;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("homing supports Linux only; another system needs its own module beside platform/linux");
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!(
+    "homing supports Linux, macOS and Windows; another system needs its own module beside platform/linux"
+);

@@ -9,7 +9,7 @@ use homing_core::{JobId, Leftover, LeftoverFate};
 
 use crate::belongs::{Evidence, JobEvidence, is_spared};
 use crate::disk::documents::StartedRecord;
-use crate::platform::cgroup::Cgroup;
+use crate::platform::group::Group;
 use crate::platform::process::{self, Signal, Stat};
 use crate::platform::{ProcessIdentity, clock, errors};
 
@@ -35,7 +35,7 @@ struct Found {
 /// belong to another program.
 pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     let give_up_at = clock::monotonic() + KILL_TIMEOUT;
-    let group = started.cgroup.as_deref().and_then(|path| Cgroup::existing(path, id));
+    let group = started.group.as_deref().and_then(|name| Group::existing(name, id));
     let mut named: HashMap<ProcessIdentity, Leftover> = HashMap::new();
     let mut refused: HashSet<ProcessIdentity> = HashSet::new();
     if let Some(group) = &group {
@@ -96,8 +96,8 @@ pub fn end_orphans(id: JobId, started: &StartedRecord) -> Vec<Leftover> {
     leftovers
 }
 
-fn find_orphans(id: JobId, started: &StartedRecord, group: Option<&Cgroup>) -> HashMap<u32, Found> {
-    let members: HashSet<u32> = group.map(Cgroup::members).unwrap_or_default().into_iter().collect();
+fn find_orphans(id: JobId, started: &StartedRecord, group: Option<&Group>) -> HashMap<u32, Found> {
+    let members: HashSet<u32> = group.map(Group::members).unwrap_or_default().into_iter().collect();
     let job = JobEvidence::of(id, started);
     let myself = std::process::id();
     let mut found: HashMap<u32, Found> = HashMap::new();

@@ -15,7 +15,7 @@ use crate::failpoints::injected_millis;
 use crate::names::{INBOX, JOBS, RECORD, SUPERVISE_ARGUMENT};
 use crate::platform::file::{FileIdentity, open_to_read};
 use crate::platform::process::{self, OpenFile, Signal, open_files, shares_namespace};
-use crate::platform::{ProcessIdentity, errors, signals};
+use crate::platform::{ProcessIdentity, errors, events};
 use crate::recover::orphans::end_orphans;
 
 /// How long a supervisor may take to end its job, in addition to the job's grace period.
@@ -100,7 +100,7 @@ impl UnlinkedSupervisor {
     /// # Errors
     /// If the supervisor cannot be signalled or has ended.
     pub fn request_end(&self, by: KilledBy) -> std::io::Result<()> {
-        signals::request_kill(&self.process, by)?;
+        events::request_kill(&self.process, by)?;
         self.process.signal(Signal::Continue)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use homing_core::{JobId, LeftoverFate};
+use homing_core::{JobId, LeftoverFate, Shell};
 
 use crate::disk::directory::Directory;
 use crate::disk::documents::FinishedRecord;
@@ -10,7 +10,7 @@ use crate::disk::error::DiskError;
 use crate::disk::layout;
 use crate::disk::record::Record;
 use crate::failpoints::crash_point;
-use crate::names::{INBOX, LOCK, RECORD, SCRIPT, SPEC};
+use crate::names::{INBOX, LOCK, RECORD, SPEC};
 
 /// How often, and at which interval, a spec must be missing before its job counts as removed. A file that is replaced
 /// may be missing briefly.
@@ -21,6 +21,8 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Supervision {
     pub(crate) id: JobId,
+    /// The shell of its script.
+    pub(crate) shell: Shell,
     pub(crate) directory: Directory,
     pub(crate) record: Record,
 }
@@ -40,7 +42,7 @@ impl Supervision {
     /// Removes the script, and the lock file if no process is kept. A finished job needs neither, and each takes a
     /// disk block. If this fails, they are removed with the job.
     fn remove_unneeded_files(&self, finished: &FinishedRecord) {
-        let _ = self.directory.remove_file(SCRIPT);
+        let _ = self.directory.remove_file(self.shell.script_name());
         if finished.leftovers.iter().all(|leftover| leftover.fate != LeftoverFate::Kept) {
             let _ = self.directory.remove_file(LOCK);
         }

@@ -17,14 +17,13 @@ use crate::disk::slots::Slot;
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
 use crate::names::{RECORD, SPEC};
-use crate::platform::cgroup::Cgroup;
 use crate::platform::detach::{answer_on_stdout, continue_in_child, leave_launcher};
-use crate::platform::{clock, errors, scope, stdin};
+use crate::platform::{clock, errors, stdin};
 use crate::supervise::attached::{AttachedReader, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::readiness::Readiness;
 use crate::supervise::run::RunningJob;
-use crate::supervise::start::{Placement, start_job};
+use crate::supervise::start::{Origin, start_job};
 
 /// How long to wait for the lock of a job that has not begun.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +69,7 @@ pub(crate) fn supervise_when_ready(
     crash_point("supervise/locked");
     let no_spec = || directory.error("open", SPEC, errors::not_found());
     let spec = SpecFile::read(&directory)?.ok_or_else(no_spec)?;
-    let supervision = Supervision { id: spec.id, directory, record };
+    let supervision = Supervision { id: spec.id, shell: spec.shell, directory, record };
     if start == Start::InTime && time_since_launch(&spec) > START_TIMEOUT {
         // After this time, readers conclude that the command did not run. That must stay true.
         let outcome = Outcome::Lost { reason: LostReason::NeverStarted };
@@ -162,28 +161,27 @@ fn start(
     attached: Option<Streams>,
     readiness: Readiness,
 ) -> Result<RunningJob, StartError> {
-    let Readiness { mut groups, signals, null, supervisor } = readiness;
+    let Readiness { mut placement, events, null, supervisor } = readiness;
     let failed = |message: &str, error: std::io::Error| StartError {
         message: format!("{message}: {error}"),
         errno: error.raw_os_error(),
     };
-    let signals = signals.map_err(|error| failed("cannot receive signals", error))?;
-    // If the kernel does not support this, `homing doctor` finds supervisors whose directory was removed.
-    let _ = signals.watch_removals(supervision.directory.handle());
+    let events = events.map_err(|error| failed("cannot receive signals", error))?;
+    // If the system does not support this, `homing doctor` finds supervisors whose directory was removed.
+    let _ = events.watch_removals(supervision.directory.handle());
     let null = null.map_err(|error| failed("cannot open /dev/null", error))?;
     let reader = attached.map(AttachedReader::take).transpose();
     let reader = reader.map_err(|error| failed("cannot take the pipes of its reader", error))?;
     let described = spec.name.as_deref().map_or(String::new(), |name| format!(": {name}"));
-    let scope =
-        scope::enter_own(&mut groups, spec.id.as_str(), &format!("homing job {}{described}", spec.id));
+    placement.enter_own(spec.id.as_str(), &format!("homing job {}{described}", spec.id));
     crash_point("supervise/placed");
-    let cgroup = Cgroup::planned(spec.id, &groups);
-    let placement = Placement { supervisor, service: scope.service(), cgroup };
-    let job = start_job(spec, supervision, placement, attached.unwrap_or(Streams::Merged))?;
+    let streams = attached.unwrap_or(Streams::Merged);
+    let job =
+        start_job(spec, supervision, Origin { supervisor, placement: &placement, events: &events }, streams)?;
     // If this fails, the writer of a pipe notices the end of the job only when this process ends too.
     let _ = stdin::replace(&null);
     let output = OutputWriter::new(null, spec.head_bytes, spec.tail_bytes);
-    Ok(RunningJob::new(job, signals, output, reader, spec))
+    Ok(RunningJob::new(job, events, output, reader, spec))
 }
 
 /// Tells the launcher that the record is written, and closes its pipe.

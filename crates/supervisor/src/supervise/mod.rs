@@ -1,7 +1,6 @@
 //! The life of a supervisor, from its start to the recorded outcome of its job.
 
 pub(crate) mod attached;
-mod end;
 mod finish;
 pub(crate) mod life;
 mod phase;

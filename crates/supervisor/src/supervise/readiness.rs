@@ -5,17 +5,17 @@ use std::io;
 
 use crate::disk::run_by::RunBy;
 use crate::platform::ProcessIdentity;
-use crate::platform::cgroup::{OwnGroups, leave_foreign_job};
+use crate::platform::events::SupervisorEvents;
 use crate::platform::file::open_null;
-use crate::platform::signals::SignalQueue;
+use crate::platform::placement::Placement;
 
 /// A detached supervisor that can supervise any job. Errors are reported when it has one.
 #[derive(Debug)]
 pub(crate) struct Readiness {
-    /// Its control groups.
-    pub(crate) groups: OwnGroups,
-    /// Its signals. A request to end the job that arrives before the job has started is not lost.
-    pub(crate) signals: io::Result<SignalQueue>,
+    /// Where it runs.
+    pub(crate) placement: Placement,
+    /// Its events. A request to end the job that arrives before the job has started is not lost.
+    pub(crate) events: io::Result<SupervisorEvents>,
     /// The null device.
     pub(crate) null: io::Result<File>,
     /// The process, for the record.
@@ -25,18 +25,18 @@ pub(crate) struct Readiness {
 /// The process of a supervisor.
 #[derive(Debug)]
 pub(crate) struct SupervisorProcess {
-    /// Where it runs.
+    /// Machine, boot, pid namespace and user.
     pub(crate) run_by: io::Result<RunBy>,
     /// Which process it is; `None` if `/proc` does not show it.
     pub(crate) identity: Option<ProcessIdentity>,
 }
 
 impl Readiness {
-    /// Makes this process ready. Leaves the control group of the launcher if that belongs to a job.
+    /// Makes this process ready. Leaves what the launcher would end with its own job.
     pub(crate) fn of_this_process() -> Readiness {
         Readiness {
-            groups: leave_foreign_job(),
-            signals: SignalQueue::open(),
+            placement: Placement::of_this_process(),
+            events: SupervisorEvents::open(),
             null: open_null(),
             supervisor: SupervisorProcess {
                 run_by: RunBy::this_process(),

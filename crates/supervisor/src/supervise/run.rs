@@ -10,13 +10,13 @@ use crate::disk::error::DiskError;
 use crate::disk::output::{Drained, OutputWriter};
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
-use crate::platform::children::Reaped;
 use crate::platform::clock;
+use crate::platform::events::{Received, SupervisorEvents};
 use crate::platform::pipe::PipeReader;
-use crate::platform::signals::{Received, SignalQueue};
+use crate::platform::process::Stat;
+use crate::platform::tree::{JobTree, Reaped};
 use crate::platform::wait::{AsWaitSource, wait};
 use crate::supervise::attached::{AttachedReader, OutputStream};
-use crate::supervise::end::{JobTree, leftovers};
 use crate::supervise::finish::Supervision;
 use crate::supervise::phase::{Ending, Limits, Phase, Step};
 use crate::supervise::start::StartedJob;
@@ -27,7 +27,7 @@ const MAX_LAST_PIECES: usize = 4096;
 /// A job that writes this much in one iteration is flooding.
 const FLOOD_BYTES: u64 = 256 << 10;
 
-/// The most things that a supervisor waits for: signals, two pipes of the job, and two of the attached reader.
+/// The most things that a supervisor waits for: its events, two pipes of the job, and two of the attached reader.
 const MAX_SOURCES: usize = 5;
 
 /// Pause in which a flooding job fills its pipe. Without it, job and supervisor contend for the lock of the pipe.
@@ -50,7 +50,7 @@ pub(crate) struct RunningJob {
     started_clock: Duration,
     limits: Limits,
     tree: JobTree,
-    signals: SignalQueue,
+    events: SupervisorEvents,
     /// The pipes that the job may still write to.
     pipes: Vec<(OutputStream, PipeReader)>,
     output: OutputWriter,
@@ -67,7 +67,7 @@ pub(crate) struct RunningJob {
 impl RunningJob {
     pub(crate) fn new(
         job: StartedJob,
-        signals: SignalQueue,
+        events: SupervisorEvents,
         output: OutputWriter,
         reader: Option<AttachedReader>,
         spec: &SpecFile,
@@ -82,8 +82,8 @@ impl RunningJob {
                 grace: limits.grace,
                 leftovers: spec.leftovers,
             },
-            tree: JobTree::new(job.cgroup),
-            signals,
+            tree: job.tree,
+            events,
             pipes: job.pipes,
             output,
             reader,
@@ -125,7 +125,7 @@ impl RunningJob {
     /// Handles output, signals and deadlines once. Returns whether the end can be recorded now.
     fn is_finished(&mut self, supervision: &Supervision) -> bool {
         self.store_output(supervision);
-        let child_ended = self.handle_signals(supervision);
+        let child_ended = self.handle_events(supervision);
         if child_ended {
             if self.reap_tree() {
                 return true;
@@ -161,7 +161,7 @@ impl RunningJob {
                 false
             }
             Step::KeepLeftovers => {
-                self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Kept);
+                self.leftovers = named(&self.tree.members(), LeftoverFate::Kept);
                 self.phase = Phase::Keeping;
                 true
             }
@@ -179,8 +179,8 @@ impl RunningJob {
         loop {
             self.store_output(supervision);
             let mut child_ended = false;
-            while let Some(signal) = self.signals.next() {
-                match signal {
+            while let Some(event) = self.events.next() {
+                match event {
                     Received::ChildEnded => child_ended = true,
                     Received::KillRequested(_) => return self.kill_tree(),
                     Received::DirectoryChanged if supervision.is_removed() => return self.kill_tree(),
@@ -202,8 +202,8 @@ impl RunningJob {
         self.phase = Phase::Keeping;
         self.pipes.clear();
         while let Some(reader) = &mut self.reader {
-            let is_requested = std::iter::from_fn(|| self.signals.next())
-                .any(|signal| matches!(signal, Received::KillRequested(_)));
+            let is_requested = std::iter::from_fn(|| self.events.next())
+                .any(|event| matches!(event, Received::KillRequested(_)));
             if is_requested || reader.update().is_none() || !reader.has_pending() {
                 self.reader = None;
             } else {
@@ -225,7 +225,7 @@ impl RunningJob {
 
     /// Sends SIGTERM to the processes that survived the main process, and lists them as leftovers.
     fn end_leftovers(&mut self) {
-        self.leftovers = leftovers(&self.tree.members(), LeftoverFate::Ended);
+        self.leftovers = named(&self.tree.members(), LeftoverFate::Ended);
         self.phase = Phase::ending_leftovers(clock::monotonic(), &self.limits);
         self.tree.terminate();
     }
@@ -234,23 +234,24 @@ impl RunningJob {
     fn kill_tree(&mut self) {
         let mut reaped = Vec::new();
         let survivors = self.tree.kill_all(|child| reaped.push(child));
+        let survivors = named(&survivors, LeftoverFate::Survived);
         reaped.into_iter().for_each(|child| self.account_for(child));
         self.leftovers.retain(|leftover| survivors.iter().all(|survivor| survivor.pid != leftover.pid));
         self.leftovers.extend(survivors);
     }
 
-    /// Handles all pending signals. Returns whether a child ended.
-    fn handle_signals(&mut self, supervision: &Supervision) -> bool {
+    /// Handles all pending events. Returns whether a child ended.
+    fn handle_events(&mut self, supervision: &Supervision) -> bool {
         let mut child_ended = false;
-        while let Some(signal) = self.signals.next() {
-            let signal = match signal {
+        while let Some(event) = self.events.next() {
+            let event = match event {
                 // Without its directory, the job cannot be read, and cannot be killed by its id.
                 Received::DirectoryChanged if supervision.is_removed() => {
                     Received::KillRequested(KilledBy::Outside)
                 }
-                signal => signal,
+                event => event,
             };
-            match signal {
+            match event {
                 Received::ChildEnded => child_ended = true,
                 Received::DirectoryChanged => {}
                 Received::KillRequested(by) => {
@@ -298,7 +299,7 @@ impl RunningJob {
             self.end_now(Outcome::Signaled { signal: homing_core::Signal::from_number(9) })
         });
         let mut leftovers = std::mem::take(&mut self.leftovers);
-        leftovers.extend(crate::supervise::end::leftovers(&self.tree.spared(), LeftoverFate::Spared));
+        leftovers.extend(named(&self.tree.spared(), LeftoverFate::Spared));
         FinishedRecord {
             end,
             cpu_ms: Some(as_millis(self.usage.cpu)),
@@ -381,7 +382,7 @@ impl RunningJob {
         let pipes = if self.is_blocked { &[] } else { &self.pipes[..] };
         let pipes = pipes.iter().map(|(_, pipe)| pipe.as_wait_source());
         let reader = self.reader.iter().flat_map(AttachedReader::wait_sources);
-        let mut sources = [self.signals.as_wait_source(); MAX_SOURCES];
+        let mut sources = [self.events.as_wait_source(); MAX_SOURCES];
         let mut count = 1;
         for (place, source) in sources[1..].iter_mut().zip(pipes.chain(reader)) {
             *place = source;
@@ -390,4 +391,9 @@ impl RunningJob {
         // The caller handles everything afterwards, even if this was interrupted.
         let _ = wait(&sources[..count], timeout);
     }
+}
+
+/// Names processes for the result.
+fn named(processes: &[(u32, Stat)], fate: LeftoverFate) -> Vec<Leftover> {
+    processes.iter().map(|(pid, stat)| Leftover { pid: *pid, name: stat.name.clone(), fate }).collect()
 }

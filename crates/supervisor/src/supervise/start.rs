@@ -1,18 +1,19 @@
-//! Starts a job: forks a process that waits at a gate, records it, and then lets it execute the command. A command never
+//! Starts a job: creates a process that waits at a gate, records it, and then lets it execute the command. A command never
 //! runs before its process is recorded.
 
 use std::io;
 
 use homing_core::{JobCommand, StartError};
 
+use crate::belongs::is_spared;
 use crate::disk::documents::StartedRecord;
 use crate::disk::spec::SpecFile;
 use crate::failpoints::crash_point;
-use crate::names::SCRIPT;
-use crate::platform::cgroup::{Cgroup, CgroupGuard};
-use crate::platform::fork::{ExecPlan, StartStep, fork_behind_gate};
-use crate::platform::pipe::{PipeReader, PipeWriter, pipe};
-use crate::platform::{ProcessIdentity, clock, errors};
+use crate::platform::events::SupervisorEvents;
+use crate::platform::pipe::{self, PipeReader};
+use crate::platform::placement::Placement;
+use crate::platform::tree::{CommandPlan, JobOutput, JobTree, StartStep, start_gated};
+use crate::platform::{clock, errors};
 use crate::supervise::attached::{OutputStream, Streams};
 use crate::supervise::finish::Supervision;
 use crate::supervise::readiness::SupervisorProcess;
@@ -24,19 +25,19 @@ pub(crate) struct StartedJob {
     pub record: StartedRecord,
     /// Its output pipes, non-blocking: one, or one for each stream.
     pub pipes: Vec<(OutputStream, PipeReader)>,
-    /// The control group of its tree, if there is one.
-    pub cgroup: Option<CgroupGuard>,
+    /// Its process tree.
+    pub tree: JobTree,
 }
 
-/// Where a job starts.
+/// The supervisor that starts a job.
 #[derive(Debug)]
-pub(crate) struct Placement {
-    /// The process of its supervisor.
+pub(crate) struct Origin<'a> {
+    /// Its process.
     pub supervisor: SupervisorProcess,
-    /// The systemd service whose end also ends the job.
-    pub service: Option<String>,
-    /// The control group for its tree, which does not exist yet.
-    pub cgroup: Option<Cgroup>,
+    /// Where it runs, and the job with it.
+    pub placement: &'a Placement,
+    /// Reports the end of the job's processes.
+    pub events: &'a SupervisorEvents,
 }
 
 /// Starts the command of `spec`. It gets the standard input of this process.
@@ -46,28 +47,32 @@ pub(crate) struct Placement {
 pub(crate) fn start_job(
     spec: &SpecFile,
     supervision: &Supervision,
-    placement: Placement,
+    origin: Origin<'_>,
     streams: Streams,
 ) -> Result<StartedJob, StartError> {
-    let Placement { supervisor, service, cgroup: planned } = placement;
+    let Origin { supervisor, placement, events } = origin;
     let Supervision { directory, record, .. } = supervision;
-    let plan = ExecPlan::new(&spec.command, &directory.path().join(SCRIPT), &spec.cwd)?;
-    let (output, output_writer) = output_pipe()?;
+    let script = directory.path().join(spec.shell.script_name());
+    let plan = CommandPlan::new(&spec.command, spec.shell, &script, &spec.cwd)?;
+    let no_pipe = failed("make a pipe for its output");
+    let (output, output_writer) = pipe::from_program().map_err(&no_pipe)?;
     let (error, error_writer) = match streams {
         Streams::Merged => (None, None),
-        Streams::Split => output_pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
+        Streams::Split => {
+            pipe::from_program().map(|(end, writer)| (Some(end), Some(writer))).map_err(no_pipe)?
+        }
     };
     let id = |pipe: &PipeReader| pipe.id().map_err(failed("inspect the pipe for its output"));
     let (output_pipe, error_pipe) = (id(&output)?, error.as_ref().map(id).transpose()?);
 
-    let child = fork_behind_gate(&plan, &output_writer, error_writer.as_ref().unwrap_or(&output_writer))
-        .map_err(failed("make a process for it"))?;
-    drop((output_writer, error_writer));
+    let writers = JobOutput { output: output_writer, error: error_writer };
+    let mut gated =
+        start_gated(&plan, spec.id, placement, events, writers).map_err(failed("make a process for it"))?;
     crash_point("supervise/forked");
 
     let started_at_ms = clock::wall_millis();
     let no_proc = || start_error("find its process in /proc", &errors::no_such_process());
-    let main = ProcessIdentity::of(child.pid()).ok_or_else(no_proc)?;
+    let main = gated.main().ok_or_else(no_proc)?;
     let mut started = StartedRecord {
         main,
         supervisor: supervisor.identity.ok_or_else(no_proc)?,
@@ -75,35 +80,27 @@ pub(crate) fn start_job(
         started_at_ms,
         output_pipe,
         error_pipe,
-        cgroup: planned.as_ref().map(|group| group.path().to_string_lossy().into_owned()),
+        group: gated.group_name(),
         decided: None,
-        service,
+        service: placement.service(),
         ended: None,
     };
     // Record before the group is created: after a crash, recovery then knows which group to remove.
     record.write_started(&started).map_err(failed("record its process"))?;
     crash_point("supervise/started_recorded");
-    let cgroup = planned.and_then(|group| group.create_for(child.pid()).ok());
-    if cgroup.is_none() && started.cgroup.take().is_some() {
+    if !gated.enter_group() && started.group.take().is_some() {
         record.write_started(&started).map_err(failed("record its process"))?;
     }
     crash_point("supervise/grouped");
 
-    match child.open() {
-        Ok(()) => {
+    match gated.open(is_spared) {
+        Ok(tree) => {
             let error = error.map(|pipe| (OutputStream::Error, pipe));
             let pipes = [(OutputStream::Output, output)].into_iter().chain(error).collect();
-            Ok(StartedJob { record: started, pipes, cgroup })
+            Ok(StartedJob { record: started, pipes, tree })
         }
         Err((step, error)) => Err(describe(spec, step, &error)),
     }
-}
-
-/// Creates a pipe for the output of the job. Only its reading end does not wait.
-fn output_pipe() -> Result<(PipeReader, PipeWriter), StartError> {
-    let (reader, writer) = pipe().map_err(failed("make a pipe for its output"))?;
-    reader.set_nonblocking().map_err(failed("prepare the pipe for its output"))?;
-    Ok((reader, writer))
 }
 
 fn describe(spec: &SpecFile, step: StartStep, error: &io::Error) -> StartError {

@@ -7,7 +7,9 @@ use std::io;
 use std::path::Path;
 
 use homing_core::JobId;
+use homing_supervisor::Record;
 use homing_supervisor::layout::{INBOX, JOBS, LEDGER, RECORD};
+use homing_supervisor::platform::ProcessIdentity;
 use homing_supervisor::platform::errors;
 use homing_supervisor::platform::notify::{ChangeEvent, ChangeKinds, ChangeWatcher, WatchId};
 use homing_supervisor::platform::wait::{AsWaitSource, WaitSource};
@@ -72,6 +74,11 @@ impl HomeWatcher {
         if let Some(watch) = self.watcher.watch(&path, ChangeKinds::CLOSED | ChangeKinds::REMOVED)? {
             self.watches.insert(watch, job);
             self.jobs.insert(job, watch);
+            if ChangeWatcher::NEEDS_WRITER
+                && let Some(supervisor) = supervisor_of(home, job)
+            {
+                self.watcher.watch_writer(watch, &supervisor)?;
+            }
         }
         Ok(())
     }
@@ -117,4 +124,11 @@ impl HomeWatcher {
     pub(super) fn wait_source(&self) -> WaitSource<'_> {
         self.watcher.as_wait_source()
     }
+}
+
+/// The recorded supervisor of a job.
+fn supervisor_of(home: &Home, job: JobId) -> Option<ProcessIdentity> {
+    let directory = home.jobs.open_job(job).ok()?;
+    let content = Record::open_to_read(&directory).ok()??.read().ok()?;
+    content.started.into_valid().map(|started| started.supervisor)
 }

@@ -1,13 +1,13 @@
 //! Starts a monitor when a job is launched. It exits when no work is left.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::process::{Command, Stdio};
 
 use homing_core::{FollowUpPolicy, Job};
 use homing_supervisor::layout::Directory;
-use homing_supervisor::platform::spawn::set_name;
-use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT};
+use homing_supervisor::platform::spawn::{DetachedError, DetachedInput, DetachedProgram, start};
+use homing_supervisor::{DiskError, JOB_VARIABLE, MONITOR_ARGUMENT, PROCESS_NAME};
 
 use crate::context::Context;
 use crate::delivery::routes::{Addressee, has_route};
@@ -35,29 +35,23 @@ impl Context {
         }
         let program = supervisor_program(self.store.supervisor.as_deref())?;
         // If another file type is in its place, nothing is logged: the monitor moves it away.
-        let log = match open_log(&self.store.home.root) {
-            Ok(log) => Stdio::from(log),
-            Err(_) => Stdio::null(),
-        };
-        let mut command = Command::new(&program);
-        set_name(&mut command, "homing")
-            .arg(MONITOR_ARGUMENT)
-            .args(self.store.detached_argument())
-            .env(HOME_VARIABLE, self.store.home.root.path())
-            // The monitor does not belong to a job or to a session.
-            .env_remove(JOB_VARIABLE)
-            .env_remove(SESSION_VARIABLE)
-            .env_remove(HARNESS_VARIABLE)
-            .env_remove(WAKE_VARIABLE)
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        for variable in harness_variables() {
-            command.env_remove(variable);
-        }
-        let monitor =
-            command.spawn().map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
+        let stderr = open_log(&self.store.home.root).map_or(DetachedError::Null, DetachedError::Log);
+        // The monitor does not belong to a job or to a session.
+        let foreign = [JOB_VARIABLE, SESSION_VARIABLE, HARNESS_VARIABLE, WAKE_VARIABLE];
+        let removed = foreign.into_iter().chain(harness_variables()).map(|variable| (variable, None));
+        let home = (HOME_VARIABLE, Some(self.store.home.root.path().as_os_str()));
+        let mut arguments = vec![OsStr::new(MONITOR_ARGUMENT)];
+        arguments.extend(self.store.detached_argument().map(OsStr::new));
+        let monitor = start(DetachedProgram {
+            program: &program,
+            name: PROCESS_NAME,
+            arguments: &arguments,
+            variables: &removed.chain([home]).collect::<Vec<_>>(),
+            stdin: DetachedInput::Null,
+            stdout: None,
+            stderr,
+        })
+        .map_err(|source| crate::Error::SupervisorNotStarted { program, source })?;
         self.store.keep_child(StartedProcess::Program(monitor));
         Ok(true)
     }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use homing_supervisor::platform::access::Access;
+use homing_supervisor::platform::access::{self, Access};
 use homing_supervisor::platform::file::open_to_read;
 
 use crate::{Error, Result};
@@ -23,12 +23,9 @@ pub fn read_secret_file(path: &Path) -> Result<String> {
     if !access.is_regular {
         return Err(refused("it is not a regular file".to_owned()));
     }
-    if access.is_shared() {
-        return Err(Error::SecretRefused {
-            path: path.to_owned(),
-            reason: format!("other users can read or change it (mode {:04o})", access.mode),
-            hint: Some(format!("chmod 600 {}", path.display())),
-        });
+    if let Some(exposure) = access::secret(&file, path).map_err(|error| refused(error.to_string()))? {
+        let (reason, hint) = (exposure.reason, Some(exposure.hint));
+        return Err(Error::SecretRefused { path: path.to_owned(), reason, hint });
     }
     let mut bytes = Vec::new();
     let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);

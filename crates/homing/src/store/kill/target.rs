@@ -7,7 +7,7 @@ use homing_core::{JobId, KilledBy, Outcome, StateName};
 use homing_supervisor::layout::Directory;
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::platform::process::{self, Signal};
-use homing_supervisor::platform::{errors, is_on_network, signals};
+use homing_supervisor::platform::{errors, events, is_on_network};
 use homing_supervisor::{
     Relation, SpecFile, StartedRecord, UnlinkedSupervisor, end_orphans, find_unlinked_supervisors,
 };
@@ -175,7 +175,7 @@ impl JobStore {
             let elsewhere = format!("it runs on {host} or in another container; kill it there");
             return Err(Error::CannotSignal { job: id, source: io::Error::other(elsewhere) });
         }
-        let asked = signals::request_kill(&started.supervisor, target.by)
+        let asked = events::request_kill(&started.supervisor, target.by)
             .and_then(|()| started.supervisor.signal(Signal::Continue));
         match asked {
             Ok(()) => {}

@@ -88,9 +88,9 @@ impl Watcher {
         if let Some(watch) = watch {
             watched.by_watch.insert(watch, id);
         }
-        watched.safety.examine(&self.jobs, id);
+        let writing = self.examine(&mut watched, id);
         self.set_timer(&watched);
-        added.map(drop)
+        added.and(writing)
     }
 
     /// As [`Watcher::add`]. If the system has no free watch, [`Watcher::readable`] returns `None`.
@@ -172,7 +172,8 @@ impl Watcher {
         changed.sort_unstable();
         changed.dedup();
         for id in &changed {
-            watched.safety.examine(&self.jobs, *id);
+            let is_watched = self.examine(&mut watched, *id).is_ok();
+            watched.is_incomplete |= !is_watched;
         }
         self.set_timer(&watched);
         changed
@@ -217,6 +218,15 @@ impl Watcher {
     /// [`Watcher::new`].
     pub(crate) fn source(&self) -> Option<WaitSource<'_>> {
         self.sources.as_ref().map(|sources| sources.group.as_wait_source())
+    }
+
+    /// Decides when to observe a job again, and watches its supervisor if the system needs that.
+    fn examine(&self, watched: &mut Watched, id: JobId) -> io::Result<()> {
+        let writer = watched.safety.examine(&self.jobs, id);
+        match (&self.sources, watched.jobs.get(&id), writer) {
+            (Some(sources), Some(Some(watch)), Some(writer)) => sources.changes.watch_writer(*watch, &writer),
+            _ => Ok(()),
+        }
     }
 
     fn set_timer(&self, watched: &Watched) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use homing_core::JobId;
 use homing_supervisor::layout::Directory;
+use homing_supervisor::platform::ProcessIdentity;
 use homing_supervisor::platform::clock::uptime;
 use homing_supervisor::{Record, SpecFile};
 
@@ -36,8 +37,8 @@ struct Due {
 
 /// The future events of a job, according to its files.
 enum Expectation {
-    /// The system reports the next change.
-    Event,
+    /// The system reports the next change, also the end of this supervisor.
+    Event { supervisor: Option<ProcessIdentity> },
     /// The next change may be that the job counts as never started, which the system does not report.
     Start { deadline: Duration },
     /// The supervisor may be dead, so that the system reports nothing more.
@@ -45,12 +46,17 @@ enum Expectation {
 }
 
 impl SafetyTimer {
-    /// Decides from its files when to observe a job again. Its record is watched already.
-    pub(super) fn examine(&mut self, jobs: &Path, id: JobId) {
+    /// Decides from its files when to observe a job again. Its record is watched already. Returns the supervisor whose end
+    /// the record has to report.
+    pub(super) fn examine(&mut self, jobs: &Path, id: JobId) -> Option<ProcessIdentity> {
         let pause = self.due.get(&id).map_or(PAUSES.0, |due| due.pause);
         let now = uptime();
+        let mut writer = None;
         let due = match expectation(jobs, id) {
-            Expectation::Event => None,
+            Expectation::Event { supervisor } => {
+                writer = supervisor;
+                None
+            }
             Expectation::Start { deadline } if deadline > now => Some(Due { at: deadline, pause: PAUSES.0 }),
             Expectation::Start { .. } | Expectation::Nothing => {
                 Some(Due { at: now + pause, pause: (pause * 2).min(PAUSES.1) })
@@ -60,6 +66,7 @@ impl SafetyTimer {
             Some(due) => self.due.insert(id, due),
             None => self.due.remove(&id),
         };
+        writer
     }
 
     /// The jobs whose time has come. [Examine](SafetyTimer::examine) them again.
@@ -83,15 +90,19 @@ impl SafetyTimer {
 }
 
 fn expectation(jobs: &Path, id: JobId) -> Expectation {
-    let Ok(directory) = Directory::open(&jobs.join(id.as_str())) else { return Expectation::Event };
+    let Ok(directory) = Directory::open(&jobs.join(id.as_str())) else {
+        return Expectation::Event { supervisor: None };
+    };
     let Some(content) = Record::open_to_read(&directory).ok().flatten().and_then(|record| record.read().ok())
     else {
         return Expectation::Nothing;
     };
     match (content.started.into_valid(), content.finished.into_valid()) {
-        (_, Some(_)) => Expectation::Event,
+        (_, Some(_)) => Expectation::Event { supervisor: None },
         // Its record is still open, and its close will be reported: the watch was added before this check.
-        (Some(started), None) if is_supervised(&directory, &started).unwrap_or(true) => Expectation::Event,
+        (Some(started), None) if is_supervised(&directory, &started).unwrap_or(true) => {
+            Expectation::Event { supervisor: Some(started.supervisor) }
+        }
         (Some(_), None) => Expectation::Nothing,
         (None, None) => match SpecFile::read(&directory) {
             Ok(Some(spec)) => Expectation::Start { deadline: start_deadline(&spec) },

@@ -1,9 +1,9 @@
-//! Who may use a file: owner, group, mode and access control list.
+//! Who may use a file: owner, group, mode and access control list. Three checks, each for a different use, report files
+//! that other users can use too.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, Stat, fgetxattr, fstat, lstat, major, minor};
@@ -86,25 +86,146 @@ impl Access {
     }
 }
 
-/// Whether an open file or directory has an access control list (acl(5)), or this cannot be found out. With a list,
-/// the rights of the group apply to every user that the list names.
-pub fn may_have_access_list(file: impl AsFd) -> bool {
-    let list = fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0]);
-    !matches!(list, Err(Errno::NODATA | Errno::OPNOTSUPP))
+/// Why other users can use a file, and what the user can do about it. Both are for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// The reason. Does not name the file.
+    pub reason: String,
+    /// The command that corrects it.
+    pub hint: String,
+    /// Whether another user owns the file.
+    pub is_foreign: bool,
 }
 
-/// Returns the permission bits of the file at `path`. Follows symbolic links.
+/// Checks an open directory whose content no other user may change: this user must own it, and nobody else can write to
+/// it. `path` is for the hint.
+///
+/// # Errors
+/// If the file system does not answer.
+pub fn private_directory(directory: impl AsFd, path: &Path) -> io::Result<Option<Exposure>> {
+    let access = Access::of(directory)?;
+    if !access.is_own() {
+        let (owner, user) = (access.owner, user::effective_id());
+        return Ok(Some(Exposure {
+            reason: format!("it belongs to user {owner}, but this process runs as user {user}"),
+            hint: format!("chown {user} {}", path.display()),
+            is_foreign: true,
+        }));
+    }
+    let is_exposed = access.group_can_write() || access.others_can_write();
+    Ok(is_exposed.then(|| Exposure {
+        reason: format!("others can write to it (mode {:04o})", access.mode),
+        hint: format!("chmod 700 {}", path.display()),
+        is_foreign: false,
+    }))
+}
+
+/// Checks an open file or directory whose content is trusted, because it names programs to run: this user or root must
+/// own it, and nobody else can write to it. A group without other members may. A sticky directory is safe, because users
+/// cannot replace files of other users in it. `path` is for the hint.
+///
+/// # Errors
+/// If the file system does not answer.
+pub fn trusted(file: impl AsFd, path: &Path) -> io::Result<Option<Exposure>> {
+    let status = fstat(&file)?;
+    let access = Access::from_status(&status);
+    let is_directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+    let writer = if !access.is_own_or_of_root() {
+        Some(Writer::Owner)
+    } else if is_directory && access.is_sticky() {
+        None
+    } else {
+        other_writer(&access, || may_have_access_list(&file))
+    };
+    Ok(writer.map(|writer| writer.describe(&access, path)))
+}
+
+/// Checks who owns the symbolic link, or other file, that `path` names: this user or root must.
 ///
 /// # Errors
 /// If it is missing or cannot be reached.
-pub fn mode_of(path: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(path)?.permissions().mode() & 0o7777)
+pub fn trusted_link(path: &Path) -> io::Result<Option<Exposure>> {
+    let access = Access::of_link(path)?;
+    Ok((!access.is_own_or_of_root()).then(|| Writer::Owner.describe(&access, path)))
 }
 
-/// Sets the permission bits of an open file.
+/// Checks an open file that contains a secret: nobody but its owner can read or change it. `path` is for the hint.
 ///
 /// # Errors
-/// If this user does not own it.
-pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(mode))
+/// If the file system does not answer.
+pub fn secret(file: impl AsFd, path: &Path) -> io::Result<Option<Exposure>> {
+    let access = Access::of(file)?;
+    Ok(access.is_shared().then(|| Exposure {
+        reason: format!("other users can read or change it (mode {:04o})", access.mode),
+        hint: format!("chmod 600 {}", path.display()),
+        is_foreign: false,
+    }))
+}
+
+/// Gives an open file the access rights of the file at `from`. Follows symbolic links.
+///
+/// # Errors
+/// If there is no such file, it cannot be reached, or this user does not own `to`.
+pub fn copy_rights(from: &Path, to: &File) -> io::Result<()> {
+    to.set_permissions(std::fs::metadata(from)?.permissions())
+}
+
+/// Who else can write to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// Another user, who owns it.
+    Owner,
+    /// A group with other members.
+    Group,
+    /// Every user.
+    Others,
+    /// Perhaps users that its access control list names (acl(5)).
+    AccessList,
+}
+
+impl Writer {
+    fn describe(self, access: &Access, path: &Path) -> Exposure {
+        let (user, shown) = (user::effective_id(), path.display());
+        let Access { owner, group, mode, .. } = access;
+        let (reason, correction) = match self {
+            Writer::Owner => (
+                format!("it belongs to user {owner}, not to you (user {user}) or root"),
+                format!("chown {user} {shown}"),
+            ),
+            Writer::Group => {
+                (format!("group {group} can write to it (mode {mode:04o})"), format!("chmod g-w {shown}"))
+            }
+            Writer::Others => {
+                (format!("others can write to it (mode {mode:04o})"), format!("chmod go-w {shown}"))
+            }
+            Writer::AccessList => (
+                format!("its access control list may let others write to it (mode {mode:04o})"),
+                format!("setfacl -b {shown}"),
+            ),
+        };
+        let hint = format!("check its contents, then run: {correction}");
+        Exposure { reason, hint, is_foreign: self == Writer::Owner }
+    }
+}
+
+/// Who besides the owner can write to a file.
+fn other_writer(access: &Access, may_have_list: impl FnOnce() -> bool) -> Option<Writer> {
+    if access.others_can_write() {
+        return Some(Writer::Others);
+    }
+    if !access.group_can_write() {
+        return None;
+    }
+    // With an access control list, the group bits apply to every user that it names.
+    if may_have_list() {
+        return Some(Writer::AccessList);
+    }
+    (!user::is_private_group(access.group)).then_some(Writer::Group)
+}
+
+/// Whether an open file or directory has an access control list (acl(5)), or this cannot be found out. With a list,
+/// the rights of the group apply to every user that the list names.
+fn may_have_access_list(file: impl AsFd) -> bool {
+    let list = fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0]);
+    !matches!(list, Err(Errno::NODATA | Errno::OPNOTSUPP))
 }

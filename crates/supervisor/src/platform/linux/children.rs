@@ -27,7 +27,7 @@ pub struct Reaped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEnd {
     /// It exited with this code.
-    Exited(i32),
+    Exited(i64),
     /// This signal ended it.
     Signaled(i32),
 }
@@ -43,7 +43,7 @@ impl From<ProcessEnd> for Outcome {
 
 /// The result of [`reap`].
 #[derive(Clone, Copy, Debug)]
-pub enum Wait {
+pub(super) enum Wait {
     /// One child had ended and was reaped.
     Reaped(Reaped),
     /// There are children, but none has ended.
@@ -53,13 +53,13 @@ pub enum Wait {
 }
 
 /// Whether this process has children, running or ended. Does not reap.
-pub fn has_children() -> bool {
+pub(super) fn has_children() -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
 /// Reaps one ended child, if any. Does not block.
-pub fn reap() -> Wait {
+pub(super) fn reap() -> Wait {
     loop {
         let mut status = 0;
         // SAFETY: both pointers refer to live locals of the right types; an all-zero rusage is valid.
@@ -76,7 +76,7 @@ pub fn reap() -> Wait {
             },
             pid => {
                 let end = if libc::WIFEXITED(status) {
-                    ProcessEnd::Exited(libc::WEXITSTATUS(status))
+                    ProcessEnd::Exited(libc::WEXITSTATUS(status).into())
                 } else {
                     ProcessEnd::Signaled(libc::WTERMSIG(status))
                 };

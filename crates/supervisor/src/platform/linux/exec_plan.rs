@@ -1,17 +1,20 @@
 //! Resolves the command of a job to the files that may be its program, as execvp(3) does.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use homing_core::{JobCommand, StartError};
+use homing_core::{JobCommand, Shell, StartError};
+
+use super::shell;
 
 /// Search path if the environment has no `PATH`, as in execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The data for the child. It is created before the fork, because the child must not allocate.
 #[derive(Debug)]
-pub struct ExecPlan {
+pub struct CommandPlan {
     /// Files to try, in the order of `PATH`.
     pub(super) candidates: Vec<Candidate>,
     /// The arguments after the program's name.
@@ -29,28 +32,37 @@ pub(super) struct Candidate {
     pub(super) name: CString,
 }
 
-impl ExecPlan {
-    /// Resolves a command to files, and creates all strings that the child needs. `script` is the file of the command
-    /// if the command is a script.
+impl CommandPlan {
+    /// Resolves a command to files, and creates all strings that the child needs. `shell` runs the file `script` if the
+    /// command is a script.
     ///
     /// # Errors
-    /// If the command contains a NUL byte.
-    pub fn new(command: &JobCommand, script: &Path, cwd: &Path) -> Result<ExecPlan, StartError> {
+    /// If the command contains a NUL byte, or no such shell is installed.
+    pub fn new(
+        command: &JobCommand,
+        shell: Shell,
+        script: &Path,
+        cwd: &Path,
+    ) -> Result<CommandPlan, StartError> {
         let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
         let (candidates, arguments) = match command {
+            JobCommand::Script(_) if shell != Shell::Bash => {
+                let file = shell::find(shell).map_err(|error| cannot_run(shell, &error))?;
+                let shell_words = candidates(shell.as_str(), vec![file.into()])?;
+                (shell_words, shell::command_line(shell, script))
+            }
             JobCommand::Script(_) => {
-                let script = script.as_os_str().to_owned();
                 let mut shells = candidates("bash", search_path("bash", &path))?;
                 shells.extend(candidates("sh", search_path("sh", &path))?);
                 shells.extend(candidates("sh", vec!["/bin/sh".into()])?);
-                (shells, vec![script])
+                (shells, shell::command_line(shell, script))
             }
             JobCommand::Argv(words) => {
                 let arguments: Vec<_> = words.iter().skip(1).map(OsString::from).collect();
                 (candidates(&words[0], search_path(&words[0], &path))?, arguments)
             }
         };
-        Ok(ExecPlan {
+        Ok(CommandPlan {
             candidates,
             arguments: c_strings(arguments)?,
             cwd: c_string(cwd.as_os_str().to_owned())?,
@@ -80,6 +92,10 @@ fn search_path(program: &str, path: &OsStr) -> Vec<OsString> {
             OsString::from_vec(file)
         })
         .collect()
+}
+
+fn cannot_run(shell: Shell, error: &io::Error) -> StartError {
+    StartError { message: format!("cannot run {shell}: {error}"), errno: error.raw_os_error() }
 }
 
 fn c_strings(strings: impl IntoIterator<Item = OsString>) -> Result<Vec<CString>, StartError> {

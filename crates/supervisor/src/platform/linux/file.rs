@@ -154,6 +154,15 @@ pub fn start_writing(file: &File) {
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
+/// Makes watchers of the directory report this file, which is open for writing. Nothing to do here: they report that it is
+/// closed (inotify(7), `IN_CLOSE_WRITE`).
+///
+/// # Errors
+/// If the write fails that a system needs for this.
+pub fn announce_write(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Makes the content of a file durable (fdatasync(2)). Metadata that is not needed to read it may be lost.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use std::path::Path;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
+use super::ProcessIdentity;
+
 /// Describes for people that no watch is left, and names the setting that limits them.
 pub const NO_WATCH_LEFT: &str = "no inotify watches left (fs.inotify.max_user_watches)";
 
@@ -69,6 +71,9 @@ pub enum ChangeEvent<'a> {
 }
 
 impl ChangeWatcher {
+    /// Whether a file that a dying process closes is reported only after [`ChangeWatcher::watch_writer`].
+    pub const NEEDS_WRITER: bool = false;
+
     /// Creates a watcher without watches.
     ///
     /// # Errors
@@ -100,6 +105,15 @@ impl ChangeWatcher {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Also reports this watch, without a name, when the process that writes to its file has ended, at once if it has
+    /// already. Does nothing here: the kernel reports the close of the file ([`ChangeKinds::CLOSED`]).
+    ///
+    /// # Errors
+    /// If the system has no watch left.
+    pub fn watch_writer(&self, _watch: WatchId, _writer: &ProcessIdentity) -> io::Result<()> {
+        Ok(())
     }
 
     /// Stops a watch. Pending events of it are still reported.

@@ -15,7 +15,7 @@ use super::procfs;
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// A change of the environment: a variable is set to a value, or removed. Later changes of the same variable win.
-pub type Change = (OsString, Option<OsString>);
+pub(super) type Change = (OsString, Option<OsString>);
 
 /// Usual sizes of arguments and environment, so that memory is used once.
 const EXPECTED_BYTES: usize = 2 << 10;
@@ -48,13 +48,13 @@ unsafe extern "C" {
 
 /// The memory map of this process. Read it early: reading takes longer than [`OwnStart::replace`].
 #[derive(Debug)]
-pub struct OwnStart {
+pub(super) struct OwnStart {
     map: MemoryMap,
 }
 
 impl OwnStart {
     /// Reads the memory map of this process; `None` if `/proc` is not available.
-    pub fn read() -> Option<OwnStart> {
+    pub(super) fn read() -> Option<OwnStart> {
         let mut buffer = [0; 1024];
         let text = procfs::read_short("/proc/self/stat", &mut buffer).ok()?;
         let text = String::from_utf8_lossy(text);
@@ -85,7 +85,7 @@ impl OwnStart {
     ///
     /// # Safety
     /// Only while this process has one thread, and no reference to a value of the environment is in use.
-    pub unsafe fn replace(&self, arguments: &[&OsStr], changes: &[Change]) -> io::Result<()> {
+    pub(super) unsafe fn replace(&self, arguments: &[&OsStr], changes: &[Change]) -> io::Result<()> {
         // SAFETY: the caller guarantees that nothing changes the environment meanwhile.
         let (block, environment_start, entries) = block(arguments, unsafe { entries() }, changes);
         // Never freed: the kernel and `environ` refer to it as long as this process lives.
@@ -177,7 +177,7 @@ fn set_memory_map(mut map: MemoryMap) -> io::Result<()> {
 
 /// Starts this program again in this process, with other arguments and a changed environment. The first argument is its
 /// name. Returns only if this fails.
-pub fn start_again(arguments: &[&OsStr], changes: &[Change]) -> io::Error {
+pub(super) fn start_again(arguments: &[&OsStr], changes: &[Change]) -> io::Error {
     let mut words = arguments.iter();
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = words.next() {
@@ -193,7 +193,7 @@ pub fn start_again(arguments: &[&OsStr], changes: &[Change]) -> io::Error {
 }
 
 /// Returns these bytes, which another process has taken from an [`OsStr`], as a string again.
-pub fn os_string(bytes: &[u8]) -> OsString {
+pub(super) fn os_string(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
 }
 

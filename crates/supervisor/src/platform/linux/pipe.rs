@@ -59,6 +59,26 @@ pub fn nonblocking_pipe() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((PipeReader { end: reader }, PipeWriter { end: writer }))
 }
 
+/// Creates a pipe for the output of another program, which writes to it as to any pipe. Reads do not wait.
+///
+/// # Errors
+/// As [`pipe`].
+pub fn from_program() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe()?;
+    reader.set_nonblocking()?;
+    Ok((reader, writer))
+}
+
+/// Creates a pipe for the input of another program, which reads from it as from any pipe. Writes do not wait.
+///
+/// # Errors
+/// As [`pipe`].
+pub fn to_program() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe()?;
+    writer.set_nonblocking()?;
+    Ok((reader, writer))
+}
+
 impl PipeReader {
     /// Makes reads fail with [`io::ErrorKind::WouldBlock`] instead of waiting.
     ///
@@ -186,8 +206,14 @@ impl PipeWriter {
         Ok(())
     }
 
-    /// Returns the number of its descriptor, for runtimes of other languages that write to it.
-    pub fn raw(&self) -> RawFd {
+    /// Returns the number of its descriptor, for runtimes of other languages that write to it; `None` on systems where they
+    /// cannot.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        Some(self.end.as_raw_fd())
+    }
+
+    /// Returns the number of its descriptor, for a process that is forked.
+    pub(super) fn raw(&self) -> RawFd {
         self.end.as_raw_fd()
     }
 

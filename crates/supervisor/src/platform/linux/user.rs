@@ -18,7 +18,7 @@ pub fn is_root() -> bool {
 
 /// Whether this is the primary group of this user only, and has no other members. Many systems give each user such a
 /// group. Reads only `/etc/passwd` and `/etc/group`: a group from a directory service may have any members.
-pub fn is_private_group(gid: u32) -> bool {
+pub(super) fn is_private_group(gid: u32) -> bool {
     let user = effective_id();
     read("/etc/passwd")
         .zip(read("/etc/group"))

@@ -63,9 +63,10 @@ impl<'a> WaitSource<'a> {
         Ok(OwnedWaitSource { descriptor, interest: self.interest })
     }
 
-    /// Returns the number of its descriptor, for event loops of other languages.
-    pub fn raw(self) -> RawFd {
-        self.descriptor.as_raw_fd()
+    /// Returns the number of its descriptor, for event loops of other languages; `None` on systems whose event loops do not
+    /// wait for descriptors.
+    pub fn descriptor(self) -> Option<RawFd> {
+        Some(self.descriptor.as_raw_fd())
     }
 
     fn to_poll(self) -> PollFd<'a> {

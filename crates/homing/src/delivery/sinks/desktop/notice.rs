@@ -1,4 +1,4 @@
-//! Writes notices, and shows them through the notification service of the session's D-Bus.
+//! Writes notices, and shows them on the desktop.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use homing_core::text::{flatten, is_line_break, one_line};
 use homing_core::{Outcome, Wake, format_duration};
-use notify_rust::{Notification, Urgency};
+use homing_supervisor::platform::desktop;
 use serde::Deserialize;
 
 /// How many jobs a notice names.
@@ -113,16 +113,10 @@ impl Notifier {
                 "the desktop's notification service has not answered an earlier notice yet".to_owned()
             );
         }
-        let mut notification = Notification::new();
-        notification
-            .appname("homing")
-            .summary(&notice.title)
-            .body(&notice.body)
-            // A critical notice would stay until the user closes it. A failed job is not that urgent.
-            .urgency(Urgency::Normal);
+        let Notice { title, body } = notice.clone();
         let (sender, answer) = channel();
         let talk = move || {
-            let _ = sender.send(notification.show().map(drop).map_err(|error| describe(&error)));
+            let _ = sender.send(desktop::show(&title, &body).map_err(|error| describe(&error)));
         };
         let talking = Builder::new().name("desktop notice".to_owned()).spawn(talk);
         let talking = talking.map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -145,6 +139,6 @@ impl Notifier {
 }
 
 /// Describes why no notice was shown.
-fn describe(error: &notify_rust::error::Error) -> String {
-    format!("cannot show a desktop notice: {}", one_line(&error.to_string(), MAX_ERROR_CHARS))
+fn describe(error: &str) -> String {
+    format!("cannot show a desktop notice: {}", one_line(error, MAX_ERROR_CHARS))
 }

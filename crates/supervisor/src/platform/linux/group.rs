@@ -1,5 +1,5 @@
-//! Control groups (version 2). If a directory is delegated to this user, the process tree of each job gets its own
-//! group, which the kernel can kill as a whole (`cgroup.kill`, Linux 5.14).
+//! Groups of processes that the kernel ends as a whole: control groups, version 2 (`cgroup.kill`, Linux 5.14). If a
+//! directory is delegated to this user, the process tree of each job gets its own group.
 
 use std::fs;
 use std::io::{self, Write};
@@ -32,14 +32,14 @@ const CREATE_ATTEMPTS: usize = 3;
 
 /// A snapshot of the control groups that this process is in.
 #[derive(Debug)]
-pub struct OwnGroups {
+pub(super) struct OwnGroups {
     /// The lines of `/proc/self/cgroup` (cgroups(7)); empty if it cannot be read.
     lines: String,
 }
 
 impl OwnGroups {
     /// Reads the control groups of this process.
-    pub fn read() -> OwnGroups {
+    pub(super) fn read() -> OwnGroups {
         OwnGroups { lines: procfs::own_cgroups().unwrap_or_default() }
     }
 
@@ -62,27 +62,27 @@ impl OwnGroups {
 
 /// The path of the control group of one job. The group may not exist.
 #[derive(Clone, Debug)]
-pub struct Cgroup {
+pub struct Group {
     path: PathBuf,
 }
 
-impl Cgroup {
+impl Group {
     /// Returns the future group of a job; `None` if the system does not allow groups, which is not an error. Does not
     /// create the group, so that its path can be recorded first.
-    pub fn planned(id: JobId, own: &OwnGroups) -> Option<Cgroup> {
+    pub(super) fn planned(id: JobId, own: &OwnGroups) -> Option<Group> {
         let path = delegated_directory(own)?.join(format!("{PREFIX}{id}"));
-        (path.as_os_str().len() <= MAX_PATH_BYTES).then_some(Cgroup { path })
+        (path.as_os_str().len() <= MAX_PATH_BYTES).then_some(Group { path })
     }
 
     /// Returns the recorded group of a job if it still exists.
-    pub fn existing(path: &str, id: JobId) -> Option<Cgroup> {
+    pub fn existing(path: &str, id: JobId) -> Option<Group> {
         let path = PathBuf::from(path);
         let is_group_of_job = path.file_name().is_some_and(|name| name == format!("{PREFIX}{id}").as_str());
-        (is_group_of_job && path.join("cgroup.kill").exists()).then_some(Cgroup { path })
+        (is_group_of_job && path.join("cgroup.kill").exists()).then_some(Group { path })
     }
 
     /// Returns its directory.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -90,14 +90,14 @@ impl Cgroup {
     ///
     /// # Errors
     /// If the kernel refuses, or does not support `cgroup.kill`. Then there is no group.
-    pub fn create_for(&self, pid: u32) -> io::Result<CgroupGuard> {
+    pub(super) fn create_for(&self, pid: u32) -> io::Result<OwnedGroup> {
         let mut attempt = 1;
         loop {
             fs::create_dir(&self.path).or_else(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => Ok(()),
                 _ => Err(error),
             })?;
-            let group = CgroupGuard { group: self.clone() };
+            let group = OwnedGroup { group: self.clone() };
             match group.adopt(pid) {
                 Ok(()) => return Ok(group),
                 // Recovery in another process may have removed the group as an abandoned one.
@@ -184,26 +184,26 @@ fn remove_with_parts(path: &Path) -> io::Result<()> {
 
 /// A control group that this process has created. Removes the group on drop.
 #[derive(Debug)]
-pub struct CgroupGuard {
-    group: Cgroup,
+pub(super) struct OwnedGroup {
+    group: Group,
 }
 
-impl CgroupGuard {
+impl OwnedGroup {
     /// Leaves the group to its kept processes; [`remove_abandoned`] removes it after they have ended.
-    pub fn leave(self) {
+    pub(super) fn leave(self) {
         std::mem::forget(self);
     }
 }
 
-impl Deref for CgroupGuard {
-    type Target = Cgroup;
+impl Deref for OwnedGroup {
+    type Target = Group;
 
-    fn deref(&self) -> &Cgroup {
+    fn deref(&self) -> &Group {
         &self.group
     }
 }
 
-impl Drop for CgroupGuard {
+impl Drop for OwnedGroup {
     fn drop(&mut self) {
         self.group.remove();
     }
@@ -215,7 +215,7 @@ pub fn remove_abandoned() {
     let entries = delegated_directory(&OwnGroups::read()).and_then(|directory| fs::read_dir(directory).ok());
     for entry in entries.into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(job_of_group).is_some() {
-            let group = Cgroup { path: entry.path() };
+            let group = Group { path: entry.path() };
             if !group.is_populated() {
                 let _ = remove_with_parts(&group.path);
             }
@@ -234,7 +234,7 @@ fn is_group_of_a_job(directory: &Path) -> bool {
 
 /// Returns the directory for new groups: the value of `HOMING_CGROUP`, or the group of this process if it is
 /// delegated.
-pub fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
+pub(super) fn delegated_directory(own: &OwnGroups) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(CGROUP_VARIABLE) {
         let path = PathBuf::from(named);
         return (path.is_absolute() && path.join("cgroup.procs").exists()).then_some(path);
@@ -262,7 +262,7 @@ fn is_scope_of_homing(directory: &Path) -> bool {
 
 /// Moves this process out of the control group of another job, if it was started from one: that group is killed with
 /// its job. Returns the new groups of this process.
-pub fn leave_foreign_job() -> OwnGroups {
+pub(super) fn leave_foreign_job() -> OwnGroups {
     let own = OwnGroups::read();
     let Some(mut directory) = own.directory().filter(|directory| is_group_of_a_job(directory)) else {
         return own;

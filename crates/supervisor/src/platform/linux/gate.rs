@@ -11,9 +11,8 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use super::exec_plan::CommandPlan;
 use super::pipe::PipeWriter;
-
-pub use super::exec_plan::ExecPlan;
 
 unsafe extern "C" {
     /// The environment of this process (environ(7)).
@@ -32,7 +31,7 @@ pub enum StartStep {
 /// A child that waits at its gate. Dropping this closes the gate: the child exits without executing the command.
 #[derive(Debug)]
 #[must_use = "open() lets the child run"]
-pub struct GatedChild {
+pub(super) struct GatedChild {
     pid: u32,
     gate: OwnedFd,
     report: OwnedFd,
@@ -44,7 +43,11 @@ pub struct GatedChild {
 ///
 /// # Errors
 /// If the limit of processes or descriptors is reached.
-pub fn fork_behind_gate(plan: &ExecPlan, output: &PipeWriter, error: &PipeWriter) -> io::Result<GatedChild> {
+pub(super) fn fork_behind_gate(
+    plan: &CommandPlan,
+    output: &PipeWriter,
+    error: &PipeWriter,
+) -> io::Result<GatedChild> {
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let child = Child {
@@ -73,7 +76,7 @@ pub fn fork_behind_gate(plan: &ExecPlan, output: &PipeWriter, error: &PipeWriter
 
 impl GatedChild {
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
@@ -81,7 +84,7 @@ impl GatedChild {
     ///
     /// # Errors
     /// The step that failed in the child, and its error.
-    pub fn open(self) -> Result<(), (StartStep, io::Error)> {
+    pub(super) fn open(self) -> Result<(), (StartStep, io::Error)> {
         let _ = rustix::io::write(&self.gate, b"go");
         drop(self.gate);
         let mut report = [0; 8];
@@ -118,7 +121,7 @@ fn argument_pointers(first: &[*const libc::c_char], arguments: &[CString]) -> Ve
 }
 
 struct Child<'a> {
-    plan: &'a ExecPlan,
+    plan: &'a CommandPlan,
     /// With a placeholder for the program's name.
     arguments: Vec<*const libc::c_char>,
     environment: *const *const libc::c_char,

@@ -1,11 +1,13 @@
-//! Moves a process into its own systemd scope if it was started inside a service: the end of the service would also
-//! kill this process (`KillMode=control-group`, systemd.kill(5)). `service_manager.rs` makes the request.
+//! Where a process runs, and what would end it from there. Moves it into its own systemd scope if it was started inside a
+//! service: the end of the service would also kill this process (`KillMode=control-group`, systemd.kill(5)).
+//! `service_manager.rs` makes the request.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::cgroup::{OwnGroups, PREFIX};
 use super::clock;
+use super::group::{OwnGroups, PREFIX, delegated_directory, leave_foreign_job};
 use super::service_manager::{MANAGER_TIMEOUT, ServiceManager};
 
 /// The environment variable that disables scopes with `off`.
@@ -17,60 +19,54 @@ const PAUSE: Duration = Duration::from_micros(250);
 /// Maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 120;
 
-/// The systemd unit of a process, if its end ends the process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// No unit whose end would end the process.
-    Free,
-    /// A new scope for this process.
-    OwnScope,
-    /// A unit whose end ends the process, because it could not get a scope.
-    Bound {
-        /// The unit's name, such as `chat.service`.
-        unit: String,
-        /// Why it has no scope.
-        reason: String,
-    },
-}
-
 /// Maximum length of a recorded service name, in characters.
 const MAX_SERVICE: usize = 64;
 
+/// Where this process runs.
+#[derive(Debug)]
+pub struct Placement {
+    groups: OwnGroups,
+    /// The service whose end ends this process, because it could not get a scope.
+    service: Option<String>,
+}
+
 impl Placement {
+    /// Returns where this process runs. Leaves the control group of another job first, if it was started from one.
+    pub fn of_this_process() -> Placement {
+        Placement { groups: leave_foreign_job(), service: None }
+    }
+
+    /// Moves this process into its own scope `homing-NAME.scope`, with delegation, if it is in a service, in a login
+    /// session, or in the scope of another job. Waits at most 2 s for the manager. Changes nothing if this is not possible
+    /// (no manager, no permission).
+    pub fn enter_own(&mut self, name: &str, description: &str) {
+        let Some(unit) = cgroup_of_unit(&self.groups).and_then(unit_that_ends_us).map(str::to_owned) else {
+            return;
+        };
+        let is_off = std::env::var_os(SCOPE_VARIABLE).is_some_and(|value| value == "off");
+        let scope = format!("{PREFIX}{name}.scope");
+        let moved = (!is_off).then(|| ask_for(&self.groups, &scope, &one_line(description)));
+        match moved {
+            Some(Ok(groups)) => self.groups = groups,
+            // The end of a login session ends its processes only if the administrator configures it
+            // (`KillUserProcesses=`, logind.conf(5)). A scope of homing ends with its last process.
+            Some(Err(_)) | None => self.service = Some(unit).filter(|unit| unit.ends_with(".service")),
+        }
+    }
+
     /// Returns the service whose end ends this process, for the record. A long name is cut.
     pub fn service(&self) -> Option<String> {
-        match self {
-            Placement::Bound { unit, .. } => Some(unit.chars().take(MAX_SERVICE).collect()),
-            Placement::Free | Placement::OwnScope => None,
-        }
+        self.service.as_ref().map(|unit| unit.chars().take(MAX_SERVICE).collect())
+    }
+
+    pub(super) fn groups(&self) -> &OwnGroups {
+        &self.groups
     }
 }
 
-/// Moves this process into its own scope `homing-NAME.scope`, with delegation, if it is in a service, in a login
-/// session, or in the scope of another job. Then reads its groups again. Waits at most 2 s for the manager.
-///
-/// If this is not possible (no manager, no permission), changes nothing and returns the reason.
-pub fn enter_own(own: &mut OwnGroups, name: &str, description: &str) -> Placement {
-    let Some(unit) = cgroup_of_unit(own).and_then(unit_that_ends_us).map(str::to_owned) else {
-        return Placement::Free;
-    };
-    let bound = |reason: String| match unit.ends_with(".service") {
-        true => Placement::Bound { unit: unit.clone(), reason },
-        // The end of a login session ends its processes only if the administrator configures it
-        // (`KillUserProcesses=`, logind.conf(5)). A scope of homing ends with its last process.
-        false => Placement::Free,
-    };
-    if std::env::var_os(SCOPE_VARIABLE).is_some_and(|value| value == "off") {
-        return bound(format!("{SCOPE_VARIABLE} is off"));
-    }
-    let scope = format!("{PREFIX}{name}.scope");
-    match ask_for(own, &scope, &one_line(description)) {
-        Ok(moved) => {
-            *own = moved;
-            Placement::OwnScope
-        }
-        Err(error) => bound(error.to_string()),
-    }
+/// Returns the directory in which each job gets its own group; `None` if none is delegated to this user.
+pub fn group_directory() -> Option<PathBuf> {
+    delegated_directory(&OwnGroups::read())
 }
 
 /// Whether a job that this process launches can get its own scope.

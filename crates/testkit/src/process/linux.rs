@@ -1,26 +1,14 @@
-//! Searches `/proc` without code of homing, so that tests do not depend on the code they test.
+//! Reads `/proc`.
 
 use std::fs;
 
-/// A process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Its process id.
-    pub pid: u32,
-    /// Its arguments, joined by spaces.
-    pub command_line: String,
-    /// Its environment, as `NAME=value`.
-    pub environment: Vec<String>,
-}
+use rustix::process::{Pid, Signal, kill_process};
 
-/// Returns all processes that have not ended and for which `wanted` returns true.
-pub fn processes_where(wanted: impl Fn(&Process) -> bool) -> Vec<Process> {
+use super::description::Process;
+
+pub(super) fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(look_up)
-        .filter(|process| wanted(process))
-        .collect()
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(look_up).collect()
 }
 
 fn look_up(pid: u32) -> Option<Process> {
@@ -39,4 +27,10 @@ fn look_up(pid: u32) -> Option<Process> {
         command_line: text("cmdline")?.join(" "),
         environment: text("environ").unwrap_or_default(),
     })
+}
+
+pub(super) fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
 }
