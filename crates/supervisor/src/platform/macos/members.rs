@@ -38,12 +38,17 @@ impl Evidence {
     }
 
     /// Searches all processes once. `known` are processes that were found before, by pid and start time. This process, which
-    /// is the supervisor, is never among those that are found.
-    pub(super) fn search(&self, known: &HashMap<u32, u64>, is_spared: fn(u32) -> bool) -> Members {
+    /// is the supervisor or its guard, and `guard` are never among those that are found.
+    pub(super) fn search(
+        &self,
+        known: &HashMap<u32, u64>,
+        guard: Option<u32>,
+        is_spared: fn(u32) -> bool,
+    ) -> Members {
         let myself = std::process::id();
         let running: HashMap<u32, Stat> = all_pids()
             .into_iter()
-            .filter(|pid| *pid != myself)
+            .filter(|pid| *pid != myself && Some(*pid) != guard)
             .filter_map(|pid| Some((pid, stat(pid).filter(|stat| !stat.has_ended())?)))
             .collect();
         let mut children: HashMap<u32, Vec<u32>> = HashMap::new();

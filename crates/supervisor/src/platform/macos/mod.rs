@@ -29,6 +29,7 @@ pub mod file_system;
 mod gate;
 pub mod group;
 mod guarantees;
+mod guard;
 pub mod host;
 #[cfg(feature = "interrupt")]
 #[path = "../linux/interrupt.rs"]

@@ -14,6 +14,7 @@ use homing_core::JobId;
 use super::children::{Wait, reap};
 use super::events::SupervisorEvents;
 use super::gate::{GatedChild, fork_behind_gate};
+use super::guard::Guard;
 use super::kqueue::{Filter, Kqueue};
 use super::members::{Evidence, Members};
 use super::pipe::PipeWriter;
@@ -98,11 +99,13 @@ impl GatedJob {
     pub fn open(self, is_spared: fn(u32) -> bool) -> Result<JobTree, (StartStep, io::Error)> {
         let main = self.child.pid();
         let evidence = Evidence::of(self.id, main, ProcessIdentity::of(main));
+        let guard = Guard::start_if_wanted(&evidence, is_spared);
         self.child.open()?;
         Ok(JobTree {
             main,
             is_main_reaped: Cell::new(false),
             evidence,
+            guard,
             is_spared,
             events: self.events,
             known: RefCell::default(),
@@ -117,6 +120,7 @@ pub struct JobTree {
     main: u32,
     is_main_reaped: Cell<bool>,
     evidence: Evidence,
+    guard: Option<Guard>,
     is_spared: fn(u32) -> bool,
     /// Also reports the end of known processes.
     events: Kqueue,
@@ -142,7 +146,7 @@ impl JobTree {
 
     fn search(&self) -> Members {
         let mut known = self.known.borrow_mut();
-        let found = self.evidence.search(&known, self.is_spared);
+        let found = self.evidence.search(&known, self.guard.as_ref().map(Guard::pid), self.is_spared);
         known.clear();
         known.extend(found.members.iter().map(|(pid, stat)| (*pid, stat.start_ticks)));
         found
@@ -236,6 +240,7 @@ impl JobTree {
 
     /// Gives up the processes that are left: kept ones, or survivors of SIGKILL.
     pub fn release(&mut self) {
+        self.guard = None;
         self.known.borrow_mut().clear();
     }
 }
