@@ -2,6 +2,7 @@
 //! I/O, no clock and no randomness: callers pass in the time and the random bytes.
 
 mod command;
+mod exit_code;
 mod follow_up;
 mod id;
 mod job;

@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Signal;
+use crate::exit_code::exit_code_name;
 use crate::one_line::flatten;
 
 /// The largest exit code that people know in decimal.
@@ -79,7 +80,9 @@ impl fmt::Display for Outcome {
         match self {
             // Codes of Windows such as 0xC0000005 are known in hexadecimal.
             Outcome::Exited { exit_code } if *exit_code > MAX_DECIMAL_CODE => {
-                write!(f, "exit code {exit_code} (0x{exit_code:08X})")
+                let name = u32::try_from(*exit_code).ok().and_then(exit_code_name);
+                let name = name.map_or(String::new(), |name| format!(", {name}"));
+                write!(f, "exit code {exit_code} (0x{exit_code:08X}{name})")
             }
             Outcome::Exited { exit_code } => write!(f, "exit code {exit_code}"),
             Outcome::Signaled { signal } => write!(f, "ended by signal {signal}"),
@@ -355,7 +358,8 @@ mod tests {
     fn a_large_exit_code_is_also_shown_in_hexadecimal() {
         let shown = |exit_code| Outcome::Exited { exit_code }.to_string();
         assert_eq!(shown(3), "exit code 3");
-        assert_eq!(shown(0xC000_0005), "exit code 3221225477 (0xC0000005)");
+        assert_eq!(shown(0xC000_0005), "exit code 3221225477 (0xC0000005, STATUS_ACCESS_VIOLATION)");
+        assert_eq!(shown(0xC0DE_0000), "exit code 3235774464 (0xC0DE0000)");
     }
 
     #[test]

@@ -23,7 +23,6 @@ pub mod errors;
 mod event;
 mod event_queue;
 pub mod events;
-pub mod exit_code;
 pub mod features;
 pub mod file;
 pub mod file_id;

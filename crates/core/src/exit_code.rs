@@ -1,8 +1,7 @@
 //! Names of exit codes with which Windows ends a process: values of NTSTATUS.
 
-/// Returns the name of the NTSTATUS value that an exit code stands for; `None` for all other codes, which a program has
-/// chosen itself.
-pub fn exit_code_name(code: u32) -> Option<&'static str> {
+/// Returns what an exit code stands for; `None` for all other codes, which a program has chosen itself.
+pub(crate) fn exit_code_name(code: u32) -> Option<&'static str> {
     let name = match code {
         0x4000_0015 => "STATUS_FATAL_APP_EXIT",
         0x4001_0004 => "DBG_TERMINATE_PROCESS",
