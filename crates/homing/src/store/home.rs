@@ -8,16 +8,13 @@ use homing_supervisor::layout::{Directory, INBOX, JOBS, LEDGER};
 use homing_supervisor::platform::access::private_directory;
 use homing_supervisor::platform::file::make_private_directory;
 use homing_supervisor::platform::file_id::FileId;
+use homing_supervisor::platform::paths::LONGEST_HOME;
 use homing_supervisor::platform::{errors, paths};
 
 use crate::{Error, Hint, Result};
 
 /// The environment variable with the path of the home.
 pub const HOME_VARIABLE: &str = "HOMING_HOME";
-
-/// Longest path of a home, in bytes. SQLite opens no file whose path, with 8 bytes for `-journal`, is longer than 512
-/// (`MAX_PATHNAME` in os_unix.c); the ledger's name and the slash before it take 10.
-const MAX_PATH_BYTES: usize = 512 - 8 - LEDGER.len() - 1;
 
 /// An open home.
 #[derive(Debug)]
@@ -113,7 +110,7 @@ impl Home {
     }
 }
 
-/// Refuses a path at which SQLite cannot open a ledger, before anything is created there.
+/// Refuses a path at which a ledger cannot be opened or a script cannot run, before anything is created there.
 fn check_path(path: &Path) -> Result<()> {
     if !path.is_absolute() {
         let reason = "the path is relative".to_owned();
@@ -121,10 +118,11 @@ fn check_path(path: &Path) -> Result<()> {
         return Err(Error::HomeRefused { path: path.to_owned(), reason, hint });
     }
     let length = resolved_length(path);
-    if length > MAX_PATH_BYTES {
+    let (longest, program) = LONGEST_HOME;
+    if length > longest {
         return Err(Error::HomeRefused {
             path: path.to_owned(),
-            reason: format!("its resolved path has {length} bytes; SQLite supports at most {MAX_PATH_BYTES}"),
+            reason: format!("its resolved path has {length} bytes; {program} supports at most {longest}"),
             hint: Hint::Text(format!("set {HOME_VARIABLE} to a shorter path")),
         });
     }
@@ -213,11 +211,11 @@ mod tests {
     fn a_home_whose_ledger_could_not_be_opened_is_refused_before_it_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
-        let longest = path_of(&folder, MAX_PATH_BYTES);
+        let longest = path_of(&folder, LONGEST_HOME.0);
         let options = |path: &Path| crate::OpenOptions::new().home(path).config(crate::Config::default());
         let homing = options(&longest).open().unwrap();
         assert_eq!(homing.list(&crate::ListOptions::default()).unwrap(), [], "SQLite opens its ledger");
-        let too_long = path_of(&folder, MAX_PATH_BYTES + 1);
+        let too_long = path_of(&folder, LONGEST_HOME.0 + 1);
         let error = options(&too_long).open().unwrap_err();
         assert!(matches!(error, Error::HomeRefused { .. }), "{error}");
         assert!(error.to_string().contains("has 495 bytes; SQLite supports at most 494"), "{error}");

@@ -3,6 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::names::LEDGER;
+
+/// Longest path of a home, in bytes, and the program with this limit. SQLite opens no file whose path, with 8 bytes for
+/// `-journal`, is longer than 512 (`MAX_PATHNAME` in os_unix.c); the ledger's name and the slash before it take 10.
+pub const LONGEST_HOME: (usize, &str) = (512 - 8 - LEDGER.len() - 1, "SQLite");
+
 /// The variable with the user's home directory.
 pub const HOME_VARIABLE: &str = "HOME";
 
