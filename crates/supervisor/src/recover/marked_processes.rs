@@ -60,12 +60,15 @@ pub fn end_marked_processes(variable: &str) -> Vec<ProcessIdentity> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
-    fn sleeper(variables: &[(&str, &str)]) -> Child {
-        Command::new("sleep").arg("600").envs(variables.iter().copied()).spawn().expect("sleep starts")
+    /// A program that runs until its standard input is closed.
+    fn waiting_program(variables: &[(&str, &str)]) -> Child {
+        let mut command = Command::new(if cfg!(windows) { "cmd.exe" } else { "cat" });
+        command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::null());
+        command.spawn().expect("it starts")
     }
 
     #[test]
@@ -73,9 +76,9 @@ mod tests {
         let value = format!("marked-{}", std::process::id());
         let variable = format!("HOMING_TEST_MARK={value}");
         let mark = ("HOMING_TEST_MARK", value.as_str());
-        let mut marked = sleeper(&[mark]);
-        let mut job = sleeper(&[mark, (JOB_VARIABLE, "000000000000")]);
-        let mut stranger = sleeper(&[("HOMING_TEST_MARK", "another")]);
+        let mut marked = waiting_program(&[mark]);
+        let mut job = waiting_program(&[mark, (JOB_VARIABLE, "000000000000")]);
+        let mut stranger = waiting_program(&[("HOMING_TEST_MARK", "another")]);
         let found = marked_processes(&variable);
         let survivors = end_marked_processes(&variable);
         let end = |child: &mut Child| {
