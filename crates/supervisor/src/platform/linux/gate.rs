@@ -4,15 +4,14 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::exec_plan::CommandPlan;
-use super::pipe::PipeWriter;
+use super::pipe::{PipeReader, PipeWriter, pipe};
 
 unsafe extern "C" {
     /// The environment of this process (environ(7)).
@@ -33,8 +32,8 @@ pub enum StartStep {
 #[must_use = "open() lets the child run"]
 pub(super) struct GatedChild {
     pid: u32,
-    gate: OwnedFd,
-    report: OwnedFd,
+    gate: PipeWriter,
+    report: PipeReader,
 }
 
 /// Forks a child that waits at a gate. It has its own session, no blocked signals, the standard input of this process,
@@ -48,8 +47,8 @@ pub(super) fn fork_behind_gate(
     output: &PipeWriter,
     error: &PipeWriter,
 ) -> io::Result<GatedChild> {
-    let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (gate_read, gate_write) = pipe()?;
+    let (report_read, report_write) = pipe()?;
     let child = Child {
         plan,
         arguments: argument_pointers(&[ptr::null()], &plan.arguments),
@@ -60,9 +59,9 @@ pub(super) fn fork_behind_gate(
         parent: std::process::id(),
         output: output.raw(),
         error: error.raw(),
-        gate: gate_read.as_raw_fd(),
-        gate_writer: gate_write.as_raw_fd(),
-        report: report_write.as_raw_fd(),
+        gate: gate_read.as_fd().as_raw_fd(),
+        gate_writer: gate_write.raw(),
+        report: report_write.raw(),
     };
     // SAFETY: this process is single-threaded, and the child calls only async-signal-safe functions on memory that
     // was allocated before the fork.
@@ -85,21 +84,13 @@ impl GatedChild {
     /// # Errors
     /// The step that failed in the child, and its error.
     pub(super) fn open(self) -> Result<(), (StartStep, io::Error)> {
-        let _ = rustix::io::write(&self.gate, b"go");
+        let _ = self.gate.write(b"go");
         drop(self.gate);
         let mut report = [0; 8];
-        let mut filled = 0;
-        while filled < report.len() {
-            match rustix::io::read(self.report.as_fd(), &mut report[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
+        let is_reported = self.report.fill(&mut report).unwrap_or(false);
         // The pipe closes without a report if the program was executed (close-on-exec), or if the child was killed
         // before. In the second case, its wait status has the reason.
-        if filled < report.len() {
+        if !is_reported {
             return Ok(());
         }
         // Reap it here: it exits after its report, and its control group can be removed only then.

@@ -30,6 +30,7 @@ pub mod lock;
 pub mod notifier;
 pub mod notify;
 mod open_files;
+mod own_program;
 mod own_start;
 pub mod paths;
 pub mod pipe;

@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::pipe::{PipeReader, PipeWriter};
+
+pub use super::own_program::this_program;
 
 /// A program that goes on after this process has ended, and gets no open files of it except those named here.
 #[derive(Debug)]
@@ -98,12 +100,6 @@ pub fn start(program: DetachedProgram<'_>) -> io::Result<DetachedChild> {
         .stderr(stderr)
         .spawn()?;
     Ok(DetachedChild { child })
-}
-
-/// Returns the path of the program that this process runs. It stays the same program even if the file is replaced
-/// (proc_pid_exe(5)).
-pub fn this_program() -> PathBuf {
-    PathBuf::from("/proc/self/exe")
 }
 
 /// Gives the program another name in lists of processes (its `argv[0]`).

@@ -43,6 +43,7 @@ mod members;
 pub mod notifier;
 pub mod notify;
 mod open_files;
+mod own_program;
 #[path = "../linux/paths.rs"]
 pub mod paths;
 pub mod pipe;
@@ -59,6 +60,7 @@ pub mod shell;
 #[cfg(feature = "interrupt")]
 #[path = "../linux/signals.rs"]
 mod signals;
+#[path = "../linux/spawn.rs"]
 pub mod spawn;
 #[path = "../linux/stdin.rs"]
 pub mod stdin;
