@@ -79,6 +79,12 @@ impl Delivery {
         *self.state() = State::Failed;
     }
 
+    /// Whether the reply may still count as delivered.
+    #[cfg(test)]
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(*self.state(), State::Pending(_))
+    }
+
     fn take(&self) -> Vec<Reading> {
         match &mut *self.state() {
             State::Pending(readings) => std::mem::take(readings),

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod connections;
+mod socket;
 mod token;
 
 pub(super) use token::TOKEN_VARIABLE;
@@ -22,7 +23,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::delivery::Delivery;
@@ -33,6 +34,7 @@ use crate::render::{note, say};
 use access::{Access, Refusal};
 use body::{Reply, TrackedBody};
 use connections::{Connection, ConnectionLimit};
+use socket::Socket;
 
 /// Most connections of clients that have sent the token.
 const MAX_CONNECTIONS: usize = 512;
@@ -83,7 +85,7 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
                 let (server, connection) = (Arc::clone(&shared), limit.admit());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = serve_connection(stream, server, Arc::clone(&connection)) => {}
+                        () = serve_connection(Socket::new(stream), server, Arc::clone(&connection)) => {}
                         () = connection.must_close() => {}
                     }
                 });
@@ -119,21 +121,27 @@ fn service(
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
 }
 
-async fn serve_connection(stream: TcpStream, server: Arc<HttpServer>, connection: Arc<Connection>) {
+async fn serve_connection(socket: Socket, server: Arc<HttpServer>, connection: Arc<Connection>) {
+    let replies = socket.clone();
     let answer = service_fn(move |request| {
-        let (server, connection) = (Arc::clone(&server), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(server.answer(request, &connection).await) }
+        let (server, connection, socket) = (Arc::clone(&server), Arc::clone(&connection), replies.clone());
+        async move { Ok::<_, Infallible>(server.answer(request, &connection, socket).await) }
     });
     // A client may close the connection at any time: that is not an error.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(CLIENT_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(socket), answer)
         .await;
 }
 
 impl HttpServer {
-    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Reply> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+        socket: Socket,
+    ) -> Response<Reply> {
         // Refuse repeated headers: one program would use the first, another the last.
         for name in [hyper::header::HOST, hyper::header::ORIGIN] {
             if request.headers().get_all(&name).iter().count() > 1 {
@@ -167,7 +175,10 @@ impl HttpServer {
         let mut request = Request::from_parts(head, body);
         let delivery = Delivery::default();
         request.extensions_mut().insert(delivery.clone());
-        self.service.handle(request).await.map(|body| Reply::Tracked(TrackedBody::new(body, delivery)))
+        self.service
+            .handle(request)
+            .await
+            .map(|body| Reply::Tracked(TrackedBody::new(body, delivery, socket)))
     }
 }
 
