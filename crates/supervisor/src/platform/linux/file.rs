@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate, fstat};
-use rustix::io::Errno;
+use rustix::fs::{FallocateFlags, OFlags, Stat, fallocate, fstat, fsync};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::errors;
 
@@ -25,8 +25,11 @@ impl FileIdentity {
     /// # Errors
     /// If the file system does not answer.
     pub fn of(file: impl AsFd) -> io::Result<FileIdentity> {
-        let status = fstat(file)?;
-        Ok(FileIdentity { device: status.st_dev, inode: status.st_ino })
+        Ok(FileIdentity::of_status(&fstat(file)?))
+    }
+
+    pub(super) fn of_status(status: &Stat) -> FileIdentity {
+        FileIdentity { device: status.st_dev, inode: status.st_ino }
     }
 
     /// Returns the identity of the file at `path`. Follows symbolic links.
@@ -176,5 +179,11 @@ pub fn sync_content(file: &File) -> io::Result<()> {
 /// # Errors
 /// If the sync fails.
 pub fn sync(file: &File) -> io::Result<()> {
-    file.sync_all()
+    sync_handle(file)
+}
+
+/// As [`sync`], for a file or a directory.
+pub(super) fn sync_handle(file: impl AsFd) -> io::Result<()> {
+    // A network file system may interrupt it (fsync(2)).
+    Ok(retry_on_intr(|| fsync(&file))?)
 }

@@ -1,8 +1,13 @@
 //! Linux 5.9 or later (close_range(2)): pidfds, subreapers, signalfd, procfs, control groups.
+//!
+//! Modules with a `path` are the same on macOS: they are in `platform/unix`.
 
 pub mod access;
+mod after_fork;
 #[cfg(feature = "async")]
+#[path = "../unix/async_wait.rs"]
 pub mod async_wait;
+#[path = "../unix/background.rs"]
 pub mod background;
 mod children;
 pub mod clock;
@@ -10,21 +15,27 @@ mod dbus;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod detach;
+#[path = "../unix/dir.rs"]
 pub mod dir;
 mod environment;
+#[path = "../unix/errors.rs"]
 pub mod errors;
 pub mod events;
+#[path = "../unix/exec_plan.rs"]
 mod exec_plan;
 pub mod features;
 pub mod file;
 pub mod file_id;
 pub mod file_system;
+#[path = "../unix/gate.rs"]
 mod gate;
 pub mod group;
 mod guarantees;
 pub mod host;
 #[cfg(feature = "interrupt")]
+#[path = "../unix/interrupt.rs"]
 pub mod interrupt;
+#[path = "../unix/limits.rs"]
 pub mod limits;
 pub mod lock;
 pub mod notifier;
@@ -32,6 +43,7 @@ pub mod notify;
 mod open_files;
 mod own_program;
 mod own_start;
+#[path = "../unix/paths.rs"]
 pub mod paths;
 pub mod pipe;
 pub mod placement;
@@ -43,10 +55,14 @@ pub mod random;
 mod service_manager;
 #[cfg(feature = "service")]
 pub mod service_state;
+#[path = "../unix/shell.rs"]
 pub mod shell;
 #[cfg(feature = "interrupt")]
+#[path = "../unix/signals.rs"]
 mod signals;
+#[path = "../unix/spawn.rs"]
 pub mod spawn;
+#[path = "../unix/stdin.rs"]
 pub mod stdin;
 pub mod tree;
 pub mod user;

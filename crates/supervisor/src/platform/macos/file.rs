@@ -10,7 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, fcntl_fullfsync, fstat, fsync, getpath, utimensat,
+    AtFlags, CWD, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, fcntl_fullfsync, fstat, fsync, getpath,
+    utimensat,
 };
 
 use super::errors;
@@ -28,8 +29,11 @@ impl FileIdentity {
     /// # Errors
     /// If the file system does not answer.
     pub fn of(file: impl AsFd) -> io::Result<FileIdentity> {
-        let status = fstat(file)?;
-        Ok(FileIdentity { device: device(status.st_dev), inode: status.st_ino })
+        Ok(FileIdentity::of_status(&fstat(file)?))
+    }
+
+    pub(super) fn of_status(status: &Stat) -> FileIdentity {
+        FileIdentity { device: device(status.st_dev), inode: status.st_ino }
     }
 
     /// Returns the identity of the file at `path`. Follows symbolic links.
@@ -188,7 +192,7 @@ pub fn start_writing(_file: &File) {}
 /// # Errors
 /// If the sync fails.
 pub fn sync_content(file: &File) -> io::Result<()> {
-    sync_through_cache(file)
+    sync_handle(file)
 }
 
 /// Makes the content and the metadata of a file durable, also in the cache of the drive (`F_FULLFSYNC`, fcntl(2)).
@@ -196,11 +200,11 @@ pub fn sync_content(file: &File) -> io::Result<()> {
 /// # Errors
 /// If the sync fails.
 pub fn sync(file: &File) -> io::Result<()> {
-    sync_through_cache(file)
+    sync_handle(file)
 }
 
 /// `F_FULLFSYNC`, or fsync(2) on a file system that does not support it, such as one on a network.
-pub(super) fn sync_through_cache(file: impl AsFd) -> io::Result<()> {
+pub(super) fn sync_handle(file: impl AsFd) -> io::Result<()> {
     match fcntl_fullfsync(&file) {
         Ok(()) => Ok(()),
         Err(_) => Ok(fsync(file)?),

@@ -1,13 +1,14 @@
 //! macOS 11 or later: kqueue(2), libproc, sysctl(3).
 //!
-//! Files that POSIX makes the same on both systems are those of Linux.
+//! Modules with a `path` are the same on Linux: they are in `platform/unix`.
 
 pub mod access;
 mod access_list;
+mod after_fork;
 #[cfg(feature = "async")]
-#[path = "../linux/async_wait.rs"]
+#[path = "../unix/async_wait.rs"]
 pub mod async_wait;
-#[path = "../linux/background.rs"]
+#[path = "../unix/background.rs"]
 pub mod background;
 mod change_kinds;
 mod children;
@@ -15,28 +16,30 @@ pub mod clock;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod detach;
+#[path = "../unix/dir.rs"]
 pub mod dir;
 mod environment;
-#[path = "../linux/errors.rs"]
+#[path = "../unix/errors.rs"]
 pub mod errors;
 pub mod events;
-#[path = "../linux/exec_plan.rs"]
+#[path = "../unix/exec_plan.rs"]
 mod exec_plan;
 pub mod features;
 pub mod file;
 pub mod file_id;
 pub mod file_system;
+#[path = "../unix/gate.rs"]
 mod gate;
 pub mod group;
 mod guarantees;
 mod guard;
 pub mod host;
 #[cfg(feature = "interrupt")]
-#[path = "../linux/interrupt.rs"]
+#[path = "../unix/interrupt.rs"]
 pub mod interrupt;
 mod kqueue;
 mod libproc;
-#[path = "../linux/limits.rs"]
+#[path = "../unix/limits.rs"]
 pub mod limits;
 pub mod lock;
 mod members;
@@ -44,7 +47,7 @@ pub mod notifier;
 pub mod notify;
 mod open_files;
 mod own_program;
-#[path = "../linux/paths.rs"]
+#[path = "../unix/paths.rs"]
 pub mod paths;
 pub mod pipe;
 pub mod placement;
@@ -55,14 +58,14 @@ mod process_list;
 pub mod random;
 #[cfg(feature = "service")]
 pub mod service_state;
-#[path = "../linux/shell.rs"]
+#[path = "../unix/shell.rs"]
 pub mod shell;
 #[cfg(feature = "interrupt")]
-#[path = "../linux/signals.rs"]
+#[path = "../unix/signals.rs"]
 mod signals;
-#[path = "../linux/spawn.rs"]
+#[path = "../unix/spawn.rs"]
 pub mod spawn;
-#[path = "../linux/stdin.rs"]
+#[path = "../unix/stdin.rs"]
 pub mod stdin;
 mod sysctl;
 pub mod tree;

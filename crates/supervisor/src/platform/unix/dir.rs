@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::file::FileIdentity;
+use super::file::{FileIdentity, sync_handle};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -56,8 +56,8 @@ impl Directory {
         Ok(Directory { fd: openat(&self.fd, name, flags, Mode::empty())? })
     }
 
-    /// Makes a second handle of the same open directory. Both share one lock. Closing either of them removes the watch of
-    /// this process on the directory (dnotify, fcntl(2) `F_NOTIFY`).
+    /// Makes a second handle of the same open directory. Both share one lock. On Linux, closing either of them removes the
+    /// watch of this process on the directory (dnotify, fcntl(2) `F_NOTIFY`).
     ///
     /// # Errors
     /// If this process has no descriptor left.
@@ -121,8 +121,8 @@ impl Directory {
     fn open_regular(&self, name: &str, access: OFlags) -> io::Result<File> {
         let file: File = match openat(&self.fd, name, access | NEVER_BLOCKS | SAFE, FILE_MODE) {
             Ok(file) => file.into(),
-            // A FIFO without a reader, or a socket (open(2)).
-            Err(Errno::NXIO) => return Err(not_regular()),
+            // A FIFO without a reader; a socket, with another error on each system (open(2)).
+            Err(Errno::NXIO | Errno::OPNOTSUPP) => return Err(not_regular()),
             Err(error) => return Err(error.into()),
         };
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
@@ -150,8 +150,7 @@ impl Directory {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if it is missing.
     pub fn identity_of(&self, name: &str) -> io::Result<FileIdentity> {
-        let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(FileIdentity { device: status.st_dev, inode: status.st_ino })
+        Ok(FileIdentity::of_status(&statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     /// Returns the names of all entries, in no particular order, and their types if the file system reports them with
@@ -202,7 +201,8 @@ impl Directory {
         Ok(renameat(&self.fd, name, &to.fd, new_name)?)
     }
 
-    /// As [`Directory::rename`], but replaces nothing. Returns whether the new name was free.
+    /// As [`Directory::rename`], but replaces nothing (`RENAME_NOREPLACE`, renameat2(2)). Returns whether the new name was
+    /// free.
     ///
     /// # Errors
     /// As [`Directory::rename`].
@@ -235,12 +235,12 @@ impl Directory {
         Ok(renameat_with(&self.fd, name, &with.fd, other, RenameFlags::EXCHANGE)?)
     }
 
-    /// Makes its entries durable (fsync(2)).
+    /// Makes its entries durable (fsync(2), on macOS `F_FULLFSYNC` of fcntl(2)).
     ///
     /// # Errors
     /// If the sync fails.
     pub fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.fd)?)
+        sync_handle(&self.fd)
     }
 }
 

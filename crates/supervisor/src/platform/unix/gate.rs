@@ -10,13 +10,9 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use super::after_fork::{end_with, environment, errno};
 use super::exec_plan::CommandPlan;
 use super::pipe::{PipeReader, PipeWriter, pipe};
-
-unsafe extern "C" {
-    /// The environment of this process (environ(7)).
-    static mut environ: *const *const libc::c_char;
-}
 
 /// The step that failed in the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +33,8 @@ pub(super) struct GatedChild {
 }
 
 /// Forks a child that waits at a gate. It has its own session, no blocked signals, the standard input of this process,
-/// `output` as standard output, `error` as standard error, and no other descriptors after execve. The kernel kills it
-/// when this process dies.
+/// `output` as standard output, `error` as standard error, and no other descriptors after execve. If this process dies
+/// while it waits, it exits. On Linux, the kernel kills it when this process dies, also later.
 ///
 /// # Errors
 /// If the limit of processes or descriptors is reached.
@@ -47,6 +43,7 @@ pub(super) fn fork_behind_gate(
     output: &PipeWriter,
     error: &PipeWriter,
 ) -> io::Result<GatedChild> {
+    // This process has one thread, so no other program can inherit these pipes before they are marked (macOS).
     let (gate_read, gate_write) = pipe()?;
     let (report_read, report_write) = pipe()?;
     let child = Child {
@@ -54,7 +51,7 @@ pub(super) fn fork_behind_gate(
         arguments: argument_pointers(&[ptr::null()], &plan.arguments),
         // SAFETY: the environment of this process does not change until the child has executed its program, because this
         // process has one thread.
-        environment: unsafe { environ },
+        environment: unsafe { environment() },
         shell_arguments: argument_pointers(&[c"sh".as_ptr(), ptr::null()], &plan.arguments),
         parent: std::process::id(),
         output: output.raw(),
@@ -93,7 +90,7 @@ impl GatedChild {
         if !is_reported {
             return Ok(());
         }
-        // Reap it here: it exits after its report, and its control group can be removed only then.
+        // Reap it here: it exits after its report, and a control group can be removed only then.
         let child = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         while waitpid(child, WaitOptions::empty()).is_err_and(|error| error == Errno::INTR) {}
         let word = |index: usize| i32::from_ne_bytes([0, 1, 2, 3].map(|byte| report[index + byte]));
@@ -132,16 +129,13 @@ impl Child<'_> {
     /// # Safety
     /// Only in a child just forked from a single-threaded process.
     unsafe fn run(mut self) -> ! {
-        // SAFETY: every call is async-signal-safe (signal-safety(7)) or a plain system call; every pointer refers to
+        // SAFETY: every call is async-signal-safe (signal-safety(7), sigaction(2)) or a plain system call; every pointer refers to
         // memory of the plan, which lives until execve.
         unsafe {
             // Close the write end here, or the read below would not detect the death of the parent.
             libc::close(self.gate_writer);
             libc::setsid();
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            if libc::getppid().unsigned_abs() != self.parent {
-                libc::_exit(127);
-            }
+            end_with(self.parent);
             libc::dup2(self.output, 1);
             libc::dup2(self.error, 2);
 
@@ -149,13 +143,13 @@ impl Child<'_> {
             loop {
                 match libc::read(self.gate, (&raw mut byte).cast(), 1) {
                     1 => break,
-                    -1 if *libc::__errno_location() == libc::EINTR => {}
+                    -1 if errno() == libc::EINTR => {}
                     // The parent has ended: exit, because the process may not be recorded.
                     _ => libc::_exit(127),
                 }
             }
             if libc::chdir(self.plan.cwd.as_ptr()) != 0 {
-                self.fail(0, *libc::__errno_location());
+                self.fail(0, errno());
             }
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
@@ -166,13 +160,13 @@ impl Child<'_> {
                 let file = self.plan.candidates[index].file.as_ptr();
                 self.arguments[0] = self.plan.candidates[index].name.as_ptr();
                 libc::execve(file, self.arguments.as_ptr(), self.environment);
-                match *libc::__errno_location() {
+                match errno() {
                     // A script without `#!` is run by the shell, as in execvp(3).
                     libc::ENOEXEC => {
                         self.shell_arguments[1] = file;
                         let shell = c"/bin/sh".as_ptr();
                         libc::execve(shell, self.shell_arguments.as_ptr(), self.environment);
-                        failure = *libc::__errno_location();
+                        failure = errno();
                         break;
                     }
                     // As in execvp(3): continue the search, but remember the error.
