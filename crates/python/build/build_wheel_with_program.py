@@ -5,6 +5,7 @@ separate directory. Settings, as `pip wheel --config-settings profile=wheel-test
 
     profile     the profile of the extension; default `wheel`
     program     an existing `homing` program; by default it is built
+    target      the target of the extension; default is this machine. The program must then be given
 """
 
 from __future__ import annotations
@@ -53,9 +54,17 @@ def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = N
 
 def _prepare(config_settings: dict[str, Any] | None) -> dict[str, Any]:
     settings = dict(config_settings or {})
-    target = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target"))
-    _take_program(settings.pop("program", None), target)
-    arguments = ["--profile", settings.pop("profile", "wheel"), "--locked", "--target-dir", str(target / "python")]
+    folder = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target"))
+    program, target = settings.pop("program", None), settings.pop("target", None)
+    if target is not None and program is None:
+        raise SystemExit("homing: for another target, the setting `program` must name its homing program")
+    _take_program(program, folder)
+    arguments = ["--profile", settings.pop("profile", "wheel"), "--locked"]
+    if target is None:
+        arguments += ["--target-dir", str(folder / "python")]
+    else:
+        # Only Linux has flags for static linking, so other targets share what was built for the program.
+        arguments += ["--target-dir", str(folder), "--target", target]
     settings["build-args"] = [*_words(settings.get("build-args")), *arguments]
     # An empty value replaces the flags for static linking.
     os.environ["CARGO_ENCODED_RUSTFLAGS"] = ""
@@ -70,8 +79,10 @@ def _take_program(program: str | None, target: Path) -> None:
         command += ["--message-format=json-render-diagnostics", "--target-dir", str(target)]
         built = subprocess.run(command, cwd=WORKSPACE, stdout=subprocess.PIPE, text=True, check=True)
         program = _executable_in(built.stdout)
-    SCRIPTS.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(program, SCRIPTS / "homing")
+    # A program of another system may be left from a build before.
+    shutil.rmtree(SCRIPTS, ignore_errors=True)
+    SCRIPTS.mkdir(parents=True)
+    shutil.copy2(program, SCRIPTS / ("homing.exe" if program.endswith(".exe") else "homing"))
 
 
 def _executable_in(messages: str) -> str:

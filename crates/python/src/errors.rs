@@ -43,12 +43,14 @@ impl From<Failed> for PyErr {
 
 /// Converts an error to the exception of `homing.errors`.
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let errno = match error {
+    let code = match error {
         Error::InvalidDirectory { source, .. } => source.raw_os_error(),
         Error::Disk(error) => error.source.raw_os_error(),
         _ => None,
     };
-    let class = py.import("homing.errors")?.getattr("_for_code")?.call1((error.code(),))?;
+    let errors = py.import("homing.errors")?;
+    let errno = errors.getattr("_number_of")?.call1((code,))?;
+    let class = errors.getattr("_for_code")?.call1((error.code(),))?;
     let class = class.cast_into::<PyType>()?;
     let value = class.call1((error.to_string(),))?;
     value.setattr("code", error.code())?;

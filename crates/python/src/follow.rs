@@ -10,6 +10,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::Result;
 use crate::interruption::until_readable;
+use crate::waiter::Source;
 
 /// An offset, the bytes from there on, and the text of the lines that they complete.
 type Piece<'py> = (u64, Bound<'py, PyBytes>, String);
@@ -58,9 +59,15 @@ impl Follower {
 
 #[pymethods]
 impl Follower {
-    /// Readable when there may be more output; `None` if the kernel has no watch left.
+    /// Readable when there may be more output; `None` if the kernel has no watch left, or event loops of this system cannot
+    /// wait for it.
     fn fileno(&self) -> Option<i32> {
         self.readable.as_ref().and_then(|readable| readable.source().descriptor())
+    }
+
+    /// For a `Waiter`, if event loops cannot wait for it; `None` if the kernel has no watch left.
+    fn source(&self) -> Result<Option<Source>> {
+        self.readable.as_ref().map(|readable| Source::of(readable.source())).transpose()
     }
 
     /// The next piece; `None` when the job has finished and all output was returned. Waits without the interpreter

@@ -1,5 +1,5 @@
-//! Wakes for consumers in Python. A monitor runs in its own thread and puts messages into a queue. A descriptor is
-//! readable while the queue has messages. The thread never calls into Python.
+//! Wakes for consumers in Python. A monitor runs in its own thread and puts messages into a queue. A notifier is ready
+//! while the queue has messages. The thread never calls into Python.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use homing_supervisor::platform::wait::AsWaitSource;
 use pyo3::prelude::*;
 
 use crate::errors::Result;
+use crate::waiter::Source;
 
 /// Name of the sink in the ledger.
 const SINK: &str = "python";
@@ -121,7 +122,7 @@ pub(crate) struct WakeFeed {
 impl WakeFeed {
     pub(crate) fn start(homing: &Homing, sessions: &str, timeout: Duration) -> Result<WakeFeed> {
         let notifier = Notifier::new()
-            .map_err(|error| Error::InvalidRequest(format!("cannot create an eventfd: {error}")))?;
+            .map_err(|error| Error::InvalidRequest(format!("cannot notify the event loop: {error}")))?;
         let queue =
             Arc::new(Queue { messages: Mutex::default(), notifier, is_closed: AtomicBool::new(false) });
         let observed = Arc::clone(&queue);
@@ -161,6 +162,11 @@ impl WakeFeed {
     /// `None` if event loops of this system cannot wait for it.
     fn fileno(&self) -> Option<i32> {
         self.queue.notifier.as_wait_source().descriptor()
+    }
+
+    /// For a `Waiter`, if event loops cannot wait for it.
+    fn source(&self) -> Result<Source> {
+        Source::of(self.queue.notifier.as_wait_source())
     }
 
     /// The next message, as its kind and its content: `("wake", Offer)`, `("recorded", (wake id, answer))`,

@@ -6,6 +6,7 @@ use homing::{JobId, JobWatch};
 use pyo3::prelude::*;
 
 use crate::errors::Result;
+use crate::waiter::Source;
 
 /// Reports which of many jobs may have changed. Readable when there are changes.
 #[pyclass(frozen, module = "homing._homing")]
@@ -24,6 +25,11 @@ impl Watch {
     /// `None` if event loops of this system cannot wait for it.
     fn fileno(&self) -> Option<i32> {
         self.watch.readable().descriptor()
+    }
+
+    /// For a `Waiter`, if event loops cannot wait for it.
+    fn source(&self) -> Result<Source> {
+        Source::of(self.watch.readable())
     }
 
     /// Watches a job. Returns `false` if the kernel has no watch left.

@@ -78,9 +78,8 @@ def processes_with(variable: str) -> dict[int, str]:
     return found
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home that `Homing()` opens. The test fails if it leaves a process behind."""
+def home_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes `Homing()` open a home in a folder."""
     home = tmp_path / "home"
     (tmp_path / "config.toml").write_text(SETTINGS)
     monkeypatch.setenv("HOMING_HOME", str(home))
@@ -88,6 +87,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # These tests may run inside a job or an agent.
     for variable in ("HOMING_SESSION", "HOMING_JOB", "HOMING_HARNESS", "HOMING_WAKE", *HARNESS_VARIABLES):
         monkeypatch.delenv(variable, raising=False)
+    return home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home that `Homing()` opens. The test fails if it leaves a process behind."""
+    home = home_in(tmp_path, monkeypatch)
     yield home
     left: dict[int, str] = {}
     try:

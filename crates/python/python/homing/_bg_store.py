@@ -7,7 +7,7 @@ import os
 import time
 
 from . import _homing
-from ._bg_records import is_job_id, session_name, write_private
+from ._bg_records import is_job_id, session_name
 from ._bg_text import read_job
 from ._fork import open_home
 from ._program import find_program
@@ -183,7 +183,7 @@ class Store:
         path = record["exit_path"]
         try:
             if not os.path.exists(path):
-                write_private(path, f"{record['exit_code']}\n")
+                _homing.write_private(*os.path.split(path), f"{record['exit_code']}\n")
             self._exits_written.add(record["id"])
         except OSError:
             # The job was just pruned, or the disk is full. The next poll tries again.

@@ -7,7 +7,6 @@ the old store is then never read again. After a crash a step is repeated; every 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -15,8 +14,7 @@ import warnings
 from contextlib import contextmanager
 
 from . import _homing
-from ._bg_processes import end_tree, is_supervised_here, tree_of
-from ._bg_records import is_job_id, session_name, write_private
+from ._bg_records import is_job_id, session_name
 from .errors import HomingError, InvalidRequest
 
 TYPE_CHECKING = False
@@ -40,8 +38,7 @@ class TakeOver:
     def __init__(self, store: str, home_path: str, retention_s: float) -> None:
         self._store = store
         self._files = os.path.join(os.path.dirname(store), "bg_jobs")
-        self._state = os.path.join(home_path, STATE)
-        self._lock = os.path.join(home_path, LOCK)
+        self._home_path = home_path
         self._retention_s = retention_s
         self._unreadable: tuple[int, int] | None = None
         self.running: list[Record] = []
@@ -76,8 +73,9 @@ class TakeOver:
             for record in [record for record in followed if record["id"] == job_id]:
                 ended = self._end_of(record, time.time())
                 if ended is None:
-                    if not end_tree(job_id, record.get("pid")):
-                        raise HomingError(f"job {job_id} did not end, even after SIGKILL")
+                    leader = _leader(record)
+                    if leader is not None and not _homing.bg_end_processes(job_id, leader):
+                        raise HomingError(f"job {job_id} did not end when it was killed")
                     ended = {**record, "killed": True, "exit_code": None, "ended_at": time.time()}
                 self._import(home, [ended])
                 followed.remove(record)
@@ -85,17 +83,12 @@ class TakeOver:
 
     @contextmanager
     def _locked(self, wait: bool) -> Iterator[bool]:
-        # Opened anew for each use, so that threads exclude each other too.
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = _homing.bg_lock(self._home_path, LOCK, wait)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            yield lock is not None
         finally:
-            os.close(handle)
+            if lock is not None:
+                lock.release()
 
     def _import_finished(self, home: _homing.Home) -> None:
         followed = self._followed()
@@ -124,15 +117,14 @@ class TakeOver:
 
     def _followed(self) -> list[Record] | None:
         """The jobs that are still followed; `None` if the store has not been taken over."""
+        saved = _homing.read_private(self._home_path, STATE)
         try:
-            with open(self._state, encoding="utf-8") as file:
-                records: list[Record] = json.load(file)
-                return records
-        except (FileNotFoundError, ValueError):
+            return None if saved is None else json.loads(saved)
+        except ValueError:
             return None
 
     def _save(self, followed: list[Record]) -> None:
-        write_private(self._state, json.dumps(followed))
+        _homing.write_private(self._home_path, STATE, json.dumps(followed))
 
     def _read_store(self) -> list[Record] | None:
         """The records of the old store; `None`, with one warning, if it cannot be read."""
@@ -174,20 +166,21 @@ class TakeOver:
         if record.get("status") != "running":
             ended_at = record.get("ended_at")
             return {**record, "ended_at": ended_at if _is_time(ended_at) else record["started_at"]}
-        leader, limit = record.get("pid"), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
+        id, leader, limit = record["id"], _leader(record), record.get("max_runtime_s", DEFAULT_MAX_RUNTIME_S)
         # Checked before the file: a wrapper that writes the file and exits in between is not considered dead.
-        is_supervised = is_supervised_here(record["id"], leader)
+        is_supervised = leader is not None and _homing.bg_is_supervised(id, leader)
         written = self._written_exit(record, not is_supervised)
         if written is not None:
             return {**record, "exit_code": written[0], "ended_at": written[1]}
-        if isinstance(limit, (int, float)) and now - record["started_at"] > limit and tree_of(record["id"], leader):
-            # If it does not end even after SIGKILL, the next poll tries again.
+        is_late = isinstance(limit, (int, float)) and now - record["started_at"] > limit
+        if leader is not None and is_late and _homing.bg_has_processes(id, leader):
+            # If it does not end even when it is killed, the next poll tries again.
             ended = {**record, "timed_out": True, "exit_code": None, "ended_at": time.time()}
-            return ended if end_tree(record["id"], leader) else None
+            return ended if _homing.bg_end_processes(id, leader) else None
         if not is_supervised:
             # No process will record its end, so the remaining processes would have no limit.
             ended = {**record, "died": True, "exit_code": None, "ended_at": now}
-            return ended if end_tree(record["id"], leader) else None
+            return ended if leader is None or _homing.bg_end_processes(id, leader) else None
         return None
 
     def _written_exit(self, record: Record, is_final: bool) -> tuple[int, float] | None:
@@ -223,7 +216,8 @@ class TakeOver:
 
     def _job(self, record: Record) -> Record:
         code, pid, limit = record.get("exit_code"), record.get("pid"), record.get("max_runtime_s")
-        has_code = isinstance(code, int) and -(1 << 31) <= code < 1 << 31 and not record.get("died")
+        # `cmd.exe` writes large codes of Windows as negative numbers, and other programs do not.
+        has_code = isinstance(code, int) and -(1 << 31) <= code < 1 << 32 and not record.get("died")
         return {
             "id": record["id"],
             "session_id": record["session_id"],
@@ -240,6 +234,12 @@ class TakeOver:
             "log_path": self._file(record, "log_path", "log"),
             "acknowledged": bool(record.get("followed_up")) or bool(record.get("killed")),
         }
+
+
+def _leader(record: Record) -> int | None:
+    """The pid of the wrapper; `None` if the record has none that can be."""
+    pid = record.get("pid")
+    return pid if isinstance(pid, int) and 1 < pid < 1 << 32 else None
 
 
 def _is_time(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from . import _homing
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 16000
 """Maximum length of the output in a text. Of longer output, the text has the head and the tail, half each."""
+
+if sys.platform == "win32":
+    # Without it, Windows changes line ends and stops at Ctrl-Z.
+    _READ = os.O_RDONLY | os.O_BINARY
+else:
+    # Non-blocking, so that a FIFO cannot block the call. Python makes descriptors close on exec.
+    _READ = os.O_RDONLY | os.O_NONBLOCK
 
 PART_BYTES = 512 << 10
 """Bytes that are read of the head and of the tail. Much more than is shown, because control codes are removed."""
@@ -74,8 +82,7 @@ def read_file(path: object) -> Excerpt:
     if not isinstance(path, str):
         return b"", None
     try:
-        # Non-blocking, so that a FIFO cannot block this call.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(os.open(path, _READ), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return b"", None

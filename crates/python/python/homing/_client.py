@@ -33,9 +33,9 @@ CONFIGURED: Final = "configured"
 class Homing:
     """An open home. Safe from any number of threads and processes at once, and after a fork.
 
-    `home` defaults to `$HOMING_HOME`, else `~/.local/state/homing`. `config` names a configuration file of the application;
-    the default is the user's file. `program` names the `homing` program that supervises jobs; the default is the program of
-    this package.
+    `home` defaults to `$HOMING_HOME`, else `~/.local/state/homing`, on Windows `homing` in `%LOCALAPPDATA%`. `config` names a
+    configuration file of the application; the default is the user's file. `program` names the `homing` program that supervises
+    jobs; the default is the program of this package.
 
     Jobs survive the interpreter. You do not need to close anything.
     """
@@ -216,7 +216,7 @@ class Homing:
             if piece is not None:
                 yield OutputPiece(*piece)
             elif continues:
-                await until_readable(follower.fileno())
+                await until_readable(follower)
 
     def _follower(self, job: Job | str, start: int) -> _homing.Follower:
         if start < 0:

@@ -18,11 +18,16 @@ def find_program() -> str | None:
 def _candidates() -> list[str]:
     package = os.path.dirname(os.path.abspath(__file__))
     site = os.path.dirname(package)
-    programs = ("Scripts", "homing.exe") if sys.platform == "win32" else ("bin", "homing")
-    prefixes = [
-        sys.prefix,
-        # `pip install --target`, then lib/pythonX.Y/site-packages below any prefix (`--prefix`, `--user`).
-        site,
-        os.path.normpath(os.path.join(site, "..", "..", "..")),
-    ]
-    return [os.path.join(prefix, *programs) for prefix in prefixes]
+    # `pip install` into an environment, with `--target`, and below any prefix (`--prefix`, `--user`; sysconfig).
+    if sys.platform == "win32":
+        places = [
+            (sys.prefix, "Scripts", "homing.exe"),
+            (site, "bin", "homing.exe"),
+            # Lib/site-packages; with `--user`, PythonXY/site-packages beside PythonXY/Scripts.
+            (site, "..", "..", "Scripts", "homing.exe"),
+            (site, "..", "Scripts", "homing.exe"),
+        ]
+    else:
+        # lib/pythonX.Y/site-packages.
+        places = [(sys.prefix, "bin", "homing"), (site, "bin", "homing"), (site, "..", "..", "..", "bin", "homing")]
+    return [os.path.normpath(os.path.join(*place)) for place in places]

@@ -1,4 +1,4 @@
-"""Waits for jobs in an event loop, with one descriptor for all of them."""
+"""Waits for jobs in an event loop, with one watch for all of them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from ._readers import start_reader
 from ._threads import in_thread
 
 if TYPE_CHECKING:
     from . import _homing
+    from ._readers import Readable
 
 FALLBACK_PAUSE = 0.1
-"""Seconds between two checks of a job if the kernel has no watch left (inotify(7)), or event loops of this system cannot
-wait for it (Windows)."""
+"""Seconds between two checks of a job if the kernel has no watch left (inotify(7))."""
 
 
-async def until_readable(descriptor: int | None) -> None:
-    """Waits until the descriptor is readable; without a descriptor, for a short time. Only one caller may wait for it."""
-    if descriptor is None:
+async def until_readable(readable: Readable) -> None:
+    """Waits until there is something to read; if the kernel has no watch left, for a short time. Only one caller may wait for
+    it.
+    """
+    is_readable = asyncio.Event()
+    reader = start_reader(asyncio.get_running_loop(), readable, is_readable.set)
+    if reader is None:
         return await asyncio.sleep(FALLBACK_PAUSE)
-    loop, readable = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, readable.set)
     try:
-        await readable.wait()
+        await is_readable.wait()
     finally:
-        loop.remove_reader(descriptor)
+        reader.close()
 
 
 class WaitsByLoop:
@@ -49,10 +52,7 @@ class LoopWaits:
         self._home = home
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._watch = home.watch()
-        if self._watch is not None and (descriptor := self._watch.fileno()) is not None:
-            loop.add_reader(descriptor, self._on_readable)
-        else:
-            self._watch = None
+        self._reader = None if self._watch is None else start_reader(loop, self._watch, self._on_readable)
 
     async def until_finished(self, ids: list[str], *, any: bool, timeout: float | None) -> None:
         """Returns when all jobs have finished, with `any` when one has, or after the timeout."""

@@ -13,8 +13,8 @@ from weakref import WeakSet
 
 from ._job import Job, job_from
 from ._seconds import to_millis
+from ._readers import start_reader
 from ._threads import in_thread
-from ._waits import FALLBACK_PAUSE
 from .errors import InvalidRequest, NoSuchJob, Unavailable
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from . import _homing
     from ._job import Operations
+    from ._readers import Reader
     from ._types import Seconds
 
 Answer: TypeAlias = 'Literal["delivered", "handed_off", "busy", "gone", "failed"]'
@@ -142,6 +143,7 @@ class Dispatcher:
         self._home = home
         self._loop: asyncio.AbstractEventLoop | None = None
         self._feed: _homing.WakeFeed | None = None
+        self._reader: Reader | None = None
         self._unclaimed: deque[Wake] = deque()
         self._claimants: deque[tuple[WakeStream, asyncio.Future[Wake | None]]] = deque()
         self._unrecorded: dict[str, asyncio.Future[str]] = {}
@@ -167,20 +169,9 @@ class Dispatcher:
         if self._loop is None:
             self._feed = self._home.wakes(*self.request)
             self._loop = loop
-            descriptor = self._feed.fileno()
-            if descriptor is None:
-                loop.call_soon(self._poll)
-            else:
-                loop.add_reader(descriptor, self._on_readable)
+            self._reader = start_reader(loop, self._feed, self._on_readable)
         elif self._loop is not loop:
             raise InvalidRequest("the wakes of a home can be consumed in one event loop only")
-
-    def _poll(self) -> None:
-        """Handles messages from time to time, where event loops cannot wait for them."""
-        self._on_readable()
-        if not self._stopped.is_set():
-            assert self._loop is not None
-            self._loop.call_later(FALLBACK_PAUSE, self._poll)
 
     def session_is_free(self, session: str) -> None:
         if self._feed is not None:
@@ -260,11 +251,8 @@ class Dispatcher:
         self._distribute()
 
     def _stop(self, error: str | None) -> None:
-        assert self._loop is not None and self._feed is not None
-        if not self._loop.is_closed():
-            descriptor = self._feed.fileno()
-            if descriptor is not None:
-                self._loop.remove_reader(descriptor)
+        if self._reader is not None:
+            self._reader.close()
         self._error = error
         self._stopped.set()
         for recorded in self._unrecorded.values():

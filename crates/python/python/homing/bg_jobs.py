@@ -16,7 +16,7 @@ Differences from such a copy:
 - Any number of processes and threads may launch, poll and mark at once. No record is lost.
 - A launch is durable. The cost of a launch and of `pending_followups()` does not grow with the number of jobs.
 - The timeout is enforced while no process polls. It ends every process that the job started: SIGTERM, then SIGKILL
-  after 10 s.
+  after 10 s. On Windows, Ctrl-Break takes the place of SIGTERM.
 - Processes that a job leaves behind are ended with the job.
 - `ended_at` is the time when the job ended, not the time of a poll.
 - `exit_code` is set when the job has finished. It is never guessed: an unknown outcome is `died`.
@@ -35,14 +35,17 @@ Differences from such a copy:
 - Jobs get `HOMING_JOB` and `HOMING_SESSION` in their environment.
 - Finished and followed-up jobs are deleted by a poll an hour after their end, at most a minute later.
 - An integer session id is stored as its digits. `list_for_session(None)` is empty.
-- POSIX only. Scripts are run by `bash`, or by `sh` if `bash` is missing.
+- Scripts are run by `bash`, or by `sh` if `bash` is missing. On Windows they are run by Git Bash, or by `cmd.exe` if it is
+  missing, never by the `bash` of WSL.
+- On Windows, exit codes are from 0 to 4294967295. A copy has 2147483648 and more as negative numbers.
 
 Tests may set `_STORE`, `_JOBS_DIR` or `_DATA_DIR`, as with such a copy. The jobs are then in the home beside that store, or
 in that directory.
 
 The first call takes over an existing `bg_jobs.json`, with its outputs and its pending follow-ups, and does not change the
 file. Finished jobs become jobs of the home; running jobs are followed until they end. Do not launch through the old module
-after that. If `bg_jobs.json` is torn, a warning is issued, and the file is taken over when it can be read.
+after that. If `bg_jobs.json` is torn, a warning is issued, and the file is taken over when it can be read. On Windows, a copy
+that runs scripts by `cmd.exe` records no exit code below 10: a job that it has not yet marked as finished is then `died`.
 """
 
 from __future__ import annotations
@@ -121,7 +124,7 @@ def launch(
     cwd: str | os.PathLike[str] | None = None,
     max_runtime_s: float = DEFAULT_MAX_RUNTIME_S,
 ) -> dict[str, Any]:
-    """Launches `command`, a bash script, detached. Returns its record as soon as it runs.
+    """Launches `command`, a script, detached. Returns its record as soon as it runs.
 
     Raises `FileNotFoundError` or `NotADirectoryError` if `cwd` is not a directory, and `ValueError` for an invalid request. In
     these cases no command ran.

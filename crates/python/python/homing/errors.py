@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._job import Job
@@ -95,3 +97,10 @@ _CLASSES: dict[str, type[HomingError]] = {
 def _for_code(code: str) -> type[HomingError]:
     """The exception class of an error code."""
     return _CLASSES.get(code, Unavailable)
+
+
+def _number_of(code: int | None) -> int | None:
+    """The error number (`errno`) of an error code of the system. On Windows they differ."""
+    if sys.platform == "win32" and code is not None:
+        return OSError(None, None, None, code).errno
+    return code

@@ -65,7 +65,7 @@ def test_eight_concurrent_take_overs_import_each_job_once(drop_in: Backend, old:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["_homing.bg_import", "write_private", "os.rename"])
+@pytest.mark.parametrize("step", ["_homing.bg_import", "_homing.write_private"])
 def test_a_take_over_that_is_killed_at_a_step_is_repeated(
     drop_in: Backend, old: OldStore, step: str, when: str
 ) -> None:

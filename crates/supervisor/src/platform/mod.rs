@@ -4,7 +4,7 @@
 //! | modules | offer |
 //! |---|---|
 //! | `dir`, `file`, `file_id`, `file_system`, `access`, `lock` | open below a directory without following links; identity, rights, durability, locks |
-//! | `pipe`, `wait`, `notifier`, `notify` | one wait for pipes, processes, other threads, timers and changes of files |
+//! | `pipe`, `wait`, `notifier`, `notify`, `wakeup` | one wait for pipes, processes, other threads, timers, changes of files and signals of other runtimes |
 //! | `process`, `spawn`, `signals` | identify, find, start and signal processes |
 //! | `tree`, `group`, `events` | start a job behind a gate, and end all its processes; groups that the system ends as a whole; what its supervisor is notified of |
 //! | `detach`, `prefork`, `placement`, `stdin` | detach a supervisor from its launcher and from what would end it; fork one before there is a job; pass standard input |

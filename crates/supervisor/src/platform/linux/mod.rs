@@ -67,6 +67,7 @@ pub mod stdin;
 pub mod tree;
 pub mod user;
 pub mod wait;
+pub mod wakeup;
 
 pub use file_system::{is_on_network, sync_file_system};
 pub use guarantees::{guarantees, service_kind};

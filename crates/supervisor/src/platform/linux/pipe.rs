@@ -206,12 +206,6 @@ impl PipeWriter {
         Ok(())
     }
 
-    /// Returns the number of its descriptor, for runtimes of other languages that write to it; `None` on systems where they
-    /// cannot.
-    pub fn descriptor(&self) -> Option<RawFd> {
-        Some(self.end.as_raw_fd())
-    }
-
     /// Returns the number of its descriptor, for a process that is forked.
     pub(super) fn raw(&self) -> RawFd {
         self.end.as_raw_fd()

@@ -72,6 +72,8 @@ pub mod tree;
 pub mod user;
 pub mod wait;
 mod wait_group;
+#[path = "../linux/wakeup.rs"]
+pub mod wakeup;
 mod watched_file;
 
 pub use file_system::{is_on_network, sync_file_system};

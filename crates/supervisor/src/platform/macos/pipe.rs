@@ -225,11 +225,6 @@ impl PipeWriter {
         Ok(())
     }
 
-    /// Returns the number of its descriptor, for runtimes of other languages that write to it.
-    pub fn descriptor(&self) -> Option<RawFd> {
-        Some(self.raw())
-    }
-
     pub(super) fn raw(&self) -> RawFd {
         self.end.as_raw_fd()
     }

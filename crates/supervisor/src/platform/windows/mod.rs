@@ -71,6 +71,7 @@ mod tests;
 pub mod tree;
 pub mod user;
 pub mod wait;
+pub mod wakeup;
 mod win32;
 
 pub use file_system::{is_on_network, sync_file_system};

@@ -97,11 +97,6 @@ impl PipeWriter {
         Ok(())
     }
 
-    /// Returns `None`: runtimes of other languages do not write to descriptors here.
-    pub fn descriptor(&self) -> Option<i32> {
-        None
-    }
-
     /// Makes writes that do not wait take up to `bytes` at once. The pipe itself keeps the capacity that it was created
     /// with; this process holds the rest.
     ///
