@@ -3,6 +3,7 @@
 use std::io;
 
 use homing::Error;
+use homing_supervisor::platform::errors::is_reader_gone;
 
 /// The operation failed.
 pub(crate) const FAILED: u8 = 1;
@@ -61,10 +62,7 @@ impl From<Error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::ReaderGone,
-            _ => Failure::Write(error),
-        }
+        if is_reader_gone(&error) { Failure::ReaderGone } else { Failure::Write(error) }
     }
 }
 

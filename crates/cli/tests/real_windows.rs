@@ -159,3 +159,36 @@ fn background_processes_of_git_bash_are_gone_with_their_job() {
     assert_eq!(code(&job), 5);
     assert_eq!(setup.home.marked(), []);
 }
+
+fn schtasks(arguments: &[&str]) -> bool {
+    let output = Command::new("schtasks").args(arguments).output().expect("schtasks runs");
+    output.status.success()
+}
+
+/// Registers and removes the task of the user who runs the tests, unless that user has installed one.
+#[test]
+#[ignore = "the Task Scheduler: that of Wine reads definitions, but neither lists nor runs tasks"]
+fn the_task_scheduler_registers_the_monitor_and_removes_it() {
+    let setup = Setup::new();
+    let run = |verb: &str| {
+        let mut command = setup.command(&["monitor", verb, "--json"]);
+        setup::answer(&command.env("APPDATA", setup.home.scratch()).output().expect("it runs"))
+    };
+    let name = |document: &serde_json::Value| {
+        let start = document["start"][0].as_str().expect("a command").to_owned();
+        start.rsplit(' ').next().expect("a name").to_owned()
+    };
+    let listed = Command::new("schtasks").args(["/Query", "/FO", "CSV", "/NH"]).output().expect("it runs");
+    if String::from_utf8_lossy(&listed.stdout).contains("homing-monitor-") {
+        return testkit::skip("a monitor is installed on this machine");
+    }
+    let installed = run("install");
+    assert_eq!(installed.status, Some(0), "{installed:?}");
+    let task = name(&installed.json());
+    assert!(schtasks(&["/Query", "/TN", &task, "/XML"]));
+    let again = run("install");
+    assert_eq!(again.json()["replaced"], true, "it is recognised as homing's: {again:?}");
+    let removed = run("uninstall");
+    assert_eq!((removed.status, &removed.json()["removed"]), (Some(0), &true.into()), "{removed:?}");
+    assert!(!schtasks(&["/Query", "/TN", &task]));
+}

@@ -8,6 +8,7 @@ use homing_core::{
     CommandError, FollowUpState, IdError, JobId, JobRef, SessionId, StateName, TransitionError,
 };
 use homing_supervisor::DiskError;
+use homing_supervisor::platform::StartRefused;
 
 use crate::hint::Hint;
 
@@ -317,6 +318,9 @@ impl Error {
             }
             Error::Ledger { source, .. } if source.is_disk_full() => Hint::FreeDiskSpace,
             Error::NoSupervisorProgram { .. } => Hint::InstallProgram,
+            Error::SupervisorNotStarted { source, .. } => {
+                Hint::Text(StartRefused::hint_of(source)?.to_owned())
+            }
             Error::LedgerBusy { path, .. } => Hint::FindLockHolder(path.clone()),
             Error::JobUnreadable { .. } => Hint::CheckJobs,
             Error::Unsupported { .. } => Hint::Update,
@@ -327,7 +331,6 @@ impl Error {
             | Error::InvalidConfig { .. }
             | Error::SecretRefused { hint: None, .. }
             | Error::Disk(_)
-            | Error::SupervisorNotStarted { .. }
             | Error::Ledger { .. }
             | Error::FollowUpConflict { .. }
             | Error::NotFinishedInTime { .. }

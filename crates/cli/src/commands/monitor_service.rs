@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::render::{note_with_hint, print_json, say};
-use crate::service::{Manager, Removed, Service, Written, remove, write};
+use crate::service::{Manager, Removed, Service, Written, check_owned, remove, stage};
 use crate::values::WakeCommand;
 
 /// The end of the help text of `install`.
@@ -22,8 +22,10 @@ Examples:
   homing monitor install --command my-agent --resume {session}
 
 The service uses the current PATH, and if they are set: HOMING_HOME, HOMING_CONFIG, the XDG directories, the \
-directories of agent harnesses (such as CLAUDE_CONFIG_DIR and CODEX_HOME), SSL_CERT_FILE and SSL_CERT_DIR. \
-The command does not start the service; it prints the commands that do.";
+directories of agent harnesses (such as CLAUDE_CONFIG_DIR and CODEX_HOME), SSL_CERT_FILE and SSL_CERT_DIR; on Windows, \
+the variables of your account instead. \
+The command does not start the service; it prints the commands that do. On Windows it registers the scheduled task, \
+which then starts at every logon.";
 
 /// The end of the help text of `uninstall`.
 const UNINSTALL_EXAMPLES: &str = "\
@@ -31,7 +33,8 @@ Examples:
   systemctl --user disable --now homing-monitor && homing monitor uninstall
   homing monitor uninstall --json
 
-Stop the service first, as in the first example; otherwise it keeps running.";
+Stop the service first, as in the first example; otherwise it keeps running. On Windows, the command stops and \
+removes the scheduled task itself.";
 
 /// The service commands.
 #[derive(Debug, Subcommand)]
@@ -98,6 +101,8 @@ const PATH_VARIABLES: [&str; 4] = ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "SSL_CER
 struct InstallDocument<'a> {
     path: &'a Path,
     replaced: bool,
+    /// Whether the service starts at the next login without the commands.
+    registered: bool,
     start: Vec<String>,
     hint: Option<&'static str>,
 }
@@ -110,7 +115,7 @@ struct UninstallDocument<'a> {
     stop: Vec<String>,
 }
 
-/// Writes the service file, and prints the commands that start the service.
+/// Writes the service file, registers it where that is possible, and prints the commands that start the service.
 fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     // Report an unusable home or configuration here; a service with one would fail to start.
@@ -119,11 +124,15 @@ fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
         return Err(homing::Error::ConfigRefused(refusal.clone()).into());
     }
     let (service, path) = (service(&homing, &args.command)?, path_for(manager)?);
-    let written = write(&path, &manager.text(&service), args.force)?;
+    let staged = stage(&path, &manager.text(&service), args.force)?;
+    // First register: if that is refused, nothing has changed.
+    let registered = manager.register(staged.temporary(), args.force)?;
+    let written = staged.commit()?;
     let start = manager.start_commands(&path);
     if args.json {
         let replaced = written == Written::Replaced;
-        print_json(&InstallDocument { path: &path, replaced, start, hint: manager.hint() })?;
+        let registered = registered.is_some();
+        print_json(&InstallDocument { path: &path, replaced, registered, start, hint: manager.hint() })?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut stdout = io::stdout().lock();
@@ -132,7 +141,10 @@ fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
         Written::Replaced => "replaced",
     };
     writeln!(stdout, "{verb} {}", path.display())?;
-    writeln!(stdout, "start it: {}", manager.in_one_text(&start))?;
+    if let Some(task) = registered {
+        writeln!(stdout, "registered the scheduled task {task}, which starts at the next logon")?;
+    }
+    writeln!(stdout, "{}: {}", manager.start_label(), start.join(" && "))?;
     if let Some(hint) = manager.hint() {
         writeln!(stdout, "hint: {hint}")?;
     }
@@ -145,34 +157,39 @@ fn install(args: &InstallArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes the service file, and prints the commands that stop the service.
+/// Removes the service file and what was registered, and prints the commands that stop the service.
 fn uninstall(args: &UninstallArgs) -> Result<ExitCode, Failure> {
     let manager = Manager::of_this_system();
     let path = path_for(manager)?;
-    let removed = remove(&path, args.force)?;
-    if removed == Removed::Removed
+    let has_file = check_owned(&path, args.force)?;
+    let unregistered = manager.unregister(has_file, args.force)?;
+    let removed = remove(&path, args.force)? == Removed::Removed;
+    if removed
         && let Some(link) = manager.enabling_link(&path)
         && link.is_symlink()
     {
         // The link is dangling now. If it stays, the service manager only logs a warning.
         let _ = std::fs::remove_file(link);
     }
+    let stop = manager.stop_commands();
     if args.json {
-        let (removed, stop) = (removed == Removed::Removed, manager.stop_commands());
+        let removed = removed || unregistered.is_some();
         print_json(&UninstallDocument { path: &path, removed, stop })?;
         return Ok(ExitCode::SUCCESS);
     }
-    match removed {
-        Removed::NothingThere => say(&format!("nothing to remove: {} does not exist", path.display())),
-        Removed::Removed => {
-            let mut stdout = io::stdout().lock();
-            writeln!(stdout, "removed {}", path.display())?;
-            writeln!(
-                stdout,
-                "stop it if it is still running: {}",
-                manager.in_one_text(&manager.stop_commands())
-            )?;
-        }
+    if !removed && unregistered.is_none() {
+        say(&format!("nothing to remove: {} does not exist", path.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut stdout = io::stdout().lock();
+    if removed {
+        writeln!(stdout, "removed {}", path.display())?;
+    }
+    if let Some(task) = unregistered {
+        writeln!(stdout, "stopped and removed the scheduled task {task}")?;
+    }
+    if removed && !stop.is_empty() {
+        writeln!(stdout, "stop it if it is still running: {}", stop.join(" && "))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use homing_supervisor::platform::file::create_public;
 
 use super::MARK;
 use crate::exit::Failure;
 
-/// The result of [`write()`].
+/// The result of [`Staged::commit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// The file is new.
@@ -27,21 +27,46 @@ pub(crate) enum Removed {
     NothingThere,
 }
 
-/// Writes the file atomically, and creates its parent directories.
-pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<Written, Failure> {
+/// A service file that is written under another name. Dropping it removes it.
+#[derive(Debug)]
+#[must_use = "commit() puts it in its place"]
+pub(crate) struct Staged<'a> {
+    temporary: PathBuf,
+    path: &'a Path,
+    written: Written,
+}
+
+/// Writes the file beside its place, and creates its parent directories.
+pub(crate) fn stage<'a>(path: &'a Path, text: &str, force: bool) -> Result<Staged<'a>, Failure> {
     let failed = |error: io::Error| cannot("write", path, &error);
     let written = if check_owned(path, force)? { Written::Replaced } else { Written::New };
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(failed)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}", std::process::id()));
-    let written_file = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, path));
-    if written_file.is_err() {
-        // A remaining temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
+    let staged = Staged { temporary, path, written };
+    write_new(&staged.temporary, text).map_err(failed)?;
+    Ok(staged)
+}
+
+impl Staged<'_> {
+    /// The path under which it is written.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
     }
-    written_file.map_err(failed)?;
-    Ok(written)
+
+    /// Puts the file in its place, atomically.
+    pub(crate) fn commit(self) -> Result<Written, Failure> {
+        fs::rename(&self.temporary, self.path).map_err(|error| cannot("write", self.path, &error))?;
+        Ok(self.written)
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        // It does not exist any more after a commit. A remaining temporary file does no harm.
+        let _ = fs::remove_file(&self.temporary);
+    }
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
@@ -60,7 +85,7 @@ pub(crate) fn remove(path: &Path, force: bool) -> Result<Removed, Failure> {
 }
 
 /// Whether the file exists. Refuses a file that homing did not write, unless forced.
-fn check_owned(path: &Path, force: bool) -> Result<bool, Failure> {
+pub(crate) fn check_owned(path: &Path, force: bool) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
         Ok(_) if force => return Ok(true),
         Ok(_) => {}

@@ -1,19 +1,23 @@
-//! The monitor as a user service: the text of the service files, writing them, and notifications to the service
-//! manager.
+//! The monitor as a user service: the text of the service files, writing them, registering the scheduled task of Windows,
+//! and notifications to the service manager.
 
 mod file;
 mod launchd;
 mod notify;
+mod scheduler;
 mod systemd;
 mod task;
 
-pub(crate) use file::{Removed, Written, remove, write};
+pub(crate) use file::{Removed, Written, check_owned, remove, stage};
 pub(crate) use notify::Supervision;
 
 use std::path::{Path, PathBuf};
 
 use homing::user_config_path;
 use homing_supervisor::platform::{ServiceKind, paths, service_kind};
+
+use crate::exit::Failure;
+use scheduler::Scheduler;
 
 /// Marks every file that homing wrote and therefore may replace and remove.
 const MARK: &str = "Written by homing monitor install";
@@ -85,21 +89,41 @@ impl Manager {
         }
     }
 
-    /// The commands that start the service, now and at every login.
+    /// Makes the service manager start the service at every login, where homing does that itself: registers the scheduled
+    /// task of Windows from the file of its definition. Returns the name of what it has registered.
+    ///
+    /// Replaces a task that homing did not register only if `force` is set.
+    pub(crate) fn register(self, definition: &Path, force: bool) -> Result<Option<String>, Failure> {
+        match self {
+            Manager::Systemd | Manager::Launchd => Ok(None),
+            Manager::TaskScheduler => {
+                let scheduler = Scheduler::of_this_system();
+                scheduler.register(definition, force)?;
+                Ok(Some(scheduler.task().to_owned()))
+            }
+        }
+    }
+
+    /// Reverts [`register`](Manager::register), and stops the service. Returns the name of what was registered, if
+    /// anything. `has_file` says whether there was a service file.
+    ///
+    /// Removes a task that homing did not register only if `force` is set.
+    pub(crate) fn unregister(self, has_file: bool, force: bool) -> Result<Option<String>, Failure> {
+        match self {
+            Manager::Systemd | Manager::Launchd => Ok(None),
+            Manager::TaskScheduler => {
+                let scheduler = Scheduler::of_this_system();
+                Ok(scheduler.remove(has_file, force)?.then(|| scheduler.task().to_owned()))
+            }
+        }
+    }
+
+    /// The commands that start the service: now, and unless it is registered, at every login.
     pub(crate) fn start_commands(self, path: &Path) -> Vec<String> {
         match self {
             Manager::Systemd => systemd::START.map(str::to_owned).to_vec(),
             Manager::Launchd => vec![format!("launchctl bootstrap gui/$(id -u) '{}'", path.display())],
-            Manager::TaskScheduler => task::start_commands(path),
-        }
-    }
-
-    /// The command that stops and disables the service while its file exists.
-    pub(crate) fn disable_command(self) -> String {
-        match self {
-            Manager::Systemd => systemd::DISABLE.to_owned(),
-            Manager::Launchd => format!("launchctl bootout gui/$(id -u)/{}", launchd::LABEL),
-            Manager::TaskScheduler => self.in_one_text(&task::stop_commands()),
+            Manager::TaskScheduler => vec![task::start_command(Scheduler::of_this_system().task())],
         }
     }
 
@@ -107,8 +131,17 @@ impl Manager {
     pub(crate) fn stop_commands(self) -> Vec<String> {
         match self {
             Manager::Systemd => systemd::STOP.map(str::to_owned).to_vec(),
-            Manager::Launchd => vec![self.disable_command()],
-            Manager::TaskScheduler => task::stop_commands(),
+            Manager::Launchd => vec![format!("launchctl bootout gui/$(id -u)/{}", launchd::LABEL)],
+            // It is stopped when the task is removed.
+            Manager::TaskScheduler => Vec::new(),
+        }
+    }
+
+    /// The sentence before the commands that start the service.
+    pub(crate) fn start_label(self) -> &'static str {
+        match self {
+            Manager::Systemd | Manager::Launchd => "start it",
+            Manager::TaskScheduler => "start it now",
         }
     }
 
@@ -123,14 +156,6 @@ impl Manager {
                 "the task gets the variables of your account, not those of this shell; set HOMING_HOME and others with \
                  setx",
             ),
-        }
-    }
-
-    /// Commands as one text. Not every shell of Windows has an operator that runs one command after another.
-    pub(crate) fn in_one_text(self, commands: &[String]) -> String {
-        match self {
-            Manager::Systemd | Manager::Launchd => commands.join(" && "),
-            Manager::TaskScheduler => commands.join(", then: "),
         }
     }
 }

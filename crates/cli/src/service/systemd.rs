@@ -7,7 +7,6 @@ pub(super) const FILE: &str = "homing-monitor.service";
 
 pub(super) const START: [&str; 2] =
     ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
-pub(super) const DISABLE: &str = "systemctl --user disable --now homing-monitor";
 pub(super) const STOP: [&str; 2] = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
 
 /// The text of the unit.

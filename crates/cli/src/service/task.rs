@@ -1,31 +1,27 @@
-//! The text and the commands of the scheduled task of Windows. Does no I/O. Format: Task Scheduler Schema, version 1.2.
+//! The definition of the scheduled task of Windows. Does no I/O. Format: Task Scheduler Schema, version 1.2.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::{MARK, Service};
-
-/// The name of the task.
-const NAME: &str = "homing-monitor";
 
 /// The file name of the definition.
 pub(super) const FILE: &str = "homing-monitor.xml";
 
-/// The commands that create the task from its definition, and start it.
-pub(super) fn start_commands(path: &Path) -> Vec<String> {
-    vec![
-        format!("schtasks.exe /Create /F /TN {NAME} /XML \"{}\"", path.display()),
-        format!("schtasks.exe /Run /TN {NAME}"),
-    ]
+/// The name of the task. All users of a machine share one folder of tasks, so it contains the number of the user: the last
+/// part of the security identifier.
+pub(super) fn name(user: u32) -> String {
+    format!("homing-monitor-{user}")
 }
 
-/// The commands that stop the task and delete it.
-pub(super) fn stop_commands() -> Vec<String> {
-    vec![format!("schtasks.exe /End /TN {NAME}"), format!("schtasks.exe /Delete /F /TN {NAME}")]
+/// The command that starts the registered task.
+pub(super) fn start_command(name: &str) -> String {
+    format!("schtasks.exe /Run /TN {name}")
 }
 
 /// The definition of the task. It starts when the user logs on, has no time limit, runs on battery too, and is started
-/// again when it fails.
+/// again when it fails. The source is kept when the task is registered, unlike the comment, and shows later who wrote it.
+///
+/// The priority is that of other programs: without one, the monitor and the agents that it starts run below normal.
 pub(super) fn definition(service: &Service) -> String {
     let user = match &service.user {
         Some(user) => format!("<UserId>{}</UserId>", escaped(user)),
@@ -46,6 +42,7 @@ pub(super) fn definition(service: &Service) -> String {
 <!-- {MARK}; homing monitor uninstall removes it. -->
 <Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">
   <RegistrationInfo>
+    <Source>{MARK}</Source>
     <Description>homing monitor: delivers results of background jobs to agents</Description>
   </RegistrationInfo>
   <Triggers>
@@ -68,6 +65,7 @@ pub(super) fn definition(service: &Service) -> String {
     <StartWhenAvailable>true</StartWhenAvailable>
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
     <Hidden>true</Hidden>
+    <Priority>5</Priority>
     <RestartOnFailure>
       <Interval>PT1M</Interval>
       <Count>255</Count>

@@ -98,7 +98,10 @@ fn service_documents() {
     let hint = "run loginctl enable-linger to keep it running while you are logged out";
     for replaced in [false, true] {
         let document = install(&setup, &["--json"]).json();
-        assert_eq!(document, json!({"path": path, "replaced": replaced, "start": start, "hint": hint}));
+        assert_eq!(
+            document,
+            json!({"path": path, "replaced": replaced, "registered": false, "start": start, "hint": hint})
+        );
     }
     for removed in [true, false] {
         let document = setup.run(&["monitor", "uninstall", "--json"]).json();

@@ -20,18 +20,26 @@
 //! Memory while output is read, and a pid that another process has, need means that differ between systems: the fault tests
 //! are about them.
 
+mod bad_input;
 mod follow_ups;
 mod from_inside;
 mod helper;
+mod interrupt;
+mod job_objects;
 mod jobs;
 mod keys;
 mod launch;
 mod launcher;
 mod limits;
 mod mcp;
+mod mcp_http;
 mod monitor;
 mod output;
 mod record;
+mod service;
 mod setup;
+mod shells;
+mod speed;
 mod story;
 mod tree;
+mod webhook;

@@ -71,7 +71,7 @@ impl Drop for Server {
 }
 
 /// A script that runs the helper program with words that need no quotes.
-fn script(setup: &Setup, words: &str) -> String {
+pub(crate) fn script(setup: &Setup, words: &str) -> String {
     // Quoted and with slashes, a path means the same to every shell.
     format!("\"{}\" {words}", setup.tool_words(&[])[0].replace('\\', "/"))
 }

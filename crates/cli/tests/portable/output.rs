@@ -1,7 +1,9 @@
 //! Output is exact and bounded.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use testkit::{pattern, wait_until};
@@ -102,7 +104,7 @@ fn following_prints_new_output_until_the_job_ends() {
     let id = setup.launch(&[], &["print", "first", ",", "wait-for-file", &go, ",", "write", "100000"]);
     wait_until("it has printed", || setup.output(&id) == b"first\n");
     let mut follow = setup.command(&["output", &id, "--raw", "--follow"]);
-    let reader = follow.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    let reader = follow.stdout(Stdio::piped()).spawn().expect("it starts");
     fs::write(&go, "").expect("a file");
     let followed = answer(&reader.wait_with_output().expect("it ends"));
     assert!(
@@ -110,6 +112,19 @@ fn following_prints_new_output_until_the_job_ends() {
         "{} bytes",
         followed.stdout.len()
     );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let setup = Setup::new();
+    let job = setup.finished(&[], &["write", "3000000"]);
+    let mut output = setup.command(&["output", id_of(&job), "--raw"]);
+    let mut child = output.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut start = [0; 10];
+    child.stdout.take().expect("a pipe").read_exact(&mut start).expect("output");
+    let ended = answer(&child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(start[..], pattern(0, 10));
 }
 
 #[test]

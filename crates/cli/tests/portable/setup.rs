@@ -67,6 +67,15 @@ impl Setup {
         command
     }
 
+    /// The helper program with these actions, and the environment of [`command`](Setup::command).
+    pub(crate) fn tool_command(&self, actions: &[&str]) -> Command {
+        let words = self.tool_words(actions);
+        let mut command = self.home.command(words[0]);
+        command.args(&words[1..]).env("HOMING_CONFIG", self.file("config.toml")).stdin(Stdio::null());
+        command.current_dir(self.home.scratch());
+        command
+    }
+
     /// Runs the program.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
@@ -213,6 +222,24 @@ pub(crate) fn answer(output: &Output) -> Answer {
         stdout: output.stdout.clone(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Whether the tests run under Wine, which does not do all that Windows does. `scripts/test-windows` says so.
+pub(crate) fn is_wine() -> bool {
+    std::env::var_os("HOMING_TEST_WINE").is_some()
+}
+
+/// Gives a program a console of its own, without a window, so that Ctrl-C there reaches no other program. A terminal of
+/// other systems needs none: Ctrl-C reaches a process group.
+#[cfg(windows)]
+pub(crate) fn in_own_console(command: &mut Command) -> &mut Command {
+    // CREATE_NO_WINDOW (process creation flags of CreateProcessW).
+    std::os::windows::process::CommandExt::creation_flags(command, 0x0800_0000)
+}
+
+#[cfg(unix)]
+pub(crate) fn in_own_console(command: &mut Command) -> &mut Command {
+    command
 }
 
 /// A process of the test that is killed when it is dropped, as the system does when memory is short.

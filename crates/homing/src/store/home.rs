@@ -132,7 +132,11 @@ fn check_path(path: &Path) -> Result<()> {
 /// Returns the length of a path after its links are resolved, in bytes. The part that does not exist is not resolved.
 fn resolved_length(path: &Path) -> usize {
     let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
-    let resolved = existing.and_then(|(part, resolved)| Some(resolved.join(path.strip_prefix(part).ok()?)));
+    let resolved = existing.and_then(|(part, resolved)| {
+        let rest = path.strip_prefix(part).ok()?;
+        // Joining an empty path would append a separator.
+        Some(if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) })
+    });
     resolved.as_deref().unwrap_or(path).as_os_str().len()
 }
 
@@ -215,6 +219,7 @@ mod tests {
         let options = |path: &Path| crate::OpenOptions::new().home(path).config(crate::Config::default());
         let homing = options(&longest).open().unwrap();
         assert_eq!(homing.list(&crate::ListOptions::default()).unwrap(), [], "SQLite opens its ledger");
+        assert!(options(&longest).open().is_ok(), "it exists now");
         let too_long = path_of(&folder, LONGEST_HOME.0 + 1);
         let error = options(&too_long).open().unwrap_err();
         assert!(matches!(error, Error::HomeRefused { .. }), "{error}");

@@ -185,7 +185,7 @@ impl JobStore {
         };
         let prepared = Prepared { spec, directory, record, written };
         if let Err(error) = notify_change(&self.home.inbox, id) {
-            self.withdraw(&prepared);
+            self.withdraw(prepared);
             return Err(error.into());
         }
         crash_point("launch/inbox_entry_made");

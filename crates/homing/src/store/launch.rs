@@ -89,7 +89,7 @@ impl JobStore {
             Ok(supervisor) => supervisor,
             Err(source) => {
                 if plan.start == Start::InTime {
-                    self.withdraw(&prepared);
+                    self.withdraw(prepared);
                 }
                 return Err(Error::SupervisorNotStarted { program: plan.program.to_owned(), source });
             }

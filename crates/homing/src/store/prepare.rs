@@ -140,11 +140,17 @@ impl JobStore {
     }
 
     /// Removes a job whose supervisor could not be started.
-    pub(crate) fn withdraw(&self, prepared: &Prepared) {
-        // While the lock is held, no other process can recover this job.
-        let _lock = JobLock::try_acquire(&prepared.directory);
-        remove_files(&prepared.directory, &self.home.jobs, prepared.spec.id.as_str());
-        let _ = self.home.inbox.remove_file(prepared.spec.id.as_str());
+    pub(crate) fn withdraw(&self, prepared: Prepared) {
+        let id = prepared.spec.id;
+        {
+            // While the lock is held, no other process can recover this job.
+            let _lock = JobLock::try_acquire(&prepared.directory);
+            self.remove_job_files(id);
+        }
+        let _ = self.home.inbox.remove_file(id.as_str());
+        // Some systems keep a directory in which something is open.
+        drop(prepared);
+        let _ = self.home.jobs.remove_directory(id.as_str());
     }
 
     /// Removes a job directory, the spec first: a directory without a spec is not a job.

@@ -19,9 +19,11 @@
 
 mod guarantee;
 mod service_kind;
+mod start_refused;
 
 pub use guarantee::{Guarantee, Holds};
 pub use service_kind::ServiceKind;
+pub use start_refused::StartRefused;
 
 #[cfg(target_os = "linux")]
 mod linux;

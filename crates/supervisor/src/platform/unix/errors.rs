@@ -13,6 +13,11 @@ pub fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
+/// Whether a write failed because the reader of a pipe is gone.
+pub fn is_reader_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe
+}
+
 /// Whether the process has ended.
 pub fn is_no_such_process(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::SRCH])

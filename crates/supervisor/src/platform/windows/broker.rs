@@ -20,6 +20,7 @@ use windows_sys::Win32::Foundation::ERROR_PIPE_BUSY;
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, SECURITY_IDENTIFICATION};
 use windows_sys::Win32::System::Pipes::{GetNamedPipeServerProcessId, WaitNamedPipeW};
 
+use super::super::start_refused::StartRefused;
 use super::event::Event;
 use super::operation::Operation;
 use super::process::is_own_user;
@@ -39,6 +40,12 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often to try to connect while the supervisor serves another process.
 const CONNECT_ATTEMPTS: u32 = 20;
+
+/// What the user can do about a request that is too long.
+const SIZE_HINT: &str = "remove variables that the new job does not need, or pass their contents in files";
+
+/// What the user can do about a job that is ending.
+const ENDING_HINT: &str = "launch jobs before this one ends, or from outside of it";
 
 /// A program to start, in the form that CreateProcessW takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,9 +165,12 @@ pub(super) fn ask(
     let handles = standard.map(|handle| handle.as_raw_handle().addr() as u64);
     let bytes = request.encode(handles);
     if bytes.len() > MAX_REQUEST {
-        let message =
-            "the arguments and the environment are too long to launch a job from inside a job (1 MiB)";
-        return Some(Err(io::Error::new(io::ErrorKind::InvalidInput, message)));
+        let reason = format!(
+            "the supervisor of job {job}, which this process belongs to, starts programs with at most 1 MiB of arguments \
+             and environment, and these have {} KiB",
+            bytes.len().div_ceil(1024)
+        );
+        return Some(Err(StartRefused::error(io::ErrorKind::InvalidInput, reason, SIZE_HINT)));
     }
     let pipe = connect(job).ok()?;
     let answer = exchange(&pipe, bytes).ok().and_then(Answer::decode)?;
@@ -170,9 +180,9 @@ pub(super) fn ask(
             owned(std::ptr::without_provenance_mut(usize::try_from(handle).unwrap_or(0)))
         },
         Answer::IsEnding => {
-            let message =
+            let reason =
                 format!("job {job}, which this process belongs to, is ending and launches no further jobs");
-            Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+            Err(StartRefused::error(io::ErrorKind::ResourceBusy, reason, ENDING_HINT))
         }
         Answer::Failed(error) => Err(io::Error::from_raw_os_error(error)),
     })

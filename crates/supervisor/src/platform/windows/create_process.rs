@@ -226,17 +226,17 @@ mod tests {
     #[test]
     fn environment_is_sorted_and_names_ignore_case() {
         let block = environment_block(&[
-            ("homing_test_b", Some(OsStr::new("1"))),
-            ("HOMING_TEST_A", Some(OsStr::new("a=b"))),
-            ("Homing_Test_B", Some(OsStr::new("2"))),
+            ("homing_block_b", Some(OsStr::new("1"))),
+            ("HOMING_BLOCK_A", Some(OsStr::new("a=b"))),
+            ("Homing_Block_B", Some(OsStr::new("2"))),
             ("PATH", None),
         ])
         .unwrap();
         let text = String::from_utf16(&block).unwrap();
         assert!(text.ends_with("\0\0"));
         let ours: Vec<&str> =
-            text.split('\0').filter(|entry| entry.to_uppercase().starts_with("HOMING_TEST")).collect();
-        assert_eq!(ours, ["HOMING_TEST_A=a=b", "Homing_Test_B=2"]);
+            text.split('\0').filter(|entry| entry.to_uppercase().starts_with("HOMING_BLOCK")).collect();
+        assert_eq!(ours, ["HOMING_BLOCK_A=a=b", "Homing_Block_B=2"]);
         assert!(!text.split('\0').any(|entry| entry.to_uppercase().starts_with("PATH=")));
     }
 

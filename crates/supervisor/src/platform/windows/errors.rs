@@ -7,8 +7,9 @@ use std::io::{self, ErrorKind};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_DISK_FULL, ERROR_FILE_NOT_FOUND,
     ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
-    ERROR_NOT_SUPPORTED, ERROR_OUTOFMEMORY, ERROR_PRIVILEGE_NOT_HELD, ERROR_SHARING_BUFFER_EXCEEDED,
-    ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES, ERROR_WORKING_SET_QUOTA,
+    ERROR_NOT_SUPPORTED, ERROR_OUTOFMEMORY, ERROR_PIPE_NOT_CONNECTED, ERROR_PRIVILEGE_NOT_HELD,
+    ERROR_SHARING_BUFFER_EXCEEDED, ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES,
+    ERROR_WORKING_SET_QUOTA,
 };
 
 /// Conditions for which Windows has no error number of their own.
@@ -44,6 +45,11 @@ pub(super) fn from_code(code: u32) -> io::Error {
 /// Whether the operation would have to wait.
 pub fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
+}
+
+/// Whether a write failed because the reader of a pipe is gone. Wine reports pipes of the system below it as not connected.
+pub fn is_reader_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe || is_one_of(error, &[ERROR_PIPE_NOT_CONNECTED])
 }
 
 /// Whether the process has ended.
@@ -143,6 +149,10 @@ mod tests {
         assert!(
             is_access_denied(&from_code(ERROR_ACCESS_DENIED))
                 && is_in_use(&from_code(ERROR_SHARING_VIOLATION))
+        );
+        assert!(
+            is_reader_gone(&from_code(ERROR_PIPE_NOT_CONNECTED))
+                && is_reader_gone(&ErrorKind::BrokenPipe.into())
         );
         assert!(!no_locks().to_string().is_empty());
     }

@@ -7,7 +7,7 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::ptr::{from_mut, from_ref, null, null_mut};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_MORE_DATA, GetLastError};
+use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_MORE_DATA, GetLastError, HANDLE};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOBOBJECT_ASSOCIATE_COMPLETION_PORT,
     JOBOBJECT_BASIC_ACCOUNTING_INFORMATION, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JOBOBJECTINFOCLASS,
@@ -194,12 +194,19 @@ impl AsHandle for JobObject {
 
 /// Whether this process is in a job object, of which programs in it usually know nothing.
 pub(super) fn is_this_process_inside_one() -> bool {
+    // SAFETY: the pseudo handle of this process is always valid.
+    is_inside_one(unsafe { windows_sys::Win32::System::Threading::GetCurrentProcess() })
+}
+
+/// Whether a process is in any job object.
+pub(super) fn is_in_any(process: &impl AsHandle) -> bool {
+    is_inside_one(raw(process))
+}
+
+fn is_inside_one(process: HANDLE) -> bool {
     let mut is_inside = 0;
-    // SAFETY: the pseudo handle of this process is always valid; null means any job object; the call writes to a local.
-    unsafe {
-        let this = windows_sys::Win32::System::Threading::GetCurrentProcess();
-        IsProcessInJob(this, null_mut(), &mut is_inside) != 0 && is_inside != 0
-    }
+    // SAFETY: the handle is open; null means any job object; the call writes to a local.
+    unsafe { IsProcessInJob(process, null_mut(), &mut is_inside) != 0 && is_inside != 0 }
 }
 
 /// Returns the limits (`JOB_OBJECT_LIMIT_…`) of the innermost job object of this process.
@@ -220,11 +227,7 @@ pub(super) fn limits_of_this_process() -> io::Result<u32> {
 ///
 /// # Safety
 /// `T` is the plain structure of the class; the handle is open or null.
-unsafe fn query<T>(
-    job: windows_sys::Win32::Foundation::HANDLE,
-    class: JOBOBJECTINFOCLASS,
-    information: &mut T,
-) -> io::Result<()> {
+unsafe fn query<T>(job: HANDLE, class: JOBOBJECTINFOCLASS, information: &mut T) -> io::Result<()> {
     let bytes = u32::try_from(size_of::<T>()).unwrap_or(u32::MAX);
     // SAFETY: the caller guarantees that the structure has the size that the class needs.
     unsafe { check(QueryInformationJobObject(job, class, from_mut(information).cast(), bytes, null_mut())) }

@@ -15,9 +15,9 @@ use windows_sys::core::GUID;
 use super::file_name::reason_against;
 
 /// Longest path of a home, in bytes, and the program with this limit. `cmd.exe` runs no script whose path is longer than 259
-/// (`MAX_PATH`); resolved paths have four more bytes, `\\?\`.
+/// (`MAX_PATH`), that of Wine none longer than 258; resolved paths have four more bytes, `\\?\`.
 pub const LONGEST_HOME: (usize, &str) =
-    (259 - r"\jobs\0123456789ab\command.cmd".len() + r"\\?\".len(), "cmd.exe");
+    (258 - r"\jobs\0123456789ab\command.cmd".len() + r"\\?\".len(), "cmd.exe");
 
 /// The variable with the user's home directory.
 pub const HOME_VARIABLE: &str = "USERPROFILE";

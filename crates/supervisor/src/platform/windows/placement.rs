@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use windows_sys::Win32::System::JobObjects::{
-    JOB_OBJECT_LIMIT_BREAKAWAY_OK, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
+    JOB_OBJECT_LIMIT_BREAKAWAY_OK, JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
 };
 
 use super::job_object::{is_this_process_inside_one, limits_of_this_process};
@@ -42,10 +42,8 @@ pub fn group_directory() -> Option<PathBuf> {
 /// A job object that this process is in, and what it allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ForeignJob {
-    /// Processes may be started outside of it.
+    /// Processes may be started outside of it, but perhaps inside of another one around it.
     pub(super) allows_breakaway: bool,
-    /// It ends its processes when the program that made it ends.
-    pub(super) ends_with_its_maker: bool,
 }
 
 /// Returns the innermost job object that this process is in; `None` if it is in none.
@@ -54,10 +52,7 @@ pub(super) fn foreign_job() -> Option<ForeignJob> {
         return None;
     }
     // If the system does not say, assume the worse.
-    let limits = limits_of_this_process().unwrap_or(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE);
+    let limits = limits_of_this_process().unwrap_or(0);
     let breakaway = JOB_OBJECT_LIMIT_BREAKAWAY_OK | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
-    Some(ForeignJob {
-        allows_breakaway: limits & breakaway != 0,
-        ends_with_its_maker: limits & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE != 0,
-    })
+    Some(ForeignJob { allows_breakaway: limits & breakaway != 0 })
 }

@@ -1,7 +1,7 @@
 //! What `doctor` reports about the place in which this process runs, and where jobs that it launches run.
 
 use super::placement::{ForeignJob, foreign_job};
-use super::spawn::BREAKAWAY_HINT;
+use super::spawn::{BREAKAWAY_HINT, Escape, try_escape};
 use crate::names::JOB_VARIABLE;
 
 /// One finding, in words for people.
@@ -32,31 +32,36 @@ pub fn service_warning(service: &str) -> (String, String) {
 
 /// Checks where jobs launched by this process run.
 pub fn checks() -> Vec<PlacementCheck> {
-    vec![check(foreign_job(), std::env::var_os(JOB_VARIABLE).is_some())]
+    vec![check(foreign_job().map(escape_of), std::env::var_os(JOB_VARIABLE).is_some())]
 }
 
-fn check(job: Option<ForeignJob>, is_in_job_of_homing: bool) -> PlacementCheck {
-    let (is_good, detail, hint) = match job {
-        None => (true, "this process is in no job object; jobs outlive it".to_owned(), None),
-        Some(_) if is_in_job_of_homing => (
-            true,
-            "this process is in a job of homing, whose supervisor starts further jobs".to_owned(),
-            None,
+/// What becomes of programs that this process starts, if it is in this job object. If it cannot be tried, what the job object
+/// says.
+fn escape_of(job: ForeignJob) -> Escape {
+    let said = if job.allows_breakaway { Escape::Outside } else { Escape::Refused };
+    try_escape().unwrap_or(said)
+}
+
+fn check(escape: Option<Escape>, is_in_job_of_homing: bool) -> PlacementCheck {
+    let (is_good, detail) = match escape {
+        None => (true, "this process is in no job object; jobs outlive it"),
+        Some(_) if is_in_job_of_homing => {
+            (true, "this process is in a job of homing, whose supervisor starts further jobs")
+        }
+        Some(Escape::Outside) => {
+            (true, "this process is in a job object that processes may leave; jobs outlive it")
+        }
+        Some(Escape::StillInside) => (
+            false,
+            "this process is in job objects of which processes may leave the inner one alone: jobs may end with the \
+             program that made the outer one",
         ),
-        Some(ForeignJob { allows_breakaway: true, .. }) => (
-            true,
-            "this process is in a job object that processes may leave; jobs outlive it".to_owned(),
-            None,
-        ),
-        Some(ForeignJob { ends_with_its_maker, .. }) => {
-            let end = if ends_with_its_maker { ", and that ends with the program that made it" } else { "" };
-            let detail = format!(
-                "this process is in a job object that processes may not leave{end}: no job can be launched"
-            );
-            (false, detail, Some(BREAKAWAY_HINT.to_owned()))
+        Some(Escape::Refused) => {
+            (false, "this process is in a job object that processes may not leave: no job can be launched")
         }
     };
-    PlacementCheck { name: "job object", is_good, detail, hint }
+    let hint = (!is_good).then(|| BREAKAWAY_HINT.to_owned());
+    PlacementCheck { name: "job object", is_good, detail: detail.to_owned(), hint }
 }
 
 #[cfg(test)]
@@ -64,12 +69,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_job_object_without_breakaway_is_a_problem() {
-        let job = |allows_breakaway| Some(ForeignJob { allows_breakaway, ends_with_its_maker: true });
+    fn only_a_job_object_that_jobs_cannot_leave_is_a_problem() {
         assert!(check(None, false).is_good);
-        assert!(check(job(true), false).is_good);
-        assert!(check(job(false), true).is_good);
-        let problem = check(job(false), false);
-        assert!(!problem.is_good && problem.hint.is_some(), "{problem:?}");
+        assert!(check(Some(Escape::Outside), false).is_good);
+        assert!(check(Some(Escape::Refused), true).is_good);
+        for escape in [Escape::StillInside, Escape::Refused] {
+            let problem = check(Some(escape), false);
+            assert!(!problem.is_good && problem.hint.is_some(), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_a_program_can_be_tried() {
+        // The runner of the tests may be in any job object.
+        if foreign_job().is_none() {
+            assert_eq!(try_escape().unwrap(), Escape::Outside);
+        } else {
+            try_escape().unwrap();
+        }
     }
 }

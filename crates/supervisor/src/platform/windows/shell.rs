@@ -26,9 +26,11 @@ const GIT_VALUE: &str = "InstallPath";
 /// Where bash is in a directory of Git for Windows. The first starts the second, with Git's programs in its PATH.
 const BASH_IN_GIT: [&str; 2] = [r"bin\bash.exe", r"usr\bin\bash.exe"];
 
-/// Returns the shell for scripts that name none: Git Bash if there is one, otherwise `cmd.exe`.
+/// Returns the shell for scripts that name none: Git Bash if there is one, otherwise `cmd.exe`. If `HOMING_BASH` names a file
+/// that does not exist, still bash: the scripts of a user who has set it are not for `cmd.exe`.
 pub fn default() -> Shell {
-    if find(Shell::Bash).is_ok() { Shell::Bash } else { Shell::Cmd }
+    let is_named = std::env::var_os(BASH_VARIABLE).is_some();
+    if is_named || find(Shell::Bash).is_ok() { Shell::Bash } else { Shell::Cmd }
 }
 
 /// Finds the program of a shell. Bash is the file that `HOMING_BASH` names, the one of Git for Windows, or the one beside

@@ -1,6 +1,6 @@
 //! Starts programs that go on after this process. Options of programs that the standard library offers for some systems
 //! only, and how they ended.
-#![allow(unsafe_code, reason = "borrows the handle of standard input")]
+#![allow(unsafe_code, reason = "GetConsoleCP, TerminateProcess, and borrowing the handle of standard input")]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,17 +11,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::System::Console::{GetStdHandle, STD_INPUT_HANDLE};
+use windows_sys::Win32::System::Console::{GetConsoleCP, GetStdHandle, STD_INPUT_HANDLE};
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, TerminateProcess,
 };
 
+use super::super::start_refused::StartRefused;
 use super::broker::{self, StartRequest};
 use super::create_process::{NewProcess, environment_block};
 use super::file::open_null;
-use super::job_object::is_this_process_inside_one;
+use super::job_object::{is_in_any, is_this_process_inside_one};
 use super::pipe::{PipeReader, PipeWriter};
-use super::win32::is_signaled;
+use super::win32::{is_signaled, raw};
 use super::{command_line, placement};
 use crate::names::JOB_VARIABLE;
 
@@ -147,10 +148,53 @@ fn start_outside(request: &StartRequest, standard: [BorrowedHandle<'_>; 3]) -> i
     if placement::foreign_job().is_some_and(|job| job.allows_breakaway) {
         return create(request, standard, DETACHED);
     }
-    let message = format!(
-        "this process is in a job object that no process may leave, so the started one would end with it; {BREAKAWAY_HINT}"
-    );
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+    let reason =
+        "this process is in a job object that no process may leave, so the started one would end with it";
+    Err(StartRefused::error(io::ErrorKind::PermissionDenied, reason.to_owned(), BREAKAWAY_HINT))
+}
+
+/// What becomes of a program that this process starts from inside a job object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// It runs outside of all job objects.
+    Outside,
+    /// It leaves the innermost job object, and stays in another one around it.
+    StillInside,
+    /// No process may leave, so [`start`] refuses.
+    Refused,
+}
+
+/// Tries what becomes of a program: creates a process that never runs, and ends it. The limits of the innermost job object do
+/// not show it, because there may be others around it.
+///
+/// # Errors
+/// If no process can be created.
+pub(super) fn try_escape() -> io::Result<Escape> {
+    let null = open_null()?;
+    let program = this_program();
+    let request = StartRequest {
+        command_line: command_line::join(program.as_os_str(), &[""; 0])?,
+        program: program.into_os_string(),
+        environment: environment_block(&[])?,
+        directory: OsString::new(),
+    };
+    let standard = [null.as_handle(), null.as_handle(), null.as_handle()];
+    let try_with = |flags: u32| -> io::Result<bool> {
+        let created = new_process(&request, standard, DETACHED | CREATE_SUSPENDED | flags).create()?;
+        let is_inside = is_in_any(&created.process);
+        // SAFETY: the handle is open. The process has not run.
+        unsafe { TerminateProcess(raw(&created.process), 0) };
+        Ok(is_inside)
+    };
+    match try_with(CREATE_BREAKAWAY_FROM_JOB) {
+        Ok(false) => Ok(Escape::Outside),
+        Ok(true) => Ok(Escape::StillInside),
+        // A job object from which all new processes leave by themselves refuses the request to leave.
+        Err(error) if is_access_denied(&error) => {
+            Ok(if try_with(0)? { Escape::Refused } else { Escape::Outside })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn is_access_denied(error: &io::Error) -> bool {
@@ -208,7 +252,16 @@ pub fn set_name<'a>(command: &'a mut Command, _name: &str) -> &'a mut Command {
 /// Makes the program the leader of its own process group. It does not run until
 /// [`ProcessGroup::led_by`](super::process::ProcessGroup::led_by) is called.
 pub fn own_group(command: &mut Command) -> &mut Command {
-    command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED)
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED | console_flags())
+}
+
+/// Returns the flag with which a new process gets a console of its own, without a window, if this process has none to share,
+/// as a monitor that the Task Scheduler has started: otherwise the system would open a window. A detached supervisor has
+/// one: the process that serves a console of the job's own would be a process of the job.
+pub(super) fn console_flags() -> u32 {
+    // SAFETY: the call has no arguments.
+    let has_console = unsafe { GetConsoleCP() } != 0;
+    if has_console { 0 } else { CREATE_NO_WINDOW }
 }
 
 /// Returns the signal that ended a program: none, Windows has no signals.

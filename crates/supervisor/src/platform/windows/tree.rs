@@ -4,16 +4,17 @@
 
 use std::io;
 use std::os::windows::io::{AsHandle, BorrowedHandle};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use homing_core::JobId;
-use windows_sys::Win32::System::Console::GetConsoleCP;
+use windows_sys::Win32::Foundation::{ERROR_BAD_EXE_FORMAT, ERROR_EXE_MACHINE_TYPE_MISMATCH};
 use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, GetExitCodeProcess, ResumeThread,
+    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, GetExitCodeProcess, ResumeThread,
 };
 
 use super::broker_server::Broker;
@@ -27,6 +28,7 @@ use super::pipe::PipeWriter;
 use super::placement::Placement;
 use super::process::{self, ProcessIdentity, Stat};
 use super::process_group::interrupt;
+use super::spawn::console_flags;
 use super::win32::{check, is_signaled_within, raw};
 use super::{clock, errors};
 
@@ -97,19 +99,24 @@ pub fn start_gated(
         job: Some(&job),
         flags: CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP | console_flags(),
     };
-    let main = Main { created: created.create()?, is_reported: false, reported: JobUsage::default() };
+    let created = created.create().map_err(|error| with_program(error, &plan.program))?;
+    let main = Main { created, is_reported: false, reported: JobUsage::default() };
     events.watch_job(|queue| JobWatch::begin(&job, main.handle(), queue))?;
     // If it fails, jobs that this job launches must leave the job object, which it does not allow: they report that.
     let broker = Broker::serve(id, Arc::clone(&job)).ok();
     Ok(GatedJob { name, tree: Some(JobTree { main: Mutex::new(main), job, broker }) })
 }
 
-/// A console of its own, without a window, if this process has none to share. A detached supervisor has one: the process
-/// that serves a console of the job's own would be a process of the job.
-fn console_flags() -> u32 {
-    // SAFETY: the call has no arguments.
-    let has_console = unsafe { GetConsoleCP() } != 0;
-    if has_console { 0 } else { CREATE_NO_WINDOW }
+/// Names the file in the error of a file that is not a program. The message of Windows has "%1" in its place.
+fn with_program(error: io::Error, program: &Path) -> io::Error {
+    const NO_PROGRAM: [u32; 2] = [ERROR_BAD_EXE_FORMAT, ERROR_EXE_MACHINE_TYPE_MISMATCH];
+    if !error.raw_os_error().is_some_and(|code| NO_PROGRAM.contains(&code.cast_unsigned())) {
+        return error;
+    }
+    let file = program.display();
+    let message =
+        format!("{file} is not a program that this Windows runs; for a script, name its interpreter first");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 impl GatedJob {

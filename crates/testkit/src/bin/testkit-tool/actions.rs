@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{processes, request};
+#[cfg(windows)]
+use crate::job_object;
+use crate::{keyboard, processes, request};
 
 /// Pause between two checks of a file.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -34,6 +36,10 @@ pub(crate) fn perform(name: &str, arguments: &[String]) -> io::Result<()> {
         ("read-stdin", []) => io::copy(&mut io::stdin().lock(), &mut io::stdout().lock()).map(|_| ()),
         ("touch", [file]) => File::create(file).map(|_| ()),
         ("append", [file, text]) => append(file, text),
+        ("stamp", [file]) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+            append(file, &now.as_nanos().to_string())
+        }
         ("append-stdin", [file]) => {
             let mut text = String::new();
             io::stdin().lock().read_to_string(&mut text)?;
@@ -48,6 +54,14 @@ pub(crate) fn perform(name: &str, arguments: &[String]) -> io::Result<()> {
         ("exit-if", [file, code]) if Path::new(file).exists() => exit(code),
         ("exit-if", [_, _]) => Ok(()),
         ("run", [program, arguments @ ..]) => processes::run(program, arguments),
+        ("run-with-large-environment", [count, program, arguments @ ..]) => {
+            processes::run_with_large_environment(parsed(count)?, program, arguments)
+        }
+        ("interrupt", [pause, program, arguments @ ..]) => {
+            keyboard::interrupt(Duration::from_millis(parsed(pause)?), program, arguments)
+        }
+        #[cfg(windows)]
+        ("run-in-job-object", [kind, program, arguments @ ..]) => job_object::run(kind, program, arguments),
         ("spawn", words) => processes::spawn(words),
         ("tree" | "stubborn-tree", [depth, seconds]) => {
             if name == "stubborn-tree" {

@@ -1,7 +1,10 @@
 //! Starts other processes.
 
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// The size of one variable of a large environment. Windows allows 32,767 characters.
+const FILL: usize = 30_000;
 
 /// Runs a program with the same streams, and waits for it.
 ///
@@ -10,6 +13,25 @@ use std::process::{Command, Stdio};
 pub(crate) fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
     let status = Command::new(program).args(arguments).status()?;
     status.success().then_some(()).ok_or_else(|| io::Error::other(status.to_string()))
+}
+
+/// Runs a program with the same streams and `count` more variables of [`FILL`] bytes, and exits as it does.
+///
+/// # Errors
+/// If it does not start.
+pub(crate) fn run_with_large_environment(count: u32, program: &str, arguments: &[&str]) -> io::Result<()> {
+    let value = "x".repeat(FILL);
+    let variables = (0..count).map(|number| (format!("TESTKIT_FILL_{number}"), &value));
+    exit_as(Command::new(program).args(arguments).envs(variables).status()?)
+}
+
+/// Exits with the exit code of another program.
+///
+/// # Errors
+/// If a signal has ended it.
+pub(crate) fn exit_as(status: ExitStatus) -> io::Result<()> {
+    let code = status.code().ok_or_else(|| io::Error::other(status.to_string()))?;
+    std::process::exit(code);
 }
 
 /// Starts this program detached, and does not wait for it. It keeps the streams, as a program that a job leaves behind
