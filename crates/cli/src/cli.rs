@@ -19,8 +19,8 @@ use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
 use crate::commands::mcp;
 use crate::commands::run::{self, RunArgs};
 use crate::commands::{
-    completions, doctor, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover, remove,
-    rerun, result, setup, show, wait,
+    completions, doctor, events, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover,
+    remove, rerun, result, setup, show, wait,
 };
 use crate::exit::Failure;
 
@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Print or follow the output of a job
     #[command(visible_alias = "logs", after_help = output::EXAMPLES)]
     Output(output::OutputArgs),
+    /// Print what happened to jobs, results and monitors
+    #[command(after_help = events::EXAMPLES)]
+    Events(events::EventsArgs),
     /// Wait for jobs to finish and exit with the status of the job
     #[command(after_help = wait::EXAMPLES)]
     Wait(wait::WaitArgs),
@@ -121,6 +124,7 @@ impl Command {
             Command::List(args) => args.json,
             Command::Show(args) => args.json,
             Command::Output(args) => args.json,
+            Command::Events(args) => args.json,
             Command::Wait(args) => args.json,
             Command::Listen(args) => args.json,
             Command::Result(args) => args.json,
@@ -147,6 +151,7 @@ impl Command {
             Command::List(args) => list::list(&args),
             Command::Show(args) => show::show(&args),
             Command::Output(args) => output::output(&args),
+            Command::Events(args) => events::events(&args),
             Command::Wait(args) => wait::wait(&args),
             Command::Listen(args) => listen::listen(&args),
             Command::Result(args) => result::result(&args),

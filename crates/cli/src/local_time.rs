@@ -26,6 +26,16 @@ pub(crate) fn time_of_day(time: Timestamp) -> String {
     written(time, TimeZone::system(), "%H:%M:%S")
 }
 
+/// The time of day, with the date if it is not today: `12:00:07`, `2026-11-22 12:00:07`.
+pub(crate) fn short_time(time: Timestamp, now: Timestamp) -> String {
+    let day = |time| written(time, TimeZone::system(), "%Y-%m-%d");
+    if day(time) == day(now) {
+        time_of_day(time)
+    } else {
+        written(time, TimeZone::system(), "%Y-%m-%d %H:%M:%S")
+    }
+}
+
 fn written(time: Timestamp, zone: TimeZone, format: &str) -> String {
     match jiff::Timestamp::from_millisecond(time.as_unix_millis()) {
         Ok(instant) => instant.to_zoned(zone).strftime(format).to_string(),

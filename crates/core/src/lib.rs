@@ -2,6 +2,7 @@
 //! I/O, no clock and no randomness: callers pass in the time and the random bytes.
 
 mod command;
+mod event;
 mod exit_code;
 mod follow_up;
 mod id;
@@ -18,6 +19,7 @@ mod time;
 mod wake;
 
 pub use command::{CommandError, JobCommand};
+pub use event::{Actor, ActorKind, Event, EventCursor, EventKind};
 pub use follow_up::{FollowUp, FollowUpEvent, FollowUpState, TransitionError};
 pub use id::{IdError, JobId, JobIdPrefix, JobKey, SessionId};
 pub use job::{Finished, Job, JobState, OutputSize, Started, StateName};

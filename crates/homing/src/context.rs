@@ -1,28 +1,52 @@
 //! The state that all operations share: the jobs on disk, the configuration, and the ledger.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use homing_core::Timestamp;
+use homing_core::{Actor, SessionId, Timestamp};
 
+use crate::actor::{process_ids, this_process};
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerFile, LedgerProblem, damaged_again};
 use crate::store::job_store::JobStore;
 use crate::store::unreadable::UnreadableJobs;
 use crate::{Error, Result};
 
-/// An open home with its ledger.
-#[derive(Debug)]
+/// An open home with its ledger. Copies share everything except the actor.
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
-    pub(crate) store: JobStore,
+    pub(crate) store: Arc<JobStore>,
     /// Whether an update of the ledger recovers jobs.
     pub(crate) recovers: bool,
-    ledger: Mutex<LedgerFile>,
-    unreadable: Mutex<UnreadableJobs>,
+    /// Who makes the changes.
+    actor: Arc<Actor>,
+    ledger: Arc<Mutex<LedgerFile>>,
+    unreadable: Arc<Mutex<UnreadableJobs>>,
 }
 
 impl Context {
     pub(crate) fn new(store: JobStore, ledger: LedgerFile, recovers: bool) -> Context {
-        Context { store, recovers, ledger: Mutex::new(ledger), unreadable: Mutex::default() }
+        Context {
+            store: Arc::new(store),
+            recovers,
+            actor: Arc::new(this_process()),
+            ledger: Arc::new(Mutex::new(ledger)),
+            unreadable: Arc::default(),
+        }
+    }
+
+    /// The same home, whose changes are attributed to another actor. User and process are those of this process if they
+    /// are not set.
+    pub(crate) fn attributed_to(&self, mut actor: Actor) -> Context {
+        let own = process_ids();
+        actor.uid = actor.uid.or(own.uid);
+        actor.pid = actor.pid.or(own.pid);
+        Context { actor: Arc::new(actor), ..self.clone() }
+    }
+
+    /// The same home, whose changes are made for a session.
+    pub(crate) fn for_session(&self, session: &SessionId) -> Context {
+        let actor = Actor::clone(&self.actor).for_session(session.clone());
+        Context { actor: Arc::new(actor), ..self.clone() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -47,7 +71,7 @@ impl Context {
     ) -> Result<T> {
         let home = &self.store.home;
         home.check_current()?;
-        let first = self.ledger_file().with(&home.root, &mut work);
+        let first = self.ledger_file().attributed_to(&self.actor).with(&home.root, &mut work);
         match first {
             Ok(done) => return Ok(done),
             Err(LedgerProblem::Error(error)) => return Err(self.cause_of(error)),
@@ -57,7 +81,8 @@ impl Context {
             }
             Err(LedgerProblem::Closed(_)) => {}
         }
-        self.ledger_file().with(&home.root, &mut work).map_err(|problem| match problem {
+        let second = self.ledger_file().attributed_to(&self.actor).with(&home.root, &mut work);
+        second.map_err(|problem| match problem {
             LedgerProblem::Error(error) | LedgerProblem::Closed(error) => self.cause_of(error),
             LedgerProblem::Damaged { kept_as } => damaged_again(kept_as),
         })

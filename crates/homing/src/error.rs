@@ -76,7 +76,7 @@ pub enum Error {
         /// The matching jobs, at most ten.
         candidates: Vec<JobId>,
     },
-    /// The id of a job, session, key or wake is malformed.
+    /// The id of a job, session, key or wake, or a cursor of events, is malformed.
     #[error(transparent)]
     InvalidId(#[from] IdError),
     /// The command cannot be run.
@@ -325,7 +325,12 @@ impl Error {
             Error::JobUnreadable { .. } => Hint::CheckJobs,
             Error::Unsupported { .. } => Hint::Update,
             Error::LedgerTooNew { .. } => Hint::UpdateOrUseOtherHome,
-            Error::InvalidId(IdError::NotASessionId(_) | IdError::NotAJobKey(_) | IdError::NotAWakeId(_))
+            Error::InvalidId(
+                IdError::NotASessionId(_)
+                | IdError::NotAJobKey(_)
+                | IdError::NotAWakeId(_)
+                | IdError::NotAnEventCursor(_),
+            )
             | Error::InvalidCommand(CommandError::Nul)
             | Error::InvalidRequest(_)
             | Error::InvalidConfig { .. }

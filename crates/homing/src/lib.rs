@@ -31,6 +31,7 @@
 //! The library emits [`tracing`] events whose targets begin with `homing`: launches, ends, recoveries and deliveries, without
 //! commands or output. They cost nothing without a subscriber.
 
+mod actor;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod check;
@@ -40,6 +41,7 @@ mod delivery;
 mod doctor;
 mod entry;
 mod error;
+mod events;
 mod framing;
 pub mod harness;
 mod hint;
@@ -69,14 +71,17 @@ pub use delivery::sinks::{Sink, read_secret_file};
 
 pub use entry::supervise_if_asked;
 pub use error::{ConfigRefusal, Error, LedgerError, NotRemovable, Result};
+pub use events::page::EventOptions;
+pub use events::watch::EventWatch;
 pub use framing::frame_untrusted;
 pub use harness::origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use hint::Hint;
 pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
-    Delivery, FollowUpPolicy, FollowUpState, Job, JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef,
-    JobState, KilledBy, LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
+    Actor, ActorKind, Delivery, Event, EventCursor, EventKind, FollowUpPolicy, FollowUpState, Job,
+    JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef, JobState, KilledBy, LeftoverPolicy, Outcome,
+    SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
@@ -90,7 +95,7 @@ pub use index::report::SyncReport;
 pub use job_handle::JobHandle;
 pub use jobs::follow::{Followed, OutputFollower};
 pub use jobs::wait::Waited;
-pub use ledger::{AttemptRecord, UnsupportedJob, WakeRecord};
+pub use ledger::{AttemptRecord, EventPage, UnsupportedJob, WakeRecord};
 pub use store::home::{HOME_VARIABLE, Home};
 pub use store::kill::Killing;
 pub use store::preforked::prefork_supervisor;

@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 use pythonize::pythonize;
 
 use crate::errors::Result;
+use crate::events::{self, EventWatch};
 use crate::follow::Follower;
 use crate::interruption::interruptible;
 use crate::launch::Request;
@@ -260,6 +261,38 @@ impl Home {
     fn doctor<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
         let checks = py.detach(|| self.homing.doctor())?;
         Ok(pythonize(py, &checks).map_err(PyErr::from)?)
+    }
+
+    /// The events after a cursor. Without a cursor, none: only where to continue.
+    #[pyo3(signature = (since=None, *, session=None, limit=None))]
+    fn events<'py>(
+        &self,
+        py: Python<'py>,
+        since: Option<&str>,
+        session: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<events::Page<'py>> {
+        let options = events::options(since, session, limit)?;
+        events::page(py, &py.detach(|| self.homing.events_since(&options))?)
+    }
+
+    /// The newest events.
+    #[pyo3(signature = (limit, *, session=None))]
+    fn newest_events<'py>(
+        &self,
+        py: Python<'py>,
+        limit: u32,
+        session: Option<&str>,
+    ) -> Result<events::Page<'py>> {
+        let options = events::options(None, session, Some(limit))?;
+        events::page(py, &py.detach(|| self.homing.newest_events(&options))?)
+    }
+
+    /// Watches the events after a cursor, or from now on.
+    #[pyo3(signature = (since=None, *, session=None))]
+    fn watch_events(&self, py: Python<'_>, since: Option<&str>, session: Option<&str>) -> Result<EventWatch> {
+        let options = events::options(since, session, None)?;
+        Ok(EventWatch::new(py.detach(|| self.homing.watch_events(options))?))
     }
 
     /// The process id of the active monitor, 0 if it is unknown.

@@ -6,6 +6,7 @@
 
 mod bg_jobs;
 mod errors;
+mod events;
 mod follow;
 mod home;
 mod interruption;
@@ -22,6 +23,8 @@ use pyo3::prelude::*;
 mod _homing {
     #[pymodule_export]
     use super::bg_jobs::{bg_import, bg_launch, bg_record, bg_records};
+    #[pymodule_export]
+    use super::events::EventWatch;
     #[pymodule_export]
     use super::follow::Follower;
     #[pymodule_export]

@@ -27,6 +27,8 @@ jobs: list[Job] = [
     homing.launch("true").wait(),
 ]
 ids: list[str] = homing.prune(1)
+events: list[str] = [event.type for page in homing.follow_events("oldest", session="chat-1") for event in page.events]
+next: str = homing.events().next
 findings: list[object] = [one["name"] for one in homing.doctor()]
 
 async def wake() -> None:

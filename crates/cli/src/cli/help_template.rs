@@ -32,6 +32,7 @@ Run and inspect:
   list         List jobs, newest first
   show         Show the details of one job
   output       Print or follow the output of a job
+  events       Print what happened to jobs, results and monitors
 
 Results:
   wait         Wait for jobs to finish and exit with the status of the job

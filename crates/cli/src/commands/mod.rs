@@ -4,6 +4,7 @@
 mod acknowledge_read;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod follow_up_change;
 pub(crate) mod follow_ups;
 mod foreground;

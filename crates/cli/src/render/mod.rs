@@ -2,6 +2,7 @@
 
 mod checks;
 mod detail;
+mod event_table;
 mod follow_up_table;
 pub(crate) mod foreground;
 mod format;
@@ -20,6 +21,7 @@ mod wakes;
 
 pub(crate) use checks::print_checks;
 pub(crate) use detail::{Detail, print_detail};
+pub(crate) use event_table::EventPrinter;
 pub(crate) use follow_up_table::print_follow_up_table;
 pub(crate) use format::{already_finished, follow_up_summary, leftover_text, summary};
 pub(crate) use job_table::{job_table_text, print_ids, print_job_table};

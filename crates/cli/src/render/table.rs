@@ -106,7 +106,8 @@ impl<const N: usize> Table<N> {
         Ok(stdout.flush()?)
     }
 
-    fn for_programs(&self) -> String {
+    /// The table with all columns, separated by tabs.
+    pub(super) fn for_programs(&self) -> String {
         let mut lines = vec![self.columns.map(|column| column.name).join("\t")];
         lines.extend(self.rows.iter().map(|row| row.each_ref().map(Cell::for_programs).join("\t")));
         if let Some(notes) = &self.notes {

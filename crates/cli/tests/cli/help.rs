@@ -2,12 +2,13 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "run",
     "rerun",
     "list",
     "show",
     "output",
+    "events",
     "wait",
     "listen",
     "result",

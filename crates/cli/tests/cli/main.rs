@@ -5,6 +5,7 @@ mod autostart;
 mod bad_input;
 mod completion;
 mod documents;
+mod events;
 mod examples;
 mod follow_ups;
 mod foreground;

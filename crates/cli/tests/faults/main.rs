@@ -4,6 +4,7 @@
 mod clock;
 mod config;
 mod disk;
+mod events;
 mod evidence;
 mod formats;
 mod groups;

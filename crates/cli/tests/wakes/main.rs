@@ -7,6 +7,7 @@ mod bounds;
 mod claimed;
 mod codex;
 mod crash;
+mod events;
 mod limits;
 mod listen;
 mod monitors;

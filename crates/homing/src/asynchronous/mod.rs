@@ -2,6 +2,7 @@
 //! a thread.
 
 mod change;
+pub(crate) mod events;
 pub(crate) mod output;
 pub(crate) mod wait;
 pub(crate) mod wakes;

@@ -31,6 +31,12 @@ use serde::{Deserialize, Deserializer, de};
 use crate::harness::{preset_names, unknown_preset};
 use crate::{Error, Result};
 
+/// How many events the ledger keeps.
+pub(crate) const DEFAULT_KEPT_EVENTS: u32 = 100_000;
+
+/// The smallest number of events that the ledger may keep: it deletes the oldest after each 1,000.
+const MIN_KEPT_EVENTS: u32 = 1_000;
+
 /// Names another configuration file.
 pub const CONFIG_VARIABLE: &str = "HOMING_CONFIG";
 
@@ -127,11 +133,17 @@ pub struct Retention {
     /// kept for `finished` from then on.
     #[serde(deserialize_with = "duration")]
     pub undelivered: Duration,
+    /// `events = 100000`: how many events are kept, at least 1,000; up to 1,000 more until the oldest are deleted.
+    pub events: u32,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { finished: Duration::from_secs(7 * 86_400), undelivered: Duration::from_secs(30 * 86_400) }
+        Retention {
+            finished: Duration::from_secs(7 * 86_400),
+            undelivered: Duration::from_secs(30 * 86_400),
+            events: DEFAULT_KEPT_EVENTS,
+        }
     }
 }
 
@@ -177,6 +189,12 @@ impl Config {
         self.defaults.limits().check_output()?;
         if self.limits.max_timeout.is_some_and(|max| max.is_zero()) {
             return Err("limits.max_timeout is zero: no job could run".to_owned());
+        }
+        if self.retention.events < MIN_KEPT_EVENTS {
+            return Err(format!(
+                "retention.events is {}: keep at least {MIN_KEPT_EVENTS}",
+                self.retention.events
+            ));
         }
         self.monitor.check()?;
         self.check_alert()?;

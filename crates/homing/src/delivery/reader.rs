@@ -51,7 +51,8 @@ impl Context {
         let unread = jobs.iter().filter(|job| job.is_unread()).cloned();
         let (own, of_other_sessions): (Vec<Job>, Vec<Job>) = unread.partition(|job| job.session == *reader);
         let own: Vec<JobId> = own.iter().map(|job| job.id).collect();
-        let acknowledged = if own.is_empty() { Vec::new() } else { self.acknowledge(&own)? };
+        let acknowledged =
+            if own.is_empty() { Vec::new() } else { self.for_session(reader).acknowledge(&own)? };
         Ok(ReadResults { acknowledged, of_other_sessions })
     }
 }

@@ -100,7 +100,7 @@ impl Homing {
     /// # Errors
     /// When the home or the ledger cannot be used.
     pub fn claim_wake(&self, claimant: &Claimant) -> Result<Option<Wake>> {
-        self.context.claim_wake(claimant)
+        self.context.for_session(&claimant.session).claim_wake(claimant)
     }
 
     /// The wakes of a session that are [claimed](Homing::claim_wake) and not confirmed, oldest first.
@@ -116,7 +116,7 @@ impl Homing {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn confirm_wake(&self, wake: &Wake) -> Result<()> {
-        self.context.confirm_wake(wake)
+        self.context.for_session(&wake.session).confirm_wake(wake)
     }
 
     /// Releases a claimed wake that the caller could not show. It becomes due at once.
@@ -124,7 +124,7 @@ impl Homing {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn give_back(&self, wake: &Wake) -> Result<()> {
-        self.context.give_back(wake)
+        self.context.for_session(&wake.session).give_back(wake)
     }
 
     /// Waits until it can [claim](Homing::claim_wake) a wake, as long as jobs of the session run. Returns `None` if
@@ -134,7 +134,7 @@ impl Homing {
     /// # Errors
     /// As [`Homing::claim_wake`].
     pub fn wait_to_claim(&self, claimant: &Claimant, may_claim: impl Fn() -> bool) -> Result<Option<Wake>> {
-        self.context.wait_to_claim(claimant, may_claim)
+        self.context.for_session(&claimant.session).wait_to_claim(claimant, may_claim)
     }
 
     /// Waits for results of a session, for a process that the agent started itself as a background command of its harness.
@@ -161,7 +161,7 @@ impl Homing {
     /// # Errors
     /// As [`Homing::claim_wake`].
     pub fn listen(&self, listener: &Origin, options: ListenOptions<'_>) -> Result<Listened> {
-        self.context.listen(listener, options)
+        self.context.for_session(&listener.session).listen(listener, options)
     }
 
     /// Whether an ancestor of this process has the session open, according to its harness. The harness may have

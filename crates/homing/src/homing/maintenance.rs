@@ -1,16 +1,25 @@
-//! Keeps a home in order: updates of the ledger, recovery, retention, import, checks.
+//! Keeps a home in order, and reports what happened in it: updates of the ledger, recovery, retention, import, checks,
+//! events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "async")]
+use futures_util::stream::Stream;
 use homing_core::{Job, JobId};
 
 use super::Homing;
 use crate::Result;
+#[cfg(feature = "async")]
+use crate::asynchronous;
 use crate::check::Check;
+use crate::events::page::EventOptions;
+use crate::events::watch::EventWatch;
 use crate::index::import::FinishedJob;
 use crate::index::prune::{PruneOptions, PruneReport};
 use crate::index::recover::RecoverReport;
 use crate::index::report::SyncReport;
+use crate::ledger::EventPage;
 use crate::store::recover::RecoverOptions;
 use crate::store::unreadable::UnreadableJob;
 
@@ -121,5 +130,83 @@ impl Homing {
     /// When an entry cannot be moved.
     pub fn fix(&self) -> Result<Vec<Check>> {
         self.context.fix()
+    }
+
+    /// The events after [`EventOptions::since`], in the order in which the ledger recorded them. Without it, none: only
+    /// [`EventPage::next`], where to continue. Updates the ledger first.
+    ///
+    /// The start and the end of a job are recorded when a monitor or a reader ingests them, so `occurred_at` may be
+    /// earlier than that of the events before. The ledger keeps 100,000 events
+    /// ([`Retention::events`](crate::Retention::events)).
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// use homing::{EventOptions, KilledBy};
+    ///
+    /// let begin = homing.events_since(&EventOptions::default())?.next;
+    /// let job = homing.launch(homing::JobSpec::script("sleep 60")?)?;
+    /// homing.sync()?;
+    /// homing.kill(job.id, KilledBy::Operator)?;
+    /// let page = homing.events_since(&EventOptions { since: Some(begin), ..EventOptions::default() })?;
+    /// let types: Vec<&str> = page.events.iter().map(|event| event.event.name()).collect();
+    /// assert_eq!(types, ["job.seen", "job.started", "job.kill_requested", "job.finished", "follow_up.pending"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read. A cursor that is unknown or too old is not an error: see
+    /// [`EventPage::truncated`].
+    pub fn events_since(&self, options: &EventOptions) -> Result<EventPage> {
+        self.context.events_since(options)
+    }
+
+    /// The newest events, the oldest of them first, at most [`EventOptions::limit`]. Ignores [`EventOptions::since`].
+    /// [`EventPage::has_more`] says whether older ones match.
+    ///
+    /// # Errors
+    /// As [`Homing::events_since`].
+    pub fn newest_events(&self, options: &EventOptions) -> Result<EventPage> {
+        self.context.newest_events(options)
+    }
+
+    /// Watches the events after [`EventOptions::since`], or from now on.
+    ///
+    /// # Errors
+    /// As [`Homing::watch`]; without `since`, also as [`Homing::events_since`].
+    pub fn watch_events(&self, options: EventOptions) -> Result<EventWatch> {
+        EventWatch::new(Arc::clone(&self.context), options)
+    }
+
+    /// As [`Homing::watch_events`], in tokio: a stream of pages. The first page comes at once, even if it is empty. Later
+    /// pages have events, or say that events are missing ([`EventPage::truncated`]). Ends only with an error; continue at
+    /// [`EventPage::next`] of the last page.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let mut events = std::pin::pin!(homing.event_stream(homing::EventOptions::default()));
+    /// events.try_next().await?;
+    /// let job = homing.launch(homing::JobSpec::script("true")?)?;
+    /// let page = events.try_next().await?.expect("it does not end");
+    /// assert_eq!(page.events[0].job, Some(job.id));
+    /// # homing.wait_async(&[job.id], homing::WaitFor::All).await?;
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    pub fn event_stream(
+        &self,
+        options: EventOptions,
+    ) -> impl Stream<Item = Result<EventPage>> + Send + use<> {
+        asynchronous::events::event_stream(Arc::clone(&self.context), options)
     }
 }

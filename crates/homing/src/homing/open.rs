@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use homing_core::JobId;
+use homing_core::{Actor, JobId, SessionId};
 
 use super::Homing;
 use crate::Result;
@@ -29,6 +29,7 @@ pub struct OpenOptions {
     busy_timeout: Option<Duration>,
     detached: bool,
     recovers: bool,
+    actor: Option<Actor>,
 }
 
 impl OpenOptions {
@@ -79,6 +80,13 @@ impl OpenOptions {
         OpenOptions { busy_timeout: Some(timeout), ..self }
     }
 
+    /// Sets to whom [events](crate::Event) attribute the changes. The default is this process, with the session that the
+    /// environment names.
+    #[must_use]
+    pub fn actor(self, actor: Actor) -> OpenOptions {
+        OpenOptions { actor: Some(actor), ..self }
+    }
+
     /// Opens the home and creates it if it does not exist. The ledger is opened on first use.
     ///
     /// Ignores a configuration that another user can write to: see [`Homing::config_refusal`].
@@ -105,9 +113,15 @@ impl OpenOptions {
     }
 
     fn with_home(self, home: Home, loaded: LoadedConfig) -> Homing {
-        let ledger = LedgerFile::new(home.ledger_path(), self.busy_timeout.unwrap_or(BUSY_TIMEOUT));
+        let ledger = LedgerFile::new(home.ledger_path(), self.busy_timeout.unwrap_or(BUSY_TIMEOUT))
+            .keeping_events(loaded.config.retention.events);
         let store = JobStore::new(home, loaded, self.supervisor, self.detached);
-        Homing { context: Arc::new(Context::new(store, ledger, self.recovers)) }
+        let context = Context::new(store, ledger, self.recovers);
+        let context = match self.actor {
+            Some(actor) => context.attributed_to(actor),
+            None => context,
+        };
+        Homing { context: Arc::new(context) }
     }
 
     /// As [`Homing::doctor`]. If the home does not exist, runs the checks that do not need one. Never creates a home.
@@ -131,6 +145,32 @@ impl Homing {
     /// As [`OpenOptions::open`].
     pub fn open() -> Result<Homing> {
         OpenOptions::new().open()
+    }
+
+    /// The same home, whose changes are attributed to another actor in [events](crate::Event): for a server that acts for
+    /// others. Cheap. The user and the process of the actor are those of this process if they are not set.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let job = homing.launch(homing::JobSpec::script("true")?)?;
+    /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
+    /// homing.with_actor(homing::Actor::token("laptop")).acknowledge(&[job.id])?;
+    /// let events = homing.newest_events(&homing::EventOptions::default())?.events;
+    /// assert_eq!(events.last().and_then(|event| event.actor.token.as_deref()), Some("laptop"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_actor(&self, actor: Actor) -> Homing {
+        Homing { context: Arc::new(self.context.attributed_to(actor)) }
+    }
+
+    /// The same home, whose changes are attributed in [events](crate::Event) to this process, or to the actor that was set,
+    /// for a session. Operations that name the session of their caller do this themselves.
+    #[must_use]
+    pub fn for_session(&self, session: &SessionId) -> Homing {
+        Homing { context: Arc::new(self.context.for_session(session)) }
     }
 
     /// The path of the home.

@@ -37,10 +37,22 @@ impl Context {
     pub(crate) fn sync(&self) -> Result<SyncReport> {
         self.store.reap_children();
         let report = self.ingest()?;
+        self.recover_abandoned(&report)?;
+        Ok(report)
+    }
+
+    /// As [`Context::sync_changed`], and recovers jobs if this home does.
+    pub(crate) fn follow_changes(&self, others: &[JobId]) -> Result<SyncReport> {
+        let report = self.sync_changed(others)?;
+        self.recover_abandoned(&report)?;
+        Ok(report)
+    }
+
+    fn recover_abandoned(&self, report: &SyncReport) -> Result<()> {
         if self.recovers && !report.abandoned.is_empty() {
             self.recover_jobs(&report.abandoned, RecoverOptions::default())?;
         }
-        Ok(report)
+        Ok(())
     }
 
     fn ingest(&self) -> Result<SyncReport> {

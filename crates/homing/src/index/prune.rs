@@ -11,7 +11,7 @@ use homing_supervisor::{DiskError, SpecFile, crash_point};
 
 use crate::Result;
 use crate::context::Context;
-use crate::ledger::{Launch, Prunable};
+use crate::ledger::{Launch, Ledger, Prunable};
 use crate::store::recover::RecoverOptions;
 
 /// Jobs that are deleted, and follow-ups that expire, in one transaction.
@@ -161,6 +161,8 @@ impl Context {
         // The budget counts the wakes of the last hour.
         let within_budget = self.now().saturating_sub(BUDGET_WINDOW).as_unix_millis();
         self.with_ledger(|ledger| ledger.forget_wakes(pass.before_ms.min(within_budget)))?;
+        // Events are also deleted while others are recorded. This applies a limit that was lowered.
+        while self.with_ledger(Ledger::trim_events)? {}
         let now_ms = self.now().as_unix_millis();
         self.with_ledger(|ledger| ledger.set_pruned_at(now_ms))
     }

@@ -1,10 +1,11 @@
 //! Ends jobs, and returns their final states.
 
-use homing_core::{Job, JobId, KilledBy};
+use homing_core::{Job, JobId, KilledBy, SessionId};
 
 use crate::Result;
 use crate::context::Context;
 use crate::store::kill::Killing;
+use crate::store::observe::observe;
 use crate::store::wait::Interruption;
 
 impl Context {
@@ -26,11 +27,31 @@ impl Context {
 
     /// Does the next step. Returns whether all jobs have finished and none of their processes is left.
     pub(crate) fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
+        self.record_kill_requests(&killing.unasked());
         self.store.advance_killing(killing, |id| self.exists(id))
     }
 
     /// Asks a job to end, and returns at once.
     pub(crate) fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
+        self.record_kill_requests(&[id]);
         self.store.request_kill(id, by, |id| self.exists(id))
+    }
+
+    /// Records who asks for the end of those of these jobs that have not finished. If that fails, they are ended all the
+    /// same.
+    fn record_kill_requests(&self, ids: &[JobId]) {
+        let jobs: Vec<(JobId, SessionId)> =
+            ids.iter().filter_map(|id| Some((*id, self.session_of_unfinished(*id)?))).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        if let Err(error) = self.with_ledger(|ledger| ledger.record_kill_requests(&jobs)) {
+            tracing::debug!(%error, "the request to end jobs was not recorded");
+        }
+    }
+
+    fn session_of_unfinished(&self, id: JobId) -> Option<SessionId> {
+        let seen = observe(&self.store.home.jobs, id, self.store.here().ok()?).ok()??;
+        seen.finished.is_none().then_some(seen.spec.session)
     }
 }

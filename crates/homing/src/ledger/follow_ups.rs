@@ -15,18 +15,18 @@ impl Ledger {
         event: FollowUpEvent,
         now: Timestamp,
     ) -> rusqlite::Result<Vec<(JobId, Moved)>> {
-        let transaction = self.begin()?;
+        let writer = self.begin()?;
         let mut results = Vec::with_capacity(ids.len());
         for id in ids {
-            let seq: Option<i64> = transaction
+            let seq: Option<i64> = writer
                 .prepare_cached("SELECT seq FROM jobs WHERE id = ?1")?
                 .query_row([id.as_str()], |row| row.get(0))
                 .optional()?;
             let moved = match seq {
                 Some(seq) => {
-                    let moved = apply_event(&transaction, seq, event)?;
+                    let moved = apply_event(&writer, seq, event, None)?;
                     if event == FollowUpEvent::Retried && matches!(moved, Moved::To(_)) {
-                        retry_wake_of(&transaction, seq, now)?;
+                        retry_wake_of(&writer, seq, now, None)?;
                     }
                     moved
                 }
@@ -35,7 +35,7 @@ impl Ledger {
             results.push((*id, moved));
         }
         if results.iter().all(|(_, moved)| matches!(moved, Moved::To(_))) {
-            transaction.commit()?;
+            writer.commit()?;
         }
         Ok(results)
     }

@@ -4,13 +4,20 @@
 mod attempts;
 mod connection;
 mod dead_wakes;
+mod epoch;
+mod event_rows;
+mod events;
 mod files;
 mod follow_ups;
 mod history;
 mod hold;
+mod job_actors;
 mod job_rows;
 mod jobs;
+mod kill_requests;
+mod meta;
 mod migrations;
+mod monitors;
 mod open;
 mod problem;
 mod record;
@@ -23,8 +30,10 @@ mod transition;
 mod version;
 mod wake_record;
 mod wakes;
+mod writer;
 
 pub(crate) use dead_wakes::DeadWake;
+pub use events::EventPage;
 pub(crate) use hold::{Hold, RouteKey};
 pub(crate) use job_rows::Launch;
 pub use job_rows::UnsupportedJob;
@@ -37,10 +46,16 @@ pub(crate) use transition::Moved;
 pub use wake_record::{AttemptRecord, WakeRecord};
 pub(crate) use wakes::{ChangeContext, NewWake, WakeChange};
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use homing_core::{Actor, Timestamp};
+use homing_supervisor::platform::clock;
 use homing_supervisor::platform::file_id::FileId;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use scanned_file::ScannedFile;
+use writer::Writer;
 
 /// An open ledger.
 #[derive(Debug)]
@@ -50,6 +65,12 @@ pub(crate) struct Ledger {
     file: FileId,
     /// The file beside the ledger that detects an older state.
     scanned: ScannedFile,
+    /// Who makes the changes.
+    actor: Arc<Actor>,
+    /// How many events are kept.
+    kept_events: i64,
+    /// How long each operation waits for another process that has locked the ledger.
+    busy_timeout: Duration,
 }
 
 impl Ledger {
@@ -58,10 +79,12 @@ impl Ledger {
     /// # Errors
     /// Also if another program has changed the version of the ledger since it was opened: a long-running process must not
     /// write into tables that it does not know.
-    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
+    fn begin(&mut self) -> rusqlite::Result<Writer<'_>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         version::check_version(&transaction)?;
-        Ok(transaction)
+        // Read the clock after the wait for the lock, so that the times of events follow their order.
+        let now = Timestamp::from_unix_millis(clock::wall_millis());
+        Ok(Writer::new(transaction, &self.actor, &self.scanned, self.kept_events, now))
     }
 
     /// Waits until no process writes to the ledger. Reads after this call see the commits of all writers before it.
@@ -72,8 +95,7 @@ impl Ledger {
 
     /// A value that describes the ledger itself.
     fn meta(&self, name: &str) -> rusqlite::Result<Option<String>> {
-        let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-        query.query_row([name], |row| row.get(0)).optional()
+        meta::meta(&self.connection, name)
     }
 
     /// The damage that SQLite finds in the file; `None` if it is intact. Reads the whole file.
@@ -81,10 +103,4 @@ impl Ledger {
         let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         Ok((verdict != "ok").then_some(verdict))
     }
-}
-
-fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
-    let mut insert =
-        connection.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
-    insert.execute([name, value]).map(drop)
 }

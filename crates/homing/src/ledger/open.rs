@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use homing_core::{Actor, ActorKind};
 use homing_supervisor::layout::{Directory, LEDGER};
 use homing_supervisor::platform::errors;
 use homing_supervisor::platform::file_id::FileId;
@@ -14,10 +16,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Ledger;
 use super::connection::connect;
+use super::epoch;
 use super::files::{clear_remains, is_not_created, rename_aside};
 use super::problem::{Cause, LedgerProblem, OpenError};
 use super::scanned_file::ScannedFile;
 use super::version::{is_current, migrate, newer_version, too_new};
+use crate::config::DEFAULT_KEPT_EVENTS;
 use crate::{Error, Result};
 
 /// How long to wait for another process that creates, migrates or sets aside the ledger.
@@ -37,11 +41,33 @@ pub(crate) struct LedgerFile {
     open: Option<(Ledger, FileId)>,
     /// The file that was opened last, or that could not be opened. Errors refer to this file.
     last_tried: Option<FileId>,
+    /// Who makes the changes.
+    actor: Arc<Actor>,
+    kept_events: u32,
 }
 
 impl LedgerFile {
     pub(crate) fn new(path: PathBuf, busy_timeout: Duration) -> LedgerFile {
-        LedgerFile { path, busy_timeout, open: None, last_tried: None }
+        let actor = Arc::new(Actor::of(ActorKind::Process));
+        let kept_events = DEFAULT_KEPT_EVENTS;
+        LedgerFile { path, busy_timeout, open: None, last_tried: None, actor, kept_events }
+    }
+
+    /// Sets how many events are kept.
+    #[must_use]
+    pub(crate) fn keeping_events(self, kept_events: u32) -> LedgerFile {
+        LedgerFile { kept_events, ..self }
+    }
+
+    /// Attributes the changes that follow to an actor.
+    pub(crate) fn attributed_to(&mut self, actor: &Arc<Actor>) -> &mut LedgerFile {
+        if !Arc::ptr_eq(&self.actor, actor) {
+            self.actor = Arc::clone(actor);
+            if let Some((ledger, _)) = &mut self.open {
+                ledger.actor = Arc::clone(actor);
+            }
+        }
+        self
     }
 
     /// Runs `work` on the ledger. If the ledger is damaged, it is set aside and [`LedgerProblem::Damaged`] is returned;
@@ -122,7 +148,15 @@ impl LedgerFile {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let file = self.last_tried.ok_or_else(|| self.vanished())?;
-        Ok(Ledger { connection, file, scanned: ScannedFile::open(root) })
+        epoch::ensure(&mut connection, file)?;
+        Ok(Ledger {
+            connection,
+            file,
+            scanned: ScannedFile::open(root),
+            actor: Arc::clone(&self.actor),
+            kept_events: i64::from(self.kept_events),
+            busy_timeout: self.busy_timeout,
+        })
     }
 
     /// The ledger was removed while it was being opened.

@@ -1,13 +1,15 @@
 //! Queries of retention: which follow-ups expire, which jobs may be deleted, and which results are undelivered.
 
-use homing_core::{FollowUpEvent, JobId, SessionId};
+use homing_core::{EventKind, FollowUpEvent, JobId, SessionId};
 use homing_supervisor::SpecFile;
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::Ledger;
 use super::job_rows::Launch;
+use super::meta::set_meta;
 use super::rows::parsed;
 use super::transition::apply_event;
-use super::{Ledger, set_meta};
+use super::writer::NewEvent;
 
 /// Jobs of a session whose results are undelivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +61,8 @@ impl Ledger {
     /// Gives up follow-ups that have been undelivered since before `before_ms`, oldest first, at most `limit` of them.
     /// Returns their number.
     pub(crate) fn expire(&mut self, before_ms: i64, now_ms: i64, limit: u32) -> rusqlite::Result<usize> {
-        let transaction = self.begin()?;
-        let due = transaction
+        let writer = self.begin()?;
+        let due = writer
             .prepare_cached(
                 "SELECT job FROM follow_ups WHERE state IN ('pending', 'handed_off') AND due_at < ?1
                  ORDER BY due_at LIMIT ?2",
@@ -68,12 +70,12 @@ impl Ledger {
             .query_map(params![before_ms, limit], |row| row.get(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         for job in &due {
-            apply_event(&transaction, *job, FollowUpEvent::GivenUp)?;
-            transaction
+            apply_event(&writer, *job, FollowUpEvent::GivenUp, None)?;
+            writer
                 .prepare_cached("UPDATE follow_ups SET expired_at = ?2 WHERE job = ?1 AND state = 'dead'")?
                 .execute(params![job, now_ms])?;
         }
-        transaction.commit()?;
+        writer.commit()?;
         Ok(due.len())
     }
 
@@ -128,12 +130,19 @@ impl Ledger {
 
     /// Deletes the rows of jobs whose directories are gone.
     pub(crate) fn forget(&mut self, jobs: &[Prunable]) -> rusqlite::Result<()> {
-        let transaction = self.begin()?;
+        let writer = self.begin()?;
         for job in jobs {
             // Not by id: a job that was launched with the same key meanwhile has the same id.
-            transaction.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
+            let session: Option<String> = writer
+                .prepare_cached("SELECT session FROM jobs WHERE seq = ?1")?
+                .query_row([job.seq], |row| row.get(0))
+                .optional()?;
+            // Another process may have deleted it meanwhile.
+            let Some(session) = session else { continue };
+            writer.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
+            writer.record(&NewEvent::of_job(EventKind::JobRemoved, job.id.as_str(), &session))?;
         }
-        transaction.commit()
+        writer.commit()
     }
 
     /// Deletes wakes that were closed before `before_ms` and whose jobs are all gone.

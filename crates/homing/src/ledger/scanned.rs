@@ -3,7 +3,8 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Ledger, set_meta};
+use super::Ledger;
+use super::meta::set_meta;
 
 impl Ledger {
     /// Whether a full scan is due: the ledger is new, another file or an older state replaced it, the machine has booted

@@ -1,19 +1,20 @@
 //! Wakes in the ledger. A wake is created once; then transitions of the core change it and the follow-ups that it
-//! carries.
+//! carries. Each change of a wake is one event.
 
 use std::collections::BTreeMap;
 
 use homing_core::{
-    FollowUpEvent, RetryPolicy, SessionId, Timestamp, Wake, WakeContent, WakeEvent, WakeId, WakeProgress,
-    WakeState,
+    Actor, EventKind, FollowUpEvent, RetryPolicy, SessionId, Timestamp, Wake, WakeContent, WakeEvent, WakeId,
+    WakeProgress, WakeState,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Ledger;
 use super::attempts::{record_attempt, start_attempt};
 use super::hold::{Hold, RouteKey, set_holds};
 use super::rows::{PROGRESS, json, parsed, progress, timestamp, to_json};
 use super::transition::apply_event;
+use super::writer::{NewEvent, Writer};
 
 /// One change of wakes. Several are made in one transaction.
 #[derive(Debug)]
@@ -54,21 +55,21 @@ impl Ledger {
         changes: &[WakeChange],
         context: &ChangeContext<'_>,
     ) -> rusqlite::Result<Vec<bool>> {
-        let transaction = self.begin()?;
+        let writer = self.begin()?;
         let mut made = Vec::with_capacity(changes.len());
         for change in changes {
             made.push(match change {
-                WakeChange::Moved(id, event) => move_wake(&transaction, *id, event, context)?,
-                WakeChange::Made(new) => make_wake(&transaction, new, WakeState::InFlight, context.now)?,
-                WakeChange::Queued(new) => make_wake(&transaction, new, WakeState::Scheduled, context.now)?,
+                WakeChange::Moved(id, event) => move_wake(&writer, *id, event, context, None)?,
+                WakeChange::Made(new) => make_wake(&writer, new, WakeState::InFlight, context.now)?,
+                WakeChange::Queued(new) => make_wake(&writer, new, WakeState::Scheduled, context.now)?,
                 WakeChange::Held(session, holds) => {
-                    set_holds(&transaction, session, holds)?;
+                    set_holds(&writer, session, holds)?;
                     true
                 }
-                WakeChange::SinkRemoved(id, sink) => supersede(&transaction, *id, sink, context)?,
+                WakeChange::SinkRemoved(id, sink) => supersede(&writer, *id, sink, context)?,
             });
         }
-        transaction.commit()?;
+        writer.commit()?;
         Ok(made)
     }
 
@@ -92,28 +93,103 @@ impl Ledger {
     }
 }
 
-/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed.
+/// The columns of [`FoundWake`].
+const FOUND: &str = "wakes.seq, wakes.id, wakes.session, wakes.sink";
+
+/// A wake before a change.
+struct FoundWake {
+    seq: i64,
+    id: String,
+    session: String,
+    sink: String,
+    /// `None` in a state that only a newer program knows. Such a wake is not changed.
+    before: Option<WakeProgress>,
+}
+
+impl FoundWake {
+    /// Reads [`FOUND`] and [`PROGRESS`].
+    fn read(row: &Row<'_>) -> rusqlite::Result<FoundWake> {
+        Ok(FoundWake {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            session: row.get(2)?,
+            sink: row.get(3)?,
+            before: known(progress(row, 4))?,
+        })
+    }
+
+    /// Records that the wake is in another state, or due at another time.
+    fn record(
+        &self,
+        writer: &Writer<'_>,
+        after: &WakeProgress,
+        attempt: u32,
+        by: Option<&Actor>,
+    ) -> rusqlite::Result<()> {
+        let error = match after.state {
+            WakeState::Scheduled | WakeState::Dead | WakeState::Superseded => after.last_error.clone(),
+            // An error of an earlier attempt.
+            WakeState::InFlight | WakeState::HandedOff | WakeState::Delivered => None,
+        };
+        let kind = EventKind::Wake {
+            state: after.state,
+            sink: self.sink.clone(),
+            attempt: Some(attempt).filter(|attempt| *attempt > 0),
+            error,
+            jobs: Vec::new(),
+        };
+        let changed = NewEvent::of_home(kind);
+        writer.record(&NewEvent { session: Some(&self.session), wake: Some(&self.id), actor: by, ..changed })
+    }
+}
+
+/// The number of the attempt that an event of a wake is about; 0 if there was none.
+fn attempt_of(event: &WakeEvent, before: &WakeProgress, after: &WakeProgress) -> u32 {
+    match event {
+        WakeEvent::Started
+        | WakeEvent::Answered { .. }
+        | WakeEvent::Claimed { .. }
+        | WakeEvent::Printed { .. }
+        | WakeEvent::AnswerLost => before.attempts + 1,
+        WakeEvent::Confirmed | WakeEvent::NotAcknowledged | WakeEvent::Superseded => before.attempts,
+        WakeEvent::RetriedNow { .. } => after.attempts,
+    }
+}
+
+/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed. `reason` replaces
+/// the error of the last attempt.
 fn move_wake(
-    connection: &Connection,
+    writer: &Writer<'_>,
     id: WakeId,
     event: &WakeEvent,
     context: &ChangeContext<'_>,
+    reason: Option<&str>,
 ) -> rusqlite::Result<bool> {
-    let found = connection
-        .prepare_cached(&format!("SELECT seq, {PROGRESS} FROM wakes WHERE id = ?1"))?
-        .query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1))))
+    let found = writer
+        .prepare_cached(&format!("SELECT {FOUND}, {PROGRESS} FROM wakes WHERE id = ?1"))?
+        .query_row([id.to_string()], FoundWake::read)
         .optional()?;
-    let Some((seq, before)) = found else { return Ok(false) };
-    let Some(before) = known(before)? else { return Ok(false) };
-    let (after, follow_up) = before.after(event, context.policy, context.now, context.jitter);
-    if after == before {
+    let Some(found) = found else { return Ok(false) };
+    let Some(before) = &found.before else { return Ok(false) };
+    let (mut after, follow_up) = before.after(event, context.policy, context.now, context.jitter);
+    if after == *before {
         return Ok(false);
     }
-    write_progress(connection, seq, &after)?;
-    record_attempt(connection, (seq, before.attempts + 1), event, after.last_error.as_deref(), context.now)?;
+    if let Some(reason) = reason {
+        after.last_error = Some(reason.to_owned());
+    }
+    write_progress(writer, found.seq, &after)?;
+    record_attempt(
+        writer,
+        (found.seq, before.attempts + 1),
+        event,
+        after.last_error.as_deref(),
+        context.now,
+    )?;
+    found.record(writer, &after, attempt_of(event, before, &after), None)?;
     if let Some(event) = follow_up {
-        for job in carried_by(connection, seq)? {
-            apply_event(connection, job, event)?;
+        for job in carried_by(writer, found.seq)? {
+            apply_event(writer, job, event, None)?;
         }
     }
     Ok(true)
@@ -138,16 +214,11 @@ fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) ->
 }
 
 /// Creates a wake, unless one of its jobs is no longer pending or another wake carries it.
-fn make_wake(
-    connection: &Connection,
-    new: &NewWake,
-    state: WakeState,
-    now: Timestamp,
-) -> rusqlite::Result<bool> {
+fn make_wake(writer: &Writer<'_>, new: &NewWake, state: WakeState, now: Timestamp) -> rusqlite::Result<bool> {
     let NewWake { wake, sink } = new;
     let mut jobs = Vec::with_capacity(wake.content.job_ids.len());
     for id in &wake.content.job_ids {
-        let seq: Option<i64> = connection
+        let seq: Option<i64> = writer
             .prepare_cached(
                 "SELECT jobs.seq FROM jobs JOIN follow_ups ON follow_ups.job = jobs.seq
                  WHERE jobs.id = ?1 AND follow_ups.state = 'pending' AND follow_ups.wake IS NULL",
@@ -159,7 +230,7 @@ fn make_wake(
             None => return Ok(false),
         }
     }
-    connection
+    writer
         .prepare_cached(
             "INSERT INTO wakes (id, session, sink, state, created_at, text, job_ids, jobs, since)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5)",
@@ -174,18 +245,26 @@ fn make_wake(
             to_json(&wake.content.job_ids)?,
             wake.content.jobs.as_json(),
         ])?;
-    let seq = connection.last_insert_rowid();
+    let seq = writer.last_insert_rowid();
     for job in jobs {
-        connection.prepare_cached("UPDATE follow_ups SET wake = ?2 WHERE job = ?1")?.execute([job, seq])?;
-        connection
-            .prepare_cached("INSERT INTO wake_jobs (job, wake) VALUES (?1, ?2)")?
-            .execute([job, seq])?;
+        writer.prepare_cached("UPDATE follow_ups SET wake = ?2 WHERE job = ?1")?.execute([job, seq])?;
+        writer.prepare_cached("INSERT INTO wake_jobs (job, wake) VALUES (?1, ?2)")?.execute([job, seq])?;
     }
-    if state == WakeState::InFlight {
-        start_attempt(connection, seq, 1, now)?;
+    let is_attempted = state == WakeState::InFlight;
+    if is_attempted {
+        start_attempt(writer, seq, 1, now)?;
     }
+    let progress = WakeProgress { state, ..WakeProgress::new(now) };
+    let made = FoundWake {
+        seq,
+        id: wake.id.to_string(),
+        session: wake.session.as_str().to_owned(),
+        sink: sink.clone(),
+        before: None,
+    };
+    made.record(writer, &progress, u32::from(is_attempted), None)?;
     // The budget does not hold the remaining follow-ups until the next decision.
-    connection
+    writer
         .prepare_cached("DELETE FROM holds WHERE session = ?1 AND until IS NOT NULL")?
         .execute([wake.session.as_str()])?;
     Ok(true)
@@ -194,18 +273,16 @@ fn make_wake(
 /// Closes a wake whose sink was removed, and detaches its follow-ups. It does not count against the budget: another wake
 /// replaces it.
 fn supersede(
-    connection: &Connection,
+    writer: &Writer<'_>,
     id: WakeId,
     sink: &str,
     context: &ChangeContext<'_>,
 ) -> rusqlite::Result<bool> {
-    let is_superseded = move_wake(connection, id, &WakeEvent::Superseded, context)?;
+    let reason = format!("sink {sink:?} is no longer configured; a new wake replaces this one");
+    let is_superseded = move_wake(writer, id, &WakeEvent::Superseded, context, Some(&reason))?;
     if is_superseded {
-        let reason = format!("sink {sink:?} is no longer configured; a new wake replaces this one");
-        connection
-            .prepare_cached("UPDATE wakes SET counts = 0, last_error = ?2 WHERE id = ?1")?
-            .execute(params![id.to_string(), reason])?;
-        connection
+        writer.prepare_cached("UPDATE wakes SET counts = 0 WHERE id = ?1")?.execute([id.to_string()])?;
+        writer
             .prepare_cached(
                 "UPDATE follow_ups SET wake = NULL WHERE wake = (SELECT seq FROM wakes WHERE id = ?1)",
             )?
@@ -223,30 +300,40 @@ fn carried_by(connection: &Connection, wake: i64) -> rusqlite::Result<Vec<i64>> 
 }
 
 /// Applies a retry to the wake that carries the follow-up. Retries an open wake now and from the first attempt. Detaches
-/// the follow-up from a closed wake, so that a new one carries it.
-pub(super) fn retry_wake_of(connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
-    let found = connection
+/// the follow-up from a closed wake, so that a new one carries it. `by` is who caused it; `None` for who makes the changes.
+pub(super) fn retry_wake_of(
+    writer: &Writer<'_>,
+    job: i64,
+    now: Timestamp,
+    by: Option<&Actor>,
+) -> rusqlite::Result<()> {
+    let found = writer
         .prepare_cached(&format!(
-            "SELECT wakes.seq, {PROGRESS} FROM follow_ups JOIN wakes ON wakes.seq = follow_ups.wake
+            "SELECT {FOUND}, {PROGRESS} FROM follow_ups JOIN wakes ON wakes.seq = follow_ups.wake
              WHERE follow_ups.job = ?1"
         ))?
-        .query_row([job], |row| Ok((row.get::<_, i64>(0)?, progress(row, 1))))
+        .query_row([job], FoundWake::read)
         .optional()?;
-    let Some((seq, before)) = found else { return Ok(()) };
-    let Some(before) = known(before)? else { return Ok(()) };
+    let Some(found) = found else { return Ok(()) };
+    let Some(before) = &found.before else { return Ok(()) };
     if !before.state.is_open() {
-        connection.prepare_cached("UPDATE follow_ups SET wake = NULL WHERE job = ?1")?.execute([job])?;
+        writer.prepare_cached("UPDATE follow_ups SET wake = NULL WHERE job = ?1")?.execute([job])?;
         return Ok(());
     }
     let event = WakeEvent::RetriedNow { from_the_start: true };
     let (after, _) = before.after(&event, &RetryPolicy::default(), now, 0.5);
+    if after == *before {
+        return Ok(());
+    }
+    write_progress(writer, found.seq, &after)?;
+    found.record(writer, &after, attempt_of(&event, before, &after), by)?;
     if before.state == WakeState::HandedOff {
         // The other jobs of the wake go with it.
-        for other in carried_by(connection, seq)? {
-            apply_event(connection, other, FollowUpEvent::AttemptFailed)?;
+        for other in carried_by(writer, found.seq)? {
+            apply_event(writer, other, FollowUpEvent::AttemptFailed, by)?;
         }
     }
-    write_progress(connection, seq, &after)
+    Ok(())
 }
 
 /// The value that was read; `None` for a state that only a newer program knows. Such a row is not changed.

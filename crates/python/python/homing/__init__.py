@@ -20,6 +20,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._client import CONFIGURED, Homing
+    from ._events import Actor, Event, EventPage
     from ._homing import VERSION as __version__
     from ._job import FollowUp, Job, Leftover, Outcome, Output, OutputPiece, OutputSize
     from ._types import FollowUpPolicy, FollowUpState, LeftoversPolicy, OutcomeKind, Seconds, State
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from .errors import Conflict, HomingError, InvalidConfig, InvalidRequest, NoSuchJob, StillRunning, Unavailable
 
 __all__ = [
+    "Actor",
     "CONFIGURED",
     "Conflict",
+    "Event",
+    "EventPage",
     "FollowUp",
     "FollowUpPolicy",
     "FollowUpState",
@@ -59,6 +63,7 @@ __all__ = [
 # `homing.bg_jobs` needs neither.
 _MODULES = {
     "_client": ("CONFIGURED", "Homing"),
+    "_events": ("Actor", "Event", "EventPage"),
     "_job": ("FollowUp", "Job", "Leftover", "Outcome", "Output", "OutputPiece", "OutputSize"),
     "_types": ("FollowUpPolicy", "FollowUpState", "LeftoversPolicy", "OutcomeKind", "Seconds", "State"),
     "_wakes": ("Wake", "WakeStream"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Final, Literal
 
+    from ._events import EventPage
     from ._types import FollowUpPolicy, FollowUpState, LeftoversPolicy, Seconds, State
     from ._waits import WaitsByLoop
     from ._wakes import Dispatcher, WakeStream
@@ -262,6 +263,55 @@ class Homing:
         """Checks this home. Each check has `name`, `verdict` (`ok`, `note` or `problem`), `detail` and `hint`."""
         return self._native.doctor()
 
+    def events(self, since: str | None = None, *, session: str | None = None, limit: int | None = None) -> EventPage:
+        """The events after the cursor `since`, oldest first; `"oldest"` for all that are kept. Without `since` none: only
+        `EventPage.next`, where to continue. A page has at most 1,000 events, or `limit`, up to 10,000.
+
+        The ledger keeps 100,000 events (`retention.events`). A cursor that is too old, or of a ledger that was rebuilt, is
+        not an error: see `EventPage.truncated`.
+        """
+        from ._events import event_page
+
+        return event_page(self._native.events(since, session=session, limit=_count(limit)))
+
+    def newest_events(self, limit: int = 20, *, session: str | None = None) -> EventPage:
+        """The newest events, the oldest of them first, at most `limit` and 10,000."""
+        from ._events import event_page
+
+        return event_page(self._native.newest_events(_count(limit) or 0, session=session))
+
+    def follow_events(self, since: str | None = None, *, session: str | None = None) -> Iterator[EventPage]:
+        """The events after `since`, or from now on, in pages as they are recorded. Needs no monitor.
+
+            for page in homing.follow_events(since=stored):
+                for event in page.events:
+                    print(event.type, event.job)
+                store(page.next)
+
+        The first page comes at once, even if it is empty. Ctrl-C interrupts the iteration. While nothing happens, it does
+        not wake up.
+        """
+        from ._events import event_page
+
+        watch = self._native.watch_events(since, session=session)
+        return map(event_page, iter(watch.next, None))
+
+    async def follow_events_async(
+        self, since: str | None = None, *, session: str | None = None
+    ) -> AsyncIterator[EventPage]:
+        """Like `follow_events`, without blocking the event loop. Without `since`, begins at the first step."""
+        from ._events import event_page
+        from ._threads import in_thread
+        from ._waits import until_readable
+
+        watch = await in_thread(self._native.watch_events, since, session=session)
+        while True:
+            page = await in_thread(watch.next_now)
+            if page is None:
+                await until_readable(watch.fileno())
+            else:
+                yield event_page(page)
+
     def wakes(self, sessions: str = "*", *, timeout: Seconds = 1800) -> WakeStream:
         """The wakes of sessions that match the pattern (`*` matches any text, `?` any character), as they become due.
 
@@ -308,6 +358,12 @@ class Homing:
             return jobs
         named = ", ".join(job.id for job in jobs if not job.is_finished)
         raise StillRunning(f"not finished after {(millis or 0) / 1000:g} s: {named}", jobs)
+
+
+def _count(limit: int | None) -> int | None:
+    if limit is not None and not 0 <= limit < 1 << 32:
+        raise InvalidRequest(f"limit must be a number of events, not {limit!r}")
+    return limit
 
 
 def _limit(timeout: Seconds | str | None) -> int | bool | None:

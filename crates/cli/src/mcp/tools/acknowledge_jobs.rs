@@ -11,7 +11,7 @@ use super::JobIds;
 
 pub(super) async fn call(arguments: JobIds, request: &Request) -> Result<Answer, ToolError> {
     let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);
-    let homing = request.homing.clone();
+    let homing = request.homing.for_session(&request.origin.session);
     let jobs = blocking(move || {
         let ids: Vec<JobId> = scope.find_all(&named)?.iter().map(|job| job.id).collect();
         Ok::<_, ToolError>(homing.acknowledge(&ids)?)

@@ -82,6 +82,8 @@ pub(super) struct Active<'m> {
     pub(super) alerts: RefCell<Alerts>,
     /// The deadline of a requested stop.
     pub(super) stop_at: Option<Instant>,
+    /// Whether the ledger has recorded that this monitor is active.
+    pub(super) is_recorded: bool,
 }
 
 impl<'m> Active<'m> {
@@ -111,11 +113,18 @@ impl<'m> Active<'m> {
             freed,
             alerts: RefCell::default(),
             stop_at: None,
+            is_recorded: false,
         }
     }
 
-    /// Runs until it has a reason to end.
+    /// Runs until it has a reason to end. Records its end before it releases the lock.
     pub(super) fn run(mut self) -> Result<MonitorEnd> {
+        let end = self.run_until_end();
+        self.record_end();
+        end
+    }
+
+    fn run_until_end(&mut self) -> Result<MonitorEnd> {
         if self.watcher.is_none() {
             self.warn_of_polling();
         }
@@ -158,6 +167,7 @@ impl<'m> Active<'m> {
     fn begin(&mut self) -> Result<()> {
         self.read_messages();
         let mut report = self.context.full_scan()?;
+        self.record_start()?;
         self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
         self.watch_unfinished()?;
@@ -190,6 +200,7 @@ impl<'m> Active<'m> {
     /// Does all work that is possible now.
     fn work(&mut self) -> Result<()> {
         self.read_messages();
+        self.record_start()?;
         self.record_answers()?;
         self.retry_freed_sessions()?;
         self.keep_limits()?;

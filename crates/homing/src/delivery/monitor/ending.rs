@@ -9,6 +9,7 @@ use super::lock::MonitorLock;
 use super::options::{MonitorEnd, MonitorUntil};
 use super::unreadable_job::Unreadable;
 use crate::Result;
+use crate::ledger::Ledger;
 
 impl Active<'_> {
     /// Returns [`MonitorEnd::Stopped`] if a stop was requested and no delivery is in flight or the deadline has
@@ -42,12 +43,32 @@ impl Active<'_> {
         if self.has_work()? {
             return Ok(None);
         }
+        // While it holds the lock: afterwards the next monitor would count it as killed.
+        self.record_end();
         self.lock = None;
         if !self.has_work()? {
             return Ok(Some(MonitorEnd::Done));
         }
         self.lock = MonitorLock::try_acquire(&self.context.store.home.root)?;
         Ok(if self.lock.is_some() { None } else { Some(MonitorEnd::LeftToAnother) })
+    }
+
+    /// Records in the ledger that this monitor is active, once, and that the previous one was killed, if it was.
+    pub(super) fn record_start(&mut self) -> Result<()> {
+        if !self.is_recorded {
+            self.context.with_ledger(Ledger::monitor_started)?;
+            self.is_recorded = true;
+        }
+        Ok(())
+    }
+
+    /// Records in the ledger that this monitor ends. If that fails, the next monitor records it.
+    pub(super) fn record_end(&mut self) {
+        if std::mem::take(&mut self.is_recorded)
+            && let Err(error) = self.context.with_ledger(Ledger::monitor_ended)
+        {
+            self.warn(&format!("cannot record that the monitor ends: {error}"));
+        }
     }
 
     /// Whether anything is due or may become due. An unreadable job counts as long as a retry may help.

@@ -16,6 +16,7 @@ use super::mailbox::{Message, mailbox};
 use super::options::{MonitorEnd, MonitorOptions, MonitorUntil};
 use super::settings::Settings;
 use crate::Result;
+use crate::actor::this_monitor;
 use crate::context::Context;
 
 /// The first and the longest pause before a standby monitor asks for the lock again after an error.
@@ -27,7 +28,8 @@ impl Context {
         self.store.loaded.check_is_trusted()?;
         let settings = Settings::new(self.config(), self.store.home.root.path(), &options)?;
         let (sender, mailbox) = mailbox().map_err(|error| DiskError::new("make", "a notifier", error))?;
-        Ok(Monitor { context: Arc::clone(self), settings, options, sender, mailbox })
+        let context = Arc::new(self.attributed_to(this_monitor()));
+        Ok(Monitor { context, settings, options, sender, mailbox })
     }
 
     /// The process id of the active monitor of this home, or 0 if it is unknown. `None` if no monitor is active.

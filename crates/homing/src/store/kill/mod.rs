@@ -108,6 +108,11 @@ impl Killing {
         self.watcher.wait_beside(readable, None);
     }
 
+    /// The jobs, if none of them was asked yet.
+    pub(crate) fn unasked(&self) -> Vec<JobId> {
+        if self.is_begun { Vec::new() } else { self.targets.keys().copied().collect() }
+    }
+
     /// Becomes readable when a next step may be due. `None` if the system has no watch left: then call
     /// [`Homing::has_killed`](crate::Homing::has_killed) periodically.
     pub fn readable(&self) -> Option<WaitSource<'_>> {
