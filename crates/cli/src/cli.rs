@@ -18,10 +18,14 @@ use crate::commands::follow_up_change::{self, FollowUpChangeArgs};
 #[cfg(feature = "mcp")]
 use crate::commands::mcp;
 use crate::commands::run::{self, RunArgs};
+#[cfg(feature = "top")]
+use crate::commands::top;
 use crate::commands::{
     completions, doctor, events, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover,
     remove, rerun, result, setup, show, wait,
 };
+#[cfg(feature = "serve")]
+use crate::commands::{serve, token};
 use crate::exit::Failure;
 
 const ABOUT: &str = "Background jobs for AI agents, with results that reliably reach the agent.";
@@ -48,6 +52,10 @@ pub(crate) enum Command {
     /// List jobs, newest first
     #[command(visible_aliases = ["ls", "ps"], after_help = list::EXAMPLES)]
     List(list::ListArgs),
+    /// Show the jobs on the terminal, up to date, with keys that act on them
+    #[cfg(feature = "top")]
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::TopArgs),
     /// Show the details of one job
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
@@ -88,6 +96,14 @@ pub(crate) enum Command {
     #[cfg(feature = "mcp")]
     #[command(after_help = mcp::EXAMPLES)]
     Mcp(mcp::McpArgs),
+    /// Serve jobs over HTTP to hosts and to a web page
+    #[cfg(feature = "serve")]
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::ServeArgs),
+    /// Create, list and revoke access tokens of the HTTP server
+    #[cfg(feature = "serve")]
+    #[command(after_help = token::EXAMPLES)]
+    Token(token::TokenArgs),
     /// Delete single jobs that have finished and are acknowledged
     #[command(visible_alias = "rm", after_help = remove::EXAMPLES)]
     Remove(remove::RemoveArgs),
@@ -139,6 +155,12 @@ impl Command {
             Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
             #[cfg(feature = "mcp")]
             Command::Mcp(_) => false,
+            #[cfg(feature = "serve")]
+            Command::Serve(args) => args.wants_json(),
+            #[cfg(feature = "serve")]
+            Command::Token(args) => args.wants_json(),
+            #[cfg(feature = "top")]
+            Command::Top(_) => false,
         }
     }
 
@@ -149,6 +171,8 @@ impl Command {
             Command::Rerun(args) => rerun::rerun(args),
             Command::Remove(args) => remove::remove(&args),
             Command::List(args) => list::list(&args),
+            #[cfg(feature = "top")]
+            Command::Top(args) => top::top(&args),
             Command::Show(args) => show::show(&args),
             Command::Output(args) => output::output(&args),
             Command::Events(args) => events::events(&args),
@@ -163,6 +187,10 @@ impl Command {
             Command::Monitor(args) => monitor::monitor(&args),
             #[cfg(feature = "mcp")]
             Command::Mcp(args) => mcp::mcp(args),
+            #[cfg(feature = "serve")]
+            Command::Serve(args) => serve::serve(args),
+            #[cfg(feature = "serve")]
+            Command::Token(args) => token::token(args),
             Command::Prune(args) => prune::prune(&args),
             Command::Recover(args) => recover::recover(&args),
             Command::Doctor(args) => doctor::doctor(&args),

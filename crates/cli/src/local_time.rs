@@ -26,6 +26,19 @@ pub(crate) fn time_of_day(time: Timestamp) -> String {
     written(time, TimeZone::system(), "%H:%M:%S")
 }
 
+/// The time of day, or the day if it is another one than that of `now`: `12:00:07`, `Nov 22`.
+#[cfg(feature = "top")]
+pub(crate) fn time_or_day(time: Timestamp, now: Timestamp) -> String {
+    time_or_day_in(time, now, TimeZone::system())
+}
+
+#[cfg(feature = "top")]
+fn time_or_day_in(time: Timestamp, now: Timestamp, zone: TimeZone) -> String {
+    let day = |time| written(time, zone.clone(), "%Y-%m-%d");
+    let format = if day(time) == day(now) { "%H:%M:%S" } else { "%b %d" };
+    written(time, zone, format)
+}
+
 /// The time of day, with the date if it is not today: `12:00:07`, `2026-11-22 12:00:07`.
 pub(crate) fn short_time(time: Timestamp, now: Timestamp) -> String {
     let day = |time| written(time, TimeZone::system(), "%Y-%m-%d");
@@ -78,6 +91,16 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let time = Timestamp::from_unix_millis(1_795_345_200_123);
         assert_eq!(written(time, zone, "%Y-%m-%d %H:%M:%S %:z"), "2026-11-22 13:00:00 +02:00");
+    }
+
+    #[cfg(feature = "top")]
+    #[test]
+    fn another_day_is_shown_instead_of_the_time() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let now = Timestamp::from_unix_millis(1_795_345_200_000);
+        assert_eq!(time_or_day_in(now, now, zone.clone()), "13:00:00");
+        let before = Timestamp::from_unix_millis(1_795_345_200_000 - 14 * 3_600_000);
+        assert_eq!(time_or_day_in(before, now, zone), "Nov 21");
     }
 
     #[test]

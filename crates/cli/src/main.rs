@@ -11,8 +11,14 @@ mod local_time;
 mod mcp;
 mod open;
 mod render;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(feature = "mcp")]
+mod server;
 mod service;
 mod setup;
+#[cfg(feature = "top")]
+mod top;
 mod values;
 
 use std::process::ExitCode;

@@ -250,6 +250,9 @@ pub enum IdError {
     /// Not `w_` and a ULID.
     #[error("{0:?} is not the id of a wake (w_ and 26 characters)")]
     NotAWakeId(String),
+    /// Not `l_` and a ULID.
+    #[error("{0:?} is not the id of a lease (l_ and 26 characters)")]
+    NotALeaseId(String),
     /// Neither `EPOCH.SEQ` nor `oldest`.
     #[error("{0:?} is not a cursor of events (as events have it, or oldest)")]
     NotAnEventCursor(String),

@@ -33,6 +33,7 @@ pub use spec::{
 };
 pub use time::{DurationError, Timestamp, as_millis, format_duration, parse_duration};
 pub use wake::{
-    BUDGET_WINDOW, Delivery, JobDocuments, OpenWake, Pace, RetryPolicy, SessionView, Step, Wake, WakeContent,
-    WakeEvent, WakeId, WakeProgress, WakeState, budget_frees_at, next_step,
+    BUDGET_WINDOW, Delivery, JobDocuments, Lease, LeaseId, LeasedWake, OpenWake, Pace, RetryPolicy,
+    SessionView, Step, Wake, WakeContent, WakeEvent, WakeId, WakeProgress, WakeState, budget_frees_at,
+    next_step,
 };

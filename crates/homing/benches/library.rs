@@ -9,7 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use homing::{Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor};
+use homing::{
+    Config, FollowUpOptions, Homing, JobId, JobSpec, ListOptions, OpenOptions, StateName, WaitFor,
+    WakeOptions,
+};
 use homing_core::{JobCommand, Outcome, Shell};
 use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::platform::{ProcessIdentity, clock};
@@ -72,9 +75,39 @@ fn list(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
     criterion.bench_with_input(BenchmarkId::new("list/running", jobs), &running, |bencher, running| {
         bencher.iter(|| homing.list(running).expect("a list"));
     });
+    pages(criterion, homing, jobs);
     let open = FollowUpOptions { limit: Some(20), ..FollowUpOptions::default() };
     criterion.bench_with_input(BenchmarkId::new("follow-ups", jobs), &open, |bencher, open| {
         bencher.iter(|| homing.follow_ups(open).expect("follow-ups"));
+    });
+}
+
+/// Pages of 50 jobs in the middle of the list, jobs by id, and the counts of sessions.
+fn pages(criterion: &mut Criterion, homing: &Homing, jobs: u32) {
+    let until_middle = ListOptions { limit: Some((jobs / 2).max(1)), ..ListOptions::default() };
+    let middle = homing.listing(&until_middle).expect("a list");
+    let page = ListOptions { limit: Some(50), before: middle.next, ..ListOptions::default() };
+    let of_session = ListOptions { session: Some("chat-7".parse().expect("a session")), ..page.clone() };
+    let failed = ListOptions { failed: true, before: None, ..page.clone() };
+    let finished = ListOptions { state: Some(StateName::Finished), ..page.clone() };
+    let ids = middle.jobs.iter().rev().take(100).map(|job| job.id).collect();
+    let by_id = ListOptions { ids, ..ListOptions::default() };
+    for (name, options) in [
+        ("list/page of 50", page),
+        ("list/page of 50 of a session", of_session),
+        ("list/page of 50 finished", finished),
+        ("list/page of 50 failed", failed),
+        ("list/100 by id", by_id),
+    ] {
+        criterion.bench_with_input(BenchmarkId::new(name, jobs), &options, |bencher, options| {
+            bencher.iter(|| homing.listing(options).expect("a list"));
+        });
+    }
+    criterion.bench_function(&format!("sessions/{jobs}"), |bencher| {
+        bencher.iter(|| homing.sessions().expect("a list"));
+    });
+    criterion.bench_function(&format!("open wakes/{jobs}"), |bencher| {
+        bencher.iter(|| homing.open_wakes(&WakeOptions::default()).expect("wakes"));
     });
 }
 

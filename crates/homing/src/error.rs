@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use homing_core::text::flatten;
 use homing_core::{
-    CommandError, FollowUpState, IdError, JobId, JobRef, SessionId, StateName, TransitionError,
+    CommandError, FollowUpState, IdError, JobId, JobRef, SessionId, StateName, TransitionError, WakeId,
 };
 use homing_supervisor::DiskError;
 use homing_supervisor::platform::StartRefused;
@@ -53,6 +54,18 @@ pub enum NotRemovable {
     ProcessesLeft,
 }
 
+/// Why a host can no longer answer a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeaseLoss {
+    /// It expired before the answer. The attempt has failed.
+    Expired,
+    /// The host has answered it before, with another answer.
+    AnsweredBefore,
+    /// The wake was never leased under this id, or the record of that lease was replaced by a later attempt.
+    NotHeld,
+}
+
 /// Every error of this library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +73,17 @@ pub enum Error {
     /// No job has an id with this prefix.
     #[error("no job {0}")]
     NoSuchJob(String),
+    /// No wake has this id, or a newer program wrote it in a state that this one does not know.
+    #[error("no wake {0}")]
+    NoSuchWake(WakeId),
+    /// The answer of a host came too late, or names another lease. It is not recorded.
+    #[error("{}", lease_lost(*wake, *loss))]
+    LeaseLost {
+        /// The wake.
+        wake: WakeId,
+        /// Why the lease is lost.
+        loss: LeaseLoss,
+    },
     /// The session has no such job.
     #[error("{}", not_in_session(reference, session))]
     NoSuchJobInSession {
@@ -107,6 +131,17 @@ pub enum Error {
         job: JobId,
         /// The parts of the request that differ.
         differences: Vec<&'static str>,
+    },
+    /// The request repeats a job without variables that the job had. Their values are not stored.
+    #[error(
+        "job {job} was launched with variables whose values are not stored: {}",
+        names.iter().map(|name| flatten(name)).collect::<Vec<_>>().join(", ")
+    )]
+    MissingVariables {
+        /// The repeated job.
+        job: JobId,
+        /// The names of the variables.
+        names: Vec<String>,
     },
     /// The request is invalid for another reason.
     #[error("{0}")]
@@ -255,11 +290,14 @@ impl Error {
         match self {
             Error::NoSuchJob(_) | Error::NoSuchJobInSession { .. } => "no_such_job",
             Error::AmbiguousJob { .. } => "ambiguous_job",
+            Error::NoSuchWake(_) => "no_such_wake",
+            Error::LeaseLost { .. } => "lease_lost",
             Error::InvalidId(_) => "invalid_id",
             Error::InvalidCommand(_) => "invalid_command",
             Error::InvalidDirectory { .. } => "invalid_directory",
             Error::NoSuchSink { .. } => "no_such_sink",
             Error::KeyTaken { .. } => "key_taken",
+            Error::MissingVariables { .. } => "missing_variables",
             Error::InvalidRequest(_) => "invalid_request",
             Error::HomeRefused { .. } | Error::NoHome => "home_refused",
             Error::HomeReplaced { .. } => "home_replaced",
@@ -286,6 +324,8 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         Some(match self {
             Error::NoSuchJob(_) => Hint::ListJobs,
+            Error::NoSuchWake(_) => Hint::ListWakes,
+            Error::LeaseLost { .. } => Hint::DiscardWake,
             Error::NoSuchJobInSession { .. } => Hint::NameSession,
             Error::NotRemovable { job, reason } => match reason {
                 NotRemovable::Unfinished(_) | NotRemovable::ProcessesLeft => Hint::KillFirst(*job),
@@ -301,6 +341,9 @@ impl Error {
             Error::NoSuchSink { known, .. } if known.is_empty() => Hint::ConfigureSink,
             Error::NoSuchSink { known, .. } => Hint::UseSink(known.clone()),
             Error::KeyTaken { job, .. } => Hint::UseOtherKey(*job),
+            Error::MissingVariables { job, names } => {
+                Hint::SetVariables(*job, names.iter().map(|name| flatten(name)).collect())
+            }
             Error::HomeRefused { hint, .. } => hint.clone(),
             Error::ConfigRefused(ConfigRefusal { hint, .. })
             | Error::SecretRefused { hint: Some(hint), .. } => Hint::Text(hint.clone()),
@@ -329,6 +372,7 @@ impl Error {
                 IdError::NotASessionId(_)
                 | IdError::NotAJobKey(_)
                 | IdError::NotAWakeId(_)
+                | IdError::NotALeaseId(_)
                 | IdError::NotAnEventCursor(_),
             )
             | Error::InvalidCommand(CommandError::Nul)
@@ -348,6 +392,16 @@ fn not_in_session(reference: &JobRef, session: &SessionId) -> String {
     match reference {
         JobRef::Last => format!("session {session} has no jobs"),
         JobRef::Id(_) | JobRef::Name(_) => format!("session {session} has no job named {reference}"),
+    }
+}
+
+fn lease_lost(wake: WakeId, loss: LeaseLoss) -> String {
+    match loss {
+        LeaseLoss::Expired => format!("the lease of wake {wake} has expired"),
+        LeaseLoss::AnsweredBefore => {
+            format!("the lease of wake {wake} was answered before, with another answer")
+        }
+        LeaseLoss::NotHeld => format!("wake {wake} is not held under this lease"),
     }
 }
 

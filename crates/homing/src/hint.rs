@@ -11,6 +11,10 @@ use homing_core::JobId;
 pub enum Hint {
     /// List the jobs.
     ListJobs,
+    /// List the wakes of a job. Old wakes are deleted with their jobs.
+    ListWakes,
+    /// Do not deliver the wake: another attempt delivers it, under the same id.
+    DiscardWake,
     /// Name the session that the job belongs to, or the job by its id.
     NameSession,
     /// Kill this job first.
@@ -33,6 +37,8 @@ pub enum Hint {
     UseSink(Vec<String>),
     /// Use another key: this job has it.
     UseOtherKey(JobId),
+    /// Set these variables of the repeated job again.
+    SetVariables(JobId, Vec<String>),
     /// Open the home again.
     ReopenHome,
     /// Name a home.
@@ -61,6 +67,10 @@ impl fmt::Display for Hint {
             Hint::ListJobs => {
                 "run `homing list --all-sessions` to see all jobs; old jobs are deleted (retention.finished)"
             }
+            Hint::ListWakes => "run `homing show JOB` to see the wakes of a job; old wakes are deleted with their jobs",
+            Hint::DiscardWake => {
+                "do not deliver the wake: another attempt delivers it under the same id; ask for a longer lease next time"
+            }
             Hint::NameSession => {
                 "add --session SESSION, or use the id; run `homing list --all-sessions` to see the jobs of every session"
             }
@@ -82,6 +92,10 @@ impl fmt::Display for Hint {
                     f,
                     "choose a different key, or run `homing show {job}` to see the job that uses this key"
                 );
+            }
+            Hint::SetVariables(job, names) => {
+                let options: Vec<String> = names.iter().map(|name| format!("--env {name}=VALUE")).collect();
+                return write!(f, "pass them again: homing rerun {job} {}", options.join(" "));
             }
             Hint::ReopenHome => {
                 "restart this command or process; earlier jobs are in the directory that was moved away"

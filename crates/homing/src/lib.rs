@@ -54,6 +54,8 @@ mod process;
 mod store;
 
 #[cfg(feature = "async")]
+pub use asynchronous::output::OutputGrowth;
+#[cfg(feature = "async")]
 pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
@@ -62,7 +64,9 @@ pub use config::{
     user_config_path,
 };
 pub use delivery::claim::Claimant;
+pub use delivery::history::{WakeListing, WakeOptions};
 pub use delivery::hold::DeliveryHold;
+pub use delivery::lease::LeaseOptions;
 pub use delivery::listen::{ListenOptions, Listened};
 pub use delivery::monitor::{Monitor, MonitorEnd, MonitorEvent, MonitorHandle, MonitorOptions, MonitorUntil};
 pub use delivery::prospects::{NotNotified, Prospect};
@@ -70,7 +74,7 @@ pub use delivery::reader::{DeliveryArrangement, ReadResults, ResultReader};
 pub use delivery::sinks::{Sink, read_secret_file};
 
 pub use entry::supervise_if_asked;
-pub use error::{ConfigRefusal, Error, LedgerError, NotRemovable, Result};
+pub use error::{ConfigRefusal, Error, LeaseLoss, LedgerError, NotRemovable, Result};
 pub use events::page::EventOptions;
 pub use events::watch::EventWatch;
 pub use framing::frame_untrusted;
@@ -80,8 +84,8 @@ pub use homing::{Homing, OpenOptions};
 pub use homing_core as core;
 pub use homing_core::{
     Actor, ActorKind, Delivery, Event, EventCursor, EventKind, FollowUpPolicy, FollowUpState, Job,
-    JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef, JobState, KilledBy, LeftoverPolicy, Outcome,
-    SessionId, StateName, Wake, WakeId, WakeState,
+    JobCommand, JobId, JobIdPrefix, JobKey, JobName, JobRef, JobState, KilledBy, Lease, LeaseId, LeasedWake,
+    LeftoverPolicy, Outcome, SessionId, StateName, Wake, WakeId, WakeState,
 };
 pub use homing_supervisor::output::OutputChunk;
 pub use homing_supervisor::platform::wait::{OwnedWaitSource, WaitSource};
@@ -94,8 +98,9 @@ pub use index::recover::RecoverReport;
 pub use index::report::SyncReport;
 pub use job_handle::JobHandle;
 pub use jobs::follow::{Followed, OutputFollower};
+pub use jobs::launch::Launch;
 pub use jobs::wait::Waited;
-pub use ledger::{AttemptRecord, EventPage, UnsupportedJob, WakeRecord};
+pub use ledger::{AttemptRecord, EventPage, ListCursor, SessionSummary, UnsupportedJob, WakeRecord};
 pub use store::home::{HOME_VARIABLE, Home};
 pub use store::kill::Killing;
 pub use store::preforked::prefork_supervisor;

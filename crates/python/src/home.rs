@@ -122,6 +122,7 @@ impl Home {
             session: session_id(session)?,
             state: named(state, FollowUpState::from_name)?,
             limit,
+            ..FollowUpOptions::default()
         };
         documents(py, &py.detach(|| self.homing.follow_ups(&options))?)
     }

@@ -39,6 +39,15 @@ fn waiting_program() -> Command {
     command
 }
 
+#[cfg(feature = "terminal")]
+#[test]
+fn a_keyboard_needs_a_terminal() {
+    use std::io::IsTerminal;
+
+    use homing_supervisor::platform::keyboard::Keyboard;
+    assert!(io::stdin().is_terminal() || Keyboard::open().is_err());
+}
+
 #[test]
 fn lock_excludes_other_handles_until_it_is_released() {
     let (_folder, directory) = folder();

@@ -3,7 +3,12 @@
 /// The help template of `homing`. Leaves out commands that this build does not have.
 pub(super) fn help_template() -> String {
     let lines = TEMPLATE.split_inclusive('\n');
-    lines.filter(|line| cfg!(feature = "mcp") || !line.starts_with("  mcp ")).collect()
+    let is_built = |line: &&str| {
+        (cfg!(feature = "mcp") || !line.starts_with("  mcp "))
+            && (cfg!(feature = "serve") || !(line.starts_with("  serve ") || line.starts_with("  token ")))
+            && (cfg!(feature = "top") || !line.starts_with("  top "))
+    };
+    lines.filter(is_built).collect()
 }
 
 /// The end of the overview.
@@ -30,6 +35,7 @@ Run and inspect:
   run          Run a command in the background and print the job id
   rerun        Launch the command of an earlier job again
   list         List jobs, newest first
+  top          Show the jobs on the terminal, up to date, with keys that act on them
   show         Show the details of one job
   output       Print or follow the output of a job
   events       Print what happened to jobs, results and monitors
@@ -53,6 +59,8 @@ Stop and clean up:
 
 Set up:
   mcp          Serve jobs to agents over the Model Context Protocol
+  serve        Serve jobs over HTTP to hosts and to a web page
+  token        Create, list and revoke access tokens of the HTTP server
   setup        Configure an agent harness for homing, or preview the changes
   completions  Print the completion script for a shell
   man          Print the manual page, or write all pages to a directory

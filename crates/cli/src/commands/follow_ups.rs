@@ -42,8 +42,12 @@ pub(crate) struct FollowUpsArgs {
 /// Lists follow-ups.
 pub(crate) fn follow_ups(args: &FollowUpsArgs) -> Result<ExitCode, Failure> {
     let homing = open_existing()?;
-    let options =
-        FollowUpOptions { session: args.sessions.session()?, state: args.state, limit: args.limit.0 };
+    let options = FollowUpOptions {
+        session: args.sessions.session()?,
+        state: args.state,
+        limit: args.limit.0,
+        before: None,
+    };
     let listing = homing
         .as_ref()
         .map_or_else(|| Ok(Listing::default()), |homing| homing.follow_up_listing(&options))?;

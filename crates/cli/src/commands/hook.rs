@@ -83,7 +83,7 @@ fn answer(args: &HookArgs) -> Result<ExitCode, String> {
     if let Some(refusal) = homing.config_refusal() {
         return Err(format!("{refusal}; {}", refusal.hint));
     }
-    let claimant = Claimant { session: input.session.clone(), harness: profile.name.to_owned() };
+    let claimant = Claimant { session: input.session.clone(), harness: Some(profile.name.to_owned()) };
     if args.wait {
         return wait(&homing, protocol, &claimant, &input);
     }

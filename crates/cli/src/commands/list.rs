@@ -68,6 +68,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         since: args.since,
         name: args.name.clone(),
         limit: args.limit.0,
+        ..ListOptions::default()
     };
     if args.watch {
         refuse_watch_without_terminal()?;

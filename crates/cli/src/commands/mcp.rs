@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use homing::SessionId;
 
 use crate::exit::Failure;
-use crate::mcp::{HttpOptions, SessionRule, TokenSource, serve_http, serve_stdio};
+use crate::mcp::{HttpOptions, SessionRule, serve_http, serve_stdio};
+use crate::server::TokenSource;
 
 /// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\

@@ -28,9 +28,20 @@ pub(crate) mod result;
 pub(crate) mod run;
 mod sandbox;
 mod selection;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
+#[cfg(feature = "serve")]
+mod serve_service;
+#[cfg(feature = "serve")]
+mod server_args;
+mod service_file;
 pub(crate) mod setup;
 pub(crate) mod show;
 mod stream;
+#[cfg(feature = "serve")]
+pub(crate) mod token;
+#[cfg(feature = "top")]
+pub(crate) mod top;
 mod unreadable;
 pub(crate) mod wait;
 mod watch_list;

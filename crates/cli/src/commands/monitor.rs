@@ -124,7 +124,7 @@ fn warn_no_sinks(config: &Config) {
 }
 
 /// Appends everything that this process prints from now on to a file.
-fn log_to_file(path: &Path) -> Result<(), Failure> {
+pub(super) fn log_to_file(path: &Path) -> Result<(), Failure> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|file| background::log_to(&file)).map_err(|error| Failure::Refused {
         code: "log_file",

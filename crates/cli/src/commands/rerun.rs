@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use homing::core::text::flatten;
-use homing::{Job, JobSpec, Timeout};
+use homing::JobSpec;
 
 use super::run::launch;
 use crate::exit::Failure;
@@ -47,45 +46,12 @@ pub(crate) fn rerun(args: RerunArgs) -> Result<ExitCode, Failure> {
     let origin = args.caller.origin()?;
     let homing = open_for(&args.job.job, &origin.session)?;
     let job = homing.get(homing.find(&args.job.job, &origin.session)?)?;
-    refuse_missing(&job, &args.env)?;
-    let mut spec = JobSpec::new(job.command)
-        .shell(job.shell)
-        .origin(origin.clone())
-        .current_dir(args.cwd.unwrap_or(job.cwd))
-        .timeout(job.limits.timeout.map_or(Timeout::None, Timeout::After))
-        .grace(job.limits.grace)
-        .output_head_bytes(job.limits.head_bytes)
-        .output_tail_bytes(job.limits.tail_bytes)
-        .leftovers(job.leftovers)
-        .follow_up(job.follow_up_policy);
-    if let Some(name) = job.name {
-        spec = spec.name(name);
-    }
-    if let Some(sink) = job.sink {
-        spec = spec.sink(sink);
+    let mut spec = JobSpec::again(&job).origin(origin.clone());
+    if let Some(directory) = args.cwd {
+        spec = spec.current_dir(directory);
     }
     for (name, value) in args.env {
         spec = spec.env(name, value);
     }
     launch(&homing, spec, &origin, args.json)
-}
-
-/// Refuses a launch that would lack variables of the earlier job.
-fn refuse_missing(job: &Job, given: &[(String, String)]) -> Result<(), Failure> {
-    let is_given = |name: &String| given.iter().any(|(given, _)| given == name);
-    let missing: Vec<String> =
-        job.env_names.iter().filter(|name| !is_given(name)).map(|name| flatten(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let options: Vec<String> = missing.iter().map(|name| format!("--env {name}=VALUE")).collect();
-    Err(Failure::Usage {
-        code: "missing_variables",
-        message: format!(
-            "job {} was launched with variables whose values are not stored: {}",
-            job.id,
-            missing.join(", ")
-        ),
-        hint: Some(format!("pass them again: homing rerun {} {}", job.id, options.join(" "))),
-    })
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing::{DeliveryHold, Homing, Job, SessionId};
+use tokio::sync::Notify;
 
-use super::blocking::blocking;
 use crate::render::note;
+use crate::server::blocking;
 
 /// Number of delivered replies in this process that are being acknowledged.
 static ACKNOWLEDGING: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +43,14 @@ impl Reading {
 
 /// Tracks whether the reply to one request is written. Clones track the same reply.
 #[derive(Clone, Default)]
-pub(super) struct Delivery(Arc<Mutex<State>>);
+pub(super) struct Delivery(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Notified when the delivery fails.
+    failure: Notify,
+}
 
 enum State {
     Pending(Vec<Reading>),
@@ -77,6 +85,23 @@ impl Delivery {
     /// The reply will not reach the client.
     pub(super) fn failed(&self) {
         *self.state() = State::Failed;
+        self.0.failure.notify_waiters();
+    }
+
+    /// Completes when the reply can no longer reach the client.
+    pub(super) async fn lost(&self) {
+        // Before the state is read, so that no notification is missed.
+        let failure = self.0.failure.notified();
+        if !self.has_failed() {
+            failure.await;
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        match *self.state() {
+            State::Pending(_) => false,
+            State::Failed => true,
+        }
     }
 
     /// Whether the reply may still count as delivered.
@@ -93,6 +118,6 @@ impl Delivery {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::listen_filter;
+
 /// Longest line that is read, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
@@ -149,7 +151,7 @@ fn read_message(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, Ref
     if line.is_empty() {
         return Ok(None);
     }
-    let error = match serde_json::from_slice(line) {
+    let error = match serde_json::from_slice(&listen_filter::keep(line)) {
         Ok(message) => return Ok(Some(message)),
         Err(error) => error,
     };

@@ -1,6 +1,6 @@
 //! One request: its session, the jobs it may see, and the delivery of its reply.
 
-use homing::{DeliveryHold, Error, Homing, Job, JobId, JobIdPrefix, JobKey, Origin};
+use homing::{Actor, DeliveryHold, Error, Homing, Job, JobIdPrefix, JobKey, Origin, SessionId};
 use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
@@ -13,6 +13,19 @@ use super::sessions::SessionRule;
 /// The key in the metadata of a request that names its idempotency key. Not an argument: programs that repeat requests set
 /// it, and models would invent one.
 const KEY: &str = "homing/key";
+
+/// The session of a request over HTTP, from its token. Put it into the extensions of the HTTP request.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(dead_code, reason = "only the HTTP server has tokens for sessions")
+)]
+pub(crate) struct RequestSession(pub(crate) SessionId);
+
+/// Who sends a request over HTTP, by its token. Put it into the extensions of the HTTP request.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the HTTP server has tokens with names"))]
+pub(crate) struct RequestActor(pub(crate) Actor);
 
 /// Context of the request that a tool answers.
 pub(super) struct Request {
@@ -33,10 +46,20 @@ impl Request {
         context: RequestContext<RoleServer>,
     ) -> Request {
         let client = context.client_info().map(|client| client.name);
+        let of_token = http_extension::<RequestSession>(&context);
+        let (origin, sees_all) = match of_token {
+            Some(RequestSession(session)) => (Origin { session: session.clone(), harness: None }, false),
+            None => (sessions.origin(&context.meta, client.as_deref()), sessions.sees_all),
+        };
+        let homing = match http_extension::<RequestActor>(&context) {
+            Some(RequestActor(actor)) => homing.with_actor(actor.clone()),
+            None => homing,
+        };
         Request {
-            homing,
-            origin: sessions.origin(&context.meta, client.as_deref()),
-            sees_all: sessions.sees_all,
+            // One server may act for several sessions.
+            homing: homing.for_session(&origin.session),
+            origin,
+            sees_all,
             accepts_tasks: context
                 .client_capabilities()
                 .is_some_and(|capabilities| capabilities.supports_tasks()),
@@ -56,6 +79,11 @@ impl Request {
             ToolError::arguments(format!("{KEY} in _meta is not a string"), "give a string or omit it")
         })?;
         Ok(Some(text.parse().map_err(Error::from)?))
+    }
+
+    /// The request of the protocol.
+    pub(super) fn context(&self) -> &RequestContext<RoleServer> {
+        &self.context
     }
 
     /// Completes when the client cancels the request.
@@ -79,9 +107,14 @@ impl Request {
 }
 
 /// The delivery that the transport attached. Over HTTP it is in the parts of the HTTP request.
-fn delivery_of(context: &RequestContext<RoleServer>) -> Delivery {
-    let from_http = || context.extensions.get::<Parts>()?.extensions.get::<Delivery>();
-    context.extensions.get::<Delivery>().or_else(from_http).cloned().unwrap_or_default()
+pub(super) fn delivery_of(context: &RequestContext<RoleServer>) -> Delivery {
+    let direct = context.extensions.get::<Delivery>();
+    direct.or_else(|| http_extension(context)).cloned().unwrap_or_default()
+}
+
+/// What the transport attached to the HTTP request.
+fn http_extension<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    context.extensions.get::<Parts>()?.extensions.get::<T>()
 }
 
 /// Finds jobs that a session may see. Blocks.
@@ -92,19 +125,22 @@ pub(super) struct JobScope {
 }
 
 impl JobScope {
+    /// Only the jobs of the session itself.
+    pub(super) fn own(self) -> JobScope {
+        JobScope { sees_all: false, ..self }
+    }
+
     /// The job with this id or unique prefix of an id.
     ///
     /// # Errors
     /// When the session may not see such a job. The error does not reveal whether another session has one.
     pub(super) fn find(&self, named: &str) -> Result<Job, ToolError> {
         let prefix: JobIdPrefix = named.trim().parse().map_err(Error::from)?;
-        let none = || ToolError::from(Error::NoSuchJob(named.trim().to_owned()));
-        let id = match self.homing.resolve(&prefix) {
-            Err(Error::AmbiguousJob { .. }) if !self.sees_all => self.own_job(&prefix).ok_or_else(none)?,
-            resolved => resolved?,
+        let id = match self.sees_all {
+            true => self.homing.resolve(&prefix)?,
+            false => self.homing.resolve_in(&prefix, &self.origin.session)?,
         };
-        let job = self.homing.get(id)?;
-        if self.sees_all || job.session == self.origin.session { Ok(job) } else { Err(none()) }
+        Ok(self.homing.get(id)?)
     }
 
     /// The jobs with these ids, without duplicates.
@@ -117,17 +153,5 @@ impl JobScope {
             }
         }
         Ok(jobs)
-    }
-
-    /// The only job of this session with the prefix, if the prefix is ambiguous between sessions.
-    fn own_job(&self, prefix: &JobIdPrefix) -> Option<JobId> {
-        let of_session = homing::ListOptions {
-            session: Some(self.origin.session.clone()),
-            ..homing::ListOptions::default()
-        };
-        let jobs = self.homing.list(&of_session).ok()?;
-        let mut matching =
-            jobs.iter().map(|job| job.id).filter(|id| id.as_str().starts_with(prefix.as_str()));
-        matching.next().filter(|_| matching.next().is_none())
     }
 }

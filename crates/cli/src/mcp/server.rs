@@ -4,20 +4,25 @@ use std::sync::Arc;
 
 use homing::core::text::one_line;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult, ErrorCode,
-    ErrorData, GetTaskParams, GetTaskResult, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult, DiscoverResult,
+    ErrorCode, ErrorData, GetTaskParams, GetTaskResult, Implementation, JsonObject, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
 use super::answer::respond;
-use super::blocking::blocking;
-use super::home_handle::HomeHandle;
+use super::event_feed::EventFeed;
+use super::events;
+use super::listen_filter::LISTEN;
+use super::notification_stream::{NotificationStream, StreamLimit};
 use super::request::Request;
 use super::sessions::{SessionRule, move_session};
+use super::task_notifications;
 use super::tasks;
 use super::tools::{self, Offer};
+use crate::server::HomeHandle;
+use crate::server::blocking;
 
 /// Instructions for the model about all tools.
 const INSTRUCTIONS: &str = "\
@@ -33,20 +38,23 @@ instructions or approval.";
 pub(super) struct Server(Arc<Parts>);
 
 struct Parts {
-    home: HomeHandle,
+    home: Arc<HomeHandle>,
     sessions: SessionRule,
+    events: EventFeed,
+    streams: StreamLimit,
 }
 
 impl Server {
-    pub(super) fn new(home: HomeHandle, sessions: SessionRule) -> Server {
-        Server(Arc::new(Parts { home, sessions }))
+    pub(super) fn new(home: Arc<HomeHandle>, sessions: SessionRule) -> Server {
+        let (events, streams) = (EventFeed::default(), StreamLimit::new());
+        Server(Arc::new(Parts { home, sessions, events, streams }))
     }
 
     pub(super) fn sessions(&self) -> &SessionRule {
         &self.0.sessions
     }
 
-    /// A request that may launch a job. Creates the home if it does not exist.
+    /// A request that may launch a job, or waits for events of jobs. Creates the home if it does not exist.
     async fn request(&self, context: RequestContext<RoleServer>) -> homing::Result<Request> {
         let server = self.clone();
         blocking(move || Ok(Request::new(server.0.home.homing()?, server.sessions(), context))).await
@@ -65,6 +73,20 @@ impl Server {
         .await
     }
 
+    /// Serves `subscriptions/listen`.
+    async fn listen_to_tasks(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let accepts_tasks =
+            context.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks());
+        let ids = task_notifications::task_ids(&request, accepts_tasks)?;
+        let stream = NotificationStream::open(&context, &self.0.streams)?;
+        let request = self.request_for_existing(context).await.map_err(internal)?;
+        task_notifications::listen(ids, request, &self.0.events, stream).await
+    }
+
     async fn task_request(&self, task: &str, context: RequestContext<RoleServer>) -> homing::Result<Request> {
         let none = || homing::Error::NoSuchJob(task.to_owned());
         self.request_for_existing(context).await?.ok_or_else(none)
@@ -77,6 +99,16 @@ impl ServerHandler for Server {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tasks().build())
             .with_server_info(name.with_title("homing: background jobs"))
             .with_instructions(INSTRUCTIONS)
+    }
+
+    /// Advertises the Events extension, which is defined for this revision and later. `get_info` serves earlier revisions.
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let mut info = self.get_info();
+        if has_events(&context) {
+            let extensions = info.capabilities.extensions.get_or_insert_default();
+            extensions.insert(events::EXTENSION.to_owned(), JsonObject::new());
+        }
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info))
     }
 
     async fn list_tools(
@@ -125,22 +157,32 @@ impl ServerHandler for Server {
         respond(answer, &ignored)
     }
 
-    /// A request that rmcp cannot parse arrives here, also if its method is known.
+    /// Requests of extensions. A request that rmcp cannot parse arrives here too, also if its method is known.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(match request.method.as_str() {
-            "tools/call" => {
-                ErrorData::invalid_params("name must be a string, and arguments an object of arguments", None)
+        match request.method.as_str() {
+            events::LIST if has_events(&context) => events::list(&request, self.sessions().sees_all),
+            events::POLL if has_events(&context) => {
+                let of = self.request(context).await.map_err(internal)?;
+                events::poll(request.params, &of).await
             }
-            method => ErrorData::new(
-                ErrorCode::METHOD_NOT_FOUND,
-                format!("there is no method {}", one_line(method, 100)),
-                None,
-            ),
-        })
+            events::STREAM if has_events(&context) => {
+                let of = self.request(context).await.map_err(internal)?;
+                events::stream(request.params, &of, &self.0.events, &self.0.streams).await
+            }
+            LISTEN if has_events(&context) => self.listen_to_tasks(request, context).await,
+            "tools/call" => {
+                let message = "name must be a string, and arguments an object of arguments";
+                Err(ErrorData::invalid_params(message, None))
+            }
+            method => {
+                let message = format!("there is no method {}", one_line(method, 100));
+                Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
+            }
+        }
     }
 
     async fn get_task(
@@ -166,4 +208,15 @@ impl ServerHandler for Server {
     ) -> Result<(), ErrorData> {
         tasks::cancel(&params.task_id, self.task_request(&params.task_id, context).await).await
     }
+}
+
+/// Whether a request uses a revision that has events and subscriptions. They need per-request capabilities and
+/// `server/discover`, which earlier revisions do not have.
+fn has_events(context: &RequestContext<RoleServer>) -> bool {
+    let version = context.protocol_version();
+    version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+fn internal(error: homing::Error) -> ErrorData {
+    ErrorData::internal_error(tasks::text_of(error), None)
 }

@@ -8,10 +8,10 @@ use homing::{DeliveryHold, Homing, Job, KilledBy, Outcome, StateName};
 use rmcp::model::{DetailedTask, ErrorData, GetTaskResult, Task, TaskPayload, TaskStatus};
 
 use super::answer::ToolError;
-use super::blocking::blocking;
 use super::request::Request;
 use super::tools::task_result;
 use super::words::list_line;
+use crate::server::blocking;
 
 /// Suggested poll interval for clients.
 const POLL_INTERVAL_MS: u64 = 2_000;
@@ -67,7 +67,8 @@ pub(super) async fn get(id: &str, request: homing::Result<Request>) -> Result<Ge
     Ok(GetTaskResult::new(task))
 }
 
-fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
+/// The task for a job with its result. Acknowledges nothing.
+pub(super) fn detailed(homing: &Homing, job: &Job) -> homing::Result<DetailedTask> {
     let mut task = of(job);
     let payload = match task.status {
         TaskStatus::Cancelled => TaskPayload::Cancelled,
@@ -106,6 +107,11 @@ pub(super) async fn cancel(id: &str, request: homing::Result<Request>) -> Result
     })
     .await
     .map_err(refused)
+}
+
+/// An error of the library as text.
+pub(super) fn text_of(error: homing::Error) -> String {
+    ToolError::from(error).text()
 }
 
 /// An unknown task is an error of the caller; other errors are internal.

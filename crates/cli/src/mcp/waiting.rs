@@ -7,9 +7,9 @@ use homing::{Job, JobId, KilledBy, WaitFor, Waited};
 use tokio::time::timeout;
 
 use super::answer::ToolError;
-use super::blocking::blocking;
 use super::progress::report_progress;
 use super::request::Request;
+use crate::server::blocking;
 
 /// Longest time that one request may wait.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(3600);

@@ -18,7 +18,7 @@ const MAX_ERROR_CHARS: usize = 1_000;
 const SAME_DAY: Duration = Duration::from_secs(20 * 3_600);
 
 /// The current wall-clock time.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix_millis(0).saturating_add(since_epoch)
 }

@@ -176,7 +176,8 @@ fn detail(kind: &EventKind) -> String {
         EventKind::Wake { sink, attempt, error, .. } => {
             let attempt = attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
             let error = error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
-            format!(" ({}{attempt}){error}", flatten(sink))
+            let sink = sink.as_deref().map_or_else(|| "no sink".to_owned(), flatten);
+            format!(" ({sink}{attempt}){error}")
         }
         EventKind::MonitorEnded { clean: false } => ": it was killed".to_owned(),
         _ => String::new(),

@@ -12,7 +12,7 @@ use crate::local_time::now;
 const SHORT_SESSION_CHARS: usize = 12;
 
 /// The state of a job, in one or two words that are easy to search for.
-pub(super) fn state(job: &Job) -> String {
+pub(crate) fn state(job: &Job) -> String {
     match &job.state {
         JobState::Starting => "starting".to_owned(),
         JobState::Running(_) => "running".to_owned(),
@@ -28,7 +28,7 @@ pub(super) fn state(job: &Job) -> String {
 }
 
 /// How long a job has been running, or ran.
-pub(super) fn duration(job: &Job, now: Timestamp) -> Option<Duration> {
+pub(crate) fn duration(job: &Job, now: Timestamp) -> Option<Duration> {
     match &job.state {
         JobState::Starting => None,
         JobState::Running(started) => Some(now.saturating_since(started.started_at)),
@@ -65,7 +65,7 @@ pub(crate) fn follow_up_summary(job: &Job) -> String {
 }
 
 /// The title of a job: its name, else its command, on one line.
-pub(super) fn title(job: &Job) -> String {
+pub(crate) fn title(job: &Job) -> String {
     one_line(&job.name.clone().unwrap_or_else(|| job.command.to_string()))
 }
 
@@ -74,7 +74,7 @@ const MAX_LINE_CHARS: usize = 200;
 
 /// The first line of a text that is not blank, without control and invisible characters. Ends with `…` if text is
 /// omitted.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut lines = text.split(is_line_break).map(flatten).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     let shown: String = first.chars().take(MAX_LINE_CHARS).collect();
@@ -111,7 +111,7 @@ pub(super) fn ahead(then: Timestamp, now: Timestamp) -> String {
 
 /// A session id of at most 12 characters. Keeps the beginning and the end, because some harnesses begin all ids of one
 /// minute alike.
-pub(super) fn short_session(session: &SessionId) -> String {
+pub(crate) fn short_session(session: &SessionId) -> String {
     let text = flatten(session.as_str());
     let count = text.chars().count();
     if count <= SHORT_SESSION_CHARS {
@@ -123,7 +123,7 @@ pub(super) fn short_session(session: &SessionId) -> String {
 }
 
 /// A number of bytes with at most one digit after the point: `512 bytes`, `1.4 MiB`. Units are powers of 1,024.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if count < 1024 {
         return format!("{count} bytes");
@@ -142,7 +142,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// A duration in its largest unit: `3m`.
-pub(super) fn in_one_unit(duration: Duration) -> String {
+pub(crate) fn in_one_unit(duration: Duration) -> String {
     let text = format_duration(Duration::from_secs(duration.as_secs()));
     match text.split_once(' ') {
         Some((large, _)) => large.to_owned(),

@@ -16,7 +16,7 @@ pub(crate) mod output;
 pub(crate) mod output_json;
 mod style;
 mod table;
-mod terminal;
+pub(crate) mod terminal;
 mod wakes;
 
 pub(crate) use checks::print_checks;
@@ -24,7 +24,13 @@ pub(crate) use detail::{Detail, print_detail};
 pub(crate) use event_table::EventPrinter;
 pub(crate) use follow_up_table::print_follow_up_table;
 pub(crate) use format::{already_finished, follow_up_summary, leftover_text, summary};
+#[cfg(feature = "top")]
+pub(crate) use format::{bytes, duration, in_one_unit, one_line, short_session, state, title};
 pub(crate) use job_table::{job_table_text, print_ids, print_job_table};
 pub(crate) use json::{print_json, print_one_or_all};
 pub(crate) use messages::{note, note_with_hint, print_error, report, say};
 pub(crate) use monitor_log::MonitorLog;
+#[cfg(feature = "top")]
+pub(crate) use style::StatusStyle;
+#[cfg(feature = "top")]
+pub(crate) use table::{cut, shows_colors};

@@ -9,7 +9,7 @@ pub(super) const TITLE: Style = Style::new().bold();
 
 /// The meaning of a status, which determines its color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StatusStyle {
+pub(crate) enum StatusStyle {
     /// Success.
     Good,
     /// Failure.
@@ -26,7 +26,7 @@ pub(super) enum StatusStyle {
 
 impl StatusStyle {
     /// The style of a job: its state and outcome.
-    pub(super) fn of_job(job: &Job) -> StatusStyle {
+    pub(crate) fn of_job(job: &Job) -> StatusStyle {
         match &job.state {
             JobState::Starting | JobState::Running(_) => StatusStyle::Active,
             JobState::Finished(finished) => match &finished.outcome {
@@ -40,7 +40,7 @@ impl StatusStyle {
     }
 
     /// The style of a follow-up state.
-    pub(super) fn of_follow_up(state: FollowUpState) -> StatusStyle {
+    pub(crate) fn of_follow_up(state: FollowUpState) -> StatusStyle {
         match state {
             FollowUpState::Pending | FollowUpState::HandedOff => StatusStyle::Odd,
             FollowUpState::Dead => StatusStyle::Bad,

@@ -89,7 +89,7 @@ pub(super) fn terminal_width() -> usize {
 }
 
 /// Whether standard output shows colors.
-pub(super) fn shows_colors() -> bool {
+pub(crate) fn shows_colors() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never
 }
 
@@ -184,7 +184,7 @@ fn line<const N: usize>(
 }
 
 /// A text of at most `width` columns. Ends with `…` if it is cut.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

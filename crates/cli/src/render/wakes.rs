@@ -20,7 +20,16 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
     for wake in wakes {
         let style = status_style(wake.state).style();
         let state = wake.state.as_str();
-        write!(out, "  {}  {style}{state}{style:#}  through {}", wake.id, one_line(&wake.sink))?;
+        write!(out, "  {}  {style}{state}{style:#}", wake.id)?;
+        match (&wake.lease, &wake.sink) {
+            (Some(lease), _) => {
+                let (holder, end) = (one_line(&lease.holder), ahead(lease.expires_at, now));
+                write!(out, "  leased by {holder}, expires {end}")?;
+            }
+            (None, Some(sink)) => write!(out, "  through {}", one_line(sink))?,
+            // No route leads to a sink: it waits until a host, a hook or a listener claims it.
+            (None, None) => write!(out, "  without a sink")?,
+        }
         if wake.jobs.len() > 1 {
             write!(out, ", with {} jobs", wake.jobs.len())?;
         }
@@ -41,11 +50,14 @@ pub(super) fn print_wakes(out: &mut impl Write, wakes: &[WakeRecord], now: Times
 
 /// `1  2026-11-22 12:00:00 +01:00 (3m ago)  failed after 12ms: exit status 3`
 fn attempt_line(attempt: &AttemptRecord, now: Timestamp) -> String {
-    let AttemptRecord { number, started_at, ended_at, result, error, .. } = attempt;
+    let AttemptRecord { number, holder, started_at, ended_at, result, error, .. } = attempt;
     let mut line = format!("{number}  {} ({})  ", date_and_time(*started_at), ago(*started_at, now));
     line += result.as_deref().unwrap_or("running");
     if let Some(ended_at) = ended_at {
         line += &format!(" after {}", format_duration(ended_at.saturating_since(*started_at)));
+    }
+    if let Some(holder) = holder {
+        line += &format!(" by {}", one_line(holder));
     }
     if let Some(error) = error {
         line += &format!(": {}", one_line(error));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use homing_supervisor::platform::file::create_public;
 
-use super::MARK;
+use super::definition::MARK;
 use crate::exit::Failure;
 
 /// The result of [`Staged::commit`].

@@ -1,12 +1,16 @@
 //! The text of the launchd agent. Does no I/O. Format: launchd.plist(5).
 
-use super::{MARK, Service};
+use super::definition::{Role, Service};
 
 /// The label of the service.
-pub(super) const LABEL: &str = "io.github.homing-jobs.monitor";
+pub(super) fn label(role: Role) -> String {
+    format!("io.github.homing-jobs.{}", role.command())
+}
 
 /// The file name of the agent.
-pub(super) const FILE: &str = "io.github.homing-jobs.monitor.plist";
+pub(super) fn file(role: Role) -> String {
+    format!("{}.plist", label(role))
+}
 
 /// The text of the agent.
 pub(super) fn agent(service: &Service) -> String {
@@ -21,16 +25,17 @@ pub(super) fn agent(service: &Service) -> String {
             format!("    <key>{}</key>\n    <string>{}</string>\n", escaped(name), escaped(value))
         })
         .collect();
-    let log = escaped(&service.log);
+    let (log, label) = (escaped(&service.log), label(service.role));
+    let (mark, role) = (service.role.mark(), service.role.command());
     format!(
         "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">
-<!-- {MARK}; homing monitor uninstall removes it. -->
+<!-- {mark}; homing {role} uninstall removes it. -->
 <plist version=\"1.0\">
 <dict>
   <key>Label</key>
-  <string>{LABEL}</string>
+  <string>{label}</string>
   <key>ProgramArguments</key>
   <array>
 {words}  </array>
@@ -67,6 +72,7 @@ mod tests {
     #[test]
     fn agent_text() {
         let service = Service {
+            role: Role::Monitor,
             program: "/opt/homebrew/bin/homing".to_owned(),
             arguments: ["monitor", "--command", "a & <b>"].map(str::to_owned).to_vec(),
             environment: vec![("PATH".to_owned(), "/opt/homebrew/bin:/usr/bin".to_owned())],

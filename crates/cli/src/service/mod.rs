@@ -1,6 +1,7 @@
-//! The monitor as a user service: the text of the service files, writing them, registering the scheduled task of Windows,
+//! The monitor and the server as user services: the text of the service files, writing them, registering the scheduled task of Windows,
 //! and notifications to the service manager.
 
+mod definition;
 mod file;
 mod launchd;
 mod notify;
@@ -8,6 +9,7 @@ mod scheduler;
 mod systemd;
 mod task;
 
+pub(crate) use definition::{Role, Service};
 pub(crate) use file::{Removed, Written, check_owned, remove, stage};
 pub(crate) use notify::Supervision;
 
@@ -19,73 +21,49 @@ use homing_supervisor::platform::{ServiceKind, paths, service_kind};
 use crate::exit::Failure;
 use scheduler::Scheduler;
 
-/// Marks every file that homing wrote and therefore may replace and remove.
-const MARK: &str = "Written by homing monitor install";
-
-/// The service that the service manager runs.
-#[derive(Debug)]
-pub(crate) struct Service {
-    /// The absolute path of the program.
-    pub(crate) program: String,
-    /// Its arguments.
-    pub(crate) arguments: Vec<String>,
-    /// Its environment variables. A scheduled task gets those of the user's account in their place.
-    pub(crate) environment: Vec<(String, String)>,
-    /// Log file, for service managers that do not keep a journal.
-    pub(crate) log: String,
-    /// The user that it runs as, for service managers that must be told: `DOMAIN\NAME`.
-    pub(crate) user: Option<String>,
-}
-
-/// The service manager of this system.
+/// The service manager of this system, for one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manager {
-    /// The systemd user manager.
-    Systemd,
-    /// launchd, with user agents.
-    Launchd,
-    /// The Task Scheduler of Windows.
-    TaskScheduler,
+pub(crate) struct Manager {
+    kind: ServiceKind,
+    role: Role,
 }
 
 impl Manager {
     /// The service manager of this system.
-    pub(crate) fn of_this_system() -> Manager {
-        match service_kind() {
-            ServiceKind::Systemd => Manager::Systemd,
-            ServiceKind::Launchd => Manager::Launchd,
-            ServiceKind::TaskScheduler => Manager::TaskScheduler,
-        }
+    pub(crate) fn of_this_system(role: Role) -> Manager {
+        Manager { kind: service_kind(), role }
     }
 
     /// The path of the service file; `None` if the user has no home directory.
     pub(crate) fn path(self) -> Option<PathBuf> {
-        match self {
-            Manager::Systemd => {
+        match self.kind {
+            ServiceKind::Systemd => {
                 let config = user_config_path()?;
-                Some(config.parent()?.parent()?.join("systemd/user").join(systemd::FILE))
+                Some(config.parent()?.parent()?.join("systemd/user").join(systemd::file(self.role)))
             }
-            Manager::Launchd => {
-                Some(paths::home_directory()?.join("Library/LaunchAgents").join(launchd::FILE))
+            ServiceKind::Launchd => {
+                Some(paths::home_directory()?.join("Library/LaunchAgents").join(launchd::file(self.role)))
             }
-            Manager::TaskScheduler => Some(paths::config_directory()?.join(task::FILE)),
+            ServiceKind::TaskScheduler => Some(paths::config_directory()?.join(task::file(self.role))),
         }
     }
 
     /// The text of the service file.
     pub(crate) fn text(self, service: &Service) -> String {
-        match self {
-            Manager::Systemd => systemd::unit(service),
-            Manager::Launchd => launchd::agent(service),
-            Manager::TaskScheduler => task::definition(service),
+        match self.kind {
+            ServiceKind::Systemd => systemd::unit(service),
+            ServiceKind::Launchd => launchd::agent(service),
+            ServiceKind::TaskScheduler => task::definition(service),
         }
     }
 
     /// The link that starts the service at login, if the service manager uses one.
     pub(crate) fn enabling_link(self, path: &Path) -> Option<PathBuf> {
-        match self {
-            Manager::Systemd => Some(path.parent()?.join("default.target.wants").join(systemd::FILE)),
-            Manager::Launchd | Manager::TaskScheduler => None,
+        match self.kind {
+            ServiceKind::Systemd => {
+                Some(path.parent()?.join("default.target.wants").join(systemd::file(self.role)))
+            }
+            ServiceKind::Launchd | ServiceKind::TaskScheduler => None,
         }
     }
 
@@ -94,10 +72,10 @@ impl Manager {
     ///
     /// Replaces a task that homing did not register only if `force` is set.
     pub(crate) fn register(self, definition: &Path, force: bool) -> Result<Option<String>, Failure> {
-        match self {
-            Manager::Systemd | Manager::Launchd => Ok(None),
-            Manager::TaskScheduler => {
-                let scheduler = Scheduler::of_this_system();
+        match self.kind {
+            ServiceKind::Systemd | ServiceKind::Launchd => Ok(None),
+            ServiceKind::TaskScheduler => {
+                let scheduler = Scheduler::of_this_system(self.role);
                 scheduler.register(definition, force)?;
                 Ok(Some(scheduler.task().to_owned()))
             }
@@ -109,10 +87,10 @@ impl Manager {
     ///
     /// Removes a task that homing did not register only if `force` is set.
     pub(crate) fn unregister(self, has_file: bool, force: bool) -> Result<Option<String>, Failure> {
-        match self {
-            Manager::Systemd | Manager::Launchd => Ok(None),
-            Manager::TaskScheduler => {
-                let scheduler = Scheduler::of_this_system();
+        match self.kind {
+            ServiceKind::Systemd | ServiceKind::Launchd => Ok(None),
+            ServiceKind::TaskScheduler => {
+                let scheduler = Scheduler::of_this_system(self.role);
                 Ok(scheduler.remove(has_file, force)?.then(|| scheduler.task().to_owned()))
             }
         }
@@ -120,39 +98,43 @@ impl Manager {
 
     /// The commands that start the service: now, and unless it is registered, at every login.
     pub(crate) fn start_commands(self, path: &Path) -> Vec<String> {
-        match self {
-            Manager::Systemd => systemd::START.map(str::to_owned).to_vec(),
-            Manager::Launchd => vec![format!("launchctl bootstrap gui/$(id -u) '{}'", path.display())],
-            Manager::TaskScheduler => vec![task::start_command(Scheduler::of_this_system().task())],
+        match self.kind {
+            ServiceKind::Systemd => systemd::start(self.role),
+            ServiceKind::Launchd => vec![format!("launchctl bootstrap gui/$(id -u) '{}'", path.display())],
+            ServiceKind::TaskScheduler => {
+                vec![task::start_command(Scheduler::of_this_system(self.role).task())]
+            }
         }
     }
 
     /// The commands that stop the service after its file is removed.
     pub(crate) fn stop_commands(self) -> Vec<String> {
-        match self {
-            Manager::Systemd => systemd::STOP.map(str::to_owned).to_vec(),
-            Manager::Launchd => vec![format!("launchctl bootout gui/$(id -u)/{}", launchd::LABEL)],
+        match self.kind {
+            ServiceKind::Systemd => systemd::stop(self.role),
+            ServiceKind::Launchd => {
+                vec![format!("launchctl bootout gui/$(id -u)/{}", launchd::label(self.role))]
+            }
             // It is stopped when the task is removed.
-            Manager::TaskScheduler => Vec::new(),
+            ServiceKind::TaskScheduler => Vec::new(),
         }
     }
 
     /// The sentence before the commands that start the service.
     pub(crate) fn start_label(self) -> &'static str {
-        match self {
-            Manager::Systemd | Manager::Launchd => "start it",
-            Manager::TaskScheduler => "start it now",
+        match self.kind {
+            ServiceKind::Systemd | ServiceKind::Launchd => "start it",
+            ServiceKind::TaskScheduler => "start it now",
         }
     }
 
     /// A hint for the user.
     pub(crate) fn hint(self) -> Option<&'static str> {
-        match self {
-            Manager::Systemd => {
+        match self.kind {
+            ServiceKind::Systemd => {
                 Some("run loginctl enable-linger to keep it running while you are logged out")
             }
-            Manager::Launchd => None,
-            Manager::TaskScheduler => Some(
+            ServiceKind::Launchd => None,
+            ServiceKind::TaskScheduler => Some(
                 "the task gets the variables of your account, not those of this shell; set HOMING_HOME and others with \
                  setx",
             ),

@@ -1,4 +1,4 @@
-//! Notifies the service manager about the monitor. Does nothing without a service manager.
+//! Notifies the service manager about the monitor or the server. Does nothing without a service manager.
 
 use std::time::Duration;
 
@@ -20,6 +20,22 @@ impl Supervision {
     /// The interval of watchdog notifications; `None` without a watchdog.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         self.watchdog.map(|watchdog| watchdog / 2).filter(|every| !every.is_zero())
+    }
+
+    /// Notifies the service manager that the service is ready.
+    #[cfg(feature = "serve")]
+    pub(crate) fn ready(&self, state: &str) {
+        notify(ServiceState::Ready(state));
+    }
+
+    /// Sends the notifications of the watchdog, for ever. Without a watchdog it never wakes up.
+    #[cfg(feature = "serve")]
+    pub(crate) async fn keep_alive(&self) {
+        let Some(every) = self.heartbeat() else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(every).await;
+            notify(ServiceState::Alive);
+        }
     }
 
     /// Notifies the service manager of an event.

@@ -1,4 +1,4 @@
-//! Registers the scheduled task of the monitor, and removes it: runs `schtasks.exe`, whose exit status says only whether it
+//! Registers the scheduled task of a service, and removes it: runs `schtasks.exe`, whose exit status says only whether it
 //! succeeded, and whose messages are in the language of the user.
 
 use std::ffi::OsStr;
@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use homing_supervisor::platform::user;
 
-use super::{MARK, task};
+use super::definition::{MARK, Role};
+use super::task;
 use crate::exit::Failure;
 
 /// The longest message of `schtasks.exe` that is shown, in characters.
@@ -43,10 +44,10 @@ enum TaskState {
 
 impl Scheduler {
     /// The Task Scheduler of this system.
-    pub(super) fn of_this_system() -> Scheduler {
+    pub(super) fn of_this_system(role: Role) -> Scheduler {
         let stand_in = std::env::var_os(STAND_IN_VARIABLE).filter(|_| cfg!(debug_assertions));
         let program = stand_in.map_or_else(system_program, PathBuf::from);
-        Scheduler { program, task: task::name(user::effective_id()) }
+        Scheduler { program, task: task::name(role, user::effective_id()) }
     }
 
     /// The name of the task.
@@ -179,6 +180,7 @@ mod tests {
     #[test]
     fn a_registered_task_names_its_author() {
         let service = Service {
+            role: Role::Monitor,
             program: r"C:\homing.exe".to_owned(),
             arguments: vec!["monitor".to_owned()],
             environment: Vec::new(),
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn a_program_that_cannot_run_is_named() {
         let program = std::env::temp_dir().join("no-such-folder").join("schtasks.exe");
-        let scheduler = Scheduler { program: program.clone(), task: task::name(1001) };
+        let scheduler = Scheduler { program: program.clone(), task: task::name(Role::Monitor, 1001) };
         let Err(Failure::Refused { code, message, hint }) = scheduler.remove(true, false) else {
             panic!("it cannot run")
         };

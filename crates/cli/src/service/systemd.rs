@@ -1,13 +1,27 @@
 //! The text and the commands of the systemd user unit. Does no I/O. Format: systemd.service(5), systemd.syntax(7).
 
-use super::{MARK, Service};
+use super::definition::{Role, Service};
 
 /// The file name of the unit.
-pub(super) const FILE: &str = "homing-monitor.service";
+pub(super) fn file(role: Role) -> String {
+    format!("{}.service", name(role))
+}
 
-pub(super) const START: [&str; 2] =
-    ["systemctl --user daemon-reload", "systemctl --user enable --now homing-monitor"];
-pub(super) const STOP: [&str; 2] = ["systemctl --user stop homing-monitor", "systemctl --user daemon-reload"];
+/// The commands that start the unit, now and at every login.
+pub(super) fn start(role: Role) -> Vec<String> {
+    let name = name(role);
+    vec!["systemctl --user daemon-reload".to_owned(), format!("systemctl --user enable --now {name}")]
+}
+
+/// The commands that stop the unit after its file is removed.
+pub(super) fn stop(role: Role) -> Vec<String> {
+    let name = name(role);
+    vec![format!("systemctl --user stop {name}"), "systemctl --user daemon-reload".to_owned()]
+}
+
+fn name(role: Role) -> String {
+    format!("homing-{}", role.command())
+}
 
 /// The text of the unit.
 pub(super) fn unit(service: &Service) -> String {
@@ -23,15 +37,17 @@ pub(super) fn unit(service: &Service) -> String {
             format!("Environment={}\n", quoted(&format!("{name}={value}"), Context::Assignment))
         })
         .collect();
+    let (mark, description) = (service.role.mark(), service.role.description());
+    let (name, role) = (name(service.role), service.role.command());
     // KillMode=process: sink programs end by themselves, and jobs are not children of the monitor. A monitor that
     // takes over waits for running sink programs.
     format!(
         "\
-# {MARK}; homing monitor uninstall removes it.
-# Change it with: systemctl --user edit homing-monitor
+# {mark}; homing {role} uninstall removes it.
+# Change it with: systemctl --user edit {name}
 
 [Unit]
-Description=homing monitor: delivers results of background jobs to agents
+Description={description}
 Documentation=https://github.com/homing-jobs/homing
 
 [Service]
@@ -89,6 +105,7 @@ mod tests {
     #[test]
     fn unit_text() {
         let service = Service {
+            role: Role::Monitor,
             program: "/home/u/.local/bin/homing".to_owned(),
             arguments: ["monitor", "--command", "my agent", "--resume", "{session}", "100% \"$x\" \\"]
                 .map(str::to_owned)

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::{MARK, Service};
+use super::definition::{Role, Service};
 
 /// The file name of the definition.
-pub(super) const FILE: &str = "homing-monitor.xml";
+pub(super) fn file(role: Role) -> String {
+    format!("homing-{}.xml", role.command())
+}
 
 /// The name of the task. All users of a machine share one folder of tasks, so it contains the number of the user: the last
 /// part of the security identifier.
-pub(super) fn name(user: u32) -> String {
-    format!("homing-monitor-{user}")
+pub(super) fn name(role: Role, user: u32) -> String {
+    format!("homing-{}-{user}", role.command())
 }
 
 /// The command that starts the registered task.
@@ -34,16 +36,18 @@ pub(super) fn definition(service: &Service) -> String {
     // Options of a monitor stand before the words of --command, which takes the rest of the line.
     let words = [command, "--log-file", &log].into_iter().chain(rest.iter().map(String::as_str));
     let arguments = escaped(&words.collect::<Vec<_>>().join(" "));
+    let (mark, description) = (service.role.mark(), service.role.description());
+    let role = service.role.command();
     // Every character that is not ASCII is written as a reference: then the encoding of the file does not matter, which
     // schtasks.exe and the definition could disagree about.
     format!(
         "\
 <?xml version=\"1.0\"?>
-<!-- {MARK}; homing monitor uninstall removes it. -->
+<!-- {mark}; homing {role} uninstall removes it. -->
 <Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">
   <RegistrationInfo>
-    <Source>{MARK}</Source>
-    <Description>homing monitor: delivers results of background jobs to agents</Description>
+    <Source>{mark}</Source>
+    <Description>{description}</Description>
   </RegistrationInfo>
   <Triggers>
     <LogonTrigger>
@@ -130,6 +134,7 @@ mod tests {
     #[test]
     fn definition_text() {
         let service = Service {
+            role: Role::Monitor,
             program: r"C:\Users\Jürgen M\homing.exe".to_owned(),
             arguments: ["monitor", "--command", "my agent", "a & <b>"].map(str::to_owned).to_vec(),
             environment: Vec::new(),

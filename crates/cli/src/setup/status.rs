@@ -84,6 +84,13 @@ impl HarnessStatus {
         }
     }
 
+    /// The command that completes the setup of the user, if the harness is installed or was set up.
+    pub(crate) fn setup_command(&self) -> Option<String> {
+        let is_complete = self.user.state == SetupState::Yes;
+        let concerns = self.is_installed() || self.user.state != SetupState::No;
+        (concerns && !is_complete).then(|| format!("homing setup {} --write", self.harness.name))
+    }
+
     /// Whether its program or its configuration was found.
     pub(crate) fn is_installed(&self) -> bool {
         self.program.is_some() || self.directory.is_some()

@@ -2,10 +2,11 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 26] = [
     "run",
     "rerun",
     "list",
+    "top",
     "show",
     "output",
     "events",
@@ -19,6 +20,8 @@ const COMMANDS: [&str; 23] = [
     "drop",
     "monitor",
     "mcp",
+    "serve",
+    "token",
     "remove",
     "prune",
     "recover",
@@ -45,6 +48,22 @@ fn help_of_the_service_commands_matches_its_snapshot() {
         let answer = Setup::new().run(&["monitor", command, "--help"]);
         assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
         insta::assert_snapshot!(format!("help_monitor_{command}"), answer.stdout);
+    }
+}
+
+#[test]
+fn help_of_the_server_commands_matches_its_snapshot() {
+    for (command, verb) in [
+        ("serve", "install"),
+        ("serve", "uninstall"),
+        ("token", "create"),
+        ("token", "list"),
+        ("token", "revoke"),
+    ] {
+        let answer = Setup::new().run(&[command, verb, "--help"]);
+        assert_eq!((answer.status, answer.stderr.as_str()), (Some(0), ""));
+        assert!(answer.stdout.contains("Examples:\n"), "{command} {verb} has examples");
+        insta::assert_snapshot!(format!("help_{command}_{verb}"), answer.stdout);
     }
 }
 

@@ -29,4 +29,6 @@ mod shells;
 mod stand_in;
 mod statuses;
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod wakes;

@@ -165,3 +165,35 @@ fn installing_a_service_without_a_sink_prints_a_note() {
         "{installed:?}"
     );
 }
+
+#[test]
+#[cfg(feature = "serve")]
+fn the_server_is_installed_beside_the_monitor() {
+    let setup = Setup::new();
+    let path = setup.home.scratch().join("systemd/user/homing-serve.service");
+    let mut command = setup.command(&[
+        "serve",
+        "install",
+        "--listen",
+        "8765",
+        "--monitor",
+        "--base-path",
+        "/homing",
+        "--allow-host",
+        "jobs.example",
+    ]);
+    command.env("PATH", "/usr/bin:/bin").env_remove("XDG_STATE_HOME");
+    let installed = answer(command);
+    assert_eq!(installed.status, Some(0), "{installed:?}");
+    assert!(installed.stdout.contains("systemctl --user enable --now homing-serve"), "{installed:?}");
+    let unit = std::fs::read_to_string(&path).unwrap();
+    let start = unit.lines().find(|line| line.starts_with("ExecStart=")).expect("a command");
+    let words = " serve --listen 127.0.0.1:8765 --monitor --base-path /homing --allow-host jobs.example";
+    assert!(start.ends_with(words), "{start}");
+    assert!(unit.contains("Description=homing serve: ") && unit.contains("homing serve uninstall"), "{unit}");
+    assert!(!unit_path(&setup).exists());
+    let removed = setup.run(&["serve", "uninstall", "--json"]).json();
+    assert_eq!((&removed["removed"], path.exists()), (&json!(true), false));
+    assert_eq!(removed["stop"][0], "systemctl --user stop homing-serve");
+    assert_eq!(setup.run(&["serve", "uninstall", "--json"]).json()["removed"], false);
+}

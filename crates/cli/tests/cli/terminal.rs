@@ -1,14 +1,15 @@
 //! Runs the program on a terminal of a chosen size.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use testkit::wait_until;
 
 use crate::setup::send;
@@ -16,14 +17,23 @@ use crate::setup::send;
 /// The program on a terminal.
 pub(crate) struct OnTerminal {
     child: Child,
-    terminal: File,
+    /// `None` once it is closed.
+    terminal: Option<File>,
     written: Arc<Mutex<Vec<u8>>>,
     reader: Option<std::thread::JoinHandle<()>>,
+    /// Makes the reader end at the next bytes.
+    is_closing: Arc<AtomicBool>,
 }
 
 impl OnTerminal {
-    /// Starts a command on a terminal with this many columns and lines.
+    /// Starts a command on a terminal with this many columns and lines, without colors.
     pub(crate) fn start(mut command: Command, columns: u16, lines: u16) -> OnTerminal {
+        command.env("NO_COLOR", "1");
+        OnTerminal::start_with_colors(command, columns, lines)
+    }
+
+    /// Starts a command on a terminal with this many columns and lines.
+    pub(crate) fn start_with_colors(mut command: Command, columns: u16, lines: u16) -> OnTerminal {
         let terminal =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("the test owns the terminal");
@@ -34,7 +44,7 @@ impl OnTerminal {
             let side = File::options().read(true).write(true).open(&name).expect("the other side");
             OwnedFd::from(side).into()
         };
-        command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm").env("NO_COLOR", "1");
+        command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm");
         let child = command.spawn().expect("the program runs");
         // Closes this process's copies of the other side, so that the reader ends with the program.
         drop(command);
@@ -42,13 +52,34 @@ impl OnTerminal {
         let mut screen = terminal.try_clone().expect("a copy");
         let written = Arc::new(Mutex::new(Vec::new()));
         let collected = Arc::clone(&written);
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_closing);
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut buffer) {
                 collected.lock().expect("no panic").extend_from_slice(&buffer[..count]);
+                if ends.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         });
-        OnTerminal { child, terminal, written, reader: Some(reader) }
+        OnTerminal { child, terminal: Some(terminal), written, reader: Some(reader), is_closing }
+    }
+
+    fn terminal(&self) -> &File {
+        self.terminal.as_ref().expect("it is open")
+    }
+
+    /// Closes the terminal while a program runs that draws again when the size changes. Returns the status of the program.
+    pub(crate) fn hang_up(mut self) -> Option<i32> {
+        self.is_closing.store(true, Ordering::Relaxed);
+        // The reader is waiting for bytes.
+        self.resize(40, 12);
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("no panic");
+        }
+        self.terminal = None;
+        self.child.wait().expect("the program exits").code()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -66,8 +97,19 @@ impl OnTerminal {
         text.rsplit("\x1b[H").next().unwrap_or_default().replace("\x1b[K", "").replace("\x1b[J", "")
     }
 
+    /// Presses keys.
+    pub(crate) fn type_keys(&self, keys: &str) {
+        self.terminal().write_all(keys.as_bytes()).expect("the terminal is open");
+    }
+
+    /// Whether the terminal passes whole lines and shows what is typed, as it does for a shell.
+    pub(crate) fn has_usual_mode(&self) -> bool {
+        let mode = tcgetattr(self.terminal()).expect("it is a terminal");
+        mode.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+
     pub(crate) fn resize(&self, columns: u16, lines: u16) {
-        tcsetwinsize(&self.terminal, size(columns, lines)).expect("a terminal has a size");
+        tcsetwinsize(self.terminal(), size(columns, lines)).expect("a terminal has a size");
         // The terminal is not the controlling terminal of the program, so the kernel does not tell it.
         self.send(Signal::WINCH);
     }

@@ -14,6 +14,7 @@ mod launcher;
 mod ledger;
 mod namespaces;
 mod output;
+mod pages;
 mod planted;
 mod predecessor;
 mod prefork;

@@ -6,6 +6,10 @@ Arguments: revision and transport. The environment contains the address of the s
 import asyncio
 import os
 import sys
+from typing import Any
+
+import mcp_types as types
+from pydantic import TypeAdapter
 
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
@@ -18,6 +22,27 @@ def server(transport: str):
         return StdioServerParameters(command=os.environ["HOMING"], args=["mcp"], env=wanted)
     client = create_mcp_http_client(headers={"Authorization": "Bearer " + os.environ["TOKEN"]})
     return streamable_http_client(os.environ["URL"], http_client=client)
+
+
+async def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
+    """Sends a request that the package does not know."""
+    request = types.Request[dict[str, Any], str](method=method, params=params)
+    return await client.session.send_request(request, TypeAdapter(dict[str, Any]))
+
+
+async def events(client: Client) -> None:
+    """Polls an event, and opens a stream."""
+    capabilities = (await ask(client, "server/discover"))["capabilities"]
+    assert capabilities["extensions"]["io.modelcontextprotocol/events"] == {}, capabilities
+    listed = [kind["name"] for kind in (await ask(client, "events/list"))["events"]]
+    assert "job.finished" in listed, listed
+    polled = await ask(client, "events/poll", name="job.finished")
+    assert polled["events"] == [], polled
+    ran = await client.call_tool("run_command", {"command": "true"})
+    polled = await ask(client, "events/poll", name="job.finished", cursor=polled["cursor"])
+    assert [event["data"]["job_id"] for event in polled["events"]] == [ran.meta["homing/job"]["id"]], polled
+    async with client.listen(tools_list_changed=True) as stream:
+        assert not stream.honored.tools_list_changed, "the list of tools does not change"
 
 
 async def main(mode: str, transport: str) -> None:
@@ -51,6 +76,8 @@ async def main(mode: str, transport: str) -> None:
             ("kill_jobs", {"job_ids": [job]}),
         ):
             assert not (await client.call_tool(tool, arguments)).is_error, tool
+        if mode != "legacy":
+            await events(client)
         wrong = await client.call_tool("get_result", {"job_id": "0123456789ab"})
         assert wrong.is_error and "list_jobs" in wrong.content[0].text, wrong
 

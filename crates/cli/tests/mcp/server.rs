@@ -106,6 +106,10 @@ impl HttpServer {
         std::fs::read_to_string(&self.token_file).expect("there is a token").trim().to_owned()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Host and port.
     pub(crate) fn address(&self) -> String {
         self.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned()

@@ -34,7 +34,7 @@ fn a_launch_in_processes_of_this_system() {
     let run = setup.run_words(&[], &["exit", "0"]);
     let kinds: [(&str, &dyn Fn()); 3] = [
         ("a process of this system, from its start to its end", &|| {
-            complete(Command::new(&tool).args(["exit", "0"]))
+            complete(Command::new(&tool).args(["exit", "0"]));
         }),
         ("a launch by the library", &|| launch(&library, &tool)),
         ("`homing run`, the whole process", &|| complete(&mut setup.command(&run))),

@@ -13,7 +13,7 @@ use testkit::wait_until;
 use crate::setup::{Answer, Setup};
 
 fn claimant(session: &str) -> Claimant {
-    Claimant { session: session.parse().expect("a session"), harness: "claude-code".to_owned() }
+    Claimant { session: session.parse().expect("a session"), harness: Some("claude-code".to_owned()) }
 }
 
 /// How often hooks and the monitor compete.

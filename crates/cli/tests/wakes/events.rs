@@ -12,7 +12,7 @@ fn recorded(setup: &Setup) -> Vec<String> {
     let events = setup.homing.events_since(&options).expect("events").events;
     let lines = events.iter().filter_map(|event| match &event.event {
         EventKind::Wake { attempt, error, sink, jobs, .. } => {
-            assert_eq!((sink.as_str(), jobs.len(), event.job), ("scripted", 1, None), "{event:?}");
+            assert_eq!((sink.as_deref(), jobs.len(), event.job), (Some("scripted"), 1, None), "{event:?}");
             let attempt = attempt.map_or_else(|| "-".to_owned(), |attempt| attempt.to_string());
             let error = error.as_deref().unwrap_or("-");
             Some(format!("{} {attempt} {error}", event.event.name()))
@@ -95,7 +95,7 @@ fn a_claim_by_a_hook_is_an_event_of_its_process() {
     let setup = Setup::new();
     let job = finished(&setup, "chat");
     let claimant =
-        Claimant { session: "chat".parse().expect("a session"), harness: "claude-code".to_owned() };
+        Claimant { session: "chat".parse().expect("a session"), harness: Some("claude-code".to_owned()) };
     let wake = setup.homing.claim_wake(&claimant).expect("the ledger").expect("a wake");
     setup.homing.give_back(&wake).expect("it is given back");
     let again = setup.homing.claim_wake(&claimant).expect("the ledger").expect("the same wake");

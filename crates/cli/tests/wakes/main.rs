@@ -8,6 +8,7 @@ mod claimed;
 mod codex;
 mod crash;
 mod events;
+mod leased;
 mod limits;
 mod listen;
 mod monitors;

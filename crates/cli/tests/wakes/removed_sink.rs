@@ -38,8 +38,8 @@ fn wakes_of_a_renamed_sink_are_routed_again_and_count_once() {
     deliver_once(&setup.home);
     setup.wait_for_acknowledged(&[id]);
     let wakes = setup.homing.wakes_of(id).expect("wakes");
-    let sinks: Vec<&str> = wakes.iter().map(|wake| wake.sink.as_str()).collect();
-    assert_eq!(sinks, ["new", "old"]);
+    let sinks: Vec<Option<&str>> = wakes.iter().map(|wake| wake.sink.as_deref()).collect();
+    assert_eq!(sinks, [Some("new"), Some("old")]);
     let reason = wakes[1].last_error.as_deref();
     assert_eq!(reason, Some("sink \"old\" is no longer configured; a new wake replaces this one"));
     // The budget counts the new wake.

@@ -70,7 +70,7 @@ mod tests {
     fn every_kind_has_its_document() {
         let wake = EventKind::Wake {
             state: WakeState::Dead,
-            sink: "app".to_owned(),
+            sink: Some("app".to_owned()),
             attempt: Some(2),
             error: Some("exit status 1".to_owned()),
             jobs: vec!["3f9c0a1b2c4d".parse().unwrap()],
@@ -106,7 +106,7 @@ mod tests {
             name
         });
         let wakes = WakeState::ALL.map(|state| {
-            let (sink, jobs) = (String::new(), Vec::new());
+            let (sink, jobs) = (None, Vec::new());
             let name = EventKind::Wake { state, sink, attempt: None, error: None, jobs }.name();
             assert_eq!(name, format!("wake.{}", state.as_str()));
             name

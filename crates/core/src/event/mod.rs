@@ -68,8 +68,8 @@ pub enum EventKind {
     Wake {
         /// Its state now.
         state: WakeState,
-        /// The sink that delivers it.
-        sink: String,
+        /// The sink that delivers it; `None` if only a claim delivers it.
+        sink: Option<String>,
         /// The number of the attempt, from 1; `None` before the first.
         attempt: Option<u32>,
         /// Why the attempt failed, was postponed or is not needed. Output of a sink: untrusted.

@@ -80,6 +80,19 @@ impl Wake {
     /// The schema name of its document.
     pub const SCHEMA: &str = "homing.wake/1";
 
+    /// The number of fields of its document.
+    pub(super) const FIELDS: usize = 6;
+
+    /// Writes the fields of its document.
+    pub(super) fn serialize_fields<D: SerializeStruct>(&self, document: &mut D) -> Result<(), D::Error> {
+        document.serialize_field("schema", Wake::SCHEMA)?;
+        document.serialize_field("id", &self.id)?;
+        document.serialize_field("session", &self.session)?;
+        document.serialize_field("attempt", &self.attempt)?;
+        document.serialize_field("text", &self.content.text)?;
+        document.serialize_field("jobs", &self.content.jobs)
+    }
+
     /// Returns the document that a command sink reads.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a wake has no part that JSON cannot hold")
@@ -88,13 +101,8 @@ impl Wake {
 
 impl Serialize for Wake {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut wake = serializer.serialize_struct("Wake", 6)?;
-        wake.serialize_field("schema", Wake::SCHEMA)?;
-        wake.serialize_field("id", &self.id)?;
-        wake.serialize_field("session", &self.session)?;
-        wake.serialize_field("attempt", &self.attempt)?;
-        wake.serialize_field("text", &self.content.text)?;
-        wake.serialize_field("jobs", &self.content.jobs)?;
-        wake.end()
+        let mut document = serializer.serialize_struct("Wake", Wake::FIELDS)?;
+        self.serialize_fields(&mut document)?;
+        document.end()
     }
 }

@@ -19,11 +19,21 @@ const PREFIX: &str = "w_";
 impl WakeId {
     /// Creates an id from the time and 80 random bits.
     pub fn new(now: Timestamp, random: [u8; 10]) -> WakeId {
-        let mut bits = [0; 16];
-        bits[6..].copy_from_slice(&random);
-        let millis = u64::try_from(now.as_unix_millis()).unwrap_or(0);
-        WakeId(Ulid::from_parts(millis, u128::from_be_bytes(bits)))
+        WakeId(ulid(now, random))
     }
+}
+
+/// The id that consists of a time and random bits. Ids sort by time.
+pub(super) fn ulid(now: Timestamp, random: [u8; 10]) -> Ulid {
+    let mut bits = [0; 16];
+    bits[6..].copy_from_slice(&random);
+    let millis = u64::try_from(now.as_unix_millis()).unwrap_or(0);
+    Ulid::from_parts(millis, u128::from_be_bytes(bits))
+}
+
+/// The ULID after this prefix.
+pub(super) fn ulid_after(prefix: &str, text: &str) -> Option<Ulid> {
+    text.strip_prefix(prefix).and_then(|ulid| Ulid::from_string(ulid).ok())
 }
 
 impl fmt::Display for WakeId {
@@ -36,8 +46,7 @@ impl FromStr for WakeId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<WakeId, IdError> {
-        text.strip_prefix(PREFIX)
-            .and_then(|ulid| Ulid::from_string(ulid).ok())
+        ulid_after(PREFIX, text)
             .map(WakeId)
             .ok_or_else(|| IdError::NotAWakeId(text.chars().take(40).collect()))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{WakeId, WakeProgress, WakeState, budget_frees_at};
+use super::{LeaseId, WakeId, WakeProgress, WakeState, budget_frees_at};
 use crate::Timestamp;
 
 /// The state of a session that may have undelivered results.
@@ -43,6 +43,8 @@ pub enum Step {
     Supersede(WakeId),
     /// Send this wake again: it was not acknowledged in time.
     Expire(WakeId),
+    /// End this lease: the host did not answer in time.
+    ExpireLease(WakeId, LeaseId),
     /// Send this wake to its sink.
     Send(WakeId),
     /// Create a wake from the undelivered results, and send it.
@@ -64,8 +66,14 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
     {
         return Step::Supersede(wake.id);
     }
-    if in_state(WakeState::InFlight).next().is_some() {
-        return Step::Wait { until: None, held_by_budget: false };
+    if let Some(in_flight) = in_state(WakeState::InFlight).next() {
+        return match in_flight.progress.expired_lease(now) {
+            Some(lease) => Step::ExpireLease(in_flight.id, lease.id),
+            None => {
+                let until = in_flight.progress.lease.as_ref().map(|lease| lease.expires_at);
+                Step::Wait { until, held_by_budget: false }
+            }
+        };
     }
     if let Some(expired) = in_state(WakeState::HandedOff).find(|wake| wake.progress.is_due(now)) {
         return Step::Expire(expired.id);
@@ -100,6 +108,7 @@ pub fn next_step(view: &SessionView, pace: &Pace, now: Timestamp) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Lease;
 
     const PACE: Pace = Pace { batch_window: Duration::from_secs(1), wakes_per_hour: 3 };
 
@@ -141,6 +150,23 @@ mod tests {
         assert_eq!(step(&handed_off, true, &[], 10_000), Step::Make);
         assert_eq!(step(&handed_off, false, &[], 10_000), wait(Some(20_000)));
         assert_eq!(step(&handed_off, true, &[], 20_000), Step::Expire(id(1)));
+    }
+
+    #[test]
+    fn leased_wake_holds_back_the_next_one_until_it_expires() {
+        let id_of_lease = LeaseId::new(at(0), [9; 10]);
+        let lease = Lease { id: id_of_lease, holder: "host".to_owned(), expires_at: at(60_000) };
+        let mut leased = wake(1, WakeState::InFlight, None);
+        leased.progress = WakeProgress { lease: Some(lease), since: at(5_000), ..leased.progress };
+        let next = wake(2, WakeState::Scheduled, None);
+        for superseded in [false, true] {
+            leased.is_superseded = superseded;
+            let open = [leased.clone(), next.clone()];
+            assert_eq!(step(&open, true, &[], 10_000), wait(Some(60_000)));
+            assert_eq!(step(&open, true, &[], 60_000), Step::ExpireLease(id(1), id_of_lease));
+            // The clock was set back behind the beginning of the lease.
+            assert_eq!(step(&open, true, &[], 4_999), Step::ExpireLease(id(1), id_of_lease));
+        }
     }
 
     #[test]

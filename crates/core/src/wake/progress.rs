@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Delivery, RetryPolicy};
+use super::{Delivery, Lease, LeaseId, RetryPolicy};
 use crate::{FollowUpEvent, Timestamp, format_duration};
 
 /// The state of a wake.
@@ -10,7 +10,7 @@ use crate::{FollowUpEvent, Timestamp, format_duration};
 pub enum WakeState {
     /// It waits to be sent, now or later.
     Scheduled,
-    /// A sink has it and has not answered yet.
+    /// A sink has it, or a host has leased it. Neither has answered yet.
     InFlight,
     /// A sink accepted it. It is not confirmed that the agent read it.
     HandedOff,
@@ -46,6 +46,19 @@ pub enum WakeEvent {
         /// How long it may stay unacknowledged.
         acknowledge_within: Duration,
     },
+    /// A host leases it from the queue, to deliver it itself.
+    Leased(Lease),
+    /// The host that leased it answered in time.
+    LeaseAnswered {
+        /// The lease.
+        lease: LeaseId,
+        /// The answer.
+        delivery: Delivery,
+        /// For [`Delivery::HandedOff`]: how long it may stay unconfirmed.
+        acknowledge_within: Duration,
+    },
+    /// The host that leased it did not answer in time.
+    LeaseExpired(LeaseId),
     /// It was handed off, and receipt by the agent is confirmed.
     Confirmed,
     /// The monitor that sent it to a sink ended before it recorded an answer.
@@ -72,8 +85,10 @@ pub struct WakeProgress {
     pub busy_answers: u32,
     /// Time of the next attempt, or the deadline for its acknowledgement.
     pub next_at: Option<Timestamp>,
-    /// When `next_at` was written. If the wall clock is earlier than this, it was set back.
+    /// When `next_at` or the lease was written. If the wall clock is earlier than this, it was set back.
     pub since: Timestamp,
+    /// The lease of the host that has it. Only a wake in flight has one; without one, a sink has the wake.
+    pub lease: Option<Lease>,
     /// Error of the last attempt.
     pub last_error: Option<String>,
 }
@@ -127,8 +142,14 @@ impl WakeProgress {
             busy_answers: 0,
             next_at: None,
             since: now,
+            lease: None,
             last_error: None,
         }
+    }
+
+    /// The lease that has expired. A clock that was set back does not prolong it.
+    pub fn expired_lease(&self, now: Timestamp) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.expires_at <= now || now < self.since)
     }
 
     /// Whether `next_at` has passed. A clock that was set back does not delay it.
@@ -153,8 +174,29 @@ impl WakeProgress {
                 let next = WakeProgress { state: State::InFlight, next_at: None, since: now, ..self.clone() };
                 (next, None)
             }
-            (State::InFlight, Event::Answered { delivery, acknowledge_within }) => {
-                self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter })
+            // A monitor that takes a host's wake for one of its own changes nothing.
+            (State::InFlight, Event::Answered { .. } | Event::AnswerLost) if self.lease.is_some() => {
+                unchanged
+            }
+            (State::InFlight, Event::LeaseAnswered { lease, .. } | Event::LeaseExpired(lease))
+                if !self.is_leased_as(*lease) =>
+            {
+                unchanged
+            }
+            (
+                State::InFlight,
+                Event::Answered { delivery, acknowledge_within }
+                | Event::LeaseAnswered { delivery, acknowledge_within, lease: _ },
+            ) => self.answered(delivery, *acknowledge_within, &Circumstances { policy, now, jitter }),
+            (State::Scheduled, Event::Leased(lease)) => {
+                let lease = Some(lease.clone());
+                let next =
+                    WakeProgress { state: State::InFlight, next_at: None, since: now, lease, ..self.clone() };
+                (next, None)
+            }
+            (State::InFlight, Event::LeaseExpired(_)) => {
+                let circumstances = Circumstances { policy, now, jitter };
+                self.failed(self.attempts + 1, self.expiry_error(), Again::AfterADelay, &circumstances)
             }
             // One step, so that it cannot be sent to a sink in between.
             (
@@ -194,13 +236,19 @@ impl WakeProgress {
             (State::Delivered | State::Dead | State::Superseded, _) => unchanged,
             (
                 State::Scheduled,
-                Event::Answered { .. } | Event::Confirmed | Event::AnswerLost | Event::NotAcknowledged,
+                Event::Answered { .. }
+                | Event::LeaseAnswered { .. }
+                | Event::LeaseExpired(_)
+                | Event::Confirmed
+                | Event::AnswerLost
+                | Event::NotAcknowledged,
             )
             | (
                 State::InFlight,
                 Event::Started
                 | Event::Claimed { .. }
                 | Event::Printed { .. }
+                | Event::Leased(_)
                 | Event::Confirmed
                 | Event::NotAcknowledged
                 | Event::Superseded
@@ -212,10 +260,25 @@ impl WakeProgress {
                 | Event::Answered { .. }
                 | Event::Claimed { .. }
                 | Event::Printed { .. }
+                | Event::Leased(_)
+                | Event::LeaseAnswered { .. }
+                | Event::LeaseExpired(_)
                 | Event::AnswerLost
                 | Event::RetriedNow { from_the_start: false },
             ) => unchanged,
         }
+    }
+
+    fn is_leased_as(&self, id: LeaseId) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.id == id)
+    }
+
+    fn expiry_error(&self) -> String {
+        let (holder, waited) = match &self.lease {
+            Some(lease) => (lease.holder.as_str(), lease.expires_at.saturating_since(self.since)),
+            None => ("the host", Duration::ZERO),
+        };
+        format!("the lease of {holder} expired: no answer within {}", format_duration(waited))
     }
 
     fn answered(
@@ -232,6 +295,7 @@ impl WakeProgress {
             busy_answers: 0,
             next_at: None,
             since: now,
+            lease: None,
             last_error,
         };
         match delivery {
@@ -250,6 +314,7 @@ impl WakeProgress {
                     busy_answers,
                     next_at: Some(now.saturating_add(delay)),
                     since: now,
+                    lease: None,
                     last_error: Some(bounded(format!("busy: {reason}"))),
                 };
                 (next, None)
@@ -278,6 +343,7 @@ impl WakeProgress {
             busy_answers: 0,
             next_at: None,
             since: now,
+            lease: None,
             last_error: Some(bounded(error)),
         };
         match (policy.delay_after(attempts, jitter), again) {

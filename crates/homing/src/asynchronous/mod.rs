@@ -3,6 +3,7 @@
 
 mod change;
 pub(crate) mod events;
+pub(crate) mod lease;
 pub(crate) mod output;
 pub(crate) mod wait;
 pub(crate) mod wakes;

@@ -3,6 +3,7 @@
 mod http_url;
 mod loaded;
 mod monitor;
+mod redacted;
 mod routes;
 mod sinks;
 mod template;

@@ -10,20 +10,17 @@ use homing_supervisor::platform::wait::{WaitSource, is_ready_within};
 
 use crate::Result;
 use crate::context::Context;
-use crate::delivery::claim::{ClaimAttempt, Claimant, Terms, is_of_this_turn};
+use crate::delivery::claim::{ClaimAttempt, Claimant, Means, Terms, is_of_this_turn};
 use crate::delivery::session_jobs::SessionJobs;
 use crate::harness::origin::Origin;
 use crate::ledger::{Ledger, SessionState};
-
-/// Stands for the harness and the sink of a session that has none.
-const NO_HARNESS: &str = "homing listen";
 
 /// The first and the longest pause before a result is claimed again that the session reads itself. It reads for 30 s at
 /// most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How often to check, while a wake is in flight, that a monitor is active: nothing reports its death.
-const MONITOR_CHECK: Duration = Duration::from_secs(30);
+/// How often to check, while a sink has a wake, that a monitor is active: nothing reports its death.
+pub(super) const MONITOR_CHECK: Duration = Duration::from_secs(30);
 
 /// How to listen: see [`Homing::listen`](crate::Homing::listen).
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,15 +61,14 @@ pub enum Listened {
 impl Context {
     /// Waits for results of a session and claims them for a caller that prints them.
     pub(crate) fn listen(&self, listener: &Origin, options: ListenOptions<'_>) -> Result<Listened> {
-        let harness = listener.harness.clone().unwrap_or_else(|| NO_HARNESS.to_owned());
-        let claimant = Claimant { session: listener.session.clone(), harness };
+        let claimant = Claimant { session: listener.session.clone(), harness: listener.harness.clone() };
         let was_open_here = self.is_open_here(&claimant);
         let give_up_at = options.timeout.map(|timeout| Instant::now() + timeout);
         let mut jobs = SessionJobs::of(self, &claimant.session);
         let mut watches_ledger = false;
         let mut pause = PAUSES.0;
         loop {
-            jobs.update()?;
+            jobs.update(self)?;
             if watches_ledger {
                 self.with_ledger(Ledger::wait_for_writer)?;
             }
@@ -82,7 +78,7 @@ impl Context {
             }
             let wakes = self.claim_all(&claimant)?;
             let state = self.session_state(&claimant.session)?;
-            let is_current = jobs.refresh()?;
+            let is_current = jobs.refresh(self)?;
             if !wakes.is_empty() {
                 crash_point("listen/claimed");
                 return Ok(Listened::Results { wakes, running: jobs.running(), more: state.is_due() });
@@ -99,7 +95,7 @@ impl Context {
             }
             // Reports that a sink answers. Read again after the watch begins.
             if is_due && !watches_ledger {
-                jobs.watch_ledger();
+                jobs.watch_ledger(self);
                 watches_ledger = true;
                 continue;
             }
@@ -114,7 +110,8 @@ impl Context {
     fn claim_all(&self, claimant: &Claimant) -> Result<Vec<Wake>> {
         let mut wakes: Vec<Wake> = Vec::new();
         let mut room = RESULT_LIMIT_CHARS;
-        while let ClaimAttempt::Claimed(wake) = self.try_claim(claimant, Terms { prints: true, room })? {
+        let terms = |room| Terms { means: Means::Prints, room };
+        while let ClaimAttempt::Claimed { wake, .. } = self.try_claim(claimant, &terms(room))? {
             room = room.saturating_sub(wake.content.text.chars().count());
             wakes.push(*wake);
         }
@@ -127,6 +124,8 @@ impl Context {
         let handed_off =
             |wake: &&OpenWake| wake.progress.state == WakeState::HandedOff && !wake.is_superseded;
         let deadlines = state.open.iter().filter(handed_off).filter_map(|wake| wake.progress.next_at);
+        let leases = state.open.iter().filter_map(|wake| wake.progress.lease.as_ref());
+        let deadlines = deadlines.chain(leases.map(|lease| lease.expires_at));
         let deadline = deadlines.filter(|at| *at > now).min();
         let budget = (!state.undelivered.is_empty()).then(|| self.budget_frees_at(state)).flatten();
         let until = |at: Timestamp| at.saturating_since(now).max(PAUSES.0);
@@ -139,14 +138,13 @@ impl Context {
             *pause = (*pause * 2).min(PAUSES.1);
             again
         });
-        let check = is_in_flight.then_some(MONITOR_CHECK);
+        let check = state.is_at_sink().then_some(MONITOR_CHECK);
         deadline.into_iter().chain(budget).map(until).chain(again).chain(check).min()
     }
 
-    /// Starts a monitor for a wake that is in flight while no monitor runs: only a monitor can find out what became of it.
-    fn start_monitor_for(&self, state: &SessionState) -> Result<()> {
-        let in_flight = state.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
-        for wake in in_flight {
+    /// Starts a monitor for a wake that a sink has while no monitor runs: only a monitor can find out what became of it.
+    pub(super) fn start_monitor_for(&self, state: &SessionState) -> Result<()> {
+        for wake in state.at_sink() {
             let found = self.with_ledger(|ledger| ledger.wake_to_send(wake.id))?;
             let Some(job) = found.and_then(|(wake, _)| wake.content.job_ids.first().copied()) else {
                 continue;
@@ -175,6 +173,18 @@ fn is_ready(source: Option<WaitSource<'_>>) -> bool {
 }
 
 impl SessionState {
+    /// The wakes that a sink has and has not answered yet.
+    fn at_sink(&self) -> impl Iterator<Item = &OpenWake> {
+        let is_at_sink =
+            |wake: &&OpenWake| wake.progress.state == WakeState::InFlight && wake.progress.lease.is_none();
+        self.open.iter().filter(is_at_sink)
+    }
+
+    /// Whether a sink has a wake and has not answered yet.
+    pub(super) fn is_at_sink(&self) -> bool {
+        self.at_sink().next().is_some()
+    }
+
     /// Whether anything is due for a process of the session. The wake that began its turn is not: the agent reads it.
     fn is_due(&self) -> bool {
         let waits = |state| matches!(state, WakeState::Scheduled | WakeState::InFlight);

@@ -3,6 +3,7 @@
 pub(crate) mod claim;
 pub(crate) mod history;
 pub(crate) mod hold;
+pub(crate) mod lease;
 pub(crate) mod listen;
 pub(crate) mod monitor;
 mod only_waiter;

@@ -33,6 +33,7 @@ const fn hook(event: &'static str, hook: &'static str) -> JsonEdit {
 
 pub(super) static PROFILE: Profile = Profile {
     name: "claude-code",
+    title: "Claude Code",
     session: SessionSource {
         variable: Some("CLAUDE_CODE_SESSION_ID"),
         shell: ShellSession::Exported,

@@ -45,6 +45,7 @@ const fn hook(event: &'static str) -> JsonEdit {
 
 pub(super) static PROFILE: Profile = Profile {
     name: "codex",
+    title: "Codex",
     session: SessionSource {
         variable: Some("CODEX_THREAD_ID"),
         shell: ShellSession::Exported,

@@ -5,6 +5,7 @@ use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, Shell
 
 pub(super) static PROFILE: Profile = Profile {
     name: "copilot",
+    title: "GitHub Copilot",
     session: SessionSource {
         variable: Some("COPILOT_AGENT_SESSION_ID"),
         shell: ShellSession::Exported,

@@ -40,6 +40,7 @@ const KNOWN_HOOKS: [&str; 20] = [
 
 pub(super) static PROFILE: Profile = Profile {
     name: "cursor",
+    title: "Cursor",
     session: SessionSource { variable: None, shell: ShellSession::Hint, mcp: None },
     variables: &["CURSOR_AGENT", "CURSOR_TRACE_ID"],
     hooks: Ok(HookProtocol {

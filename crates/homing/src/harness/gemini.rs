@@ -14,6 +14,7 @@ const fn hook(event: &'static str) -> JsonEdit {
 
 pub(super) static PROFILE: Profile = Profile {
     name: "gemini",
+    title: "Gemini CLI",
     session: SessionSource {
         variable: Some("GEMINI_SESSION_ID"),
         shell: ShellSession::Hint,

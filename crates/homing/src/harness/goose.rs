@@ -46,6 +46,7 @@ const HOOKS: &str = r#"{
 
 pub(super) static PROFILE: Profile = Profile {
     name: "goose",
+    title: "goose",
     session: SessionSource {
         variable: Some("AGENT_SESSION_ID"),
         shell: ShellSession::Exported,

@@ -4,6 +4,7 @@ use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, Shell
 
 pub(super) static PROFILE: Profile = Profile {
     name: "letta",
+    title: "Letta Code",
     session: SessionSource {
         variable: Some("LETTA_CONVERSATION_ID"),
         shell: ShellSession::Exported,

@@ -11,6 +11,7 @@ use super::setup::{Edit, InstructionFiles, JsonEdit, Permission, Setup, SetupCha
 
 pub(super) static PROFILE: Profile = Profile {
     name: "opencode",
+    title: "opencode",
     session: SessionSource {
         variable: None,
         shell: ShellSession::Plugin,

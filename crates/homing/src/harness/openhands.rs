@@ -4,6 +4,7 @@ use super::profile::{IdleNotification, PresetFile, Profile, SessionSource, Shell
 
 pub(super) static PROFILE: Profile = Profile {
     name: "openhands",
+    title: "OpenHands",
     session: SessionSource {
         variable: None,
         shell: ShellSession::Unknown("the server does not tell commands their conversation"),

@@ -11,6 +11,8 @@ use super::setup::Setup;
 pub struct Profile {
     /// The name of the harness and of its preset.
     pub name: &'static str,
+    /// Its name for people, as its makers write it.
+    pub title: &'static str,
     /// How homing learns to which session a job belongs.
     pub session: SessionSource,
     /// Other variables that the harness sets for its commands. An agent that inherits them treats itself as a part of

@@ -1,17 +1,23 @@
 //! Delivers results to sessions: follow-ups, claims, holds, wakes, monitors.
 
 #[cfg(feature = "async")]
+use std::sync::Arc;
+#[cfg(feature = "async")]
 use std::time::Duration;
 
-use homing_core::{Job, JobId, SessionId, Wake};
+use homing_core::{Delivery, Job, JobId, LeaseId, LeasedWake, SessionId, Wake, WakeId};
 
 use super::Homing;
 use crate::Result;
 #[cfg(feature = "async")]
+use crate::asynchronous;
+#[cfg(feature = "async")]
 use crate::asynchronous::wakes::WakeStream;
 use crate::check::Check;
 use crate::delivery::claim::Claimant;
+use crate::delivery::history::{WakeListing, WakeOptions};
 use crate::delivery::hold::DeliveryHold;
+use crate::delivery::lease::LeaseOptions;
 use crate::delivery::listen::{ListenOptions, Listened};
 use crate::delivery::monitor::{Monitor, MonitorOptions};
 use crate::delivery::prospects::Prospect;
@@ -89,7 +95,7 @@ impl Homing {
     /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
     /// # let job = homing.launch(homing::JobSpec::script("true")?.session("chat-1".parse()?))?;
     /// # homing.wait(&[job.id], homing::WaitFor::All, None)?;
-    /// let claimant = homing::Claimant { session: "chat-1".parse()?, harness: "codex".to_owned() };
+    /// let claimant = homing::Claimant { session: "chat-1".parse()?, harness: Some("codex".to_owned()) };
     /// let wake = homing.claim_wake(&claimant)?.expect("a job has finished");
     /// assert!(homing.claim_wake(&claimant)?.is_none());
     /// println!("{}", wake.content.text);
@@ -164,6 +170,96 @@ impl Homing {
         self.context.for_session(&listener.session).listen(listener, options)
     }
 
+    /// Leases the next wake of a session to a host that delivers it itself. Meanwhile no sink, hook or other host delivers
+    /// it, and no other wake of the session is sent. Waits up to [`LeaseOptions::wait`] for a wake; while it waits, the
+    /// monitor leaves jobs that finish to this caller. Returns `None` if no wake is due by then: nothing is undelivered,
+    /// the last attempt was too recent, or the session has used up its wakes of this hour. The session needs neither a
+    /// route nor a sink. Sleeps while nothing happens.
+    ///
+    /// [Answer](Homing::answer_lease) before the lease expires. An expired lease counts as a failed attempt: the wake is
+    /// delivered again after a delay, under the same id, and is dead after as many attempts as the configuration allows
+    /// (`monitor.retries`). The lease is in the ledger, so it also ends if this process or the monitor is killed, and it is
+    /// never prolonged. After the wall clock was set back behind the beginning of a lease, the lease has expired.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// use homing::{Delivery, LeaseOptions};
+    /// use std::time::Duration;
+    ///
+    /// let job = homing.launch(homing::JobSpec::script("echo hello")?.session("chat-1".parse()?))?;
+    /// let options = LeaseOptions { wait: Duration::from_secs(30), ..LeaseOptions::new("my-host") };
+    /// let leased = homing.lease_wake(&job.session, &options)?.expect("the job finishes");
+    /// assert!(leased.wake.content.text.contains("hello"));
+    /// // … the agent reads the text …
+    /// homing.answer_lease(leased.wake.id, leased.lease.id, Delivery::Delivered)?;
+    /// assert!(!homing.get(job.id)?.is_unread());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) if the options are outside their ranges; when the home or
+    /// the ledger cannot be used.
+    pub fn lease_wake(&self, session: &SessionId, options: &LeaseOptions) -> Result<Option<LeasedWake>> {
+        self.context.lease_wake(session, options)
+    }
+
+    /// As [`Homing::lease_wake`], in tokio. Occupies no thread while it waits. A wake that was leased when the future is
+    /// dropped is given back: the attempt does not count.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use homing::{Delivery, LeaseOptions};
+    ///
+    /// let chat: homing::SessionId = "chat-1".parse()?;
+    /// let wait = std::time::Duration::from_secs(30);
+    /// let options = LeaseOptions { wait, ..LeaseOptions::new("my-host") };
+    /// let launch = homing.launch(homing::JobSpec::script("sleep 0.1; echo hello")?.session(chat.clone()))?;
+    /// let leased = homing.lease_wake_async(&chat, &options).await?.expect("the job finishes");
+    /// assert_eq!(leased.wake.content.job_ids, [launch.id]);
+    /// homing.answer_lease(leased.wake.id, leased.lease.id, Delivery::Delivered)?;
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::lease_wake`].
+    #[cfg(feature = "async")]
+    pub async fn lease_wake_async(
+        &self,
+        session: &SessionId,
+        options: &LeaseOptions,
+    ) -> Result<Option<LeasedWake>> {
+        asynchronous::lease::lease_wake(Arc::clone(&self.context), session.clone(), options.clone()).await
+    }
+
+    /// Records the result of a delivery by the host that has the lease.
+    ///
+    /// | answer | result |
+    /// |---|---|
+    /// | [`Delivered`](Delivery::Delivered) | the results are acknowledged |
+    /// | [`HandedOff`](Delivery::HandedOff) | delivered again unless the agent [acknowledges](Homing::acknowledge) the results within 15 minutes |
+    /// | [`Busy`](Delivery::Busy) | tried again later; no attempt is used up. A `retry_after` of zero gives the wake back at once |
+    /// | [`Failed`](Delivery::Failed) | the attempt has failed; tried again after a delay |
+    /// | [`Gone`](Delivery::Gone) | the wake is dead |
+    ///
+    /// Repeating the same answer changes nothing and succeeds, so a host can repeat a call whose result it has not seen.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost) if the lease has expired, or if the wake is not held under it: drop
+    /// the wake, because another attempt delivers it. [`Error::NoSuchWake`](crate::Error::NoSuchWake). When the ledger
+    /// cannot be written; then nothing is recorded.
+    pub fn answer_lease(&self, wake: WakeId, lease: LeaseId, answer: Delivery) -> Result<()> {
+        self.context.answer_lease(wake, lease, &answer)
+    }
+
     /// Whether an ancestor of this process has the session open, according to its harness. The harness may have
     /// switched to another session since it started this process.
     pub fn is_open_here(&self, claimant: &Claimant) -> bool {
@@ -176,6 +272,33 @@ impl Homing {
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob), or if the ledger cannot be read.
     pub fn wakes_of(&self, job: JobId) -> Result<Vec<WakeRecord>> {
         self.context.wakes_of(job)
+    }
+
+    /// One wake with its attempts.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchWake`](crate::Error::NoSuchWake), or if the ledger cannot be read.
+    pub fn wake(&self, id: WakeId) -> Result<WakeRecord> {
+        self.context.wake(id)
+    }
+
+    /// The wakes that need attention, newest first: open ones (scheduled, in flight, handed off) and dead ones, as far as
+    /// they carry results that are still undelivered. A dead wake whose results were acknowledged, dropped or retried is not
+    /// among them. Reads the open follow-ups by their index.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn open_wakes(&self, options: &WakeOptions) -> Result<WakeListing> {
+        self.context.open_wakes(options)
+    }
+
+    /// The newest wake that the sink with this name has received, with its attempts. Searches the newest 10,000 wakes of
+    /// the home.
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn last_wake_of(&self, sink: &str) -> Result<Option<WakeRecord>> {
+        self.context.last_wake_of(sink)
     }
 
     /// Sends a test wake without jobs through the route of a session, and returns the result of every step. Does not

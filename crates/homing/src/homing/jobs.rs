@@ -14,12 +14,14 @@ use homing_supervisor::output::OutputChunk;
 use super::Homing;
 use crate::Result;
 #[cfg(feature = "async")]
-use crate::asynchronous;
+use crate::asynchronous::{self, output::OutputGrowth};
 use crate::index::list_watch::ListWatch;
 use crate::index::query::{ListOptions, Listing};
 use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
+use crate::jobs::launch::Launch;
 use crate::jobs::wait::Waited;
+use crate::ledger::SessionSummary;
 use crate::store::kill::Killing;
 use crate::store::service_warning::ServiceWarning;
 use crate::store::spec::JobSpec;
@@ -39,6 +41,27 @@ impl Homing {
     /// job exists. [`Error::KeyTaken`](crate::Error::KeyTaken) if the key belongs to a job that was launched with a different request.
     pub fn launch(&self, spec: JobSpec) -> Result<Job> {
         self.context.launch(&spec)
+    }
+
+    /// As [`Homing::launch`], and says whether the job is new or was launched before with the same
+    /// [key](JobSpec::key).
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let spec = homing::JobSpec::script("make deploy")?.key("message-17".parse()?);
+    /// let first = homing.launch_or_find(spec.clone())?;
+    /// let again = homing.launch_or_find(spec)?;
+    /// assert_eq!((first.is_new, again.is_new, again.job.id), (true, false, first.job.id));
+    /// # homing.wait(&[first.job.id], homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Homing::launch`].
+    pub fn launch_or_find(&self, spec: JobSpec) -> Result<Launch> {
+        self.context.launch_or_find(&spec)
     }
 
     /// As [`Homing::launch`], and follows the output from its beginning. The follower is attached to the job: while it
@@ -65,7 +88,7 @@ impl Homing {
     /// As [`Homing::launch`], and when the output cannot be read.
     pub fn launch_attached(&self, spec: JobSpec, streams: Streams) -> Result<(Job, OutputFollower)> {
         let spec = JobSpec { attached: Some(streams), ..spec };
-        let (job, attachment) = self.context.launch_and_attach(&spec)?;
+        let (Launch { job, .. }, attachment) = self.context.launch_and_attach(&spec)?;
         let follower = OutputFollower::attached(Arc::clone(&self.context), job.id, attachment)?;
         Ok((job, follower))
     }
@@ -112,13 +135,37 @@ impl Homing {
         Ok(self.listing(options)?.jobs)
     }
 
-    /// As [`Homing::list`]. Also says whether the limit left out jobs, and returns those that a newer program wrote in a
-    /// format that this one does not support.
+    /// As [`Homing::list`]. Also says whether the limit left out jobs and where the next page begins, and returns those that
+    /// a newer program wrote in a format that this one does not support.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # let mut ids = Vec::new();
+    /// # for _ in 0..3 { ids.push(homing.launch(homing::JobSpec::script("true")?)?.id); }
+    /// let mut options = homing::ListOptions { limit: Some(2), ..homing::ListOptions::default() };
+    /// let newest = homing.listing(&options)?;
+    /// options.before = newest.next;
+    /// let older = homing.listing(&options)?;
+    /// assert_eq!((newest.jobs.len(), older.jobs.len(), older.next), (2, 1, None));
+    /// # homing.wait(&ids, homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Homing::list`].
     pub fn listing(&self, options: &ListOptions) -> Result<Listing> {
         self.context.listing(options)
+    }
+
+    /// The sessions that have jobs, each with the counts of its jobs, the one with the newest launch first. One query: it
+    /// counts the jobs in an index, so its time grows with the number of kept jobs (docs/benchmarks.md).
+    ///
+    /// # Errors
+    /// When the home or the ledger cannot be read.
+    pub fn sessions(&self) -> Result<Vec<SessionSummary>> {
+        self.context.sessions()
     }
 
     /// Finds the only job whose id has this prefix.
@@ -127,6 +174,14 @@ impl Homing {
     /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) and [`Error::AmbiguousJob`](crate::Error::AmbiguousJob).
     pub fn resolve(&self, prefix: &JobIdPrefix) -> Result<JobId> {
         self.context.resolve(prefix)
+    }
+
+    /// As [`Homing::resolve`], among the jobs of one session.
+    ///
+    /// # Errors
+    /// As [`Homing::resolve`]. The error does not reveal jobs of other sessions.
+    pub fn resolve_in(&self, prefix: &JobIdPrefix, session: &SessionId) -> Result<JobId> {
+        self.context.resolve_in(prefix, session)
     }
 
     /// Finds the job that a reference means to a session: by its id or a unique prefix of it, whichever session it belongs
@@ -453,5 +508,31 @@ impl Homing {
         from: u64,
     ) -> Result<impl Stream<Item = Result<OutputChunk>> + Send + use<>> {
         asynchronous::output::output_stream(Arc::clone(&self.context), id, from)
+    }
+
+    /// How much output these jobs have written, in tokio: all of them first, later those whose output has grown, at most once
+    /// a second. Sleeps while no job writes. Never ends.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use futures_util::StreamExt;
+    ///
+    /// let job = homing.launch(homing::JobSpec::script("echo one")?)?;
+    /// homing.wait_async(&[job.id], homing::WaitFor::All).await?;
+    /// let mut sizes = std::pin::pin!(homing.output_sizes(&[job.id]));
+    /// let first = sizes.next().await.expect("it never ends");
+    /// assert_eq!((first[0].job, first[0].total_bytes), (job.id, 4));
+    /// # Ok::<(), homing::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    pub fn output_sizes(&self, ids: &[JobId]) -> impl Stream<Item = Vec<OutputGrowth>> + Send + use<> {
+        asynchronous::output::output_sizes(Arc::clone(&self.context), ids.to_vec())
     }
 }

@@ -20,6 +20,23 @@ impl Context {
         self.find_known(prefix)
     }
 
+    /// Finds the only job of a session whose id has this prefix. The error does not reveal jobs of other sessions.
+    pub(crate) fn resolve_in(&self, prefix: &JobIdPrefix, session: &SessionId) -> Result<JobId> {
+        if prefix.as_full_id().is_none() {
+            self.sync()?;
+        }
+        let candidates = self.with_ledger(|ledger| {
+            ledger.ids_of_session_beginning_with(session, prefix.as_str(), MAX_CANDIDATES)
+        })?;
+        match (&candidates[..], prefix.as_full_id()) {
+            ([id], _) => Ok(*id),
+            // A job that is not in the ledger yet is found on disk.
+            ([], Some(id)) if self.get(id).is_ok_and(|job| job.session == *session) => Ok(id),
+            ([], _) => Err(Error::NoSuchJob(prefix.as_str().to_owned())),
+            _ => Err(Error::AmbiguousJob { prefix: prefix.as_str().to_owned(), candidates }),
+        }
+    }
+
     /// Finds the job that a reference means to a session.
     pub(crate) fn find(&self, reference: &JobRef, session: &SessionId) -> Result<JobId> {
         if full_id(reference).is_none() {

@@ -4,7 +4,7 @@ use homing_core::{FollowUpState, Job, JobId, SessionId, StateName, Timestamp};
 
 use crate::context::Context;
 use crate::index::report::SyncReport;
-use crate::ledger::{JobFilter, UnsupportedJob};
+use crate::ledger::{JobFilter, ListCursor, SessionSummary, UnsupportedJob};
 use crate::{Error, Result};
 
 /// Which jobs [`Homing::list`](crate::Homing::list) returns. The default is all jobs.
@@ -20,6 +20,10 @@ pub struct ListOptions {
     pub since: Option<Timestamp>,
     /// Only those with exactly this name. Any text: it need not be a [`JobName`](homing_core::JobName).
     pub name: Option<String>,
+    /// Only these jobs; empty for all. Ids without a job are left out.
+    pub ids: Vec<JobId>,
+    /// Only jobs that were launched before those of an earlier page: its [`Listing::next`].
+    pub before: Option<ListCursor>,
     /// The maximum number of jobs; the newest ones are returned.
     pub limit: Option<u32>,
 }
@@ -34,6 +38,9 @@ pub struct Listing {
     pub unsupported: Vec<UnsupportedJob>,
     /// Whether [`ListOptions::limit`] or [`FollowUpOptions::limit`] left out older jobs that match.
     pub has_more: bool,
+    /// Where the next page begins: pass it as [`ListOptions::before`] or [`FollowUpOptions::before`]. `None` if no older
+    /// jobs match.
+    pub next: Option<ListCursor>,
 }
 
 /// Which follow-ups [`Homing::follow_ups`](crate::Homing::follow_ups) returns. The default is open ones: pending, handed off or dead.
@@ -43,6 +50,8 @@ pub struct FollowUpOptions {
     pub session: Option<SessionId>,
     /// Only those in this state, open or not.
     pub state: Option<FollowUpState>,
+    /// Only those of jobs that were launched before those of an earlier page: its [`Listing::next`].
+    pub before: Option<ListCursor>,
     /// The maximum number of jobs; the newest ones are returned.
     pub limit: Option<u32>,
 }
@@ -93,6 +102,8 @@ impl Context {
     pub(crate) fn listing(&self, options: &ListOptions) -> Result<Listing> {
         let options = options.clone();
         self.jobs(JobFilter {
+            ids: Some(options.ids).filter(|ids| !ids.is_empty()),
+            before: options.before,
             session: options.session,
             state: options.state,
             failed: options.failed,
@@ -108,11 +119,18 @@ impl Context {
         let options = options.clone();
         self.jobs(JobFilter {
             session: options.session,
+            before: options.before,
             follow_up: options.state,
             open_follow_ups: options.state.is_none(),
             limit: options.limit,
             ..JobFilter::default()
         })
+    }
+
+    /// The sessions that have jobs, the one with the newest launch first.
+    pub(crate) fn sessions(&self) -> Result<Vec<SessionSummary>> {
+        self.sync()?;
+        self.with_ledger(|ledger| ledger.sessions())
     }
 
     fn jobs(&self, mut filter: JobFilter) -> Result<Listing> {
@@ -123,7 +141,10 @@ impl Context {
         let mut rows = self.with_ledger(|ledger| ledger.jobs(&filter))?;
         let mut listing = Listing { has_more: rows.len() > limit, ..Listing::default() };
         rows.truncate(limit);
-        for row in rows {
+        if listing.has_more {
+            listing.next = rows.last().map(|(place, _)| place.clone());
+        }
+        for (_, row) in rows {
             match row {
                 Ok(mut job) => {
                     self.store.measure_output(&mut job);

@@ -1,9 +1,9 @@
 //! The attempts to deliver a wake: their times and results.
 
-use homing_core::{Timestamp, WakeEvent};
+use homing_core::{Lease, Timestamp, WakeEvent};
 use rusqlite::{Connection, params};
 
-use super::rows::{CLAIMED, PRINTED};
+use super::rows::{CLAIMED, LEASE_EXPIRED, PRINTED};
 
 /// Records the time and result of an attempt.
 pub(super) fn record_attempt(
@@ -14,16 +14,18 @@ pub(super) fn record_attempt(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let result = match event {
-        WakeEvent::Started => return start_attempt(connection, wake, number, now),
-        WakeEvent::Answered { delivery, .. } => delivery.as_str(),
+        WakeEvent::Started => return start_attempt(connection, (wake, number), None, now),
+        WakeEvent::Leased(lease) => return start_attempt(connection, (wake, number), Some(lease), now),
+        WakeEvent::Answered { delivery, .. } | WakeEvent::LeaseAnswered { delivery, .. } => delivery.as_str(),
         WakeEvent::Claimed { .. } => {
-            start_attempt(connection, wake, number, now)?;
+            start_attempt(connection, (wake, number), None, now)?;
             CLAIMED
         }
         WakeEvent::Printed { .. } => {
-            start_attempt(connection, wake, number, now)?;
+            start_attempt(connection, (wake, number), None, now)?;
             PRINTED
         }
+        WakeEvent::LeaseExpired(_) => LEASE_EXPIRED,
         WakeEvent::AnswerLost => "answer_lost",
         // The attempt has already been answered.
         WakeEvent::Confirmed
@@ -39,15 +41,23 @@ pub(super) fn record_attempt(
         .map(drop)
 }
 
-/// Records the start of an attempt.
+/// Records the start of an attempt, by a sink, or by the holder of a lease.
 pub(super) fn start_attempt(
     connection: &Connection,
-    seq: i64,
-    number: u32,
+    (wake, number): (i64, u32),
+    lease: Option<&Lease>,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO attempts (wake, number, started_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![seq, number, now.as_unix_millis()])
+        .prepare_cached(
+            "INSERT OR REPLACE INTO attempts (wake, number, started_at, lease, holder) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            wake,
+            number,
+            now.as_unix_millis(),
+            lease.map(|lease| lease.id.to_string()),
+            lease.map(|lease| &lease.holder),
+        ])
         .map(drop)
 }

@@ -40,7 +40,7 @@ pub(super) fn detail(kind: &EventKind) -> rusqlite::Result<Option<String>> {
         EventKind::JobCorrected { outcome } => Detail { outcome: outcome.clone(), ..Detail::default() },
         EventKind::FollowUp { from, to: _ } => Detail { from: Some(*from), ..Detail::default() },
         EventKind::Wake { state: _, sink, attempt, error, jobs: _ } => {
-            Detail { sink: Some(sink.clone()), attempt: *attempt, error: error.clone(), ..Detail::default() }
+            Detail { sink: sink.clone(), attempt: *attempt, error: error.clone(), ..Detail::default() }
         }
         EventKind::MonitorEnded { clean } => Detail { clean: Some(*clean), ..Detail::default() },
         _ => return Ok(None),
@@ -92,9 +92,9 @@ fn known_kind(
             let to = FollowUpState::from_name(state);
             detail.from.zip(to).map(|(from, to)| EventKind::FollowUp { from, to })
         }
-        ("wake", state) => match WakeState::from_name(state).zip(detail.sink) {
-            Some((state, sink)) => {
-                let (attempt, error) = (detail.attempt, detail.error);
+        ("wake", state) => match WakeState::from_name(state) {
+            Some(state) => {
+                let (sink, attempt, error) = (detail.sink, detail.attempt, detail.error);
                 Some(EventKind::Wake { state, sink, attempt, error, jobs: jobs()? })
             }
             None => None,

@@ -1,8 +1,8 @@
 //! Conversions between values and columns: names of states, documents, times. Reads and writes no table.
 
-use homing_core::{FollowUpState, StateName, Timestamp, WakeProgress, WakeState};
+use homing_core::{FollowUpState, Lease, StateName, Timestamp, WakeProgress, WakeState};
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 
 /// The condition for unfinished jobs, as in the partial index. Excludes states that only a newer program knows.
 pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting', 'running')";
@@ -10,10 +10,15 @@ pub(super) const UNFINISHED: &str = "state <> 'finished' AND state IN ('starting
 pub(super) const CLAIMED: &str = "claimed";
 /// The result of an attempt in which a process of the session printed the wake.
 pub(super) const PRINTED: &str = "printed";
+/// The result of an attempt whose lease expired before the host answered.
+pub(super) const LEASE_EXPIRED: &str = "lease_expired";
 
 /// The columns of [`progress`].
 pub(super) const PROGRESS: &str =
-    "wakes.state, wakes.attempts, wakes.busy_answers, wakes.next_at, wakes.since, wakes.last_error";
+    "wakes.state, wakes.attempts, wakes.busy_answers, wakes.next_at, wakes.since,
+    wakes.last_error, wakes.lease, wakes.lease_holder, wakes.lease_expires_at";
+/// The columns of [`lease`].
+pub(super) const LEASE: &str = "wakes.lease, wakes.lease_holder, wakes.lease_expires_at";
 
 pub(super) fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<WakeProgress> {
     let state: String = row.get(first)?;
@@ -28,7 +33,26 @@ pub(super) fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<WakeProg
         next_at: row.get::<_, Option<i64>>(first + 3)?.map(Timestamp::from_unix_millis),
         since: timestamp(row, first + 4)?,
         last_error: row.get(first + 5)?,
+        lease: lease(row, first + 6)?,
     })
+}
+
+pub(super) fn lease(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Lease>> {
+    if row.get_ref(first)? == ValueRef::Null {
+        return Ok(None);
+    }
+    let (id, expires_at) = (parsed(row, first)?, timestamp(row, first + 2)?);
+    Ok(Some(Lease { id, holder: row.get(first + 1)?, expires_at }))
+}
+
+/// A column with the name of a sink or harness; `None` where it is empty.
+pub(super) fn named(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    row.get(column).map(name_in)
+}
+
+/// The value of `column`; `None` where it is empty.
+pub(super) fn name_in(column: String) -> Option<String> {
+    Some(column).filter(|name| !name.is_empty())
 }
 
 pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Ledger;
 use super::hold::{Hold, RouteKey};
-use super::rows::{CLAIMED, PROGRESS, UNFINISHED, parsed, progress, timestamp};
+use super::rows::{CLAIMED, PROGRESS, UNFINISHED, name_in, named, parsed, progress, timestamp};
 
 /// Finished jobs that no wake carries and that have the same route.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub(crate) fn oldest_of<'u>(routes: impl IntoIterator<Item = &'u Undelivered>) -
 pub(crate) struct SessionState {
     /// Its open wakes, oldest first.
     pub(crate) open: Vec<OpenWake>,
-    /// The sinks of those wakes that wait for an attempt.
-    pub(crate) scheduled_for: Vec<(WakeId, String)>,
+    /// The sinks of those wakes that wait for an attempt; `None` where only a claim delivers the wake.
+    pub(crate) scheduled_for: Vec<(WakeId, Option<String>)>,
     /// Its finished jobs that no wake carries, by route; the route of the oldest job first.
     pub(crate) undelivered: Vec<Undelivered>,
     /// The times at which its recent wakes were created.
@@ -86,11 +86,13 @@ impl Ledger {
         })
     }
 
-    /// The wakes that a sink has not answered yet, with the times at which it received them.
+    /// The wakes that a sink has not answered yet, with the times at which it received them. Not those that hosts have
+    /// leased.
     pub(crate) fn wakes_in_flight(&self) -> rusqlite::Result<Vec<(WakeId, SessionId, String, Timestamp)>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id, session, sink, since FROM wakes
-             WHERE state IN ('scheduled', 'in_flight', 'handed_off') AND state = 'in_flight' ORDER BY seq",
+             WHERE state IN ('scheduled', 'in_flight', 'handed_off') AND state = 'in_flight' AND lease IS NULL
+             ORDER BY seq",
         )?;
         query
             .query_map([], |row| Ok((parsed(row, 0)?, parsed(row, 1)?, row.get(2)?, timestamp(row, 3)?)))?
@@ -111,6 +113,20 @@ impl Ledger {
         query.query_map([session.as_str(), CLAIMED], |row| parsed(row, 0))?.collect()
     }
 
+    /// The routes of the undelivered follow-ups that a wake carries, each once.
+    pub(crate) fn routes_of(&self, wake: WakeId) -> rusqlite::Result<Vec<RouteKey>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT DISTINCT follow_ups.sink, follow_ups.harness
+             FROM wakes JOIN follow_ups ON follow_ups.wake = wakes.seq
+             WHERE wakes.id = ?1 AND follow_ups.state = 'pending'",
+        )?;
+        query
+            .query_map([wake.to_string()], |row| {
+                Ok(RouteKey { sink: named(row, 0)?, harness: named(row, 1)? })
+            })?
+            .collect()
+    }
+
     /// The jobs of a session that are unfinished in the ledger.
     pub(crate) fn unfinished_of(&self, session: &SessionId) -> rusqlite::Result<Vec<JobId>> {
         let mut query = self.connection.prepare_cached(&format!(
@@ -122,27 +138,30 @@ impl Ledger {
 
 fn open_wakes(connection: &Connection, session: &SessionId) -> rusqlite::Result<Vec<OpenWake>> {
     let sql = format!(
-        "SELECT id, {PROGRESS}, NOT EXISTS (
+        "SELECT id, NOT EXISTS (
              SELECT 1 FROM follow_ups WHERE follow_ups.wake = wakes.seq AND follow_ups.state IN ('pending', 'handed_off')
-         ) FROM wakes
+         ), {PROGRESS} FROM wakes
          WHERE session = ?1 AND state IN ('scheduled', 'in_flight', 'handed_off') ORDER BY seq"
     );
     connection
         .prepare_cached(&sql)?
         .query_map([session.as_str()], |row| {
-            Ok(OpenWake { id: parsed(row, 0)?, progress: progress(row, 1)?, is_superseded: row.get(7)? })
+            Ok(OpenWake { id: parsed(row, 0)?, is_superseded: row.get(1)?, progress: progress(row, 2)? })
         })?
         .collect()
 }
 
-fn scheduled_for(connection: &Connection, session: &SessionId) -> rusqlite::Result<Vec<(WakeId, String)>> {
+fn scheduled_for(
+    connection: &Connection,
+    session: &SessionId,
+) -> rusqlite::Result<Vec<(WakeId, Option<String>)>> {
     connection
         .prepare_cached(
             "SELECT id, sink FROM wakes
              WHERE session = ?1 AND state IN ('scheduled', 'in_flight', 'handed_off') AND state = 'scheduled'
              ORDER BY seq",
         )?
-        .query_map([session.as_str()], |row| Ok((parsed(row, 0)?, row.get(1)?)))?
+        .query_map([session.as_str()], |row| Ok((parsed(row, 0)?, named(row, 1)?)))?
         .collect()
 }
 
@@ -181,16 +200,12 @@ fn undelivered(connection: &Connection, session: &SessionId) -> rusqlite::Result
             route = next_sink.query_row(params![session.as_str(), sink], names).optional()?;
         }
         if !jobs.is_empty() {
-            let route = RouteKey { sink: named(sink), harness: named(harness) };
+            let route = RouteKey { sink: name_in(sink), harness: name_in(harness) };
             found.push(Undelivered { route, jobs });
         }
     }
     found.sort_by_key(|undelivered| undelivered.jobs[0]);
     Ok(found)
-}
-
-fn named(column: String) -> Option<String> {
-    Some(column).filter(|name| !name.is_empty())
 }
 
 fn made_at(
@@ -211,7 +226,7 @@ fn holds(connection: &Connection, session: &SessionId) -> rusqlite::Result<BTree
     connection
         .prepare_cached("SELECT sink, harness, until, reason FROM holds WHERE session = ?1")?
         .query_map([session.as_str()], |row| {
-            let route = RouteKey { sink: named(row.get(0)?), harness: named(row.get(1)?) };
+            let route = RouteKey { sink: named(row, 0)?, harness: named(row, 1)? };
             let until: Option<i64> = row.get(2)?;
             Ok((route, Hold { until: until.map(Timestamp::from_unix_millis), reason: row.get(3)? }))
         })?

@@ -1,6 +1,6 @@
 //! The record of a wake and its attempts.
 
-use homing_core::{JobId, SessionId, Timestamp, WakeId, WakeState};
+use homing_core::{JobId, Lease, SessionId, Timestamp, WakeId, WakeState};
 use serde::Serialize;
 
 /// One wake with its attempts.
@@ -11,8 +11,8 @@ pub struct WakeRecord {
     pub id: WakeId,
     /// The session that it is delivered to.
     pub session: SessionId,
-    /// The sink that delivers it.
-    pub sink: String,
+    /// The sink that delivers it. `None` if no route led to one: then only a claim delivers it.
+    pub sink: Option<String>,
     /// Its state.
     #[serde(serialize_with = "state_name")]
     pub state: WakeState,
@@ -20,6 +20,8 @@ pub struct WakeRecord {
     pub created_at: Timestamp,
     /// When it is tried next, or the deadline for its acknowledgement.
     pub next_at: Option<Timestamp>,
+    /// The lease of the host that has it.
+    pub lease: Option<Lease>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
     /// The jobs whose results it carries, failures first.
@@ -36,13 +38,14 @@ pub struct WakeRecord {
 pub struct AttemptRecord {
     /// Its number, from 1.
     pub number: u32,
-    /// When the sink received it.
+    /// The name of the host that leased it; `None` for a sink or a hook. Untrusted text.
+    pub holder: Option<String>,
+    /// When the sink or the host received it.
     pub started_at: Timestamp,
-    /// When the sink answered.
+    /// When it was answered, or when its lease was found to have expired.
     pub ended_at: Option<Timestamp>,
     /// Its result: `delivered`, `handed_off`, `claimed` (shown by a hook of the session), `printed`
-    /// (by `homing listen`), `busy`, `gone`, `failed`
-    /// or `answer_lost`.
+    /// (by `homing listen`), `busy`, `gone`, `failed`, `answer_lost` or `lease_expired`.
     pub result: Option<String>,
     /// Why it failed.
     pub error: Option<String>,

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Ledger;
 use super::attempts::{record_attempt, start_attempt};
 use super::hold::{Hold, RouteKey, set_holds};
-use super::rows::{PROGRESS, json, parsed, progress, timestamp, to_json};
+use super::rows::{PROGRESS, column, json, named, parsed, progress, timestamp, to_json};
 use super::transition::apply_event;
 use super::writer::{NewEvent, Writer};
 
@@ -27,15 +27,18 @@ pub(crate) enum WakeChange {
     Queued(Box<NewWake>),
     /// Sets why undelivered follow-ups of a session wait, by route. Removes the holds of all other routes.
     Held(SessionId, BTreeMap<RouteKey, Hold>),
-    /// The sink of a wake was removed: its follow-ups are routed anew.
-    SinkRemoved(WakeId, String),
+    /// Closes a wake for this reason, and routes its follow-ups anew.
+    Rerouted(WakeId, String),
+    /// A route leads from a scheduled wake without a sink to this one.
+    SinkFound(WakeId, String),
 }
 
 /// A wake to create.
 #[derive(Debug)]
 pub(crate) struct NewWake {
     pub(crate) wake: Wake,
-    pub(crate) sink: String,
+    /// The sink that delivers it; without one, only a claim does.
+    pub(crate) sink: Option<String>,
 }
 
 /// The context of a change.
@@ -66,7 +69,8 @@ impl Ledger {
                     set_holds(&writer, session, holds)?;
                     true
                 }
-                WakeChange::SinkRemoved(id, sink) => supersede(&writer, *id, sink, context)?,
+                WakeChange::Rerouted(id, reason) => supersede(&writer, *id, reason, context)?,
+                WakeChange::SinkFound(id, sink) => set_sink(&writer, *id, sink)?,
             });
         }
         writer.commit()?;
@@ -74,7 +78,7 @@ impl Ledger {
     }
 
     /// The wake with this id as its next attempt delivers it, and its sink.
-    pub(crate) fn wake_to_send(&self, id: WakeId) -> rusqlite::Result<Option<(Wake, String)>> {
+    pub(crate) fn wake_to_send(&self, id: WakeId) -> rusqlite::Result<Option<(Wake, Option<String>)>> {
         self.connection
             .prepare_cached(
                 "SELECT session, attempts, created_at, text, job_ids, jobs, sink FROM wakes WHERE id = ?1",
@@ -87,7 +91,7 @@ impl Ledger {
                     created_at: timestamp(row, 2)?,
                     content: WakeContent { text: row.get(3)?, job_ids: json(row, 4)?, jobs: json(row, 5)? },
                 };
-                Ok((wake, row.get(6)?))
+                Ok((wake, named(row, 6)?))
             })
             .optional()
     }
@@ -101,7 +105,8 @@ struct FoundWake {
     seq: i64,
     id: String,
     session: String,
-    sink: String,
+    /// `None` for a wake that only a claim delivers.
+    sink: Option<String>,
     /// `None` in a state that only a newer program knows. Such a wake is not changed.
     before: Option<WakeProgress>,
 }
@@ -113,7 +118,7 @@ impl FoundWake {
             seq: row.get(0)?,
             id: row.get(1)?,
             session: row.get(2)?,
-            sink: row.get(3)?,
+            sink: named(row, 3)?,
             before: known(progress(row, 4))?,
         })
     }
@@ -150,15 +155,19 @@ fn attempt_of(event: &WakeEvent, before: &WakeProgress, after: &WakeProgress) ->
         | WakeEvent::Answered { .. }
         | WakeEvent::Claimed { .. }
         | WakeEvent::Printed { .. }
+        | WakeEvent::Leased(_)
+        | WakeEvent::LeaseAnswered { .. }
+        | WakeEvent::LeaseExpired(_)
         | WakeEvent::AnswerLost => before.attempts + 1,
         WakeEvent::Confirmed | WakeEvent::NotAcknowledged | WakeEvent::Superseded => before.attempts,
         WakeEvent::RetriedNow { .. } => after.attempts,
     }
 }
 
-/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed. `reason` replaces
-/// the error of the last attempt.
-fn move_wake(
+/// Applies an event to a wake and to the follow-ups that it carries. Returns whether anything changed. At most one wake of
+/// a session is in flight: while another one is, a wake is neither sent nor leased. `reason` replaces the error of the last
+/// attempt.
+pub(super) fn move_wake(
     writer: &Writer<'_>,
     id: WakeId,
     event: &WakeEvent,
@@ -172,13 +181,17 @@ fn move_wake(
     let Some(found) = found else { return Ok(false) };
     let Some(before) = &found.before else { return Ok(false) };
     let (mut after, follow_up) = before.after(event, context.policy, context.now, context.jitter);
-    if after == *before {
+    let starts = after.state == WakeState::InFlight && before.state != WakeState::InFlight;
+    if after == *before || (starts && is_one_in_flight(writer, &found.session)?) {
         return Ok(false);
     }
     if let Some(reason) = reason {
         after.last_error = Some(reason.to_owned());
     }
     write_progress(writer, found.seq, &after)?;
+    if after.state == WakeState::Dead {
+        writer.prepare_cached("UPDATE wakes SET unannounced = 1 WHERE seq = ?1")?.execute([found.seq])?;
+    }
     record_attempt(
         writer,
         (found.seq, before.attempts + 1),
@@ -195,11 +208,22 @@ fn move_wake(
     Ok(true)
 }
 
+/// Whether a wake of the session is in flight.
+fn is_one_in_flight(connection: &Connection, session: &str) -> rusqlite::Result<bool> {
+    // The condition repeats that of the index.
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM wakes WHERE session = ?1 AND state IN ('scheduled', 'in_flight', 'handed_off')
+                AND state = 'in_flight'",
+        )?
+        .exists([session])
+}
+
 fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "UPDATE wakes SET state = ?2, attempts = ?3, busy_answers = ?4, next_at = ?5, since = ?6,
-                last_error = ?7 WHERE seq = ?1",
+                last_error = ?7, lease = ?8, lease_holder = ?9, lease_expires_at = ?10 WHERE seq = ?1",
         )?
         .execute(params![
             seq,
@@ -209,13 +233,20 @@ fn write_progress(connection: &Connection, seq: i64, progress: &WakeProgress) ->
             progress.next_at.map(Timestamp::as_unix_millis),
             progress.since.as_unix_millis(),
             progress.last_error,
+            progress.lease.as_ref().map(|lease| lease.id.to_string()),
+            progress.lease.as_ref().map(|lease| &lease.holder),
+            progress.lease.as_ref().map(|lease| lease.expires_at.as_unix_millis()),
         ])
         .map(drop)
 }
 
-/// Creates a wake, unless one of its jobs is no longer pending or another wake carries it.
+/// Creates a wake, unless one of its jobs is no longer pending or another wake carries it. A wake that would be in flight
+/// beside another one of its session is not created either.
 fn make_wake(writer: &Writer<'_>, new: &NewWake, state: WakeState, now: Timestamp) -> rusqlite::Result<bool> {
     let NewWake { wake, sink } = new;
+    if state == WakeState::InFlight && is_one_in_flight(writer, wake.session.as_str())? {
+        return Ok(false);
+    }
     let mut jobs = Vec::with_capacity(wake.content.job_ids.len());
     for id in &wake.content.job_ids {
         let seq: Option<i64> = writer
@@ -238,7 +269,7 @@ fn make_wake(writer: &Writer<'_>, new: &NewWake, state: WakeState, now: Timestam
         .execute(params![
             wake.id.to_string(),
             wake.session.as_str(),
-            sink,
+            column(sink.as_ref()),
             state.as_str(),
             now.as_unix_millis(),
             wake.content.text,
@@ -252,7 +283,7 @@ fn make_wake(writer: &Writer<'_>, new: &NewWake, state: WakeState, now: Timestam
     }
     let is_attempted = state == WakeState::InFlight;
     if is_attempted {
-        start_attempt(writer, seq, 1, now)?;
+        start_attempt(writer, (seq, 1), None, now)?;
     }
     let progress = WakeProgress { state, ..WakeProgress::new(now) };
     let made = FoundWake {
@@ -270,16 +301,15 @@ fn make_wake(writer: &Writer<'_>, new: &NewWake, state: WakeState, now: Timestam
     Ok(true)
 }
 
-/// Closes a wake whose sink was removed, and detaches its follow-ups. It does not count against the budget: another wake
+/// Closes a wake whose follow-ups are routed anew, and detaches them. It does not count against the budget: another wake
 /// replaces it.
 fn supersede(
     writer: &Writer<'_>,
     id: WakeId,
-    sink: &str,
+    reason: &str,
     context: &ChangeContext<'_>,
 ) -> rusqlite::Result<bool> {
-    let reason = format!("sink {sink:?} is no longer configured; a new wake replaces this one");
-    let is_superseded = move_wake(writer, id, &WakeEvent::Superseded, context, Some(&reason))?;
+    let is_superseded = move_wake(writer, id, &WakeEvent::Superseded, context, Some(reason))?;
     if is_superseded {
         writer.prepare_cached("UPDATE wakes SET counts = 0 WHERE id = ?1")?.execute([id.to_string()])?;
         writer
@@ -289,6 +319,14 @@ fn supersede(
             .execute([id.to_string()])?;
     }
     Ok(is_superseded)
+}
+
+/// Gives a scheduled wake without a sink one.
+fn set_sink(connection: &Connection, id: WakeId, sink: &str) -> rusqlite::Result<bool> {
+    let changed = connection
+        .prepare_cached("UPDATE wakes SET sink = ?2 WHERE id = ?1 AND sink = '' AND state = 'scheduled'")?
+        .execute(params![id.to_string(), sink])?;
+    Ok(changed > 0)
 }
 
 /// The jobs whose follow-ups a wake carries now.

@@ -62,6 +62,7 @@ impl JobStore {
         self.home.check_current()?;
         let program = supervisor_program(self.supervisor.as_deref())?;
         check_environment(spec)?;
+        spec.check_variables()?;
         let plan = |start| SupervisorPlan { program: &program, request: spec, start };
         let job = match &spec.key {
             None => self.start(plan(Start::InTime), self.prepare(spec)?),

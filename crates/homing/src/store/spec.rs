@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use homing_core::{FollowUpPolicy, JobCommand, JobKey, LeftoverPolicy, SessionId, Shell};
+use homing_core::{FollowUpPolicy, Job, JobCommand, JobId, JobKey, LeftoverPolicy, SessionId, Shell};
 use homing_supervisor::Streams;
 use homing_supervisor::output::MIN_ATTACHED_RING_BYTES;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A request to launch one job. Only the command is required; all other fields have defaults.
 ///
@@ -45,6 +45,10 @@ pub struct JobSpec {
     pub(crate) inherits_stdin: bool,
     /// How the streams reach the launcher that follows the output: see [`Homing::launch_attached`](crate::Homing).
     pub(crate) attached: Option<Streams>,
+    /// Names of variables that must be set, because the repeated job had them.
+    pub(crate) needed_variables: Vec<String>,
+    /// The job that this request repeats.
+    pub(crate) repeats: Option<JobId>,
 }
 
 /// The timeout of a job.
@@ -87,6 +91,55 @@ impl JobSpec {
             sink: None,
             inherits_stdin: false,
             attached: None,
+            needed_variables: Vec::new(),
+            repeats: None,
+        }
+    }
+
+    /// Creates a request that repeats an earlier job: its command, shell, session, harness, directory, name, limits, leftovers,
+    /// follow-up policy and sink. Set the [origin](JobSpec::origin) if another session launches it. The key is not used again.
+    ///
+    /// The values of the variables that the job got are not stored. The launch refuses a request without those that
+    /// [`Job::env_names`](homing_core::Job) lists, unless [`JobSpec::env`] sets them again.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("echo $TOKEN")?.env("TOKEN", "secret"))?;
+    /// assert_eq!(homing.launch(homing::JobSpec::again(&job)).unwrap_err().code(), "missing_variables");
+    /// let again = homing.launch(homing::JobSpec::again(&job).env("TOKEN", "secret"))?;
+    /// # homing.wait(&[job.id, again.id], homing::WaitFor::All, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn again(job: &Job) -> JobSpec {
+        JobSpec {
+            shell: Some(job.shell),
+            session: job.session.clone(),
+            harness: job.harness.clone(),
+            name: job.name.clone(),
+            current_dir: Some(job.cwd.clone()),
+            timeout: job.limits.timeout.map_or(Timeout::None, Timeout::After),
+            grace: Some(job.limits.grace),
+            output_head_bytes: Some(job.limits.head_bytes),
+            output_tail_bytes: Some(job.limits.tail_bytes),
+            leftovers: job.leftovers,
+            follow_up: job.follow_up_policy,
+            sink: job.sink.clone(),
+            needed_variables: job.env_names.clone(),
+            repeats: Some(job.id),
+            ..JobSpec::new(job.command.clone())
+        }
+    }
+
+    /// Fails if a variable is not set that the repeated job had.
+    pub(crate) fn check_variables(&self) -> Result<()> {
+        let is_set = |name: &String| self.environment.iter().any(|(set, _)| set == name);
+        let missing: Vec<String> =
+            self.needed_variables.iter().filter(|name| !is_set(name)).cloned().collect();
+        match self.repeats {
+            Some(job) if !missing.is_empty() => Err(Error::MissingVariables { job, names: missing }),
+            _ => Ok(()),
         }
     }
 
@@ -148,7 +201,7 @@ impl JobSpec {
     ///
     /// A later launch must have the same command, directory, name, leftovers and follow-up policy. It must also have the
     /// same shell, timeout, grace period, output limits and sink if it sets them. Otherwise it fails with
-    /// [`Error::KeyTaken`](crate::Error::KeyTaken). Environment variables are not compared, because their values are
+    /// [`Error::KeyTaken`]. Environment variables are not compared, because their values are
     /// never written to disk.
     ///
     /// ```

@@ -59,7 +59,7 @@ class Event:
     previous: FollowUpState | None = None
     """Of a follow-up: its state before. The type names its state now."""
     sink: str | None = None
-    """Of a wake."""
+    """Of a wake; `None` if only a claim delivers it."""
     attempt: int | None = None
     """Of a wake: the number of the attempt, from 1; `None` before the first."""
     error: str | None = None

@@ -10,7 +10,7 @@
 //! | `detach`, `prefork`, `placement`, `stdin` | detach a supervisor from its launcher and from what would end it; fork one before there is a job; pass standard input |
 //! | `host`, `user`, `limits`, `features`, `clock`, `random` | properties of the machine and of this process |
 //! | `paths`, `shell` | directories of this user, programs, shells |
-//! | `interrupt`, `async_wait` | requests to end a program in the foreground; a wait in tokio |
+//! | `interrupt`, `keyboard`, `async_wait`, `local_socket` | requests to end a program in the foreground; its keys; a wait, and a socket for processes of this user, in tokio |
 //! | `background`, `service_state`, `desktop` | a program with a log of its own; notifications to the service manager and to the user |
 //! | `placement_checks`, `guarantees` | what `doctor` reports about this system |
 //! | `errors` | kinds of errors that callers distinguish |

@@ -61,20 +61,13 @@ fn document(status: &HarnessStatus) -> HarnessDocument<'_> {
         plugin: status.has_plugin,
         user: scope_document(&status.user),
         project: status.project.as_ref().map(scope_document),
-        command: command(status),
+        command: status.setup_command(),
     }
 }
 
 fn scope_document(scope: &ScopeStatus) -> ScopeDocument<'_> {
     let ScopeStatus { state, missing, older, error } = scope;
     ScopeDocument { state: state.as_str(), missing, older, error: error.as_deref() }
-}
-
-/// The command that completes the setup of the user, if the harness is installed or was set up.
-fn command(status: &HarnessStatus) -> Option<String> {
-    let is_complete = status.user.state == SetupState::Yes;
-    let concerns = status.is_installed() || status.user.state != SetupState::No;
-    (concerns && !is_complete).then(|| format!("homing setup {} --write", status.harness.name))
 }
 
 fn text(all: &[HarnessStatus]) -> String {
@@ -107,7 +100,7 @@ fn text(all: &[HarnessStatus]) -> String {
     if !others.is_empty() {
         text += &format!("\nNot found: {}.\n", names(&others));
     }
-    let commands: Vec<String> = found.iter().filter_map(|status| command(status)).collect();
+    let commands: Vec<String> = found.iter().filter_map(|status| status.setup_command()).collect();
     if commands.is_empty() {
         text += "\nEvery agent that was found is set up.\n";
     } else {

@@ -10,10 +10,10 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::super::delivery::Delivery;
-use super::socket::Socket;
+use crate::server::Socket;
 
 /// The body of a response.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// A short message of this server.
     Plain(Full<Bytes>),
     /// A reply of the protocol.
@@ -21,7 +21,7 @@ pub(super) enum Reply {
 }
 
 /// A body that reports to its delivery whether it was written.
-pub(super) struct TrackedBody {
+pub(crate) struct TrackedBody {
     inner: BoxBody<Bytes, Infallible>,
     delivery: Delivery,
     socket: Socket,
@@ -99,7 +99,7 @@ mod tests {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let socket = Socket::new(listener.accept().await.unwrap().0);
+            let socket = Socket::from(listener.accept().await.unwrap().0);
             let client = (!client_leaves).then_some(client);
             while client.is_none() && !socket.client_has_left() {
                 std::thread::yield_now();

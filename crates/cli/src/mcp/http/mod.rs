@@ -1,52 +1,29 @@
 //! Serves any number of clients over streamable HTTP. Checks the token before it reads the body of a request.
 
-mod access;
 mod body;
-mod connections;
-mod socket;
-mod token;
+mod endpoint;
 
-pub(super) use token::TOKEN_VARIABLE;
-pub(crate) use token::TokenSource;
+pub(crate) use endpoint::{MAX_BODY_BYTES, McpEndpoint};
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::transport::StreamableHttpServerConfig;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
-use super::delivery::Delivery;
 use super::server::Server;
-use super::waiting::MAX_WAIT;
 use crate::exit::Failure;
 use crate::render::{note, say};
-use access::{Access, Refusal};
-use body::{Reply, TrackedBody};
-use connections::{Connection, ConnectionLimit};
-use socket::Socket;
-
-/// Most connections of clients that have sent the token.
-const MAX_CONNECTIONS: usize = 512;
-
-/// How long a client may take to send the head of a further request.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a client may take to send the body of a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest body of a request, in bytes.
-const MAX_BODY_BYTES: usize = 16 << 20;
+use crate::server::{
+    Connection, ConnectionLimit, MAX_CONNECTIONS, Socket, Token, TokenSource, bearer_token, read_body,
+    serve_connection,
+};
+use body::Reply;
 
 /// Path of the MCP endpoint.
 const PATH: &str = "/mcp";
@@ -63,7 +40,7 @@ pub(crate) struct HttpOptions {
 }
 
 /// Serves until the process ends. Jobs and undelivered results survive it.
-pub(super) async fn serve(server: Server, options: HttpOptions, token: token::Token) -> Result<(), Failure> {
+pub(super) async fn serve(server: Server, options: HttpOptions, token: Token) -> Result<(), Failure> {
     let listener = TcpListener::bind(options.address).await.map_err(|error| Failure::Refused {
         code: "listen",
         message: format!("cannot listen on {}: {error}", options.address),
@@ -76,19 +53,20 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
             "anyone who reaches this address and has the token can run commands as you; traffic is not encrypted",
         );
     }
-    let shared =
-        Arc::new(HttpServer { access: Access::new(token), service: service(server, &options, address.ip()) });
+    let endpoint = McpEndpoint::with(server, config(&options, address.ip()));
+    let shared = Arc::new(HttpServer { token, endpoint });
     let mut limit = ConnectionLimit::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (server, connection) = (Arc::clone(&shared), limit.admit());
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = serve_connection(Socket::new(stream), server, Arc::clone(&connection)) => {}
-                        () = connection.must_close() => {}
-                    }
-                });
+                let socket = Socket::from(stream);
+                let replies = socket.clone();
+                let answer = move |request, connection: Arc<Connection>| {
+                    let (server, socket) = (Arc::clone(&server), replies.clone());
+                    async move { server.answer(request, &connection, socket).await }
+                };
+                tokio::spawn(serve_connection(socket, connection, std::future::pending(), answer));
             }
             // Too many open files, or the client has closed the connection. An immediate retry would fail again.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -98,41 +76,20 @@ pub(super) async fn serve(server: Server, options: HttpOptions, token: token::To
 
 /// State that all connections share.
 struct HttpServer {
-    access: Access,
-    service: StreamableHttpService<Server, LocalSessionManager>,
+    token: Token,
+    endpoint: McpEndpoint,
 }
 
-fn service(
-    server: Server,
-    options: &HttpOptions,
-    address: IpAddr,
-) -> StreamableHttpService<Server, LocalSessionManager> {
+/// The hosts and origins that are accepted.
+fn config(options: &HttpOptions, address: IpAddr) -> StreamableHttpServerConfig {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let hosts = names.into_iter().chain([address.to_string()]).chain(options.hosts.iter().cloned());
     let own_pages = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].map(str::to_owned);
     let origins = own_pages.into_iter().chain(options.origins.iter().cloned());
-    let config = StreamableHttpServerConfig::default()
+    StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts)
         .with_allowed_origins(origins)
-        .enforce_origin_validation();
-    let mut sessions = LocalSessionManager::default();
-    // A wait without progress notifications sends nothing. Its session must survive it.
-    sessions.session_config.keep_alive = Some(MAX_WAIT + Duration::from_secs(300));
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config)
-}
-
-async fn serve_connection(socket: Socket, server: Arc<HttpServer>, connection: Arc<Connection>) {
-    let replies = socket.clone();
-    let answer = service_fn(move |request| {
-        let (server, connection, socket) = (Arc::clone(&server), Arc::clone(&connection), replies.clone());
-        async move { Ok::<_, Infallible>(server.answer(request, &connection, socket).await) }
-    });
-    // A client may close the connection at any time: that is not an error.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(CLIENT_TIMEOUT)
-        .serve_connection(TokioIo::new(socket), answer)
-        .await;
+        .enforce_origin_validation()
 }
 
 impl HttpServer {
@@ -151,39 +108,25 @@ impl HttpServer {
         if request.uri().path() != PATH {
             return closing(plain(StatusCode::NOT_FOUND, format!("not found; the MCP endpoint is {PATH}\n")));
         }
-        if let Err(refusal) = self.access.check(request.headers()) {
-            return closing(refuse(&refusal));
+        match bearer_token(request.headers()) {
+            Some(token) if self.token.is(token) => {}
+            Some(_) => return closing(refuse("wrong token")),
+            None => return closing(refuse("send the token as Authorization: Bearer TOKEN")),
         }
         if !connection.authenticate() {
             return closing(plain(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n".to_owned()));
         }
         let (head, body) = request.into_parts();
-        let body = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-            Ok(Ok(body)) => Full::new(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let text = format!("the body of a request may have at most {MAX_BODY_BYTES} bytes\n");
-                return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
-            }
-            Ok(Err(error)) => return closing(plain(StatusCode::BAD_REQUEST, format!("{error}\n"))),
-            Err(_) => {
-                return closing(plain(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "timed out while reading the request\n".to_owned(),
-                ));
-            }
-        };
-        let mut request = Request::from_parts(head, body);
-        let delivery = Delivery::default();
-        request.extensions_mut().insert(delivery.clone());
-        self.service
-            .handle(request)
-            .await
-            .map(|body| Reply::Tracked(TrackedBody::new(body, delivery, socket)))
+        match read_body(body, MAX_BODY_BYTES).await {
+            Ok(body) => self.endpoint.answer(Request::from_parts(head, body), socket).await,
+            Err(error) => closing(plain(error.status(), format!("{}\n", error.message()))),
+        }
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response<Reply> {
-    let mut response = plain(StatusCode::UNAUTHORIZED, format!("{}\n", refusal.message()));
+/// Refuses a request. The message reveals nothing that helps to guess the token.
+fn refuse(message: &str) -> Response<Reply> {
+    let mut response = plain(StatusCode::UNAUTHORIZED, format!("{message}\n"));
     let challenge = hyper::header::HeaderValue::from_static("Bearer realm=\"homing\"");
     response.headers_mut().insert(hyper::header::WWW_AUTHENTICATE, challenge);
     response

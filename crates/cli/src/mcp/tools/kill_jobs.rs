@@ -2,12 +2,12 @@
 
 use super::super::answer::{Answer, ToolError};
 use super::super::arguments::check_job_ids;
-use super::super::blocking::blocking;
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::super::waiting::kill;
 use super::super::words::stopped_line;
 use super::JobIds;
+use crate::server::blocking;
 
 pub(super) async fn call(arguments: JobIds, request: &Request) -> Result<Answer, ToolError> {
     let (scope, named) = (request.job_scope(), check_job_ids(arguments.job_ids)?);

@@ -5,10 +5,10 @@ use homing::{Job, ListOptions, StateName};
 use serde::Deserialize;
 
 use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
-use super::super::blocking::blocking;
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::super::words::list_line;
+use crate::server::blocking;
 
 /// Few, because the model reads every line.
 const DEFAULT_LIMIT: u32 = 10;

@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::super::advice::{Moment, advice, wake};
 use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
-use super::super::blocking::blocking;
 use super::super::excerpt::{Excerpt, ExcerptRequest, excerpt};
 use super::super::facts::{Facts, JobFacts};
 use super::super::request::Request;
 use super::super::results::last_output;
 use super::super::words::{RunningLine, advice_about_lost, finished_line, running_line};
+use crate::server::blocking;
 
 const DEFAULT_CHARS: usize = 8_000;
 const MAX_CHARS: usize = RESULT_LIMIT_CHARS;

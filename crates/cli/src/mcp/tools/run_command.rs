@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use super::super::advice::{Moment, Wake, advice, wake};
 use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError, result};
-use super::super::blocking::blocking;
 use super::super::facts::{Facts, JobFacts};
-use super::super::http::TOKEN_VARIABLE;
 use super::super::request::Request;
 use super::super::results::{Recent, finished_text, unfinished_text};
 use super::super::tasks;
 use super::super::waiting::wait;
 use super::super::words::{RunningLine, running_line};
+use crate::server::TOKEN_VARIABLE;
+use crate::server::blocking;
 
 /// Default time to wait: most clients abandon a call after a minute.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);

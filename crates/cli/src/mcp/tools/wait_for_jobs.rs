@@ -9,12 +9,12 @@ use serde::Deserialize;
 use super::super::advice::{Moment, advice, wake};
 use super::super::answer::{Answer, TEXT_LIMIT_CHARS, ToolError};
 use super::super::arguments::check_job_ids;
-use super::super::blocking::blocking;
 use super::super::facts::{Facts, JobFacts};
 use super::super::request::Request;
 use super::super::results::{LEAST_CHARS, Recent, finished_text, unfinished_text};
 use super::super::waiting::{MAX_WAIT, wait};
 use super::super::words::{RunningLine, finished_line, running_line};
+use crate::server::blocking;
 
 /// Default time to wait: most clients abandon a call after a minute.
 const DEFAULT_WAIT: Duration = Duration::from_secs(50);

@@ -22,6 +22,19 @@ fn busy() -> WakeEvent {
     answered(Delivery::Busy { retry_after: None, reason: "turn is running".to_owned() })
 }
 
+fn id_of_lease(number: u8) -> LeaseId {
+    LeaseId::new(at(0), [number; 10])
+}
+
+/// A lease of a minute that begins at 10 s, when [`run`] applies all events.
+fn leased(number: u8) -> WakeEvent {
+    WakeEvent::Leased(Lease { id: id_of_lease(number), holder: "host".to_owned(), expires_at: at(70) })
+}
+
+fn lease_answered(number: u8, delivery: Delivery) -> WakeEvent {
+    WakeEvent::LeaseAnswered { lease: id_of_lease(number), delivery, acknowledge_within: HOUR }
+}
+
 fn run(events: &[WakeEvent]) -> (WakeProgress, Option<FollowUpEvent>) {
     let policy = RetryPolicy::default();
     events.iter().fold((WakeProgress::new(at(0)), None), |(progress, _), event| {
@@ -118,6 +131,67 @@ fn printed_wake_is_handed_off_until_it_is_acknowledged() {
 }
 
 #[test]
+fn answer_of_a_host_counts_as_that_of_a_sink() {
+    for delivery in [
+        Delivery::Delivered,
+        Delivery::HandedOff,
+        Delivery::Busy { retry_after: Some(HOUR), reason: "turn is running".to_owned() },
+        Delivery::Gone { reason: "no such chat".to_owned() },
+        Delivery::Failed { error: "exit 1".to_owned() },
+    ] {
+        let by_host = run(&[leased(1), lease_answered(1, delivery.clone())]);
+        assert_eq!(by_host, run(&[WakeEvent::Started, answered(delivery)]));
+        assert_eq!(by_host.0.lease, None);
+    }
+}
+
+#[test]
+fn only_the_holder_of_the_lease_answers() {
+    let (held, _) = run(&[leased(1)]);
+    assert_eq!((held.state, held.attempts, held.next_at), (WakeState::InFlight, 0, None));
+    for event in [
+        lease_answered(2, Delivery::Delivered),
+        WakeEvent::LeaseExpired(id_of_lease(2)),
+        answered(Delivery::Delivered),
+        WakeEvent::AnswerLost,
+        leased(2),
+        WakeEvent::Claimed { acknowledge_within: HOUR },
+        WakeEvent::Printed { acknowledge_within: HOUR },
+        WakeEvent::Superseded,
+        WakeEvent::RetriedNow { from_the_start: true },
+    ] {
+        assert_eq!(run(&[leased(1), event.clone()]), (held.clone(), None), "{event:?}");
+    }
+    // A sink has it: no host answers.
+    let (in_flight, _) = run(&[WakeEvent::Started]);
+    assert_eq!(run(&[WakeEvent::Started, lease_answered(1, Delivery::Delivered)]), (in_flight.clone(), None));
+    assert_eq!(run(&[WakeEvent::Started, WakeEvent::LeaseExpired(id_of_lease(1))]), (in_flight, None));
+}
+
+#[test]
+fn expired_lease_is_a_failed_attempt_with_a_delay() {
+    let (progress, event) = run(&[leased(1), WakeEvent::LeaseExpired(id_of_lease(1))]);
+    assert_eq!((progress.state, progress.attempts), (WakeState::Scheduled, 1));
+    assert_eq!((progress.next_at, event), (Some(at(15)), Some(FollowUpEvent::AttemptFailed)));
+    let error = "the lease of host expired: no answer within 1m";
+    assert_eq!(progress.last_error.as_deref(), Some(error));
+    let rounds = [leased(1), WakeEvent::LeaseExpired(id_of_lease(1))].into_iter().cycle();
+    let events: Vec<WakeEvent> = rounds.take(24).collect();
+    assert_eq!(run(&events[..22]).0.state, WakeState::Scheduled);
+    let (progress, event) = run(&events);
+    assert_eq!((progress.state, progress.attempts), (WakeState::Dead, 12));
+    assert_eq!(event, Some(FollowUpEvent::GivenUp));
+}
+
+#[test]
+fn lease_expires_at_its_end_and_when_the_clock_is_set_back() {
+    let (progress, _) = run(&[leased(1)]);
+    let expired = |seconds| progress.expired_lease(at(seconds)).map(|lease| lease.id);
+    assert_eq!([10, 69].map(expired), [None, None]);
+    assert_eq!([70, 9, -86_400].map(expired), [Some(id_of_lease(1)); 3]);
+}
+
+#[test]
 fn clock_that_was_set_back_delays_nothing() {
     let (progress, _) = run(&[WakeEvent::Started, failed()]);
     assert!(!progress.is_due(at(11)));
@@ -134,6 +208,13 @@ fn any_event() -> impl Strategy<Value = WakeEvent> {
         failed(),
         WakeEvent::Claimed { acknowledge_within: HOUR },
         WakeEvent::Printed { acknowledge_within: HOUR },
+        leased(1),
+        leased(2),
+        lease_answered(1, Delivery::Delivered),
+        lease_answered(2, Delivery::Failed { error: "exit 1".to_owned() }),
+        lease_answered(1, Delivery::Busy { retry_after: None, reason: "turn is running".to_owned() }),
+        WakeEvent::LeaseExpired(id_of_lease(1)),
+        WakeEvent::LeaseExpired(id_of_lease(2)),
         WakeEvent::Confirmed,
         WakeEvent::AnswerLost,
         WakeEvent::NotAcknowledged,
@@ -157,7 +238,13 @@ proptest! {
                 prop_assert_eq!(follow_up, None);
             }
             let proved = match progress.state {
-                WakeState::InFlight => event == answered(Delivery::Delivered),
+                WakeState::InFlight => match &progress.lease {
+                    Some(lease) if lease.id == id_of_lease(1) => {
+                        event == lease_answered(1, Delivery::Delivered)
+                    }
+                    Some(_) => false,
+                    None => event == answered(Delivery::Delivered),
+                },
                 WakeState::HandedOff => event == WakeEvent::Confirmed,
                 WakeState::Scheduled | WakeState::Delivered | WakeState::Dead | WakeState::Superseded => false,
             };
@@ -166,6 +253,7 @@ proptest! {
                 follow_up == Some(FollowUpEvent::GivenUp),
                 next.state == WakeState::Dead && progress.state.is_open()
             );
+            prop_assert!(next.lease.is_none() || next.state == WakeState::InFlight);
             prop_assert!(next.last_error.as_ref().is_none_or(|error| error.chars().count() <= 501));
             progress = next;
         }

@@ -210,6 +210,7 @@ impl<'m> Active<'m> {
             self.queue_session(session);
         }
         self.wake_sessions()?;
+        self.note_dead_wakes()?;
         self.send_alert()?;
         self.prune_some()
     }
@@ -217,12 +218,7 @@ impl<'m> Active<'m> {
     pub(super) fn change(&self, changes: &[WakeChange]) -> Result<Vec<bool>> {
         let context =
             ChangeContext { policy: &self.settings.policy, now: self.context.now(), jitter: jitter() };
-        let made = self.context.with_ledger(|ledger| ledger.change_wakes(changes, &context))?;
-        // The changes are made. An error here must not repeat them.
-        if let Err(error) = self.note_dead_wakes(changes, &made) {
-            self.warn(&error.to_string());
-        }
-        Ok(made)
+        self.context.with_ledger(|ledger| ledger.change_wakes(changes, &context))
     }
 
     /// Sends the heartbeat, and starts the periodic full scan.

@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use homing_core::text::one_line;
-use homing_core::{Delivery, JobId, Wake, WakeContent, WakeEvent};
+use homing_core::{Delivery, JobId, Wake, WakeContent};
 
 use super::active::Active;
 use super::events::MonitorEvent;
 use super::mailbox::Message;
 use crate::Result;
-use crate::ledger::{DeadWake, WakeChange};
+use crate::ledger::{DeadWake, Ledger};
 
 /// How many wakes an alert names.
 const MAX_WAKES: usize = 20;
@@ -23,24 +23,11 @@ const MAX_JOBS: usize = 5;
 const MAX_REASON_CHARS: usize = 200;
 
 impl Active<'_> {
-    /// Remembers the wakes that these changes have given up.
-    pub(super) fn note_dead_wakes(&self, changes: &[WakeChange], made: &[bool]) -> Result<()> {
-        if self.settings.alert.is_none() {
-            return Ok(());
-        }
-        let may_kill = |event: &WakeEvent| {
-            matches!(event, WakeEvent::Answered { .. } | WakeEvent::AnswerLost | WakeEvent::NotAcknowledged)
-        };
-        let moved: Vec<_> = changes
-            .iter()
-            .zip(made)
-            .filter_map(|(change, made)| match change {
-                WakeChange::Moved(id, event) if *made && may_kill(event) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        if !moved.is_empty() {
-            let dead = self.context.with_ledger(|ledger| ledger.dead_among(&moved))?;
+    /// Remembers the wakes that were given up, by this monitor, a host or a hook. Without an alert, they are forgotten: an
+    /// alert that is configured later does not name old ones.
+    pub(super) fn note_dead_wakes(&self) -> Result<()> {
+        let dead = self.context.with_ledger(Ledger::take_dead_wakes)?;
+        if self.settings.alert.is_some() {
             self.alerts.borrow_mut().due.extend(dead);
         }
         Ok(())

@@ -85,7 +85,7 @@ impl Context {
     pub(crate) fn write_wake(
         &self,
         session: &SessionId,
-        sink_name: &str,
+        sink: Option<&str>,
         style: WakeStyle,
         jobs: &[JobId],
     ) -> Result<Option<NewWake>> {
@@ -118,7 +118,7 @@ impl Context {
             created_at: self.now(),
             content: WakeContent::new(text, &jobs),
         };
-        Ok(Some(NewWake { wake, sink: sink_name.to_owned() }))
+        Ok(Some(NewWake { wake, sink: sink.map(str::to_owned) }))
     }
 
     pub(crate) fn new_wake_id(&self) -> Result<WakeId> {

@@ -13,6 +13,7 @@ use super::active::Active;
 use super::decide::{WakeStyle, decide};
 use super::deliver::deliver;
 use crate::Result;
+use crate::delivery::routes::Addressee;
 use crate::ledger::{Hold, NewWake, SessionState, WakeChange};
 
 /// When to check a job again whose session reads the result itself.
@@ -88,20 +89,27 @@ impl Active<'_> {
         for (change, made) in changes.into_iter().zip(made) {
             match change {
                 WakeChange::Made(new) if made => {
-                    let NewWake { wake, sink } = *new;
-                    self.send(Outgoing { wake, sink_name: sink });
+                    if let NewWake { wake, sink: Some(sink_name) } = *new {
+                        self.send(Outgoing { wake, sink_name });
+                    }
                 }
-                // The session has read one of the results meanwhile.
+                // The session has read one of the results meanwhile, or a host has leased another wake.
                 WakeChange::Made(new) => self.queue_session(new.wake.session),
-                WakeChange::Moved(id, WakeEvent::Started) if made => {
+                WakeChange::Moved(id, WakeEvent::Started) => {
                     if let Some(position) = sending.iter().position(|outgoing| outgoing.wake.id == id) {
-                        self.send(sending.swap_remove(position));
+                        let outgoing = sending.swap_remove(position);
+                        match made {
+                            true => self.send(outgoing),
+                            // Another process has claimed it, or a host has leased another wake.
+                            false => self.queue_session(outgoing.wake.session),
+                        }
                     }
                 }
                 WakeChange::Moved(..)
                 | WakeChange::Queued(_)
                 | WakeChange::Held(..)
-                | WakeChange::SinkRemoved(..) => {}
+                | WakeChange::Rerouted(..)
+                | WakeChange::SinkFound(..) => {}
             }
         }
         Ok(())
@@ -111,17 +119,21 @@ impl Active<'_> {
     fn decide(&mut self, session: &SessionId, changes: &mut Vec<WakeChange>) -> Result<Option<Chosen>> {
         loop {
             let since = self.context.now().saturating_sub(BUDGET_WINDOW.max(self.settings.pace.batch_window));
-            let state = self.context.with_ledger(|ledger| ledger.state(session, since))?;
+            let mut state = self.context.with_ledger(|ledger| ledger.state(session, since))?;
             // Read the clock after the state, so that entries of other processes are not in the future.
             let now = self.context.now();
             if let Some(lost) = self.lost_answer(&state) {
                 self.change(&[WakeChange::Moved(lost, WakeEvent::AnswerLost)])?;
                 continue;
             }
-            if let Some((wake, sink)) = self.without_sink(&state) {
-                self.change(&[WakeChange::SinkRemoved(wake, sink)])?;
+            if let Some(change) = self.routing(session, &state)? {
+                self.change(&[change])?;
                 continue;
             }
+            // They wait for a claim, and hold back no wake that has a sink.
+            let unrouted: Vec<WakeId> =
+                state.scheduled_for.iter().filter(|(_, sink)| sink.is_none()).map(|(id, _)| *id).collect();
+            state.open.retain(|wake| wake.is_superseded || !unrouted.contains(&wake.id));
             let held_before: Vec<String> = state.holds.values().map(|hold| hold.reason.clone()).collect();
             let decision = decide(session, state, &self.settings.router, &self.settings.pace, now);
             if let Some(holds) = decision.holds {
@@ -142,10 +154,13 @@ impl Active<'_> {
                 (Step::Expire(wake), _) => {
                     drop(self.change(&[WakeChange::Moved(wake, WakeEvent::NotAcknowledged)])?);
                 }
+                (Step::ExpireLease(wake, lease), _) => {
+                    drop(self.change(&[WakeChange::Moved(wake, WakeEvent::LeaseExpired(lease))])?);
+                }
                 (Step::Send(id), _) => {
                     // Read it before it is marked as in flight: nothing may fail after that.
                     let found = self.context.with_ledger(|ledger| ledger.wake_to_send(id))?;
-                    let Some((wake, sink_name)) = found else { return Ok(None) };
+                    let Some((wake, Some(sink_name))) = found else { return Ok(None) };
                     if !self.claim(&sink_name) {
                         return Ok(Some(Chosen::WaitFor(sink_name)));
                     }
@@ -179,15 +194,41 @@ impl Active<'_> {
         self.slots.claim(sink, limit, self.settings.concurrency)
     }
 
-    /// A wake that is in flight in the ledger but not in this monitor: a commit succeeded that seemed to fail.
+    /// A wake that a sink has in the ledger but not in this monitor: a commit succeeded that seemed to fail.
     fn lost_answer(&self, state: &SessionState) -> Option<WakeId> {
         let in_flight = state.open.iter().filter(|wake| wake.progress.state == WakeState::InFlight);
+        let in_flight = in_flight.filter(|wake| wake.progress.lease.is_none());
         in_flight.map(|wake| wake.id).find(|id| !self.slots.has(*id))
     }
 
-    /// A wake for a sink that does not exist any more. Its follow-ups are routed again.
-    fn without_sink(&self, state: &SessionState) -> Option<(WakeId, String)> {
-        state.scheduled_for.iter().find(|(_, sink)| self.settings.router.sink(sink).is_none()).cloned()
+    /// The change for a scheduled wake whose sink does not exist any more, or that has no sink although a route leads to one.
+    fn routing(&self, session: &SessionId, state: &SessionState) -> Result<Option<WakeChange>> {
+        let router = &self.settings.router;
+        for (wake, sink) in &state.scheduled_for {
+            if let Some(sink) = sink {
+                if router.sink(sink).is_none() {
+                    let reason =
+                        format!("sink {sink:?} is no longer configured; a new wake replaces this one");
+                    return Ok(Some(WakeChange::Rerouted(*wake, reason)));
+                }
+                continue;
+            }
+            let routes = self.context.with_ledger(|ledger| ledger.routes_of(*wake))?;
+            let found = routes.iter().find_map(|route| {
+                let (harness, sink) = (route.harness.as_deref(), route.sink.as_deref());
+                router.sink_for(Addressee { session, harness, sink }).ok()
+            });
+            match found {
+                // The text does not tell the agent to acknowledge.
+                Some((name, sink)) if sink.needs_acknowledgement() => {
+                    let reason = format!("a route leads to sink {name:?}; a new wake replaces this one");
+                    return Ok(Some(WakeChange::Rerouted(*wake, reason)));
+                }
+                Some((name, _)) => return Ok(Some(WakeChange::SinkFound(*wake, name.to_owned()))),
+                None => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Creates the wake for these jobs, except for jobs whose results the session reads itself.
@@ -207,7 +248,7 @@ impl Active<'_> {
             format: sink_config.format(),
             needs_acknowledgement: sink_config.needs_acknowledgement(),
         };
-        self.context.write_wake(session, sink, style, &jobs)
+        self.context.write_wake(session, Some(sink), style, &jobs)
     }
 
     fn send(&mut self, outgoing: Outgoing) {

@@ -1,7 +1,7 @@
 //! The schema of the ledger, as a sequence of steps.
 
 /// The `user_version` of a ledger is the number of applied steps.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("001_initial.sql"),
     include_str!("002_wakes.sql"),
     include_str!("003_recovery.sql"),
@@ -9,6 +9,7 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("005_delivery_routes.sql"),
     include_str!("006_standard_words.sql"),
     include_str!("007_events.sql"),
+    include_str!("008_leases.sql"),
 ];
 
 #[cfg(test)]
@@ -26,7 +27,7 @@ mod tests {
     #[test]
     fn states_with_old_names_get_the_new_ones_and_nothing_else_changes() {
         let connection = Connection::open_in_memory().expect("a database");
-        let (before, last) = (&MIGRATIONS[..5], MIGRATIONS[5]);
+        let (before, step) = (&MIGRATIONS[..5], MIGRATIONS[5]);
         before.iter().for_each(|step| connection.execute_batch(step).expect("a step"));
         connection
             .execute_batch(
@@ -36,7 +37,7 @@ mod tests {
                  INSERT INTO facts VALUES ('pruned_at', '17');",
             )
             .expect("rows");
-        connection.execute_batch(last).expect("the last step");
+        connection.execute_batch(step).expect("the step");
         assert_eq!(texts(&connection, "SELECT state FROM wakes ORDER BY seq"), ["superseded", "dead"]);
         assert_eq!(texts(&connection, "SELECT result FROM attempts ORDER BY wake"), ["claimed", "failed"]);
         assert_eq!(texts(&connection, "SELECT value FROM meta"), ["17"]);

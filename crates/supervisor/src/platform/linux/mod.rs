@@ -35,8 +35,14 @@ pub mod host;
 #[cfg(feature = "interrupt")]
 #[path = "../unix/interrupt.rs"]
 pub mod interrupt;
+#[cfg(feature = "terminal")]
+#[path = "../unix/keyboard.rs"]
+pub mod keyboard;
 #[path = "../unix/limits.rs"]
 pub mod limits;
+#[cfg(feature = "local-socket")]
+#[path = "../unix/local_socket.rs"]
+pub mod local_socket;
 pub mod lock;
 pub mod notifier;
 pub mod notify;

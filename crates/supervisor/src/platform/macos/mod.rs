@@ -37,10 +37,16 @@ pub mod host;
 #[cfg(feature = "interrupt")]
 #[path = "../unix/interrupt.rs"]
 pub mod interrupt;
+#[cfg(feature = "terminal")]
+#[path = "../unix/keyboard.rs"]
+pub mod keyboard;
 mod kqueue;
 mod libproc;
 #[path = "../unix/limits.rs"]
 pub mod limits;
+#[cfg(feature = "local-socket")]
+#[path = "../unix/local_socket.rs"]
+pub mod local_socket;
 pub mod lock;
 mod members;
 pub mod notifier;

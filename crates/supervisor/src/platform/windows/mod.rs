@@ -36,8 +36,12 @@ pub mod host;
 pub mod interrupt;
 mod job_object;
 mod job_watch;
+#[cfg(feature = "terminal")]
+pub mod keyboard;
 pub mod limits;
 mod list;
+#[cfg(feature = "local-socket")]
+pub mod local_socket;
 pub mod lock;
 mod named_pipe;
 pub mod notifier;

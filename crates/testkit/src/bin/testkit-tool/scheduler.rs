@@ -53,9 +53,8 @@ impl Scheduler {
             ["/Query", "/TN", name, "/XML"] => {
                 // The real one keeps no comments.
                 let definition = self.definition(name)?;
-                let kept = definition.lines().filter(|line| !line.starts_with("<!--"));
-                kept.for_each(|line| println!("{line}"));
-                Ok(())
+                let mut kept = definition.lines().filter(|line| !line.starts_with("<!--"));
+                kept.try_for_each(|line| writeln!(io::stdout(), "{line}"))
             }
             ["/Create", "/TN", name, "/F", "/XML", file] => {
                 fs::copy(file, self.file(name, "xml")).map(|_| ())

@@ -8,7 +8,7 @@ use homing::{Acknowledge, Config, Homing, OpenOptions};
 use crate::open::warn_of_refused_config;
 
 /// A home with its current configuration. The first launch creates it, not the start of a server.
-pub(super) struct HomeHandle {
+pub(crate) struct HomeHandle {
     open: Mutex<Option<(Stamp, Homing)>>,
     /// Whether the warning about a refused configuration was printed.
     warned: OnceLock<()>,
@@ -22,7 +22,7 @@ impl HomeHandle {
     ///
     /// # Errors
     /// When the home cannot be used safely, or the configuration is wrong.
-    pub(super) fn open() -> homing::Result<HomeHandle> {
+    pub(crate) fn open() -> homing::Result<HomeHandle> {
         let home = HomeHandle { open: Mutex::default(), warned: OnceLock::new() };
         home.existing()?;
         Ok(home)
@@ -32,7 +32,7 @@ impl HomeHandle {
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
-    pub(super) fn homing(&self) -> homing::Result<Homing> {
+    pub(crate) fn homing(&self) -> homing::Result<Homing> {
         let opened = self.opened(|options| options.open().map(Some))?;
         Ok(opened.expect("open() creates the home or fails"))
     }
@@ -41,13 +41,13 @@ impl HomeHandle {
     ///
     /// # Errors
     /// As [`HomeHandle::open`].
-    pub(super) fn existing(&self) -> homing::Result<Option<Homing>> {
+    pub(crate) fn existing(&self) -> homing::Result<Option<Homing>> {
         self.opened(OpenOptions::open_existing)
     }
 
     /// Whether a sink of the configuration needs explicit acknowledgements. Without a home, reads the configuration. An
     /// error is reported by the first call that needs the home.
-    pub(super) fn needs_acknowledgements(&self) -> bool {
+    pub(crate) fn needs_acknowledgements(&self) -> bool {
         let is_explicit =
             |config: &Config| config.sinks.values().any(|sink| sink.acknowledge == Acknowledge::Explicit);
         match self.existing() {
