@@ -1,19 +1,16 @@
 //! Events as they are recorded, without polling: says when to read on, and ingests the changes of jobs itself, so that it
 //! needs no monitor.
 
-use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
 
 use homing_core::JobId;
-use homing_supervisor::DiskError;
 use homing_supervisor::platform::wait::WaitSource;
 
 use super::page::EventOptions;
 use crate::Result;
 use crate::context::Context;
-use crate::ledger::{EventPage, Ledger};
-use crate::store::watch::JobWatch;
+use crate::index::unfinished_watch::UnfinishedWatch;
+use crate::ledger::EventPage;
 
 /// The events of a home from a place on. [`EventWatch::readable`] becomes readable when a job was launched or has changed,
 /// or when the ledger was written. Then call [`EventWatch::next_page`]. While nothing happens, nothing wakes up.
@@ -37,9 +34,7 @@ pub struct EventWatch {
     context: Arc<Context>,
     /// What to read next.
     options: EventOptions,
-    watch: JobWatch,
-    /// The unfinished jobs as of the last update.
-    watched: HashSet<JobId>,
+    watch: UnfinishedWatch,
     /// Whether the next update observes every unfinished job, not only those that have changed: at first, and after an
     /// error.
     observes_all: bool,
@@ -47,8 +42,8 @@ pub struct EventWatch {
 
 impl EventWatch {
     pub(crate) fn new(context: Arc<Context>, options: EventOptions) -> Result<EventWatch> {
-        let watch = context.store.watch_list().map_err(|error| cannot_watch(&context, error))?;
-        let mut events = EventWatch { context, options, watch, watched: HashSet::new(), observes_all: true };
+        let watch = UnfinishedWatch::new(Arc::clone(&context))?;
+        let mut events = EventWatch { context, options, watch, observes_all: true };
         // Without a cursor, it begins here.
         if events.options.since.is_none() {
             events.update()?;
@@ -79,37 +74,19 @@ impl EventWatch {
     fn update(&mut self) -> Result<()> {
         let mut new: Vec<JobId> = Vec::new();
         loop {
-            // Before reading, so that later changes are reported.
             let mut changed = self.watch.changed();
             // A job may have changed before it was watched.
             changed.append(&mut new);
-            // SQLite writes a commit before it is visible, so its writer may not be done. If this fails, reading finds
-            // out why.
-            let _ = self.context.with_ledger(Ledger::wait_for_writer);
             let observes_all = std::mem::replace(&mut self.observes_all, true);
             let updated =
                 if observes_all { self.context.sync() } else { self.context.follow_changes(&changed) };
             updated?;
             let unfinished = self.context.with_ledger(|ledger| ledger.unfinished())?;
-            let unfinished: HashSet<JobId> = unfinished.into_iter().map(|(job, _)| job).collect();
-            new = unfinished.difference(&self.watched).copied().collect();
-            self.watched.difference(&unfinished).for_each(|job| self.watch.remove(*job));
-            self.watched = unfinished;
-            for job in &new {
-                if let Err(error) = self.watch.add(*job) {
-                    // The next update tries again.
-                    self.watched.remove(job);
-                    return Err(cannot_watch(&self.context, error).into());
-                }
-            }
+            new = self.watch.keep(unfinished.into_iter().map(|(job, _)| job).collect())?;
             self.observes_all = false;
             if new.is_empty() {
                 return Ok(());
             }
         }
     }
-}
-
-fn cannot_watch(context: &Context, error: io::Error) -> DiskError {
-    DiskError::new("watch", context.store.home.root.path(), error)
 }

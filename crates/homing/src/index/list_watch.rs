@@ -1,17 +1,13 @@
 //! A list of jobs that a front end keeps up to date: says when to list again, without polling.
 
-use std::io;
 use std::sync::Arc;
 
-use homing_core::JobId;
-use homing_supervisor::DiskError;
 use homing_supervisor::platform::wait::WaitSource;
 
 use crate::Result;
 use crate::context::Context;
 use crate::index::query::{ListOptions, Listing};
-use crate::ledger::Ledger;
-use crate::store::watch::JobWatch;
+use crate::index::unfinished_watch::UnfinishedWatch;
 
 /// A list of jobs that is kept up to date. [`ListWatch::readable`] becomes readable when a job was launched or has changed,
 /// or when the ledger was written, for example by an acknowledgement. Then call [`ListWatch::list`].
@@ -32,15 +28,13 @@ use crate::store::watch::JobWatch;
 pub struct ListWatch {
     context: Arc<Context>,
     options: ListOptions,
-    watch: JobWatch,
-    /// The unfinished jobs of the last listing.
-    watched: Vec<JobId>,
+    watch: UnfinishedWatch,
 }
 
 impl ListWatch {
     pub(crate) fn new(context: Arc<Context>, options: ListOptions) -> Result<ListWatch> {
-        let watch = context.store.watch_list().map_err(|error| cannot_watch(&context, error))?;
-        Ok(ListWatch { context, options, watch, watched: Vec::new() })
+        let watch = UnfinishedWatch::new(Arc::clone(&context))?;
+        Ok(ListWatch { context, options, watch })
     }
 
     /// Lists the jobs as [`Homing::listing`](crate::Homing::listing) does, and clears [`ListWatch::readable`]. Later changes
@@ -51,23 +45,11 @@ impl ListWatch {
     /// (`fs.inotify.max_user_watches`).
     pub fn list(&mut self) -> Result<Listing> {
         loop {
-            // Before listing, so that later changes are reported.
             self.watch.changed();
-            // SQLite writes a commit before it is visible, so its writer may not be done. If this fails, the listing
-            // finds out why.
-            let _ = self.context.with_ledger(Ledger::wait_for_writer);
             let listing = self.context.listing(&self.options)?;
-            let unfinished: Vec<JobId> =
+            let unfinished =
                 listing.jobs.iter().filter(|job| job.outcome().is_none()).map(|job| job.id).collect();
-            self.watched.iter().filter(|id| !unfinished.contains(id)).for_each(|id| self.watch.remove(*id));
-            let new: Vec<JobId> =
-                unfinished.iter().copied().filter(|id| !self.watched.contains(id)).collect();
-            self.watched = unfinished;
-            for id in &new {
-                self.watch.add(*id).map_err(|error| cannot_watch(&self.context, error))?;
-            }
-            // A job may have changed before it was watched.
-            if new.is_empty() {
+            if self.watch.keep(unfinished)?.is_empty() {
                 return Ok(listing);
             }
         }
@@ -77,8 +59,4 @@ impl ListWatch {
     pub fn readable(&self) -> WaitSource<'_> {
         self.watch.readable()
     }
-}
-
-fn cannot_watch(context: &Context, error: io::Error) -> DiskError {
-    DiskError::new("watch", context.store.home.root.path(), error)
 }

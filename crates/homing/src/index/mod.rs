@@ -11,3 +11,4 @@ pub(crate) mod query;
 pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod report;
+pub(crate) mod unfinished_watch;
