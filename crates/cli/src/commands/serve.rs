@@ -20,8 +20,8 @@ Examples:
   homing serve install                            runs it as a user service
 
 The API is below /api/v1, the web page at /, MCP at /mcp. Clients send a token (Authorization: Bearer): that of the \
-file serve.token in the home, or one of homing token create. Whoever has a token that may launch jobs runs \
-commands as you.
+file serve.token in the home, or one of homing token create. A token that may launch jobs can run any command \
+as you.
 
 One server runs for each home. A second homing serve prints the address of the first and exits with 0. Running jobs \
 and undelivered results do not depend on the server.

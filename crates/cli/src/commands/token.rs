@@ -24,7 +24,7 @@ Examples:
   homing token revoke dashboard
 
 A token is printed once; the home stores only its hash. Running servers notice a change at once. Scopes separate \
-conversations: whoever may launch a job runs commands as you.
+conversations; a token that may launch jobs can run any command as you.
 
 Documentation: https://github.com/homing-jobs/homing/blob/main/docs/http.md";
 

@@ -7,8 +7,8 @@ use axum::http::Method;
 use homing::SessionId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What a token may do. A scope separates conversations from each other; it does not confine commands: whoever may launch
-/// a job runs any command as the user of the server.
+/// What a token may do. A scope separates conversations from each other; it does not confine commands: a
+/// token that may launch jobs can run any command as the user of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Everything.

@@ -56,10 +56,7 @@ impl Server {
     /// Calls a tool, and returns its text and the facts about its job.
     fn call(&mut self, tool: &str, arguments: Value) -> (String, Value) {
         let result = self.ask("tools/call", json!({"name": tool, "arguments": arguments}));
-        let text = result["content"][0]["text"].as_str().expect("a text").to_owned();
-        let facts = &result["_meta"];
-        let job = facts.get("homing/job").or_else(|| facts["homing/jobs"].get(0)).cloned();
-        (text, job.unwrap_or_default())
+        text_and_job(&result)
     }
 }
 
@@ -68,6 +65,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The text of the result of a tool, and the facts about its job.
+pub(crate) fn text_and_job(result: &Value) -> (String, Value) {
+    let text = result["content"][0]["text"].as_str().expect("a text").to_owned();
+    let facts = &result["_meta"];
+    let job = facts.get("homing/job").or_else(|| facts["homing/jobs"].get(0)).cloned();
+    (text, job.unwrap_or_default())
 }
 
 /// A script that runs the helper program with words that need no quotes.

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::mcp::script;
+use crate::mcp::{script, text_and_job};
 use crate::setup::Setup;
 
 /// A server on a free port of this machine, and a session of the protocol. Killed when it is dropped.
@@ -93,10 +93,7 @@ impl Server {
     /// Calls a tool, and returns its text and the facts about its job.
     fn call(&mut self, tool: &str, arguments: &Value) -> (String, Value) {
         let result = self.ask("tools/call", &json!({"name": tool, "arguments": arguments}));
-        let text = result["content"][0]["text"].as_str().expect("a text").to_owned();
-        let facts = &result["_meta"];
-        let job = facts.get("homing/job").or_else(|| facts["homing/jobs"].get(0)).cloned();
-        (text, job.unwrap_or_default())
+        text_and_job(&result)
     }
 }
 
