@@ -8,6 +8,7 @@ use pythonize::pythonize;
 
 use crate::errors::Result;
 use crate::interruption::until_readable;
+use crate::waiter::Source;
 
 /// The events as documents, where to continue, whether events before them are missing, and whether the limit left out
 /// events.
@@ -68,6 +69,11 @@ impl EventWatch {
     /// Readable when there may be events; `None` if event loops of this system cannot wait for it.
     fn fileno(&self) -> Option<i32> {
         self.readable.as_ref().and_then(|readable| readable.source().descriptor())
+    }
+
+    /// For a `Waiter`, if event loops cannot wait for it; `None` if the kernel has no watch left.
+    fn source(&self) -> Result<Option<Source>> {
+        self.readable.as_ref().map(|readable| Source::of(readable.source())).transpose()
     }
 
     /// The next page. The first one comes at once, even if it is empty. Waits without the interpreter lock. A signal

@@ -22,9 +22,9 @@ def test_a_block_runs(number: int, home: Path, tmp_path: Path, monkeypatch: pyte
         [sys.executable, "-c", BLOCKS[number]], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=DEADLINE
     )
     assert done.returncode == 0
-    expected = ["exited 3\nhello\n", "built", "done"][number]
+    expected = ["exited 3\nhello\n", "built", "job.finished", "done"][number]
     assert expected in done.stdout
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

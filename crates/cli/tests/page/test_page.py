@@ -107,7 +107,7 @@ class Stories(Browser):
     def test_a_job_is_launched_watched_and_killed(self) -> None:
         page = self.page
         page.get_by_role("button", name="Launch", exact=True).click()
-        page.get_by_label("Command").fill("echo first; sleep 60; echo last")
+        page.get_by_label("Command", exact=True).fill("echo first; sleep 60; echo last")
         page.get_by_label("Session", exact=True).last.fill("chat-1")
         page.get_by_label("Name", exact=True).fill("story")
         page.get_by_label("Time limit").fill("2h")
@@ -224,7 +224,7 @@ class Stories(Browser):
         expect(self.page.locator(".finished .row[data-job]")).to_have_count(2)
         self.page.get_by_label("Outcome of finished jobs").select_option("failed")
         expect(self.page.locator(".finished .row[data-job]")).to_have_count(1)
-        self.page.get_by_label(re.compile("^Filter jobs")).fill("wro")
+        self.page.get_by_label(re.compile("^Filter by")).fill("wro")
         self.page.reload()
         expect(self.row("finished", "wrong")).to_be_visible()
         expect(self.page.locator(".finished .row[data-job]")).to_have_count(1)
@@ -269,13 +269,13 @@ class Stories(Browser):
         expect(self.page.locator(":focus")).to_have_text("first")
         keyboard.press("/")
         keyboard.type("j")
-        expect(self.page.get_by_label(re.compile("^Filter jobs"))).to_have_value("j")
+        expect(self.page.get_by_label(re.compile("^Filter by"))).to_have_value("j")
         keyboard.press("Escape")
         keyboard.press("?")
         expect(self.page.get_by_role("dialog")).to_contain_text("Keyboard")
         keyboard.press("Escape")
         keyboard.press("n")
-        expect(self.page.get_by_label("Command")).to_be_focused()
+        expect(self.page.get_by_label("Command", exact=True)).to_be_focused()
         keyboard.type("exit 5")
         keyboard.press("Control+Enter")
         expect(self.page.locator(".line")).to_contain_text("Exit code 5")
@@ -459,7 +459,7 @@ class StandInStories(Browser):
         self.mock.remove(job["id"])
         expect(self.row("finished", "old")).to_have_count(0)
         self.opened(job["id"])
-        expect(self.page.locator(".line")).to_contain_text("does not exist")
+        expect(self.page.locator("#job")).to_contain_text("does not exist")
 
     def test_hostile_names_are_isolated(self) -> None:
         self.mock.add("rm -rf /\n" + "y" * 5000, name=f"<i>{BIDI}\x1b[31m\nsecond", took=1, exit_code=1, last_error=f"{BIDI}<b>", follow_up="dead", attempts=1)
@@ -534,7 +534,7 @@ class StandInStories(Browser):
     def test_launching_twice_with_one_form_starts_one_job(self) -> None:
         page = self.page
         page.get_by_role("button", name="Launch", exact=True).click()
-        page.get_by_label("Command").fill("sleep 60")
+        page.get_by_label("Command", exact=True).fill("sleep 60")
         # The first answer is lost.
         page.route("**/api/v1/jobs", lambda route: (route.fetch(), route.abort())[1], times=1)
         submit = page.get_by_role("dialog").get_by_role("button", name="Launch")

@@ -308,7 +308,7 @@ class Homing:
         while True:
             page = await in_thread(watch.next_now)
             if page is None:
-                await until_readable(watch.fileno())
+                await until_readable(watch)
             else:
                 yield event_page(page)
 

@@ -22,6 +22,7 @@ async function signIn() {
 		store.signedOut = false;
 	} catch (error) {
 		store.signInError = error.status ? "This link was used already, or is older than 60 seconds." : error.message;
+		$("sign-in").replaceChildren();
 	}
 }
 
