@@ -97,12 +97,13 @@ class Real:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = json.loads(self.server.stdout.readline())
         self.url = line["url"].rstrip("/") + "/"
-        self.token = Path(line["token_file"]).read_text().strip()
+        # Tests may give the page another token.
+        self.token = self.own_token = Path(line["token_file"]).read_text().strip()
 
     def call(self, path: str, body: dict | None = None) -> dict:
         request = urllib.request.Request(
             f"{self.url}api/v1/{path}", data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+            headers={"Authorization": f"Bearer {self.own_token}", "Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
                 return json.loads(answer.read())
@@ -125,15 +126,15 @@ class Real:
 
     def kill(self) -> None:
         self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
+        self.server.communicate()
 
     def close(self) -> None:
         if self.server.poll() is not None:
             self.restart()
         for job in self.call("jobs?state=running&limit=500")["jobs"]:
             self.call(f"jobs/{job['id']}/kill", {})
-        self.server.stdin.close()
-        self.server.wait(DEADLINE)
+        # It ends at the end of its input.
+        self.server.communicate(timeout=DEADLINE)
         shutil.rmtree(self.home)
         self.config.unlink()
 

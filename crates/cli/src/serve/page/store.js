@@ -55,15 +55,16 @@ function flush() {
 	flushedAt = performance.now();
 }
 
+/** The event of a job's end may arrive before an older answer. */
 export function upsert(jobs) {
-	for (const job of jobs) store.jobs.set(job.id, job);
+	for (const job of jobs) if (job.state === "finished" || store.jobs.get(job.id)?.state !== "finished") store.jobs.set(job.id, job);
 	changed();
 }
 
 const getWakes = (query) => get("wakes", { text: false, limit: 500, ...query });
 
 async function load() {
-	// The cursor first: whatever changes during the other requests is in the events after it.
+	// The cursor first: what changes meanwhile is in the events after it.
 	const server = await get("server");
 	const [running, newest, owed, { wakes }, { sessions }] = await Promise.all([
 		pages({ state: "running", limit: 500 }), get("jobs", { limit: 200 }), get("follow-ups", { limit: 500 }), getWakes(), get("sessions"),
@@ -92,7 +93,7 @@ async function loadDay({ next_cursor: cursor }) {
 	const jobs = cursor ? await pages({ since, limit: 500 }) : [];
 	(await getWakes({ since })).wakes.forEach(markAttempts);
 	store.isCut = jobs.length >= MAX_DAY;
-	// A job that an event has brought meanwhile is newer than this answer.
+	// Events are newer.
 	upsert(jobs.filter(({ id }) => !store.jobs.has(id)));
 }
 
@@ -199,7 +200,7 @@ function takeEvent({ type, job, document: current, session, wake, attempt, error
 	if (state !== "finished") refreshSessions();
 	if (subject === "job") return;
 	refreshWakes();
-	// A result that is still not delivered then needs attention.
+	// A result not delivered then needs attention.
 	setTimeout(changed, NORMAL_DELAY);
 	const kind = { delivered: "good", dead: "bad" }[state] ?? (error ? "bad" : "active");
 	if (attempt) store.marks.set(`${wake}.${attempt}`, { session, kind, at: Date.parse(at) });
@@ -229,7 +230,7 @@ export function signedIn() {
 	changed();
 }
 
-/** After sleep a connection may be dead without a sign. The server sends one each 15 s, so silence tells. */
+/** After sleep a connection may be dead. The server sends a sign each 15 s, so silence tells. */
 function renew() {
 	if (Date.now() - heardAt > 17_000) controller?.abort();
 	retryNow();
