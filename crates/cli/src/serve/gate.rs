@@ -141,7 +141,11 @@ impl Gate {
             |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
         let host = text(HOST).unwrap_or_default();
         if via == Via::Tcp && !self.accepts_host(host) {
-            return refused("host_not_allowed", format!("this server is not {host:?}; see --allow-host"));
+            let detail = match host {
+                "" => "the request names no host, or not in plain text".to_owned(),
+                _ => format!("this server is not {host:?}; see --allow-host"),
+            };
+            return refused("host_not_allowed", detail);
         }
         match text(ORIGIN) {
             Some(origin) if !self.accepts_origin(origin, host) => refused(

@@ -46,6 +46,10 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    // The client says how much it will send: it need not send it.
+    if body.size_hint().lower() > (limit + MAX_DISCARDED) as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
     let mut body = std::pin::pin!(body);
     let (mut bytes, mut length) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -343,6 +343,21 @@ fn is_readable_within(watch: &EventWatch, time: Duration) -> bool {
     poll(&mut [PollFd::new(&source, PollFlags::IN)], Some(&time)).expect("it is asked") == 1
 }
 
+#[test]
+fn a_follower_learns_that_its_home_was_moved() {
+    let setup = Setup::new();
+    let mut watch = setup.homing.watch_events(EventOptions::default()).expect("a watch");
+    assert!(watch.next_page().expect("events").events.is_empty());
+    assert!(!is_readable_within(&watch, Duration::from_millis(100)));
+    let moved = setup.scratch("moved");
+    fs::rename(setup.home.path(), &moved).expect("it is moved");
+    assert!(is_readable_within(&watch, WAIT_TIMEOUT));
+    let error = watch.next_page().expect_err("its home is not there");
+    assert_eq!(error.code(), "home_replaced", "{error}");
+    fs::rename(&moved, setup.home.path()).expect("it is moved back");
+    watch.next_page().expect("events");
+}
+
 /// Reads pages until `is_enough`, waiting for the watch in between.
 fn follow(homing: &Homing, since: EventCursor, mut is_enough: impl FnMut(&[Event]) -> bool) -> Vec<Event> {
     let mut watch = homing.watch_events(after(since)).expect("a watch");

@@ -195,3 +195,18 @@ fn the_growth_of_outputs_is_reported_for_watched_jobs() {
     let hidden = Request::new("GET", &format!("/api/v1/events?watch={id}")).token(&token);
     assert_eq!(hidden.open(&server.address()).messages().next().expect("a message").event, "caught_up");
 }
+
+#[test]
+fn a_stream_continues_in_the_home_that_replaces_the_one_it_followed() {
+    let setup = Setup::new();
+    let server = setup.serve();
+    server.finished("true");
+    let mut stream = server.stream("/api/v1/events");
+    assert_eq!(stream.next().expect("a message").event, "caught_up");
+    std::fs::rename(setup.home.path(), setup.home.scratch().join("moved")).expect("it is moved");
+    let id = setup.printed(&["run", "true"]).trim().to_owned();
+    let seen = until(&mut stream, |message| is_type(message, "follow_up.pending"));
+    assert_eq!(seen[0].event, "truncated", "events are missing: {seen:?}");
+    let jobs = seen.iter().filter(|message| message.event == "homing").map(Message::json);
+    assert!(jobs.into_iter().all(|event| event["job"] == json!(id)), "{seen:?}");
+}

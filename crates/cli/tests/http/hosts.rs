@@ -75,13 +75,14 @@ fn the_host_in_javascript_survives_a_kill_of_the_server() {
 
 #[test]
 fn the_host_in_python_survives_a_kill_of_the_server() {
-    if !works("python3", &["-c", "import httpx"]) {
+    let python = std::env::var("HOMING_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    if !works(&python, &["-c", "import httpx"]) {
         return testkit::skip("no Python with httpx");
     }
     let setup = Setup::new();
     let socket = setup.home.path().join("serve/sock");
     play(&setup, |_, script| {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(&python);
         command.args([&example("python/http_host.py"), script]).env("HOMING_SOCKET", &socket);
         command
     });

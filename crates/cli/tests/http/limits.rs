@@ -68,7 +68,25 @@ fn heads_are_limited() {
     let many = (0..200)
         .fold(Request::new("GET", "/healthz"), |request, index| request.header(&format!("X-{index}"), "x"));
     assert_eq!(many.send(&server.address()).status, 431);
+    let large = Request::new("GET", "/healthz").header("X-Large", &"x".repeat(130 << 10));
+    assert_eq!(large.send(&server.address()).status, 431);
     assert_eq!(Request::new("GET", "/healthz").send(&server.address()).status, 200);
+}
+
+#[test]
+fn a_body_that_says_it_is_too_large_is_not_awaited() {
+    let setup = Setup::new();
+    let server = setup.serve();
+    let head = format!(
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n{{",
+        server.host(),
+        server.token
+    );
+    let mut connection = Connection::to(&server.address());
+    connection.write_all(head.as_bytes()).expect("it takes it");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("it is closed");
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
 }
 
 #[test]

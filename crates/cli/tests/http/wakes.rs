@@ -1,8 +1,13 @@
 //! Wakes: hosts that claim and deliver them.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use homing::Claimant;
 use serde_json::{Value, json};
+use testkit::wait_until;
 
 use crate::client::{Answer, Request};
 use crate::server::{Server, Setup};
@@ -127,4 +132,97 @@ fn a_host_answers_only_for_its_session() {
     // The session of the token need not be named.
     let own = Request::new("POST", "/api/v1/wakes/claim").json(&json!({})).token(&token);
     assert_eq!(own.send(&server.address()).status, 204);
+}
+
+/// Ends the hosts of a test, even if the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Claims wakes until the test ends, and counts the jobs that it delivers. Some claims it forgets, as a host that dies, and to
+/// some it answers that the agent is busy.
+fn deliver(server: &Server, ended: &AtomicBool, delivered: &Mutex<HashMap<String, usize>>) {
+    for turn in 0.. {
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let session = format!("chat-{}", turn % 3);
+        let request = json!({"session": session, "wait_ms": 20, "lease_ms": 1_000});
+        let claimed = claim(server, request);
+        if claimed.status == 204 {
+            continue;
+        }
+        let wake = claimed.expect(200);
+        match turn % 7 {
+            0 => continue,
+            1 => drop(answer(server, &wake, "busy", json!({"retry_after_ms": 1}))),
+            _ => {
+                let mut delivered = delivered.lock().expect("no host panics");
+                for job in wake["jobs"].as_array().expect("jobs") {
+                    *delivered.entry(job["id"].as_str().expect("an id").to_owned()).or_default() += 1;
+                }
+                drop(delivered);
+                assert_eq!(answer(server, &wake, "acknowledge", json!({})).status, 204);
+            }
+        }
+    }
+}
+
+#[test]
+fn three_hosts_a_hook_and_a_monitor_deliver_every_job_once() {
+    const JOBS: usize = 60;
+    let setup = Setup::new();
+    let by_monitor = setup.home.scratch().join("delivered");
+    std::fs::create_dir(&by_monitor).expect("a folder");
+    let retries = vec!["\"0s\""; 40].join(", ");
+    setup.configure(&format!(
+        "[monitor]\nbatch_window = \"0s\"\nwakes_per_hour = 1000000\nretries = [{retries}]\n\
+         [sinks.file]\ncommand = [\"sh\", \"-c\", \"cat > $(mktemp -p '{}')\"]\n[[routes]]\nsink = \"file\"\n",
+        by_monitor.display()
+    ));
+    let server = setup.serve_with(&["--monitor"]);
+    let (ended, delivered) = (AtomicBool::new(false), Mutex::new(HashMap::new()));
+    std::thread::scope(|scope| {
+        let _ends = Ends(&ended);
+        for _ in 0..3 {
+            scope.spawn(|| deliver(&server, &ended, &delivered));
+        }
+        scope.spawn(|| {
+            let homing = setup.homing();
+            let claimant = Claimant { session: "chat-1".parse().expect("a session"), harness: None };
+            while !ended.load(Ordering::Relaxed) {
+                let Some(wake) = homing.claim_wake(&claimant).expect("the ledger") else { continue };
+                let mut delivered = delivered.lock().expect("no host panics");
+                for job in &wake.content.job_ids {
+                    *delivered.entry(job.to_string()).or_default() += 1;
+                }
+                drop(delivered);
+                homing.confirm_wake(&wake).expect("it is confirmed");
+            }
+        });
+        let launch = |number: usize| {
+            server.launch_with(json!({"command": "true", "session": format!("chat-{}", number % 3)}))
+        };
+        let jobs: Vec<_> = (0..JOBS).map(launch).collect();
+        jobs.iter().for_each(|job| drop(server.wait(job)));
+        wait_until("every result is acknowledged", || {
+            server.get("/api/v1/follow-ups?limit=1").expect(200)["jobs"] == json!([])
+        });
+    });
+    let mut by_all = delivered.into_inner().expect("no host panics");
+    let by_hosts = by_all.len();
+    for file in std::fs::read_dir(&by_monitor).expect("a folder") {
+        let wake = std::fs::read(file.expect("a file").path()).expect("a wake");
+        let wake: Value = serde_json::from_slice(&wake).expect("a wake is JSON");
+        for job in wake["jobs"].as_array().expect("jobs") {
+            *by_all.entry(job["id"].as_str().expect("an id").to_owned()).or_default() += 1;
+        }
+    }
+    assert!(by_all.values().all(|times| *times == 1), "{by_all:?}");
+    assert_eq!(by_all.len(), JOBS);
+    eprintln!("{by_hosts} of {JOBS} jobs were delivered by hosts and the hook");
 }

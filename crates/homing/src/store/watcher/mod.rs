@@ -115,26 +115,26 @@ impl Watcher {
 
     /// Also ends a wait when a file of the home itself is written, such as the ledger. Reports no job then.
     pub(crate) fn add_ledger(&self, home: &Home) {
-        let added = self.watch_ledger(home);
+        let added = self.watch_root(home, ledger_changes());
         self.watched().is_incomplete |= added.is_err();
     }
 
-    /// Also watches for new jobs, and for changes of the ledger. Neither is reported as a changed job.
+    /// Also watches for new jobs, for changes of the ledger, and for a home that is moved or removed. None of them is reported
+    /// as a changed job.
     ///
     /// # Errors
     /// As [`Watcher::add`].
     pub(crate) fn add_list(&self, home: &Home) -> io::Result<()> {
         self.watch_inbox(home)?;
-        self.watch_ledger(home)
+        self.watch_root(home, ledger_changes() | ChangeKinds::MOVED | ChangeKinds::REMOVED)
     }
 
     fn watch_inbox(&self, home: &Home) -> io::Result<()> {
         self.changes()?.watch(home.inbox.path(), ChangeKinds::CLOSED).map(drop)
     }
 
-    fn watch_ledger(&self, home: &Home) -> io::Result<()> {
-        // SQLite writes to files beside the ledger, and creates them when they are missing.
-        self.changes()?.watch(home.root.path(), ChangeKinds::WRITTEN | ChangeKinds::CREATED).map(drop)
+    fn watch_root(&self, home: &Home, kinds: ChangeKinds) -> io::Result<()> {
+        self.changes()?.watch(home.root.path(), kinds).map(drop)
     }
 
     fn changes(&self) -> io::Result<&ChangeWatcher> {
@@ -254,4 +254,9 @@ impl Sources {
             ChangeEvent::Overflow => changed.extend(watched.jobs.keys()),
         });
     }
+}
+
+/// SQLite writes to files beside the ledger, and creates them when they are missing.
+fn ledger_changes() -> ChangeKinds {
+    ChangeKinds::WRITTEN | ChangeKinds::CREATED
 }
