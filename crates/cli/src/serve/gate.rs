@@ -1,6 +1,7 @@
 //! Answers every request: checks where it comes from, its token and what the token may do, and then calls its route.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +17,8 @@ use super::assets;
 use super::problem::Problem;
 use super::routes::routes;
 use super::scope::Scope;
-use super::tokens::OWN_TOKEN;
+use super::tokens::{OWN_TOKEN, TokenRecord};
+use super::while_valid::WhileValid;
 use crate::mcp::{MAX_BODY_BYTES, RequestActor, RequestSession};
 use crate::render::note;
 use crate::server::{Connection, Socket, bearer_token, read_body};
@@ -83,7 +85,8 @@ impl Gate {
         if path == "/api/v1/browser/exchange" {
             return Ok(self.route(request.map(Body::new)).await);
         }
-        let grant = self.authorize(&request)?;
+        let (grant, token) = self.authorize(&request)?;
+        let checked_at = Instant::now();
         if !client.connection.authenticate() {
             return Err(Problem::busy("too_many_connections", "too many clients are connected").closes());
         }
@@ -96,12 +99,19 @@ impl Gate {
             .hint("homing token create --scope SCOPE makes another token")
             .closes());
         }
-        if path == MCP {
-            return self.mcp(request, grant, client.socket.clone()).await;
-        }
-        request.extensions_mut().insert(grant);
-        request.extensions_mut().insert(client.socket.clone());
-        Ok(self.route(request.map(Body::new)).await)
+        let answer = if path == MCP {
+            self.mcp(request, grant, client.socket.clone()).await?
+        } else {
+            request.extensions_mut().insert(grant);
+            request.extensions_mut().insert(client.socket.clone());
+            self.route(request.map(Body::new)).await
+        };
+        Ok(match token {
+            Some(token) => {
+                answer.map(|body| Body::new(WhileValid::new(body, Arc::clone(&self.app), token, checked_at)))
+            }
+            None => answer,
+        })
     }
 
     async fn route(&self, request: Request<Body>) -> Response {
@@ -197,8 +207,9 @@ impl Gate {
         Ok(None)
     }
 
-    /// Finds out what the token of a request may do.
-    fn authorize(&self, request: &Request<Incoming>) -> Result<Grant, Problem> {
+    /// Finds out what the token of a request may do. Also returns the token, unless it is that of the server, which does not end
+    /// before the server.
+    fn authorize(&self, request: &Request<Incoming>) -> Result<(Grant, Option<TokenRecord>), Problem> {
         let access = &self.app.access;
         let refused = |code, detail: &str| {
             let place = access.token_file.display();
@@ -210,10 +221,12 @@ impl Gate {
             return Err(refused("no_token", "send a token as Authorization: Bearer TOKEN"));
         };
         if access.own_token.is(sent) {
-            return Ok(Grant { token: OWN_TOKEN.to_owned(), scope: Scope::Admin });
+            return Ok((Grant { token: OWN_TOKEN.to_owned(), scope: Scope::Admin }, None));
         }
         match access.tokens.find(sent) {
-            Ok(Some(token)) => Ok(Grant { token: token.name, scope: token.scope }),
+            Ok(Some(token)) => {
+                Ok((Grant { token: token.name.clone(), scope: token.scope.clone() }, Some(token)))
+            }
             Ok(None) => Err(refused("wrong_token", "the token is unknown, was revoked or has ended")),
             Err(failure) => {
                 let problem = Problem::from(failure);

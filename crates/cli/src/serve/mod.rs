@@ -40,6 +40,7 @@ mod sse;
 mod start;
 mod tokens;
 mod wakes;
+mod while_valid;
 
 pub(crate) use listen::TcpAddress;
 pub(crate) use scope::Scope;

@@ -298,6 +298,11 @@ impl TokenCheck {
         Ok(found)
     }
 
+    /// Whether a token that was found has neither been revoked nor ended since.
+    pub(super) fn is_valid(&self, token: &TokenRecord) -> bool {
+        self.tokens().is_ok_and(|tokens| tokens.contains(token)) && !token.has_ended(now())
+    }
+
     fn tokens(&self) -> Result<Arc<Vec<TokenRecord>>, Failure> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamp before reading: the next call notices a change in between.

@@ -56,6 +56,41 @@ fn a_token_is_created_listed_and_revoked() {
 }
 
 #[test]
+fn a_stream_ends_with_its_token() {
+    let setup = Setup::new();
+    let server = setup.serve();
+    let create = |name| {
+        let arguments = ["token", "create", "--scope", "admin", "--name", name];
+        setup.printed(&arguments).trim_end().to_owned()
+    };
+    let follow =
+        |token: &str, path: &str| Request::new("GET", path).token(token).open(&server.address()).messages();
+    let (revoked, valid) = (create("revoked"), create("valid"));
+    let job = server.launch("while :; do date; sleep 0.1; done");
+    let live = format!("/api/v1/jobs/{job}/output/live");
+    let mut others = follow(&valid, &live);
+    let ended: Vec<_> = [&live, "/api/v1/events"]
+        .map(|path| follow(&revoked, path))
+        .into_iter()
+        .map(|mut stream| {
+            stream.next().expect("a message");
+            std::thread::spawn(move || stream.count())
+        })
+        .collect();
+    setup.printed(&["token", "revoke", "revoked"]);
+    // A token of the same name is another token.
+    create("revoked");
+    testkit::wait_until("the streams have ended", || {
+        server.finished("true");
+        ended.iter().all(std::thread::JoinHandle::is_finished)
+    });
+    for _ in 0..20 {
+        assert_eq!(others.next().expect("it goes on").event, "output");
+    }
+    server.post(&format!("/api/v1/jobs/{job}/kill"), &json!({})).expect(200);
+}
+
+#[test]
 fn a_token_ends() {
     let setup = Setup::new();
     let server = setup.serve();
