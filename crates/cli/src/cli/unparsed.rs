@@ -120,7 +120,10 @@ fn message(error: &clap::Error) -> String {
         }
         ErrorKind::ArgumentConflict => {
             let others = values(error, ContextKind::PriorArg);
-            if others.is_empty() || others == [argument.clone()] {
+            let subcommand = one(ContextKind::InvalidSubcommand);
+            if !subcommand.is_empty() {
+                format!("'{subcommand}' cannot be used after {}", quoted(&others))
+            } else if others.is_empty() || others == [argument.clone()] {
                 format!("the argument '{argument}' cannot be used multiple times")
             } else {
                 format!("the argument '{argument}' cannot be used with {}", quoted(&others))

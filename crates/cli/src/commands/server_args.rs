@@ -17,10 +17,10 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
     pub(super) base_path: String,
     /// Additional host name of this server; repeatable
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host)]
     pub(super) allow_host: Vec<String>,
     /// Web origin whose pages may send requests, such as https://app.example; repeatable
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(super) allow_origin: Vec<String>,
 }
 
@@ -75,9 +75,47 @@ fn base_path(text: &str) -> Result<String, String> {
     Err("use a path such as /homing, of letters, digits, '-', '_', '.', '~' and '/'".to_owned())
 }
 
+/// Parses `jobs.example.com` or `[fd00::7]`. A port is left out: every port of the host is accepted.
+fn host(text: &str) -> Result<String, String> {
+    if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        return Ok(ip.to_string());
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, "0"));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) && port.parse::<u16>().is_ok() {
+        return Ok(name.to_owned());
+    }
+    Err("use the name of a host, such as jobs.example.com".to_owned())
+}
+
+/// Parses `https://app.example` or `http://localhost:3000`, as browsers write origins.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if authority.is_some_and(|authority| !authority.is_empty() && authority.chars().all(is_plain)) {
+        return Ok(text.to_owned());
+    }
+    Err("use scheme and host, such as https://app.example or http://localhost:3000".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_and_origins_have_the_form_in_which_browsers_send_them() {
+        assert_eq!(host("jobs.example.com:8080"), Ok("jobs.example.com".to_owned()));
+        assert_eq!(host("[fd00::7]"), Ok("fd00::7".to_owned()));
+        for text in ["", "http://a", "a/b", "a b", "*", "a:b", "u@a"] {
+            assert!(host(text).is_err(), "{text}");
+        }
+        assert_eq!(origin("https://app.example/"), Ok("https://app.example".to_owned()));
+        assert_eq!(origin("http://[::1]:3000"), Ok("http://[::1]:3000".to_owned()));
+        for text in ["", "null", "*", "app.example", "https://", "https://a/b", "ftp://a", "https://u@a"] {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_address_may_lack_its_port_or_its_ip() {

@@ -16,6 +16,9 @@ const LOCK: &str = "lock";
 /// Describes the running server.
 const DESCRIPTION: &str = "server.json";
 
+/// Beginning of the names of sockets of private servers.
+pub(super) const PRIVATE_SOCKET: &str = "sock.";
+
 /// How long a server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -92,7 +95,7 @@ impl Instance {
     pub(super) fn socket_name(&self) -> String {
         match self.lock {
             Some(_) => "sock".to_owned(),
-            None => format!("sock.{}", std::process::id()),
+            None => format!("{PRIVATE_SOCKET}{}", std::process::id()),
         }
     }
 

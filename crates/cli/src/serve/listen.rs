@@ -2,17 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use homing_supervisor::platform::local_socket::LocalListener;
+use homing_supervisor::platform::local_socket::{LocalListener, remove_abandoned};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::closing::Closing;
 use super::directory::Directory;
 use super::gate::{Client, Gate, Via};
+use super::instance::PRIVATE_SOCKET;
 use crate::exit::Failure;
 use crate::server::{Connection, ConnectionLimit, MAX_CONNECTIONS, Socket, serve_connection};
 
@@ -75,13 +76,21 @@ pub(super) async fn bind_tcp(address: TcpAddress) -> Result<TcpListener, Failure
 /// When no socket can be created. [`io::ErrorKind::Unsupported`] on systems without such sockets.
 pub(super) fn bind_socket(directory: &Directory, name: &str) -> io::Result<(LocalListener, PathBuf)> {
     let path = directory.file(name);
-    match LocalListener::bind(&path) {
+    match bind_in(&path) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let fallback = directory.runtime_directory()?.ok_or(error)?.join(name);
-            Ok((LocalListener::bind(&fallback)?, fallback))
+            Ok((bind_in(&fallback)?, fallback))
         }
         bound => bound.map(|listener| (listener, path)),
     }
+}
+
+/// Listens, and removes what private servers have left that were killed.
+fn bind_in(path: &Path) -> io::Result<LocalListener> {
+    if let Some(directory) = path.parent() {
+        remove_abandoned(directory, PRIVATE_SOCKET);
+    }
+    LocalListener::bind(path)
 }
 
 impl Acceptor {

@@ -40,7 +40,7 @@ pub(super) fn unit(service: &Service) -> String {
     let (mark, description) = (service.role.mark(), service.role.description());
     let (name, role) = (name(service.role), service.role.command());
     // KillMode=process: sink programs end by themselves, and jobs are not children of the monitor. A monitor that
-    // takes over waits for running sink programs.
+    // takes over waits for running sink programs. After SIGTERM a server ends with 143, which is no failure.
     format!(
         "\
 # {mark}; homing {role} uninstall removes it.
@@ -56,6 +56,7 @@ NotifyAccess=main
 ExecStart={command}
 {environment}Restart=on-failure
 RestartSec=5
+SuccessExitStatus=143
 KillMode=process
 WatchdogSec=10min
 

@@ -9,7 +9,7 @@ use crate::setup::{Setup, answer};
 /// A usage error: the arguments, the exit status, the error code, and a part of the message.
 type UsageError = (&'static [&'static str], i32, &'static str, &'static str);
 
-const USAGE_ERRORS: [UsageError; 29] = [
+const USAGE_ERRORS: [UsageError; 32] = [
     (&["show", "0123"], 3, "no_such_job", "no job 0123"),
     (&["wait", "000000000000"], 3, "no_such_job", "no job 000000000000"),
     (&["output", "0123"], 3, "no_such_job", "no job 0123"),
@@ -36,6 +36,9 @@ const USAGE_ERRORS: [UsageError; 29] = [
     (&["run", "--cwd", "/no/such/folder", "true"], 2, "invalid_directory", "cannot run in /no/such/folder"),
     (&["list", "--state", "done"], 2, "usage", "invalid value 'done' for '--state <STATE>'"),
     (&["list", "--sesion", "a"], 2, "usage", "unexpected argument '--sesion'"),
+    (&["serve", "--private", "install"], 2, "usage", "'install' cannot be used after"),
+    (&["serve", "--allow-origin", "app.example"], 2, "usage", "https://app.example"),
+    (&["serve", "--allow-host", "http://a"], 2, "usage", "jobs.example.com"),
     (&["run", "--wait", "--wait", "true"], 2, "usage", "'--wait[=<DURATION>]' cannot be used multiple times"),
     (&["run", "true", "--timeout", "5m"], 2, "misplaced_option", "--timeout stands after the command"),
     (&["launch", "true"], 2, "usage", "unrecognized subcommand 'launch'"),

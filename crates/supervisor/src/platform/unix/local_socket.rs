@@ -4,11 +4,12 @@ use std::fs::Permissions;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::access::Access;
@@ -16,6 +17,35 @@ use super::user;
 
 /// Whether this system has such sockets.
 pub const IS_SUPPORTED: bool = true;
+
+/// How old a socket is at least that counts as abandoned. Between its creation and the moment at which its process
+/// listens, it looks like one.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
+/// Removes the sockets of this user in a directory whose names begin with `prefix` and on which no process listens any more.
+/// Errors are ignored: the sockets are then removed later.
+pub fn remove_abandoned(directory: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) && is_abandoned(&entry.path()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
+    let is_old =
+        || metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > ABANDONED_AFTER));
+    metadata.file_type().is_socket() && is_old() && refuses_connections(path).unwrap_or(false)
+}
+
+/// Whether no process listens. Does not wait for a process that accepts no connection now.
+fn refuses_connections(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    let connected = socket.connect(&SockAddr::unix(path)?);
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -76,6 +106,8 @@ impl LocalStream {
 pub struct LocalListener {
     listener: UnixListener,
     path: PathBuf,
+    /// Device and inode of the socket.
+    identity: (u64, u64),
 }
 
 impl LocalListener {
@@ -101,7 +133,7 @@ impl LocalListener {
         }
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(LocalListener { listener, path: path.to_owned() })
+        Ok(LocalListener { listener, path: path.to_owned(), identity: identity_of(path)? })
     }
 
     /// Waits for the next connection of a process of this user or of root. Closes connections of other users.
@@ -121,9 +153,16 @@ impl LocalListener {
 
 impl Drop for LocalListener {
     fn drop(&mut self) {
-        // A socket that is left is replaced by the next process.
-        let _ = std::fs::remove_file(&self.path);
+        // A socket that is left is replaced by the next process. One that replaced this one stays.
+        if identity_of(&self.path).is_ok_and(|identity| identity == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]
@@ -162,6 +201,46 @@ mod tests {
             drop(client);
             assert_eq!(accepted.peek().unwrap(), 0);
         });
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn abandoned_sockets_are_removed_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = private_directory(folder.path());
+        let old = rustix::fs::Timestamps {
+            last_access: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
+            last_modification: rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 },
+        };
+        let make = |name: &str| {
+            let path = directory.join(name);
+            let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            if !name.ends_with("young") {
+                rustix::fs::utimensat(rustix::fs::CWD, &path, &old, rustix::fs::AtFlags::empty()).unwrap();
+            }
+            listener
+        };
+        let _served = make("s.served");
+        drop([make("s.left"), make("s.young"), make("other")]);
+        std::fs::write(directory.join("s.file"), "").unwrap();
+        remove_abandoned(&directory, "s.");
+        let names = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["other", "s.file", "s.served", "s.young"]);
+    }
+
+    #[test]
+    fn a_socket_that_replaced_this_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = private_directory(folder.path()).join("s");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let first = LocalListener::bind(&path).unwrap();
+        let second = LocalListener::bind(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
+        drop(second);
         assert!(!path.exists());
     }
 

@@ -9,6 +9,9 @@ use std::task::{Context, Poll};
 /// Whether this system has such sockets.
 pub const IS_SUPPORTED: bool = false;
 
+/// Does nothing: there are no such sockets.
+pub fn remove_abandoned(_directory: &Path, _prefix: &str) {}
+
 /// A connection, of which none exists.
 #[derive(Debug)]
 pub struct LocalStream(Infallible);
