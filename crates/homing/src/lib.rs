@@ -99,6 +99,7 @@ pub use index::report::SyncReport;
 pub use job_handle::JobHandle;
 pub use jobs::follow::{Followed, OutputFollower};
 pub use jobs::launch::Launch;
+pub use jobs::usage::JobUsage;
 pub use jobs::wait::Waited;
 pub use ledger::{AttemptRecord, EventPage, ListCursor, SessionSummary, UnsupportedJob, WakeRecord};
 pub use store::home::{HOME_VARIABLE, Home};

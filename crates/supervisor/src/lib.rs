@@ -9,6 +9,7 @@
 //! | `failpoints` | named points at which fault tests end the process |
 //! | `disk` | the files of a job: layout, spec, record, lock, output |
 //! | `belongs` | evidence that a process belongs to a job, and which processes are spared |
+//! | `usage` | what the processes of a running job use |
 //! | `recover` | ends the processes of a dead supervisor, or that have an environment variable; finds supervisors whose directory was removed |
 //! | `supervise` | the life of a supervisor: starts, supervises and ends a job, and records its outcome |
 
@@ -19,6 +20,7 @@ mod names;
 pub mod platform;
 mod recover;
 mod supervise;
+mod usage;
 
 pub use disk::documents::{EndedRecord, FinishedRecord, StartedRecord};
 pub use disk::error::DiskError;
@@ -39,3 +41,4 @@ pub use recover::unlinked::{UnlinkedSupervisor, find_unlinked_supervisors};
 pub use supervise::attached::{OutputStream, Segment, Streams, report_progress};
 pub use supervise::life::{ANSWER, START_TIMEOUT, Start, daemonize, supervise};
 pub use supervise::prefork::{PROCESS_NAME, Preforked, SuperviseRequest, prefork};
+pub use usage::{TreeUsage, usage_below};

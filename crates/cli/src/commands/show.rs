@@ -50,6 +50,7 @@ pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
         print_detail(&Detail {
             job: &job,
             directory: Some(homing.job_path(id)).filter(|path| path.exists()),
+            usage: homing.usage(id)?,
             wakes: homing.wakes_of(id)?,
             last_lines: last_lines(&homing, id)?,
         })?;

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use homing::core::text::{flatten, grouped, is_line_break};
 use homing::core::{Recovery, Timestamp, format_duration};
-use homing::{FollowUpPolicy, Job, LeftoverPolicy, WakeRecord};
+use homing::{FollowUpPolicy, Job, JobUsage, LeftoverPolicy, WakeRecord};
 
 use super::format::{ago, ahead, aligned, bytes, leftover_text, one_line, progress};
 use super::style::{StatusStyle, TITLE};
@@ -18,6 +19,8 @@ pub(crate) struct Detail<'a> {
     pub(crate) job: &'a Job,
     /// The directory of the job, if it still exists.
     pub(crate) directory: Option<PathBuf>,
+    /// What its processes use now, if it runs here.
+    pub(crate) usage: Option<JobUsage>,
     /// Newest first.
     pub(crate) wakes: Vec<WakeRecord>,
     pub(crate) last_lines: Vec<String>,
@@ -25,12 +28,12 @@ pub(crate) struct Detail<'a> {
 
 /// Prints the fields of a job, the attempts to deliver its result, and the end of its output.
 pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
-    let Detail { job, directory, wakes, last_lines } = detail;
+    let Detail { job, directory, usage, wakes, last_lines } = detail;
     let now = now();
     let mut stdout = anstream::stdout().lock();
     let style = StatusStyle::of_job(job).style();
     writeln!(stdout, "{TITLE}Job {}{TITLE:#}  {style}{}{style:#}", job.id, progress(job, now))?;
-    for (label, value) in fields(job, directory.as_deref(), now) {
+    for (label, value) in fields(job, directory.as_deref(), usage.as_ref(), now) {
         // A script of several lines stays aligned.
         for (number, line) in value.split(is_line_break).enumerate() {
             writeln!(stdout, "  {:<12} {}", if number == 0 { label } else { "" }, aligned(line))?;
@@ -46,7 +49,12 @@ pub(crate) fn print_detail(detail: &Detail<'_>) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
-fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static str, String)> {
+fn fields(
+    job: &Job,
+    directory: Option<&Path>,
+    usage: Option<&JobUsage>,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
     let at = |time: Timestamp| format!("{} ({})", date_and_time(time), ago(time, now));
     let mut fields = vec![("Command", job.command.to_string().replace("\r\n", "\n").trim_end().to_owned())];
     if !job.shell.is_bash() {
@@ -74,6 +82,15 @@ fn fields(job: &Job, directory: Option<&Path>, now: Timestamp) -> Vec<(&'static 
         fields.push(("Ended", at(finished.ended_at)));
     }
     fields.push(("Limit", limit(job, now)));
+    if let Some(JobUsage { cpu_ms, memory_bytes, processes, .. }) = usage {
+        let cpu = format_duration(Duration::from_millis(*cpu_ms));
+        let processes =
+            if *processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
+        fields.push((
+            "Uses now",
+            format!("{} of memory, {processes}; {cpu} of CPU time", bytes(*memory_bytes)),
+        ));
+    }
     if let Some(cpu) = job.state.finished().and_then(|finished| finished.cpu) {
         fields.push(("CPU time", format_duration(cpu)));
     }

@@ -14,7 +14,7 @@ use homing::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answered, json, json_with};
+use super::answer::{Answered, json, json_with, no_content};
 use super::app::{App, Grant};
 use super::extract::{JsonBody, Named, Params};
 use super::problem::Problem;
@@ -207,6 +207,26 @@ pub(super) async fn list(
 ))]
 pub(super) async fn show(State(app): State<Arc<App>>, grant: Grant, Named(id): Named) -> Answered {
     app.on_home(move |homing| Ok(json(&find(&homing, &grant, &id)?))).await
+}
+
+/// What the processes of a running job use now.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/api/v1/jobs/{id}/usage",
+    operation_id = "get_usage",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The id of a job.")),
+    responses(
+        (status = 200, description = "The sum of its processes. Ask at most every second.", body = super::schema::UsageDocument),
+        (status = 204, description = "The job does not run, or not where the server can see its processes."),
+    ),
+))]
+pub(super) async fn usage(State(app): State<Arc<App>>, grant: Grant, Named(id): Named) -> Answered {
+    app.on_home(move |homing| {
+        let used = homing.usage(find(&homing, &grant, &id)?.id)?;
+        Ok(used.map_or_else(no_content, |used| json(&used)))
+    })
+    .await
 }
 
 /// Waits until a job has finished, for a limited time.

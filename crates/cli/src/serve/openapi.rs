@@ -18,7 +18,7 @@ use super::{agents, browser, events, follow_ups, info, jobs, output, schema, ses
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
-        jobs::launch, jobs::list, jobs::show, jobs::wait, jobs::kill, jobs::rerun,
+        jobs::launch, jobs::list, jobs::show, jobs::usage, jobs::wait, jobs::kill, jobs::rerun,
         output::read, output::live, output::result,
         follow_ups::list, follow_ups::acknowledge, follow_ups::retry, follow_ups::drop,
         wakes::list, wakes::of_job, wakes::claim, wakes::acknowledge, wakes::busy, wakes::failed,

@@ -24,6 +24,7 @@ pub(super) fn routes(app: Arc<App>) -> Router {
         .route("/api/v1/jobs/{id}/output/live", get(output::live))
         .route("/api/v1/jobs/{id}/result", get(output::result))
         .route("/api/v1/jobs/{id}/wait", get(jobs::wait))
+        .route("/api/v1/jobs/{id}/usage", get(jobs::usage))
         .route("/api/v1/jobs/{id}/kill", post(jobs::kill))
         .route("/api/v1/jobs/{id}/rerun", post(jobs::rerun))
         .route("/api/v1/jobs/{id}/wakes", get(wakes::of_job))

@@ -370,6 +370,19 @@ struct Actor {
     program: Option<String>,
 }
 
+/// What all processes of a running job use at one moment.
+#[derive(ToSchema)]
+#[schema(as = Usage)]
+pub(super) struct UsageDocument {
+    #[schema(format = DateTime)]
+    sampled_at: String,
+    /// Processor time since the job started, in milliseconds.
+    cpu_ms: u64,
+    /// Memory in RAM, in bytes. Memory that processes share counts in each of them.
+    memory_bytes: u64,
+    processes: u32,
+}
+
 /// The server, and what the token may do.
 #[derive(ToSchema)]
 #[schema(as = Server)]

@@ -128,6 +128,7 @@ fn details_of_a_running_job_show_its_deadline() {
     let shown = setup.run(&["show", &id]).stdout;
     assert!(shown.starts_with(&format!("Job {id}  still running after ")), "{shown}");
     assert!(shown.contains("  Limit        1h, ends by "), "{shown}");
+    assert!(shown.contains("  Uses now     ") && shown.contains(" of memory, "), "{shown}");
     setup.kill(&id);
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::wait_until;
 
 use crate::client::Request;
 use crate::server::Setup;
@@ -255,4 +256,34 @@ fn jobs_survive_their_server() {
     let server = setup.serve();
     assert_eq!(server.get(&format!("/api/v1/jobs/{id}")).expect(200)["state"], "running");
     server.post(&format!("/api/v1/jobs/{id}/kill"), &json!({})).expect(200);
+}
+
+#[test]
+fn the_use_of_processor_and_memory_is_reported_while_a_job_runs() {
+    let setup = Setup::new();
+    let server = setup.serve();
+    let busy = server.launch("(while :; do :; done) & (while :; do :; done) & wait");
+    let usage = || server.get(&format!("/api/v1/jobs/{busy}/usage"));
+    wait_until("three processes use the processor", || {
+        let used = usage().expect(200);
+        used["processes"] == 3
+            && used["cpu_ms"].as_u64() > Some(100)
+            && used["memory_bytes"].as_u64() > Some(1 << 20)
+    });
+    // Processes that have ended count too.
+    let ended = server.launch(
+        "(exec timeout 0.3 sh -c 'while :; do :; done'); while [ -e /proc/self ]; do sleep 0.1; done",
+    );
+    wait_until("the time of an ended process counts", || {
+        let used = server.get(&format!("/api/v1/jobs/{ended}/usage")).expect(200);
+        used["cpu_ms"].as_u64() > Some(100) && used["processes"].as_u64() < Some(3)
+    });
+    for id in [&busy, &ended] {
+        server.post(&format!("/api/v1/jobs/{id}/kill"), &json!({})).expect(200);
+    }
+    assert_eq!(usage().status, 204, "it has finished");
+    assert_eq!(server.get("/api/v1/jobs/000000000000/usage").problem(404), "no_such_job");
+    let foreign =
+        Request::new("GET", &format!("/api/v1/jobs/{busy}/usage")).token(&setup.token("session:chat-9"));
+    assert_eq!(foreign.send(&server.address()).problem(404), "no_such_job");
 }

@@ -38,6 +38,8 @@ fn answers_have_the_described_form() {
     let id = server.launch_with(json!({"command": "echo hello; exit 3", "env": {"A": "b"}}));
     server.wait(&id);
     let running = server.launch(&setup.marked("sleep MARK"));
+    let usage = server.get(&format!("/api/v1/jobs/{running}/usage")).expect(200);
+    description.check("get", "/api/v1/jobs/{id}/usage", "200", &usage);
     let never_ran = server.launch_with(json!({"argv": ["/no/such/program"]}));
     for job in [&id, &running, &never_ran] {
         let document = server.get(&format!("/api/v1/jobs/{job}")).expect(200);

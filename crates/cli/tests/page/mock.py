@@ -450,6 +450,8 @@ class MockHandler(BaseHTTPRequestHandler):
                     return 200, job
                 if parts[2] == "output":
                     return 200, mock.output(job["id"], int(query.get("from", 0)), int(query.get("limit", 65536)))
+                if parts[2] == "usage":
+                    return 200, {"sampled_at": stamp(time.time()), "cpu_ms": int(time.monotonic() * 800), "memory_bytes": 24_000_000, "processes": 2}
                 if parts[2] == "result":
                     return 200, result_text(mock, job)
                 if parts[2] == "wakes":

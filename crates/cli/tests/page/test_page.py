@@ -12,6 +12,7 @@ import re
 import sys
 import time
 import unittest
+from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -250,6 +251,15 @@ class Stories(Browser):
         expect(page.locator(".line")).to_contain_text("Exit code 4")
         page.locator("#job").get_by_role("button", name="Run again").click()
         expect(self.page.locator(".finished .row[data-job]", has_text="again")).to_have_count(2)
+
+    def test_processor_and_memory_are_drawn_while_a_job_runs(self) -> None:
+        id = self.server.launch("sleep 60", name="busy")
+        self.opened(id)
+        usage = self.page.get_by_text(re.compile(r"Processor \d+ % [▁-█]+ · memory [\d.]+ .B [▁-█]{2,} · \d+ process"))
+        expect(usage).to_be_visible()
+        self.page.locator("#job").get_by_role("button", name="Kill").click()
+        self.agree("Kill")
+        expect(usage).to_be_hidden()
 
     def test_the_keyboard_does_everything(self) -> None:
         # Jobs of one millisecond have no order.
@@ -578,23 +588,50 @@ class Speed(Browser):
 
     def test_an_end_is_shown_within_a_tenth_of_a_second(self) -> None:
         page = self.page
-        # The page notes when it shows an end; both clocks are those of this machine.
-        page.evaluate("""() => {
-            window.shown = {};
-            new MutationObserver(() => {
-                for (const row of document.querySelectorAll('.finished .row[data-job]')) window.shown[row.dataset.job] ??= Date.now();
-            }).observe(document.querySelector('.finished'), { childList: true, subtree: true });
-        }""")
+        note_ends(page)
         delays = []
         for number in range(20):
             job = self.server.mock.add(f"end {number}")
             expect(self.row("running", f"end {number}")).to_be_visible()
             at = time.time() * 1000
             self.server.mock.finish(job["id"], {"kind": "exited", "exit_code": 0})
-            delays.append(until(lambda: page.evaluate(f"window.shown['{job['id']}'] ?? 0"), "the end is not shown") - at)
+            delays.append(shown_at(page, job["id"]) - at)
         delays.sort()
         print(f"end to DOM: median {delays[10]:.0f} ms, slowest {delays[-1]:.0f} ms")
         self.assertLess(delays[10], 100)
+
+
+class RealSpeed(Browser):
+    """As Speed, with a real server."""
+
+    def test_an_end_is_shown_soon(self) -> None:
+        page = self.page
+        note_ends(page)
+        delays = []
+        for number in range(20):
+            id = self.server.launch("sleep 0.5", name=f"end {number}")
+            expect(self.row("running", f"end {number}")).to_be_visible()
+            shown = shown_at(page, id)
+            ended = datetime.fromisoformat(self.server.job(id)["ended_at"]).timestamp() * 1000
+            delays.append(shown - ended)
+        delays.sort()
+        print(f"end to DOM, with a real server: median {delays[10]:.0f} ms, slowest {delays[-1]:.0f} ms")
+        # Without events, the page would show it much later.
+        self.assertLess(delays[10], 500)
+
+
+def note_ends(page: Page) -> None:
+    """Lets the page note when it shows the end of a job. Both clocks are those of this machine."""
+    page.evaluate("""() => {
+        window.shown = {};
+        new MutationObserver(() => {
+            for (const row of document.querySelectorAll('.finished .row[data-job]')) window.shown[row.dataset.job] ??= Date.now();
+        }).observe(document.querySelector('.finished'), { childList: true, subtree: true });
+    }""")
+
+
+def shown_at(page: Page, id: str) -> float:
+    return until(lambda: page.evaluate(f"window.shown['{id}'] ?? 0"), "the end is not shown")
 
 
 class Files(unittest.TestCase):

@@ -20,6 +20,7 @@ use crate::index::query::{ListOptions, Listing};
 use crate::job_handle::JobHandle;
 use crate::jobs::follow::OutputFollower;
 use crate::jobs::launch::Launch;
+use crate::jobs::usage::JobUsage;
 use crate::jobs::wait::Waited;
 use crate::ledger::SessionSummary;
 use crate::store::kill::Killing;
@@ -381,6 +382,27 @@ impl Homing {
     /// As [`Homing::output`].
     pub fn last_output_at(&self, id: JobId) -> Result<Option<Timestamp>> {
         self.context.last_output_at(id)
+    }
+
+    /// What all processes of a running job use now; `None` if it does not run, or not where this process can see it: on another
+    /// machine or in another pid namespace. Looks at each process once, so ask at most every second.
+    ///
+    /// ```
+    /// # homing::supervise_if_asked();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let homing = homing::OpenOptions::new().home(folder.path().join("home")).open()?;
+    /// let job = homing.launch(homing::JobSpec::script("sleep 60")?)?;
+    /// let used = homing.usage(job.id)?.expect("it runs here");
+    /// assert!(used.processes >= 1 && used.memory_bytes > 0);
+    /// homing.kill(job.id, homing::KilledBy::Operator)?;
+    /// assert_eq!(homing.usage(job.id)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`](crate::Error::NoSuchJob) if it does not exist.
+    pub fn usage(&self, id: JobId) -> Result<Option<JobUsage>> {
+        self.context.usage(id)
     }
 
     /// The beginning and the end of a job's output, for callers that write their own text about the job

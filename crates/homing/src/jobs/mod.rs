@@ -4,4 +4,5 @@ pub(crate) mod follow;
 pub(crate) mod kill;
 pub(crate) mod launch;
 pub(crate) mod output;
+pub(crate) mod usage;
 pub(crate) mod wait;

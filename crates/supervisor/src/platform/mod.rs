@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `dir`, `file`, `file_id`, `file_system`, `access`, `lock` | open below a directory without following links; identity, rights, durability, locks |
 //! | `pipe`, `wait`, `notifier`, `notify`, `wakeup` | one wait for pipes, processes, other threads, timers, changes of files and signals of other runtimes |
-//! | `process`, `spawn`, `signals` | identify, find, start and signal processes |
+//! | `process`, `spawn`, `signals`, `usage` | identify, find, start, signal and measure processes |
 //! | `tree`, `group`, `events` | start a job behind a gate, and end all its processes; groups that the system ends as a whole; what its supervisor is notified of |
 //! | `detach`, `prefork`, `placement`, `stdin` | detach a supervisor from its launcher and from what would end it; fork one before there is a job; pass standard input |
 //! | `host`, `user`, `limits`, `features`, `clock`, `random` | properties of the machine and of this process |
@@ -18,10 +18,12 @@
 //! Uses nothing above it.
 
 mod guarantee;
+mod process_usage;
 mod service_kind;
 mod start_refused;
 
 pub use guarantee::{Guarantee, Holds};
+pub use process_usage::ProcessUsage;
 pub use service_kind::ServiceKind;
 pub use start_refused::StartRefused;
 

@@ -46,7 +46,6 @@ export async function rerun(jobs) {
 const followUps = (verb, done) => async (jobs) => {
 	const ids = jobs.map(({ id }) => id);
 	try {
-		// A request names at most 500 jobs.
 		for (let start = 0; start < ids.length; start += 500) upsert((await post(`follow-ups/${verb}`, { jobs: ids.slice(start, start + 500) })).jobs);
 		if (verb !== "retry") dismiss(ids);
 		toast(`${plural(ids.length, "result")} ${done}`);

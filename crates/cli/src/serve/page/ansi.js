@@ -1,9 +1,8 @@
-// Converts terminal output to rows of text with colours and attributes. Applies carriage returns and backspaces, as
-// `homing output` does; removes every other control sequence.
+// Converts terminal output to coloured rows. Applies carriage returns and backspaces, and removes other control sequences.
 
 import { visible } from "./text.js";
 
-/** Longer lines are split into rows of this many characters: one huge line would block the layout of the page. */
+/** Longer lines are split: one huge line would block the layout of the page. */
 const MAX_ROW = 2000;
 const MAX_RUNS = 200;
 const MAX_HELD = 4096;

@@ -3,7 +3,7 @@
 const BASE = new URL("api/v1/", document.baseURI);
 const TOKEN = "homing.token";
 const TIMEOUT = 20_000;
-/** The server sends a comment each 15 s. A stream that is silent for longer is dead. */
+/** The server sends a comment each 15 s. */
 const SILENCE = 40_000;
 
 export class Problem extends Error {
@@ -19,7 +19,7 @@ export const forgetToken = () => sessionStorage.removeItem(TOKEN);
 
 async function send(path, { method, query = {}, body, headers, signal, accept = "application/json" }) {
 	const url = new URL(path, BASE);
-	for (const [name, value] of Object.entries(query)) if (value || value === 0 || value === false) url.searchParams.set(name, value);
+	for (const [name, value] of Object.entries(query)) if ((value ?? "") !== "") url.searchParams.set(name, value);
 	const all = { Accept: accept, ...(hasToken() && { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` }), ...(body && { "Content-Type": "application/json" }), ...headers };
 	let response;
 	try {

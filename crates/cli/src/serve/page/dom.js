@@ -8,13 +8,13 @@ export const $ = (id) => document.getElementById(id);
 export const h = (name, ...rest) => fill("http://www.w3.org/1999/xhtml", name, rest);
 export const svg = (name, ...rest) => fill("http://www.w3.org/2000/svg", name, rest);
 
-const isGiven = (value) => value !== null && value !== undefined && value !== false;
+const isGiven = (value) => (value ?? false) !== false;
 
 function fill(namespace, name, rest) {
 	const [tag, ...classes] = name.split(".");
 	const element = document.createElementNS(namespace, tag);
 	if (classes.length) element.setAttribute("class", classes.join(" "));
-	const properties = rest[0] && Object.getPrototypeOf(rest[0]) === Object.prototype ? rest.shift() : {};
+	const properties = rest[0]?.constructor === Object ? rest.shift() : {};
 	for (const [key, value] of Object.entries(properties)) {
 		if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
 		else if (isGiven(value)) element.setAttribute(key, value === true ? "" : value);
@@ -112,7 +112,7 @@ export const confirm = (question, detail, label) => new Promise((resolve) => {
 export function commandLine(command) {
 	const code = h("code", command);
 	const copy = button("Copy", async () => {
-		// Without a secure origin there is no clipboard: select the text instead.
+		// Without a secure origin there is no clipboard.
 		const isCopied = await navigator.clipboard?.writeText(command).then(() => true, () => false);
 		if (!isCopied) getSelection().selectAllChildren(code);
 		announce((copy.textContent = isCopied ? "Copied" : "Selected"));

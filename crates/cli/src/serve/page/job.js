@@ -13,6 +13,7 @@ let parts;
 let shown = "";
 let loaded = "";
 let asked = "";
+let samples = [];
 
 export function drawJob() {
 	show($("job"), route.job);
@@ -28,6 +29,7 @@ export function drawJob() {
 	if (!shown) {
 		shown = job.id;
 		loaded = "";
+		samples = [];
 		parts.output.open(job.id);
 		parts.heading.focus({ preventScroll: true });
 	}
@@ -53,6 +55,19 @@ export function tickJob() {
 		: `${stateText(job)} for ${seconds(Date.now() - Date.parse(job.started_at ?? job.created_at))}${job.timeout_ms ? ` of ${duration(job.timeout_ms)}` : ", no time limit"}`));
 	set(parts.line, "class", `line ${stateClass(job)}`);
 	setText(parts.told, `${notified(job, store.server, prospectOf(job))}.${next ? ` Next attempt ${ahead(next)}.` : ""}`);
+	show(parts.usage, job.state === "running" && samples.length);
+	if (job.state === "running") sample(job.id);
+}
+
+const plot = (values, least) => h("span", { "aria-hidden": "true" }, values.map((value) => "▁▂▃▄▅▆▇█"[Math.floor(7.99 * value / Math.max(least, ...values))]).join(""));
+
+/** What the processes use, while somebody looks. */
+async function sample(id) {
+	const now = await get(`jobs/${id}/usage`).catch(() => {});
+	if (!now || id !== shown) return;
+	samples = [...samples, now].slice(-30);
+	const cores = samples.slice(1).map(({ cpu_ms: cpu, sampled_at: at }, index) => Math.max(0, cpu - samples[index].cpu_ms) / (Date.parse(at) - Date.parse(samples[index].sampled_at)) || 0);
+	parts.usage.replaceChildren(`Processor ${Math.round(100 * (cores.at(-1) ?? 0))} % `, plot(cores, 1), ` · memory ${bytes(now.memory_bytes)} `, plot(samples.map((each) => each.memory_bytes), 1), ` · ${plural(now.processes, "process")}`);
 }
 
 async function load(id) {
@@ -80,6 +95,7 @@ function build() {
 	const session = button("", () => go({ session: store.jobs.get(shown).session }), ".plain");
 	const line = h("p");
 	const told = h("p.told-line");
+	const usage = h("p.faint", { hidden: true });
 	const buttons = actionButtons(() => [store.jobs.get(shown)]);
 	const output = new Output();
 	const tabs = TABS.map(([tab, label]) => button(label, () => go({ tab }, true), "", { role: "tab", id: `tab-${tab}`, "aria-controls": `pane-${tab}` }));
@@ -92,9 +108,9 @@ function build() {
 		next?.focus();
 	};
 	const body = h("div.job-body", told, h("div.buttons", buttons.elements), h("div.tabs", { role: "tablist", "aria-label": "Parts of the job", onkeydown: turn }, tabs), panes);
-	$("job").append(h("div.job-head", dot, h("div.text", heading, command, h("p.faint", facts, " · session ", session), line),
+	$("job").append(h("div.job-head", dot, h("div.text", heading, command, h("p.faint", facts, " · session ", session), usage, line),
 		button(icon("bad"), () => go({ job: "", tab: "" }), ".bare", { "aria-label": "Close the job" })), body);
-	return { dot, heading, title: name, command, facts, session, line, told, buttons, output, tabs, panes, body };
+	return { dot, heading, title: name, command, facts, session, usage, line, told, buttons, output, tabs, panes, body };
 }
 
 function drawTab(job) {

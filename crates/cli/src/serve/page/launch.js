@@ -20,7 +20,7 @@ export function openLaunch(given = {}) {
 	};
 	const error = h("p.error", { role: "alert" });
 	const submit = h("button.primary", { type: "submit" }, "Launch");
-	// If the answer is lost and the user tries again, the key finds the same job.
+	// After a lost answer, the key finds the same job.
 	const key = `page-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
 	const fail = (message, input) => {
 		setText(error, message);

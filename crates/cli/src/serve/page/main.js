@@ -11,7 +11,7 @@ import { go, onRoute, route } from "./route.js";
 import { canChange, canSeeAgents, follow, onChange, retryNow, signedIn, store } from "./store.js";
 import { clock } from "./text.js";
 
-/** Exchanges the code of a browser link for a token. The code leaves the address at once. */
+/** Exchanges the code of a link for a token. It leaves the address at once. */
 async function signIn() {
 	const parameters = new URLSearchParams(location.hash.slice(1));
 	const code = parameters.get("code");

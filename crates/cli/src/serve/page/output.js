@@ -205,7 +205,6 @@ export class Output {
 		}
 	}
 
-	/** Goes to the previous row that matches, from the last one on. */
 	step() {
 		const needle = this.search.value.toLowerCase();
 		const rows = needle ? this.list.filter((row) => row.textContent.toLowerCase().includes(needle)) : [];
@@ -221,7 +220,7 @@ export class Output {
 	}
 }
 
-/** One row. Colours are set on the style of an element, never as markup. */
+/** Colours are styles of elements, never markup. */
 function rowElement({ note, runs }) {
 	if (note) return h("div.r.note", note);
 	return h("div.r", runs.map(([text, { fg, bg, flags }]) => {

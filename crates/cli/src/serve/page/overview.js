@@ -108,7 +108,7 @@ function build() {
 	return { dismiss: dismissAll, timeline, tiles, search, session, how, clear, first };
 }
 
-/** A click on a link or a row keeps the filters. With a modifier key the browser opens a new tab. */
+/** A click on a link or a row keeps the filters. */
 function openLink(event) {
 	if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
 	const link = event.target.closest("a, button, input, label");
@@ -226,7 +226,7 @@ function attentionItem(item) {
 		item = next;
 		const { kind, jobs } = item;
 		setState(dot, kind === "dead" ? "bad" : isFailure(item) ? stateClass(jobs[0]) : "warn");
-		// Buttons are built again only if something has changed: the focus may be on them.
+		// The focus may be on a button.
 		const key = JSON.stringify([kind, jobs.map(({ id }) => id), store.server]);
 		if (shown !== key) {
 			shown = key;

@@ -1,4 +1,4 @@
-// What the page knows: loads it, follows the events of the server, and catches up after each break. No DOM.
+// What the page knows: loads it, follows the events, catches up after each break. No DOM.
 
 import { Problem, backOff, forgetToken, get, hasToken, stream } from "./api.js";
 import { failed, isOwed } from "./text.js";
@@ -7,9 +7,9 @@ const BATCH = 50;
 export const DAY = 86_400_000;
 const MAX_JOBS = 3000;
 const MAX_DAY = 2000;
-/** A hidden page closes its streams after this time: a browser has only six connections to a server. */
+/** A hidden page closes its streams then: a browser has six connections to a server. */
 const HIDDEN = 60_000;
-/** A result is normally delivered within this time. Only later it needs attention. */
+/** Results are normally delivered within this time. */
 const NORMAL_DELAY = 3000;
 
 export const store = {
@@ -184,7 +184,7 @@ function take({ event, data, id }) {
 		takeEvent(data);
 	} else if (event === "output") store.growth.set(data.job, { total: data.total_bytes, at: Date.parse(data.last_output_at) });
 	else if (event === "truncated") {
-		// Events are missing: the ledger was rebuilt, or the page slept for too long. Load again.
+		// Events are missing: load again.
 		cursor = null;
 		controller.abort();
 	} else return;
@@ -263,7 +263,7 @@ export function derive({ session, q, how }) {
 
 const RANK = ["dead", "waiting", "undelivered", "lost", "failed"];
 
-/** Wakes that are dead or wait, results that nobody delivers, lost and failed jobs. Each job is in at most one item. */
+/** Each job is in at most one item. */
 function attention(ended) {
 	const at = Date.now();
 	const recent = new Date(at - DAY).toISOString();

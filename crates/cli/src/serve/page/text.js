@@ -1,6 +1,6 @@
 // Formats facts as short texts.
 
-// Control, bidirectional and invisible characters: with them, a name could look like another one.
+// Control, bidirectional and invisible characters.
 const UNSAFE = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
 
 /** Untrusted text with these written out, as in [U+202E]. Keeps line breaks. */

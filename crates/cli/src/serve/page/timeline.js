@@ -85,7 +85,7 @@ export class Timeline {
 			for (const [kind, d] of Object.entries(paths)) parts.push(svg(`path.bars.${kind}`, { d }));
 		}
 		this.picture.replaceChildren(...parts);
-		set(this.picture, "aria-label", `Timeline of the last ${span}: ${plural(seen.length, "job")} in ${plural(sessions, "session")}, ${seen.filter(({ job }) => failed(job)).length} failed or lost. The lists contain the same jobs.`);
+		set(this.picture, "aria-label", `Timeline of the last ${span}: ${plural(seen.length, "job")} in ${plural(sessions, "session")}, ${seen.filter(({ job }) => failed(job)).length} failed or lost.`);
 		const notes = [
 			!seen.length && `No job ran in the last ${span}.`,
 			sessions > MAX_LANES && `${plural(sessions - MAX_LANES, "more session")} not drawn: choose a session to see it.`,
@@ -125,7 +125,6 @@ export class Timeline {
 		return near?.findLast(({ row }) => row === Math.floor((y - lane.barTop) / ROW)) ?? near?.at(-1);
 	}
 
-	/** Names the bar below the pointer, or says what the picture leaves out. */
 	point(bar) {
 		this.picture.style.cursor = bar ? "pointer" : "";
 		setText(this.note, bar ? `${title(bar.job)}: ${stateText(bar.job)}, ${duration(bar.to - bar.from)}, from ${clock(bar.from)}` : this.omitted);

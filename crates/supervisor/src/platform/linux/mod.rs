@@ -71,6 +71,7 @@ pub mod spawn;
 #[path = "../unix/stdin.rs"]
 pub mod stdin;
 pub mod tree;
+pub mod usage;
 pub mod user;
 pub mod wait;
 pub mod wakeup;

@@ -46,12 +46,24 @@ fn read(clock: libc::clockid_t) -> Duration {
 
 /// Converts a time on the clock of [`uptime`] to ticks of mach_continuous_time. Rounds up.
 pub(super) fn continuous_ticks(at: Duration) -> u64 {
+    let (numerator, denominator) = nanoseconds_per_tick();
+    let ticks = (at.as_nanos() * denominator).div_ceil(numerator);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// Converts ticks of mach_absolute_time to a time.
+pub(super) fn from_absolute_ticks(ticks: u64) -> Duration {
+    let (numerator, denominator) = nanoseconds_per_tick();
+    let nanoseconds = u128::from(ticks) * numerator / denominator;
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+/// Returns the nanoseconds of a tick of the Mach clocks, as numerator and denominator.
+fn nanoseconds_per_tick() -> (u128, u128) {
     let mut base = TimeBase { numerator: 1, denominator: 1 };
     // SAFETY: the structure is a live local with the layout that the call writes.
     unsafe { mach_timebase_info(&mut base) };
-    let (numerator, denominator) = (u128::from(base.numerator.max(1)), u128::from(base.denominator.max(1)));
-    let ticks = (at.as_nanos() * denominator).div_ceil(numerator);
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+    (u128::from(base.numerator.max(1)), u128::from(base.denominator.max(1)))
 }
 
 /// `struct mach_timebase_info` of `mach/mach_time.h`: a tick has `numerator / denominator` nanoseconds.

@@ -76,6 +76,22 @@ pub(super) fn short_status(pid: u32) -> io::Result<libc::proc_bsdshortinfo> {
     unsafe { info(pid, libc::PROC_PIDT_SHORTBSDINFO, empty) }
 }
 
+/// Returns what a process and its ended children use. Times are ticks of mach_absolute_time.
+///
+/// # Errors
+/// ESRCH if there is no such process; EPERM if another user owns it.
+pub(super) fn usage(pid: u32) -> io::Result<libc::rusage_info_v2> {
+    let pid = libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    // SAFETY: all zeros are a valid value of this plain structure, and RUSAGE_INFO_V2 writes this structure.
+    unsafe {
+        let mut usage: libc::rusage_info_v2 = mem::zeroed();
+        match libc::proc_pid_rusage(pid, libc::RUSAGE_INFO_V2, (&raw mut usage).cast()) {
+            0 => Ok(usage),
+            _ => Err(last_error()),
+        }
+    }
+}
+
 /// # Safety
 /// `T` is the plain structure that this kind of information has.
 unsafe fn info<T>(pid: u32, kind: libc::c_int, mut value: T) -> io::Result<T> {

@@ -75,6 +75,7 @@ pub mod spawn;
 pub mod stdin;
 mod sysctl;
 pub mod tree;
+pub mod usage;
 pub mod user;
 pub mod wait;
 mod wait_group;

@@ -73,6 +73,7 @@ pub mod stdin;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+pub mod usage;
 pub mod user;
 pub mod wait;
 pub mod wakeup;
