@@ -340,7 +340,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_not_changed() {
 
     let setup = Setup { homing: open(&home, WAIT_TIMEOUT), home };
     match setup.homing.list(&ListOptions::default()) {
-        Err(error @ Error::LedgerTooNew { found: 99, known: 8, .. }) => {
+        Err(error @ Error::LedgerTooNew { found: 99, known: 9, .. }) => {
             assert!(
                 error.hint().is_some_and(|hint| hint.to_string().contains("update this program")),
                 "{error}"
@@ -362,7 +362,7 @@ fn a_ledger_of_a_newer_program_is_refused_and_not_changed() {
     assert!(fs::read(ledger(&setup.home)).expect("the ledger") == bytes, "it was changed");
     assert_eq!(set_aside(&setup.home), [""; 0]);
 
-    connect(&setup.home).pragma_update(None, "user_version", 8).expect("a version");
+    connect(&setup.home).pragma_update(None, "user_version", 9).expect("a version");
     let jobs = all_of(&setup.homing);
     let expected: Vec<JobId> = std::iter::once(launched).chain(ids(&before)).collect();
     assert_eq!(ids(&jobs), expected, "nothing got lost meanwhile");

@@ -194,7 +194,7 @@ fn a_long_running_process_never_sets_a_newer_ledger_aside() {
     connect(&setup.home)
         .execute_batch(
             "BEGIN; ALTER TABLE follow_ups RENAME COLUMN standing TO state; ALTER TABLE notes RENAME TO meta;
-             PRAGMA user_version = 8; COMMIT",
+             PRAGMA user_version = 9; COMMIT",
         )
         .expect("it can be changed back");
     let jobs = setup.homing.list(&ListOptions::default()).expect("a list");

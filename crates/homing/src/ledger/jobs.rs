@@ -202,8 +202,8 @@ mod tests {
     use super::*;
 
     /// The shortest times for a page of 50 jobs in the middle of a list of this many jobs, of all sessions and of one of ten,
-    /// and for 50 jobs by their ids.
-    fn pages(count: u32) -> [Duration; 3] {
+    /// for 50 jobs by their ids, and for 50 failed jobs, which are the oldest ones.
+    fn pages(count: u32) -> [Duration; 4] {
         let folder = tempfile::tempdir().unwrap();
         let root = Directory::open(folder.path()).unwrap();
         let mut file = LedgerFile::new(folder.path().join(LEDGER), Duration::from_secs(10));
@@ -211,10 +211,12 @@ mod tests {
             ledger.connection.execute_batch("BEGIN")?;
             for n in 1..=count {
                 let session = format!("chat-{}", n % 10);
+                let finished =
+                    format!(r#"{{"outcome":{{"kind":"exited","exit_code":{}}}}}"#, u32::from(n <= 100));
                 ledger.connection.execute(
-                    "INSERT INTO jobs (seq, id, session, state, ended_at, spec)
-                     VALUES (?1, ?2, ?3, 'finished', ?1, '{}')",
-                    params![n, format!("{n:012x}"), session],
+                    "INSERT INTO jobs (seq, id, session, state, ended_at, spec, finished)
+                     VALUES (?1, ?2, ?3, 'finished', ?1, '{}', ?4)",
+                    params![n, format!("{n:012x}"), session, finished],
                 )?;
                 ledger.connection.execute(
                     "INSERT INTO follow_ups (job, session, state) VALUES (?1, ?2, 'acknowledged')",
@@ -228,9 +230,10 @@ mod tests {
             let of_session = JobFilter { session: "chat-3".parse().ok(), ..page.clone() };
             let ids = Some((count / 2 - 50..count / 2).map(id).collect());
             let by_id = JobFilter { ids, ..JobFilter::default() };
-            let mut times = [Duration::MAX; 3];
+            let failed = JobFilter { failed: true, limit: Some(50), ..JobFilter::default() };
+            let mut times = [Duration::MAX; 4];
             for _ in 0..30 {
-                for (filter, best) in [&page, &of_session, &by_id].into_iter().zip(&mut times) {
+                for (filter, best) in [&page, &of_session, &by_id, &failed].into_iter().zip(&mut times) {
                     let started = Instant::now();
                     let found = ledger.jobs(filter)?;
                     *best = started.elapsed().min(*best);

@@ -1,7 +1,7 @@
 //! The schema of the ledger, as a sequence of steps.
 
 /// The `user_version` of a ledger is the number of applied steps.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("001_initial.sql"),
     include_str!("002_wakes.sql"),
     include_str!("003_recovery.sql"),
@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("006_standard_words.sql"),
     include_str!("007_events.sql"),
     include_str!("008_leases.sql"),
+    include_str!("009_failed_jobs.sql"),
 ];
 
 #[cfg(test)]

@@ -52,15 +52,21 @@ impl Wakeup {
 
     /// Takes what was written since the last call.
     pub fn take(&self) -> Vec<u8> {
-        // Before reading: only a read makes the system set the event again.
-        self.arrived.reset();
         let mut taken = Vec::new();
         let mut datagram = [0; 64];
-        // Ends with an error while nothing is written.
-        while let Ok(count) = self.reader.recv(&mut datagram) {
-            taken.extend_from_slice(&datagram[..count]);
+        loop {
+            // Before reading: only a read makes the system set the event again.
+            self.arrived.reset();
+            let known = taken.len();
+            // Ends with an error while nothing is written.
+            while let Ok(count) = self.reader.recv(&mut datagram) {
+                taken.extend_from_slice(&datagram[..count]);
+            }
+            // A read before the last datagram has set the event again.
+            if taken.len() == known {
+                return taken;
+            }
         }
-        taken
     }
 }
 
