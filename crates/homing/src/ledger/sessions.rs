@@ -30,6 +30,7 @@ impl Ledger {
     /// All sessions that have jobs, the one with the newest launch first.
     pub(crate) fn sessions(&self) -> rusqlite::Result<Vec<SessionSummary>> {
         // Each part reads one index: that of all jobs of the sessions, that of unfinished jobs, that of open follow-ups.
+        // SQLite would read all jobs to find the unfinished ones in the order of their sessions, so their index is named.
         // Jobs in a state that only a newer program knows count as neither running nor finished.
         let mut query = self.connection.prepare_cached(
             "SELECT every.session, coalesce(unfinished.running, 0), every.jobs - coalesce(unfinished.jobs, 0),
@@ -37,7 +38,7 @@ impl Ledger {
              FROM (SELECT session, count(*) AS jobs, max(seq) AS newest FROM jobs GROUP BY session) AS every
              CROSS JOIN jobs AS newest ON newest.seq = every.newest
              LEFT JOIN (SELECT session, count(*) AS jobs, sum(state IN ('starting', 'running')) AS running
-                        FROM jobs WHERE state <> 'finished' GROUP BY session) AS unfinished
+                        FROM jobs INDEXED BY jobs_unfinished WHERE state <> 'finished' GROUP BY session) AS unfinished
                  ON unfinished.session = every.session
              LEFT JOIN (SELECT session, count(*) AS jobs, sum(state = 'dead') AS dead
                         FROM follow_ups WHERE state IN ('pending', 'handed_off', 'dead') GROUP BY session) AS open
