@@ -345,8 +345,8 @@ fn the_monitor_leaves_results_to_a_waiting_host() {
 
 #[test]
 fn a_wake_at_a_sink_cannot_be_leased_and_is_waited_for() {
-    // The monitor does not use up all attempts.
-    let retries = vec![Duration::from_millis(3); 100];
+    // The monitor does not use up all attempts: its last run ends when no retry is due, so a retry takes longer than an attempt.
+    let retries = vec![Duration::from_millis(300); 100];
     let setup = Setup::with(homing::MonitorConfig { retries, ..quick() });
     let monitor = setup.monitor();
     setup.sink.answers("chat", [Answer::AtTheGate]);
