@@ -19,7 +19,7 @@ const CRATES: [&str; 6] = ["core", "supervisor", "homing", "cli", "python", "tes
 
 /// The parts of each crate, lowest first.
 const PARTS: [(&str, &[&str]); 3] = [
-    ("supervisor", &["names", "platform", "failpoints", "disk", "belongs", "supervise", "recover"]),
+    ("supervisor", &["names", "platform", "failpoints", "disk", "belongs", "usage", "supervise", "recover"]),
     (
         "homing",
         &[
