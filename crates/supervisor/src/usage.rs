@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::belongs::is_spared;
-use crate::platform::{ProcessIdentity, ProcessUsage, process, usage};
+use crate::platform::{ProcessUsage, process, usage};
 
 /// What all processes of a job use at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,15 +16,11 @@ pub struct TreeUsage {
     pub processes: u32,
 }
 
-/// Adds up the processes below a supervisor, without other jobs that they launched; `None` if it does not run. Call this in the
-/// pid namespace of the supervisor.
-pub fn usage_below(supervisor: &ProcessIdentity) -> Option<TreeUsage> {
-    if !supervisor.is_running() {
-        return None;
-    }
-    let mut total =
-        TreeUsage { cpu: usage::of_process(supervisor.pid)?.ended_children, ..TreeUsage::default() };
-    for (pid, _) in process::descendants(supervisor.pid, |pid| !is_spared(pid)) {
+/// Adds up the processes below the supervisor with this pid, without other jobs that they launched; `None` if it has ended.
+/// Check before that it runs, in this pid namespace.
+pub fn usage_below(supervisor: u32) -> Option<TreeUsage> {
+    let mut total = TreeUsage { cpu: usage::of_process(supervisor)?.ended_children, ..TreeUsage::default() };
+    for (pid, _) in process::descendants(supervisor, |pid| !is_spared(pid)) {
         let Some(ProcessUsage { cpu, ended_children, memory_bytes }) = usage::of_process(pid) else {
             continue;
         };

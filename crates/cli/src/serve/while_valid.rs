@@ -1,4 +1,4 @@
-//! The body of an answer to a token that can end: a stream does not outlive its token.
+//! The body of an answer to a token that can end: a stream ends with its token.
 
 use std::pin::Pin;
 use std::sync::Arc;

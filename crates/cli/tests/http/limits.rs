@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::{Connection, Request};
-use crate::server::Setup;
+use crate::server::{Server, Setup};
 
 #[test]
 fn bodies_have_a_type_and_a_size() {
@@ -73,17 +73,23 @@ fn heads_are_limited() {
     assert_eq!(Request::new("GET", "/healthz").send(&server.address()).status, 200);
 }
 
+/// Sends the head of a launch, and of its body of this length the first byte.
+fn begin_body(server: &Server, length: u32) -> Connection {
+    let mut connection = Connection::to(&server.address());
+    let head = format!(
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{",
+        server.host(),
+        server.token
+    );
+    connection.write_all(head.as_bytes()).expect("it takes it");
+    connection
+}
+
 #[test]
 fn a_body_that_says_it_is_too_large_is_not_awaited() {
     let setup = Setup::new();
     let server = setup.serve();
-    let head = format!(
-        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n{{",
-        server.host(),
-        server.token
-    );
-    let mut connection = Connection::to(&server.address());
-    connection.write_all(head.as_bytes()).expect("it takes it");
+    let mut connection = begin_body(&server, 20_000_000);
     let mut answer = String::new();
     connection.read_to_string(&mut answer).expect("it is closed");
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
@@ -93,13 +99,7 @@ fn a_body_that_says_it_is_too_large_is_not_awaited() {
 fn an_incomplete_body_times_out() {
     let setup = Setup::new();
     let server = setup.serve();
-    let mut connection = Connection::to(&server.address());
-    let head = format!(
-        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
-        server.host(),
-        server.token
-    );
-    connection.write_all(head.as_bytes()).expect("it takes it");
+    let mut connection = begin_body(&server, 100);
     let began = Instant::now();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).expect("it is closed");

@@ -143,9 +143,18 @@ impl Drop for Ends<'_> {
     }
 }
 
+/// How often each job was delivered.
+type Counts = HashMap<String, usize>;
+
+fn count_jobs(counts: &mut Counts, wake: &Value) {
+    for job in wake["jobs"].as_array().expect("jobs") {
+        *counts.entry(job["id"].as_str().expect("an id").to_owned()).or_default() += 1;
+    }
+}
+
 /// Claims wakes until the test ends, and counts the jobs that it delivers. Some claims it forgets, as a host that dies, and to
 /// some it answers that the agent is busy.
-fn deliver(server: &Server, ended: &AtomicBool, delivered: &Mutex<HashMap<String, usize>>) {
+fn deliver(server: &Server, ended: &AtomicBool, delivered: &Mutex<Counts>) {
     for turn in 0.. {
         if ended.load(Ordering::Relaxed) {
             return;
@@ -161,11 +170,7 @@ fn deliver(server: &Server, ended: &AtomicBool, delivered: &Mutex<HashMap<String
             0 => continue,
             1 => drop(answer(server, &wake, "busy", json!({"retry_after_ms": 1}))),
             _ => {
-                let mut delivered = delivered.lock().expect("no host panics");
-                for job in wake["jobs"].as_array().expect("jobs") {
-                    *delivered.entry(job["id"].as_str().expect("an id").to_owned()).or_default() += 1;
-                }
-                drop(delivered);
+                count_jobs(&mut delivered.lock().expect("no host panics"), &wake);
                 assert_eq!(answer(server, &wake, "acknowledge", json!({})).status, 204);
             }
         }
@@ -185,7 +190,7 @@ fn three_hosts_a_hook_and_a_monitor_deliver_every_job_once() {
         by_monitor.display()
     ));
     let server = setup.serve_with(&["--monitor"]);
-    let (ended, delivered) = (AtomicBool::new(false), Mutex::new(HashMap::new()));
+    let (ended, delivered) = (AtomicBool::new(false), Mutex::new(Counts::new()));
     std::thread::scope(|scope| {
         let _ends = Ends(&ended);
         for _ in 0..3 {
@@ -218,9 +223,7 @@ fn three_hosts_a_hook_and_a_monitor_deliver_every_job_once() {
     for file in std::fs::read_dir(&by_monitor).expect("a folder") {
         let wake = std::fs::read(file.expect("a file").path()).expect("a wake");
         let wake: Value = serde_json::from_slice(&wake).expect("a wake is JSON");
-        for job in wake["jobs"].as_array().expect("jobs") {
-            *by_all.entry(job["id"].as_str().expect("an id").to_owned()).or_default() += 1;
-        }
+        count_jobs(&mut by_all, &wake);
     }
     assert!(by_all.values().all(|times| *times == 1), "{by_all:?}");
     assert_eq!(by_all.len(), JOBS);

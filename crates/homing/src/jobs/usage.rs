@@ -34,7 +34,7 @@ impl Context {
             return Ok(None);
         }
         let sampled_at = self.store.now();
-        Ok(usage_below(&started.supervisor).map(|used| JobUsage {
+        Ok(usage_below(started.supervisor.pid).map(|used| JobUsage {
             sampled_at,
             cpu_ms: u64::try_from(used.cpu.as_millis()).unwrap_or(u64::MAX),
             memory_bytes: used.memory_bytes,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::str::SplitAsciiWhitespace;
 
 use super::file::FileIdentity;
 use super::user;
@@ -77,11 +78,16 @@ pub(super) fn own_cgroups() -> Option<String> {
     String::from_utf8(read_at_once("/proc/self/cgroup", 4 << 10).ok()?).ok()
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+/// Splits the text of `/proc/PID/stat` into the name and the fields behind it, of which the state is the first.
+pub(super) fn name_and_fields(text: &str) -> Option<(&str, SplitAsciiWhitespace<'_>)> {
     // The name is in parentheses and may contain any character, including parentheses.
     let (before, after) = text.rsplit_once(')')?;
     let (_, name) = before.split_once('(')?;
-    let mut fields = after.split_ascii_whitespace();
+    Some((name, after.split_ascii_whitespace()))
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (name, mut fields) = name_and_fields(text)?;
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;

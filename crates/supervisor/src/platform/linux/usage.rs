@@ -13,9 +13,8 @@ pub fn of_process(pid: u32) -> Option<ProcessUsage> {
 }
 
 fn parse(text: &str) -> Option<ProcessUsage> {
-    // The name is in parentheses and may contain any character, including parentheses.
-    let (_, after) = text.rsplit_once(')')?;
-    let mut fields = after.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    let (_, fields) = procfs::name_and_fields(text)?;
+    let mut fields = fields.skip(11).map(|field| field.parse::<u64>().ok());
     let mut ticks = || fields.next().flatten();
     let [user, system, children_user, children_system] = [ticks()?, ticks()?, ticks()?, ticks()?];
     let pages = fields.nth(6).flatten()?;

@@ -81,7 +81,7 @@ pub(super) fn short_status(pid: u32) -> io::Result<libc::proc_bsdshortinfo> {
 /// # Errors
 /// ESRCH if there is no such process; EPERM if another user owns it.
 pub(super) fn usage(pid: u32) -> io::Result<libc::rusage_info_v2> {
-    let pid = libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let pid = checked(pid)?;
     // SAFETY: all zeros are a valid value of this plain structure, and RUSAGE_INFO_V2 writes this structure.
     unsafe {
         let mut usage: libc::rusage_info_v2 = mem::zeroed();
@@ -95,7 +95,7 @@ pub(super) fn usage(pid: u32) -> io::Result<libc::rusage_info_v2> {
 /// # Safety
 /// `T` is the plain structure that this kind of information has.
 unsafe fn info<T>(pid: u32, kind: libc::c_int, mut value: T) -> io::Result<T> {
-    let pid = libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let pid = checked(pid)?;
     let size = libc::c_int::try_from(size_of::<T>()).expect("the structures are small");
     // The argument 1 includes processes that have ended and are not reaped (proc_pidinfo in the kernel's proc_info.c).
     // SAFETY: the buffer has the given size, and the caller guarantees its type.
@@ -108,7 +108,7 @@ unsafe fn info<T>(pid: u32, kind: libc::c_int, mut value: T) -> io::Result<T> {
 /// # Errors
 /// If the process has ended or belongs to another user.
 pub(super) fn descriptors(pid: u32) -> io::Result<Vec<(i32, u32)>> {
-    let pid = libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let pid = checked(pid)?;
     let size = size_of::<libc::proc_fdinfo>();
     let mut capacity = 256;
     loop {
@@ -136,7 +136,7 @@ pub(super) fn descriptors(pid: u32) -> io::Result<Vec<(i32, u32)>> {
 /// # Errors
 /// If the process has closed it or has ended.
 pub(super) fn vnode(pid: u32, descriptor: i32) -> io::Result<Vnode> {
-    let pid = libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let pid = checked(pid)?;
     let size = libc::c_int::try_from(size_of::<OpenVnode>()).expect("the structure is small");
     // SAFETY: all zeros are a valid value of this plain structure; the buffer has the given size, and
     // PROC_PIDFDVNODEPATHINFO writes this structure.
@@ -155,6 +155,11 @@ pub(super) fn vnode(pid: u32, descriptor: i32) -> io::Result<Vnode> {
         inode: status.vst_ino,
         path: path.take_while(|byte| *byte != 0).collect(),
     })
+}
+
+/// A pid as libproc takes it. No process has a larger one.
+fn checked(pid: u32) -> io::Result<libc::c_int> {
+    libc::c_int::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))
 }
 
 /// libproc returns 0 for errors, and sets errno.

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::access::Access;
+use super::file::FileIdentity;
 use super::user;
 
 /// Whether this system has such sockets.
@@ -106,8 +107,7 @@ impl LocalStream {
 pub struct LocalListener {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode of the socket.
-    identity: (u64, u64),
+    identity: FileIdentity,
 }
 
 impl LocalListener {
@@ -133,7 +133,7 @@ impl LocalListener {
         }
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(LocalListener { listener, path: path.to_owned(), identity: identity_of(path)? })
+        Ok(LocalListener { listener, path: path.to_owned(), identity: FileIdentity::of_path(path)? })
     }
 
     /// Waits for the next connection of a process of this user or of root. Closes connections of other users.
@@ -154,15 +154,10 @@ impl LocalListener {
 impl Drop for LocalListener {
     fn drop(&mut self) {
         // A socket that is left is replaced by the next process. One that replaced this one stays.
-        if identity_of(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if FileIdentity::of_path(&self.path).is_ok_and(|identity| identity == self.identity) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::file::FileIdentity;
 use super::job_object::KILLED_EXIT_CODE;
-use super::process_list::{creation_time, open};
+use super::process_list::{creation_time, open, units};
 use super::wait::{AsWaitSource, WaitSource, is_ready_within};
 use super::win32::{check, is_signaled, raw};
 use super::{clock, errors};
@@ -84,7 +84,7 @@ impl ProcessIdentity {
         let now = unsafe {
             let mut now = std::mem::zeroed();
             GetSystemTimeAsFileTime(&mut now);
-            u64::from(now.dwHighDateTime) << 32 | u64::from(now.dwLowDateTime)
+            units(now)
         };
         let age = Duration::from_nanos(now.saturating_sub(self.start_ticks).saturating_mul(100));
         clock::uptime().saturating_sub(age)

@@ -98,12 +98,27 @@ pub(super) fn open(pid: u32, rights: u32) -> io::Result<OwnedHandle> {
 /// # Errors
 /// If the handle has no right to ask.
 pub(super) fn creation_time(process: &OwnedHandle) -> io::Result<u64> {
+    times(process).map(|[creation, ..]| creation)
+}
+
+/// Returns when the process was created and when it ended, in units of 100 ns since 1601, and its processor time in the
+/// kernel and in user mode, in units of 100 ns.
+///
+/// # Errors
+/// If the handle has no right to ask.
+pub(super) fn times(process: &OwnedHandle) -> io::Result<[u64; 4]> {
     // SAFETY: the handle is open and the structures are live locals, of which zeros are valid values.
-    unsafe {
+    let times = unsafe {
         let [mut creation, mut exit, mut kernel, mut user]: [FILETIME; 4] = zeroed();
         check(GetProcessTimes(raw(process), &mut creation, &mut exit, &mut kernel, &mut user))?;
-        Ok(u64::from(creation.dwHighDateTime) << 32 | u64::from(creation.dwLowDateTime))
-    }
+        [creation, exit, kernel, user]
+    };
+    Ok(times.map(units))
+}
+
+/// The number that the two halves of a FILETIME are.
+pub(super) fn units(time: FILETIME) -> u64 {
+    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
 /// Returns the properties of a process; `None` if it does not exist.
