@@ -21,8 +21,8 @@ use crate::commands::run::{self, RunArgs};
 #[cfg(feature = "top")]
 use crate::commands::top;
 use crate::commands::{
-    completions, doctor, events, follow_ups, hook, kill, list, listen, man, monitor, output, prune, recover,
-    remove, rerun, result, setup, show, wait,
+    completions, doctor, events, executors, follow_ups, hook, kill, list, listen, man, monitor, output,
+    prune, recover, remove, rerun, result, setup, setup_host, show, wait,
 };
 #[cfg(feature = "serve")]
 use crate::commands::{serve, token};
@@ -119,6 +119,12 @@ pub(crate) enum Command {
     /// Configure an agent harness for homing, or preview the changes
     #[command(after_help = setup::EXAMPLES)]
     Setup(setup::SetupArgs),
+    /// List the other machines that run jobs
+    #[command(after_help = executors::EXAMPLES)]
+    Executors(executors::ExecutorsArgs),
+    /// Copy this program to another machine that shall run jobs
+    #[command(after_help = setup_host::EXAMPLES)]
+    SetupHost(setup_host::SetupHostArgs),
     /// Answer a hook of an agent harness
     #[command(hide = true)]
     Hook(hook::HookArgs),
@@ -152,7 +158,8 @@ impl Command {
             Command::Recover(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Setup(args) => args.json,
-            Command::Hook(_) | Command::Completions(_) | Command::Man(_) => false,
+            Command::Executors(args) => args.json,
+            Command::Hook(_) | Command::Completions(_) | Command::Man(_) | Command::SetupHost(_) => false,
             #[cfg(feature = "mcp")]
             Command::Mcp(_) => false,
             #[cfg(feature = "serve")]
@@ -195,6 +202,8 @@ impl Command {
             Command::Recover(args) => recover::recover(&args),
             Command::Doctor(args) => doctor::doctor(&args),
             Command::Setup(args) => setup::setup(&args),
+            Command::Executors(args) => executors::executors(&args),
+            Command::SetupHost(args) => setup_host::setup_host(&args),
             Command::Hook(args) => Ok(hook::hook(&args)),
             Command::Completions(args) => completions::completions(&args),
             Command::Man(args) => man::man(&args, definition()),

@@ -86,6 +86,7 @@ fn status_of(error: &Error) -> u8 {
         | Error::InvalidCommand(_)
         | Error::InvalidDirectory { .. }
         | Error::NoSuchSink { .. }
+        | Error::NoSuchExecutor { .. }
         | Error::MissingVariables { .. }
         | Error::InvalidRequest(_) => USAGE,
         _ => FAILED,

@@ -25,7 +25,7 @@ pub struct Job {
     pub command: JobCommand,
     /// The shell that runs the command, if it is a script.
     pub shell: Shell,
-    /// The working directory.
+    /// The working directory. On an executor, a path there; `~` for the home directory of the user there.
     pub cwd: PathBuf,
     /// The names of the variables that it got in addition to the inherited environment. Their values are not stored.
     pub env_names: Vec<String>,
@@ -41,6 +41,8 @@ pub struct Job {
     pub harness: Option<String>,
     /// The sink that its session is woken through, if the job names one.
     pub sink: Option<String>,
+    /// The configured executor that runs it; `None` for this machine.
+    pub executor: Option<String>,
     /// Its state.
     pub state: JobState,
     /// The amount of output.

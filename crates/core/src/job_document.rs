@@ -25,7 +25,7 @@ impl Serialize for Job {
             JobCommand::Script(_) => None,
             JobCommand::Argv(words) => Some(words),
         };
-        let mut job = serializer.serialize_struct("Job", 33)?;
+        let mut job = serializer.serialize_struct("Job", 34)?;
         job.serialize_field("schema", SCHEMA)?;
         job.serialize_field("id", &self.id)?;
         job.serialize_field("session", &self.session)?;
@@ -73,6 +73,10 @@ impl Serialize for Job {
         job.serialize_field("follow_up_policy", &self.follow_up_policy)?;
         job.serialize_field("harness", &self.harness)?;
         job.serialize_field("sink", &self.sink)?;
+        match &self.executor {
+            None => job.skip_field("executor")?,
+            Some(executor) => job.serialize_field("executor", executor)?,
+        }
         job.end()
     }
 }
@@ -125,6 +129,7 @@ struct Document {
     follow_up_policy: FollowUpPolicy,
     harness: Option<String>,
     sink: Option<String>,
+    executor: Option<String>,
 }
 
 impl Document {
@@ -175,6 +180,7 @@ impl Document {
             follow_up_policy: self.follow_up_policy,
             harness: self.harness,
             sink: self.sink,
+            executor: self.executor,
             state,
             output: self.output,
             follow_up: self.follow_up,
@@ -310,6 +316,7 @@ mod tests {
                 leftovers: policies.0,
                 follow_up_policy: policies.1,
                 harness: names.1,
+                executor: names.2.clone(),
                 sink: names.2,
                 state,
                 output: OutputSize { total_bytes: size[0], omitted_bytes: size[1], dropped_bytes: size[2] },

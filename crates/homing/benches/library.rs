@@ -205,6 +205,7 @@ impl Directories {
             key: None,
             harness: None,
             sink: None,
+            executor: None,
         };
         let record = Record::create(&directory).expect("a record");
         let no_process = ProcessIdentity { pid: 1, start_ticks: 0 };

@@ -8,13 +8,15 @@ use homing_core::Timestamp;
 use homing_supervisor::platform::placement::Placement;
 use homing_supervisor::platform::{clock, spawn};
 use homing_supervisor::{
-    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, LATE_ARGUMENT, MONITOR_ARGUMENT, SPLIT_ARGUMENT,
-    SUPERVISE_ARGUMENT, Start, Streams, daemonize,
+    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, EXECUTOR_ARGUMENT, LATE_ARGUMENT, MIRROR_ARGUMENT,
+    MONITOR_ARGUMENT, SPLIT_ARGUMENT, SUPERVISE_ARGUMENT, Start, Streams, daemonize,
 };
 
 use crate::Result;
 use crate::delivery::monitor::{MonitorEvent, MonitorOptions, MonitorUntil};
 use crate::homing::OpenOptions;
+use crate::mirror::at_home::mirror;
+use crate::mirror::there::serve_executor;
 use crate::store::program::can_supervise;
 
 /// Lets this program supervise the jobs that it launches. Call it first in `main`. It does not return in a process that
@@ -29,19 +31,20 @@ pub fn supervise_if_asked() {
     homing_supervisor::arm_crash_points();
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next();
-    let has_role =
-        [MONITOR_ARGUMENT, SUPERVISE_ARGUMENT].iter().any(|role| first.as_deref() == Some(OsStr::new(role)));
+    let has_role = [MIRROR_ARGUMENT, MONITOR_ARGUMENT, SUPERVISE_ARGUMENT]
+        .iter()
+        .any(|role| first.as_deref() == Some(OsStr::new(role)));
     if has_role && std::env::args_os().next_back().as_deref() == Some(OsStr::new(DETACHED_ARGUMENT)) {
         daemonize();
     }
-    if first.as_deref() == Some(OsStr::new(MONITOR_ARGUMENT)) {
-        can_supervise();
-        let done = run_monitor_on_demand();
-        if let Err(error) = &done {
-            // Standard error is its log. A failure to write there cannot be reported.
-            let _ = writeln!(io::stderr(), "{error}");
+    match first.as_deref().and_then(OsStr::to_str) {
+        Some(MONITOR_ARGUMENT) => run_and_exit(run_monitor_on_demand),
+        Some(MIRROR_ARGUMENT) => {
+            let executor = arguments.next().and_then(|name| name.into_string().ok()).unwrap_or_default();
+            run_and_exit(|| run_mirror(&executor));
         }
-        std::process::exit(if done.is_ok() { 0 } else { 1 });
+        Some(EXECUTOR_ARGUMENT) => run_and_exit(|| serve_executor(OpenOptions::new().open()?.into_context())),
+        Some(_) | None => {}
     }
     if first.as_deref() != Some(OsStr::new(SUPERVISE_ARGUMENT)) {
         can_supervise();
@@ -61,6 +64,28 @@ pub fn supervise_if_asked() {
     });
     // A supervisor reports by its record and its exit status.
     std::process::exit(if matches!(supervised, Some(Ok(()))) { 0 } else { 1 });
+}
+
+/// Runs this process in a role that can launch jobs, and ends it.
+fn run_and_exit(role: impl FnOnce() -> Result<()>) {
+    can_supervise();
+    let done = role();
+    if let Err(error) = &done {
+        // Standard error is its log. A failure to write there cannot be reported.
+        let _ = writeln!(io::stderr(), "{error}");
+    }
+    std::process::exit(if done.is_ok() { 0 } else { 1 });
+}
+
+/// Runs the mirror of an executor until it has no unfinished job of this home.
+///
+/// # Errors
+/// If the home cannot be used, or the executor is not configured.
+fn run_mirror(executor: &str) -> Result<()> {
+    spawn::leave_session();
+    let name = format!("mirror-{}", std::process::id());
+    Placement::of_this_process().enter_own(&name, "homing, jobs on another machine");
+    mirror(&OpenOptions::new().open()?.into_context(), executor)
 }
 
 /// Runs a monitor until no work is left. It writes its events to standard error, which is the log.

@@ -122,6 +122,34 @@ pub enum Error {
         /// The configured sinks.
         known: Vec<String>,
     },
+    /// The job names an executor that is not configured.
+    #[error("no executor {name:?} is configured")]
+    NoSuchExecutor {
+        /// The unknown name.
+        name: String,
+        /// The configured executors.
+        known: Vec<String>,
+    },
+    /// An executor did not answer. What runs there is not affected.
+    #[error("executor {executor} cannot be reached: {reason}")]
+    ExecutorUnreachable {
+        /// Its name.
+        executor: String,
+        /// What ssh(1) or the program there said.
+        reason: String,
+        /// What the user can do, if that is known.
+        hint: Option<String>,
+    },
+    /// An executor answered that it cannot do what it was asked for.
+    #[error("executor {executor}: {message}")]
+    ExecutorRefused {
+        /// Its name.
+        executor: String,
+        /// Its words.
+        message: String,
+        /// What the user can do, if that is known.
+        hint: Option<String>,
+    },
     /// The key belongs to a job that was launched with a different request.
     #[error("key {key:?} belongs to job {job}, which was launched with a different {}", differences.join(", "))]
     KeyTaken {
@@ -296,6 +324,9 @@ impl Error {
             Error::InvalidCommand(_) => "invalid_command",
             Error::InvalidDirectory { .. } => "invalid_directory",
             Error::NoSuchSink { .. } => "no_such_sink",
+            Error::NoSuchExecutor { .. } => "no_such_executor",
+            Error::ExecutorUnreachable { .. } => "executor_unreachable",
+            Error::ExecutorRefused { .. } => "executor_refused",
             Error::KeyTaken { .. } => "key_taken",
             Error::MissingVariables { .. } => "missing_variables",
             Error::InvalidRequest(_) => "invalid_request",
@@ -340,6 +371,10 @@ impl Error {
             Error::InvalidDirectory { .. } => Hint::GiveExistingDirectory,
             Error::NoSuchSink { known, .. } if known.is_empty() => Hint::ConfigureSink,
             Error::NoSuchSink { known, .. } => Hint::UseSink(known.clone()),
+            Error::NoSuchExecutor { known, .. } if known.is_empty() => Hint::ConfigureExecutor,
+            Error::NoSuchExecutor { known, .. } => Hint::UseExecutor(known.clone()),
+            Error::ExecutorUnreachable { hint: Some(hint), .. }
+            | Error::ExecutorRefused { hint: Some(hint), .. } => Hint::Text(hint.clone()),
             Error::KeyTaken { job, .. } => Hint::UseOtherKey(*job),
             Error::MissingVariables { job, names } => {
                 Hint::SetVariables(*job, names.iter().map(|name| flatten(name)).collect())
@@ -379,6 +414,8 @@ impl Error {
             | Error::InvalidRequest(_)
             | Error::InvalidConfig { .. }
             | Error::SecretRefused { hint: None, .. }
+            | Error::ExecutorUnreachable { hint: None, .. }
+            | Error::ExecutorRefused { hint: None, .. }
             | Error::Disk(_)
             | Error::Ledger { .. }
             | Error::FollowUpConflict { .. }

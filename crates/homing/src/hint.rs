@@ -35,6 +35,10 @@ pub enum Hint {
     ConfigureSink,
     /// Use one of these configured sinks.
     UseSink(Vec<String>),
+    /// Configure an executor: there are none.
+    ConfigureExecutor,
+    /// Use one of these configured executors.
+    UseExecutor(Vec<String>),
     /// Use another key: this job has it.
     UseOtherKey(JobId),
     /// Set these variables of the repeated job again.
@@ -87,6 +91,8 @@ impl fmt::Display for Hint {
             Hint::GiveExistingDirectory => "pass an existing directory with --cwd",
             Hint::ConfigureSink => "add a table [sinks.NAME] to config.toml",
             Hint::UseSink(known) => return write!(f, "configured sinks: {}", known.join(", ")),
+            Hint::ConfigureExecutor => "add a table [executors.NAME] with ssh = \"me@box\" to config.toml",
+            Hint::UseExecutor(known) => return write!(f, "configured executors: {}", known.join(", ")),
             Hint::UseOtherKey(job) => {
                 return write!(
                     f,

@@ -42,6 +42,7 @@ mod doctor;
 mod entry;
 mod error;
 mod events;
+mod executor;
 mod framing;
 pub mod harness;
 mod hint;
@@ -50,6 +51,7 @@ mod index;
 mod job_handle;
 mod jobs;
 mod ledger;
+mod mirror;
 mod process;
 mod store;
 
@@ -59,9 +61,9 @@ pub use asynchronous::output::OutputGrowth;
 pub use asynchronous::wakes::{Offer, WakeStream};
 pub use check::{Check, Verdict};
 pub use config::{
-    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, Limits, MonitorConfig, NtfyConfig,
-    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig, config_path,
-    user_config_path,
+    Acknowledge, CONFIG_VARIABLE, CommandConfig, Config, Defaults, ExecutorConfig, Limits, MonitorConfig,
+    NtfyConfig, PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig,
+    config_path, user_config_path,
 };
 pub use delivery::claim::Claimant;
 pub use delivery::history::{WakeListing, WakeOptions};
@@ -77,6 +79,7 @@ pub use entry::supervise_if_asked;
 pub use error::{ConfigRefusal, Error, LeaseLoss, LedgerError, NotRemovable, Result};
 pub use events::page::EventOptions;
 pub use events::watch::EventWatch;
+pub use executor::{CopiedProgram, ExecutorHealth, ExecutorStatus};
 pub use framing::frame_untrusted;
 pub use harness::origin::{HARNESS_VARIABLE, Origin, SESSION_VARIABLE, session_from_environment};
 pub use hint::Hint;

@@ -40,6 +40,7 @@ pub(crate) struct Request {
     keep_leftovers: bool,
     follow_up: String,
     sink: Option<String>,
+    on: Option<String>,
 }
 
 impl Request {
@@ -73,6 +74,9 @@ impl Request {
         }
         if let Some(sink) = self.sink {
             spec = spec.sink(sink);
+        }
+        if let Some(executor) = self.on {
+            spec = spec.on(executor);
         }
         let follow_up = match &*self.follow_up {
             "always" => FollowUpPolicy::Always,

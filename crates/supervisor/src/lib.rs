@@ -32,8 +32,8 @@ pub use disk::spec::{SpecFile, WrittenSpec, write_all};
 pub use disk::{layout, output};
 pub use failpoints::{arm_crash_points, crash_point, injected_millis};
 pub use names::{
-    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MONITOR_ARGUMENT, SPLIT_ARGUMENT,
-    SUPERVISE_ARGUMENT,
+    ATTACHED_ARGUMENT, DETACHED_ARGUMENT, EXECUTOR_ARGUMENT, JOB_VARIABLE, LATE_ARGUMENT, MIRROR_ARGUMENT,
+    MONITOR_ARGUMENT, SPLIT_ARGUMENT, SUPERVISE_ARGUMENT,
 };
 pub use recover::marked_processes::{end_marked_processes, marked_processes};
 pub use recover::orphans::end_orphans;

@@ -28,6 +28,10 @@ pub const OUTPUT_TAIL: &str = "output.tail";
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";
 /// First argument of a monitor that is started on demand.
 pub const MONITOR_ARGUMENT: &str = "__monitor";
+/// First argument of the process that mirrors the jobs of an executor.
+pub const MIRROR_ARGUMENT: &str = "__mirror";
+/// First argument of the program on the machine of an executor.
+pub const EXECUTOR_ARGUMENT: &str = "__executor";
 /// Argument of a supervisor whose job may start late ([`Start::Late`](crate::Start::Late)).
 pub const LATE_ARGUMENT: &str = "late";
 /// Argument of a supervisor whose launcher reads the output while the job runs ([`Streams::Merged`](crate::Streams)).

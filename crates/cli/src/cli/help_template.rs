@@ -62,6 +62,8 @@ Set up:
   serve        Serve jobs over HTTP to hosts and to a web page
   token        Create, list and revoke access tokens of the HTTP server
   setup        Configure an agent harness for homing, or preview the changes
+  setup-host   Copy this program to another machine that shall run jobs
+  executors    List the other machines that run jobs
   completions  Print the completion script for a shell
   man          Print the manual page, or write all pages to a directory
 

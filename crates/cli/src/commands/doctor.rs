@@ -16,6 +16,7 @@ Examples:
   homing doctor --json
   homing doctor --wake chat-1                     sends a test wake to this session
   homing doctor --wake 0199a-… --harness codex
+  homing doctor --on box                          reaches this executor, and runs a job there
 
 Exit status: 1 if there is a problem.";
 
@@ -28,6 +29,9 @@ pub(crate) struct DoctorArgs {
     /// Before the checks, move foreign files, directories and FIFOs to set-aside/ in the home
     #[arg(long, conflicts_with = "wake")]
     fix: bool,
+    /// Check only this executor of the configuration: reach it, and run a job there
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["wake", "fix"])]
+    on: Option<String>,
     /// Agent harness of the session [default: from the environment]
     #[arg(long, value_name = "NAME", requires = "wake")]
     harness: Option<String>,
@@ -57,9 +61,10 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     {
         checks = homing.fix()?;
     }
-    checks.extend(match &wake {
-        Some(origin) => Homing::open()?.try_route(origin)?,
-        None => OpenOptions::new().doctor()?,
+    checks.extend(match (&wake, &args.on) {
+        (_, Some(executor)) => Homing::open()?.check_executor(executor)?,
+        (Some(origin), None) => Homing::open()?.try_route(origin)?,
+        (None, None) => OpenOptions::new().doctor()?,
     });
     if args.json {
         print_json(&checks)?;

@@ -5,6 +5,7 @@ mod acknowledge_read;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod executors;
 pub(crate) mod follow_up_change;
 pub(crate) mod follow_ups;
 mod foreground;
@@ -36,6 +37,7 @@ mod serve_service;
 mod server_args;
 mod service_file;
 pub(crate) mod setup;
+pub(crate) mod setup_host;
 pub(crate) mod show;
 mod stream;
 #[cfg(feature = "serve")]

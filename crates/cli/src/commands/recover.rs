@@ -23,7 +23,7 @@ A running monitor does this automatically. Commands that only read, such as list
 /// Which jobs to recover.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoverArgs {
-    /// Also record jobs of other hosts as lost if no process holds their lock. Use it only if that host is gone
+    /// Also record jobs of other hosts and of unreachable executors as lost. Use it only if that machine is gone
     #[arg(long)]
     assume_gone: bool,
     /// Print a document with the job ids

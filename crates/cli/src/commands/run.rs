@@ -31,6 +31,7 @@ Examples:
   homing run --wait 30s './deploy'                waits up to 30 seconds, then leaves it running
   homing run --follow-up failure --name nightly ./nightly.sh
   homing run --key deploy-17 ./deploy             safe to repeat: returns the same job
+  homing run --on box -- ./train                  on another machine (docs/executors.md)
 
 The session is --session, else $HOMING_SESSION, else what the agent harness exports, else \"default\". \
 If a sink is configured for it and no monitor is active, homing starts one in the background.
@@ -53,7 +54,10 @@ pub(crate) struct RunArgs {
     /// Launch at most one job with this key; if a job has the key already, return that job
     #[arg(long, value_name = "KEY")]
     key: Option<JobKey>,
-    /// Working directory of the job [default: the current directory]
+    /// Run it on another machine: an executor of the configuration ([executors.NAME])
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["split_stderr", "stdin"])]
+    on: Option<String>,
+    /// Working directory of the job [default: the current directory; with --on, the home directory there]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// Set an environment variable in addition to the inherited ones; repeatable, never written to disk
@@ -169,6 +173,9 @@ impl RunArgs {
         if let Some(sink) = self.sink {
             spec = spec.sink(sink);
         }
+        if let Some(executor) = self.on {
+            spec = spec.on(executor);
+        }
         if let Some(cwd) = self.cwd {
             spec = spec.current_dir(cwd);
         }
@@ -195,7 +202,8 @@ const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let (wait, as_json) = (args.wait, args.json);
     let streams = if args.split_stderr { Streams::Split } else { Streams::Merged };
-    let passes_stdin = passes_stdin(args.stdin, wait.is_some())?;
+    let executor = args.on.clone();
+    let passes_stdin = executor.is_none() && passes_stdin(args.stdin, wait.is_some())?;
     let origin = args.caller.origin()?;
     let mut spec = args.into_spec(origin.clone())?;
     if passes_stdin {
@@ -204,7 +212,11 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     // A wait without a time limit outlasts the job.
     sandbox::check(wait != Some(None))?;
     let homing = open().map_err(sandbox::explain)?;
-    let (job, output) = if wait.is_some() && !as_json {
+    let (job, output) = if wait.is_some() && !as_json && executor.is_some() {
+        let job = homing.launch(spec).map_err(sandbox::explain)?;
+        let output = homing.follow(job.id, 0)?;
+        (job, Some(output))
+    } else if wait.is_some() && !as_json {
         let (job, output) = homing.launch_attached(spec, streams).map_err(sandbox::explain)?;
         (job, Some(output))
     } else {
@@ -244,7 +256,7 @@ fn follow_launch(homing: &Homing, job: &Job, waits: bool) -> DeliveryArrangement
         explain_interrupt(&[job.id]);
     }
     if job.state == JobState::Starting {
-        warn_of_silent_supervisor(job.id);
+        warn_of_silence(job);
     }
     let reader = if waits || job.never_ran() { ResultReader::Caller } else { ResultReader::Session };
     let arrangement = homing.arrange_delivery(job, reader);
@@ -262,8 +274,16 @@ fn note_no_monitor(job: &Job, problem: &Error) {
     );
 }
 
-/// Warns that the supervisor did not answer the launch in time.
-fn warn_of_silent_supervisor(id: JobId) {
+/// Warns that the launch was not answered in time.
+fn warn_of_silence(job: &Job) {
+    let id = job.id;
+    if let Some(executor) = &job.executor {
+        note_with_hint(
+            &format!("the launch of job {id} on {executor} was not answered"),
+            "whether it runs is found out in the background; homing executors shows the connection",
+        );
+        return;
+    }
     note_with_hint(
         &format!("job {id} is starting: its supervisor has not answered for 10 seconds"),
         &format!("it may be stopped, or the machine is busy; run homing show {id} to check the job"),

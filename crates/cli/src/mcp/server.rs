@@ -117,9 +117,17 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let server = self.clone();
-        let acknowledgements = blocking(move || server.0.home.needs_acknowledgements()).await;
-        let offer = Offer { all_sessions: self.sessions().sees_all, acknowledgements };
-        Ok(ListToolsResult::with_all_items(tools::listed(offer)))
+        let all_sessions = self.sessions().sees_all;
+        let offer = blocking(move || {
+            let home = &server.0.home;
+            Offer {
+                all_sessions,
+                acknowledgements: home.needs_acknowledgements(),
+                executors: home.executors(),
+            }
+        })
+        .await;
+        Ok(ListToolsResult::with_all_items(tools::listed(&offer)))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -70,6 +70,9 @@ fn fields(
     if let Some(sink) = &job.sink {
         fields.push(("Sink", one_line(sink)));
     }
+    if let Some(executor) = &job.executor {
+        fields.push(("Executor", one_line(executor)));
+    }
     fields.push(("Directory", flatten(&job.cwd.to_string_lossy())));
     if !job.env_names.is_empty() {
         fields.push(("Variables", one_line(&job.env_names.join(", "))));
@@ -143,6 +146,9 @@ fn limit(job: &Job, now: Timestamp) -> String {
 }
 
 fn output(job: &Job) -> String {
+    if let (Some(executor), None) = (&job.executor, job.outcome()) {
+        return format!("on {} until it has finished (run homing output {})", one_line(executor), job.id);
+    }
     let total = job.output.total_bytes;
     let mut text = bytes(total);
     if total >= 1024 {

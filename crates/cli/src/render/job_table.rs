@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use homing::Job;
 use homing::core::{Timestamp, format_duration};
 
-use super::format::{duration, in_one_unit, short_session, state, title};
+use super::format::{duration, in_one_unit, one_line, short_session, state, title};
 use super::style::StatusStyle;
 use super::table::{Cell, Column, Table, shows_colors, terminal_width};
 use crate::exit::Failure;
@@ -40,6 +40,14 @@ pub(crate) fn job_table_text(jobs: &[Job], at: Timestamp) -> String {
     table(jobs, at).for_terminal(terminal_width(), shows_colors())
 }
 
+/// The title of a job, on a terminal after the executor that runs it.
+fn place_and_title(job: &Job) -> Cell {
+    match &job.executor {
+        Some(executor) => Cell::new(format!("{}: {}", one_line(executor), title(job))).completely(title(job)),
+        None => Cell::new(title(job)),
+    }
+}
+
 fn table(jobs: &[Job], now: Timestamp) -> Table<7> {
     let has_one_session = jobs.iter().all(|job| job.session == jobs[0].session);
     let rows = jobs
@@ -60,7 +68,7 @@ fn table(jobs: &[Job], now: Timestamp) -> Table<7> {
                 )
                 .completely(follow_up),
                 Cell::new(session).completely(job.session.as_str()),
-                Cell::new(title(job)),
+                place_and_title(job),
             ]
         })
         .collect();

@@ -3,6 +3,7 @@
 mod checks;
 mod detail;
 mod event_table;
+mod executor_table;
 mod follow_up_table;
 pub(crate) mod foreground;
 mod format;
@@ -22,6 +23,7 @@ mod wakes;
 pub(crate) use checks::print_checks;
 pub(crate) use detail::{Detail, print_detail};
 pub(crate) use event_table::EventPrinter;
+pub(crate) use executor_table::print_executor_table;
 pub(crate) use follow_up_table::print_follow_up_table;
 pub(crate) use format::{already_finished, follow_up_summary, leftover_text, summary};
 #[cfg(feature = "top")]

@@ -58,7 +58,10 @@ pub(super) struct LaunchRequest {
     session: Option<SessionId>,
     /// A name, or a description.
     name: Option<String>,
-    /// The working directory, an absolute path. Default: that of the server.
+    /// The executor of the configuration that runs it, on another machine. Default: this machine.
+    on: Option<String>,
+    /// The working directory, an absolute path. Default: that of the server. On an executor, a path there, which may begin with
+    /// `~/`; default: the home directory there.
     #[cfg_attr(test, schema(value_type = Option<String>))]
     cwd: Option<PathBuf>,
     /// Environment variables in addition to those of the server. Their values are never stored.
@@ -375,10 +378,13 @@ impl LaunchRequest {
             spec = spec.name(name);
         }
         if let Some(cwd) = self.cwd {
-            if cwd.is_relative() {
+            if cwd.is_relative() && self.on.is_none() {
                 return Err(Problem::invalid(format!("cwd is {}; give an absolute path", cwd.display())));
             }
             spec = spec.current_dir(cwd);
+        }
+        if let Some(executor) = self.on {
+            spec = spec.on(executor);
         }
         if let Some(shell) = self.shell {
             spec = spec.shell(shell);

@@ -161,8 +161,10 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::InvalidCommand(_)
         | Error::InvalidDirectory { .. }
         | Error::NoSuchSink { .. }
+        | Error::NoSuchExecutor { .. }
         | Error::MissingVariables { .. }
         | Error::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+        Error::ExecutorUnreachable { .. } | Error::ExecutorRefused { .. } => StatusCode::BAD_GATEWAY,
         Error::Disk(error) if is_full(error) => StatusCode::INSUFFICIENT_STORAGE,
         Error::LedgerBusy { .. }
         | Error::HomeRefused { .. }

@@ -89,6 +89,9 @@ pub(super) struct JobDocument {
     harness: Option<String>,
     #[schema(required)]
     sink: Option<String>,
+    /// The executor that runs it, on another machine.
+    #[schema(nullable = false)]
+    executor: Option<String>,
 }
 
 /// The state of a job.

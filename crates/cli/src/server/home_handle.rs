@@ -50,10 +50,20 @@ impl HomeHandle {
     pub(crate) fn needs_acknowledgements(&self) -> bool {
         let is_explicit =
             |config: &Config| config.sinks.values().any(|sink| sink.acknowledge == Acknowledge::Explicit);
+        self.of_config(is_explicit).unwrap_or(false)
+    }
+
+    /// The names of the configured executors.
+    pub(crate) fn executors(&self) -> Vec<String> {
+        self.of_config(|config| config.executors.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Reads the configuration; `None` if it cannot be read. The home need not exist.
+    fn of_config<T>(&self, read: impl FnOnce(&Config) -> T) -> Option<T> {
         match self.existing() {
-            Ok(Some(homing)) => is_explicit(homing.config()),
-            Ok(None) => Config::load().is_ok_and(|config| is_explicit(&config)),
-            Err(_) => false,
+            Ok(Some(homing)) => Some(read(homing.config())),
+            Ok(None) => Config::load().ok().map(|config| read(&config)),
+            Err(_) => None,
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) fn running(id: &str) -> Job {
         follow_up_policy: FollowUpPolicy::Always,
         harness: None,
         sink: None,
+        executor: None,
         state: JobState::Running(started),
         output: OutputSize::default(),
         follow_up: FollowUp::waiting(),

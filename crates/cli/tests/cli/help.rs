@@ -2,7 +2,7 @@
 
 use crate::setup::Setup;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "run",
     "rerun",
     "list",
@@ -27,6 +27,8 @@ const COMMANDS: [&str; 26] = [
     "recover",
     "doctor",
     "setup",
+    "setup-host",
+    "executors",
     "completions",
     "man",
 ];

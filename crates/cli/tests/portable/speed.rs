@@ -140,7 +140,10 @@ fn what_has_nothing_to_do_does_not_wake_up() {
     for id in &ids {
         setup.kill(id);
     }
-    assert_eq!(before, after);
+    // The thread pool of Wine, which a supervisor for Windows waits with, wakes up every 5 s (THREADPOOL_WORKER_TIMEOUT).
+    let of_pool = if cfg!(windows) { IDLE_JOBS as u64 * (IDLE.as_secs() / 5 + 1) } else { 0 };
+    assert!(after.0.1 - before.0.1 <= of_pool, "the supervisors woke up");
+    assert_eq!(before.1, after.1, "the monitor woke up");
 }
 
 /// The directory in which Linux describes processes, also those of Wine.

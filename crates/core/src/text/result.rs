@@ -236,6 +236,7 @@ pub(super) mod tests {
             key: None,
             harness: None,
             sink: None,
+            executor: None,
             state: JobState::Finished(Finished {
                 outcome,
                 started: Some(started),

@@ -1,5 +1,6 @@
 //! `config.toml`: what a user may set. An unknown key is an error that names its line.
 
+mod executors;
 mod http_url;
 mod loaded;
 mod monitor;
@@ -9,6 +10,7 @@ mod sinks;
 mod template;
 mod trust;
 
+pub use executors::ExecutorConfig;
 pub(crate) use http_url::HttpUrl;
 pub(crate) use loaded::LoadedConfig;
 pub use monitor::MonitorConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// Settings of the monitor.
     pub monitor: MonitorConfig,
+    /// `[executors.NAME]`: other machines that run jobs.
+    pub executors: BTreeMap<String, ExecutorConfig>,
 }
 
 /// `[defaults]`
@@ -199,6 +203,7 @@ impl Config {
         }
         self.monitor.check()?;
         self.check_alert()?;
+        self.executors.iter().try_for_each(|(name, executor)| executor.check(name))?;
         for route in &self.routes {
             if !self.sinks.contains_key(&route.sink) && !self.agents.contains(&route.sink) {
                 return Err(format!(
@@ -356,6 +361,11 @@ mod tests {
             ("[sinks.app]\nwebhook = \"http://127.0.0.1\"\ninput = \"text\"", "only valid in a command sink"),
             ("[sinks.app]\ncommand = [\"a\"]\ntimeout = \"0s\"", "timeout"),
             ("[sinks.app]\ncommand = [\"a\"]\nconcurrency = 0", "concurrency"),
+            ("[executors.Box]\nssh = \"box\"", "lower-case"),
+            ("[executors.box]\nssh = \"-oProxyCommand=x\"", "destination"),
+            ("[executors.box]\nssh = \"box -v\"", "destination"),
+            ("[executors.box]\nssh = \"box\"\nprogram = \"homing\"", "must begin with /"),
+            ("[executors.box]\nhost = \"box\"", "host"),
         ] {
             let error = load(setting).unwrap_err().to_string();
             assert!(error.contains(named), "{setting}: {error}");

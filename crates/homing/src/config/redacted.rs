@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::http_url::HttpUrl;
 use super::{
-    Acknowledge, CommandConfig, Config, Defaults, Limits, MonitorConfig, NtfyConfig, PresetConfig, Retention,
-    RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig,
+    Acknowledge, CommandConfig, Config, Defaults, ExecutorConfig, Limits, MonitorConfig, NtfyConfig,
+    PresetConfig, Retention, RouteConfig, SinkConfig, SinkInput, SinkKind, WebhookConfig,
 };
 
 /// What replaces a part that may be secret.
@@ -20,7 +20,7 @@ impl Config {
     /// The configuration as JSON, with the keys of the file. What may be secret is replaced by `…`: arguments of commands
     /// without a placeholder, and paths and queries of URLs. Durations are texts such as `1h`.
     pub fn redacted(&self) -> Value {
-        let Config { defaults, limits, retention, agents, sinks, routes, monitor } = self;
+        let Config { defaults, limits, retention, agents, sinks, routes, monitor, executors } = self;
         let sinks: Map<String, Value> =
             sinks.iter().map(|(name, sink)| (name.clone(), of_sink(sink))).collect();
         json!({
@@ -31,6 +31,7 @@ impl Config {
             "sinks": sinks,
             "routes": routes.iter().map(of_route).collect::<Vec<_>>(),
             "monitor": of_monitor(monitor),
+            "executors": executors.iter().map(|(name, executor)| (name.clone(), of_executor(executor))).collect::<Map<_, _>>(),
         })
     }
 }
@@ -44,6 +45,11 @@ fn of_defaults(defaults: &Defaults) -> Value {
         "output_tail_bytes": output_tail_bytes,
         "shell": shell,
     })
+}
+
+fn of_executor(executor: &ExecutorConfig) -> Value {
+    let ExecutorConfig { ssh, program, home } = executor;
+    json!({"ssh": ssh, "program": program, "home": home})
 }
 
 fn of_limits(limits: &Limits) -> Value {

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `installation` | the configuration, the program of the supervisor |
 //! | `system` | features of the system, the place in which this process runs, what homing promises on this system |
+//! | `executor` | another machine that runs jobs |
 //! | `home` | foreign files, directories without a job, supervisors without a directory |
 //! | `jobs` | the ledger, and every job in it |
 //! | `undelivered` | jobs that are kept because their results are undelivered |
 
+mod executor;
 mod home;
 mod installation;
 mod jobs;

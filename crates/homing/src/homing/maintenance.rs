@@ -15,6 +15,7 @@ use crate::asynchronous;
 use crate::check::Check;
 use crate::events::page::EventOptions;
 use crate::events::watch::EventWatch;
+use crate::executor::{CopiedProgram, ExecutorStatus};
 use crate::index::import::FinishedJob;
 use crate::index::prune::{PruneOptions, PruneReport};
 use crate::index::recover::RecoverReport;
@@ -121,6 +122,33 @@ impl Homing {
     /// When the home cannot be read at all. All other problems are reported as checks.
     pub fn doctor(&self) -> Result<Vec<Check>> {
         self.context.doctor()
+    }
+
+    /// The configured executors, with what is known about the connections to them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn executors(&self) -> Result<Vec<ExecutorStatus>> {
+        self.context.sync()?;
+        self.context.executors()
+    }
+
+    /// Checks an executor: reaches it, compares versions and clocks, and launches `true` there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExecutor`](crate::Error::NoSuchExecutor). All other problems are reported as checks.
+    pub fn check_executor(&self, executor: &str) -> Result<Vec<Check>> {
+        self.context.check_executor(executor)
+    }
+
+    /// Copies the [program](crate::OpenOptions::supervisor) that supervises jobs to an executor, below `~/.cache/homing`, and
+    /// checks that it runs there. Launches then use this copy.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExecutor`](crate::Error::NoSuchExecutor), [`Error::ExecutorUnreachable`](crate::Error::ExecutorUnreachable), and
+    /// [`Error::ExecutorRefused`](crate::Error::ExecutorRefused) if the machine is of another kind.
+    pub fn set_up_executor(&self, executor: &str) -> Result<CopiedProgram> {
+        self.context.set_up_executor(executor)
     }
 
     /// Moves foreign files, directories, FIFOs and links from the places where homing keeps its own files into the

@@ -173,6 +173,10 @@ impl Homing {
         Homing { context: Arc::new(self.context.for_session(session)) }
     }
 
+    pub(crate) fn into_context(self) -> Arc<Context> {
+        self.context
+    }
+
     /// The path of the home.
     pub fn home_path(&self) -> &Path {
         self.context.store.home.root.path()

@@ -145,6 +145,7 @@ impl Context {
             key: None,
             harness: None,
             sink: None,
+            executor: None,
         }
     }
 }

@@ -38,6 +38,9 @@ impl Context {
         self.store.reap_children();
         let report = self.ingest()?;
         self.recover_abandoned(&report)?;
+        if self.recovers {
+            self.start_mirrors()?;
+        }
         Ok(report)
     }
 

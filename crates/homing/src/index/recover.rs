@@ -1,6 +1,6 @@
 //! Recovers every job whose supervisor died, and updates the ledger.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use homing_core::{JobId, KilledBy};
@@ -55,9 +55,40 @@ impl Context {
         let unreachable = self.full_scan()?.unreachable;
         let mut jobs = self.with_ledger(|ledger| ledger.needing_recovery())?;
         jobs.extend(unreachable);
+        if options.assume_gone {
+            jobs.extend(self.jobs_of_unreachable_executors()?);
+        }
         let mut report = self.recover_jobs(&jobs, options)?;
         self.end_unlinked(&mut report);
+        self.start_mirrors()?;
         Ok(report)
+    }
+
+    /// The unfinished jobs of executors to which there is no connection.
+    fn jobs_of_unreachable_executors(&self) -> Result<Vec<JobId>> {
+        let unfinished = self.with_ledger(|ledger| ledger.unfinished_on_executors())?;
+        let is_reached =
+            |executor: &str| self.executor_health(executor).is_some_and(|health| health.connected);
+        let unreached = unfinished.into_iter().filter(|(_, executor)| !is_reached(executor));
+        Ok(unreached.map(|(job, _)| job).collect())
+    }
+
+    /// Starts the mirrors of executors that have unfinished jobs and whose mirror has died, for example in a reboot.
+    /// Returns one such job, if there is any.
+    pub(crate) fn start_mirrors(&self) -> Result<Option<JobId>> {
+        if self.config().executors.is_empty() {
+            return Ok(None);
+        }
+        let unfinished = self.with_ledger(|ledger| ledger.unfinished_on_executors())?;
+        for executor in unfinished.values().collect::<BTreeSet<_>>() {
+            if self.config().executors.contains_key(executor) {
+                // The executor goes on without it.
+                if let Err(error) = self.start_mirror_if_needed(executor) {
+                    tracing::warn!(%executor, %error, "no mirror was started");
+                }
+            }
+        }
+        Ok(unfinished.into_keys().next())
     }
 
     /// Ends the supervisors whose job directory is no longer in this home, and their jobs.

@@ -13,6 +13,7 @@ use homing_supervisor::{ANSWER, OutputStream, Segment, report_progress};
 
 use crate::Result;
 use crate::context::Context;
+use crate::executor::OutputThere;
 use crate::store::launch::Attachment;
 use crate::store::watcher::Watcher;
 
@@ -50,6 +51,41 @@ pub struct OutputFollower {
     reported: u64,
     /// The segment that contains `from`, or ends there.
     segment: Segment,
+    /// Where the job runs, if an executor runs it.
+    there: Option<There>,
+}
+
+/// The output of a job that an executor runs. A connection that ends is opened again: that is no error of the job.
+#[derive(Debug)]
+struct There {
+    output: Option<OutputThere>,
+    /// When to open the next connection.
+    open_at: Instant,
+}
+
+impl There {
+    /// How often an executor is asked for more output.
+    const ASK_EVERY: Duration = Duration::from_millis(500);
+
+    /// How long to wait before the next connection.
+    const OPEN_EVERY: Duration = Duration::from_secs(5);
+
+    /// Reads what is there; nothing while there is no connection.
+    fn read(&mut self, context: &Context, id: JobId, from: u64) -> OutputChunk {
+        let nothing = OutputChunk { offset: from, bytes: Vec::new() };
+        if self.output.is_none() && Instant::now() >= self.open_at {
+            self.open_at = Instant::now() + There::OPEN_EVERY;
+            self.output = context.output_there(id).ok().flatten();
+        }
+        let Some(output) = &mut self.output else { return nothing };
+        match output.read(from, OutputFollower::PIECE) {
+            Ok((chunk, _)) => chunk,
+            Err(_) => {
+                self.output = None;
+                nothing
+            }
+        }
+    }
 }
 
 /// The result of following an output.
@@ -72,6 +108,8 @@ impl OutputFollower {
         let watcher = Watcher::new(&context.store.home, &[id]);
         watcher.add_output(id);
         let reader = context.open_output(id)?;
+        let runs_there = context.runs_on_executor(id).is_some();
+        let there = runs_there.then(|| There { output: None, open_at: Instant::now() });
         Ok(OutputFollower {
             context,
             id,
@@ -84,6 +122,7 @@ impl OutputFollower {
             attachment: None,
             reported: from,
             segment: Segment { end: from, stream: OutputStream::Output },
+            there,
         })
     }
 
@@ -148,9 +187,14 @@ impl OutputFollower {
             self.watcher.changed();
             // Observe before reading: then all output that the job wrote before its end can be read.
             self.is_finished = self.is_finished || self.context.is_finished(self.id)?;
-            let chunk = match &mut self.reader {
-                Some(reader) => reader.read(self.from, Self::PIECE)?,
-                None => OutputChunk::default(),
+            if self.is_finished {
+                // All of its output is at home.
+                self.there = None;
+            }
+            let chunk = match (&mut self.there, &mut self.reader) {
+                (Some(there), _) => there.read(&self.context, self.id, self.from),
+                (None, Some(reader)) => reader.read(self.from, Self::PIECE)?,
+                (None, None) => OutputChunk::default(),
             };
             if !chunk.bytes.is_empty() {
                 self.from = chunk.end();
@@ -163,7 +207,8 @@ impl OutputFollower {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Followed::NothingYet);
             }
-            self.watcher.wait(left);
+            let soon = self.there.as_ref().map(|_| There::ASK_EVERY);
+            self.watcher.wait(soon.into_iter().chain(left).min());
         }
     }
 

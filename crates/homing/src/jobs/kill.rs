@@ -27,13 +27,17 @@ impl Context {
 
     /// Does the next step. Returns whether all jobs have finished and none of their processes is left.
     pub(crate) fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
-        self.record_kill_requests(&killing.unasked());
+        let unasked = killing.unasked();
+        let ids: Vec<JobId> = unasked.iter().map(|(id, _)| *id).collect();
+        self.record_kill_requests(&ids);
+        self.ask_executors_to_kill(&unasked)?;
         self.store.advance_killing(killing, |id| self.exists(id))
     }
 
     /// Asks a job to end, and returns at once.
     pub(crate) fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
         self.record_kill_requests(&[id]);
+        self.ask_executors_to_kill(&[(id, by)])?;
         self.store.request_kill(id, by, |id| self.exists(id))
     }
 

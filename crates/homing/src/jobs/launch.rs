@@ -4,6 +4,7 @@ use homing_core::{Job, StateName};
 
 use crate::Result;
 use crate::context::Context;
+use crate::executor::LaunchedThere;
 use crate::store::launch::{Attachment, Launched};
 use crate::store::spec::JobSpec;
 
@@ -32,7 +33,14 @@ impl Context {
     /// As [`Context::launch_or_find`], and returns the pipes to the supervisor if the launcher follows the output and this call has
     /// started the job.
     pub(crate) fn launch_and_attach(&self, spec: &JobSpec) -> Result<(Launch, Option<Attachment>)> {
-        let (launch, attachment) = match self.store.launch(spec)? {
+        let launched = match &spec.executor {
+            None => self.store.launch(spec)?,
+            Some(executor) => match self.launch_on(executor, spec)? {
+                LaunchedThere::Now(job) => Launched::Now(job, None),
+                LaunchedThere::Before(job) => Launched::Before(job),
+            },
+        };
+        let (launch, attachment) = match launched {
             Launched::Now(job, attachment) => {
                 tracing::info!(job = %job.id, session = %job.session, "launched");
                 (Launch { job: *job, is_new: true }, attachment.map(|attachment| *attachment))

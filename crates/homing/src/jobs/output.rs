@@ -14,6 +14,9 @@ use crate::store::output::excerpt;
 impl Context {
     /// Reads at most `limit` bytes of a job's output, from the first offset at or behind `from` that was kept.
     pub(crate) fn output(&self, id: JobId, from: u64, limit: usize) -> Result<OutputChunk> {
+        if let Some(mut there) = self.output_there(id)? {
+            return Ok(there.read(from, limit)?.0);
+        }
         match self.open_output(id)? {
             Some(mut reader) => Ok(reader.read(from, limit)?),
             None => Ok(OutputChunk { offset: from, bytes: Vec::new() }),
@@ -22,6 +25,9 @@ impl Context {
 
     /// Returns the offset behind the last byte of output.
     pub(crate) fn output_end(&self, id: JobId) -> Result<u64> {
+        if let Some(mut there) = self.output_there(id)? {
+            return Ok(there.read(u64::MAX, 0)?.1);
+        }
         Ok(self.open_output(id)?.map_or(Ok(0), |mut reader| reader.end())?)
     }
 

@@ -28,6 +28,7 @@ impl Context {
     ) -> Result<Waited> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut waiting = Waiting::new(&self.store.home, ids, wait_for);
+        self.start_mirrors()?;
         loop {
             let satisfied = self.is_satisfied(&mut waiting)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

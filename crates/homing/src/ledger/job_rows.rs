@@ -68,7 +68,7 @@ pub(super) fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
 /// Reads a row that this program supports completely.
 fn read_supported(row: &Row<'_>) -> rusqlite::Result<Job> {
     let spec: SpecFile = from_json(0, &row.get::<_, String>(0)?)?;
-    if spec.schema != SpecFile::schema() {
+    if !spec.is_supported() {
         return Err(unsupported(0, format!("its spec is {:?}", spec.schema)));
     }
     let snapshot = JobSnapshot {

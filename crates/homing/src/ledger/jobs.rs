@@ -1,6 +1,6 @@
 //! Queries of jobs: the last observed state of each, in launch order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use homing_core::{FollowUpState, JobId, SessionId, StateName};
 use rusqlite::{OptionalExtension, params};
@@ -39,6 +39,14 @@ impl Ledger {
             .connection
             .prepare_cached(&format!("SELECT id, state FROM jobs WHERE {UNFINISHED} ORDER BY seq"))?;
         query.query_map([], |row| Ok((parsed(row, 0)?, state_name(row, 1)?)))?.collect()
+    }
+
+    /// The jobs that are unfinished in the ledger and run on an executor, with its name.
+    pub(crate) fn unfinished_on_executors(&self) -> rusqlite::Result<BTreeMap<JobId, String>> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT id, spec ->> '$.executor' FROM jobs WHERE {UNFINISHED} AND spec ->> '$.executor' IS NOT NULL"
+        ))?;
+        query.query_map([], |row| Ok((parsed(row, 0)?, row.get(1)?)))?.collect()
     }
 
     /// The jobs among `ids` that are unfinished in the ledger or whose end is not recorded yet, with their states.

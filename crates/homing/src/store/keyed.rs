@@ -14,7 +14,7 @@ use homing_supervisor::{DiskError, JobLock, Record, Slot, SpecFile, WrittenSpec,
 use crate::config::Limits;
 use crate::store::job_store::JobStore;
 use crate::store::observe::observe;
-use crate::store::prepare::{Prepared, absolute_directory, fill, random_id, remove_files};
+use crate::store::prepare::{Prepared, absolute_directory, directory_there, fill, random_id, remove_files};
 use crate::store::spec::{JobSpec, Timeout};
 use crate::{Error, Result};
 
@@ -256,13 +256,18 @@ fn differences(launched: &SpecFile, request: &JobSpec, limits: &Limits) -> Resul
     // A program runs in no shell.
     let same_shell = matches!(request.command, JobCommand::Argv(_))
         || request.shell.is_none_or(|shell| launched.shell == shell);
+    let directory = match &request.executor {
+        Some(_) => directory_there(request.current_dir.as_deref())?,
+        None => absolute_directory(request.current_dir.as_deref())?,
+    };
     let compared = [
         // Another pair may have the same hash.
         (launched.session == request.session, "session"),
         (launched.key == request.key, "key"),
         (launched.command == request.command, "command"),
         (same_shell, "shell"),
-        (launched.cwd == absolute_directory(request.current_dir.as_deref())?, "directory"),
+        (launched.executor == request.executor, "executor"),
+        (launched.cwd == directory, "directory"),
         (launched.name == request.name, "name"),
         (same_limit, "time limit"),
         (request.grace.is_none_or(|grace| launched.grace_ms == as_millis(grace)), "grace period"),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use homing_core::{Job, KilledBy};
+use homing_core::{Job, JobKey, KilledBy};
 use homing_supervisor::layout::RECORD;
 use homing_supervisor::platform::pipe::{PipeReader, PipeWriter};
 use homing_supervisor::platform::wait::{AsWaitSource, is_ready_within};
@@ -80,6 +80,21 @@ impl JobStore {
         };
         let (job, attachment) = job?;
         Ok(Launched::Now(Box::new(job), attachment.map(Box::new)))
+    }
+
+    /// Finds a job with a key for an executor, or writes it to disk. Starts nothing.
+    pub(crate) fn prepare_for_executor(&self, spec: &JobSpec, key: &JobKey) -> Result<Keyed> {
+        self.dismiss_preforked();
+        self.home.check_current()?;
+        check_environment(spec)?;
+        spec.check_variables()?;
+        if spec.attached.is_some() || spec.inherits_stdin {
+            return Err(Error::InvalidRequest(
+                "a job on an executor gets no standard input and streams no output; launch it, then follow its output"
+                    .to_owned(),
+            ));
+        }
+        self.prepare_keyed(spec, key)
     }
 
     /// Starts the supervisor of a job that is on disk, and returns when it has answered. If it cannot be started, removes

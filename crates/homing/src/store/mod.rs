@@ -1,5 +1,6 @@
 //! Jobs on disk and their processes: launches, observes, waits, kills and reads. None of this needs the ledger.
 
+pub(crate) mod background;
 pub(crate) mod home;
 pub(crate) mod job_store;
 pub(crate) mod keyed;

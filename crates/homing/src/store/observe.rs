@@ -102,6 +102,7 @@ impl JobSnapshot {
             follow_up_policy: self.spec.follow_up,
             harness: self.spec.harness,
             sink: self.spec.sink,
+            executor: self.spec.executor,
             state,
             output,
             follow_up: FollowUp::waiting(),
@@ -212,6 +213,10 @@ pub(crate) fn liveness_without_lock(
     here: &RunBy,
     knowledge: StartKnowledge,
 ) -> SupervisorLiveness {
+    if spec.executor.is_some() {
+        // An executor that is not heard of is not lost. Its end is known when it is recorded.
+        return SupervisorLiveness::Alive;
+    }
     let lock_proves = directory.contains(LOCK) && !is_on_network(directory.handle());
     let started = content.started.valid();
     let gone = || match &content.started {

@@ -56,10 +56,15 @@ impl JobStore {
         let tail_bytes = request.tail_bytes(request.output_tail_bytes.unwrap_or(defaults.tail_bytes));
         let command = request.command.checked()?;
         let shell = match &command {
+            // The executor checks it.
+            JobCommand::Script(_) if request.executor.is_some() => request.shell.unwrap_or_default(),
             JobCommand::Script(_) => self.shell_for(request.shell)?,
             JobCommand::Argv(_) => Shell::default(),
         };
-        let cwd = existing_directory(request.current_dir.as_deref())?;
+        let cwd = match &request.executor {
+            Some(_) => directory_there(request.current_dir.as_deref())?,
+            None => existing_directory(request.current_dir.as_deref())?,
+        };
         let timeout = match request.timeout {
             Timeout::Configured => defaults.timeout,
             Timeout::None => None,
@@ -93,7 +98,7 @@ impl JobStore {
         let failed = |error| DiskError::new("read", "/proc", error);
         let launched_from = RunBy::this_machine().map_err(failed)?;
         Ok(SpecFile {
-            schema: SpecFile::schema(),
+            schema: SpecFile::schema_for(request.executor.as_deref()),
             id,
             session: request.session,
             key: request.key,
@@ -114,6 +119,7 @@ impl JobStore {
             follow_up: request.follow_up,
             harness: request.harness,
             sink: request.sink,
+            executor: request.executor,
         })
     }
 
@@ -188,7 +194,7 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
     crash_point("launch/record_made");
     // Create it here, not in the supervisor, so that the directory does not change while it is synced.
     drop(directory.create(LOCK)?);
-    if let JobCommand::Script(text) = &spec.command {
+    if let (JobCommand::Script(text), None) = (&spec.command, &spec.executor) {
         let name = spec.shell.script_name();
         let script = directory.create(name)?;
         write_all(&script, &spec.shell.script_bytes(text)).map_err(|e| directory.error("write", name, e))?;
@@ -197,6 +203,20 @@ pub(crate) fn fill(directory: &Directory, spec: &SpecFile) -> Result<(Record, Wr
     let written = spec.write(directory)?;
     crash_point("launch/spec_written");
     Ok((record, written))
+}
+
+/// The directory of a job on an executor, as it is written into the spec.
+pub(crate) fn directory_there(requested: Option<&Path>) -> Result<PathBuf> {
+    let path = requested.unwrap_or(Path::new("~"));
+    let text = path.to_str().unwrap_or_default();
+    if text == "~" || text.starts_with("~/") || text.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    let source = io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "on an executor it must begin with / or ~/ and be valid UTF-8",
+    );
+    Err(Error::InvalidDirectory { path: path.to_owned(), source })
 }
 
 /// Returns the absolute path of the requested directory, which need not exist.

@@ -24,7 +24,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// Options for [`Homing::recover`](crate::Homing::recover). By default it recovers only jobs whose supervisor has certainly died.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecoverOptions {
-    /// Assumes that a supervisor on another host or behind a network file system is dead if its lock is free.
+    /// Assumes that a supervisor on another host or behind a network file system is dead if its lock is free, and that
+    /// executors without a connection are gone for ever.
     pub assume_gone: bool,
 }
 
@@ -55,7 +56,12 @@ impl JobStore {
             return Ok(Recovered::NotNeeded);
         }
         let here = self.here()?;
-        let supervisor = liveness_without_lock(&directory, &spec, &content, here, knowledge);
+        let supervisor = match &spec.executor {
+            // Its executor knows better, unless the user says that it is gone.
+            Some(_) if options.assume_gone => SupervisorLiveness::Unknown,
+            Some(_) => return Ok(Recovered::NotNeeded),
+            None => liveness_without_lock(&directory, &spec, &content, here, knowledge),
+        };
         if content.finished.valid().is_none() && supervisor == SupervisorLiveness::Alive {
             return Ok(Recovered::NotNeeded);
         }
@@ -93,7 +99,7 @@ fn needs_nothing(content: &RecordContent) -> bool {
 }
 
 /// Takes the job's lock. Retries, because a reader that tests the lock holds it briefly.
-fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
+pub(crate) fn lock_with_retries(directory: &Directory) -> Result<Option<JobLock>, DiskError> {
     for _ in 0..LOCK_TRIES {
         if let Some(lock) = JobLock::try_acquire(directory)? {
             return Ok(Some(lock));

@@ -49,6 +49,8 @@ pub struct JobSpec {
     pub(crate) needed_variables: Vec<String>,
     /// The job that this request repeats.
     pub(crate) repeats: Option<JobId>,
+    /// The configured executor that runs it; `None` for this machine.
+    pub(crate) executor: Option<String>,
 }
 
 /// The timeout of a job.
@@ -93,6 +95,7 @@ impl JobSpec {
             attached: None,
             needed_variables: Vec::new(),
             repeats: None,
+            executor: None,
         }
     }
 
@@ -119,6 +122,7 @@ impl JobSpec {
             harness: job.harness.clone(),
             name: job.name.clone(),
             current_dir: Some(job.cwd.clone()),
+            executor: job.executor.clone(),
             timeout: job.limits.timeout.map_or(Timeout::None, Timeout::After),
             grace: Some(job.limits.grace),
             output_head_bytes: Some(job.limits.head_bytes),
@@ -187,6 +191,14 @@ impl JobSpec {
     #[must_use]
     pub fn shell(self, shell: Shell) -> JobSpec {
         JobSpec { shell: Some(shell), ..self }
+    }
+
+    /// Runs the job on another machine: on this executor of the configuration (`[executors.NAME]`). The [directory](
+    /// JobSpec::current_dir) is one there; without it, the home directory of the user there. The variables of this process
+    /// do not reach it, those of [`JobSpec::env`] do. Without a [key](JobSpec::key), the job gets one.
+    #[must_use]
+    pub fn on(self, executor: impl Into<String>) -> JobSpec {
+        JobSpec { executor: Some(executor.into()), ..self }
     }
 
     /// Sets the session that the result is delivered to.

@@ -91,6 +91,7 @@ class Homing:
         leftovers: LeftoversPolicy = "kill",
         follow_up: FollowUpPolicy = "always",
         sink: str | None = None,
+        on: str | None = None,
     ) -> Job:
         """Launches a job and returns as soon as its command runs. From then on the outcome is reported, even after crashes.
 
@@ -99,7 +100,8 @@ class Homing:
         is never written to disk. `timeout` limits the run time, `None` disables the limit; `grace` is the time between
         SIGTERM and SIGKILL. `output_head_bytes` and `output_tail_bytes` are the numbers of bytes kept from the beginning and
         the end of the output, at least 4 KiB of the end; the defaults are those of the configuration (1 MiB and 4 MiB). `sink` names
-        the configured sink that wakes the session.
+        the configured sink that wakes the session. `on` names a configured executor, another machine that runs the job: then
+        `cwd` is a directory there, and its default the home directory.
 
         With a `key`, repeated calls launch one job: after a crash of the application, or by several processes at once.
         Later calls return the current state of that job. They must request the same job; only `env` is not compared.
@@ -128,6 +130,7 @@ class Homing:
                 "keep_leftovers": leftovers == "keep",
                 "follow_up": follow_up,
                 "sink": sink,
+                "on": on,
             }
         )
         return job_from(document, self)

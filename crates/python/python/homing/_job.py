@@ -163,6 +163,8 @@ class Job:
     """The agent harness that it was launched from."""
     sink: str | None
     """The sink that its launch named."""
+    executor: str | None
+    """The executor that runs it, on another machine; `None` for this one."""
     _homing: Operations = field(repr=False, compare=False)
 
     @property
@@ -255,6 +257,7 @@ def job_from(document: dict[str, Any], homing: Operations) -> Job:
         follow_up_policy=document.get("follow_up_policy", "always"),
         harness=document.get("harness"),
         sink=document.get("sink"),
+        executor=document.get("executor"),
         _homing=homing,
     )
 

@@ -84,6 +84,7 @@ _CLASSES: dict[str, type[HomingError]] = {
     "invalid_command": InvalidRequest,
     "invalid_directory": InvalidRequest,
     "no_such_sink": InvalidRequest,
+    "no_such_executor": InvalidRequest,
     "invalid_request": InvalidRequest,
     "invalid_config": InvalidConfig,
     "config_refused": InvalidConfig,

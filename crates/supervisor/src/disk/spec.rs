@@ -17,10 +17,13 @@ use crate::platform::{errors, file};
 /// Maximum size of a spec, in bytes.
 const MAX_SPEC_BYTES: u64 = 64 << 20;
 
+/// The schema of a job on an executor. Programs that know no executors would conclude that such a job never started.
+const EXECUTOR_SCHEMA: &str = "homing.spec/2";
+
 /// The content of `spec.json`. New versions may add fields, with a default, but never remove or change them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecFile {
-    /// `homing.spec/1`.
+    /// `homing.spec/1`; of a job on an executor `homing.spec/2`.
     pub schema: String,
     /// The job.
     pub id: JobId,
@@ -68,6 +71,10 @@ pub struct SpecFile {
     /// The configured sink that its session is woken through, if the job names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<String>,
+    /// The configured executor that runs it, on another machine; `None` for this one. Then no supervisor of this machine has
+    /// the job: its record is written from what the executor reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<String>,
 }
 
 impl SpecFile {
@@ -75,6 +82,16 @@ impl SpecFile {
     pub fn schema() -> String {
         fail::fail_point!("spec_schema", Option::unwrap_or_default);
         "homing.spec/1".to_owned()
+    }
+
+    /// The schema of a job that this executor runs.
+    pub fn schema_for(executor: Option<&str>) -> String {
+        if executor.is_some() { EXECUTOR_SCHEMA.to_owned() } else { SpecFile::schema() }
+    }
+
+    /// Whether this program knows its schema.
+    pub fn is_supported(&self) -> bool {
+        self.schema == SpecFile::schema_for(self.executor.as_deref())
     }
 
     /// Returns its limits.
@@ -109,10 +126,12 @@ impl SpecFile {
         let Some(text) = directory.read_bounded(SPEC, MAX_SPEC_BYTES)? else { return Ok(None) };
         let failed = |error: io::Error| directory.error("read", SPEC, error);
         match serde_json::from_slice::<SpecFile>(&text) {
-            Ok(spec) if spec.schema == SpecFile::schema() => Ok(Some(spec)),
+            Ok(spec) if spec.is_supported() => Ok(Some(spec)),
             Ok(_) => Err(DiskError::unsupported(directory.path().join(SPEC))),
             Err(error) => Err(match serde_json::from_slice::<SchemaOnly>(&text) {
-                Ok(SchemaOnly { schema: other }) if other != SpecFile::schema() => {
+                Ok(SchemaOnly { schema: other })
+                    if ![SpecFile::schema(), EXECUTOR_SCHEMA.to_owned()].contains(&other) =>
+                {
                     DiskError::unsupported(directory.path().join(SPEC))
                 }
                 Ok(_) | Err(_) => failed(error.into()),

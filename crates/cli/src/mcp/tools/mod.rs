@@ -38,13 +38,18 @@ const GET_RESULT: &str = "get_result";
 /// The argument of `list_jobs` that needs a server for all sessions.
 const ALL_SESSIONS: &str = "all_sessions";
 
+/// The argument of `run_command` that needs an executor of the configuration.
+const ON: &str = "on";
+
 /// Which tools and arguments a server offers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Offer {
     /// Whether requests see the jobs of all sessions.
     pub(super) all_sessions: bool,
     /// Whether some sink needs explicit acknowledgements.
     pub(super) acknowledgements: bool,
+    /// The names of the configured executors.
+    pub(super) executors: Vec<String>,
 }
 
 impl Kind {
@@ -116,18 +121,26 @@ pub(super) fn all() -> &'static [Tool] {
 }
 
 /// The tools that a server lists.
-pub(super) fn listed(offer: Offer) -> Vec<Tool> {
+pub(super) fn listed(offer: &Offer) -> Vec<Tool> {
     let is_offered = |kind: &Kind| offer.acknowledgements || *kind != Kind::AcknowledgeJobs;
     Kind::ALL.into_iter().filter(is_offered).map(|kind| shown(kind.tool().clone(), offer)).collect()
 }
 
 /// A tool with the arguments that a server offers.
-fn shown(mut tool: Tool, offer: Offer) -> Tool {
-    let has_all_sessions = |schema: &JsonObject| schema["properties"].get(ALL_SESSIONS).is_some();
-    if !offer.all_sessions && has_all_sessions(&tool.input_schema) {
-        let schema = Arc::make_mut(&mut tool.input_schema);
-        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+fn shown(mut tool: Tool, offer: &Offer) -> Tool {
+    let has = |schema: &JsonObject, name: &str| schema["properties"].get(name).is_some();
+    if !has(&tool.input_schema, ALL_SESSIONS) && !has(&tool.input_schema, ON) {
+        return tool;
+    }
+    let schema = Arc::make_mut(&mut tool.input_schema);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        if !offer.all_sessions {
             properties.remove(ALL_SESSIONS);
+        }
+        match properties.get_mut(ON) {
+            Some(on) if !offer.executors.is_empty() => on["enum"] = offer.executors.clone().into(),
+            Some(_) => drop(properties.remove(ON)),
+            None => {}
         }
     }
     tool

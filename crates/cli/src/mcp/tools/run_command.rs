@@ -41,6 +41,7 @@ pub(in crate::mcp) struct Arguments {
     command: String,
     description: Option<String>,
     cwd: Option<PathBuf>,
+    on: Option<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     wait_ms: Option<u64>,
@@ -149,9 +150,12 @@ impl Arguments {
         for (name, value) in self.env {
             spec = spec.env(name, value);
         }
-        // Keep the token of this server out of the environment of jobs.
-        if std::env::var_os(TOKEN_VARIABLE).is_some() {
-            spec = spec.env(TOKEN_VARIABLE, "");
+        match self.on {
+            // Its environment is another one.
+            Some(executor) => spec = spec.on(executor),
+            // Keep the token of this server out of the environment of jobs.
+            None if std::env::var_os(TOKEN_VARIABLE).is_some() => spec = spec.env(TOKEN_VARIABLE, ""),
+            None => {}
         }
         Ok(spec)
     }

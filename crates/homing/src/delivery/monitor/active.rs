@@ -170,6 +170,7 @@ impl<'m> Active<'m> {
         self.record_start()?;
         self.recover(&mut report)?;
         self.retry_unreadable(report.unreadable);
+        self.keep_mirrors()?;
         self.watch_unfinished()?;
         self.resume_in_flight()?;
         self.queue_all_sessions()?;

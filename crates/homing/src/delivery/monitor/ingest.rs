@@ -21,6 +21,13 @@ const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// When to check a job again that has not started: its supervisor has 11 s to appear.
 const START_CHECK: Duration = Duration::from_millis(11_500);
 
+/// How often to check that the mirrors of executors with unfinished jobs run.
+const MIRROR_CHECK: Duration = Duration::from_secs(60);
+
+fn mirror_check() -> Duration {
+    injected_millis("monitor/mirror_check").unwrap_or(MIRROR_CHECK)
+}
+
 fn start_check() -> Duration {
     injected_millis("monitor/start_check").unwrap_or(START_CHECK)
 }
@@ -66,11 +73,20 @@ impl Active<'_> {
     pub(super) fn ingest(&mut self, jobs: &[JobId]) -> Result<()> {
         let mut report = self.context.sync_changed(jobs)?;
         self.recover(&mut report)?;
+        self.keep_mirrors()?;
         crash_point("monitor/synced");
         let seen: Vec<JobId> = report.with_inbox_entry.iter().chain(jobs).copied().collect();
         self.watch(&seen)?;
         self.retry_unreadable(report.unreadable);
         self.queue_sessions_of(seen.iter())
+    }
+
+    /// Starts the mirrors of executors that have unfinished jobs, and looks again later: nothing reports that one was killed.
+    pub(super) fn keep_mirrors(&mut self) -> Result<()> {
+        if let Some(job) = self.context.start_mirrors()? {
+            self.jobs.set(&job, Some(Instant::now() + mirror_check()));
+        }
+        Ok(())
     }
 
     /// Recovers the jobs whose supervisor died, before their sessions are notified: ends and reports their remaining
@@ -101,6 +117,7 @@ impl Active<'_> {
     pub(super) fn ingest_everything(&mut self) -> Result<()> {
         let mut report = self.context.sync()?;
         self.recover(&mut report)?;
+        self.keep_mirrors()?;
         self.watch_unfinished()?;
         self.retry_unreadable(report.unreadable);
         self.queue_all_sessions()?;

@@ -109,8 +109,11 @@ impl Killing {
     }
 
     /// The jobs, if none of them was asked yet.
-    pub(crate) fn unasked(&self) -> Vec<JobId> {
-        if self.is_begun { Vec::new() } else { self.targets.keys().copied().collect() }
+    pub(crate) fn unasked(&self) -> Vec<(JobId, KilledBy)> {
+        if self.is_begun {
+            return Vec::new();
+        }
+        self.targets.iter().map(|(id, target)| (*id, target.by)).collect()
     }
 
     /// Becomes readable when a next step may be due. `None` if the system has no watch left: then call

@@ -50,7 +50,7 @@ impl UnlinkedSupervisors {
 /// A job to end.
 #[derive(Debug)]
 pub(super) struct Target {
-    by: KilledBy,
+    pub(super) by: KilledBy,
     stage: Stage,
     /// When to check it again even if no change is reported, on the monotonic clock.
     pub(super) next_check: Option<Duration>,
@@ -111,6 +111,11 @@ impl JobStore {
             }
             return Ok(Stage::Ended);
         }
+        if seen.is_elsewhere {
+            // Its executor was asked, and its end is reported.
+            target.stage = Stage::Asked { at: uptime(), grace: Duration::ZERO };
+            return Ok(target.stage);
+        }
         match (target.stage, &seen.started) {
             (Stage::New, Some(started)) => self.ask(id, target, started)?,
             (Stage::Asked { at, grace }, Some(started)) => {
@@ -153,7 +158,7 @@ impl JobStore {
                 Some(_) | None => false,
             };
             if is_finished || runs {
-                return Ok(Some(Seen { started, is_finished }));
+                return Ok(Some(Seen { started, is_finished, is_elsewhere: false }));
             }
         }
         let Some(seen) = observe(&self.home.jobs, id, self.here()?)? else { return Ok(None) };
@@ -164,7 +169,8 @@ impl JobStore {
         if seen.recovery().is_some() {
             self.recover_job(id, StartKnowledge::MayAppear, RecoverOptions::default())?;
         }
-        Ok(Some(Seen { is_finished: seen.finished.is_some(), started: seen.started }))
+        let is_elsewhere = seen.spec.executor.is_some();
+        Ok(Some(Seen { is_finished: seen.finished.is_some(), started: seen.started, is_elsewhere }))
     }
 
     /// Asks the supervisor to end the job, and continues it if it is stopped.
@@ -231,6 +237,8 @@ fn stopped_timeout() -> Duration {
 struct Seen {
     started: Option<StartedRecord>,
     is_finished: bool,
+    /// Whether an executor runs it.
+    is_elsewhere: bool,
 }
 
 impl Seen {

@@ -103,10 +103,11 @@ fn expectation(jobs: &Path, id: JobId) -> Expectation {
         (Some(started), None) if is_supervised(&directory, &started).unwrap_or(true) => {
             Expectation::Event { supervisor: Some(started.supervisor) }
         }
-        (Some(_), None) => Expectation::Nothing,
-        (None, None) => match SpecFile::read(&directory) {
-            Ok(Some(spec)) => Expectation::Start { deadline: start_deadline(&spec) },
-            Ok(None) | Err(_) => Expectation::Nothing,
+        (started, None) => match (SpecFile::read(&directory), started) {
+            // Its record is written at home, by the mirror.
+            (Ok(Some(spec)), _) if spec.executor.is_some() => Expectation::Event { supervisor: None },
+            (Ok(Some(spec)), None) => Expectation::Start { deadline: start_deadline(&spec) },
+            (Ok(_) | Err(_), _) => Expectation::Nothing,
         },
     }
 }
