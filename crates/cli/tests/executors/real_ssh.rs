@@ -62,6 +62,16 @@ impl Server {
             assert!(server.sshd.try_wait().expect("it is asked").is_none(), "sshd has ended");
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
+        // A locked account or one without a shell may not log in.
+        let login = Command::new(network.join("bin/ssh")).args(["-oBatchMode=yes", "box", "true"]).output();
+        let login = login.expect("ssh starts");
+        if !login.status.success() {
+            skip(&format!(
+                "sshd does not let this user in: {}",
+                String::from_utf8_lossy(&login.stderr).trim()
+            ));
+            return None;
+        }
         Some(server)
     }
 
