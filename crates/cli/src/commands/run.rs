@@ -202,8 +202,8 @@ const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let (wait, as_json) = (args.wait, args.json);
     let streams = if args.split_stderr { Streams::Split } else { Streams::Merged };
-    let executor = args.on.clone();
-    let passes_stdin = executor.is_none() && passes_stdin(args.stdin, wait.is_some())?;
+    let runs_here = args.on.is_none();
+    let passes_stdin = runs_here && passes_stdin(args.stdin, wait.is_some())?;
     let origin = args.caller.origin()?;
     let mut spec = args.into_spec(origin.clone())?;
     if passes_stdin {
@@ -212,15 +212,14 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     // A wait without a time limit outlasts the job.
     sandbox::check(wait != Some(None))?;
     let homing = open().map_err(sandbox::explain)?;
-    let (job, output) = if wait.is_some() && !as_json && executor.is_some() {
-        let job = homing.launch(spec).map_err(sandbox::explain)?;
-        let output = homing.follow(job.id, 0)?;
-        (job, Some(output))
-    } else if wait.is_some() && !as_json {
+    let streams_output = wait.is_some() && !as_json;
+    let (job, output) = if streams_output && runs_here {
         let (job, output) = homing.launch_attached(spec, streams).map_err(sandbox::explain)?;
         (job, Some(output))
     } else {
-        (homing.launch(spec).map_err(sandbox::explain)?, None)
+        let job = homing.launch(spec).map_err(sandbox::explain)?;
+        let output = streams_output.then(|| homing.follow(job.id, 0)).transpose()?;
+        (job, output)
     };
     if passes_stdin {
         leave_stdin_to_job();

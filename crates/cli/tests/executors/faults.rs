@@ -42,14 +42,11 @@ fn an_executor_that_is_not_reached_is_not_lost() {
     let machines = Machines::new();
     let (script, go) = gated(&machines);
     let id = machines.launch(&script);
-    wait_until("it is connected", || {
-        parsed(&machines.stdout(&["executors", "--json"]))[0]["health"]["connected"] == true
-    });
+    wait_until("it is connected", || machines.health()["connected"] == true);
     machines.set_down(true);
     machines.cut();
     wait_until("that is noticed", || {
-        let executors = parsed(&machines.stdout(&["executors", "--json"]));
-        let health = &executors[0]["health"];
+        let health = machines.health();
         health["connected"] == false
             && health["problem"].as_str().is_some_and(|text| text.contains("refused"))
     });
@@ -247,10 +244,8 @@ fn what_an_executor_reports_about_other_jobs_is_ignored() {
         fs::read_to_string(machines.network.join("heard")).is_ok_and(|heard| heard.contains(&id))
     });
     wait_until("its version is known", || {
-        let executors = parsed(&machines.stdout(&["executors", "--json"]));
-        executors[0]["health"]["version"]
-            .as_str()
-            .is_some_and(|version| version.contains('X') && !version.contains('\u{1b}'))
+        let health = machines.health();
+        health["version"].as_str().is_some_and(|version| version.contains('X') && !version.contains('\u{1b}'))
     });
     assert_eq!(
         (&machines.job(&local)["state"], &machines.job(&id)["state"]),
@@ -270,9 +265,7 @@ fn an_executor_that_is_gone_for_ever_is_declared_gone() {
     let machines = Machines::new();
     let (script, go) = gated(&machines);
     let id = machines.launch(&script);
-    wait_until("it is connected", || {
-        parsed(&machines.stdout(&["executors", "--json"]))[0]["health"]["connected"] == true
-    });
+    wait_until("it is connected", || machines.health()["connected"] == true);
     // While there is a connection, it is not gone.
     machines.stdout(&["recover", "--assume-gone"]);
     assert_eq!(machines.job(&id)["state"], "running");

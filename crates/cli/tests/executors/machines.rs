@@ -105,6 +105,11 @@ exec env -i HOME=$network/there/user HOMING_HOME={}-there PATH=$network/there/bi
         self.job(id)
     }
 
+    /// What is known at home about the connection.
+    pub(crate) fn health(&self) -> Value {
+        json(&self.stdout(&["executors", "--json"]))[0]["health"].take()
+    }
+
     /// The programs that serve connections on the executor.
     pub(crate) fn connections(&self) -> Vec<Process> {
         let home = format!("HOMING_HOME={}", self.home_there().display());

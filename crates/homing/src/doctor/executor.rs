@@ -26,7 +26,7 @@ impl Context {
             Ok(connection) => {
                 let took = begun.elapsed().as_millis();
                 let (hello, own) = (&connection.hello, env!("CARGO_PKG_VERSION"));
-                let host = &hello.run_by.host_name;
+                let host = &hello.host_name;
                 checks.push(Check::new(
                     "connection",
                     Verdict::Ok,

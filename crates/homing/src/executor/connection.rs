@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use homing_core::text::flatten;
-use homing_supervisor::RunBy;
 use homing_supervisor::platform::clock::wall_millis;
 
 use super::ended::Ended;
@@ -33,10 +32,10 @@ const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(200);
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the program there said about itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hello {
     pub(crate) version: String,
-    pub(crate) run_by: RunBy,
+    pub(crate) host_name: String,
     /// Its wall clock minus the one at home, in milliseconds, within the time of the answer.
     pub(crate) clock_ahead_ms: i64,
 }
@@ -60,7 +59,6 @@ pub(crate) struct Connection {
     stdin: Option<ChildStdin>,
     sender: Sender<Received>,
     received: Receiver<Received>,
-    reader: Option<JoinHandle<()>>,
     pub(crate) hello: Hello,
 }
 
@@ -83,7 +81,8 @@ impl Connection {
         let (sender, received) = channel();
         let own_sender = sender.clone();
         let words = LastWords::of(stderr);
-        let reader = std::thread::spawn(move || {
+        // It ends with the output of ssh, which a process that ssh started may hold open: nobody waits for it.
+        std::thread::spawn(move || {
             let noticed = read_frames(BufReader::new(stdout), |frame| {
                 sender.send(Received::Frame(Box::new(frame))).is_ok()
             });
@@ -100,8 +99,7 @@ impl Connection {
             stdin,
             sender: own_sender,
             received,
-            reader: Some(reader),
-            hello: Hello { version: String::new(), run_by: unknown_place(), clock_ahead_ms: 0 },
+            hello: Hello::default(),
         };
         connection.hello = connection.await_hello()?;
         Ok(connection)
@@ -113,7 +111,7 @@ impl Connection {
             return Err(self.error(Ended::noticed("the program there did not introduce itself")));
         };
         let version = flatten(&version);
-        let run_by = RunBy { host_name: flatten(&run_by.host_name), ..run_by };
+        let host_name = flatten(&run_by.host_name);
         if protocol != PROTOCOL {
             let executor = self.executor.clone();
             return Err(Error::ExecutorRefused {
@@ -123,7 +121,7 @@ impl Connection {
             });
         }
         let clock_ahead_ms = now_ms - wall_millis();
-        Ok(Hello { version, run_by, clock_ahead_ms })
+        Ok(Hello { version, host_name, clock_ahead_ms })
     }
 
     /// Sends a request.
@@ -230,20 +228,6 @@ impl Drop for Connection {
         // It has exited already, or does not answer.
         let _ = self.ssh.kill();
         let _ = self.ssh.wait();
-        if let Some(reader) = self.reader.take() {
-            // A process that ssh started may hold its output open: do not wait for that.
-            drop(reader);
-        }
-    }
-}
-
-fn unknown_place() -> RunBy {
-    RunBy {
-        machine_id: None,
-        host_name: String::new(),
-        boot_id: String::new(),
-        pid_namespace: None,
-        uid: u32::MAX,
     }
 }
 
@@ -306,12 +290,14 @@ impl LastWords {
 
 #[cfg(test)]
 mod tests {
+    use homing_supervisor::RunBy;
+
     use super::*;
 
     #[test]
     fn what_a_shell_prints_first_is_skipped() {
-        let hello =
-            Answer::Hello { protocol: 1, version: "1".to_owned(), run_by: unknown_place(), now_ms: 0 };
+        let run_by = RunBy::this_process().unwrap();
+        let hello = Answer::Hello { protocol: 1, version: "1".to_owned(), run_by, now_ms: 0 };
         let mut text = b"Welcome!\n{\"x\":1}\n".to_vec();
         super::super::protocol::write_frame(&mut text, &Frame::new(hello.clone())).unwrap();
         let mut frames = Vec::new();

@@ -16,28 +16,28 @@ use crate::{Error, Result};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Context {
-    /// Asks the executors of those of these jobs that run on one to end them. Opens one connection for each executor.
+    /// Asks the executors of those of these unfinished jobs that run on one to end them. Opens one connection for each executor.
     ///
     /// # Errors
     /// If an executor cannot be reached or refuses: then nothing was ended there.
-    pub(crate) fn ask_executors_to_kill(&self, jobs: &[(JobId, KilledBy)]) -> Result<()> {
-        let mut by_executor: BTreeMap<String, Vec<(JobId, KilledBy)>> = BTreeMap::new();
-        for (id, by) in jobs {
-            if let Some(executor) = self.executor_of_unfinished(*id) {
-                by_executor.entry(executor).or_default().push((*id, *by));
+    pub(crate) fn ask_executors_to_kill(&self, jobs: &[(SpecFile, KilledBy)]) -> Result<()> {
+        let mut by_executor: BTreeMap<&str, Vec<(JobId, KilledBy)>> = BTreeMap::new();
+        for (spec, by) in jobs {
+            if let Some(executor) = &spec.executor {
+                by_executor.entry(executor).or_default().push((spec.id, *by));
             }
         }
         for (executor, jobs) in by_executor {
-            let mut connection = self.connect(&executor)?;
+            let mut connection = self.connect(executor)?;
             for (job, by) in jobs {
                 let request = Request::Kill { job, by_session: by == KilledBy::Session };
                 match connection.call(&request, ANSWER_TIMEOUT)?.answer {
                     Answer::Asked { .. } => {}
-                    Answer::Unknown { .. } => self.end_unstarted(&executor, job, by)?,
+                    Answer::Unknown { .. } => self.end_unstarted(executor, job, by)?,
                     _ => return Err(connection.unexpected()),
                 }
             }
-            self.start_mirror_if_needed(&executor)?;
+            self.start_mirror_if_needed(executor)?;
         }
         Ok(())
     }

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use homing_core::{Job, JobKey};
+use homing_core::JobKey;
 use homing_supervisor::layout::notify_change;
-use homing_supervisor::platform::random;
-use homing_supervisor::{DiskError, FinishedRecord, StartedRecord, crash_point};
+use homing_supervisor::{FinishedRecord, StartedRecord, crash_point};
 
 use super::connection::Connection;
 use super::health::copied_program;
@@ -14,8 +13,9 @@ use super::protocol::{Answer, LaunchRequest, Request};
 use super::record::HomeRecord;
 use crate::context::Context;
 use crate::store::keyed::{Keyed, ToStart};
+use crate::store::launch::Launched;
 use crate::store::observe::observe;
-use crate::store::prepare::Prepared;
+use crate::store::prepare::{Prepared, random_id};
 use crate::store::spec::JobSpec;
 use crate::{Error, Result};
 
@@ -28,15 +28,6 @@ const REPEAT_FOR: Duration = Duration::from_secs(20);
 /// The pause between two attempts.
 const REPEAT_PAUSE: Duration = Duration::from_millis(500);
 
-/// A launch on an executor.
-#[derive(Debug)]
-pub(crate) enum LaunchedThere {
-    /// By this call. If the executor has not answered, the job is still starting.
-    Now(Box<Job>),
-    /// By an earlier call with the same key.
-    Before(Box<Job>),
-}
-
 /// What the executor answered: the job runs, or has already ended.
 struct Answered {
     started: Option<StartedRecord>,
@@ -44,19 +35,19 @@ struct Answered {
 }
 
 impl Context {
-    /// Launches a job on the executor that the request names.
+    /// Launches a job on the executor that the request names. If the executor has not answered, the job is still starting.
     ///
     /// # Errors
     /// If the executor cannot be reached or refuses the job. Then there is no job.
-    pub(crate) fn launch_on(&self, executor: &str, request: &JobSpec) -> Result<LaunchedThere> {
+    pub(crate) fn launch_on(&self, executor: &str, request: &JobSpec) -> Result<Launched> {
         self.executor(executor)?;
         let key = match &request.key {
             Some(key) => key.clone(),
-            None => new_key()?,
+            None => format!("executor-{}", random_id()?).parse()?,
         };
         let request = JobSpec { key: Some(key.clone()), ..request.clone() };
         let to_start = match self.store.prepare_for_executor(&request, &key)? {
-            Keyed::Known(job) => return Ok(LaunchedThere::Before(job)),
+            Keyed::Known(job) => return Ok(Launched::Before(job)),
             Keyed::ToStart(to_start) => *to_start,
         };
         let ToStart { prepared, is_new, _launcher } = to_start;
@@ -76,7 +67,8 @@ impl Context {
             tracing::warn!(%executor, %error, "no mirror was started");
         }
         let seen = observe(&self.store.home.jobs, id, self.store.here()?)?;
-        Ok(LaunchedThere::Now(Box::new(seen.ok_or_else(|| Error::NoSuchJob(id.to_string()))?.into_job())))
+        let job = seen.ok_or_else(|| Error::NoSuchJob(id.to_string()))?.into_job();
+        Ok(Launched::Now(Box::new(job), None))
     }
 
     /// Asks the executor to start a job that is on disk, and records its start.
@@ -144,11 +136,4 @@ impl Context {
         let copied = copied_program(&self.store.home.root, executor);
         Connection::open(executor, self.executor(executor)?, copied.as_deref())
     }
-}
-
-/// The key of a job whose request has none.
-fn new_key() -> Result<JobKey> {
-    let bytes: [u8; 6] = random::bytes().map_err(DiskError::no_random_bytes)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("executor-{digits}").parse()?)
 }

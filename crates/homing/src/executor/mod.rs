@@ -17,7 +17,6 @@ mod ssh;
 mod status;
 
 pub use health::ExecutorHealth;
-pub(crate) use launch::LaunchedThere;
 pub(crate) use output::OutputThere;
 pub use set_up::CopiedProgram;
 pub use status::ExecutorStatus;

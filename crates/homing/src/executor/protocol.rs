@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use homing_core::{JobCommand, JobId, JobKey, LeftoverPolicy, SessionId, Shell};
+use homing_supervisor::layout::{OUTPUT_HEAD, OUTPUT_TAIL};
 use homing_supervisor::{FinishedRecord, RunBy, SpecFile, StartedRecord};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,16 @@ pub(crate) enum Request {
 pub(crate) enum OutputFile {
     Head,
     Tail,
+}
+
+impl OutputFile {
+    /// Its name in the directory of a job.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            OutputFile::Head => OUTPUT_HEAD,
+            OutputFile::Tail => OUTPUT_TAIL,
+        }
+    }
 }
 
 /// A job to launch.

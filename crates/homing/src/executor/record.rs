@@ -5,6 +5,7 @@ use homing_supervisor::layout::{Directory, LOCK, RECORD};
 use homing_supervisor::platform::{clock, errors};
 use homing_supervisor::{DiskError, FinishedRecord, JobLock, Record, StartedRecord};
 
+use crate::store::observe::read_record;
 use crate::store::recover::lock_with_retries;
 
 /// The record of a job at home, with the right to write it.
@@ -30,10 +31,9 @@ impl<'a> HomeRecord<'a> {
     /// Whether its end is recorded.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If it cannot be read, or a newer program wrote it.
     pub(crate) fn is_finished(&self) -> Result<bool, DiskError> {
-        let content = self.record.read().map_err(|error| self.directory.error("read", RECORD, error))?;
-        Ok(content.finished.valid().is_some())
+        Ok(read_record(self.directory)?.finished.valid().is_some())
     }
 
     /// Records the start.

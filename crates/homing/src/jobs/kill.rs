@@ -1,6 +1,7 @@
 //! Ends jobs, and returns their final states.
 
 use homing_core::{Job, JobId, KilledBy, SessionId};
+use homing_supervisor::SpecFile;
 
 use crate::Result;
 use crate::context::Context;
@@ -27,35 +28,34 @@ impl Context {
 
     /// Does the next step. Returns whether all jobs have finished and none of their processes is left.
     pub(crate) fn has_killed(&self, killing: &mut Killing) -> Result<bool> {
-        let unasked = killing.unasked();
-        let ids: Vec<JobId> = unasked.iter().map(|(id, _)| *id).collect();
-        self.record_kill_requests(&ids);
-        self.ask_executors_to_kill(&unasked)?;
+        self.announce(&killing.unasked())?;
         self.store.advance_killing(killing, |id| self.exists(id))
     }
 
     /// Asks a job to end, and returns at once.
     pub(crate) fn request_kill(&self, id: JobId, by: KilledBy) -> Result<()> {
-        self.record_kill_requests(&[id]);
-        self.ask_executors_to_kill(&[(id, by)])?;
+        self.announce(&[(id, by)])?;
         self.store.request_kill(id, by, |id| self.exists(id))
     }
 
-    /// Records who asks for the end of those of these jobs that have not finished. If that fails, they are ended all the
-    /// same.
-    fn record_kill_requests(&self, ids: &[JobId]) {
-        let jobs: Vec<(JobId, SessionId)> =
-            ids.iter().filter_map(|id| Some((*id, self.session_of_unfinished(*id)?))).collect();
-        if jobs.is_empty() {
-            return;
+    /// Records who asks for the end of those of these jobs that have not finished, and asks their executors. If the record
+    /// fails, the jobs are ended all the same.
+    fn announce(&self, jobs: &[(JobId, KilledBy)]) -> Result<()> {
+        let unfinished: Vec<(SpecFile, KilledBy)> =
+            jobs.iter().filter_map(|(id, by)| Some((self.spec_of_unfinished(*id)?, *by))).collect();
+        if unfinished.is_empty() {
+            return Ok(());
         }
-        if let Err(error) = self.with_ledger(|ledger| ledger.record_kill_requests(&jobs)) {
+        let sessions: Vec<(JobId, SessionId)> =
+            unfinished.iter().map(|(spec, _)| (spec.id, spec.session.clone())).collect();
+        if let Err(error) = self.with_ledger(|ledger| ledger.record_kill_requests(&sessions)) {
             tracing::debug!(%error, "the request to end jobs was not recorded");
         }
+        self.ask_executors_to_kill(&unfinished)
     }
 
-    fn session_of_unfinished(&self, id: JobId) -> Option<SessionId> {
+    fn spec_of_unfinished(&self, id: JobId) -> Option<SpecFile> {
         let seen = observe(&self.store.home.jobs, id, self.store.here().ok()?).ok()??;
-        seen.finished.is_none().then_some(seen.spec.session)
+        seen.finished.is_none().then_some(seen.spec)
     }
 }

@@ -4,7 +4,6 @@ use homing_core::{Job, StateName};
 
 use crate::Result;
 use crate::context::Context;
-use crate::executor::LaunchedThere;
 use crate::store::launch::{Attachment, Launched};
 use crate::store::spec::JobSpec;
 
@@ -35,10 +34,7 @@ impl Context {
     pub(crate) fn launch_and_attach(&self, spec: &JobSpec) -> Result<(Launch, Option<Attachment>)> {
         let launched = match &spec.executor {
             None => self.store.launch(spec)?,
-            Some(executor) => match self.launch_on(executor, spec)? {
-                LaunchedThere::Now(job) => Launched::Now(job, None),
-                LaunchedThere::Before(job) => Launched::Before(job),
-            },
+            Some(executor) => self.launch_on(executor, spec)?,
         };
         let (launch, attachment) = match launched {
             Launched::Now(job, attachment) => {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use homing_core::{JobId, LostReason, Outcome};
-use homing_supervisor::layout::{Directory, OUTPUT_HEAD, OUTPUT_TAIL, notify_change};
+use homing_supervisor::layout::{Directory, notify_change};
 use homing_supervisor::platform::wait::wait;
 use homing_supervisor::{FinishedRecord, JobLock, SpecFile, StartedRecord, crash_point, injected_millis};
 
@@ -303,10 +303,7 @@ impl Mirror {
         if length == 0 {
             return Ok(());
         }
-        let name = match output.file {
-            OutputFile::Head => OUTPUT_HEAD,
-            OutputFile::Tail => OUTPUT_TAIL,
-        };
+        let name = output.file.name();
         let mut copy = directory.open_or_create(name)?;
         let failed = |error| directory.error("write", name, error);
         copy.set_len(0).map_err(failed)?;

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use homing_core::{FollowUpPolicy, JobId, KilledBy, Recovery};
-use homing_supervisor::layout::{OUTPUT_HEAD, OUTPUT_TAIL};
 use homing_supervisor::platform::wait::wait;
 use homing_supervisor::platform::{clock, paths};
-use homing_supervisor::{FinishedRecord, RunBy, StartedRecord, crash_point};
+use homing_supervisor::{FinishedRecord, StartedRecord, crash_point};
 
 use crate::context::Context;
 use crate::events::page::EventOptions;
@@ -44,7 +43,7 @@ pub(crate) fn serve_executor(context: Arc<Context>) -> Result<()> {
         followed: Mutex::default(),
         context: Arc::clone(&context),
     });
-    let run_by = RunBy::this_process().unwrap_or_else(|_| unknown_place());
+    let run_by = context.store.here()?.clone();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     served.send(Answer::Hello { protocol: PROTOCOL, version, run_by, now_ms: clock::wall_millis() });
     let mut is_watching = false;
@@ -67,10 +66,6 @@ pub(crate) fn serve_executor(context: Arc<Context>) -> Result<()> {
             Err(error) => return Err(Error::InvalidRequest(format!("malformed request: {error}"))),
         }
     }
-}
-
-fn unknown_place() -> RunBy {
-    RunBy { machine_id: None, host_name: String::new(), boot_id: String::new(), pid_namespace: None, uid: 0 }
 }
 
 impl Served {
@@ -132,7 +127,7 @@ impl Served {
         from: u64,
         limit: u64,
     ) -> Result<Option<(u64, Vec<u8>)>> {
-        let name = name_of(file);
+        let name = file.name();
         let Some(directory) = self.context.store.find_job(job)? else {
             return Err(Error::NoSuchJob(job.to_string()));
         };
@@ -234,13 +229,6 @@ impl Served {
         if write_frame(&*output, frame).is_err() {
             std::process::exit(0);
         }
-    }
-}
-
-fn name_of(file: OutputFile) -> &'static str {
-    match file {
-        OutputFile::Head => OUTPUT_HEAD,
-        OutputFile::Tail => OUTPUT_TAIL,
     }
 }
 
